@@ -1,0 +1,126 @@
+"""Errors of the authorization server, one class per wire code (RFC 6749 sections 4.1.2.1 and 5.2, RFC 7591, RFC 8707).
+
+    OAuthError
+    ├── InvalidRequest            invalid_request            400
+    ├── InvalidClient             invalid_client             401
+    ├── InvalidGrant              invalid_grant              400
+    ├── UnauthorizedClient        unauthorized_client        400
+    ├── UnsupportedGrantType      unsupported_grant_type     400
+    ├── UnsupportedResponseType   unsupported_response_type  400
+    ├── InvalidScope              invalid_scope              400
+    ├── InvalidTarget             invalid_target             400  (RFC 8707 section 2)
+    ├── AccessDenied              access_denied              400
+    ├── LoginRequired             login_required             400  (OpenID Connect Core section 3.1.2.6)
+    ├── InvalidRedirectUri        invalid_redirect_uri       400  (RFC 7591 section 3.2.2)
+    ├── InvalidClientMetadata     invalid_client_metadata    400  (RFC 7591 section 3.2.2)
+    ├── ServerError               server_error               500
+    └── TemporarilyUnavailable    temporarily_unavailable    503
+
+Each raise names a stable `reason` (see `reasons.py`) beside the wire code: many causes share `invalid_grant`, and an
+operator has to tell them apart. Descriptions are for the client's developer; they never repeat a secret or raw input.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gatepost.oauth.reasons import Reason
+
+
+class OAuthError(Exception):
+    """Base: a refusal with its wire code, HTTP status, reason and a sentence that says what to do."""
+
+    error: ClassVar[str]
+    status: ClassVar[int] = 400
+
+    def __init__(self, reason: Reason, description: str) -> None:
+        super().__init__(f"{self.error}: {description} [{reason.value}]")
+        self.reason = reason
+        self.description = description
+
+
+class InvalidRequest(OAuthError):
+    """A parameter is missing, repeated or malformed."""
+
+    error = "invalid_request"
+
+
+class InvalidClient(OAuthError):
+    """The client is unknown or failed to authenticate."""
+
+    error = "invalid_client"
+    status = 401
+
+
+class InvalidGrant(OAuthError):
+    """The code or refresh token is unknown, expired, spent, revoked or somebody else's."""
+
+    error = "invalid_grant"
+
+
+class UnauthorizedClient(OAuthError):
+    """The client is not registered for this grant type."""
+
+    error = "unauthorized_client"
+
+
+class UnsupportedGrantType(OAuthError):
+    """The server does not know this grant type."""
+
+    error = "unsupported_grant_type"
+
+
+class UnsupportedResponseType(OAuthError):
+    """The server answers `response_type=code` only."""
+
+    error = "unsupported_response_type"
+
+
+class InvalidScope(OAuthError):
+    """None of the scopes asked for can be granted, or they are wider than what was granted."""
+
+    error = "invalid_scope"
+
+
+class InvalidTarget(OAuthError):
+    """The resource is not one of this server's."""
+
+    error = "invalid_target"
+
+
+class AccessDenied(OAuthError):
+    """The user said no."""
+
+    error = "access_denied"
+
+
+class LoginRequired(OAuthError):
+    """`prompt=none` was asked for and nobody is logged in, or consent is needed."""
+
+    error = "login_required"
+
+
+class InvalidRedirectUri(OAuthError):
+    """A redirect URI cannot be registered."""
+
+    error = "invalid_redirect_uri"
+
+
+class InvalidClientMetadata(OAuthError):
+    """Client metadata is malformed or contradicts itself."""
+
+    error = "invalid_client_metadata"
+
+
+class ServerError(OAuthError):
+    """A fault of ours."""
+
+    error = "server_error"
+    status = 500
+
+
+class TemporarilyUnavailable(OAuthError):
+    """The store cannot answer now; try again."""
+
+    error = "temporarily_unavailable"
+    status = 503

@@ -1,0 +1,34 @@
+"""What the operator decided, as plain values (RFC 6749, RFC 9700). Lifetimes are seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things live, in seconds."""
+
+    access_token: int = 3600
+    refresh_token: int = 30 * 24 * 3600
+    """Idle lifetime: each rotation starts it anew."""
+    grant: int = 365 * 24 * 3600
+    """Absolute lifetime of one approval, whatever is refreshed."""
+    authorization_code: int = 600
+    transaction: int = 1800
+    """How long a person may take to log in and decide."""
+    refresh_window: int = 120
+    """For how long a rotated refresh token is answered again with the same successor."""
+    browser_session: int = 12 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationServer:
+    """The identity and the switches of this authorization server."""
+
+    issuer: str
+    """Origin without a trailing slash; the same string everywhere (RFC 8414 section 2, RFC 9207)."""
+    lifetimes: Lifetimes
+    registration_enabled: bool = True
+    auto_approve: bool = False
+    """Skip the consent page; refused when the server is public."""

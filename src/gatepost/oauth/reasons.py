@@ -1,0 +1,74 @@
+"""Stable reason codes of refusals: what an operator searches the log for.
+
+A code, once published, keeps its meaning. `docs/reasons.md` lists each with cause and cure; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused."""
+
+    # parameters
+    PARAMETER_MISSING = "parameter_missing"
+    PARAMETER_REPEATED = "parameter_repeated"
+    PARAMETER_MALFORMED = "parameter_malformed"
+    CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
+    BODY_TOO_LARGE = "body_too_large"
+    # clients and registration
+    CLIENT_UNKNOWN = "client_unknown"
+    CLIENT_AUTHENTICATION_FAILED = "client_authentication_failed"
+    CLIENT_METADATA_INVALID = "client_metadata_invalid"
+    REDIRECT_URI_INVALID = "redirect_uri_invalid"
+    REDIRECT_URI_UNREGISTERED = "redirect_uri_unregistered"
+    # authorization requests
+    RESPONSE_TYPE_UNSUPPORTED = "response_type_unsupported"
+    CODE_CHALLENGE_MISSING = "code_challenge_missing"
+    CODE_CHALLENGE_MALFORMED = "code_challenge_malformed"
+    CODE_CHALLENGE_METHOD_UNSUPPORTED = "code_challenge_method_unsupported"
+    SCOPE_UNKNOWN = "scope_unknown"
+    SCOPE_WIDER_THAN_GRANTED = "scope_wider_than_granted"
+    RESOURCE_UNKNOWN = "resource_unknown"
+    USER_DENIED = "user_denied"
+    LOGIN_REQUIRED = "login_required"
+    TRANSACTION_EXPIRED = "transaction_expired"
+    TRANSACTION_OF_ANOTHER_BROWSER = "transaction_of_another_browser"
+    TRANSACTION_FINISHED = "transaction_finished"
+    # codes
+    GRANT_TYPE_UNSUPPORTED = "grant_type_unsupported"
+    GRANT_TYPE_NOT_REGISTERED = "grant_type_not_registered"
+    CODE_UNKNOWN = "code_unknown"
+    CODE_REPLAYED = "code_replayed"
+    CODE_RACE_LOST = "code_race_lost"
+    CODE_OF_ANOTHER_CLIENT = "code_of_another_client"
+    CODE_REDIRECT_URI_MISMATCH = "code_redirect_uri_mismatch"
+    CODE_RESOURCE_MISMATCH = "code_resource_mismatch"
+    CODE_VERIFIER_WRONG = "code_verifier_wrong"
+    CODE_ATTEMPTS_EXHAUSTED = "code_attempts_exhausted"
+    # refresh
+    REFRESH_TOKEN_UNKNOWN = "refresh_token_unknown"
+    REFRESH_TOKEN_EXPIRED = "refresh_token_expired"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"
+    REFRESH_TOKEN_OF_ANOTHER_CLIENT = "refresh_token_of_another_client"
+    GRANT_REVOKED = "grant_revoked"
+    GRANT_EXPIRED = "grant_expired"
+    USER_DISABLED = "user_disabled"
+    # pages
+    CSRF_TOKEN_WRONG = "csrf_token_wrong"
+    ORIGIN_FOREIGN = "origin_foreign"
+    HOST_FOREIGN = "host_foreign"
+    LOGIN_FAILED = "login_failed"
+    SETUP_LINK_INVALID = "setup_link_invalid"
+    # bearer tokens
+    TOKEN_MISSING = "token_missing"
+    TOKEN_MALFORMED = "token_malformed"
+    TOKEN_UNKNOWN = "token_unknown"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_OF_ANOTHER_RESOURCE = "token_of_another_resource"
+    TOKEN_IN_QUERY = "token_in_query"
+    SCOPE_INSUFFICIENT = "scope_insufficient"
+    # faults of ours
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL_ERROR = "internal_error"

@@ -1,0 +1,130 @@
+"""What the authorization server remembers: plain immutable records (RFC 6749 section 1, RFC 7591 section 2).
+
+All times are whole seconds UTC (Unix time). Everything called `…_fingerprint` is the SHA-256 of a secret
+(`gatepost.tokens.opaque.fingerprint`); no record holds a usable secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client (RFC 7591 section 2)."""
+
+    client_id: str
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    response_types: tuple[str, ...]
+    token_endpoint_auth_method: str
+    application_type: str
+    scope: str | None
+    """The scopes the client registered for, space-separated; None means: whatever the server's default set is."""
+    client_uri: str | None
+    logo_uri: str | None
+    secret_fingerprint: bytes | None
+    created_at: int
+
+
+class TransactionState(StrEnum):
+    """Where one authorization request stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationTransaction:
+    """One validated authorization request, waiting for login and consent (RFC 6749 section 4.1.1).
+
+    Login and consent decide on this record, never on what a form sends. It belongs to the browser that began it.
+    """
+
+    transaction_id: str
+    browser_id: str
+    client_id: str
+    redirect_uri: str
+    redirect_uri_was_sent: bool
+    """Whether the request named its redirect URI: if so, the token request must name it again (RFC 6749 4.1.3)."""
+    scopes: tuple[str, ...]
+    resource: str
+    code_challenge: str
+    client_state: str | None
+    """The client's `state`, byte for byte; None when it sent none."""
+    created_at: int
+    expires_at: int
+    state: TransactionState = TransactionState.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCode:
+    """A code that was issued for an approved transaction (RFC 6749 section 4.1.2)."""
+
+    code_fingerprint: bytes
+    transaction_id: str
+    client_id: str
+    redirect_uri: str
+    redirect_uri_was_sent: bool
+    scopes: tuple[str, ...]
+    resource: str
+    code_challenge: str
+    subject: str
+    created_at: int
+    expires_at: int
+    failed_attempts: int = 0
+    grant_id: str | None = None
+    """The grant that redeeming it created; None while it is unspent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One approval on one device: the unit of revocation."""
+
+    grant_id: str
+    subject: str
+    client_id: str
+    resource: str
+    scopes: tuple[str, ...]
+    created_at: int
+    expires_at: int
+    """Absolute end of the grant, whatever is refreshed."""
+    revoked_at: int | None = None
+    revoked_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An access token's row."""
+
+    token_fingerprint: bytes
+    grant_id: str
+    scopes: tuple[str, ...]
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token's row. The tokens of one grant form one family."""
+
+    token_fingerprint: bytes
+    grant_id: str
+    created_at: int
+    expires_at: int
+    spent_at: int | None = None
+    successor_fingerprint: bytes | None = None
+    sealed_successor: bytes | None = None
+    """The successor pair (access and refresh token), sealed under this very token, so that a lost response can be
+    answered again and a stolen database still opens nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    """The rows that one answer of the token endpoint adds, all in one atomic operation."""
+
+    access: AccessToken
+    refresh: RefreshToken | None

@@ -1,0 +1,26 @@
+"""Who calls: the outcome of a verified bearer token (RFC 6750 section 1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The verified caller of one request. Times are whole seconds UTC."""
+
+    subject: str
+    """The user's stable identifier, or the client's own when no user stands behind it."""
+    client_id: str
+    scopes: frozenset[str]
+    resource: str
+    issuer: str
+    grant_id: str | None
+    expires_at: int | None
+    display_name: str | None = None
+    """A name to show to people; None when the token carries none. Never a key."""
+    client_name: str | None = None
+
+    def has(self, scopes: frozenset[str]) -> bool:
+        """Say whether every one of `scopes` was granted."""
+        return scopes <= self.scopes

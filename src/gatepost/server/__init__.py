@@ -1,0 +1,6 @@
+"""The MCP server: tools and the code that runs them.
+
+Owns: the registry, schemas derived from signatures, the context a tool gets, dispatch from a request to
+a result.
+Depends on: `stores`, `resource`, `protocol`, `tokens`. Knows nothing of HTTP.
+"""

@@ -1,0 +1,60 @@
+"""Opaque secrets: a greppable prefix and 256 random bits (RFC 6749 section 10.10, RFC 6750 section 5.2).
+
+Secret scanners can find a leaked Gatepost token by its prefix, and a refresh token sent where an access token belongs
+is told apart before any look-up.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from enum import StrEnum
+
+RandomBytes = Callable[[int], bytes]
+"""Gives that many random bytes; `secrets.token_bytes` outside of tests."""
+
+_RANDOM_BYTES = 32  # 256 bits; RFC 6749 section 10.10 asks for at most 2^-128 (should: 2^-160) of being guessed
+_SHAPE = re.compile(r"gp_[a-z]{2}_[A-Za-z0-9_-]{43}")
+
+
+class SecretKind(StrEnum):
+    """What a secret is for; the value is its prefix."""
+
+    ACCESS_TOKEN = "gp_at_"
+    REFRESH_TOKEN = "gp_rt_"
+    AUTHORIZATION_CODE = "gp_ac_"
+    BROWSER_SESSION = "gp_bs_"
+    SETUP_LINK = "gp_su_"
+    CLIENT_SECRET = "gp_cs_"
+    REGISTRATION_ACCESS_TOKEN = "gp_ra_"
+    MCP_SESSION = "gp_ms_"
+
+
+def mint(kind: SecretKind, random_bytes: RandomBytes) -> str:
+    """Return a new secret of this kind: its prefix and 43 base64url characters (256 bits)."""
+    return kind.value + base64url(random_bytes(_RANDOM_BYTES))
+
+
+def identifier(prefix: str, random_bytes: RandomBytes) -> str:
+    """Return a new public identifier, such as a `client_id`: the prefix and 22 base64url characters (128 bits)."""
+    return prefix + base64url(random_bytes(16))
+
+
+def looks_like(kind: SecretKind, text: str) -> bool:
+    """Say whether `text` has the exact shape of a secret of this kind; no look-up is worth making if it has not."""
+    return text.startswith(kind.value) and _SHAPE.fullmatch(text) is not None
+
+
+def fingerprint(secret: str) -> bytes:
+    """Return the SHA-256 (32 bytes) under which a store keeps `secret`.
+
+    A plain hash is enough for a 256-bit random secret; passwords, which people choose, go through argon2id instead.
+    """
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def base64url(data: bytes) -> str:
+    """Return `data` as base64url without padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
