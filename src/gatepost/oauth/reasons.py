@@ -1,6 +1,7 @@
 """Stable reason codes of refusals: what an operator searches the log for.
 
-A code, once published, keeps its meaning. `docs/reasons.md` lists each with cause and cure; a test holds the two together.
+A code, once published, keeps its meaning. `docs/reasons.md` lists each with cause and cure; a test
+holds the two together.
 """
 
 from __future__ import annotations
