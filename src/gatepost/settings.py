@@ -1,0 +1,234 @@
+"""Settings from the environment and `.env`: one class per section, every name as an operator writes it.
+
+Only `app`, `deployment` and `cli` import this; everything below gets plain values. `docs/settings.md` is the reference.
+A wrong value becomes a sentence that names the variable and what it takes (`SettingsError`); values are never repeated,
+because some are secrets and people paste secrets into the wrong variable.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Section = TypeVar("Section", bound=BaseSettings)
+WordList = Annotated[tuple[str, ...], NoDecode]
+"""Whitespace-separated words."""
+
+_DAY = 24 * 3600
+_BEARER_TOKEN = re.compile(r"(?=.{1,2048}\Z)[A-Za-z0-9._~+/-]+=*")
+_CONFIG = SettingsConfigDict(
+    env_ignore_empty=True,
+    extra="ignore",
+    frozen=True,
+    case_sensitive=True,
+    populate_by_name=False,
+    env_file_encoding="utf-8",
+)
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong. `sentences` names each variable and says what it takes."""
+
+    def __init__(self, sentences: tuple[str, ...]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
+
+
+class ServerSettings(BaseSettings):
+    """Where the server listens, what it is called from outside, what guards it, where it keeps its data."""
+
+    model_config = _CONFIG
+
+    host: str = Field("127.0.0.1", alias="MCP_HOST", min_length=1, description="the address to listen on")
+    port: int = Field(8000, alias="MCP_PORT", ge=0, le=65535, description="a port number from 0 to 65535")
+    public_url: str | None = Field(
+        None,
+        alias="MCP_PUBLIC_URL",
+        description="the origin that clients use, such as https://mcp.example.com, without a path",
+    )
+    require_auth: bool = Field(default=True, alias="MCP_REQUIRE_AUTH", description="true or false")
+    api_key: SecretStr | None = Field(
+        None, alias="MCP_API_KEY", description="a secret of 1 to 2048 letters, digits and - . _ ~ + / (RFC 6750)"
+    )
+    storage_url: str | None = Field(
+        None,
+        alias="MCP_STORAGE_URL",
+        description="sqlite:///path/to/file.db (four slashes for an absolute path) or memory:",
+    )
+    allowed_hosts: WordList = Field(
+        (), alias="MCP_ALLOWED_HOSTS", description="further Host values to accept, separated by spaces"
+    )
+    allowed_origins: WordList = Field(
+        (),
+        alias="MCP_ALLOWED_ORIGINS",
+        description="further browser origins to accept, such as https://app.example.com, separated by spaces",
+    )
+    log_level: str = Field(
+        "info",
+        alias="MCP_LOG_LEVEL",
+        pattern="^(?i:debug|info|warning|error)$",
+        description="debug, info, warning or error",
+    )
+    shutdown_seconds: int = Field(
+        10,
+        alias="MCP_SHUTDOWN_SECONDS",
+        ge=0,
+        le=3600,
+        description="how many seconds open requests may take at shutdown, 0 to 3600",
+    )
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _words(value)
+
+    @field_validator("api_key")
+    @classmethod
+    def _api_key_is_sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        """A key that does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
+        if value is not None:
+            if _BEARER_TOKEN.fullmatch(value.get_secret_value()) is None:
+                raise ValueError
+        return value
+
+
+class OAuthSettings(BaseSettings):
+    """The built-in authorization server. Lifetimes are seconds."""
+
+    model_config = _CONFIG
+
+    enabled: bool = Field(default=True, alias="OAUTH_ENABLED", description="true or false")
+    enable_authorization_server: bool = Field(default=True, alias="OAUTH_ENABLE_AS", description="true or false")
+    auto_approve: bool = Field(default=False, alias="OAUTH_AUTO_APPROVE", description="true or false")
+    storage_dir: Path = Field(
+        Path("~/.gatepost"), alias="OAUTH_STORAGE_DIR", description="a directory that this user may write"
+    )
+    access_token_ttl: int = Field(
+        3600, alias="OAUTH_ACCESS_TOKEN_TTL", ge=1, le=31 * _DAY, description="seconds, 1 to 2678400"
+    )
+    refresh_token_ttl: int = Field(
+        30 * _DAY, alias="OAUTH_REFRESH_TOKEN_TTL", ge=1, le=3650 * _DAY, description="seconds, 1 to 315360000"
+    )
+    authorization_code_ttl: int = Field(
+        600,
+        alias="OAUTH_AUTH_CODE_TTL",
+        ge=1,
+        le=600,
+        description="seconds, 1 to 600 (RFC 6749 section 4.1.2 advises no more)",
+    )
+    supported_scopes: WordList = Field(
+        (), alias="OAUTH_SUPPORTED_SCOPES", description="scope names separated by spaces (RFC 6749 section 3.3)"
+    )
+    required_scope: WordList = Field(
+        (), alias="OAUTH_REQUIRED_SCOPE", description="scope names separated by spaces (RFC 6749 section 3.3)"
+    )
+
+    @field_validator("supported_scopes", "required_scope", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        words = _words(value)
+        for word in words:
+            # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+            if not all("\x21" <= c <= "\x7e" and c not in '"\\' for c in word):
+                raise ValueError
+        return words
+
+
+_NOT_YET = (
+    "OAUTH_ISSUER",
+    "OAUTH_AUDIENCE",
+    "OAUTH_JWKS_URI",
+    "OAUTH_ALGORITHM",
+    "OAUTH_VERIFY_SIGNATURE",
+    "OAUTH_VERIFY_AUDIENCE",
+    "OAUTH_VERIFY_ISSUER",
+    "OAUTH_VERIFY_EXP",
+    "JWT_SECRET",
+)
+"""Names that belong to a later version: refused rather than ignored, for each of them changes who gets in."""
+
+_OTHER_NAMES = frozenset({"MCP_HANDLER"})
+"""Read elsewhere (`cli.serve`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All sections."""
+
+    server: ServerSettings
+    oauth: OAuthSettings
+    warnings: tuple[str, ...] = ()
+    """What looks like a mistake but need not be one, for the start-up banner."""
+
+
+def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
+    """Read the environment, then `.env` beneath it; `overrides` (by variable name) beat both.
+
+    Raises:
+        SettingsError: a value is wrong, or a variable belongs to a feature that this version does not have.
+    """
+    present = _present_names(env_file)
+    sentences = [
+        f"{name} is about tokens of an external identity provider, which this version does not support: remove it."
+        for name in _NOT_YET
+        if name in present
+    ]
+    server = _section(ServerSettings, overrides or {}, env_file, sentences)
+    oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
+    if server is None or oauth is None or sentences:
+        raise SettingsError(tuple(sentences))
+    return Settings(server, oauth, warnings=_misspelt(present))
+
+
+def _section(
+    section: type[Section], overrides: Mapping[str, str], env_file: Path | None, sentences: list[str]
+) -> Section | None:
+    """Read one section; on wrong values add a sentence for each and return None."""
+    takes = {str(field.alias): field.description for field in section.model_fields.values()}
+    own: dict[str, Any] = {name: value for name, value in overrides.items() if name in takes}
+    try:
+        return section(_env_file=env_file, **own)
+    except ValidationError as error:
+        names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False))
+        sentences += [f"{name} takes {takes[name]}." for name in names]
+        return None
+
+
+def known_names() -> tuple[str, ...]:
+    """Return every variable that Gatepost reads, also those it refuses."""
+    fields = (*ServerSettings.model_fields.values(), *OAuthSettings.model_fields.values())
+    return (*(str(field.alias) for field in fields), *sorted(_OTHER_NAMES), *_NOT_YET)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else tuple(value)
+
+
+def _present_names(env_file: Path | None) -> frozenset[str]:
+    """Return the names that are set to something, in the environment or in `.env`."""
+    values: dict[str, str | None] = {}
+    if env_file is not None and env_file.is_file():
+        from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
+
+        values |= dotenv_values(env_file)
+    values |= os.environ
+    return frozenset(name for name, value in values.items() if value)
+
+
+def _misspelt(present: frozenset[str]) -> tuple[str, ...]:
+    """Return a sentence for each variable that is nearly one of ours."""
+    known = known_names()
+    strangers = (name for name in sorted(present - set(known)) if name.startswith(("MCP_", "OAUTH_")))
+    return tuple(
+        f"{name} is not a setting and is ignored; did you mean {near[0]}?"
+        for name in strangers
+        if (near := difflib.get_close_matches(name, known, n=1, cutoff=0.85))
+    )
