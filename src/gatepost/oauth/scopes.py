@@ -1,0 +1,87 @@
+"""Scopes: reading them, choosing them, narrowing them (RFC 6749 section 3.3).
+
+The documented rule (RFC 6749 section 3.3 asks for one): scopes that this server does not know are dropped, never
+granted; a request that names only unknown ones is refused; a request that names none gets the default set. The answer
+of the token endpoint always says what was granted. Clients ask for scopes that they have seen elsewhere, such as
+`openid` or `offline_access`, and refusing those would lock honest clients out for no gain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from gatepost.oauth.errors import InvalidScope
+from gatepost.oauth.reasons import Reason
+
+MAX_SCOPE_LENGTH = 8192
+"""Characters of one `scope` value; a server with several hundred scopes stays below."""
+
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 section 3.3: no space, no quote, no backslash
+
+
+def is_scope_token(text: str) -> bool:
+    """Say whether `text` can be the name of one scope (RFC 6749 section 3.3)."""
+    return _SCOPE_TOKEN.fullmatch(text) is not None
+
+
+def parse_scope(text: str) -> tuple[str, ...]:
+    """Return the scopes that `text` names, in its order, each once.
+
+    Spaces at either end and double spaces are tolerated: a client with a leading space has been seen.
+
+    Raises:
+        InvalidScope: it is too long, or holds a character that no scope can have.
+    """
+    if len(text) > MAX_SCOPE_LENGTH:
+        raise InvalidScope(Reason.PARAMETER_MALFORMED, f"scope is longer than {MAX_SCOPE_LENGTH} characters.")
+    tokens = tuple(dict.fromkeys(token for token in text.split(" ") if token))
+    if not all(map(is_scope_token, tokens)):
+        raise InvalidScope(
+            Reason.PARAMETER_MALFORMED,
+            "scope is malformed; separate scopes by one space and use printable ASCII without quotes or backslashes.",
+        )
+    return tokens
+
+
+def select_scopes(requested: str | None, *, known: Collection[str], default: Sequence[str]) -> tuple[str, ...]:
+    """Return the scopes that an authorization request is about, in the order asked for.
+
+    Args:
+        requested: the `scope` parameter; None or blank when the client names none.
+        known: the scopes of the resource; all others are dropped.
+        default: what naming no scope means.
+
+    Raises:
+        InvalidScope: `requested` is malformed, or names scopes and not one of them is known.
+    """
+    tokens = parse_scope(requested or "")
+    if not tokens:
+        return tuple(default)
+    selected = tuple(token for token in tokens if token in known)
+    if not selected:
+        raise InvalidScope(
+            Reason.SCOPE_UNKNOWN,
+            "None of these scopes exists here; scopes_supported in the protected resource metadata lists those that "
+            "do. Leave scope out to ask for the default set.",
+        )
+    return selected
+
+
+def narrow_scopes(requested: str | None, *, granted: Sequence[str]) -> tuple[str, ...]:
+    """Return the scopes of a refreshed access token: what was granted, or the part of it that is asked for.
+
+    Args:
+        requested: the `scope` parameter of the token request; None or blank means all that was granted.
+        granted: the scopes of the grant.
+
+    Raises:
+        InvalidScope: `requested` is malformed, or names a scope that was not granted (RFC 6749 section 6).
+    """
+    tokens = parse_scope(requested or "")
+    if not set(tokens) <= set(granted):
+        raise InvalidScope(
+            Reason.SCOPE_WIDER_THAN_GRANTED,
+            "scope names more than was granted; ask for less, or send the user through authorization again.",
+        )
+    return tuple(scope for scope in granted if scope in tokens) if tokens else tuple(granted)
