@@ -1,0 +1,59 @@
+"""Resource identifiers: the one canonical URL of an MCP endpoint, and which spellings name it (RFC 8707 section 2).
+
+A token's audience is compared as a string, so there has to be one string. Clients spell it differently all the same:
+with an upper-case host, with `:443`, with a slash at the end. Those three spellings mean the same URL by RFC 3986
+section 6.2.2.1 and 6.2.3 (or, for the slash, by common use) and are accepted on input. Nothing else is: percent
+decoding and dot segments are how two different endpoints could be made to look like one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gatepost.resource.resources import ProtectedResource
+
+# Written out, because the standard library's splitter drops tabs and newlines and forgives much else. No user info, no
+# query (RFC 8707 section 2: should not), no fragment (must not); the path may hold what RFC 3986 section 3.3 allows.
+_URL = re.compile(
+    r"""(?P<scheme>https?)://
+        (?P<host>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])
+        (?::(?P<port>[1-9][0-9]{0,4}))?
+        (?P<path>(?:/(?:[a-z0-9._~!$&'()*+,;=:@-]|%[0-9a-f]{2})*)*)""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_DEFAULT_PORTS = {"https": "443", "http": "80"}
+
+
+def canonical_identifier(url: str) -> str:
+    """Return the canonical spelling of an endpoint's URL.
+
+    Lower-case scheme and host, no default port, no slash at the end: `https://mcp.example.com/mcp`, or
+    `https://mcp.example.com` for an endpoint at the root.
+
+    Raises:
+        ValueError: `url` is not an absolute http or https URL, or has user info, a query or a fragment.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError("not an absolute http(s) URL without user info, query and fragment")
+    scheme = match["scheme"].lower()
+    port = match["port"]
+    authority = match["host"].lower()
+    if port is not None and port != _DEFAULT_PORTS[scheme]:
+        authority = f"{authority}:{port}"
+    return f"{scheme}://{authority}{match['path'].removesuffix('/')}"
+
+
+def find_resource(resources: Sequence[ProtectedResource], requested: str | None) -> ProtectedResource | None:
+    """Return the resource that a client's `resource` parameter names, or None if it names none of them.
+
+    A client that names none means the only one; where there are several, it has to say which.
+    """
+    if requested is None:
+        return resources[0] if len(resources) == 1 else None
+    try:
+        identifier = canonical_identifier(requested)
+    except ValueError:
+        return None
+    return next((resource for resource in resources if resource.identifier == identifier), None)
