@@ -1,0 +1,151 @@
+"""HTML pages: rendering, page errors, redirects of the pages.
+
+Templates are compiled at first use: a server that only answers tools never imports Jinja. Every value is escaped, and a
+template that names a value it was not given fails instead of showing a blank.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.errors import StoreUnavailable
+from gatepost.web.page_headers import page_headers
+from gatepost.web.static_files import logo, static_url
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_log = logging.getLogger(__name__)
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_TEMPLATES_OUTSIDE_FLOW: Final = frozenset({"setup.html", "setup_done.html", "logged_in.html"})
+_RETRY_AFTER: Final = 5  # seconds; a local store that fails is locked or full, and either may be over soon
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way on from a page: one of our own paths and the words for it."""
+
+    path: str
+    words: str
+
+
+class PageRefusal(Exception):
+    """A page's request is refused: what the person is told, and the reason that the log is told.
+
+    Title and message are ours alone; nothing that the request brought with it may stand in them.
+    """
+
+    def __init__(
+        self, reason: Reason, *, title: str, message: str, status: int = 400, link: Link | None = None
+    ) -> None:
+        super().__init__(f"{title} [{reason.value}]")
+        self.reason = reason
+        self.title = title
+        self.message = message
+        self.status = status
+        self.link = link
+
+
+class Pages:
+    """Renders pages.
+
+    Args:
+        server_name: shown at the top of every page.
+        secure: whether the public URL is https.
+    """
+
+    def __init__(self, *, server_name: str, secure: bool) -> None:
+        self._server_name = server_name
+        self._secure = secure
+        self._environment: Environment | None = None
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """Return the page that `template` (a file name in `web/templates/`) makes of `context`."""
+        if self._environment is None:
+            self._environment = self._compile()
+        html = self._environment.get_template(template).render(context)
+        return HTMLResponse(
+            html, status, page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
+        )
+
+    def error_page(
+        self, *, status: int, title: str, message: str, reason: Reason, link: Link | None = None
+    ) -> Response:
+        """Return an error page and log its reason.
+
+        Args:
+            status: the HTTP status.
+            title: the page's heading.
+            message: one or two sentences for a person who is no programmer: what happened, what to do.
+            reason: for the log; never shown.
+            link: a way on, when there is one.
+        """
+        _log.warning("page refused: %s", reason.value, extra={"reason": reason.value, "status": status})
+        return self.render("error.html", status=status, title=title, message=message, link=link)
+
+    def redirect(self, location: str) -> Response:
+        """Return a 303 (RFC 9110 section 15.4.4: the browser follows with GET) to our own path or to a redirect URI.
+
+        `location` is sent byte for byte: a custom scheme or an unusual query must arrive as the client registered it.
+        """
+        if not location.isascii() or not location.isprintable() or " " in location:
+            raise ValueError("a Location header holds printable ASCII without spaces")
+        return Response(
+            status_code=303, headers={"Location": location, **page_headers(secure=self._secure, in_flow=True)}
+        )
+
+    def endpoint(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Wrap a page's handler: a `PageRefusal` or a store fault becomes a page, not JSON."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except PageRefusal as refusal:
+                return self.error_page(
+                    status=refusal.status,
+                    title=refusal.title,
+                    message=refusal.message,
+                    reason=refusal.reason,
+                    link=refusal.link,
+                )
+            except StoreUnavailable:
+                _log.exception("the store is unavailable", extra={"reason": Reason.STORE_UNAVAILABLE.value})
+                response = self.error_page(
+                    status=503,
+                    title="Please try again in a moment",
+                    message="This server cannot reach its storage just now. Nothing is lost: load this page again.",
+                    reason=Reason.STORE_UNAVAILABLE,
+                )
+                response.headers["Retry-After"] = str(_RETRY_AFTER)
+                return response
+
+        return answer
+
+    def _compile(self) -> Environment:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - off the start-up path
+        from markupsafe import Markup  # noqa: PLC0415 - likewise
+
+        environment = Environment(
+            # Branding: a folder of the operator's own, put in front of ours, would override single templates.
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals.update(
+            server_name=self._server_name,
+            static_url=static_url,
+            logo=Markup(logo()),  # noqa: S704 - our own file
+        )
+        return environment
