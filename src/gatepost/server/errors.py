@@ -1,0 +1,77 @@
+"""Errors of the tool side, one class per condition.
+
+ToolError              a tool says no; its text reaches the client as an error result
+InvalidArguments       the client's arguments do not fit; raised before user code runs
+InvalidResult          what a tool returned does not fit what it declares; the author's fault
+ToolDefinitionError    a function cannot become a tool; raised at registration
+UnknownState           `Context.state` was asked for a key that the lifespan did not yield
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_MOST_PROBLEMS = 10
+_MOST_CHARACTERS = 2000
+
+
+class ToolError(Exception):
+    """Raise this in a tool to tell the client, in your words, why the call failed.
+
+    The text becomes a result with `isError: true` (MCP, server/tools, "Error Handling"), which models read to correct
+    themselves. Any other exception becomes a generic text with an incident id, so put nothing secret here and everything
+    that helps.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentProblem:
+    """One thing that is wrong with the arguments of a call."""
+
+    location: str
+    """The argument, such as `limit` or `items[0].name`; empty when the arguments as a whole are meant."""
+    message: str
+    """What is taken there; never the value that was given."""
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}" if self.location else self.message
+
+
+class InvalidArguments(Exception):
+    """The arguments of a call do not fit the tool's input schema.
+
+    `str(error)` is one line for the client: every field with what it takes, bounded in length. No given value is in it,
+    because a value may be a secret and this text is logged and shown. Whether it is answered as an error result
+    or as a JSON-RPC error (-32602) depends on the revision and is the dispatcher's decision.
+    """
+
+    def __init__(self, tool: str, problems: Iterable[ArgumentProblem], *, hint: str = "") -> None:
+        self.tool = tool
+        self.problems = tuple(problems)
+        shown = [str(problem) for problem in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            shown.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
+        text = f"Invalid arguments for {tool}: {'; '.join(shown)}."
+        if len(text) > _MOST_CHARACTERS:
+            text = text[: _MOST_CHARACTERS - 1] + "…"
+        super().__init__(f"{text} {hint}" if hint else text)
+
+
+class InvalidResult(Exception):
+    """A tool returned something that cannot be sent, or that does not fit its declared output.
+
+    The client sees a generic text with an incident id; the log explains.
+    """
+
+
+class ToolDefinitionError(TypeError):
+    """A function cannot become a tool: the message names the function, the parameter and what to write instead."""
+
+
+class UnknownState(KeyError):
+    """The lifespan yielded nothing under this key; the message names the keys it did yield."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which is no sentence.
+        return str(self.args[0])
