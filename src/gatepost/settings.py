@@ -37,7 +37,7 @@ _CONFIG = SettingsConfigDict(
 class SettingsError(Exception):
     """One or more settings are wrong. `sentences` names each variable and says what it takes."""
 
-    def __init__(self, sentences: tuple[str, ...]) -> None:
+    def __init__(self, *sentences: str) -> None:
         super().__init__("\n".join(sentences))
         self.sentences = sentences
 
@@ -53,6 +53,9 @@ class ServerSettings(BaseSettings):
         None,
         alias="MCP_PUBLIC_URL",
         description="the origin that clients use, such as https://mcp.example.com, without a path",
+    )
+    handler: str | None = Field(
+        None, alias="MCP_HANDLER", description="what to serve: module:name or path/file.py:name"
     )
     require_auth: bool = Field(default=True, alias="MCP_REQUIRE_AUTH", description="true or false")
     api_key: SecretStr | None = Field(
@@ -94,9 +97,8 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _api_key_is_sendable(cls, value: SecretStr | None) -> SecretStr | None:
         """A key that does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
-        if value is not None:
-            if _BEARER_TOKEN.fullmatch(value.get_secret_value()) is None:
-                raise ValueError
+        if value is not None and _BEARER_TOKEN.fullmatch(value.get_secret_value()) is None:
+            raise ValueError
         return value
 
 
@@ -155,9 +157,6 @@ _NOT_YET = (
 )
 """Names that belong to a later version: refused rather than ignored, for each of them changes who gets in."""
 
-_OTHER_NAMES = frozenset({"MCP_HANDLER"})
-"""Read elsewhere (`cli.serve`)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -184,7 +183,7 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     server = _section(ServerSettings, overrides or {}, env_file, sentences)
     oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
     if server is None or oauth is None or sentences:
-        raise SettingsError(tuple(sentences))
+        raise SettingsError(*sentences)
     return Settings(server, oauth, warnings=_misspelt(present))
 
 
@@ -205,7 +204,7 @@ def _section(
 def known_names() -> tuple[str, ...]:
     """Return every variable that Gatepost reads, also those it refuses."""
     fields = (*ServerSettings.model_fields.values(), *OAuthSettings.model_fields.values())
-    return (*(str(field.alias) for field in fields), *sorted(_OTHER_NAMES), *_NOT_YET)
+    return (*(str(field.alias) for field in fields), *_NOT_YET)
 
 
 def _words(value: Any) -> tuple[str, ...]:

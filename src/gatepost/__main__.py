@@ -1,0 +1,7 @@
+"""`python -m gatepost`."""
+
+import sys
+
+from gatepost.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,82 @@
+"""From what a person types to the object that is served: `module:name` or `path/file.py:name`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class TargetError(Exception):
+    """A target cannot be loaded; the message is one sentence for the person who typed it."""
+
+
+def load_target(target: str) -> Any:
+    """Return the object that `target` names.
+
+    `module:name` is imported with the current directory on the path; `path/file.py:name` is loaded from the file, whose
+    own directory is put on the path as `python path/file.py` would. `name` may be dotted.
+
+    Raises:
+        TargetError: malformed, not found, or the code failed while it was imported (the cause is chained).
+    """
+    location, separator, name = target.rpartition(":")
+    if not separator or not location or not name:
+        raise TargetError(f"{target!r} is not a target: write module:name (such as notes:server) or path/file.py:name.")
+    module = _from_file(location) if location.endswith(".py") else _from_module(location)
+    found: Any = module
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise TargetError(f"{location} has no {name!r}{_candidates(module)}.") from None
+    return found
+
+
+def _from_module(name: str) -> ModuleType:
+    _put_first(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise TargetError(f"There is no module {name!r} in {Path.cwd()} or among the installed packages.") from None
+        raise TargetError(f"{name} needs the module {error.name!r}, which is not installed.") from error
+    except Exception as error:
+        raise TargetError(f"{name} failed while it was imported: {type(error).__name__}: {error}") from error
+
+
+def _from_file(location: str) -> ModuleType:
+    path = Path(location).resolve()
+    if not path.is_file():
+        raise TargetError(f"There is no file {location}.")
+    _put_first(path.parent)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{location} cannot be loaded as Python.")
+    module = importlib.util.module_from_spec(spec)
+    # Registered first, as an ordinary import does: dataclasses and type hints look their module up.
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[path.stem]
+        raise TargetError(f"{location} failed while it was loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _put_first(directory: Path) -> None:
+    text = os.fspath(directory)
+    if text not in sys.path:
+        sys.path.insert(0, text)
+
+
+def _candidates(module: ModuleType) -> str:
+    """Return a hint that names what could have been meant."""
+    from gatepost.server.server import Server  # noqa: PLC0415 - only on the way to an error
+
+    names = [name for name, value in vars(module).items() if isinstance(value, Server)]
+    return f"; it has {', '.join(names)}" if names else ""

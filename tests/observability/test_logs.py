@@ -1,0 +1,64 @@
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from gatepost.observability.logs import configure_logging, scrub
+
+TOKEN = "gp_at_" + "A" * 43
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    names = ("gatepost", "uvicorn")
+    before = [(logging.getLogger(name).handlers, logging.getLogger(name).level) for name in names]
+    stream = io.StringIO()
+    configure_logging("debug", stream=stream)
+    yield stream
+    for name, (handlers, level) in zip(names, before, strict=True):
+        logging.getLogger(name).handlers = handlers
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).propagate = True
+
+
+def test_a_line_carries_its_extra_fields(log: io.StringIO) -> None:
+    logging.getLogger("gatepost.web").info(
+        "refused", extra={"reason": "code_unknown", "client_id": "a b", "none": None}
+    )
+    line = log.getvalue()
+    assert line.endswith('Z INFO gatepost.web refused reason=code_unknown client_id="a b"\n')
+
+
+def test_a_value_cannot_forge_a_line(log: io.StringIO) -> None:
+    logging.getLogger("gatepost.web").info("one\ntwo", extra={"client_id": "x\n2026 INFO gatepost forged"})
+    assert log.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        (f"token {TOKEN}.", "token gp_at_…."),
+        (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer …"),
+        ("authorization: basic dXNlcjpwYXNzd29yZA==", "authorization: basic …"),
+        ("a bearer token", "a bearer token"),
+    ],
+)
+def test_secrets_are_cut_down_to_their_kind(text: str, scrubbed: str) -> None:
+    assert scrub(text) == scrubbed
+
+
+def test_a_traceback_is_scrubbed_too(log: io.StringIO) -> None:
+    try:
+        raise ValueError(TOKEN)
+    except ValueError:
+        logging.getLogger("gatepost").exception("failed", extra={"incident": "ab12"})
+    assert TOKEN not in log.getvalue()
+    assert "ValueError: gp_at_…" in log.getvalue()
+
+
+def test_uvicorn_speaks_only_of_warnings(log: io.StringIO) -> None:
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("uvicorn.error").warning("Something odd")
+    assert "Started" not in log.getvalue()
+    assert "Something odd" in log.getvalue()
