@@ -1,0 +1,128 @@
+"""What every request passes before a route sees it: foreign hosts, cross-origin rules, and the short cut to MCP.
+
+Three plain ASGI layers, outermost first: `CrossOrigin`, `HostGuard`, `McpDispatch`. They sit inside any middleware that
+the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's throughput.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gatepost.oauth.reasons import Reason
+
+_log = logging.getLogger("gatepost.web")
+
+LOOPBACK_ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?")
+"""Browser tools that run on the developer's own machine, such as the MCP Inspector."""
+
+_OPEN_PATHS = re.compile(
+    r"/\.well-known/|/oauth/(?:token|register|revoke|introspect|jwks)$|/openapi\.json$|.+/\.well-known/"
+)
+"""Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
+
+_MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After")
+
+
+class McpDispatch:
+    """Hands the MCP endpoints' paths, with and without a trailing slash, straight to them; never redirects.
+
+    A redirect would drop the `Authorization` header in many clients.
+    """
+
+    def __init__(self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp]) -> None:
+        """`endpoints` maps a path without trailing slash, such as `/mcp`, to its ASGI callable."""
+        self.app = app
+        self._endpoints = {twin: endpoint for path, endpoint in endpoints.items() for twin in (path, path + "/")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one request."""
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class HostGuard:
+    """Answers 421 to a `Host` that is not ours, against DNS rebinding (RFC 9110 sections 7.2 and 15.5.20).
+
+    The MCP endpoints look at `Host` themselves while they go through the headers once, so they are passed by here.
+    """
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: frozenset[str], passed_by: frozenset[str]) -> None:
+        """`allowed_hosts` are lower-case `Host` values; `passed_by` are paths that check for themselves."""
+        self.app = app
+        self._allowed_hosts = frozenset(host.encode("latin-1") for host in allowed_hosts)
+        self._passed_by = passed_by
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] != "http" or scope["path"] in self._passed_by:
+            await self.app(scope, receive, send)
+            return
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) == 1 and hosts[0].lower() in self._allowed_hosts:
+            await self.app(scope, receive, send)
+            return
+        _log.info("refused", extra={"reason": Reason.HOST_FOREIGN.value, "path": scope["path"][:200]})
+        await _answer(
+            send,
+            421,
+            {
+                "error": "misdirected_request",
+                "error_description": "This server is not known by that Host. The operator can allow it with "
+                "MCP_PUBLIC_URL or MCP_ALLOWED_HOSTS.",
+            },
+        )
+
+
+class CrossOrigin:
+    """Cross-origin rules (CORS): open for what clients must discover, named origins for MCP, nothing for pages."""
+
+    def __init__(self, app: ASGIApp, *, mcp_paths: frozenset[str], allowed_origins: frozenset[str]) -> None:
+        """`mcp_paths` are the MCP endpoints' paths with their trailing-slash twins."""
+        self.app = app
+        self._mcp_paths = mcp_paths
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=_MCP_EXPOSED
+        )
+        self._mcp = CORSMiddleware(
+            app,
+            allow_origins=sorted(allowed_origins),
+            allow_origin_regex=LOOPBACK_ORIGIN.pattern,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=_MCP_EXPOSED,
+            max_age=3600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Apply the rules of the request's path."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path in self._mcp_paths:
+                await self._mcp(scope, receive, send)
+                return
+            if _OPEN_PATHS.match(path):
+                await self._open(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+async def _answer(send: Send, status: int, body: Mapping[str, str]) -> None:
+    content = json.dumps(body).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
