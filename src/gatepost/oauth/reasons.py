@@ -21,6 +21,7 @@ class Reason(StrEnum):
     # clients and registration
     CLIENT_UNKNOWN = "client_unknown"
     CLIENT_AUTHENTICATION_FAILED = "client_authentication_failed"
+    CLIENT_AUTHENTICATION_METHOD_WRONG = "client_authentication_method_wrong"
     CLIENT_METADATA_INVALID = "client_metadata_invalid"
     REDIRECT_URI_INVALID = "redirect_uri_invalid"
     REDIRECT_URI_UNREGISTERED = "redirect_uri_unregistered"
@@ -53,6 +54,7 @@ class Reason(StrEnum):
     REFRESH_TOKEN_EXPIRED = "refresh_token_expired"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     REFRESH_TOKEN_OF_ANOTHER_CLIENT = "refresh_token_of_another_client"
+    REFRESH_TOKEN_RESOURCE_MISMATCH = "refresh_token_resource_mismatch"
     GRANT_REVOKED = "grant_revoked"
     GRANT_EXPIRED = "grant_expired"
     USER_DISABLED = "user_disabled"
@@ -64,7 +66,10 @@ class Reason(StrEnum):
     SETUP_LINK_INVALID = "setup_link_invalid"
     # bearer tokens
     TOKEN_MISSING = "token_missing"
+    AUTHORIZATION_HEADER_REPEATED = "authorization_header_repeated"
+    AUTHORIZATION_SCHEME_UNSUPPORTED = "authorization_scheme_unsupported"
     TOKEN_MALFORMED = "token_malformed"
+    TOKEN_OF_WRONG_KIND = "token_of_wrong_kind"
     TOKEN_UNKNOWN = "token_unknown"
     TOKEN_EXPIRED = "token_expired"
     TOKEN_OF_ANOTHER_RESOURCE = "token_of_another_resource"
