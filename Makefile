@@ -1,0 +1,133 @@
+# What people and CI do with this repository, by name; `make help` lists it. Needs make and Python >= 3.11.
+#
+# Everything is installed into .venv from requirements/*.txt, where each file is pinned by its hash. pip installs uv,
+# and uv the rest: with empty caches that takes a quarter of the time that pip alone takes.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+# --compile-bytecode: the first start is as fast as the second.
+INSTALL := $(RUN) uv pip install --quiet --compile-bytecode --python $(BIN)/python
+CHECKED := src tests examples tools
+
+# A data directory inside the checkout, unless the environment or .env names another.
+ifeq ($(shell grep -s '^ *\(export  *\)\{0,1\}OAUTH_STORAGE_DIR *=' .env),)
+OAUTH_STORAGE_DIR ?= .gatepost
+export OAUTH_STORAGE_DIR
+endif
+
+# CI measures coverage in the one run of the tests that it makes.
+ifeq ($(CI),true)
+PYTEST := $(RUN) coverage run -m pytest
+else
+PYTEST := $(RUN) pytest
+endif
+
+.PHONY: help
+help: ## list what can be done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+# --- use
+
+.PHONY: serve
+serve: $(VENV)/.runtime ## serve examples/notes.py on 127.0.0.1:8000, data in ./.gatepost
+	@$(RUN) gatepost serve examples/notes.py:server
+
+# --- check
+
+.PHONY: test
+test: $(VENV)/.development ## run the tests; ARGS="-k refresh" goes to pytest
+	@rm -f .coverage .coverage.*
+	$(PYTEST) $(ARGS)
+
+.PHONY: check
+check: static coverage ## every gate that CI runs
+
+.PHONY: static
+static: format-check lint types imports lengths lock-check ## every gate but the tests
+
+.PHONY: format
+format: $(VENV)/.development ## format the code and mend what can be mended
+	$(RUN) ruff check --fix-only --quiet $(CHECKED)
+	$(RUN) ruff format $(CHECKED)
+
+.PHONY: format-check
+format-check: $(VENV)/.development
+	$(RUN) ruff format --check $(CHECKED)
+
+.PHONY: lint
+lint: $(VENV)/.development ## ruff
+	$(RUN) ruff check $(CHECKED)
+
+.PHONY: types
+types: $(VENV)/.development ## mypy, strict
+	$(RUN) mypy
+
+.PHONY: imports
+imports: $(VENV)/.development ## layers and purity (.importlinter)
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: lengths
+lengths: $(VENV)/.development ## no file above 400 lines, no function above 60
+	$(BIN)/python tools/length_gate.py src tools examples
+
+.PHONY: lock-check
+lock-check: $(VENV)/.development ## requirements/*.txt say what pyproject.toml says
+	$(BIN)/python tools/lock_gate.py
+
+.PHONY: coverage
+coverage: $(VENV)/.development ## run the tests and demand 95 % of the branches
+	@rm -f .coverage .coverage.*
+	$(RUN) coverage run -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory coverage-report
+
+.PHONY: coverage-report
+coverage-report:
+	$(RUN) coverage combine --quiet
+	$(RUN) coverage report
+
+# --- dependencies
+
+# Neither the machine's own indexes nor its download addresses may reach the files.
+COMPILE := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(RUN) uv pip compile --quiet \
+	--no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: lock
+lock: $(VENV)/.uv ## bring requirements/*.txt in step with pyproject.toml; versions stay where they can
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt >/dev/null
+	$(COMPILE) pyproject.toml --group development -c requirements/runtime.txt -o requirements/development.txt >/dev/null
+	$(COMPILE) --group build -c requirements/development.txt -o requirements/build.txt >/dev/null
+
+.PHONY: upgrade
+upgrade: ## the same, with the newest versions
+	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
+
+.PHONY: clean
+clean: ## remove the environment, caches and reports; data stays
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf test-artifacts dist
+
+# --- the environment, one stamp per step
+
+$(BIN)/python:
+	@sh tools/make-venv $(VENV)
+
+$(VENV)/.uv: requirements/build.txt $(BIN)/python
+	@echo "Installing uv"
+	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/.uv
+	@echo "Installing Gatepost and what it runs on"
+	@$(INSTALL) --require-hashes -r requirements/runtime.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: requirements/development.txt $(VENV)/.runtime
+	@echo "Installing the development tools"
+	@$(INSTALL) --require-hashes -r requirements/development.txt
+	@touch $@

@@ -1,0 +1,44 @@
+"""What every test can rely on: a known environment, and one rule about services that may be missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+_OURS = ("GATEPOST_", "MCP_", "OAUTH_", "JWT_")
+
+
+class RequireService(Protocol):
+    """The type of the `require_service` fixture."""
+
+    def __call__(self, name: str, *, available: bool) -> None:
+        """Go on if the service is there; else skip, or fail where CI=true."""
+
+
+@pytest.fixture(scope="session")
+def require_service() -> RequireService:
+    """Return a function that skips visibly when a service (a browser, a database) is missing.
+
+    In CI a missing service is a failure: what was not run there was not checked.
+    """
+
+    def require(name: str, *, available: bool) -> None:
+        if available:
+            return
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is missing, and in CI nothing may be skipped", pytrace=False)
+        pytest.skip(f"{name} is missing")
+
+    return require
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Hide the settings of whoever runs the tests, from the tests and from the servers they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper().startswith(_OURS)]:
+            patch.delenv(name)
+        yield
