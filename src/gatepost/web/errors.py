@@ -234,7 +234,7 @@ class _Incidents:
 
         try:
             await self._app(scope, receive, watch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - this is the place where everything ends
             incident = self._random_bytes(8).hex()
             response = self._answers.incident(Request(scope), error, incident)
             if started:
