@@ -1,0 +1,155 @@
+"""Client authentication at the token endpoint (RFC 6749 sections 2.3 and 3.2.1, RFC 7591 section 2).
+
+Two steps, with the client's look-up between them: read which client the request names and how it proves itself, then
+check that against what the client registered. The registered method decides: a client that was given a secret cannot
+do without it, and one without a secret cannot send one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from gatepost.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
+from gatepost.tokens.opaque import fingerprint
+
+METHODS_SUPPORTED = ("none", "client_secret_basic", "client_secret_post")
+"""What `token_endpoint_auth_method` may be (RFC 7591 section 2)."""
+
+_CLIENT_ID = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.1
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedClient:
+    """The client that a request says it comes from, and its proof."""
+
+    client_id: str
+    method: str
+    """One of `METHODS_SUPPORTED`."""
+    secret: str | None = field(repr=False)
+    """None with the method `none`."""
+
+
+def read_client(parameters: Mapping[str, str], authorization: Sequence[str]) -> PresentedClient:
+    """Return which client a request names and how.
+
+    Args:
+        parameters: the parameters of the body, each sent once.
+        authorization: the values of all `Authorization` headers.
+
+    Raises:
+        InvalidRequest: it names no client, or two, or uses more than one method (RFC 6749 section 2.3: must not).
+        InvalidClient: it uses a method that is not supported, or its Basic credentials are malformed.
+    """
+    if "client_assertion" in parameters or "client_assertion_type" in parameters:
+        raise InvalidClient(
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
+            "Client assertions are not supported; token_endpoint_auth_methods_supported lists what is.",
+        )
+    if len(authorization) > 1:
+        raise InvalidRequest(
+            Reason.AUTHORIZATION_HEADER_REPEATED, "There are several Authorization headers; send one, or none."
+        )
+    client_id = parameters.get("client_id")
+    secret = parameters.get("client_secret")
+    if authorization:
+        return _read_basic(authorization[0], client_id=client_id, has_body_secret=secret is not None)
+    if client_id is None:
+        raise InvalidRequest(
+            Reason.PARAMETER_MISSING, "client_id is missing; send it in the body, or use HTTP Basic authentication."
+        )
+    return PresentedClient(_checked(client_id), "none" if secret is None else "client_secret_post", secret)
+
+
+def authenticate_client(client: Client | None, presented: PresentedClient) -> Client:
+    """Return the client if it is who it says it is.
+
+    Args:
+        client: what the store holds for `presented.client_id`.
+        presented: the answer of `read_client`.
+
+    Raises:
+        InvalidClient: it is unknown, uses another method than it registered, or its secret is wrong.
+    """
+    if client is None:
+        raise InvalidClient(Reason.CLIENT_UNKNOWN, "The client is unknown here; register again to get a client_id.")
+    if presented.method != client.token_endpoint_auth_method:
+        raise InvalidClient(
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
+            f"This client is registered with token_endpoint_auth_method {client.token_endpoint_auth_method}, and this "
+            f"request uses {presented.method}.",
+        )
+    if presented.secret is not None and (
+        client.secret_fingerprint is None
+        # Both sides are SHA-256 already, which leaves little to time; it costs nothing to leave nothing.
+        or not hmac.compare_digest(fingerprint(presented.secret), client.secret_fingerprint)
+    ):
+        raise InvalidClient(Reason.CLIENT_AUTHENTICATION_FAILED, "The client secret is wrong.")
+    return client
+
+
+def check_grant_type(client: Client, grant_type: str) -> None:
+    """Refuse a grant type that the client has not registered for (RFC 6749 section 5.2).
+
+    Raises:
+        UnauthorizedClient: it has not.
+    """
+    if grant_type not in client.grant_types:
+        raise UnauthorizedClient(
+            Reason.GRANT_TYPE_NOT_REGISTERED,
+            "This client is not registered for this grant type; its grant_types list those it may use.",
+        )
+
+
+def _read_basic(header: str, *, client_id: str | None, has_body_secret: bool) -> PresentedClient:
+    """Read HTTP Basic credentials, whose two halves are form-urlencoded first (RFC 6749 section 2.3.1)."""
+    scheme, _, credentials = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient(
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
+            "The Authorization header of this endpoint takes the scheme Basic only; public clients send none.",
+        )
+    if has_body_secret:
+        raise InvalidRequest(
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
+            "The client authenticates in two ways; send the secret in the header or in the body, not in both.",
+        )
+    try:
+        raw_id, colon, raw_secret = base64.b64decode(credentials.strip(" "), validate=True).partition(b":")
+        basic_id, secret = _form_decoded(raw_id), _form_decoded(raw_secret)
+    except (binascii.Error, ValueError):
+        raise _malformed_basic() from None
+    if not (colon and basic_id and secret):
+        raise _malformed_basic()
+    if client_id is not None and client_id != basic_id:
+        # Some clients name themselves in both places (RFC 6749 section 3.2.1 lets them); it has to be the same name.
+        raise InvalidRequest(
+            Reason.PARAMETER_REPEATED, "client_id differs from the client in the Authorization header; send it once."
+        )
+    return PresentedClient(_checked(basic_id), "client_secret_basic", secret)
+
+
+def _form_decoded(raw: bytes) -> str:
+    """Decode one half. A client that forgot to encode still gets through, unless its text looks encoded."""
+    return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+
+
+def _malformed_basic() -> InvalidClient:
+    return InvalidClient(
+        Reason.CLIENT_AUTHENTICATION_FAILED,
+        "The Basic credentials are malformed; send base64(client_id:client_secret), both form-urlencoded first.",
+    )
+
+
+def _checked(client_id: str) -> str:
+    """Return `client_id` if any client could have it; the store is not asked for what cannot exist."""
+    if _CLIENT_ID.fullmatch(client_id) is None:
+        raise InvalidClient(Reason.CLIENT_UNKNOWN, "No client has this client_id: it may hold printable ASCII only.")
+    return client_id

@@ -1,0 +1,100 @@
+"""Issuing: the grant and the tokens that one answer of the token endpoint hands out (RFC 6749 sections 1.5 and 5.1).
+
+Refresh tokens are given by the server's policy, not because a scope was asked for: every client that is registered for
+the grant type `refresh_token` gets one, whatever its scopes are. A registration that names no grant types is one for
+both, so only a client that says it cannot refresh goes without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatepost.oauth.policy import Lifetimes
+from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What one client gets to hold. The only place where minted tokens stand in clear, so nothing prints them."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: int
+    """When the access token ends, seconds UTC."""
+    scopes: tuple[str, ...]
+    """The scopes of the access token."""
+
+    def answer(self, *, now: int) -> dict[str, str | int]:
+        """Return the members of the JSON answer (RFC 6749 section 5.1).
+
+        `scope` is always there: clients that asked for less or more than they got would otherwise guess.
+        """
+        members: dict[str, str | int] = {
+            "access_token": self.access_token,
+            "token_type": "Bearer",
+            "expires_in": max(0, self.expires_at - now),
+        }
+        if self.refresh_token is not None:
+            members["refresh_token"] = self.refresh_token
+        return members | {"scope": " ".join(self.scopes)}
+
+
+def begin_grant(code: AuthorizationCode, *, now: int, lifetimes: Lifetimes, random_bytes: RandomBytes) -> Grant:
+    """Return the grant that redeeming `code` creates."""
+    return Grant(
+        grant_id=identifier("grant_", random_bytes),
+        subject=code.subject,
+        client_id=code.client_id,
+        resource=code.resource,
+        scopes=code.scopes,
+        created_at=now,
+        expires_at=now + lifetimes.grant,
+    )
+
+
+def gets_refresh_token(client: Client) -> bool:
+    """Say whether tokens for this client come with a refresh token."""
+    return "refresh_token" in client.grant_types
+
+
+def mint_tokens(
+    grant: Grant,
+    *,
+    scopes: tuple[str, ...],
+    with_refresh_token: bool,
+    now: int,
+    lifetimes: Lifetimes,
+    random_bytes: RandomBytes,
+) -> tuple[Tokens, IssuedTokens]:
+    """Return new tokens of a grant, and the rows under which the store knows them.
+
+    Neither token outlives the grant.
+
+    Args:
+        grant: what the tokens belong to.
+        scopes: those of the access token: the grant's, or fewer. The refresh token keeps the grant's (RFC 6749, 6).
+        with_refresh_token: whether there is a refresh token.
+        now: seconds UTC.
+        lifetimes: the operator's lifetimes.
+        random_bytes: where the tokens come from.
+    """
+    access_token = mint(SecretKind.ACCESS_TOKEN, random_bytes)
+    access = AccessToken(
+        token_fingerprint=fingerprint(access_token),
+        grant_id=grant.grant_id,
+        scopes=scopes,
+        created_at=now,
+        expires_at=min(now + lifetimes.access_token, grant.expires_at),
+    )
+    refresh_token: str | None = None
+    refresh: RefreshToken | None = None
+    if with_refresh_token:
+        refresh_token = mint(SecretKind.REFRESH_TOKEN, random_bytes)
+        refresh = RefreshToken(
+            token_fingerprint=fingerprint(refresh_token),
+            grant_id=grant.grant_id,
+            created_at=now,
+            expires_at=min(now + lifetimes.refresh_token, grant.expires_at),
+        )
+    return Tokens(access_token, refresh_token, access.expires_at, scopes), IssuedTokens(access, refresh)

@@ -1,0 +1,111 @@
+"""Refreshing: who may use a refresh token, and how its successor is kept (RFC 6749 section 6, RFC 9700 section 4.14.2).
+
+Every use rotates. The answer of a rotation can be lost on its way, and several copies of one client can use the same
+token at once; both are honest, and both send a token that has just been spent. So the successor is kept beside the
+spent token, sealed under that token itself: whoever still holds it gets the same answer again for a short while, and
+a stolen database gives nobody anything. Later, or once the successor has been used, the same request is a theft.
+"""
+
+from __future__ import annotations
+
+import json
+
+from gatepost.oauth.errors import InvalidGrant, InvalidTarget
+from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Grant, RefreshToken
+from gatepost.tokens.opaque import RandomBytes, fingerprint
+from gatepost.tokens.sealing import derive_key, seal, unseal
+
+_PURPOSE = "refresh-successor"
+
+
+def check_refresh(
+    token: RefreshToken | None,
+    grant: Grant | None,
+    *,
+    user_disabled: bool,
+    client_id: str,
+    resource: str | None,
+    now: int,
+) -> Grant:
+    """Return the grant if this client may refresh it with this token.
+
+    Whether the token has been spent is not decided here: only the store can say so and rotate in one step.
+
+    Args:
+        token: what the store holds for the refresh token, spent or not, expired or not.
+        grant: the grant it belongs to, revoked or not.
+        user_disabled: whether the grant's user may no longer act.
+        client_id: the client that has authenticated.
+        resource: the resource that the request names, in its canonical spelling; None when absent.
+        now: seconds UTC.
+
+    Raises:
+        InvalidGrant: the token is unknown, expired or another client's, or its grant is over.
+        InvalidTarget: it is for another resource (RFC 8707 section 2.2).
+    """
+    if token is None or grant is None:
+        raise InvalidGrant(
+            Reason.REFRESH_TOKEN_UNKNOWN, "The refresh token is unknown; send the user through authorization again."
+        )
+    if grant.client_id != client_id:
+        raise InvalidGrant(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT, "The refresh token was issued to another client.")
+    if refusal := _over(token, grant, user_disabled=user_disabled, now=now):
+        raise refusal
+    if resource is not None and resource != grant.resource:
+        raise InvalidTarget(
+            Reason.REFRESH_TOKEN_RESOURCE_MISMATCH, "resource differs from what was granted; send the same one."
+        )
+    return grant
+
+
+def seal_successor(tokens: Tokens, *, predecessor: str, random_bytes: RandomBytes) -> bytes:
+    """Return `tokens` sealed so that only `predecessor`, the refresh token they replace, opens them."""
+    plaintext = json.dumps([tokens.access_token, tokens.refresh_token, tokens.expires_at, tokens.scopes]).encode()
+    return seal(
+        plaintext,
+        key=derive_key(predecessor.encode(), purpose=_PURPOSE),
+        associated_data=fingerprint(predecessor),
+        random_bytes=random_bytes,
+    )
+
+
+def open_successor(sealed: bytes, *, predecessor: str) -> Tokens:
+    """Return the tokens that replaced `predecessor`.
+
+    Raises:
+        SealBroken: `sealed` was altered, or replaced another token.
+    """
+    key = derive_key(predecessor.encode(), purpose=_PURPOSE)
+    plaintext = unseal(sealed, key=key, associated_data=fingerprint(predecessor))
+    access_token, refresh_token, expires_at, scopes = json.loads(plaintext)
+    return Tokens(access_token, refresh_token, expires_at, tuple(scopes))
+
+
+def grant_revoked_error() -> InvalidGrant:
+    """Return the refusal for a grant that ended between its look-up and its rotation."""
+    return InvalidGrant(Reason.GRANT_REVOKED, "This approval was revoked; send the user through authorization again.")
+
+
+def token_reused_error() -> InvalidGrant:
+    """Return the refusal for a refresh token that was spent before; its grant is revoked by then."""
+    return InvalidGrant(
+        Reason.REFRESH_TOKEN_REUSED,
+        "The refresh token was used before, so everything it gave is revoked; authorize again, and keep the newest.",
+    )
+
+
+def _over(token: RefreshToken, grant: Grant, *, user_disabled: bool, now: int) -> InvalidGrant | None:
+    """Return why nothing of this grant can be refreshed any more."""
+    if grant.revoked_at is not None:
+        return grant_revoked_error()
+    if user_disabled:
+        return InvalidGrant(Reason.USER_DISABLED, "The account that approved this is disabled.")
+    if grant.expires_at <= now:
+        return InvalidGrant(Reason.GRANT_EXPIRED, "This approval has reached its end; authorize again.")
+    if token.expires_at <= now:
+        return InvalidGrant(
+            Reason.REFRESH_TOKEN_EXPIRED, "The refresh token was not used for too long; authorize again."
+        )
+    return None

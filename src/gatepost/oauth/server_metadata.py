@@ -1,0 +1,47 @@
+"""Authorization server metadata (RFC 8414 section 2): every field that is true, and none that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gatepost.oauth import client_authentication, pkce
+from gatepost.oauth.policy import AuthorizationServer
+
+
+def server_metadata(
+    server: AuthorizationServer,
+    *,
+    grant_types: Iterable[str],
+    scopes: Iterable[str],
+    resources: Sequence[str],
+    service_documentation: str | None,
+) -> dict[str, object]:
+    """Return the members of the metadata document.
+
+    `offline_access` is not among the scopes: refresh tokens do not depend on it, and clients that see it ask for it.
+
+    Args:
+        server: this authorization server.
+        grant_types: what its token endpoint takes.
+        scopes: all scopes of its resources; repetitions are dropped.
+        resources: the identifiers of its resources (RFC 9728 section 4).
+        service_documentation: where people find its documentation, or None.
+    """
+    metadata: dict[str, object] = {
+        "issuer": server.issuer,
+        "authorization_endpoint": f"{server.issuer}/oauth/authorize",
+        "token_endpoint": f"{server.issuer}/oauth/token",
+        "scopes_supported": list(dict.fromkeys(scopes)),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(grant_types),
+        "token_endpoint_auth_methods_supported": list(client_authentication.METHODS_SUPPORTED),
+        "code_challenge_methods_supported": list(pkce.METHODS_SUPPORTED),
+        "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
+        "protected_resources": list(resources),
+    }
+    if server.registration_enabled:
+        metadata["registration_endpoint"] = f"{server.issuer}/oauth/register"
+    if service_documentation is not None:
+        metadata["service_documentation"] = service_documentation
+    return metadata
