@@ -19,7 +19,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^ ;\\]+)", re.MULTILINE)
+_BLOCK = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
+_PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)")
 _DIRECT = re.compile(r"^    #.*\bgatepost \(pyproject\.toml", re.MULTILINE)
 """uv's note that a pin is there because `pyproject.toml` itself asks for it."""
 _ADDRESS = re.compile(r"://|\bfile:|^--?(?!hash)[a-z]", re.MULTILINE)
@@ -85,15 +86,13 @@ def group(groups: dict[str, list[Any]], name: str) -> list[Requirement]:
 def read_pins(text: str) -> dict[str, Pin]:
     """Return the pins of a compiled file by canonical name."""
     pins: dict[str, Pin] = {}
-    starts = list(_PIN.finditer(text))
-    ends = [*(start.start() for start in starts[1:]), len(text)]
-    for start, end in zip(starts, ends, strict=True):
-        block = text[start.start() : end]
-        pins[canonicalize_name(start["name"])] = Pin(
-            version=start["version"],
-            is_direct=_DIRECT.search(block) is not None,
-            has_hash="--hash=sha256:" in block,
-        )
+    for block in _BLOCK.split(text):
+        if pin := _PIN.match(block):
+            pins[canonicalize_name(pin["name"])] = Pin(
+                version=pin["version"],
+                is_direct=_DIRECT.search(block) is not None,
+                has_hash="--hash=sha256:" in block,
+            )
     return pins
 
 
