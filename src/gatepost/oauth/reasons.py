@@ -25,8 +25,10 @@ class Reason(StrEnum):
     CLIENT_METADATA_INVALID = "client_metadata_invalid"
     REDIRECT_URI_INVALID = "redirect_uri_invalid"
     REDIRECT_URI_UNREGISTERED = "redirect_uri_unregistered"
+    REGISTRATION_DISABLED = "registration_disabled"
     # authorization requests
     RESPONSE_TYPE_UNSUPPORTED = "response_type_unsupported"
+    RESPONSE_MODE_UNSUPPORTED = "response_mode_unsupported"
     CODE_CHALLENGE_MISSING = "code_challenge_missing"
     CODE_CHALLENGE_MALFORMED = "code_challenge_malformed"
     CODE_CHALLENGE_METHOD_UNSUPPORTED = "code_challenge_method_unsupported"

@@ -54,6 +54,7 @@ _DANGEROUS_SCHEMES = (
     frozenset({"javascript", "vbscript", "livescript", "mocha", "data", "blob", "filesystem", "jar", "mhtml", "mk"})
     # Local files, and the browser's own pages.
     | frozenset({"file", "res", "its", "about", "view-source", "resource", "devtools", "wyciwyg", "extension", "feed"})
+    | frozenset({"edge", "opera", "brave", "vivaldi", "safari"})
     # The code would travel over a network protocol that is no web origin, mostly in the clear.
     | frozenset({"ws", "wss", "ftp", "ftps", "sftp", "tftp", "gopher", "ldap", "ldaps", "smb", "cifs", "nfs", "afp"})
     | frozenset({"ssh", "telnet", "rlogin", "tn3270", "vnc", "rdp", "dav", "davs", "webdav", "git", "svn", "rsync"})
@@ -69,8 +70,7 @@ _DANGEROUS_SCHEMES = (
 # Families: browsers' internals (chrome-extension, moz-extension) and requests to open something else in a browser
 # (microsoft-edge, googlechrome), handlers of Windows (ms-msdt, ms-settings) and of macOS (x-man-page, itms-services).
 _DANGEROUS_PREFIXES = (
-    *("chrome", "googlechrome", "moz-", "firefox", "microsoft-", "edge", "opera", "brave", "vivaldi", "safari"),
-    *("ms-", "x-", "itms"),
+    *("chrome", "googlechrome", "moz-", "firefox", "safari-", "opera-", "microsoft-", "ms-", "x-", "itms"),
 )
 
 
