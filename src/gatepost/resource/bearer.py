@@ -1,0 +1,135 @@
+"""Bearer tokens on their way in: where they may stand, what they look like, whether they count (RFC 6750).
+
+A refusal names its status and error code by RFC 6750 section 3.1: no code when the request carried no credentials of a
+kind we take, `invalid_request` (400) when it is malformed, `invalid_token` (401) when the token does not count,
+`insufficient_scope` (403) when it counts for less than is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatepost.tokens.opaque import SecretKind, looks_like
+
+MAX_TOKEN_LENGTH = 2048
+"""Characters. Ours have 49; the rest is room for signed tokens."""
+
+_B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
+_QUERY_TOKEN = re.compile(rb"(?:^|&)access_token=")  # RFC 6750 section 2.3
+_OUR_PREFIX = re.compile(r"gp_[a-z]{2}_")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One way in which a request is refused."""
+
+    reason: str
+    """The stable reason code, for the log."""
+    status: int
+    error: str | None
+    """RFC 6750 section 3.1; None says nothing about the token, because there was none."""
+    description: str
+    """For the client's developer; never quotes what was sent."""
+
+
+class TokenRefused(Exception):
+    """The request may not pass as it is."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+MISSING = Refusal("token_missing", 401, None, "Send an access token: Authorization: Bearer TOKEN.")
+SCHEME_UNSUPPORTED = Refusal(
+    "authorization_scheme_unsupported", 401, None, "The Authorization header takes the scheme Bearer only."
+)
+HEADER_REPEATED = Refusal(
+    "authorization_header_repeated", 400, "invalid_request", "There are several Authorization headers; send one."
+)
+IN_QUERY = Refusal(
+    "token_in_query", 400, "invalid_request", "Send the access token in the Authorization header, never in the URL."
+)
+MALFORMED = Refusal("token_malformed", 401, "invalid_token", "This is not the shape of an access token.")
+WRONG_KIND = Refusal(
+    "token_of_wrong_kind", 401, "invalid_token", "This is a secret of another kind; send the access token."
+)
+UNKNOWN = Refusal("token_unknown", 401, "invalid_token", "The access token is unknown or has expired.")
+EXPIRED = Refusal("token_expired", 401, "invalid_token", "The access token has expired.")
+REVOKED = Refusal("grant_revoked", 401, "invalid_token", "The access token has been revoked.")
+USER_DISABLED = Refusal("user_disabled", 401, "invalid_token", "The account behind the access token is disabled.")
+ANOTHER_RESOURCE = Refusal(
+    "token_of_another_resource", 401, "invalid_token", "The access token was issued for another resource."
+)
+INSUFFICIENT_SCOPE = Refusal(
+    "scope_insufficient", 403, "insufficient_scope", "The access token lacks a scope that this operation needs."
+)
+
+
+def read_bearer_token(authorization: Sequence[bytes], query_string: bytes) -> str:
+    """Return the one bearer token of a request; its shape is right, and nothing else is known about it.
+
+    Args:
+        authorization: the values of all `Authorization` headers.
+        query_string: the query, without `?`.
+
+    Raises:
+        TokenRefused: there is none, or it stands in the wrong place, or it has the wrong shape.
+    """
+    if _QUERY_TOKEN.search(query_string):
+        # Alone or beside a header: URLs end up in logs and histories (RFC 6750 section 5.3, RFC 9700 section 4.3.2).
+        raise TokenRefused(IN_QUERY)
+    if len(authorization) > 1:
+        raise TokenRefused(HEADER_REPEATED)
+    scheme, _, token = (authorization[0] if authorization else b"").strip(b" \t").partition(b" ")
+    if not scheme:
+        raise TokenRefused(MISSING)
+    if scheme.lower() != b"bearer":
+        raise TokenRefused(SCHEME_UNSUPPORTED)
+    token = token.lstrip(b" ")
+    if len(token) > MAX_TOKEN_LENGTH or _B64TOKEN.fullmatch(token) is None:
+        raise TokenRefused(MALFORMED)
+    return token.decode("ascii")
+
+
+def is_bearer_token(text: str) -> bool:
+    """Say whether `text` can be sent as a bearer token at all (RFC 6750 section 2.1)."""
+    return len(text) <= MAX_TOKEN_LENGTH and text.isascii() and _B64TOKEN.fullmatch(text.encode("ascii")) is not None
+
+
+def check_kind(token: str) -> None:
+    """Refuse what cannot be one of our access tokens, before any look-up.
+
+    Raises:
+        TokenRefused: it is another of our secrets, such as a refresh token, or somebody else's token.
+    """
+    if looks_like(SecretKind.ACCESS_TOKEN, token):
+        return
+    is_other_kind = _OUR_PREFIX.match(token) is not None and not token.startswith(SecretKind.ACCESS_TOKEN)
+    raise TokenRefused(WRONG_KIND if is_other_kind else UNKNOWN)
+
+
+def check_live(*, expires_at: int, revoked: bool, user_disabled: bool, audience: str, resource: str, now: int) -> None:
+    """Refuse an access token that the store knows but that does not count here.
+
+    Args:
+        expires_at: its end, seconds UTC.
+        revoked: whether its grant was revoked.
+        user_disabled: whether its user may no longer act.
+        audience: the identifier of the resource it was issued for.
+        resource: the identifier of the resource it is used at (RFC 8707 section 2, RFC 9068 section 4).
+        now: seconds UTC.
+
+    Raises:
+        TokenRefused: it does not count.
+    """
+    if audience != resource:
+        raise TokenRefused(ANOTHER_RESOURCE)
+    if revoked:
+        raise TokenRefused(REVOKED)
+    if user_disabled:
+        raise TokenRefused(USER_DISABLED)
+    if expires_at <= now:
+        raise TokenRefused(EXPIRED)

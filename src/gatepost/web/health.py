@@ -1,0 +1,86 @@
+"""GET /health and GET /healthz: is the process alive, and can it do its work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.errors import StoreError
+from gatepost.web.errors import scrubbed_traceback
+
+logger = logging.getLogger("gatepost.web")
+
+Check = Callable[[], Awaitable[None]]
+"""Raises `StoreError` when what it checks cannot be relied on now."""
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def health_router(*, server_name: str, checks: Mapping[str, Check]) -> APIRouter:
+    """Return the two probes. Both are open to everybody, so neither says more than yes or no.
+
+    Args:
+        server_name: the server's public name.
+        checks: what `/healthz` asks, by the name under which it reports it, such as `{"store": store.check}`.
+    """
+    router = APIRouter(tags=["Health"])
+    alive = orjson.dumps({"status": "ok", "server": server_name})
+
+    async def health() -> Response:
+        return Response(alive, media_type="application/json", headers=_NO_STORE)
+
+    async def healthz() -> Response:
+        # 1. Ask everything, so that one answer names all that fails.
+        results = {name: "ok" if await _passes(name, check) else "failing" for name, check in checks.items()}
+        # 2. Answer; a balancer reads the status, a person the body.
+        is_ready = "failing" not in results.values()
+        body = {"status": "ok" if is_ready else "failing", "checks": results}
+        return Response(
+            orjson.dumps(body), status_code=200 if is_ready else 503, media_type="application/json", headers=_NO_STORE
+        )
+
+    router.add_api_route(
+        "/health", health, methods=["GET"], summary="Alive", operation_id="health", responses={200: _EXAMPLES["alive"]}
+    )
+    router.add_api_route(
+        "/healthz",
+        healthz,
+        methods=["GET"],
+        summary="Ready: the store can be read and written",
+        operation_id="healthz",
+        responses={200: _EXAMPLES["ready"], 503: _EXAMPLES["failing"]},
+    )
+    for path, probe in (("/health", health), ("/healthz", healthz)):
+        router.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)
+    return router
+
+
+async def _passes(name: str, check: Check) -> bool:
+    """Run one check. What went wrong is for the log, not for the internet."""
+    try:
+        await check()
+    except StoreError as error:
+        logger.error(  # noqa: TRY400 - the traceback is there, without what looks like a secret
+            "the health check %s fails\n%s",
+            name,
+            scrubbed_traceback(error),
+            extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": "/healthz"},
+        )
+        return False
+    return True
+
+
+def _example(description: str, body: object) -> dict[str, object]:
+    return {"description": description, "content": {"application/json": {"example": body}}}
+
+
+_EXAMPLES = {
+    "alive": _example("The process answers.", {"status": "ok", "server": "notes"}),
+    "ready": _example("Everything passes.", {"status": "ok", "checks": {"store": "ok"}}),
+    "failing": _example("Something fails; `checks` names it.", {"status": "failing", "checks": {"store": "failing"}}),
+}

@@ -1,0 +1,319 @@
+"""POST /oauth/token: codes and refresh tokens become access tokens (RFC 6749 sections 3.2, 4.1.3, 5 and 6).
+
+A new grant type is one function like `redeem_code` and one line in `GRANT_TYPES`; the metadata follows the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import orjson
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.oauth.client_authentication import authenticate_client, check_grant_type, read_client
+from gatepost.oauth.codes import check_code
+from gatepost.oauth.errors import InvalidClient, InvalidGrant, InvalidRequest, UnsupportedGrantType
+from gatepost.oauth.issuing import Tokens, begin_grant, gets_refresh_token, mint_tokens
+from gatepost.oauth.parameters import parse_parameters
+from gatepost.oauth.policy import Lifetimes
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
+from gatepost.oauth.refresh import (
+    check_refresh,
+    grant_revoked_error,
+    open_successor,
+    seal_successor,
+    token_reused_error,
+)
+from gatepost.oauth.scopes import narrow_scopes
+from gatepost.resource.identifiers import find_resource
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
+from gatepost.stores.protocols import ClientStore, GrantStore
+from gatepost.tokens.opaque import RandomBytes, fingerprint
+from gatepost.web.errors import log_refusal, oauth_error_response
+from gatepost.web.request_body import media_type, read_body
+
+TOKEN_PATH = "/oauth/token"
+MAX_BODY = 64 * 1024
+"""Bytes; a token request has one or two thousand."""
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
+_BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """What the grant functions use."""
+
+    grants: GrantStore
+    resources: Sequence[ProtectedResource]
+    lifetimes: Lifetimes
+    random_bytes: RandomBytes
+    on_revocation: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """One parsed request of an authenticated client that may use the grant type."""
+
+    client: Client
+    parameters: Mapping[str, str]
+    now: int
+
+    def required(self, name: str) -> str:
+        """Return a parameter.
+
+        Raises:
+            InvalidRequest: it is missing.
+        """
+        return _required(self.parameters, name)
+
+
+def token_router(
+    *,
+    clients: ClientStore,
+    grants: GrantStore,
+    resources: Sequence[ProtectedResource],
+    lifetimes: Lifetimes,
+    now: Callable[[], int],
+    random_bytes: RandomBytes,
+    on_revocation: Callable[[], None],
+) -> APIRouter:
+    """Return the route of the token endpoint.
+
+    Args:
+        clients: registered clients.
+        grants: codes, grants and tokens.
+        resources: the protected resources that tokens are for.
+        lifetimes: how long tokens and grants live.
+        now: the clock, whole seconds UTC.
+        random_bytes: where tokens and nonces come from.
+        on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
+    """
+    endpoint = TokenEndpoint(grants, resources, lifetimes, random_bytes, on_revocation)
+    router = APIRouter(tags=["OAuth"])
+
+    async def token(request: Request) -> Response:
+        # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
+        if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
+            raise InvalidRequest(
+                Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
+            )
+        parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
+
+        # 2. Authenticate the client.
+        authorization = request.headers.getlist("authorization")
+        try:
+            presented = read_client(parameters, authorization)
+            found = await clients.find_client(presented.client_id)
+            if found is not None:
+                request.state.client_id = found.client_id
+            client = authenticate_client(found, presented)
+        except InvalidClient as error:
+            log_refusal(request, error=error.error, reason=error.reason)
+            # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would
+            # say nothing, and would make browsers ask their user for a password.
+            return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if authorization else {})
+
+        # 3. Find the grant type, and whether the client may use it.
+        grant_type = _required(parameters, "grant_type")
+        exchange = GRANT_TYPES.get(grant_type)
+        if exchange is None:
+            raise UnsupportedGrantType(
+                Reason.GRANT_TYPE_UNSUPPORTED,
+                "This grant type is unknown; grant_types_supported lists those there are.",
+            )
+        check_grant_type(client, grant_type)
+
+        # 4. Look up, let the rule decide, and write in one atomic operation.
+        moment = now()
+        tokens = await exchange(endpoint, TokenRequest(client, parameters, moment))
+
+        # 5. Answer; the tokens are durable by now.
+        return Response(orjson.dumps(tokens.answer(now=moment)), media_type="application/json", headers=_NO_STORE)
+
+    async def method_not_allowed() -> Response:
+        # The router's own 405 could be kept by a cache (RFC 9110 section 15.5.6).
+        raise HTTPException(405, headers={"Allow": "POST", **_NO_STORE})
+
+    router.add_api_route(
+        TOKEN_PATH,
+        token,
+        methods=["POST"],
+        summary="Exchange a code or a refresh token for tokens",
+        operation_id="token",
+        responses=_RESPONSES,
+        openapi_extra={"requestBody": _REQUEST_BODY},
+    )
+    router.add_api_route(
+        TOKEN_PATH, method_not_allowed, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False
+    )
+    return router
+
+
+async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
+    """Redeem an authorization code (RFC 6749 section 4.1.3)."""
+    # 1. Look the code up.
+    code_fingerprint = fingerprint(request.required("code"))
+    code_verifier = request.required("code_verifier")
+    found = await endpoint.grants.find_code(code_fingerprint, now=request.now)
+
+    # 2. The rule decides. Two of its refusals leave a mark in the store.
+    try:
+        code = check_code(
+            found,
+            client_id=request.client.client_id,
+            redirect_uri=request.parameters.get("redirect_uri"),
+            resource=_named_resource(endpoint, request),
+            code_verifier=code_verifier,
+            now=request.now,
+        )
+    except InvalidGrant as refusal:
+        if refusal.reason is Reason.CODE_REPLAYED and found is not None and found.grant_id is not None:
+            await endpoint.grants.revoke_grant(found.grant_id, reason=refusal.reason.value, now=request.now)
+            endpoint.on_revocation()
+        elif refusal.reason is Reason.CODE_VERIFIER_WRONG:
+            await endpoint.grants.count_failed_redemption(code_fingerprint)
+        raise
+
+    # 3. Spend the code and keep the grant with its tokens, in one step.
+    grant = begin_grant(code, now=request.now, lifetimes=endpoint.lifetimes, random_bytes=endpoint.random_bytes)
+    tokens, rows = mint_tokens(
+        grant,
+        scopes=grant.scopes,
+        with_refresh_token=gets_refresh_token(request.client),
+        now=request.now,
+        lifetimes=endpoint.lifetimes,
+        random_bytes=endpoint.random_bytes,
+    )
+    outcome = await endpoint.grants.redeem_code(code_fingerprint, grant, rows, now=request.now)
+    if outcome is not RedeemOutcome.REDEEMED:
+        # The code was unspent a moment ago, and this request passed every check, the verifier too, which only the
+        # client has: it is the twin of the one that won, from a double click or an HTTP library that tries again. A
+        # copy that comes later finds the code spent and is dealt with above. Revoking here would log an honest client
+        # out for its impatience.
+        raise InvalidGrant(Reason.CODE_RACE_LOST, "The code was redeemed by a request sent at the same time.")
+    return tokens
+
+
+async def refresh(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
+    """Rotate a refresh token (RFC 6749 section 6, RFC 9700 section 4.14.2)."""
+    # 1. Look the token and its grant up.
+    presented = request.required("refresh_token")
+    token_fingerprint = fingerprint(presented)
+    found = await endpoint.grants.find_refresh_token(token_fingerprint)
+    view = None if found is None else await endpoint.grants.find_grant(found.grant_id)
+
+    # 2. The rules decide; none of their refusals rotates.
+    grant = check_refresh(
+        found,
+        None if view is None else view.grant,
+        user_disabled=view is not None and view.user_disabled,
+        client_id=request.client.client_id,
+        resource=_named_resource(endpoint, request),
+        now=request.now,
+    )
+    scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes)
+
+    # 3. Spend the token and keep its successor, in one step that also says whether it was spent before.
+    tokens, rows = mint_tokens(
+        grant,
+        scopes=scopes,
+        with_refresh_token=True,
+        now=request.now,
+        lifetimes=endpoint.lifetimes,
+        random_bytes=endpoint.random_bytes,
+    )
+    rotation = await endpoint.grants.rotate_refresh_token(
+        token_fingerprint,
+        rows,
+        seal_successor(tokens, predecessor=presented, random_bytes=endpoint.random_bytes),
+        now=request.now,
+        window=endpoint.lifetimes.refresh_window,
+    )
+    if rotation.outcome is RotateOutcome.ROTATED:
+        return tokens
+    if rotation.outcome is RotateOutcome.REPEATED and rotation.sealed_successor is not None:
+        # The answer that this token got before, with the scopes it was given then; `scope` says which.
+        return open_successor(rotation.sealed_successor, predecessor=presented)
+    if rotation.outcome is RotateOutcome.REUSED:
+        endpoint.on_revocation()
+        raise token_reused_error()
+    raise grant_revoked_error()
+
+
+Exchange = Callable[[TokenEndpoint, TokenRequest], Awaitable[Tokens]]
+
+GRANT_TYPES: Mapping[str, Exchange] = MappingProxyType({"authorization_code": redeem_code, "refresh_token": refresh})
+"""What the endpoint takes as `grant_type`, each with the function that looks up, decides and writes."""
+
+
+def _required(parameters: Mapping[str, str], name: str) -> str:
+    value = parameters.get(name)
+    if value is None:
+        raise InvalidRequest(Reason.PARAMETER_MISSING, f"{name} is missing.")
+    return value
+
+
+def _named_resource(endpoint: TokenEndpoint, request: TokenRequest) -> str | None:
+    """Return what `resource` names, in its canonical spelling if it is one of ours; None when it is absent."""
+    requested = request.parameters.get("resource")
+    found = None if requested is None else find_resource(endpoint.resources, requested)
+    return requested if found is None else found.identifier
+
+
+def _json(description: str, properties: dict[str, dict[str, str]], required: list[str]) -> dict[str, object]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _error(description: str) -> dict[str, object]:
+    members = {"error": {"type": "string"}, "error_description": {"type": "string"}}
+    return _json(description, members, ["error", "error_description"])
+
+
+_REQUEST_BODY = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["grant_type"],
+                "properties": {
+                    "grant_type": {"type": "string", "description": "authorization_code or refresh_token"},
+                    "code": {"type": "string", "description": "authorization_code only"},
+                    "code_verifier": {"type": "string", "description": "authorization_code only (RFC 7636)"},
+                    "redirect_uri": {"type": "string", "description": "the one of the authorization request"},
+                    "refresh_token": {"type": "string", "description": "refresh_token only"},
+                    "scope": {"type": "string", "description": "refresh_token only: less than was granted"},
+                    "resource": {"type": "string", "description": "the MCP endpoint's URL (RFC 8707)"},
+                    "client_id": {"type": "string", "description": "required unless HTTP Basic is used"},
+                    "client_secret": {"type": "string", "description": "clients with client_secret_post only"},
+                },
+            }
+        }
+    },
+}
+_RESPONSES: dict[int | str, dict[str, object]] = {
+    200: _json(
+        "New tokens (RFC 6749 section 5.1). `expires_in` is in seconds.",
+        {
+            "access_token": {"type": "string"},
+            "token_type": {"type": "string"},
+            "expires_in": {"type": "integer"},
+            "refresh_token": {"type": "string"},
+            "scope": {"type": "string"},
+        },
+        ["access_token", "token_type", "expires_in", "scope"],
+    ),
+    400: _error("Refused (RFC 6749 section 5.2)."),
+    401: _error("The client is unknown or failed to authenticate: `invalid_client`."),
+    413: _error("The body is too large."),
+    503: _error("The store cannot answer now; try again after `Retry-After` seconds."),
+}
