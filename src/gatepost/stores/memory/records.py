@@ -1,0 +1,31 @@
+"""All that a memory store holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatepost.oauth.records import AccessToken, AuthorizationCode, AuthorizationTransaction, Client, Grant, RefreshToken
+from gatepost.stores.accounts import BrowserSession, User
+
+
+@dataclass(slots=True)
+class Records:
+    """The records by their keys; shared by the stores of the single concerns."""
+
+    clients: dict[str, Client] = field(default_factory=dict)
+    transactions: dict[str, AuthorizationTransaction] = field(default_factory=dict)
+    codes: dict[bytes, AuthorizationCode] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    access_tokens: dict[bytes, AccessToken] = field(default_factory=dict)
+    refresh_tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    """By subject."""
+    subjects: dict[str, str] = field(default_factory=dict)
+    """Of each username."""
+    setup_link: bytes | None = None
+    browser_sessions: dict[bytes, BrowserSession] = field(default_factory=dict)
+
+    def is_disabled(self, subject: str) -> bool:
+        """Say whether this is a local account that has been disabled."""
+        user = self.users.get(subject)
+        return user is not None and user.disabled_at is not None

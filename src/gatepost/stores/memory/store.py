@@ -1,0 +1,62 @@
+"""The memory store: the records and one store for each concern over them."""
+
+from __future__ import annotations
+
+from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
+from gatepost.stores.memory.clients import MemoryClientStore
+from gatepost.stores.memory.grants import MemoryGrantStore
+from gatepost.stores.memory.records import Records
+from gatepost.stores.memory.transactions import MemoryTransactionStore
+from gatepost.stores.memory.users import MemoryUserStore
+from gatepost.stores.protocols import BrowserSessionStore, ClientStore, GrantStore, TransactionStore, UserStore
+
+
+class MemoryStore:
+    """`Store` in the memory of one process; everything is lost when it ends."""
+
+    def __init__(self) -> None:
+        records = Records()
+        self._clients = MemoryClientStore(records)
+        self._transactions = MemoryTransactionStore(records)
+        self._grants = MemoryGrantStore(records)
+        self._users = MemoryUserStore(records)
+        self._browser_sessions = MemoryBrowserSessionStore(records)
+
+    @property
+    def clients(self) -> ClientStore:
+        """See `Store`."""
+        return self._clients
+
+    @property
+    def transactions(self) -> TransactionStore:
+        """See `Store`."""
+        return self._transactions
+
+    @property
+    def grants(self) -> GrantStore:
+        """See `Store`."""
+        return self._grants
+
+    @property
+    def users(self) -> UserStore:
+        """See `Store`."""
+        return self._users
+
+    @property
+    def browser_sessions(self) -> BrowserSessionStore:
+        """See `Store`."""
+        return self._browser_sessions
+
+    @property
+    def description(self) -> str:
+        """Says that nothing is kept."""
+        return "memory (lost at exit)"
+
+    async def open(self) -> None:
+        """Nothing to connect."""
+
+    async def close(self) -> None:
+        """Nothing to let go; what is held is lost with the object."""
+
+    async def check(self) -> None:
+        """Memory always answers."""

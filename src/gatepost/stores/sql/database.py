@@ -1,0 +1,54 @@
+"""What the SQL operations are written against: a transaction, and a database that runs an operation in one.
+
+An operation is a coroutine function over a `Transaction`. It awaits nothing else, so a driver that never suspends
+(SQLite) can run the whole of it on its own thread in one go, and one that does (PostgreSQL) can await it as it is.
+SQL text uses numbered parameters (`$1`, `$2`), `ON CONFLICT` and no dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Value: TypeAlias = str | int | bytes | None
+"""What a parameter may be; the schema uses TEXT, BIGINT and BYTEA only."""
+
+
+class Row(Protocol):
+    """One row of an answer; columns by name."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """Return the value of a column."""
+
+
+class Transaction(Protocol):
+    """An open transaction, serializable: what it read is still true when it commits."""
+
+    async def one(self, sql: str, *parameters: Value) -> Row | None:
+        """Return the first row of a query, or None."""
+
+    async def all(self, sql: str, *parameters: Value) -> Sequence[Row]:
+        """Return all rows of a query."""
+
+    async def run(self, sql: str, *parameters: Value) -> int:
+        """Execute a statement and return how many rows it changed."""
+
+
+Operation: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
+"""One atomic operation. It may be called again when the database asks for a retry, so it has no effect but its SQL."""
+
+
+class Database(Protocol):
+    """Runs operations. Both methods raise `StoreUnavailable` when the database cannot answer."""
+
+    async def read(self, operation: Operation[T]) -> T:
+        """Run an operation that writes nothing, on one snapshot that holds every write acknowledged before the call."""
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run an operation and return its result once it is durable.
+
+        If it raises, nothing of it is written. A caller that is cancelled loses the answer, and the operation still
+        happens.
+        """

@@ -1,0 +1,53 @@
+"""Bringing a database's schema up to date: forward only, numbered, all of it or nothing.
+
+The caller runs `migrate` in one transaction that no other process can write beside (`BEGIN IMMEDIATE` in SQLite), so
+any number of processes may start at once on a fresh or an older database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gatepost.stores.errors import StoreMisconfigured
+from gatepost.stores.sql import schema_0001
+from gatepost.stores.sql.database import Transaction
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (schema_0001.STATEMENTS,)
+"""The statements of each version; the first is version 1."""
+
+
+async def migrate(
+    transaction: Transaction,
+    *,
+    type_names: Mapping[str, str],
+    migrations: Sequence[Sequence[str]] = MIGRATIONS,
+) -> None:
+    """Apply every migration the database has not had yet.
+
+    `type_names` maps a PostgreSQL column type to the backend's own name for it.
+
+    Raises:
+        StoreMisconfigured: a newer version of Gatepost has migrated this database further than we know.
+    """
+    await transaction.run("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
+    row = await transaction.one("SELECT version FROM schema_version")
+    version: int = 0 if row is None else row["version"]
+    if version > len(migrations):
+        raise StoreMisconfigured(
+            f"the store has schema version {version} and this Gatepost knows versions up to {len(migrations)}: "
+            "upgrade Gatepost, or restore a backup made before the upgrade"
+        )
+    if version == len(migrations):
+        return
+    for statements in migrations[version:]:
+        for statement in statements:
+            await transaction.run(_in_dialect(statement, type_names))
+    await transaction.run("DELETE FROM schema_version")
+    await transaction.run("INSERT INTO schema_version (version) VALUES ($1)", len(migrations))
+
+
+def _in_dialect(statement: str, type_names: Mapping[str, str]) -> str:
+    for standard, own in type_names.items():
+        statement = statement.replace(standard, own)
+    return statement

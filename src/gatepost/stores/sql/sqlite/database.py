@@ -1,0 +1,119 @@
+"""`Database` over one SQLite file: one thread that writes with group commit, one that reads.
+
+A commit costs one sync of the disk, which takes longer than all of an operation's SQL. So the writer takes every
+operation that has queued up during the last sync, runs each under a savepoint of its own in one transaction, commits
+once and only then answers: durable for each, atomic for each, one sync for all. Reads have their own connection, because
+in WAL mode a reader waits for no writer, and a token check must not wait for the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.sql.database import Operation, T
+from gatepost.stores.sql.sqlite.connections import open_reader, open_writer, when_free
+from gatepost.stores.sql.sqlite.errors import explained
+from gatepost.stores.sql.sqlite.files import identity
+from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread, Failed
+from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
+
+
+class SqliteDatabase:
+    """See the module's docstring. `busy_timeout` is for how many seconds another process's lock is waited for."""
+
+    def __init__(self, path: Path, *, busy_timeout: float) -> None:
+        self._path = path
+        self._busy_timeout = busy_timeout
+        self._identity = (0, 0)
+        self._writer = DatabaseThread(
+            "gatepost-store-writer",
+            connect=partial(open_writer, path, busy_timeout=busy_timeout),
+            run_batch=self._run_writes,
+        )
+        self._reader = DatabaseThread(
+            "gatepost-store-reader",
+            connect=partial(open_reader, path, busy_timeout=busy_timeout),
+            run_batch=self._run_reads,
+        )
+
+    async def open(self) -> None:
+        """Connect and migrate. Raises `StoreMisconfigured` or `StoreUnavailable`, and nothing is left open then."""
+        await self._writer.start()
+        try:
+            await self._reader.start()
+        except BaseException:
+            await self._writer.stop()
+            raise
+        self._identity = identity(self._path)
+
+    async def close(self) -> None:
+        """Finish what is queued and disconnect; closing twice is fine."""
+        # The writer goes last: closing the last connection folds the log back into the file.
+        await self._reader.stop()
+        await self._writer.stop()
+
+    async def read(self, operation: Operation[T]) -> T:
+        """See `Database.read`."""
+        return await self._reader.ask(operation)
+
+    async def write(self, operation: Operation[T]) -> T:
+        """See `Database.write`."""
+        return await self._writer.ask(operation)
+
+    def check_file(self) -> None:
+        """Raise `StoreUnavailable` if the file has been removed or replaced.
+
+        SQLite goes on writing to a file that has lost its name, and after a restart nothing of it would be there.
+        """
+        if identity(self._path) != self._identity:
+            raise StoreUnavailable(f"the store {self._path} has been removed or replaced: restart Gatepost")
+
+    def _run_writes(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
+        try:
+            when_free(partial(connection.execute, "BEGIN IMMEDIATE"), busy_timeout=self._busy_timeout)
+            answers = [self._run_one_write(connection, operation) for operation in operations]
+            connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear
+            _roll_back(connection)
+            # One exception each: raising the same object in several tasks would mix up their tracebacks.
+            return [Failed(explained(error, self._path)) for _ in operations]
+        return answers
+
+    def _run_one_write(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
+        connection.execute("SAVEPOINT operation")
+        try:
+            answer: Answer = Answered(run_to_end(operation(SqliteTransaction(connection))))
+        except Exception as error:
+            # Some faults (full disk, I/O) make SQLite give up the whole transaction, the other operations included.
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO operation")
+            answer = Failed(explained(error, self._path))
+        connection.execute("RELEASE operation")
+        return answer
+
+    def _run_reads(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
+        return [self._run_one_read(connection, operation) for operation in operations]
+
+    def _run_one_read(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
+        try:
+            # The snapshot is taken by the first statement that reads, which is after the caller asked.
+            connection.execute("BEGIN")
+            result = run_to_end(operation(SqliteTransaction(connection)))
+            connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001  the thread has to live on
+            _roll_back(connection)
+            return Failed(explained(error, self._path))
+        return Answered(result)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")

@@ -1,0 +1,91 @@
+"""The SQLite store: the SQL operations over one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from gatepost.stores.protocols import BrowserSessionStore, ClientStore, GrantStore, TransactionStore, UserStore
+from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
+from gatepost.stores.sql.clients import SqlClientStore
+from gatepost.stores.sql.database import Transaction
+from gatepost.stores.sql.grants import SqlGrantStore
+from gatepost.stores.sql.sqlite.database import SqliteDatabase
+from gatepost.stores.sql.transactions import SqlTransactionStore
+from gatepost.stores.sql.users import SqlUserStore
+
+_PROBE: Final = """
+    INSERT INTO store_probe (slot, written) VALUES (1, 1)
+    ON CONFLICT (slot) DO UPDATE SET written = store_probe.written + 1
+"""
+
+
+class SqliteStore:
+    """`Store` in one SQLite file, shared by any number of processes of this machine.
+
+    Args:
+        path: The file; created with its directory when missing. Local disk only: SQLite's locks do not work on network
+            file systems.
+        busy_timeout: For how many seconds a write waits for other processes' writes before it is `StoreUnavailable`.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout: float = 5.0) -> None:
+        self._path = path
+        self._database = SqliteDatabase(path, busy_timeout=busy_timeout)
+        self._clients = SqlClientStore(self._database)
+        self._transactions = SqlTransactionStore(self._database)
+        self._grants = SqlGrantStore(self._database)
+        self._users = SqlUserStore(self._database)
+        self._browser_sessions = SqlBrowserSessionStore(self._database)
+
+    @property
+    def clients(self) -> ClientStore:
+        """See `Store`."""
+        return self._clients
+
+    @property
+    def transactions(self) -> TransactionStore:
+        """See `Store`."""
+        return self._transactions
+
+    @property
+    def grants(self) -> GrantStore:
+        """See `Store`."""
+        return self._grants
+
+    @property
+    def users(self) -> UserStore:
+        """See `Store`."""
+        return self._users
+
+    @property
+    def browser_sessions(self) -> BrowserSessionStore:
+        """See `Store`."""
+        return self._browser_sessions
+
+    @property
+    def description(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
+    async def open(self) -> None:
+        """See `Store.open`."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._database.close()
+
+    async def check(self) -> None:
+        """See `Store.check`."""
+        self._database.check_file()
+        await self._database.write(_write_probe)
+        await self._database.read(_read_probe)
+
+
+async def _write_probe(transaction: Transaction) -> None:
+    await transaction.run(_PROBE)
+
+
+async def _read_probe(transaction: Transaction) -> None:
+    await transaction.one("SELECT written FROM store_probe WHERE slot = 1")
