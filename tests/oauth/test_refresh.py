@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from gatepost.oauth.errors import InvalidGrant, InvalidTarget, OAuthError
+from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Grant, RefreshToken
+from gatepost.oauth.refresh import (
+    check_refresh,
+    grant_revoked_error,
+    open_successor,
+    seal_successor,
+    token_reused_error,
+)
+from gatepost.tokens.sealing import SealBroken
+
+GRANT = Grant(
+    grant_id="grant-1",
+    subject="user-1",
+    client_id="client-1",
+    resource="https://mcp.example.com/mcp",
+    scopes=("notes:read",),
+    created_at=0,
+    expires_at=10_000,
+)
+TOKEN = RefreshToken(token_fingerprint=b"t" * 32, grant_id="grant-1", created_at=0, expires_at=5_000)
+SPENT = replace(TOKEN, spent_at=10, successor_fingerprint=b"s" * 32, sealed_successor=b"sealed")
+
+
+def check(
+    token: RefreshToken | None = TOKEN,
+    grant: Grant | None = GRANT,
+    *,
+    user_disabled: bool = False,
+    client_id: str = "client-1",
+    resource: str | None = None,
+    now: int = 4_999,
+) -> Grant:
+    return check_refresh(token, grant, user_disabled=user_disabled, client_id=client_id, resource=resource, now=now)
+
+
+@pytest.mark.parametrize("token", [TOKEN, SPENT])
+@pytest.mark.parametrize("resource", [None, "https://mcp.example.com/mcp"])
+def test_a_token_may_be_used_by_its_client_and_the_store_decides_whether_it_is_spent(
+    token: RefreshToken, resource: str | None
+) -> None:
+    assert check(token, resource=resource) is GRANT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "reason"),
+    [
+        ({"token": None, "grant": None}, InvalidGrant, Reason.REFRESH_TOKEN_UNKNOWN),
+        ({"grant": None}, InvalidGrant, Reason.REFRESH_TOKEN_UNKNOWN),
+        ({"client_id": "client-2"}, InvalidGrant, Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT),
+        ({"grant": replace(GRANT, revoked_at=5)}, InvalidGrant, Reason.GRANT_REVOKED),
+        ({"user_disabled": True}, InvalidGrant, Reason.USER_DISABLED),
+        ({"grant": replace(GRANT, expires_at=4_999)}, InvalidGrant, Reason.GRANT_EXPIRED),
+        ({"now": 5_000}, InvalidGrant, Reason.REFRESH_TOKEN_EXPIRED),
+        ({"resource": "https://mcp.example.com/mail"}, InvalidTarget, Reason.REFRESH_TOKEN_RESOURCE_MISMATCH),
+        # Another client learns nothing about the family.
+        (
+            {"client_id": "client-2", "grant": replace(GRANT, revoked_at=5), "user_disabled": True},
+            InvalidGrant,
+            Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT,
+        ),
+    ],
+)
+def test_each_refusal_has_its_own_reason(arguments: dict[str, object], error: type[OAuthError], reason: Reason) -> None:
+    with pytest.raises(error) as caught:
+        check(**arguments)  # type: ignore[arg-type] # one table for arguments of several types
+    assert caught.value.reason is reason
+
+
+def test_what_the_store_decides_has_its_own_reasons_too() -> None:
+    assert grant_revoked_error().reason is Reason.GRANT_REVOKED
+    assert token_reused_error().reason is Reason.REFRESH_TOKEN_REUSED
+
+
+@pytest.mark.parametrize("refresh_token", ["refresh", None])
+def test_a_successor_opens_with_its_predecessor(refresh_token: str | None) -> None:
+    successor = Tokens("access", refresh_token, 8_600, ("notes:read", "notes:write"))
+    sealed = seal_successor(successor, predecessor="predecessor", random_bytes=secrets.token_bytes)
+    assert open_successor(sealed, predecessor="predecessor") == successor
+    assert b"access" not in sealed
+
+
+def test_a_successor_opens_with_nothing_else() -> None:
+    successor = Tokens("access", "refresh", 8_600, ("notes:read",))
+    sealed = seal_successor(successor, predecessor="predecessor", random_bytes=secrets.token_bytes)
+    with pytest.raises(SealBroken):
+        open_successor(sealed, predecessor="another")
+    with pytest.raises(SealBroken):
+        open_successor(sealed[:-1] + bytes([sealed[-1] ^ 1]), predecessor="predecessor")

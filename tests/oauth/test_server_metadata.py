@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from gatepost.oauth.policy import AuthorizationServer, Lifetimes
+from gatepost.oauth.server_metadata import server_metadata
+
+SERVER = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes())
+
+
+def test_the_metadata_says_all_that_is_true() -> None:
+    assert server_metadata(
+        SERVER,
+        grant_types=("authorization_code", "refresh_token"),
+        scopes=("notes:read", "mail:read", "notes:read"),
+        resources=("https://mcp.example.com/mcp",),
+        service_documentation="https://mcp.example.com/docs",
+    ) == {
+        "issuer": "https://mcp.example.com",
+        "authorization_endpoint": "https://mcp.example.com/oauth/authorize",
+        "token_endpoint": "https://mcp.example.com/oauth/token",
+        "registration_endpoint": "https://mcp.example.com/oauth/register",
+        "scopes_supported": ["notes:read", "mail:read"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "protected_resources": ["https://mcp.example.com/mcp"],
+        "service_documentation": "https://mcp.example.com/docs",
+    }
+
+
+def test_the_metadata_does_not_claim_what_is_switched_off() -> None:
+    server = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes(), registration_enabled=False)
+    metadata = server_metadata(server, grant_types=(), scopes=(), resources=(), service_documentation=None)
+    assert "registration_endpoint" not in metadata
+    assert "service_documentation" not in metadata

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.oauth.reasons import Reason
+from gatepost.resource import bearer
+from gatepost.resource.bearer import Refusal, TokenRefused, check_kind, check_live, is_bearer_token, read_bearer_token
+from gatepost.tokens.opaque import SecretKind, mint
+
+ALL_REFUSALS = [value for value in vars(bearer).values() if isinstance(value, Refusal)]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"Bearer abc", b"bearer abc", b"BEARER abc", b"Bearer   abc", b" Bearer abc ", b"Bearer abc\t"],
+)
+def test_a_token_is_read_from_the_one_authorization_header(header: bytes) -> None:
+    assert read_bearer_token([header], b"") == "abc"
+
+
+@pytest.mark.parametrize("token", ["a", "A-._~+/9==", "a" * 2048, "header.payload.signature"])
+def test_a_token_is_any_b64token_up_to_2048_characters(token: str) -> None:
+    assert read_bearer_token([b"Bearer " + token.encode()], b"") == token
+    assert is_bearer_token(token)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query_string", "refusal"),
+    [
+        ([], b"", bearer.MISSING),
+        ([b""], b"", bearer.MISSING),
+        ([b"  "], b"", bearer.MISSING),
+        ([b"Basic YTpi"], b"", bearer.SCHEME_UNSUPPORTED),
+        ([b"DPoP abc"], b"", bearer.SCHEME_UNSUPPORTED),
+        ([b"abc"], b"", bearer.SCHEME_UNSUPPORTED),
+        ([b"Bearer:abc"], b"", bearer.SCHEME_UNSUPPORTED),
+        ([b"Bearer\tabc"], b"", bearer.SCHEME_UNSUPPORTED),
+        ([b"Bearer abc", b"Bearer abc"], b"", bearer.HEADER_REPEATED),
+        ([b"Bearer abc", b""], b"", bearer.HEADER_REPEATED),
+        ([], b"access_token=abc", bearer.IN_QUERY),
+        ([b"Bearer abc"], b"a=b&access_token=abc", bearer.IN_QUERY),
+        ([b"Bearer abc", b"Bearer abc"], b"access_token=", bearer.IN_QUERY),
+        ([b"Bearer"], b"", bearer.MALFORMED),
+        ([b"Bearer "], b"", bearer.MALFORMED),
+        ([b"Bearer a b"], b"", bearer.MALFORMED),
+        ([b"Bearer a,b"], b"", bearer.MALFORMED),
+        ([b"Bearer a, Bearer b"], b"", bearer.MALFORMED),
+        ([b'Bearer "abc"'], b"", bearer.MALFORMED),
+        ([b"Bearer ="], b"", bearer.MALFORMED),
+        ([b"Bearer a=b"], b"", bearer.MALFORMED),
+        ([b"Bearer \xc3\xa9"], b"", bearer.MALFORMED),
+        ([b"Bearer abc\n"], b"", bearer.MALFORMED),
+        ([b"Bearer abc\x00"], b"", bearer.MALFORMED),
+        ([b"Bearer " + b"a" * 2049], b"", bearer.MALFORMED),
+    ],
+)
+def test_everything_else_is_refused_for_its_own_reason(
+    authorization: list[bytes], query_string: bytes, refusal: Refusal
+) -> None:
+    with pytest.raises(TokenRefused) as caught:
+        read_bearer_token(authorization, query_string)
+    assert caught.value.refusal is refusal
+
+
+@pytest.mark.parametrize("query_string", [b"", b"a=b", b"my_access_token=x", b"q=access_token", b"access_tokens=x"])
+def test_a_query_that_only_resembles_a_token_is_fine(query_string: bytes) -> None:
+    assert read_bearer_token([b"Bearer abc"], query_string) == "abc"
+
+
+@given(st.lists(st.binary(), max_size=2), st.binary())
+def test_no_header_makes_the_reader_fail(authorization: list[bytes], query_string: bytes) -> None:
+    try:
+        token = read_bearer_token(authorization, query_string)
+    except TokenRefused:
+        return
+    assert is_bearer_token(token)
+
+
+@pytest.mark.parametrize("text", ["", "caf\u00e9", "a b", "a" * 2049])
+def test_what_cannot_be_sent_is_no_bearer_token(text: str) -> None:
+    assert not is_bearer_token(text)
+
+
+def test_an_access_token_of_ours_is_worth_a_look_up() -> None:
+    check_kind(mint(SecretKind.ACCESS_TOKEN, bytes))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SecretKind if kind is not SecretKind.ACCESS_TOKEN])
+def test_our_secrets_of_other_kinds_are_told_apart_before_any_look_up(kind: SecretKind) -> None:
+    with pytest.raises(TokenRefused) as caught:
+        check_kind(mint(kind, bytes))
+    assert caught.value.refusal is bearer.WRONG_KIND
+
+
+@pytest.mark.parametrize("token", ["abc", "gp_at_short", "eyJhbGciOiJub25lIn0.e30.", "ya29.upstream", "gp_AT_x"])
+def test_somebody_elses_token_costs_no_look_up(token: str) -> None:
+    with pytest.raises(TokenRefused) as caught:
+        check_kind(token)
+    assert caught.value.refusal is bearer.UNKNOWN
+
+
+HERE = "https://mcp.example.com/mcp"
+
+
+def test_a_live_token_for_this_resource_counts() -> None:
+    check_live(expires_at=11, revoked=False, user_disabled=False, audience=HERE, resource=HERE, now=10)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "revoked", "user_disabled", "audience", "refusal"),
+    [
+        (11, False, False, "https://mcp.example.com/mail", bearer.ANOTHER_RESOURCE),
+        (11, False, False, HERE + "/", bearer.ANOTHER_RESOURCE),
+        (11, True, False, HERE, bearer.REVOKED),
+        (11, False, True, HERE, bearer.USER_DISABLED),
+        (10, False, False, HERE, bearer.EXPIRED),
+        (1, True, True, "https://other.example", bearer.ANOTHER_RESOURCE),
+    ],
+)
+def test_a_known_token_that_does_not_count_is_refused_for_its_own_reason(
+    expires_at: int, *, revoked: bool, user_disabled: bool, audience: str, refusal: Refusal
+) -> None:
+    with pytest.raises(TokenRefused) as caught:
+        check_live(
+            expires_at=expires_at,
+            revoked=revoked,
+            user_disabled=user_disabled,
+            audience=audience,
+            resource=HERE,
+            now=10,
+        )
+    assert caught.value.refusal is refusal
+
+
+@pytest.mark.parametrize("refusal", ALL_REFUSALS, ids=lambda refusal: refusal.reason)
+def test_every_refusal_follows_rfc_6750_and_has_a_published_reason(refusal: Refusal) -> None:
+    assert Reason(refusal.reason)
+    status_of = {None: 401, "invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403}
+    assert refusal.status == status_of[refusal.error]
+
+
+def test_no_two_refusals_share_a_reason() -> None:
+    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 12
