@@ -144,6 +144,11 @@ def is_https_url(url: str) -> bool:
     return url.startswith("https://") and _problem(url) is None
 
 
+def is_web(uri: str) -> bool:
+    """Say whether `uri` leads to a server and not to a program on the user's own device."""
+    return uri.lower().startswith("https:")
+
+
 def _same(requested: str, registered: str) -> bool:
     if requested == registered:
         return True

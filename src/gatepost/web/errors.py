@@ -7,9 +7,9 @@
     HTTPException         its status; the router's own 404 and 405 say what to do
     anything else         500 with an incident id that the log explains
 
-A browser that navigates gets a page instead of JSON. Every refusal is logged at INFO with its reason, the route's
-template and, once a route has put it into `request.state.client_id`, the identifier of a client that exists. What the
-client sent is never logged.
+Pages answer their own errors (`pages.py`); only the 500 becomes a page here, for a browser that navigates. Every
+refusal is logged at INFO with its reason, the route's template and, once a route has put it into
+`request.state.client_id`, the identifier of a client that exists. What the client sent is never logged.
 """
 
 from __future__ import annotations
@@ -59,6 +59,13 @@ _ADVICE = {
 }
 
 
+class ScrubbedTraceback(Exception):
+    """The traceback of `error` as text without credentials; as `exc_info`, every log formatter sets it apart."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(scrubbed_traceback(error))
+
+
 class AnswerCutShort(Exception):
     """A route failed after its answer had begun."""
 
@@ -80,10 +87,11 @@ def oauth_error_response(
         status: an HTTP status that says more than the error's own, such as 413.
         headers: more headers, such as the challenge that a failed Basic authentication needs.
     """
+    retry_after = {"Retry-After": str(RETRY_AFTER)} if isinstance(error, TemporarilyUnavailable) else {}
     return JSONResponse(
         {"error": error.error, "error_description": error.description},
         status_code=status or error.status,
-        headers={**_NO_STORE, **_retry_after(error), **(headers or {})},
+        headers={**_NO_STORE, **retry_after, **(headers or {})},
     )
 
 
@@ -121,7 +129,7 @@ def install_error_handlers(
 
     Args:
         app: the application, not yet started.
-        error_page: renders errors for browsers; without it everybody gets JSON.
+        error_page: renders a 500 for browsers; without it everybody gets JSON.
         random_bytes: where incident ids come from.
     """
     answers = _Answers(error_page)
@@ -142,13 +150,13 @@ class _Answers:
     async def refusal(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, OAuthError)  # noqa: S101 - registered for this type only; tells mypy
         log_refusal(request, error=error.error, reason=error.reason)
-        return self.answer(request, error, title="This request was refused")
+        return oauth_error_response(error)
 
     async def body_too_large(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, BodyTooLarge)  # noqa: S101 - registered for this type only; tells mypy
         refusal = InvalidRequest(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {error.limit} bytes.")
         log_refusal(request, error=refusal.error, reason=refusal.reason)
-        return self.answer(request, refusal, title="This request is too large", status=_CONTENT_TOO_LARGE)
+        return oauth_error_response(refusal, status=_CONTENT_TOO_LARGE)
 
     async def disconnected(self, request: Request, _error: Exception) -> Response:
         logger.debug("the client went away from %s", endpoint_of(request.scope))
@@ -157,15 +165,15 @@ class _Answers:
     async def store_unavailable(self, request: Request, error: Exception) -> Response:
         endpoint = endpoint_of(request.scope)
         logger.error(
-            "the store cannot answer %s\n%s",
+            "the store cannot answer %s",
             endpoint,
-            scrubbed_traceback(error),
+            exc_info=ScrubbedTraceback(error),
             extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint},
         )
         fault = TemporarilyUnavailable(
             Reason.STORE_UNAVAILABLE, f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."
         )
-        return self.answer(request, fault, title="Please try again")
+        return oauth_error_response(fault)
 
     async def http_exception(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only; tells mypy
@@ -184,29 +192,19 @@ class _Answers:
     def incident(self, request: Request, error: Exception, incident: str) -> Response:
         endpoint = endpoint_of(request.scope)
         logger.error(
-            "incident %s at %s\n%s",
+            "incident %s at %s",
             incident,
             endpoint,
-            scrubbed_traceback(error),
+            exc_info=ScrubbedTraceback(error),
             extra={"reason": Reason.INTERNAL_ERROR.value, "endpoint": endpoint, "incident": incident},
         )
-        fault = ServerError(
-            Reason.INTERNAL_ERROR, f"Something went wrong on the server; its log explains it as incident {incident}."
-        )
-        return self.answer(request, fault, title="Something went wrong")
-
-    def answer(self, request: Request, error: OAuthError, *, title: str, status: int | None = None) -> Response:
-        """Answer a navigating browser with a page and everybody else with JSON.
-
-        `Accept` does not tell the two apart: some HTTP libraries name text/html first.
-        """
-        if self._error_page is None or request.headers.get("sec-fetch-dest") != "document":
-            return oauth_error_response(error, status=status)
-        page = self._error_page(
-            status=status or error.status, title=title, message=error.description, reason=error.reason
-        )
-        page.headers.update(_retry_after(error))
-        return page
+        description = f"Something went wrong on the server; its log explains it as incident {incident}."
+        # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
+        if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
+            return self._error_page(
+                status=500, title="Something went wrong", message=description, reason=Reason.INTERNAL_ERROR
+            )
+        return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
 
 
 class _Incidents:
@@ -242,7 +240,3 @@ class _Incidents:
                 # logs what it catches, so it gets one that quotes nothing.
                 raise AnswerCutShort(f"the answer was cut short, see incident {incident}") from None
             await response(scope, receive, send)
-
-
-def _retry_after(error: OAuthError) -> dict[str, str]:
-    return {"Retry-After": str(RETRY_AFTER)} if isinstance(error, TemporarilyUnavailable) else {}

@@ -1,0 +1,273 @@
+"""Dynamic client registration: what a client says about itself, and what becomes of it (RFC 7591 sections 2 and 3).
+
+The rule for what a client asks for and this server does not have: a list is cut to what is supported, and the answer
+says so (RFC 7591 section 3.2.1 lets the server replace values); a single value that cannot be honoured is refused,
+because a client that believes it has another would fail later and less clearly. Unknown members are ignored. A null, an
+empty string and an empty list count as absent: clients write absence in all three ways.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from gatepost.oauth.authorization import RESPONSE_TYPES_SUPPORTED
+from gatepost.oauth.client_authentication import METHODS_SUPPORTED
+from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
+from gatepost.oauth.redirect_uris import check_registrable, is_https_url, is_web
+from gatepost.oauth.scopes import parse_scope
+
+MAX_BODY = 64 * 1024
+"""Bytes of one registration request."""
+MAX_REDIRECT_URIS = 32
+MAX_LIST = 32
+"""Entries of any other list."""
+MAX_NAME = 200
+"""Characters of a client's name; pages show fewer."""
+
+GRANT_TYPES_SUPPORTED = ("authorization_code", "refresh_token")
+_APPLICATION_TYPES = ("native", "web")
+_NAMELESS = "Unnamed client"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMetadata:
+    """Validated metadata: what a registration comes to, before it has an identifier."""
+
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    response_types: tuple[str, ...]
+    token_endpoint_auth_method: str
+    application_type: str
+    scope: str | None
+    client_uri: str | None
+    logo_uri: str | None
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether the client authenticates with a secret, which is then to be issued."""
+        return self.token_endpoint_auth_method.startswith("client_secret_")
+
+
+def parse_metadata(raw: bytes) -> dict[str, object]:
+    """Return the JSON object in `raw`.
+
+    Raises:
+        InvalidClientMetadata: it is not a JSON object in UTF-8, is nested too deeply, or names a member twice.
+    """
+    try:
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        _refuse("The body must be one JSON object in UTF-8, no member twice, not deeply nested (RFC 7591 section 3.1).")
+    return document
+
+
+def read_metadata(document: Mapping[str, object], *, known_scopes: Collection[str]) -> ClientMetadata:
+    """Return what a registration request comes to.
+
+    Args:
+        document: the request's JSON object.
+        known_scopes: every scope that any resource of this server has.
+
+    Raises:
+        InvalidRedirectUri: a redirect URI is missing or cannot be registered (RFC 7591 section 3.2.2).
+        InvalidClientMetadata: something else is malformed, contradicts itself or cannot be honoured.
+    """
+    redirect_uris = _redirect_uris(document)
+    return ClientMetadata(
+        client_name=_client_name(document),
+        redirect_uris=redirect_uris,
+        grant_types=_grant_types(document),
+        response_types=_response_types(document),
+        token_endpoint_auth_method=_auth_method(document),
+        application_type=_application_type(document, redirect_uris),
+        scope=_scope(document, known_scopes),
+        client_uri=_https_url(document, "client_uri"),
+        logo_uri=_https_url(document, "logo_uri"),
+    )
+
+
+def new_client(metadata: ClientMetadata, *, client_id: str, secret_fingerprint: bytes | None, now: int) -> Client:
+    """Return the record of a new client.
+
+    Args:
+        metadata: what it registered.
+        client_id: a fresh random identifier.
+        secret_fingerprint: of its fresh secret, exactly when `metadata.needs_secret`.
+        now: seconds UTC.
+    """
+    return Client(
+        client_id=client_id,
+        client_name=metadata.client_name,
+        redirect_uris=metadata.redirect_uris,
+        grant_types=metadata.grant_types,
+        response_types=metadata.response_types,
+        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
+        application_type=metadata.application_type,
+        scope=metadata.scope,
+        client_uri=metadata.client_uri,
+        logo_uri=metadata.logo_uri,
+        secret_fingerprint=secret_fingerprint,
+        created_at=now,
+    )
+
+
+def client_information(client: Client, *, client_secret: str | None) -> dict[str, Any]:
+    """Return the answer to a registration: what was registered, not what was asked for (RFC 7591 section 3.2.1).
+
+    Args:
+        client: the registered client.
+        client_secret: its secret, shown this once; None when it has none.
+    """
+    information: dict[str, Any] = {
+        "client_id": client.client_id,
+        "client_id_issued_at": client.created_at,
+        "client_name": client.client_name,
+        "redirect_uris": list(client.redirect_uris),
+        "grant_types": list(client.grant_types),
+        "response_types": list(client.response_types),
+        "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "application_type": client.application_type,
+    }
+    optional = {"scope": client.scope, "client_uri": client.client_uri, "logo_uri": client.logo_uri}
+    information.update({name: value for name, value in optional.items() if value is not None})
+    if client_secret is not None:
+        # 0 means that it does not expire (RFC 7591 section 3.2.1); required beside a secret.
+        information |= {"client_secret": client_secret, "client_secret_expires_at": 0}
+    return information
+
+
+def _redirect_uris(document: Mapping[str, object]) -> tuple[str, ...]:
+    uris = document.get("redirect_uris")
+    if not isinstance(uris, list) or not 0 < len(uris) <= MAX_REDIRECT_URIS:
+        raise InvalidRedirectUri(
+            Reason.REDIRECT_URI_INVALID, f"redirect_uris must be a list of 1 to {MAX_REDIRECT_URIS} redirect URIs."
+        )
+    for position, uri in enumerate(uris):
+        if not isinstance(uri, str):
+            raise InvalidRedirectUri(Reason.REDIRECT_URI_INVALID, f"redirect_uris[{position}] must be a string.")
+        try:
+            check_registrable(uri)
+        except InvalidRedirectUri as error:
+            raise InvalidRedirectUri(error.reason, f"redirect_uris[{position}]: {error.description}") from None
+    return tuple(dict.fromkeys(uris))
+
+
+def _client_name(document: Mapping[str, object]) -> str:
+    """Return the name without control, format (bidirectional, zero-width), private and unassigned characters.
+
+    They are taken out, not refused: emoji joined by zero-width joiners stand in the names of honest clients.
+    """
+    name = unicodedata.normalize("NFC", _text(document, "client_name") or "")
+    spaced = "".join(" " if unicodedata.category(character)[0] == "Z" else character for character in name)
+    visible = (character for character in spaced if unicodedata.category(character)[0] != "C")
+    clean = " ".join("".join(visible).split())
+    if len(clean) > MAX_NAME:
+        _refuse(f"client_name is longer than {MAX_NAME} characters.")
+    return clean or _NAMELESS
+
+
+def _auth_method(document: Mapping[str, object]) -> str:
+    """Return how the client authenticates. Absent means a public client.
+
+    RFC 7591 section 2 would have it mean `client_secret_basic`; clients that leave it out are public ones in practice,
+    and a secret that nobody keeps protects nothing. The answer says which it is.
+    """
+    method = _text(document, "token_endpoint_auth_method") or "none"
+    if method not in METHODS_SUPPORTED:
+        _refuse(
+            "token_endpoint_auth_method is not supported; choose one of token_endpoint_auth_methods_supported in "
+            f"this server's metadata ({', '.join(METHODS_SUPPORTED)})."
+        )
+    return method
+
+
+def _grant_types(document: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the grant types. Absent means all that are supported.
+
+    RFC 7591 section 2 would have it mean `authorization_code` alone, and a client that said nothing would be logged out
+    whenever its access token ends.
+    """
+    asked = _list(document, "grant_types") or GRANT_TYPES_SUPPORTED
+    kept = tuple(grant_type for grant_type in GRANT_TYPES_SUPPORTED if grant_type in asked)
+    if "authorization_code" not in kept:
+        _refuse("grant_types must include authorization_code, the one that begins every grant of this server.")
+    return kept
+
+
+def _response_types(document: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the response types; every client has the code grant, so `code` has to be among them (section 2.1)."""
+    asked = _list(document, "response_types") or RESPONSE_TYPES_SUPPORTED
+    kept = tuple(response_type for response_type in RESPONSE_TYPES_SUPPORTED if response_type in asked)
+    if not kept:
+        _refuse("response_types must include code, which the authorization_code grant type needs.")
+    return kept
+
+
+def _application_type(document: Mapping[str, object], redirect_uris: Sequence[str]) -> str:
+    """Return `native` or `web` (OpenID Connect Dynamic Client Registration section 2).
+
+    A client with a redirect URI on its user's device is native whatever it says, and the answer tells it so. Many
+    clients leave the type out, where OpenID Connect would have it mean `web`, or say `web` with a loopback URI;
+    refusing those would keep them out for a value that decides nothing here. A native client may have https URIs
+    (RFC 8252 section 7.2).
+    """
+    stated = _text(document, "application_type")
+    if stated is not None and stated not in _APPLICATION_TYPES:
+        _refuse("application_type must be native or web.")
+    return stated if stated == "native" else "web" if all(map(is_web, redirect_uris)) else "native"
+
+
+def _scope(document: Mapping[str, object], known_scopes: Collection[str]) -> str | None:
+    """Return the known part of the scope, or None when nothing is left: the client then asks for the default set."""
+    try:
+        asked = parse_scope(_text(document, "scope") or "")
+    except InvalidScope as error:
+        _refuse(error.description)
+    return " ".join(scope for scope in asked if scope in known_scopes) or None
+
+
+def _https_url(document: Mapping[str, object], name: str) -> str | None:
+    url = _text(document, name)
+    if url is not None and not is_https_url(url):
+        _refuse(f"{name} must be an https URL with a host and without user information or fragment.")
+    return url
+
+
+def _text(document: Mapping[str, object], name: str) -> str | None:
+    value = document.get(name)
+    if value is not None and not isinstance(value, str):
+        _refuse(f"{name} must be a string.")
+    return value or None
+
+
+def _list(document: Mapping[str, object], name: str) -> list[str]:
+    value = document.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > MAX_LIST or not all(isinstance(entry, str) for entry in value):
+        _refuse(f"{name} must be a list of at most {MAX_LIST} strings.")
+    return value
+
+
+def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse(description: str) -> NoReturn:
+    raise InvalidClientMetadata(Reason.CLIENT_METADATA_INVALID, description)
