@@ -34,7 +34,7 @@ help: ## list what can be done
 
 .PHONY: serve
 serve: $(VENV)/.runtime ## serve examples/notes.py on 127.0.0.1:8000, data in ./.gatepost
-	@$(RUN) gatepost serve examples/notes.py:server
+	@$(RUN) gatepost serve examples/notes.py:server $(ARGS)
 
 # --- check
 
