@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
+from gatepost.web.errors import RETRY_AFTER, scrubbed_traceback
 from gatepost.web.page_headers import page_headers
+from gatepost.web.request_body import BodyTooLarge
 from gatepost.web.static_files import logo, static_url
 
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset({"setup.html", "setup_done.html", "logged_in.html"})
-_RETRY_AFTER: Final = 5  # seconds; a local store that fails is locked or full, and either may be over soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class Pages:
             html, status, page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
         )
 
+    def refuse(self, template: str, *, status: int, reason: Reason, **context: Any) -> Response:
+        """Return a page that says no, and log the reason; the page itself does not show it."""
+        _log.info("page refused: %s", reason.value, extra={"reason": reason.value, "status": status})
+        return self.render(template, status=status, **context)
+
     def error_page(
         self, *, status: int, title: str, message: str, reason: Reason, link: Link | None = None
     ) -> Response:
@@ -89,8 +96,7 @@ class Pages:
             reason: for the log; never shown.
             link: a way on, when there is one.
         """
-        _log.warning("page refused: %s", reason.value, extra={"reason": reason.value, "status": status})
-        return self.render("error.html", status=status, title=title, message=message, link=link)
+        return self.refuse("error.html", status=status, reason=reason, title=title, message=message, link=link)
 
     def redirect(self, location: str) -> Response:
         """Return a 303 (RFC 9110 section 15.4.4: the browser follows with GET) to our own path or to a redirect URI.
@@ -104,7 +110,11 @@ class Pages:
         )
 
     def endpoint(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """Wrap a page's handler: a `PageRefusal` or a store fault becomes a page, not JSON."""
+        """Wrap a page's handler so that whatever it refuses is answered with a page.
+
+        `errors.py` answers the same exceptions with a page or JSON, whichever the caller seems to want. On a page's own
+        URL there is nothing to guess: some web views send none of the headers that tell.
+        """
 
         async def answer(request: Request) -> Response:
             try:
@@ -117,15 +127,29 @@ class Pages:
                     reason=refusal.reason,
                     link=refusal.link,
                 )
-            except StoreUnavailable:
-                _log.exception("the store is unavailable", extra={"reason": Reason.STORE_UNAVAILABLE.value})
+            except OAuthError as error:
+                return self.error_page(
+                    status=error.status,
+                    title="This request was refused",
+                    message=error.description,
+                    reason=error.reason,
+                )
+            except BodyTooLarge:
+                return self.error_page(
+                    status=413,
+                    title="That is too much text",
+                    message="The form was longer than this server reads. Go back and try again with less.",
+                    reason=Reason.BODY_TOO_LARGE,
+                )
+            except StoreUnavailable as error:
+                _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
                 response = self.error_page(
                     status=503,
                     title="Please try again in a moment",
                     message="This server cannot reach its storage just now. Nothing is lost: load this page again.",
                     reason=Reason.STORE_UNAVAILABLE,
                 )
-                response.headers["Retry-After"] = str(_RETRY_AFTER)
+                response.headers["Retry-After"] = str(RETRY_AFTER)
                 return response
 
         return answer

@@ -1,0 +1,256 @@
+"""GET and POST /oauth/consent (RFC 6749 sections 4.1.1, 10.2 and 10.13; RFC 9700 section 4.7).
+
+Whatever is decided is decided on the transaction that the store holds; the form says yes or no and nothing else. The
+page may be loaded and answered twice: a second approval replaces the code of the first as long as nobody redeemed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.provider import IdentityProvider
+from gatepost.oauth.authorization import authorization_code, error_redirect, success_redirect
+from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget, OAuthError
+from gatepost.oauth.policy import AuthorizationServer
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import AuthorizationTransaction, Client, TransactionState
+from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.outcomes import ApproveOutcome
+from gatepost.stores.protocols import ClientStore, TransactionStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.browser_session import BrowserSessions, OpenSession
+from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form
+from gatepost.web.inert_text import inert_text
+from gatepost.web.login import consent_path, login_path
+from gatepost.web.own_transaction import already_answered, known_browser, own_transaction, query
+from gatepost.web.pages import Link, PageRefusal, Pages
+
+_PURPOSE = "consent"
+
+_OWNED_LABELS = 2
+_COUNTRY = 2
+_LONGEST_REGISTRY = 3  # as in co.uk and com.au
+
+
+def consent_router(
+    *,
+    clients: ClientStore,
+    transactions: TransactionStore,
+    browser_sessions: BrowserSessions,
+    provider: IdentityProvider,
+    authorization_server: AuthorizationServer,
+    resources: Sequence[ProtectedResource],
+    pages: Pages,
+    origins: Collection[str],
+    now: Callable[[], int],
+    random_bytes: RandomBytes,
+) -> APIRouter:
+    """Return the routes of the consent page.
+
+    Args:
+        clients: the registered clients.
+        transactions: the authorization requests that wait.
+        browser_sessions: who is logged in where.
+        provider: says whether the logged-in user may still act.
+        authorization_server: issuer, lifetime of codes, and whether to approve without asking.
+        resources: the MCP endpoints and the words for their scopes.
+        pages: renders.
+        origins: our own origins; a POST from any other is refused.
+        now: the clock, whole seconds UTC.
+        random_bytes: the source of authorization codes.
+    """
+    consent = _Consent(
+        clients=clients,
+        transactions=transactions,
+        browser_sessions=browser_sessions,
+        provider=provider,
+        authorization_server=authorization_server,
+        resources=resources,
+        pages=pages,
+        origins=origins,
+        now=now,
+        random_bytes=random_bytes,
+    )
+    router = APIRouter()
+    router.add_route("/oauth/consent", pages.endpoint(consent.show), methods=["GET"], include_in_schema=False)
+    router.add_route("/oauth/consent", pages.endpoint(consent.submit), methods=["POST"], include_in_schema=False)
+    return router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Consent:
+    clients: ClientStore
+    transactions: TransactionStore
+    browser_sessions: BrowserSessions
+    provider: IdentityProvider
+    authorization_server: AuthorizationServer
+    resources: Sequence[ProtectedResource]
+    pages: Pages
+    origins: Collection[str]
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+
+    async def show(self, request: Request) -> Response:
+        # 1. The authorization request is this browser's own and not yet refused.
+        session = known_browser(await self.browser_sessions.current(request))
+        transaction = await self._own_transaction(session, _transaction_id(request))
+        if transaction.state is TransactionState.DENIED:
+            raise already_answered()
+
+        # 2. It can be answered at all.
+        client = await self._client(transaction)
+        resource = next((known for known in self.resources if known.identifier == transaction.resource), None)
+        if resource is None:
+            gone = InvalidTarget(Reason.RESOURCE_UNKNOWN, "The resource is no longer served here.")
+            return self.pages.redirect(self._error_redirect(transaction, gone))
+
+        # 3. Somebody is logged in.
+        subject = await self._active_subject(session)
+        if subject is None:
+            return self.pages.redirect(login_path(transaction.transaction_id))
+
+        # 4. The operator may have decided for them; never on a public server.
+        if self.authorization_server.auto_approve:
+            return await self._approve(transaction, subject)
+
+        # 5. Ask.
+        return self._page(session, transaction, client, resource)
+
+    async def submit(self, request: Request) -> Response:
+        # 1. The form comes from our own page.
+        check_origin(request, origins=self.origins)
+        submitted = await read_form(request)
+        transaction_id = _transaction_id(request)
+        session = known_browser(await self.browser_sessions.current(request))
+        check_csrf_token(
+            session,
+            submitted.get("csrf_token"),
+            purpose=_PURPOSE,
+            transaction_id=transaction_id,
+            retry=Link(consent_path(transaction_id), "Go on"),
+        )
+
+        # 2. The authorization request is this browser's own, and can be answered still.
+        transaction = await self._own_transaction(session, transaction_id)
+        await self._client(transaction)
+
+        # 3. The user who was asked may still act. A disabled one has to log in again, and will not succeed.
+        subject = await self._active_subject(session)
+        if subject is None:
+            return self.pages.redirect(login_path(transaction_id))
+
+        # 4. Yes or no.
+        match submitted.get("decision"):
+            case "approve":
+                return await self._approve(transaction, subject)
+            case "deny":
+                return await self._deny(transaction)
+            case _:
+                raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
+
+    async def _approve(self, transaction: AuthorizationTransaction, subject: str) -> Response:
+        code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
+        now = self.now()
+        record = authorization_code(
+            transaction,
+            subject=subject,
+            code_fingerprint=fingerprint(code),
+            now=now,
+            lifetime=self.authorization_server.lifetimes.authorization_code,
+        )
+        outcome = await self.transactions.approve_transaction(record, now=now)
+        if outcome is not ApproveOutcome.APPROVED:
+            raise already_answered()
+        return self.pages.redirect(success_redirect(transaction, code=code, issuer=self.authorization_server.issuer))
+
+    async def _deny(self, transaction: AuthorizationTransaction) -> Response:
+        if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
+            raise already_answered()
+        denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
+        return self.pages.redirect(self._error_redirect(transaction, denied))
+
+    async def _own_transaction(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
+        return await own_transaction(self.transactions, session, transaction_id, now=self.now())
+
+    async def _client(self, transaction: AuthorizationTransaction) -> Client:
+        """Return the client if it is still registered, and with this redirect URI.
+
+        It was when the request began. A person may take half an hour, and in between a client can be deleted for what
+        it does; nothing is sent to a place that is not registered at that very moment.
+        """
+        client = await self.clients.find_client(transaction.client_id)
+        if client is None:
+            raise _client_gone(Reason.CLIENT_UNKNOWN)
+        if not is_registered(transaction.redirect_uri, client.redirect_uris):
+            raise _client_gone(Reason.REDIRECT_URI_UNREGISTERED)
+        return client
+
+    async def _active_subject(self, session: OpenSession) -> str | None:
+        subject = session.record.subject
+        return subject if subject is not None and await self.provider.is_active(subject) else None
+
+    def _error_redirect(self, transaction: AuthorizationTransaction, error: OAuthError) -> str:
+        return error_redirect(
+            transaction.redirect_uri,
+            error,
+            client_state=transaction.client_state,
+            issuer=self.authorization_server.issuer,
+        )
+
+    def _page(
+        self,
+        session: OpenSession,
+        transaction: AuthorizationTransaction,
+        client: Client,
+        resource: ProtectedResource,
+    ) -> Response:
+        switch = login_path(transaction.transaction_id, switch_account=True)
+        return self.pages.render(
+            "consent.html",
+            action=consent_path(transaction.transaction_id),
+            csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=transaction.transaction_id),
+            client_name=inert_text(client.client_name),
+            # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
+            # answer goes there and nowhere else. So the page names it first and largest, and the name second.
+            destination=_emphasised(display_host(transaction.redirect_uri)),
+            is_loopback=is_loopback(transaction.redirect_uri),
+            is_web=transaction.redirect_uri.startswith("https:"),
+            permissions=[(scope, resource.scopes.get(scope) or scope) for scope in transaction.scopes],
+            resource=resource,
+            user=session.record.display_name or session.record.subject,
+            switch_path=switch if self.provider.can_switch_account else None,
+        )
+
+
+def _transaction_id(request: Request) -> str:
+    """Return which authorization request the page's URL names; nothing is found under the empty string."""
+    return query(request).get("transaction", "")
+
+
+def _emphasised(destination: str) -> tuple[str, str]:
+    """Split a host where its owner's name begins: `("claude.ai.", "evil.example")`.
+
+    The page dims the first half, as browsers do in the address bar: whoever owns a name can put any other name in front
+    of it. This guesses the boundary (two labels, three under registries such as `co.uk`); both halves are always shown.
+    """
+    host, colon, port = destination.partition(":")
+    labels = host.split(".")
+    if "/" in port or host.startswith("[") or labels[-1].isdecimal():
+        return "", destination
+    is_registry = len(labels) > _OWNED_LABELS and len(labels[-1]) == _COUNTRY and len(labels[-2]) <= _LONGEST_REGISTRY
+    boundary = len(labels) - _OWNED_LABELS - is_registry
+    return "".join(label + "." for label in labels[:boundary]), ".".join(labels[boundary:]) + colon + port
+
+
+def _client_gone(reason: Reason) -> PageRefusal:
+    return PageRefusal(
+        reason,
+        title="This app is not registered any more",
+        message="It was removed while you were deciding, or it changed its address. Connect again from the app.",
+    )
