@@ -54,7 +54,7 @@ class User:
     """The person a call is made for."""
 
     subject: str
-    """Stable and unique within this server: the key for anything kept per user. `"anonymous"` without authentication."""
+    """Stable and unique: the key for whatever is kept per user. `"anonymous"` without authentication."""
     display_name: str | None
     """A name to show to people; never a key."""
 

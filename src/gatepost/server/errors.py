@@ -20,8 +20,8 @@ class ToolError(Exception):
     """Raise this in a tool to tell the client, in your words, why the call failed.
 
     The text becomes a result with `isError: true` (MCP, server/tools, "Error Handling"), which models read to correct
-    themselves. Any other exception becomes a generic text with an incident id, so put nothing secret here and everything
-    that helps.
+    themselves. Any other exception becomes a generic text with an incident id. So put everything here that helps, and
+    nothing secret.
     """
 
 

@@ -1,0 +1,131 @@
+"""From what a tool returned to a `CallToolResult` (MCP, server/tools, "Tool Result")."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+from pydantic_core import to_jsonable_python
+
+from gatepost.server.errors import InvalidResult
+from gatepost.server.outputs import NO_BYTES, OutputType
+
+_CONTENT_TYPES: Final = ("TextContent", "ImageContent", "AudioContent", "ResourceLink", "EmbeddedResource")
+# Pydantic writes dates and dataclasses, here as in structured results.
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+
+
+def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
+    """Convert what a tool returned.
+
+    A text becomes one text block and nothing becomes no block. Content blocks, alone or in a list with other values,
+    are sent as they are; so is a `CallToolResult`. Anything else is JSON: as text, and as `structuredContent` too when
+    the tool declares its output.
+
+    Args:
+        value: What the tool returned.
+        output: What it declares, if it does.
+
+    Returns:
+        A `CallToolResult` as plain JSON values.
+
+    Raises:
+        InvalidResult: The value is not JSON, or not what is declared.
+    """
+    if output is None and type(value) is str:
+        return {"content": [{"type": "text", "text": value}], "isError": False}
+    if (ready := _ready_result(value, output)) is not None:
+        return ready
+    if output is None:
+        return {"content": _blocks(value), "isError": False}
+    structured = output.to_json(value)
+    return {"content": [_finite_block(structured)], "structuredContent": structured, "isError": False}
+
+
+def error_result(text: str) -> dict[str, Any]:
+    """Return a result that tells the model what went wrong (MCP, server/tools, "Error Handling")."""
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | None:
+    """Return the result if the tool has made a `CallToolResult` itself."""
+    module = sys.modules.get("mcp_types")
+    if module is None or not isinstance(value, module.CallToolResult):
+        return None
+    result: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    # The dispatcher says what kind of result it is, in the revisions that have kinds.
+    result.pop("resultType", None)
+    if output is not None and not value.is_error:
+        result["structuredContent"] = output.to_json(value.structured_content)
+    if "structuredContent" in result:
+        _finite_block(result["structuredContent"])
+    return result
+
+
+def _content_types() -> tuple[type[Any], ...]:
+    """Return the types of content blocks; none before the user's code has imported them, for then it can have none."""
+    module = sys.modules.get("mcp_types")
+    return () if module is None else tuple(getattr(module, name) for name in _CONTENT_TYPES)
+
+
+def _blocks(value: Any) -> list[dict[str, Any]]:
+    types = _content_types()
+    if types and isinstance(value, (list, tuple)) and any(isinstance(item, types) for item in value):
+        return [_block(item, types) for item in value if item is not None]
+    return [] if value is None else [_block(value, types)]
+
+
+def _block(value: Any, content_types: tuple[type[Any], ...]) -> dict[str, Any]:
+    if isinstance(value, content_types):
+        block: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return block
+    return _text_block(value)
+
+
+def _text_block(value: Any) -> dict[str, Any]:
+    if type(value) is str:
+        return {"type": "text", "text": value}
+    text = _dump(value).decode()
+    # What JSON has as a text (an enum, a date) reads better as that text.
+    return {"type": "text", "text": orjson.loads(text) if text.startswith('"') else text}
+
+
+def _finite_block(value: Any) -> dict[str, Any]:
+    """Return the text block of a structured result, which must hold no number that JSON lacks.
+
+    Dumping makes `null` of infinity and of what is not a number, which the declared schema may not allow.
+    """
+    block = _text_block(value)
+    if "null" in block["text"] and not all(map(math.isfinite, _floats(value))):
+        raise InvalidResult("the result holds a number that JSON lacks: infinity, or not a number")
+    return block
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _floats(inner)
+
+
+def _dump(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=_to_json, option=_OPTIONS)
+    except TypeError as error:
+        # The cause is what `_to_json` found; its text may show a value.
+        reason = NO_BYTES if isinstance(error.__cause__, _BytesFound) else str(error)
+        raise InvalidResult(f"a {type(value).__name__} was returned that cannot be sent as JSON: {reason}") from None
+
+
+class _BytesFound(TypeError):
+    pass
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise _BytesFound
+    return to_jsonable_python(value)

@@ -1,0 +1,120 @@
+"""JSON Schema (2020-12) and validators, derived once from declared types."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic_core import CoreSchema, SchemaError, SchemaValidator
+
+from gatepost.server.errors import ToolDefinitionError
+
+_NOT_DESCRIBABLE: Final = (TypeError, NameError, SchemaError)
+"""What Pydantic raises for a type it has no schema for: its own errors are subclasses of the first two."""
+
+_COLLECTIONS: Final = frozenset({"list", "dict", "set", "frozenset", "tuple"})
+_PLAIN: Final = frozenset(
+    {"any", "arguments", "bool", "call", "default", "definition-ref", "definitions", "dict", "float", "int", "list"}
+    | {"model", "model-field", "model-fields", "none", "nullable", "str", "union"}
+)
+_NOT_SCHEMA: Final = frozenset({"config", "default", "expected", "metadata", "serialization"})
+"""Keys of a core schema whose values are not core schemas."""
+
+
+class _SchemaGenerator(GenerateJsonSchema):
+    """Leaves out titles that repeat the field's name, which models would read at a cost and for nothing."""
+
+    # A default that JSON cannot express is left out; the function still uses it.
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 (as the base declares it)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (the base's signature)
+        return False
+
+
+def describe(
+    declared: Any, mode: JsonSchemaMode, function: str, what: str, *, shown: Any = None
+) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    """Return Pydantic's adapter for a type, and the type's JSON Schema with all definitions inside it.
+
+    Args:
+        declared: A type, or a function whose parameters are meant.
+        mode: "validation" for what is taken, "serialization" for what is given.
+        function: The function it belongs to, for messages.
+        what: What of the function it is, for messages.
+        shown: The type as the user wrote it, for messages.
+
+    Raises:
+        ToolDefinitionError: It has no JSON Schema.
+    """
+    try:
+        adapter = TypeAdapter(declared)
+        schema = adapter.json_schema(mode=mode, schema_generator=_SchemaGenerator)
+    except _NOT_DESCRIBABLE as error:
+        reason = str(error).strip().partition("\n")[0]
+        of_type = "" if shown is None else f" of type {inspect.formatannotation(shown)}"
+        raise ToolDefinitionError(f"{function}: {what}{of_type} has no JSON Schema ({reason})") from error
+    return adapter, _unfolded(schema)
+
+
+def _unfolded(schema: dict[str, Any]) -> dict[str, Any]:
+    """Put the definition that a recursive type's schema refers to where the schema itself is read."""
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    definitions = schema["$defs"]
+    return {**definitions[reference.removeprefix("#/$defs/")], "$defs": definitions}
+
+
+def validator_of(core_schema: CoreSchema) -> SchemaValidator:
+    """Return a validator that stops at the first bad item of each collection.
+
+    Otherwise one body of 4 MB, a list of two million numbers where texts are wanted, costs half a second and 700 MB for
+    errors that nobody reads.
+    """
+    # Without the second argument a model inside would bring the validator it was built with.
+    return SchemaValidator(_failing_fast(core_schema), _use_prebuilt=False)
+
+
+def _failing_fast(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        copied = {key: inner if key in _NOT_SCHEMA else _failing_fast(inner) for key, inner in schema.items()}
+        # A field may be named "type" too; then the value is its schema.
+        if isinstance(kind := copied.get("type"), str) and kind in _COLLECTIONS:
+            copied["fail_fast"] = True
+        return copied
+    if isinstance(schema, (list, tuple)):
+        return type(schema)(map(_failing_fast, schema))
+    return schema
+
+
+def same_in_python(core_schema: CoreSchema) -> bool:
+    """Say whether strict validation decides alike about parsed JSON as Python values and about JSON text.
+
+    It does for what JSON has itself. A date, an enum or a set is something else in Python, so there the text has to be
+    read; that costs a second pass over the arguments.
+    """
+    return all(map(_is_plain, _nodes(core_schema)))
+
+
+def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield every core schema inside a core schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("type"), str):
+            yield schema
+        for key, inner in schema.items():
+            if key not in _NOT_SCHEMA:
+                yield from _nodes(inner)
+    elif isinstance(schema, (list, tuple)):
+        for inner in schema:
+            yield from _nodes(inner)
+
+
+def _is_plain(node: dict[str, Any]) -> bool:
+    if node["type"] == "literal":
+        return all(type(value) is str for value in node["expected"])
+    # In JSON a dictionary's keys are texts, whatever they are read as.
+    keys_are_texts = node.get("keys_schema", {"type": "str"})["type"] == "str"
+    return node["type"] in _PLAIN and keys_are_texts
