@@ -1,0 +1,92 @@
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.oauth.errors import InvalidRequest
+from gatepost.oauth.parameters import MAX_PARAMETERS, Parameters, parse_parameters, read_parameters
+from gatepost.oauth.reasons import Reason
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
+
+
+@given(st.dictionaries(TEXT, TEXT, max_size=MAX_PARAMETERS))
+def test_what_a_client_encodes_is_what_is_read(parameters: dict[str, str]) -> None:
+    assert parse_parameters(urlencode(parameters).encode("ascii")) == parameters
+
+
+@given(TEXT)
+def test_plus_and_percent_twenty_are_the_same_space(value: str) -> None:
+    by_form = f"state={quote_plus(value)}".encode("ascii")
+    by_uri = f"state={quote(value, safe='')}".encode("ascii")
+    assert parse_parameters(by_form) == parse_parameters(by_uri) == {"state": value}
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
+    parameters = read_parameters(raw)
+    assert not parameters.values.keys() & (parameters.repeated | parameters.malformed)
+    assert all(parameters.values.values())
+
+
+@pytest.mark.parametrize(
+    ("raw", "values"),
+    [
+        (b"", {}),
+        (b"&&", {}),
+        (b"scope=", {}),
+        (b"scope", {}),
+        (b"scope=&state=x", {"state": "x"}),
+        (b"state=a=b==", {"state": "a=b=="}),
+        (b"state=a;scope=b", {"state": "a;scope=b"}),
+        (b"state=%26%3D%2B", {"state": "&=+"}),
+        ("state=é".encode(), {"state": "é"}),
+        (b"%73tate=x", {"state": "x"}),
+        (b"=x", {"": "x"}),
+    ],
+)
+def test_well_formed_queries(raw: bytes, values: dict[str, str]) -> None:
+    assert read_parameters(raw) == Parameters(values, frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(
+    "raw", [b"scope=a&scope=b", b"scope=a&scope=a", b"scope=&scope=a", b"scope=a&scope", b"scope=a&%73cope=b"]
+)
+def test_a_parameter_sent_twice_is_refused_and_neither_value_is_used(raw: bytes) -> None:
+    assert read_parameters(raw) == Parameters({}, frozenset({"scope"}), frozenset())
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_parameters(raw)
+    assert refusal.value.reason is Reason.PARAMETER_REPEATED
+    assert refusal.value.description == "The parameter scope is sent more than once; send it once."
+
+
+@pytest.mark.parametrize("value", [b"%", b"%4", b"%zz", b"a%", b"%ff", b"%c3", b"\xff", b"%00", b"a%00b", b"%ED%A0%80"])
+def test_a_value_that_cannot_be_decoded_is_refused(value: bytes) -> None:
+    assert read_parameters(b"x=1&state=" + value) == Parameters({"x": "1"}, frozenset(), frozenset({"state"}))
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_parameters(b"state=" + value)
+    assert refusal.value.reason is Reason.PARAMETER_MALFORMED
+    assert refusal.value.description.startswith("The parameter state is malformed")
+
+
+def test_a_name_that_cannot_be_decoded_is_refused() -> None:
+    assert read_parameters(b"%zz=1&x=1") == Parameters({"x": "1"}, frozenset(), frozenset({""}))
+
+
+def test_a_name_that_is_not_a_parameter_of_ours_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_parameters(b"hunter2=1&hunter2=2")
+    assert refusal.value.description == "A parameter is sent more than once; send it once."
+
+
+def test_a_parameter_repeated_and_malformed_is_both() -> None:
+    assert read_parameters(b"state=x&state=%") == Parameters({}, frozenset({"state"}), frozenset({"state"}))
+
+
+def test_the_number_of_parameters_is_bounded() -> None:
+    most = "&".join(f"p{number}=1" for number in range(MAX_PARAMETERS)).encode()
+    assert len(parse_parameters(most)) == MAX_PARAMETERS
+    assert read_parameters(most + b"&one=more") == Parameters({}, frozenset(), frozenset({""}))
+    with pytest.raises(InvalidRequest):
+        parse_parameters(b"&" * MAX_PARAMETERS)
