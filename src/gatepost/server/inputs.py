@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
+from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic_core import SchemaValidator, ValidationError
 
 from gatepost.server.arguments import described, invalid_arguments
@@ -129,7 +129,7 @@ def _from_model(tool: str, signature: Signature, model: type[BaseModel], *, whol
             f"{signature.function}: {model.__name__} is not a JSON object, and the arguments of a tool are one"
         )
     names = None
-    if not issubclass(model, RootModel) and "extra" not in model.model_config:
+    if not model.__pydantic_root_model__ and "extra" not in model.model_config:
         # The model leaves open what happens to other fields; as arguments they are mistakes.
         names = frozenset(_accepted_names(model))
         schema["additionalProperties"] = False
