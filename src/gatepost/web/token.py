@@ -49,11 +49,13 @@ _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 s
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
-    """What the grant functions use."""
+    """What the endpoint and its grant functions use; see `token_router`."""
 
+    clients: ClientStore
     grants: GrantStore
     resources: Sequence[ProtectedResource]
     lifetimes: Lifetimes
+    now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
 
@@ -96,52 +98,16 @@ def token_router(
         random_bytes: where tokens and nonces come from.
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
     """
-    endpoint = TokenEndpoint(grants, resources, lifetimes, random_bytes, on_revocation)
-    router = APIRouter(tags=["OAuth"])
+    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation)
 
     async def token(request: Request) -> Response:
-        # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
-        if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
-            raise InvalidRequest(
-                Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
-            )
-        parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
-
-        # 2. Authenticate the client.
-        authorization = request.headers.getlist("authorization")
-        try:
-            presented = read_client(parameters, authorization)
-            found = await clients.find_client(presented.client_id)
-            if found is not None:
-                request.state.client_id = found.client_id
-            client = authenticate_client(found, presented)
-        except InvalidClient as error:
-            log_refusal(request, error=error.error, reason=error.reason)
-            # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would
-            # say nothing, and would make browsers ask their user for a password.
-            return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if authorization else {})
-
-        # 3. Find the grant type, and whether the client may use it.
-        grant_type = _required(parameters, "grant_type")
-        exchange = GRANT_TYPES.get(grant_type)
-        if exchange is None:
-            raise UnsupportedGrantType(
-                Reason.GRANT_TYPE_UNSUPPORTED,
-                "This grant type is unknown; grant_types_supported lists those there are.",
-            )
-        check_grant_type(client, grant_type)
-
-        # 4. Look up, let the rule decide, and write in one atomic operation.
-        moment = now()
-        tokens = await exchange(endpoint, TokenRequest(client, parameters, moment))
-
-        # 5. Answer; the tokens are durable by now.
-        return Response(orjson.dumps(tokens.answer(now=moment)), media_type="application/json", headers=_NO_STORE)
+        return await answer_token_request(endpoint, request)
 
     async def method_not_allowed() -> Response:
         # The router's own 405 could be kept by a cache (RFC 9110 section 15.5.6).
         raise HTTPException(405, headers={"Allow": "POST", **_NO_STORE})
 
+    router = APIRouter(tags=["OAuth"])
     router.add_api_route(
         TOKEN_PATH,
         token,
@@ -155,6 +121,51 @@ def token_router(
         TOKEN_PATH, method_not_allowed, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False
     )
     return router
+
+
+async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Response:
+    """Answer one token request (RFC 6749 section 3.2).
+
+    Raises:
+        OAuthError: it is refused.
+        StoreUnavailable: it cannot be decided now; nothing is lost, and the client may try again.
+    """
+    # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
+    if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
+        raise InvalidRequest(
+            Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
+        )
+    parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
+
+    # 2. Authenticate the client.
+    authorization = request.headers.getlist("authorization")
+    try:
+        presented = read_client(parameters, authorization)
+        found = await endpoint.clients.find_client(presented.client_id)
+        if found is not None:
+            request.state.client_id = found.client_id
+        client = authenticate_client(found, presented)
+    except InvalidClient as error:
+        log_refusal(request, error=error.error, reason=error.reason)
+        # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would
+        # say nothing, and would make browsers ask their user for a password.
+        return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if authorization else {})
+
+    # 3. Find the grant type, and whether the client may use it.
+    grant_type = _required(parameters, "grant_type")
+    exchange = GRANT_TYPES.get(grant_type)
+    if exchange is None:
+        raise UnsupportedGrantType(
+            Reason.GRANT_TYPE_UNSUPPORTED, "This grant type is unknown; grant_types_supported lists those there are."
+        )
+    check_grant_type(client, grant_type)
+
+    # 4. Look up, let the rule decide, and write in one atomic operation.
+    now = endpoint.now()
+    tokens = await exchange(endpoint, TokenRequest(client, parameters, now))
+
+    # 5. Answer; the tokens are durable by now.
+    return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=_NO_STORE)
 
 
 async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
