@@ -1,3 +1,62 @@
-"""Gatepost: Python tools on the open internet as an MCP server, with the lock built in."""
+"""Gatepost: Python tools on the open internet as an MCP server, with the lock built in.
+
+    from gatepost import Server, Context
+
+    server = Server("notes")
+
+    @server.tool(scopes=["notes:write"])
+    async def add(text: str, ctx: Context) -> str:
+        "Keep a note."
+        return f"{ctx.user.subject} noted: {text}"
+
+Names are imported at first use, so that a script that only declares tools does not pay for the web framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Context",
+    "Server",
+    "Tool",
+    "ToolError",
+    "__version__",
+    "create_app",
+    "get_current_sub",
+    "run",
+]
+
+if TYPE_CHECKING:
+    from gatepost.app import create_app, run
+    from gatepost.server.context import Context, get_current_sub
+    from gatepost.server.errors import ToolError
+    from gatepost.server.server import Server
+    from gatepost.server.tools import Tool
+
+_HOMES = {
+    "Context": "gatepost.server.context",
+    "Server": "gatepost.server.server",
+    "Tool": "gatepost.server.tools",
+    "ToolError": "gatepost.server.errors",
+    "create_app": "gatepost.app",
+    "get_current_sub": "gatepost.server.context",
+    "run": "gatepost.app",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'gatepost' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

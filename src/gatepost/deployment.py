@@ -28,6 +28,8 @@ class Deployment:
     is_secure: bool
     """Whether the origin is https."""
     is_public: bool
+    is_any_loopback: bool
+    """Whether it answers to every loopback name: it has no public URL, so whatever name a client uses is right."""
     allowed_hosts: frozenset[str]
     """`Host` values that are ours, lower case, with port where it is not the scheme's default."""
     allowed_origins: frozenset[str]
@@ -63,6 +65,7 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         public_url=public_url,
         is_secure=parts.scheme == "https",
         is_public=is_public,
+        is_any_loopback=server.public_url is None,
         allowed_hosts=frozenset({*_host_values(public_url), *(host.lower() for host in server.allowed_hosts)}),
         allowed_origins=frozenset({public_url, *server.allowed_origins}),
         database=database,

@@ -18,6 +18,7 @@ def test_by_default_the_server_is_known_by_its_loopback_address() -> None:
         public_url="http://127.0.0.1:8000",
         is_secure=False,
         is_public=False,
+        is_any_loopback=True,
         allowed_hosts=frozenset({"127.0.0.1:8000"}),
         allowed_origins=frozenset({"http://127.0.0.1:8000"}),
         database=Path("/data/gatepost.db"),
@@ -38,6 +39,7 @@ def test_a_public_url_rules_over_host_and_port() -> None:
     assert deployment.public_url == "https://mcp.example.com"
     assert deployment.is_secure
     assert deployment.is_public
+    assert not deployment.is_any_loopback
     assert deployment.allowed_hosts == {"mcp.example.com", "mcp.example.com:443", "internal.example"}
     assert deployment.allowed_origins == {"https://mcp.example.com", "https://app.example"}
 

@@ -115,8 +115,8 @@ def _read_password(*, from_stdin: bool) -> str:
 
 def _with_users(operation: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
     """Open the store that the settings name, run one operation on it, and close it."""
-    from gatepost.app import make_store  # noqa: PLC0415 - with the rest of the work
     from gatepost.deployment import database_path  # noqa: PLC0415 - likewise
+    from gatepost.installation import make_store  # noqa: PLC0415 - with the rest of the work
     from gatepost.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
 
     database = database_path(load_settings())

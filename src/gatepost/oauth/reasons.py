@@ -77,6 +77,15 @@ class Reason(StrEnum):
     TOKEN_OF_ANOTHER_RESOURCE = "token_of_another_resource"
     TOKEN_IN_QUERY = "token_in_query"
     SCOPE_INSUFFICIENT = "scope_insufficient"
+    # messages at the MCP endpoint
+    HTTP_METHOD_NOT_ALLOWED = "http_method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    MESSAGE_MALFORMED = "message_malformed"
+    MCP_HEADER_MISMATCH = "mcp_header_mismatch"
+    PROTOCOL_VERSION_UNSUPPORTED = "protocol_version_unsupported"
+    CLIENT_CAPABILITY_MISSING = "client_capability_missing"
+    RPC_METHOD_UNKNOWN = "rpc_method_unknown"
+    RPC_PARAMETERS_INVALID = "rpc_parameters_invalid"
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
     INTERNAL_ERROR = "internal_error"

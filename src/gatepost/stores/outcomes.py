@@ -14,7 +14,8 @@ class RedeemOutcome(Enum):
     REDEEMED = auto()
     """This caller alone spent the code; grant and tokens are durable."""
     LOST_RACE = auto()
-    """Somebody else spent it between look-up and redemption; nothing was written."""
+    """It cannot be spent any more: somebody else spent it between look-up and redemption, a second approval replaced
+    it, it expired, or its user was disabled. Nothing was written."""
 
 
 class ApproveOutcome(Enum):
@@ -38,7 +39,7 @@ class RotateOutcome(Enum):
     REUSED = auto()
     """The old token was spent before the window, or its successor has been used: the grant has been revoked."""
     DEAD = auto()
-    """Unknown, expired, or the grant is revoked or over: nothing was written."""
+    """Unknown, expired, the grant is revoked or over, or its user is disabled: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)

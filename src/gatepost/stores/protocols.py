@@ -4,6 +4,8 @@ Atomic means: it happens wholly or not at all, is durable when it returns, and o
 process or many, each gets the answer it would get if they had come one after the other. There is never a get followed
 by a put. Every backend passes `tests/stores/` whole. Every method may raise `StoreUnavailable`.
 
+A caller that is cancelled while it waits loses the answer, not the operation: it happens wholly or not at all.
+
 `now` is whole seconds UTC. A record whose `expires_at <= now` counts as absent.
 """
 
@@ -60,12 +62,12 @@ class GrantStore(Protocol):
         """Return the code, spent or not, if it has not expired. A spent one names the grant it created."""
 
     async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
-        """Count one wrong code verifier against the code."""
+        """Count one wrong code verifier against the code; an unknown code is fine."""
 
     async def redeem_code(
         self, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
     ) -> RedeemOutcome:
-        """Spend an unspent, unexpired code and create its grant and tokens, together."""
+        """Spend an unspent, unexpired code of a user who is not disabled and create its grant and tokens, together."""
 
     async def find_refresh_token(self, token_fingerprint: bytes) -> RefreshToken | None:
         """Return the refresh token's row, spent or not, expired or not."""
@@ -85,7 +87,8 @@ class GrantStore(Protocol):
         """Spend a refresh token and keep its successors, or say what it is instead.
 
         `successor.refresh` is never None here. `window` is how many seconds after its first use the same token is
-        answered again with the same successor. Reuse outside of that revokes the whole grant, in this same operation.
+        answered again with the same successor, as long as that successor is unspent. Reuse outside of that revokes the
+        whole grant, in this same operation.
         """
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
@@ -120,7 +123,10 @@ class UserStore(Protocol):
         """Return all accounts, ordered by username."""
 
     async def disable_user(self, username: str, *, now: int) -> bool:
-        """Disable the account, end its browser sessions and revoke its grants; False when there is none."""
+        """Disable the account, end its browser sessions, void its unspent codes and revoke its grants.
+
+        False when there is none. Disabling twice keeps the first time.
+        """
 
     async def enable_user(self, username: str) -> bool:
         """Undo `disable_user`'s mark on the account (not the revocations); False when there is none."""

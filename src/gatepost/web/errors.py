@@ -43,8 +43,11 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-
 _CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
 
 # The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
-# cut), credentials by their scheme, and the `input_value=` that Pydantic writes into its errors.
-_SECRETS = re.compile(r"(gp_[a-z]{2}_|(?:Bearer|Basic|DPoP)\s+|input_value=)[^\s]+", re.IGNORECASE)
+# cut), credentials by their scheme, and what Pydantic writes into its errors, to the end of that value.
+_SECRETS = (
+    re.compile(r"(gp_[a-z]{2}_|\b(?:Bearer|Basic|DPoP) +)\S+", re.IGNORECASE),
+    re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)"),
+)
 
 # Keyed by the status and text of the router's own errors; a route of the user's that raises its own text keeps it.
 _ADVICE = {
@@ -116,7 +119,10 @@ def endpoint_of(scope: Scope) -> str:
 
 def scrubbed_traceback(error: BaseException) -> str:
     """Return the traceback of `error` and of its causes without what looks like a credential in their messages."""
-    return _SECRETS.sub(r"\1[scrubbed]", "".join(traceback.format_exception(error)))
+    text = "".join(traceback.format_exception(error))
+    for secret in _SECRETS:
+        text = secret.sub(r"\1[scrubbed]", text)
+    return text
 
 
 def install_error_handlers(

@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
+from gatepost.web.loopback_names import LOOPBACK_HOST
 
 _log = logging.getLogger("gatepost.web")
 
@@ -56,9 +57,19 @@ class HostGuard:
     The MCP endpoints look at `Host` themselves while they go through the headers once, so they are passed by here.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: frozenset[str], passed_by: frozenset[str]) -> None:
-        """`allowed_hosts` are lower-case `Host` values; `passed_by` are paths that check for themselves."""
+    def __init__(
+        self, app: ASGIApp, *, allowed_hosts: frozenset[str], passed_by: frozenset[str], any_loopback: bool = False
+    ) -> None:
+        """Prepare.
+
+        Args:
+            app: what is guarded.
+            allowed_hosts: `Host` values that are ours, in lower case.
+            passed_by: paths that check for themselves.
+            any_loopback: whether every loopback name is ours too, on any port; for a server without a public URL.
+        """
         self.app = app
+        self._any_loopback = any_loopback
         self._allowed_hosts = frozenset(host.encode("latin-1") for host in allowed_hosts)
         self._passed_by = passed_by
 
@@ -68,7 +79,7 @@ class HostGuard:
             await self.app(scope, receive, send)
             return
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) == 1 and hosts[0].lower() in self._allowed_hosts:
+        if len(hosts) == 1 and self._is_ours(hosts[0].lower()):
             await self.app(scope, receive, send)
             return
         _log.info("refused", extra={"reason": Reason.HOST_FOREIGN.value, "path": scope["path"][:200]})
@@ -81,6 +92,9 @@ class HostGuard:
                 "MCP_PUBLIC_URL or MCP_ALLOWED_HOSTS.",
             },
         )
+
+    def _is_ours(self, host: bytes) -> bool:
+        return host in self._allowed_hosts or (self._any_loopback and LOOPBACK_HOST.fullmatch(host) is not None)
 
 
 class CrossOrigin:

@@ -2,8 +2,8 @@
 
 A commit costs one sync of the disk, which takes longer than all of an operation's SQL. So the writer takes every
 operation that has queued up during the last sync, runs each under a savepoint of its own in one transaction, commits
-once and only then answers: durable for each, atomic for each, one sync for all. Reads have their own connection, because
-in WAL mode a reader waits for no writer, and a token check must not wait for the disk.
+once and only then answers: durable for each, atomic for each, one sync for all. Reads have their own connection: in
+WAL mode a reader waits for no writer, and a token check must not wait for the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
 from gatepost.stores.sql.sqlite.connections import open_reader, open_writer, when_free
-from gatepost.stores.sql.sqlite.errors import explained
+from gatepost.stores.sql.sqlite.errors import explained, unavailable
 from gatepost.stores.sql.sqlite.files import identity
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread, Failed
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
@@ -82,7 +82,7 @@ class SqliteDatabase:
         except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear
             _roll_back(connection)
             # One exception each: raising the same object in several tasks would mix up their tracebacks.
-            return [Failed(explained(error, self._path)) for _ in operations]
+            return [Failed(unavailable(error, self._path)) for _ in operations]
         return answers
 
     def _run_one_write(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:

@@ -36,14 +36,17 @@ def is_not_a_database(error: BaseException) -> bool:
 
 def explained(error: Exception, path: Path) -> Exception:
     """Return the `StoreUnavailable` that `error` means, with `error` as its cause; any other error as it is."""
-    sentence = _SENTENCES.get(_primary_code(error))
-    if sentence is None:
-        return error
+    return unavailable(error, path) if _primary_code(error) in _SENTENCES else error
+
+
+def unavailable(error: Exception, path: Path) -> StoreUnavailable:
+    """Return a new `StoreUnavailable` that says what happened to the file at `path`, with `error` as its cause."""
+    sentence = _SENTENCES.get(_primary_code(error), "the transaction failed")
     # The driver's own text is left out: the code's name is all that it could add safely.
-    name: str = getattr(error, "sqlite_errorname", "")
-    unavailable = StoreUnavailable(f"the store {path} cannot answer: {sentence} ({name})")
-    unavailable.__cause__ = error
-    return unavailable
+    name: str = getattr(error, "sqlite_errorname", type(error).__name__)
+    fault = StoreUnavailable(f"the store {path} cannot answer: {sentence} ({name})")
+    fault.__cause__ = error
+    return fault
 
 
 def _primary_code(error: BaseException) -> int:

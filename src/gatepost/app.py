@@ -1,0 +1,301 @@
+"""`create_app()` and `run()`: from an installation to what HTTP sees.
+
+With `installation.py` this is all the wiring there is. An installation becomes a site (routers and MCP endpoint), a
+site becomes a FastAPI app.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gatepost import __version__
+from gatepost.banner import banner
+from gatepost.installation import MCP_PATH, Installation, install, start_up
+from gatepost.oauth.policy import AuthorizationServer
+from gatepost.resource.resources import ProtectedResource
+from gatepost.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+    from starlette.types import Lifespan
+
+    from gatepost.identity.provider import IdentityProvider
+    from gatepost.stores.protocols import Store
+    from gatepost.web.browser_session import BrowserSessions
+    from gatepost.web.mcp import McpEndpoint
+    from gatepost.web.pages import Pages
+
+
+_MCP_PATHS = frozenset({MCP_PATH, MCP_PATH + "/"})
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What one origin serves."""
+
+    routers: tuple[APIRouter, ...]
+    endpoint: McpEndpoint
+    pages: Pages | None
+
+
+def create_app(
+    target: Any,
+    *,
+    settings: Settings | None = None,
+    provider: IdentityProvider | None = None,
+    store: Store | None = None,
+    title: str | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> FastAPI:
+    """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
+
+    Args:
+        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async.
+        settings: what `load_settings()` returns; read from the environment when None.
+        provider: who is the user; local accounts when None.
+        store: where everything is kept; what the settings name when None.
+        title: the server's name for people; the `Server`'s own when None.
+        announce: gets the start-up banner; printed to standard error when None.
+
+    Raises:
+        SettingsError: a setting is wrong, or the combination is unsafe; each sentence says what to set.
+        TargetError: `target` is neither a Server nor a function.
+    """
+    installation = install(target, settings or load_settings(), provider=provider, store=store, title=title)
+    return app_for(installation, announce=announce or _print_banner)
+
+
+def run(
+    target: Any,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    title: str | None = None,
+    settings: Settings | None = None,
+    provider: IdentityProvider | None = None,
+) -> None:
+    """Serve `target` until SIGINT or SIGTERM, then let open requests finish.
+
+    Args:
+        target: as for `create_app`.
+        host: the address to listen on; beats MCP_HOST.
+        port: the port to listen on, 0 for any free one; beats MCP_PORT.
+        title: as for `create_app`.
+        settings: as for `create_app`.
+        provider: as for `create_app`.
+
+    Raises:
+        SettingsError: as for `create_app`; also when the address cannot be listened on.
+        TargetError: as for `create_app`.
+        StoreError: the store cannot be opened.
+    """
+    from gatepost.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
+
+    given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
+    settings = settings or load_settings({name: value for name, value in given.items() if value is not None})
+    serve(settings, lambda bound: install(target, bound, provider=provider, store=None, title=title), _print_banner)
+
+
+def app_for(installation: Installation, *, announce: Callable[[str], None]) -> FastAPI:
+    """Return the FastAPI app of an installation; `announce` gets the banner once everything is open."""
+    from gatepost.web.front_door import CrossOrigin, HostGuard  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
+    from gatepost.web.reference import reference_router  # noqa: PLC0415 - likewise
+
+    deployment = installation.deployment
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(installation.close)
+            await installation.open()
+            await stack.enter_async_context(installation.target.lifespan())
+            announce(banner(start_up(installation)))
+            yield
+
+    app = _site_app(installation, deployment.public_url, deployment.allowed_hosts, lifespan=lifespan)
+    app.include_router(reference_router(title=installation.name))
+    # The first added is the innermost: whatever the user adds later lies around all of these.
+    if deployment.is_any_loopback:
+        app.add_middleware(
+            LoopbackNames,
+            own_host=urlsplit(deployment.public_url).netloc,
+            build_site=lambda origin: _site_app(installation, origin, frozenset({urlsplit(origin).netloc})),
+            belongs_to_site=_belongs_to_site,
+        )
+    app.add_middleware(
+        HostGuard,
+        allowed_hosts=deployment.allowed_hosts,
+        passed_by=_MCP_PATHS,
+        any_loopback=deployment.is_any_loopback,
+    )
+    app.add_middleware(CrossOrigin, mcp_paths=_MCP_PATHS, allowed_origins=deployment.allowed_origins)
+    return app
+
+
+def _belongs_to_site(path: str) -> bool:
+    """Say whether a path repeats its origin to clients or browsers, so that it has to be served under each name."""
+    return path in _MCP_PATHS or path.startswith("/oauth/") or "/.well-known/" in path
+
+
+def _site_app(
+    installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
+) -> FastAPI:
+    """Return what one origin serves: its routers, and its MCP endpoint ahead of them."""
+    from fastapi import FastAPI  # noqa: PLC0415 - costs more to import than everything else together
+
+    from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
+    from gatepost.web.front_door import McpDispatch  # noqa: PLC0415 - likewise
+
+    site = _site(installation, origin, allowed_hosts)
+    app = FastAPI(
+        title=installation.name,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    for router in site.routers:
+        app.include_router(router)
+    error_page = None if site.pages is None else site.pages.error_page
+    install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
+    app.add_middleware(McpDispatch, endpoints={MCP_PATH: site.endpoint})
+    return app
+
+
+def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]) -> Site:
+    """Build the routers and the MCP endpoint of one origin."""
+    from gatepost.web.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.health import health_router  # noqa: PLC0415 - likewise
+    from gatepost.web.mcp import McpEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.pages import Pages  # noqa: PLC0415 - likewise
+
+    settings = installation.settings
+    resource = ProtectedResource(origin + MCP_PATH, MCP_PATH, installation.name, installation.scopes)
+    api_key = settings.server.api_key
+    guard = BearerGuard(
+        grants=installation.store.grants,
+        resource=resource,
+        issuer=origin,
+        now=installation.now,
+        api_key=api_key.get_secret_value() if api_key else None,
+        required_scopes=frozenset(settings.oauth.required_scope),
+    )
+    installation.guards.append(guard)
+    endpoint = McpEndpoint(
+        target=installation.target,
+        guard=guard if settings.server.require_auth else None,
+        allowed_hosts=allowed_hosts,
+        allowed_origins=installation.deployment.allowed_origins,
+    )
+    health = health_router(server_name=installation.name, checks={"store": installation.store.check})
+    if not installation.serves_pages:
+        return Site((health,), endpoint, pages=None)
+    pages = Pages(server_name=installation.name, secure=installation.deployment.is_secure)
+    return Site((health, *_authorization_server(installation, origin, resource, pages)), endpoint, pages)
+
+
+def _authorization_server(
+    installation: Installation, origin: str, resource: ProtectedResource, pages: Pages
+) -> tuple[APIRouter, ...]:
+    """Build the routers of the authorization server's endpoints, and its pages."""
+    from gatepost.web.authorize import authorize_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.metadata import metadata_router  # noqa: PLC0415 - likewise
+    from gatepost.web.register import register_router  # noqa: PLC0415 - likewise
+    from gatepost.web.token import GRANT_TYPES, token_router  # noqa: PLC0415 - likewise
+
+    store, now, random_bytes = installation.store, installation.now, installation.random_bytes
+    rules = installation.authorization_server(origin)
+    browser_sessions = installation.browser_sessions(origin)
+    resources = (resource,)
+    return (
+        metadata_router(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES),
+        register_router(
+            clients=store.clients,
+            known_scopes=frozenset(resource.scopes),
+            registration_enabled=rules.registration_enabled,
+            now=now,
+            random_bytes=random_bytes,
+        ),
+        authorize_router(
+            clients=store.clients,
+            transactions=store.transactions,
+            resources=resources,
+            browser_sessions=browser_sessions,
+            pages=pages,
+            issuer=origin,
+            transaction_lifetime=rules.lifetimes.transaction,
+            now=now,
+            random_bytes=random_bytes,
+        ),
+        token_router(
+            clients=store.clients,
+            grants=store.grants,
+            resources=resources,
+            lifetimes=rules.lifetimes,
+            now=now,
+            random_bytes=random_bytes,
+            on_revocation=installation.forget_verified_tokens,
+        ),
+        *_pages(installation, rules, resources, browser_sessions, pages),
+    )
+
+
+def _pages(
+    installation: Installation,
+    rules: AuthorizationServer,
+    resources: tuple[ProtectedResource, ...],
+    browser_sessions: BrowserSessions,
+    pages: Pages,
+) -> tuple[APIRouter, ...]:
+    """Build the routers of set-up, login and consent."""
+    from gatepost.web.consent import consent_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.login import login_router  # noqa: PLC0415 - likewise
+    from gatepost.web.setup import setup_router  # noqa: PLC0415 - likewise
+    from gatepost.web.static_files import static_router  # noqa: PLC0415 - likewise
+
+    store, now, random_bytes = installation.store, installation.now, installation.random_bytes
+    origins = frozenset({rules.issuer})
+    return (
+        static_router(),
+        setup_router(
+            users=store.users,
+            browser_sessions=browser_sessions,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=now,
+            random_bytes=random_bytes,
+        ),
+        login_router(
+            transactions=store.transactions,
+            browser_sessions=browser_sessions,
+            provider=installation.provider,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=now,
+        ),
+        consent_router(
+            clients=store.clients,
+            transactions=store.transactions,
+            browser_sessions=browser_sessions,
+            provider=installation.provider,
+            authorization_server=rules,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=now,
+            random_bytes=random_bytes,
+        ),
+    )
+
+
+def _print_banner(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is where the set-up link belongs, not the log

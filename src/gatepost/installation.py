@@ -1,0 +1,212 @@
+"""From settings to an installation: the store, the provider, the rules, and what is served.
+
+With `app.py` this is all the wiring there is; these two are the only modules that name concrete stores and providers.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gatepost import __version__
+from gatepost.banner import StartUp
+from gatepost.deployment import Deployment, resolve_deployment
+from gatepost.loading import TargetError
+from gatepost.oauth.policy import AuthorizationServer, Lifetimes
+from gatepost.settings import Settings, SettingsError
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+
+if TYPE_CHECKING:
+    from gatepost.identity.provider import IdentityProvider
+    from gatepost.server.target import Target
+    from gatepost.stores.protocols import Store
+    from gatepost.web.bearer_guard import BearerGuard
+    from gatepost.web.browser_session import BrowserSessions
+
+MCP_PATH = "/mcp"
+"""Where the MCP endpoint is served; `/mcp/` answers too, without a redirect."""
+
+_HANDLER_SCOPES = {
+    "mcp:read": "Read through this server",
+    "mcp:write": "Change things through this server",
+    "mcp:admin": "Administer this server",
+}
+"""The scopes of a bare JSON-RPC function when OAUTH_SUPPORTED_SCOPES names none."""
+
+
+def make_store(database: Path | None) -> Store:
+    """Return the store for a SQLite file, or a memory store for None; not opened yet."""
+    if database is None:
+        from gatepost.stores.memory import MemoryStore  # noqa: PLC0415 - drivers are imported only when used
+
+        return MemoryStore()
+    from gatepost.stores.sql import SqliteStore  # noqa: PLC0415 - likewise
+
+    return SqliteStore(database)
+
+
+@dataclass(slots=True)
+class Installation:
+    """Everything that outlives a request and is not tied to one origin."""
+
+    settings: Settings
+    deployment: Deployment
+    target: Target
+    store: Store
+    provider: IdentityProvider
+    name: str
+    scopes: Mapping[str, str]
+    is_single_user: bool
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    guards: list[BearerGuard] = field(default_factory=list)
+    setup_token: str | None = None
+    is_open: bool = False
+
+    async def open(self) -> None:
+        """Open the store and offer the set-up link if no account exists. Opening twice is fine."""
+        if self.is_open:
+            return
+        await self.store.open()
+        self.is_open = True
+        if self.serves_pages and await self.provider.awaits_setup():
+            token = mint(SecretKind.SETUP_LINK, self.random_bytes)
+            if await self.store.users.offer_setup(fingerprint(token), now=self.now()):
+                self.setup_token = token
+
+    async def close(self) -> None:
+        """Close the store. Closing twice is fine."""
+        self.is_open = False
+        await self.store.close()
+
+    def authorization_server(self, origin: str) -> AuthorizationServer:
+        """Return the rules of the authorization server that is known by `origin`."""
+        oauth = self.settings.oauth
+        lifetimes = Lifetimes(
+            access_token=oauth.access_token_ttl,
+            refresh_token=oauth.refresh_token_ttl,
+            authorization_code=oauth.authorization_code_ttl,
+        )
+        return AuthorizationServer(origin, lifetimes, auto_approve=oauth.auto_approve)
+
+    def browser_sessions(self, origin: str) -> BrowserSessions:
+        """Return the browser sessions of the pages at `origin`."""
+        from gatepost.web.browser_session import BrowserSessions  # noqa: PLC0415 - imports the web framework
+
+        return BrowserSessions(
+            sessions=self.store.browser_sessions,
+            secure=self.deployment.is_secure,
+            lifetime=Lifetimes().browser_session,
+            now=self.now,
+            random_bytes=self.random_bytes,
+            port=urlsplit(origin).port,
+        )
+
+    @property
+    def serves_pages(self) -> bool:
+        """Whether the authorization server is part of this installation."""
+        return self.settings.oauth.enabled and self.settings.oauth.enable_authorization_server
+
+    def forget_verified_tokens(self) -> None:
+        """Make a revocation count at once in this process."""
+        for guard in self.guards:
+            guard.evict_all()
+
+
+def install(
+    target: Any, settings: Settings, *, provider: IdentityProvider | None, store: Store | None, title: str | None
+) -> Installation:
+    """Check the settings against each other and gather what everything is made of."""
+    from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - likewise
+
+    served, name, declared = _served(target, title=title)
+    is_single_user = provider is not None and isinstance(provider, SingleUserProvider)
+    deployment = resolve_deployment(settings, is_single_user=is_single_user)
+    oauth = settings.oauth
+    issues_tokens = oauth.enabled and oauth.enable_authorization_server
+    if settings.server.require_auth and not issues_tokens and settings.server.api_key is None:
+        raise SettingsError(
+            "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
+            "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
+        )
+    store = store or make_store(deployment.database)
+    if provider is None:
+        from gatepost.identity.local_accounts import LocalAccounts  # noqa: PLC0415 - only where it is used
+
+        provider = LocalAccounts(users=store.users)
+    return Installation(
+        settings=settings,
+        deployment=deployment,
+        target=served,
+        store=store,
+        provider=provider,
+        name=name,
+        scopes=_scopes_of(declared, settings),
+        is_single_user=is_single_user,
+        now=lambda: int(time.time()),
+        random_bytes=secrets.token_bytes,
+    )
+
+
+def _served(target: Any, *, title: str | None) -> tuple[Target, str, Mapping[str, str] | None]:
+    """Return what answers, its name for people, and its scopes with their words (None: it cannot declare any)."""
+    from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
+
+    if isinstance(target, Server):
+        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
+
+        return ServerTarget(target), title or target.title or target.name, target.scope_descriptions
+    if callable(target) and not isinstance(target, type):
+        from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used
+
+        name = title or getattr(target, "__name__", None) or type(target).__name__
+        return HandlerTarget(target, name=name), name, None
+    raise TargetError(
+        f"A {type(target).__name__} cannot be served: give a gatepost Server, or a function that takes a JSON-RPC "
+        "request (dict) and returns a response (dict) or None."
+    )
+
+
+def _scopes_of(declared: Mapping[str, str] | None, settings: Settings) -> dict[str, str]:
+    """Return every scope with its words: the target's, then those that only the settings name.
+
+    `declared` is None for a bare function, which cannot declare any.
+    """
+    named = (*settings.oauth.supported_scopes, *settings.oauth.required_scope)
+    scopes = dict(declared or {})
+    scopes |= {scope: _HANDLER_SCOPES.get(scope, f"Use “{scope}”") for scope in named if scope not in scopes}
+    if scopes:
+        return scopes
+    return dict(_HANDLER_SCOPES) if declared is None else {"mcp": "Use its tools"}
+
+
+def start_up(installation: Installation) -> StartUp:
+    """Gather what the banner says."""
+    deployment, settings = installation.deployment, installation.settings
+    token = installation.setup_token
+    return StartUp(
+        server_name=installation.name,
+        version=__version__,
+        mcp_url=deployment.public_url + MCP_PATH,
+        setup_link=None if token is None else f"{deployment.public_url}/oauth/setup?token={token}",
+        data=installation.store.description,
+        docs_url=f"{deployment.public_url}/docs",
+        unprotected=tuple(_unprotected(installation)),
+        warnings=settings.warnings,
+    )
+
+
+def _unprotected(installation: Installation) -> Iterator[str]:
+    """Yield a sentence for each thing that is open."""
+    settings = installation.settings
+    if not settings.server.require_auth:
+        yield "MCP_REQUIRE_AUTH is false: whoever reaches this server can call every tool."
+    if installation.is_single_user:
+        yield "Single-user mode: whoever reaches this server is its owner; nobody has to log in."
+    if settings.oauth.auto_approve and installation.serves_pages:
+        yield "OAUTH_AUTO_APPROVE is true: apps get access without asking."

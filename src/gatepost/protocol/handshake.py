@@ -1,0 +1,79 @@
+"""The handshake era: `initialize` agrees on a revision, a header names it from then on (2025-11-25 basic/lifecycle)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gatepost.protocol.errors import InvalidParams, UnsupportedProtocolVersion
+from gatepost.protocol.messages import Request
+from gatepost.protocol.versions import ASSUMED, HANDSHAKE, LATEST_HANDSHAKE, SUPPORTED, Revision
+
+
+def revision_of_request(request: Request, header_version: str | None) -> Revision:
+    """Return the revision that `request` is in.
+
+    Raises:
+        InvalidParams: it is an `initialize` that proposes nothing.
+        UnsupportedProtocolVersion: the header names no revision of this era.
+    """
+    if request.method == "initialize":
+        return negotiate(request.params)
+    return revision_in_header(header_version)
+
+
+def negotiate(params: Mapping[str, Any]) -> Revision:
+    """Return the revision to answer `initialize` in: the one the client proposes, or else the newest of this era.
+
+    A client that cannot speak the answer goes away (basic/lifecycle, "Version Negotiation"), so an unknown proposal is
+    no error.
+
+    Raises:
+        InvalidParams: the client proposes nothing.
+    """
+    version = params.get("protocolVersion")
+    if type(version) is not str:
+        raise InvalidParams('"params.protocolVersion" must be a string.', data={"supported": list(SUPPORTED)})
+    return HANDSHAKE.get(version, LATEST_HANDSHAKE)
+
+
+def revision_in_header(header_version: str | None) -> Revision:
+    """Return the revision that a message after `initialize` is in.
+
+    Args:
+        header_version: the value of `MCP-Protocol-Version`; None when absent.
+
+    Raises:
+        UnsupportedProtocolVersion: the header names no revision of this era.
+    """
+    if header_version is None:
+        return ASSUMED
+    revision = HANDSHAKE.get(header_version)
+    if revision is None:
+        raise UnsupportedProtocolVersion(header_version, supported=SUPPORTED)
+    return revision
+
+
+def initialize_result(
+    revision: Revision,
+    *,
+    capabilities: Mapping[str, Any],
+    server_info: Mapping[str, Any],
+    instructions: str | None,
+) -> dict[str, Any]:
+    """Return an `InitializeResult`.
+
+    Args:
+        revision: what `negotiate` chose.
+        capabilities: a `ServerCapabilities` object.
+        server_info: an `Implementation` object in the newest revision's shape.
+        instructions: for the model, or None.
+    """
+    result: dict[str, Any] = {
+        "protocolVersion": revision.version,
+        "capabilities": capabilities,
+        "serverInfo": {name: value for name, value in server_info.items() if name in revision.implementation_fields},
+    }
+    if instructions is not None:
+        result["instructions"] = instructions
+    return result

@@ -1,0 +1,138 @@
+"""The modern era: every request carries its revision and capabilities, and headers mirror it.
+
+2026-07-28 basic, "_meta"; basic/transports/streamable-http, "Request Metadata" and "Server Validation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gatepost.protocol.errors import HeaderMismatch, InvalidParams, MethodNotFound, UnsupportedProtocolVersion
+from gatepost.protocol.header_values import decode_header_value, plain_header_value
+from gatepost.protocol.messages import Request
+from gatepost.protocol.versions import MODERN, SUPPORTED, Revision
+
+PROTOCOL_VERSION = "io.modelcontextprotocol/protocolVersion"
+CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
+CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+SERVER_INFO = "io.modelcontextprotocol/serverInfo"
+
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""From the least to the most severe (RFC 5424 section 6.2.1)."""
+
+REMOVED_METHODS = frozenset(
+    {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"},
+)
+"""Methods of the handshake era that this one no longer has."""
+
+CACHEABLE_METHODS = frozenset(
+    {
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+    }
+)
+"""Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
+
+_NAMED_BY: Mapping[str, str] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_CACHE_HINTS: Mapping[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
+
+
+def check_request(
+    request: Request, *, header_version: str | None, method_header: bytes | None, name_header: bytes | None
+) -> Revision:
+    """Return the revision that `request` is in, once its metadata is complete and its headers agree with it.
+
+    The version is looked at first: the rest may be written by the rules of a revision that is not known here.
+
+    Args:
+        request: a request that has a version in `_meta`, or a modern version in its header.
+        header_version: the value of `MCP-Protocol-Version`; None when absent, as with the others.
+        method_header: the value of `Mcp-Method`.
+        name_header: the value of `Mcp-Name`.
+
+    Raises:
+        InvalidParams: required metadata is missing or malformed.
+        HeaderMismatch: a header is missing or disagrees with the body.
+        UnsupportedProtocolVersion: the revision is not a modern one that this server speaks.
+        MethodNotFound: the method is one that only the handshake era had.
+    """
+    # 1. The version, in the body and in the header.
+    meta = request.params.get("_meta")
+    if type(meta) is not dict:
+        raise InvalidParams('"params._meta" must be an object with the metadata that every request carries.')
+    version = meta.get(PROTOCOL_VERSION)
+    if type(version) is not str:
+        raise InvalidParams(f'"params._meta" must have the string "{PROTOCOL_VERSION}".')
+    revision = MODERN.get(version)
+    if header_version is None:
+        if revision is None:
+            raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
+        raise HeaderMismatch("The MCP-Protocol-Version header is missing.")
+    if header_version != version:
+        raise HeaderMismatch('The MCP-Protocol-Version header differs from the version in "params._meta".')
+    if revision is None:
+        raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
+    # 2. The rest of the metadata.
+    _check_metadata(meta)
+    # 3. The headers that mirror the body.
+    _check_mirrors(request, method_header, name_header)
+    # 4. What this era has left behind.
+    if request.method in REMOVED_METHODS:
+        raise MethodNotFound(f"Revision {version} has no such method any more.")
+    return revision
+
+
+def finish_result(method: str, result: dict[str, Any], server_info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `result` with what every result of this era has and its author may have left out.
+
+    That is `resultType` and, in `_meta`, who answered; and on results that clients may cache, hints that are safe for
+    any author: fresh for no time, and for this caller alone. `result` itself stays as it is.
+    """
+    finished = {"resultType": "complete", **result}
+    meta = finished.get("_meta")
+    # An author who wrote something else than an object hears of it from the client; it is not for here to mend.
+    if meta is None or type(meta) is dict:
+        finished["_meta"] = {SERVER_INFO: server_info, **(meta or {})}
+    if method in CACHEABLE_METHODS and finished["resultType"] == "complete":
+        return {**_CACHE_HINTS, **finished}
+    return finished
+
+
+def _check_metadata(meta: dict[str, Any]) -> None:
+    if type(meta.get(CLIENT_CAPABILITIES)) is not dict:
+        raise InvalidParams(f'"params._meta" must have the object "{CLIENT_CAPABILITIES}".')
+    if CLIENT_INFO in meta and type(meta[CLIENT_INFO]) is not dict:
+        raise InvalidParams(f'"{CLIENT_INFO}" must be an object.')
+    if LOG_LEVEL in meta and meta[LOG_LEVEL] not in LOG_LEVELS:
+        # 2026-07-28 server/utilities/logging, "Error Handling"
+        raise InvalidParams(f'"{LOG_LEVEL}" must be one of {", ".join(LOG_LEVELS)}.')
+    if "progressToken" in meta and type(meta["progressToken"]) not in (str, int):
+        raise InvalidParams('"progressToken" must be a string or an integer.')
+
+
+def _check_mirrors(request: Request, method_header: bytes | None, name_header: bytes | None) -> None:
+    """Compare `Mcp-Method` and `Mcp-Name` with the body. Values are case-sensitive.
+
+    `Mcp-Param-*` headers depend on the schema of the tool that is called, so the registry that knows it compares those.
+    """
+    method = request.method
+    if method_header is None:
+        raise HeaderMismatch("The Mcp-Method header is missing.")
+    if plain_header_value(method_header) != method:
+        raise HeaderMismatch('The Mcp-Method header differs from "method".')
+    member = _NAMED_BY.get(method)
+    if member is None:
+        return
+    name = request.params.get(member)
+    if type(name) is not str:
+        raise InvalidParams(f'"params.{member}" must be a string.')
+    if name_header is None:
+        raise HeaderMismatch("The Mcp-Name header is missing.")
+    if decode_header_value(name_header) != name:
+        raise HeaderMismatch(f'The Mcp-Name header differs from "params.{member}".')

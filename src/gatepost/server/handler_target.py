@@ -1,0 +1,189 @@
+"""A bare JSON-RPC function behind an endpoint: `handler(message: dict) -> dict | None`, sync or async.
+
+The function gets the message as the client sent it, with two members more: `"subject"`, who calls, and `"scopes"`, the
+list of what their token allows. It returns a JSON-RPC response, or None when it has no answer. To what every MCP server
+has to answer and few such functions do (`initialize`, `ping`, `server/discover`), the engine then gives an answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final
+
+import anyio.to_thread
+
+from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
+from gatepost.protocol.handshake import initialize_result
+from gatepost.protocol.messages import Notification, Request
+from gatepost.protocol.modern import finish_result
+from gatepost.protocol.versions import HANDSHAKE, Revision
+from gatepost.server.context import ANONYMOUS
+from gatepost.server.dispatch import discover_result
+from gatepost.server.target import Caller, Result
+from gatepost.tokens.opaque import RandomBytes
+
+Handler = (
+    Callable[[dict[str, Any]], dict[str, Any] | None] | Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
+)
+
+logger = logging.getLogger("gatepost.mcp")
+
+_CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {}}
+# The client chose the method's name; one of another shape is not written to the log.
+_PLAIN_METHOD = re.compile(r"[A-Za-z/_]{1,64}")
+
+
+class HandlerTarget:
+    """A JSON-RPC function behind an endpoint."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        name: str,
+        version: str = "0.0.0",
+        instructions: str | None = None,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
+        """Prepare what no request changes.
+
+        Args:
+            handler: the function; a sync one runs in a worker thread.
+            name: the server's name, where the function does not say it.
+            version: the server's version, likewise.
+            instructions: for the model, likewise.
+            random_bytes: where incident ids come from.
+
+        Raises:
+            TypeError: `handler` cannot be called.
+        """
+        if not callable(handler):
+            raise TypeError(f"a handler is a function dict -> dict | None, not {type(handler).__name__}")
+        self._handler: Callable[[dict[str, Any]], Any] = handler
+        self._is_async = _is_async(handler)
+        self._server_info = {"name": name, "version": version}
+        self._instructions = instructions
+        self._random_bytes = random_bytes
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Open nothing."""
+        return nullcontext()
+
+    async def answer(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        """Return the result of `request`; see `Target.answer`."""
+        # 1. Ask the function.
+        message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
+        try:
+            response = await self._ask(message, caller)
+        except Exception as error:
+            raise self._incident("the handler failed", request.method, error) from error
+        # 2. Is its answer one?
+        fault = _fault(response, request.id)
+        if fault is not None:
+            raise self._incident(f"the handler's answer is no JSON-RPC response: {fault}", request.method)
+        # 3. It may have none.
+        error_code = response["error"]["code"] if response is not None and "error" in response else None
+        if response is None or error_code == MethodNotFound.code:
+            default = self._default(request, revision)
+            if default is not None:
+                return default
+        if response is None:
+            raise MethodNotFound("This server has no such method.")
+        if "error" in response:
+            raise ApplicationError(response["error"])
+        # 4. Complete it for the client's revision.
+        return self._completed(request, revision, response["result"])
+
+    async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
+        """Hand a notification to the function. What it returns has nowhere to go."""
+        del revision  # a notification has one shape in all of them
+        message = {"jsonrpc": "2.0", "method": notification.method, "params": notification.params}
+        try:
+            await self._ask(message, caller)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._incident("the handler failed", notification.method, error)
+
+    async def _ask(self, message: dict[str, Any], caller: Caller) -> Any:
+        principal = caller.principal
+        message["subject"] = ANONYMOUS if principal is None else principal.subject
+        message["scopes"] = [] if principal is None else sorted(principal.scopes)
+        if self._is_async:
+            return await self._handler(message)
+        response = await anyio.to_thread.run_sync(self._handler, message)
+        # A plain function may still return a coroutine: a lambda around an async one, for instance.
+        return await response if inspect.isawaitable(response) else response
+
+    def _default(self, request: Request, revision: Revision) -> Result | None:
+        """Return what the engine answers in the function's place, or None."""
+        if request.method == "server/discover" and revision.modern:
+            result = discover_result(capabilities=_CAPABILITIES, instructions=self._instructions)
+            return finish_result(request.method, result, self._server_info)
+        if request.method == "initialize":
+            return initialize_result(
+                revision, capabilities=_CAPABILITIES, server_info=self._server_info, instructions=self._instructions
+            )
+        return {} if request.method == "ping" else None
+
+    def _completed(self, request: Request, revision: Revision, result: dict[str, Any]) -> Result:
+        """Return the function's result with what its author could leave out and clients insist on."""
+        if request.method == "initialize" and result.get("protocolVersion") not in HANDSHAKE:
+            # The endpoint speaks the protocol, so a version that it does not speak cannot be agreed on.
+            result = {**result, "protocolVersion": revision.version}
+        elif request.method == "tools/list" and type(result.get("tools")) is list:
+            result = {**result, "tools": [_with_schema(tool) for tool in result["tools"]]}
+        return finish_result(request.method, result, self._server_info) if revision.modern else result
+
+    def _incident(self, what: str, method: str, error: Exception | None = None) -> InternalError:
+        """Log a fault of the function and return the error that tells the client no more than where to look."""
+        incident = self._random_bytes(8).hex()
+        logger.error(
+            "incident %s: %s",
+            incident,
+            what,
+            exc_info=error,
+            extra={"incident": incident, "rpc_method": method if _PLAIN_METHOD.fullmatch(method) else None},
+        )
+        return InternalError(f"Something went wrong on the server; its log explains it as incident {incident}.")
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def _with_schema(tool: Any) -> Any:
+    """Return a tool that has the `inputSchema` without which clients refuse the whole list."""
+    if type(tool) is dict and "inputSchema" not in tool:
+        return {**tool, "inputSchema": {"type": "object"}}
+    return tool
+
+
+def _fault(response: Any, request_id: str | int) -> str | None:
+    """Say what keeps `response` from being the JSON-RPC response to a request, None when nothing does.
+
+    None as a response is all right: it says that the function has no answer.
+    """
+    if response is None:
+        return None
+    if not isinstance(response, dict):
+        return f"it is of type {type(response).__name__}, not dict"
+    if response.get("jsonrpc") != "2.0":
+        return 'it lacks "jsonrpc": "2.0"'
+    if response.get("id") != request_id or type(response["id"]) is not type(request_id):
+        return 'its "id" is not that of the request'
+    return _content_fault(response)
+
+
+def _content_fault(response: dict[Any, Any]) -> str | None:
+    if ("result" in response) == ("error" in response):
+        return 'it must have either "result" or "error"'
+    if "result" in response:
+        return None if isinstance(response["result"], dict) else 'its "result" is no dict'
+    error = response["error"]
+    if isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str):
+        return None
+    return 'its "error" must be a dict with an int "code" and a str "message"'

@@ -1,0 +1,56 @@
+"""What stands behind an MCP endpoint, as the transport sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from gatepost.protocol.messages import Notification, Request
+from gatepost.protocol.versions import Revision
+from gatepost.resource.principal import Principal
+
+if TYPE_CHECKING:
+    # For the annotation alone: this package runs without a web framework.
+    from starlette.requests import Request as HTTPRequest
+
+Result = dict[str, Any] | orjson.Fragment
+"""The `result` member of a response, as a JSON-able object or as JSON already."""
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who sends a message, and with what."""
+
+    principal: Principal | None
+    """None where nobody asks for a token."""
+    granted: frozenset[str] | None
+    """The scopes that decide what is shown and done; None where scopes do not count, because there are no tokens."""
+    headers: Mapping[bytes, bytes]
+    """The request's headers, names in lower case; among them those that mirror a tool's arguments (`mcp-param-...`)."""
+    http_request: Callable[[], HTTPRequest] | None = None
+    """Builds the HTTP request for those who ask for it; None where there is none."""
+
+
+class Target(Protocol):
+    """What answers the requests of one endpoint."""
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Open what the target needs, for as long as the server runs. Opened once, before the first request."""
+        ...
+
+    async def answer(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        """Return the result of `request`, complete for `revision`.
+
+        Raises:
+            ProtocolError: the answer is this error instead.
+            InsufficientScope: the caller's token is good for less than this needs.
+        """
+        ...
+
+    async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
+        """Take note of a notification. Nothing that happens here reaches the client."""
+        ...

@@ -1,0 +1,81 @@
+"""Serving an installation with uvicorn: listen first, then open the store, then say so, then drain at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from gatepost.app import app_for
+from gatepost.installation import Installation
+from gatepost.observability.logs import configure_logging
+from gatepost.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
+
+
+def serve(settings: Settings, install: Callable[[Settings], Installation], announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: host and port to listen on; port 0 means any free one.
+        install: makes the installation once the real port is known.
+        announce: gets the start-up banner when everything is ready.
+
+    Raises:
+        SettingsError: the address cannot be listened on, or `install` refused.
+        StoreError: the store cannot be opened.
+    """
+    configure_logging(settings.server.log_level)
+    with _listen(settings.server.host, settings.server.port) as listener:
+        port: int = listener.getsockname()[1]
+        bound = Settings(settings.server.model_copy(update={"port": port}), settings.oauth, warnings=settings.warnings)
+        installation = install(bound)
+        app = app_for(installation, announce=announce)
+        config = _configuration(app, settings)
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_serve(installation, uvicorn.Server(config), listener))
+
+
+async def _serve(installation: Installation, server: uvicorn.Server, listener: socket.socket) -> None:
+    # Opened here so that a store that cannot be opened is one sentence, and not a traceback out of the ASGI lifespan,
+    # which finds it open.
+    await installation.open()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await installation.close()
+
+
+def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        # Paths and queries of the pages carry one-time links and authorization requests.
+        access_log=False,
+        server_header=False,
+        # The public URL is a setting; forwarded headers are believed from nobody.
+        proxy_headers=False,
+        lifespan="on",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.server.shutdown_seconds,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"MCP_HOST={host} MCP_PORT={port} cannot be listened on ({error.strerror or error}). Another server may be "
+            "running there: set MCP_PORT, or use --port."
+        ) from None

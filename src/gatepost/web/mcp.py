@@ -1,0 +1,231 @@
+"""The MCP endpoint: Streamable HTTP, both eras on one URL. The hot path.
+
+A plain ASGI callable that the app dispatches to ahead of FastAPI's router. What does not depend on the request is
+prepared before it comes, and nothing is built that nobody asked for: no `Request` object, no task, no log record.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+
+from starlette.requests import Request as HTTPRequest
+from starlette.types import Receive, Scope, Send
+
+from gatepost.oauth.reasons import Reason
+from gatepost.protocol import eras, handshake, modern
+from gatepost.protocol.errors import InternalError, InvalidRequest, ProtocolError
+from gatepost.protocol.messages import (
+    Notification,
+    Request,
+    Response,
+    error_response,
+    parse_message,
+    result_response,
+)
+from gatepost.resource.principal import Principal
+from gatepost.server.context import set_current_subject
+from gatepost.server.dispatch import InsufficientScope
+from gatepost.server.target import Caller, Result, Target
+from gatepost.stores.errors import StoreUnavailable
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.errors import scrubbed_traceback
+from gatepost.web.front_door import LOOPBACK_ORIGIN
+from gatepost.web.mcp_answers import (
+    ACCEPTED,
+    Answer,
+    Refused,
+    bearer_refusal,
+    challenge_headers,
+    log_refusal,
+    protocol_error,
+    refusal,
+    send_answer,
+    store_unavailable,
+)
+from gatepost.web.mcp_disconnect import run_while_connected
+from gatepost.web.mcp_headers import accepts_json, is_json, single_values
+from gatepost.web.request_body import BodyTooLarge, ClientDisconnected, read_body
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""The longest message that is read, in bytes, unless the endpoint is told otherwise."""
+
+logger = logging.getLogger("gatepost.mcp")
+
+
+class McpEndpoint:
+    """One MCP endpoint. See the numbered steps of `_answer`."""
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        guard: BearerGuard | None,
+        allowed_hosts: frozenset[str],
+        allowed_origins: frozenset[str],
+        required_scopes: frozenset[str] = frozenset(),
+        body_limit: int = BODY_LIMIT,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
+        """Prepare everything that does not depend on a request.
+
+        Args:
+            target: what answers; its lifespan is opened by the app.
+            guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
+            allowed_hosts: the `Host` values that are ours, in lower case, with the port where it is not the default.
+            allowed_origins: the browser origins that may call, beside those on the machine's own loopback.
+            required_scopes: what every request needs, whatever it asks for.
+            body_limit: the longest message that is read, in bytes.
+            random_bytes: where incident ids come from.
+        """
+        self._target = target
+        self._guard = guard
+        self._allowed_hosts = frozenset(host.encode("latin-1") for host in allowed_hosts)
+        self._allowed_origins = frozenset(origin.encode("latin-1") for origin in allowed_origins)
+        self._required_scopes = required_scopes
+        self._body_limit = body_limit
+        self._random_bytes = random_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientDisconnected:
+            logger.debug("the client went away")
+            return
+        except Refused as refused:
+            answer = refusal(refused)
+        except BearerRefused as refused:
+            answer = bearer_refusal(refused)
+        except ProtocolError as error:
+            # Before the era of a message is known, its errors have the same status in both.
+            answer = protocol_error(error, is_modern=True)
+        except StoreUnavailable as error:
+            answer = store_unavailable(error)
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
+            answer = (500, error_response(self._incident("the endpoint failed", error)), ())
+        await send_answer(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        # 1. Method. Streams (GET) and sessions (DELETE) are not offered.
+        if scope["method"] != "POST":
+            raise Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, "Send POST.", headers=((b"allow", b"POST"),))
+        # 2. Headers: once through, names are lower case already (ASGI). A name that stands twice shows in the length.
+        raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+        headers = dict(raw_headers)
+        if len(headers) != len(raw_headers):
+            headers = single_values(raw_headers)
+        # 3. Is it us they mean, and do they come from where they may?
+        self._check_host_and_origin(headers)
+        # 4. Who is it?
+        principal = await self._principal(scope, headers) if self._guard is not None else None
+        set_current_subject(principal)
+        # 5. What is it? The type is as strict as it is because browsers send others without asking first.
+        if not is_json(headers.get(b"content-type")):
+            raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
+        if not accepts_json(headers.get(b"accept")):
+            raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
+        try:
+            body = await read_body(receive, limit=self._body_limit)
+        except BodyTooLarge as error:
+            raise Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.") from error
+        message = parse_message(body)
+        # 6. Which era is it from, and what is the answer?
+        header_version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
+        caller = Caller(
+            principal=principal,
+            granted=None if principal is None else principal.scopes,
+            headers=headers,
+            http_request=lambda: HTTPRequest(scope),
+        )
+        if isinstance(message, Request):
+            return await self._exchange(message, header_version, caller, receive)
+        return await self._take(message, header_version, caller)
+
+    def _check_host_and_origin(self, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse what a page of another site may have sent (DNS rebinding, RFC 9110 section 7.4)."""
+        host = headers.get(b"host", b"")
+        if host not in self._allowed_hosts and host.lower() not in self._allowed_hosts:
+            raise Refused(421, Reason.HOST_FOREIGN, "This server is not known by that Host.")
+        origin = headers.get(b"origin")
+        if origin is None or origin in self._allowed_origins:
+            return
+        if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
+            raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
+
+    async def _principal(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal:
+        guard = self._guard
+        assert guard is not None  # noqa: S101 - the caller has looked; tells mypy
+        query_string: bytes = scope.get("query_string", b"")
+        authorization = headers.get(b"authorization")
+        principal = None if authorization is None or query_string else guard.cached(authorization)
+        if principal is None:
+            principal = await guard.verify(scope["headers"], query_string)
+        if not self._required_scopes <= principal.scopes:
+            raise guard.insufficient_scope(self._required_scopes)
+        return principal
+
+    async def _exchange(self, request: Request, header_version: str | None, caller: Caller, receive: Receive) -> Answer:
+        """Answer a request, whatever happens, with its own id."""
+        is_modern = eras.is_modern(request, header_version)
+        try:
+            if is_modern:
+                revision = modern.check_request(
+                    request,
+                    header_version=header_version,
+                    method_header=caller.headers.get(b"mcp-method"),
+                    name_header=caller.headers.get(b"mcp-name"),
+                )
+            else:
+                revision = handshake.revision_of_request(request, header_version)
+            result = await run_while_connected(self._target.answer(request, revision, caller), receive)
+            return 200, self._written(request, result), ()
+        except ProtocolError as error:
+            return protocol_error(error, is_modern=is_modern, request_id=request.id)
+        except InsufficientScope as error:
+            return self._step_up(request, error.scopes)
+        except (ClientDisconnected, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - what a target lets through is a fault of ours, and still answered
+            return 500, error_response(self._incident("the target failed", error), request.id), ()
+
+    async def _take(self, message: Notification | Response, header_version: str | None, caller: Caller) -> Answer:
+        """Take a message that is owed no answer."""
+        revision = eras.revision_of_one_way(header_version)
+        if isinstance(message, Notification):
+            await self._target.notice(message, revision, caller)
+        elif revision.modern:
+            # basic/transports/streamable-http, "Sending Messages": there are no requests to respond to.
+            raise InvalidRequest("Clients of this revision send requests and notifications only.")
+        return ACCEPTED
+
+    def _step_up(self, request: Request, scopes: frozenset[str]) -> Answer:
+        """Answer 403 with a challenge that names every scope the operation needs, those of the endpoint too."""
+        needed = self._required_scopes | scopes
+        error = InvalidRequest(
+            "The access token lacks a scope that this operation needs.",
+            data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
+        )
+        challenge = () if self._guard is None else challenge_headers(self._guard.insufficient_scope(needed))
+        log_refusal(Reason.SCOPE_INSUFFICIENT, 403)
+        return 403, error_response(error, request.id), challenge
+
+    def _written(self, request: Request, result: Result) -> bytes:
+        try:
+            return result_response(request.id, result)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._incident("a result cannot be written as JSON", error) from error
+
+    def _incident(self, what: str, error: Exception) -> InternalError:
+        """Log a fault of ours and return the error that tells the client no more than where to look."""
+        incident = self._random_bytes(8).hex()
+        logger.error(
+            "incident %s: %s\n%s",
+            incident,
+            what,
+            scrubbed_traceback(error),
+            extra={"reason": Reason.INTERNAL_ERROR.value, "incident": incident},
+        )
+        return InternalError(f"Something went wrong on the server; its log explains it as incident {incident}.")

@@ -1,0 +1,77 @@
+"""What the MCP endpoint reads from a request's headers, and what it asks of them (RFC 9110)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gatepost.protocol.errors import HeaderMismatch, InvalidRequest
+
+_JSON = b"application/json"
+_ADMIT_JSON = frozenset({_JSON, b"application/*", b"*/*"})
+_CHARSETS = frozenset({b"utf-8", b"utf8"})
+# What the SDKs send; looking it up is cheaper than reading it.
+_COMMON_ACCEPTS = frozenset({b"application/json, text/event-stream", b"application/json,text/event-stream", b"*/*"})
+
+# Each of these decides something, and two readers may pick different ones. `Authorization` belongs here too; the bearer
+# guard refuses it with a challenge.
+_MAY_NOT_REPEAT = frozenset({b"host", b"origin", b"content-type"})
+_MIRROR_PREFIX = b"mcp-"
+
+
+def single_values(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the headers of a request in which some name stands twice, one value each.
+
+    `Accept` is a list, so its values are joined (RFC 9110 section 5.3). `Authorization` is left out if it stands twice.
+    Of those that are looked at nowhere the last one counts.
+
+    Raises:
+        HeaderMismatch: an `Mcp-` header is repeated.
+        InvalidRequest: another header that decides something is repeated.
+    """
+    headers: dict[bytes, bytes] = {}
+    repeated: set[bytes] = set()
+    for name, value in raw_headers:
+        if name == b"accept" and name in headers:
+            headers[name] += b"," + value
+            continue
+        if name in headers:
+            repeated.add(name)
+        headers[name] = value
+    for name in repeated:
+        if name.startswith(_MIRROR_PREFIX):
+            raise HeaderMismatch("An Mcp- header stands in the request twice.")
+        if name in _MAY_NOT_REPEAT:
+            raise InvalidRequest(f"The header {name.decode('ascii')} stands in the request twice.")
+    if b"authorization" in repeated:
+        del headers[b"authorization"]
+    return headers
+
+
+def is_json(content_type: bytes | None) -> bool:
+    """Say whether a body of this type is JSON in UTF-8: `application/json`, and nothing that browsers send unasked.
+
+    The strictness is a defence: a page of another site can make a browser post text or a form here without asking
+    first, but not this type (Fetch standard, "CORS-safelisted request-header").
+    """
+    if content_type == _JSON:
+        return True
+    if content_type is None:
+        return False
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    if media_type != _JSON:
+        return False
+    for parameter in parameters:
+        name, _, value = parameter.partition(b"=")
+        if name.strip() == b"charset" and value.strip().strip(b'"') not in _CHARSETS:
+            return False
+    return True
+
+
+def accepts_json(accept: bytes | None) -> bool:
+    """Say whether a client with this `Accept` header takes JSON (RFC 9110 section 12.5.1).
+
+    Clients have to list JSON and event streams both. Some list less; as long as JSON is among it, no harm is done.
+    """
+    if accept is None or accept in _COMMON_ACCEPTS:
+        return True
+    return any(entry.partition(b";")[0].strip().lower() in _ADMIT_JSON for entry in accept.split(b","))

@@ -1,0 +1,151 @@
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatepost.cli.main import main
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def add(monkeypatch: pytest.MonkeyPatch, username: str, password: str = PASSWORD) -> int:
+    type_in(monkeypatch, password + "\n")
+    return main(["users", "add", username, "--password-stdin"])
+
+
+def test_accounts_are_added_listed_disabled_and_enabled(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["users", "list"]) == 0
+    assert "no accounts yet" in capsys.readouterr().out
+    assert add(monkeypatch, "Ada") == 0
+    assert capsys.readouterr().out == "Created ada.\n"
+    assert add(monkeypatch, "grace") == 0
+    assert main(["users", "disable", "ADA"]) == 0
+    capsys.readouterr()
+    assert main(["users", "list"]) == 0
+    header, ada, grace = capsys.readouterr().out.splitlines()
+    assert header.split() == ["USERNAME", "SUBJECT", "CREATED", "STATE"]
+    assert (ada.split()[0], ada.split()[-1]) == ("ada", "disabled")
+    assert (grace.split()[0], grace.split()[-1]) == ("grace", "active")
+    assert main(["users", "enable", "ada"]) == 0
+    capsys.readouterr()
+    assert main(["users", "list"]) == 0
+    assert "disabled" not in capsys.readouterr().out
+
+
+def test_a_taken_name_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add(monkeypatch, "ada") == 0
+    assert add(monkeypatch, "ada") == 1
+    assert "There is an account ada already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("username", "password"), [("ada", "short"), ("", PASSWORD), ("a b/c", PASSWORD)])
+def test_a_refused_name_or_password_is_one_sentence_without_the_password(
+    username: str, password: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert add(monkeypatch, username, password) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("gatepost: ")
+    assert complaint.count("\n") == 1
+    assert password not in complaint
+
+
+@pytest.mark.parametrize("action", ["disable", "enable"])
+def test_an_unknown_account_is_told(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["users", action, "nobody"]) == 1
+    assert main(["users", action, "no/body"]) == 1
+    assert capsys.readouterr().err.startswith("gatepost: There is no account nobody")
+
+
+def test_a_password_is_changed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    add(monkeypatch, "ada")
+    type_in(monkeypatch, "another long password\n")
+    assert main(["users", "passwd", "ada", "--password-stdin"]) == 0
+    type_in(monkeypatch, "another long password\n")
+    assert main(["users", "passwd", "nobody", "--password-stdin"]) == 1
+    type_in(monkeypatch, "short\n")
+    assert main(["users", "passwd", "ada", "--password-stdin"]) == 1
+    assert "Changed the password of ada." in capsys.readouterr().out
+
+
+def test_a_password_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = iter([PASSWORD, PASSWORD, PASSWORD, "something else entirely"])
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: next(answers))
+    assert main(["users", "add", "ada"]) == 0
+    assert main(["users", "add", "grace"]) == 1
+    assert "The two passwords differ" in capsys.readouterr().err
+
+
+def test_accounts_of_a_memory_store_cannot_be_managed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MCP_STORAGE_URL", "memory:")
+    assert main(["users", "list"]) == 2
+    assert "MCP_STORAGE_URL=memory:" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_opened_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MCP_STORAGE_URL", f"sqlite:///{tmp_path}")
+    assert main(["users", "list"]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("gatepost: ")
+    assert "Traceback" not in complaint
+
+
+def test_nothing_to_serve_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve"]) == 2
+    assert "Nothing to serve" in capsys.readouterr().err
+
+
+def test_the_handler_variable_names_the_target(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MCP_HANDLER", "target_nowhere:handler")
+    assert main(["serve"]) == 2
+    assert "There is no module 'target_nowhere'" in capsys.readouterr().err
+
+
+def test_a_target_of_the_wrong_kind_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("target_wrong.py").write_text("thing = 7")
+    assert main(["serve", "target_wrong.py:thing"]) == 2
+    assert "A int cannot be served" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_told_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "x:y", "--port", "eighty"]) == 2
+    assert capsys.readouterr().err == "gatepost: MCP_PORT takes a port number from 0 to 65535.\n"
+
+
+def test_single_user_in_public_refuses_to_start(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("target_fine.py").write_text("from gatepost import Server\nserver = Server('fine')")
+    arguments = ["serve", "target_fine.py:server", "--public-url", "https://mcp.example.com", "--single-user"]
+    assert main(arguments) == 2
+    assert "single-user mode" in capsys.readouterr().err
+
+
+def test_wrong_usage_shows_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["users", "explode"])
+    assert ended.value.code == 2
+    assert "usage: gatepost users" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("gatepost ")

@@ -1,0 +1,110 @@
+"""A real `gatepost serve` in a process of its own, on a free loopback port, stopped by its id."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Self
+
+REPOSITORY = Path(__file__).parents[2]
+PASSWORD = "correct horse battery staple"
+_STARTED = re.compile(r"^\s*MCP URL\s+(\S+)$", re.MULTILINE)
+_LINK = re.compile(r"^\s*Set up\s+(\S+)$", re.MULTILINE)
+_DEADLINE = 60.0  # seconds; only ever reached when something is broken
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+class RunningServer:
+    """One run of `gatepost serve TARGET`."""
+
+    def __init__(
+        self,
+        target: str,
+        data: Path,
+        *options: str,
+        port: int | None = None,
+        cwd: Path = REPOSITORY,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self.data = data
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.mcp_url = f"{self.origin}/mcp"
+        self.output = ""
+        self._arguments = [sys.executable, "-m", "gatepost", "serve", target, "--port", str(self.port), *options]
+        self._cwd = cwd
+        self._environment = {**os.environ, "OAUTH_STORAGE_DIR": str(data), **(environment or {})}
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._says_started = threading.Event()
+
+    @property
+    def setup_link(self) -> str | None:
+        """The link of the banner, if it printed one."""
+        found = _LINK.search(self.output)
+        return found[1] if found else None
+
+    def start(self) -> Self:
+        """Start it and wait until it says so. AssertionError with its output when it ends instead."""
+        self.output = ""
+        self._says_started.clear()
+        self._process = subprocess.Popen(
+            self._arguments,
+            cwd=self._cwd,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        assert self._says_started.wait(_DEADLINE), f"the server did not start:\n{self.output}"
+        assert _STARTED.search(self.output), f"the server ended at its start:\n{self.output}"
+        return self
+
+    def kill(self) -> None:
+        """End it as a power cut would: SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Ask it to end and return its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, which: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        process.send_signal(which)
+        code = process.wait(_DEADLINE)
+        if self._reader is not None:
+            self._reader.join(_DEADLINE)
+        return code
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self.output += line
+                if "Docs" in line:  # the banner's last row that is always there
+                    self._says_started.set()
+        self._says_started.set()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

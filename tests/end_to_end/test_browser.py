@@ -1,0 +1,157 @@
+"""A real Chromium walks set-up link, login, consent, deny and approve, and leaves pictures."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.conftest import RequireService
+from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
+from tests.end_to_end.scripted_client import App
+
+PICTURES = REPOSITORY / "test-artifacts" / "browser"
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Callback:
+    """The client's own loopback address, which the browser is sent back to."""
+
+    def __init__(self) -> None:
+        self.locations: list[str] = []
+        callback = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                callback.locations.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(b"<title>back</title>Back in the app.")
+
+            def log_message(self, *_: object) -> None:
+                """Stay quiet."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.uri = f"http://127.0.0.1:{self._server.server_port}/callback"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def callback() -> Iterator[Callback]:
+    listening = Callback()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture
+def page(require_service: RequireService) -> Iterator[Page]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require_service("Chromium", available=chromium is not None)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
+        context = browser.new_context(viewport={"width": 900, "height": 760})
+        tab = context.new_page()
+        problems: list[str] = []
+        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        yield tab
+        browser.close()
+        assert problems == [], "the browser complained (a policy violation, a missing file, a script error)"
+
+
+def take_picture(page: Page, name: str) -> None:
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page, callback: Callback) -> None:
+    assert server.setup_link is not None
+    page.goto(server.setup_link)
+    take_picture(page, "1-set-up")
+    page.get_by_label("Username").fill("ada")
+    page.locator('input[name="password"]').fill(PASSWORD)
+    page.locator('input[name="repeat"]').fill(PASSWORD)
+    page.get_by_role("button").first.click()
+    expect(page.get_by_text(server.mcp_url)).to_be_visible()
+    take_picture(page, "2-set-up-done")
+    page.context.clear_cookies()
+
+    app = App(server.origin, redirect_uri=callback.uri, name="Reading list").register()
+    page.goto(app.authorization_url())
+    page.get_by_label("Username").fill("ada")
+    page.locator('input[name="password"]').fill("not the password at all")
+    take_picture(page, "3-login")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    take_picture(page, "4-login-refused")
+    expect(page.get_by_label("Username")).to_have_value("ada")
+    page.locator('input[name="password"]').fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+    expect(page.get_by_text("Reading list").first).to_be_visible()
+    expect(page.get_by_text("127.0.0.1").first).to_be_visible()
+    expect(page.get_by_text("Read your notes")).to_be_visible()
+    expect(page.get_by_text("Add notes")).to_be_visible()
+    take_picture(page, "5-consent")
+    page.reload()
+    page.get_by_role("button", name="Deny").click()
+    page.wait_for_url(callback.uri + "**")
+    assert "error=access_denied" in callback.locations[-1]
+
+    app.verifier, app.state = "v" * 64, "second"
+    page.goto(app.authorization_url())
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url(callback.uri + "**")
+    location = callback.uri.partition("/callback")[0] + callback.locations[-1]
+    assert "script" not in urlsplit(location).query
+    tokens = app.redeem(app.code_from(location)).json()
+    assert app.call(tokens["access_token"], "add", {"text": "from the browser"}).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_fit_a_narrow_web_view(server: RunningServer, page: Page, scheme: str) -> None:
+    assert server.setup_link is not None
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(server.setup_link)
+    take_picture(page, f"narrow-{scheme}-set-up")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_label("Username").fill("ada")
+    page.locator('input[name="password"]').fill(PASSWORD)
+    page.locator('input[name="repeat"]').fill(PASSWORD)
+    page.get_by_role("button").first.click()
+    app = App(server.origin, redirect_uri="https://client.example.com/callback", name="A" * 90).register()
+    page.goto(app.authorization_url())
+    expect(page.get_by_text("client.example.com").first).to_be_visible()
+    take_picture(page, f"narrow-{scheme}-consent")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.goto(f"{server.origin}/oauth/authorize?client_id=nobody")
+    expect(page.get_by_role("heading").first).to_be_visible()
+    take_picture(page, f"narrow-{scheme}-error")
+
+
+def test_pictures_were_left(page: Page, server: RunningServer) -> None:
+    page.goto(f"{server.origin}/oauth/login")
+    take_picture(page, "login-alone")
+    assert Path(PICTURES / "login-alone.png").stat().st_size > 1000
