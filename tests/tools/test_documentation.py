@@ -88,3 +88,11 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", read(page))
 
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
+
+
+def test_pages_that_the_code_points_to_exist() -> None:
+    folders = ("src", "tests", "tools", "examples")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    pointers = {page for path in files for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8"))}
+
+    assert sorted(page for page in pointers if not (ROOT / page).exists()) == []
