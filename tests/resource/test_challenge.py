@@ -28,6 +28,10 @@ def test_a_resource_without_scopes_has_no_scope_attribute() -> None:
     assert bearer_challenge(resource_metadata=METADATA, scopes=()) == f'Bearer resource_metadata="{METADATA}"'
 
 
+def test_a_resource_without_metadata_still_has_an_attribute_to_show() -> None:
+    assert bearer_challenge(resource_metadata=None, scopes=()) == 'Bearer realm="mcp"'
+
+
 def test_what_could_end_the_quotes_or_the_header_is_replaced() -> None:
     assert sanitised('a"b\\c\r\nSet-Cookie: d\u00e9\x00\x7f') == "a?b?c??Set-Cookie: d???"
 

@@ -12,7 +12,7 @@ _NOT_ALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 def bearer_challenge(
     *,
-    resource_metadata: str,
+    resource_metadata: str | None,
     scopes: Iterable[str],
     error: str | None = None,
     error_description: str | None = None,
@@ -21,12 +21,15 @@ def bearer_challenge(
 
     Args:
         resource_metadata: The URL of the resource's metadata (RFC 9728 section 5.1): where a client's discovery starts.
+            None when there is nothing to discover, because only an operator's key opens the resource.
         scopes: What an access token needs for this request, all of it, in the order shown; may be empty.
         error: `invalid_request`, `invalid_token` or `insufficient_scope`; None when the request carried no
             credentials, because then there is nothing wrong to report (RFC 6750 section 3.1).
         error_description: A sentence for the client's developer.
     """
     attributes = {
+        # A challenge needs an attribute (RFC 6750 section 3), and here there may be no other.
+        "realm": "mcp" if resource_metadata is None else None,
         "error": error,
         "error_description": error_description,
         "resource_metadata": resource_metadata,

@@ -67,6 +67,7 @@ class BearerGuard:
         now: Callable[[], int],
         api_key: str | None = None,
         required_scopes: frozenset[str] = frozenset(),
+        is_discoverable: bool = True,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -79,6 +80,7 @@ class BearerGuard:
             now: the clock, whole seconds UTC.
             api_key: the operator's static key, which counts as a token with all scopes; None when there is none.
             required_scopes: what every request needs, whatever it asks for.
+            is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
 
@@ -95,7 +97,7 @@ class BearerGuard:
         self._required_scopes = required_scopes
         self._cache_seconds = cache_seconds
         self._cache_entries = cache_entries
-        self._metadata_url = metadata_url(resource)
+        self._metadata_url = metadata_url(resource) if is_discoverable else None
         self._api_key_principal = Principal(
             subject=API_KEY_SUBJECT,
             client_id=API_KEY_SUBJECT,

@@ -208,8 +208,10 @@ async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
         # The code was unspent a moment ago, and this request passed every check, the verifier too, which only the
         # client has: it is the twin of the one that won, from a double click or an HTTP library that tries again. A
         # copy that comes later finds the code spent and is dealt with above. Revoking here would log an honest client
-        # out for its impatience.
-        raise InvalidGrant(Reason.CODE_RACE_LOST, "The code was redeemed by a request sent at the same time.")
+        # out for its impatience. (A second approval or a disabled account in that moment comes out here as well.)
+        raise InvalidGrant(
+            Reason.CODE_RACE_LOST, "The code was redeemed or withdrawn while this request was under way."
+        )
     return tokens
 
 
