@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.running_server import RunningServer
-from tests.end_to_end.scripted_client import Person
+from tests.end_to_end.scripted_client import Person, close_http
 
 TARGET = "tests/end_to_end/sample_server.py:server"
+
+
+@pytest.fixture(autouse=True)
+def _closed_connections() -> Iterator[None]:
+    yield
+    close_http()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import html
 import re
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -18,6 +19,22 @@ _FORM = re.compile(r"<form[^>]*method=\"post\"[^>]*>.*?</form>", re.DOTALL | re.
 _ACTION = re.compile(r"<form[^>]*action=\"([^\"]*)\"", re.IGNORECASE)
 _INPUT = re.compile(r"<input[^>]*>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"(name|value|type)=\"([^\"]*)\"", re.IGNORECASE)
+
+
+_opened: list[httpx2.Client] = []
+
+
+def open_http(**options: Any) -> httpx2.Client:
+    """Return an HTTP client that `close_http` closes."""
+    client = httpx2.Client(**options)
+    _opened.append(client)
+    return client
+
+
+def close_http() -> None:
+    """Close every client that was opened; run after each test."""
+    while _opened:
+        _opened.pop().close()
 
 
 @dataclass
@@ -31,13 +48,14 @@ class Person:
     pages: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.browser = httpx2.Client(base_url=self.origin, headers={"Accept": "text/html"})
+        self.browser = open_http(base_url=self.origin, headers={"Accept": "text/html"})
 
     def set_up(self, link: str) -> None:
         """Create the owner's account through the set-up link."""
         page = self._get(link)
         done = self._submit(page, {"username": self.username, "password": self.password, "repeat": self.password})
-        assert done.status_code == 200, done.text
+        assert done.status_code == 303, done.text
+        assert self._get(done.headers["location"]).status_code == 200
 
     def decide(self, url: str, *, decision: str = "approve") -> str:
         """Open an authorization URL, log in if asked, press a button; return where the client is sent."""
@@ -91,7 +109,7 @@ class App:
     http: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx2.Client(base_url=self.origin)
+        self.http = open_http(base_url=self.origin)
 
     def register(self) -> App:
         """Register dynamically (RFC 7591)."""

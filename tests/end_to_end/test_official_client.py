@@ -16,7 +16,7 @@ from mcp_types import TextContent
 from pydantic import AnyUrl
 
 from tests.end_to_end.running_server import RunningServer
-from tests.end_to_end.scripted_client import App, Person
+from tests.end_to_end.scripted_client import App, Person, open_http
 
 ERAS = ["2026-07-28", "legacy", "auto"]
 
@@ -130,7 +130,7 @@ async def test_scopes_hide_tools_and_ask_for_more_at_once(server: RunningServer,
 def test_every_handshake_revision_is_spoken(server: RunningServer, owner: Person, revision: str) -> None:
     app = App(server.origin).register()
     tokens = app.redeem(app.code_from(owner.decide(app.authorization_url()))).json()
-    http = httpx2.Client(
+    http = open_http(
         headers={
             "Authorization": f"Bearer {tokens['access_token']}",
             "Accept": "application/json, text/event-stream",
