@@ -377,3 +377,4 @@ def test_the_endpoint_is_documented() -> None:
         "state",
     ]
     assert set(operation["responses"]) == {"303", "400", "503"}
+    assert "content" not in operation["responses"]["303"]

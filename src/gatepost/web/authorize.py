@@ -82,6 +82,7 @@ def authorize_router(
         description=_DESCRIPTION,
         tags=["OAuth"],
         response_model=None,
+        response_class=Response,  # which documents no JSON body
         responses=_RESPONSES,
         openapi_extra={"parameters": _PARAMETERS},
     )
