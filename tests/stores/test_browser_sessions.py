@@ -1,0 +1,47 @@
+"""Browser sessions, on every backend."""
+
+from gatepost.stores.protocols import Store
+from tests.stores.sample_records import NOW, fp, session
+
+
+async def test_a_session_is_found_as_it_was(store: Store) -> None:
+    anonymous = session("anonymous", subject=None, display_name=None, authenticated_at=None)
+    await store.browser_sessions.start_session(session())
+    await store.browser_sessions.start_session(anonymous)
+
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) == session()
+    assert await store.browser_sessions.find_session(fp("anonymous"), now=NOW) == anonymous
+
+
+async def test_a_session_is_absent_from_the_second_it_expires(store: Store) -> None:
+    await store.browser_sessions.start_session(session())
+
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW + 3599) == session()
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW + 3600) is None
+    assert await store.browser_sessions.find_session(fp("unknown"), now=NOW) is None
+
+
+async def test_renewal_ends_the_session_that_it_replaces(store: Store) -> None:
+    await store.browser_sessions.start_session(session("before", subject=None))
+    await store.browser_sessions.start_session(session("bystander"))
+
+    await store.browser_sessions.start_session(session("after"), replaces=fp("before"))
+
+    assert await store.browser_sessions.find_session(fp("before"), now=NOW) is None
+    assert await store.browser_sessions.find_session(fp("after"), now=NOW) == session("after")
+    assert await store.browser_sessions.find_session(fp("bystander"), now=NOW) == session("bystander")
+
+
+async def test_replacing_an_unknown_session_is_fine(store: Store) -> None:
+    await store.browser_sessions.start_session(session(), replaces=fp("unknown"))
+
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) == session()
+
+
+async def test_a_session_ends_once_and_for_all(store: Store) -> None:
+    await store.browser_sessions.start_session(session())
+
+    await store.browser_sessions.end_session(fp("session-1"))
+    await store.browser_sessions.end_session(fp("session-1"))
+
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) is None

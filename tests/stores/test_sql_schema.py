@@ -1,0 +1,153 @@
+"""The schema: migrations go forward once, and every look-up has its index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from gatepost.stores.outcomes import RotateOutcome, Rotation
+from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
+from gatepost.stores.sql.clients import SqlClientStore
+from gatepost.stores.sql.database import Operation, T, Value
+from gatepost.stores.sql.grants import SqlGrantStore
+from gatepost.stores.sql.migrations import MIGRATIONS, migrate
+from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
+from gatepost.stores.sql.transactions import SqlTransactionStore
+from gatepost.stores.sql.users import SqlUserStore
+from tests.stores.sample_records import NOW, WINDOW, client, code, fp, grant, session, tokens, transaction, user
+
+SQLITE_TYPES = {"BYTEA": "BLOB"}
+
+# Whole tables are read only where that is the question, or where there is one row at the most.
+SCANS_ON_PURPOSE = {
+    "SELECT * FROM users",
+    "SELECT 1 FROM users LIMIT 1",
+    "SELECT 1 FROM setup_link WHERE link_fingerprint = $1",
+}
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def schema(connection: sqlite3.Connection) -> set[str]:
+    return {row["name"] for row in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def version(connection: sqlite3.Connection) -> list[int]:
+    return [row["version"] for row in connection.execute("SELECT version FROM schema_version")]
+
+
+def test_migrating_again_changes_nothing(connection: sqlite3.Connection) -> None:
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
+    before = schema(connection)
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
+
+    assert schema(connection) == before
+    assert version(connection) == [len(MIGRATIONS)]
+
+
+def test_only_the_migrations_that_are_missing_are_run(connection: sqlite3.Connection) -> None:
+    one = ("CREATE TABLE one (secret BYTEA)",)
+    two = ("CREATE TABLE two (secret BYTEA)", "ALTER TABLE one ADD COLUMN more BIGINT")
+    for known in ((one,), (one, two), (one, two)):
+        run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES, migrations=known))
+
+    assert schema(connection) == {"schema_version", "one", "two"}
+    assert version(connection) == [2]
+    columns = [(row["name"], row["type"]) for row in connection.execute("PRAGMA table_info(one)")]
+    assert columns == [("secret", "BLOB"), ("more", "BIGINT")]
+
+
+def test_a_migration_that_fails_leaves_the_version_as_it_was(connection: sqlite3.Connection) -> None:
+    good = ("CREATE TABLE one (secret BYTEA)",)
+    bad = ("CREATE TABLE two (secret BYTEA)", "CREATE TABLE one (secret BYTEA)")
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES, migrations=(good,)))
+
+    connection.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES, migrations=(good, bad)))
+    connection.execute("ROLLBACK")
+
+    assert schema(connection) == {"schema_version", "one"}
+    assert version(connection) == [1]
+
+
+class PlanningTransaction(SqliteTransaction):
+    """Notes every statement for which SQLite would read a whole table."""
+
+    def __init__(self, connection: sqlite3.Connection, scans: set[str]) -> None:
+        super().__init__(connection)
+        self._scans = scans
+
+    def _execute(self, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
+        plan = super()._execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+        if any(step["detail"].startswith("SCAN") and "CONSTANT ROW" not in step["detail"] for step in plan):
+            self._scans.add(" ".join(sql.split()))
+        return super()._execute(sql, parameters)
+
+
+class PlanningDatabase:
+    """A `Database` in memory that notes what would read whole tables."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.scans: set[str] = set()
+        self._transaction = PlanningTransaction(connection, self.scans)
+
+    async def read(self, operation: Operation[T]) -> T:
+        return run_to_end(operation(self._transaction))
+
+    async def write(self, operation: Operation[T]) -> T:
+        return run_to_end(operation(self._transaction))
+
+
+async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite3.Connection) -> None:
+    """A million live tokens must be as fast as a thousand."""
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
+    database = PlanningDatabase(connection)
+
+    await use_every_operation(database)
+
+    assert database.scans == SCANS_ON_PURPOSE
+
+
+async def use_every_operation(database: PlanningDatabase) -> None:
+    clients, transactions = SqlClientStore(database), SqlTransactionStore(database)
+    grants, users, sessions = SqlGrantStore(database), SqlUserStore(database), SqlBrowserSessionStore(database)
+    await users.offer_setup(fp("link"), now=NOW)
+    assert await users.setup_is_open(fp("link"))
+    assert await users.create_first_user(fp("link"), user())
+    await users.add_user(user("user-2", "bob"))
+    assert await users.find_user("ada") == await users.find_user_by_subject("user-1")
+    assert len(await users.list_users()) == 2
+    await clients.register_client(client())
+    assert await clients.find_client("client-1") is not None
+    await transactions.begin_transaction(transaction())
+    await transactions.approve_transaction(code(), now=NOW)
+    assert not await transactions.deny_transaction("transaction-1", now=NOW)
+    assert await transactions.find_transaction("transaction-1", now=NOW) is not None
+    assert await grants.find_code(fp("code-1"), now=NOW) is not None
+    await grants.count_failed_redemption(fp("code-1"))
+    await grants.redeem_code(fp("code-1"), grant(), tokens(), now=NOW)
+    for name, now, outcome in (
+        ("second", NOW, RotateOutcome.ROTATED),
+        ("third", NOW + WINDOW + 1, RotateOutcome.REUSED),
+    ):
+        rotation = await grants.rotate_refresh_token(fp("refresh first"), tokens(name), b"", now=now, window=WINDOW)
+        assert rotation == Rotation(outcome)
+    assert await grants.find_refresh_token(fp("refresh first")) is not None
+    assert await grants.find_access_token(fp("access first"), now=NOW) is not None
+    assert await grants.find_grant("grant-1") is not None
+    await grants.revoke_grant("grant-1", reason="asked", now=NOW)
+    await sessions.start_session(session(), replaces=fp("before"))
+    assert await sessions.find_session(fp("session-1"), now=NOW) is not None
+    await sessions.end_session(fp("session-1"))
+    assert await users.change_password("ada", "$argon2id$new")
+    assert await users.disable_user("ada", now=NOW)
+    assert await users.enable_user("ada")

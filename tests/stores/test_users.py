@@ -1,0 +1,161 @@
+"""Local accounts and the set-up link, on every backend."""
+
+from dataclasses import replace
+
+from gatepost.stores.outcomes import GrantView
+from gatepost.stores.protocols import Store
+from tests.stores.sample_records import NOW, approve, client, fp, grant, redeem, session, user
+
+
+async def test_a_set_up_link_is_open_until_the_first_account(store: Store) -> None:
+    assert await store.users.setup_is_open(fp("link")) is False
+    assert await store.users.offer_setup(fp("link"), now=NOW) is True
+    assert await store.users.setup_is_open(fp("link")) is True
+    assert await store.users.setup_is_open(fp("another")) is False
+
+    assert await store.users.create_first_user(fp("link"), user()) is True
+
+    assert await store.users.setup_is_open(fp("link")) is False
+    assert await store.users.list_users() == [user()]
+
+
+async def test_a_newer_set_up_link_voids_the_older(store: Store) -> None:
+    await store.users.offer_setup(fp("old"), now=NOW)
+    await store.users.offer_setup(fp("new"), now=NOW + 1)
+
+    assert await store.users.setup_is_open(fp("old")) is False
+    assert await store.users.create_first_user(fp("old"), user()) is False
+    assert await store.users.list_users() == []
+    assert await store.users.create_first_user(fp("new"), user()) is True
+
+
+async def test_a_set_up_link_makes_one_account(store: Store) -> None:
+    await store.users.offer_setup(fp("link"), now=NOW)
+    await store.users.create_first_user(fp("link"), user())
+
+    assert await store.users.create_first_user(fp("link"), user("user-2", "bob")) is False
+    assert await store.users.list_users() == [user()]
+
+
+async def test_no_set_up_link_is_offered_once_an_account_exists(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.users.disable_user("ada", now=NOW)
+
+    assert await store.users.offer_setup(fp("link"), now=NOW) is False
+    assert await store.users.setup_is_open(fp("link")) is False
+    assert await store.users.create_first_user(fp("link"), user("user-2", "bob")) is False
+
+
+async def test_adding_an_account_voids_the_set_up_link(store: Store) -> None:
+    await store.users.offer_setup(fp("link"), now=NOW)
+
+    assert await store.users.add_user(user()) is True
+    assert await store.users.setup_is_open(fp("link")) is False
+    assert await store.users.create_first_user(fp("link"), user("user-2", "bob")) is False
+
+
+async def test_a_username_is_given_once(store: Store) -> None:
+    await store.users.add_user(user())
+
+    assert await store.users.add_user(user("user-2")) is False
+    assert await store.users.add_user(user(username="bob")) is False
+    assert await store.users.list_users() == [user()]
+
+
+async def test_an_account_is_found_by_username_and_by_subject(store: Store) -> None:
+    await store.users.add_user(user())
+
+    assert await store.users.find_user("ada") == user()
+    assert await store.users.find_user_by_subject("user-1") == user()
+    assert await store.users.find_user("user-1") is None
+    assert await store.users.find_user_by_subject("ada") is None
+
+
+async def test_accounts_are_listed_by_username(store: Store) -> None:
+    for number, username in enumerate(("zoë", "bob", "ada", "Émile", "émile")):
+        await store.users.add_user(user(f"user-{number}", username))
+
+    assert [found.username for found in await store.users.list_users()] == ["ada", "bob", "zoë", "Émile", "émile"]
+
+
+async def test_disabling_ends_sessions_codes_and_grants_of_this_account_alone(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.users.add_user(user("user-2", "bob"))
+    await store.clients.register_client(client())
+    for subject in ("user-1", "user-2"):
+        await store.browser_sessions.start_session(session(subject, subject=subject))
+        await approve(store, f"open-{subject}", subject=subject)
+        await redeem(store, subject, subject=subject)
+    await store.browser_sessions.start_session(session("nobody", subject=None))
+
+    assert await store.users.disable_user("ada", now=NOW + 5) is True
+
+    assert await store.users.find_user("ada") == user(disabled_at=NOW + 5)
+    assert await store.browser_sessions.find_session(fp("user-1"), now=NOW) is None
+    assert await store.grants.find_code(fp("code-open-user-1"), now=NOW) is None
+    assert await store.grants.find_code(fp("code-user-1"), now=NOW) is not None
+    revoked = grant("grant-user-1", revoked_at=NOW + 5, revoked_reason="user_disabled")
+    assert await store.grants.find_grant("grant-user-1") == GrantView(revoked, client(), user_disabled=True)
+    token = await store.grants.find_access_token(fp("access user-1"), now=NOW)
+    assert token is not None
+    assert (token.grant_revoked, token.user_disabled) == (True, True)
+
+    assert await store.users.find_user("bob") == user("user-2", "bob")
+    assert await store.browser_sessions.find_session(fp("user-2"), now=NOW) is not None
+    assert await store.browser_sessions.find_session(fp("nobody"), now=NOW) is not None
+    assert await store.grants.find_code(fp("code-open-user-2"), now=NOW) is not None
+    untouched = grant("grant-user-2", subject="user-2")
+    assert await store.grants.find_grant("grant-user-2") == GrantView(untouched, client(), user_disabled=False)
+
+
+async def test_disabling_twice_keeps_the_first_time_and_an_earlier_revocation_its_reason(store: Store) -> None:
+    await store.users.add_user(user())
+    await redeem(store)
+    await store.grants.revoke_grant("grant-1", reason="asked", now=NOW)
+
+    assert await store.users.disable_user("ada", now=NOW + 1) is True
+    assert await store.users.disable_user("ada", now=NOW + 2) is True
+
+    assert await store.users.find_user("ada") == user(disabled_at=NOW + 1)
+    view = await store.grants.find_grant("grant-1")
+    assert view is not None
+    assert view.grant == grant(revoked_at=NOW, revoked_reason="asked")
+
+
+async def test_enabling_lifts_the_mark_and_nothing_else(store: Store) -> None:
+    await store.users.add_user(user())
+    await redeem(store)
+    await store.users.disable_user("ada", now=NOW)
+
+    assert await store.users.enable_user("ada") is True
+
+    assert await store.users.find_user("ada") == user()
+    token = await store.grants.find_access_token(fp("access 1"), now=NOW)
+    assert token is not None
+    assert (token.grant_revoked, token.user_disabled) == (True, False)
+
+
+async def test_changing_the_password_ends_the_sessions_and_keeps_the_grants(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.users.add_user(user("user-2", "bob"))
+    await store.browser_sessions.start_session(session())
+    await store.browser_sessions.start_session(session("other", subject="user-2"))
+    await redeem(store)
+
+    assert await store.users.change_password("ada", "$argon2id$new") is True
+
+    assert await store.users.find_user("ada") == replace(user(), password_hash="$argon2id$new")
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) is None
+    assert await store.browser_sessions.find_session(fp("other"), now=NOW) is not None
+    view = await store.grants.find_grant("grant-1")
+    assert view is not None
+    assert view.grant == grant()
+
+
+async def test_what_is_done_to_an_unknown_account_is_false(store: Store) -> None:
+    await store.users.add_user(user())
+
+    assert await store.users.disable_user("bob", now=NOW) is False
+    assert await store.users.enable_user("bob") is False
+    assert await store.users.change_password("bob", "$argon2id$new") is False
+    assert await store.users.list_users() == [user()]
