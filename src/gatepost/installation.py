@@ -17,7 +17,7 @@ from gatepost import __version__
 from gatepost.banner import StartUp
 from gatepost.deployment import Deployment, resolve_deployment
 from gatepost.loading import TargetError
-from gatepost.oauth.policy import AuthorizationServer, Lifetimes
+from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.settings import Settings, SettingsError
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 
@@ -92,7 +92,14 @@ class Installation:
             refresh_token=oauth.refresh_token_ttl,
             authorization_code=oauth.authorization_code_ttl,
         )
-        return AuthorizationServer(origin, lifetimes, auto_approve=oauth.auto_approve)
+        return AuthorizationServer(origin, lifetimes, auto_approve=self.auto_approve)
+
+    @property
+    def auto_approve(self) -> AutoApprove:
+        """When apps get access without asking."""
+        if self.settings.oauth.auto_approve:
+            return AutoApprove.ALWAYS
+        return AutoApprove.LOOPBACK_REDIRECTS if self.is_single_user else AutoApprove.NEVER
 
     def browser_sessions(self, origin: str) -> BrowserSessions:
         """Return the browser sessions of the pages at `origin`."""
@@ -207,6 +214,6 @@ def _unprotected(installation: Installation) -> Iterator[str]:
     if not settings.server.require_auth:
         yield "MCP_REQUIRE_AUTH is false: whoever reaches this server can call every tool."
     if installation.is_single_user:
-        yield "Single-user mode: whoever reaches this server is its owner; nobody has to log in."
+        yield "Single-user mode: nobody has to log in, and apps on this computer get access without asking."
     if settings.oauth.auto_approve and installation.serves_pages:
         yield "OAUTH_AUTO_APPROVE is true: apps get access without asking."

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class AutoApprove(Enum):
+    """When the consent page is skipped. Never on a public server."""
+
+    NEVER = auto()
+    LOOPBACK_REDIRECTS = auto()
+    """For apps on this very computer: the single-user mode, where every local program is the owner's anyway."""
+    ALWAYS = auto()
+    """What OAUTH_AUTO_APPROVE sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +41,10 @@ class AuthorizationServer:
     """Origin without a trailing slash; the same string everywhere (RFC 8414 section 2, RFC 9207)."""
     lifetimes: Lifetimes
     registration_enabled: bool = True
-    auto_approve: bool = False
-    """Skip the consent page; refused when the server is public."""
+    auto_approve: AutoApprove = AutoApprove.NEVER
+
+    def skips_consent(self, *, to_loopback: bool) -> bool:
+        """Say whether a request is approved without asking; `to_loopback`: its redirect URI is on this computer."""
+        if self.auto_approve is AutoApprove.LOOPBACK_REDIRECTS:
+            return to_loopback
+        return self.auto_approve is AutoApprove.ALWAYS

@@ -116,7 +116,7 @@ class _Consent:
             return self.pages.redirect(login_path(transaction.transaction_id))
 
         # 4. The operator may have decided for them; never on a public server.
-        if self.authorization_server.auto_approve:
+        if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
             return await self._approve(transaction, subject)
 
         # 5. Ask.
@@ -210,6 +210,8 @@ class _Consent:
         client: Client,
         resource: ProtectedResource,
     ) -> Response:
+        destination = display_host(transaction.redirect_uri)
+        is_web = transaction.redirect_uri.startswith("https:")
         switch = login_path(transaction.transaction_id, switch_account=True)
         return self.pages.render(
             "consent.html",
@@ -218,9 +220,9 @@ class _Consent:
             client_name=inert_text(client.client_name),
             # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
             # answer goes there and nowhere else. So the page names it first and largest, and the name second.
-            destination=_emphasised(display_host(transaction.redirect_uri)),
+            destination=_emphasised(destination) if is_web else ("", destination),
             is_loopback=is_loopback(transaction.redirect_uri),
-            is_web=transaction.redirect_uri.startswith("https:"),
+            is_web=is_web,
             permissions=[(scope, resource.scopes.get(scope) or scope) for scope in transaction.scopes],
             resource=resource,
             user=session.record.display_name or session.record.subject,
@@ -234,14 +236,14 @@ def _transaction_id(request: Request) -> str:
 
 
 def _emphasised(destination: str) -> tuple[str, str]:
-    """Split a host where its owner's name begins: `("claude.ai.", "evil.example")`.
+    """Split the host of an https URL where its owner's name begins: `("claude.ai.", "evil.example")`.
 
     The page dims the first half, as browsers do in the address bar: whoever owns a name can put any other name in front
     of it. This guesses the boundary (two labels, three under registries such as `co.uk`); both halves are always shown.
     """
     host, colon, port = destination.partition(":")
     labels = host.split(".")
-    if "/" in port or host.startswith("[") or labels[-1].isdecimal():
+    if host.startswith("[") or labels[-1].isdecimal():
         return "", destination
     is_registry = len(labels) > _OWNED_LABELS and len(labels[-1]) == _COUNTRY and len(labels[-2]) <= _LONGEST_REGISTRY
     boundary = len(labels) - _OWNED_LABELS - is_registry
