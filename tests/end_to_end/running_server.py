@@ -44,7 +44,16 @@ class RunningServer:
         self.origin = f"http://127.0.0.1:{self.port}"
         self.mcp_url = f"{self.origin}/mcp"
         self.output = ""
-        self._arguments = [sys.executable, "-m", "gatepost", "serve", target, "--port", str(self.port), *options]
+        self._arguments = [
+            sys.executable,
+            "-m",
+            "gatepost",
+            "serve",
+            *([target] if target else []),
+            "--port",
+            str(self.port),
+            *options,
+        ]
         self._cwd = cwd
         self._environment = {**os.environ, "OAUTH_STORAGE_DIR": str(data), **(environment or {})}
         self._process: subprocess.Popen[str] | None = None

@@ -1,0 +1,166 @@
+"""The other ways to serve: without a browser, without a token, with a key, a bare function, other loopback names."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+
+from tests.end_to_end.conftest import TARGET
+from tests.end_to_end.running_server import REPOSITORY, RunningServer
+from tests.end_to_end.scripted_client import App, Person, open_http
+
+HANDLER = """
+def handler(request: dict) -> dict | None:
+    if request["method"] == "tools/list":
+        tools = [{"name": "ping", "inputSchema": {"type": "object"}}]
+        return {"jsonrpc": "2.0", "id": request["id"], "result": {"tools": tools}}
+    if request["method"] == "tools/call":
+        text = f"{request['subject']} {' '.join(request['scopes'])}"
+        content = [{"type": "text", "text": text}]
+        return {"jsonrpc": "2.0", "id": request["id"], "result": {"content": content}}
+    if request["method"] == "explode":
+        raise RuntimeError("secret detail")
+    return None
+"""
+
+
+def test_the_single_user_mode_needs_no_browser(tmp_path: Path) -> None:
+    with RunningServer(TARGET, tmp_path / "data", "--single-user") as server:
+        assert "Set up" not in server.output
+        assert "nobody has to log in" in server.output
+        app = App(server.origin).register()
+        browser = open_http(base_url=server.origin)
+        response = browser.get(app.authorization_url())
+        while response.headers["location"].startswith(("/", server.origin)):
+            response = browser.get(response.headers["location"])
+        tokens = app.redeem(app.code_from(response.headers["location"])).json()
+        called = app.call(tokens["access_token"], "add", {"text": "x"}).json()
+        assert called["result"]["content"][0]["text"] == "owner noted: x"
+
+
+def test_the_single_user_is_asked_before_a_site_on_the_web_gets_anything(tmp_path: Path) -> None:
+    with RunningServer(TARGET, tmp_path / "data", "--single-user") as server:
+        app = App(server.origin, redirect_uri="https://site.example/callback").register()
+        browser = open_http(base_url=server.origin, follow_redirects=True)
+        page = browser.get(app.authorization_url())
+        assert page.status_code == 200
+        assert "Allow this app?" in page.text
+
+
+def test_auto_approve_skips_the_page_for_everybody_on_loopback(tmp_path: Path) -> None:
+    environment = {"OAUTH_AUTO_APPROVE": "true"}
+    with RunningServer(TARGET, tmp_path / "data", "--single-user", environment=environment) as server:
+        app = App(server.origin, redirect_uri="https://site.example/callback").register()
+        assert Person(server.origin).decide(app.authorization_url()).startswith("https://site.example/callback?code=")
+
+
+def test_without_required_authentication_every_tool_is_open(tmp_path: Path) -> None:
+    environment = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
+    with RunningServer(TARGET, tmp_path / "data", environment=environment) as server:
+        assert "whoever reaches this server can call every tool" in server.output
+        assert "Set up" not in server.output
+        called = open_http().post(
+            server.mcp_url,
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "both", "arguments": {}}},
+        )
+        assert called.json()["result"]["content"][0]["text"] == "both"
+        assert httpx2.get(f"{server.origin}/oauth/login").status_code == 404
+
+
+def test_an_api_key_is_a_bearer_token_with_every_scope(tmp_path: Path) -> None:
+    with RunningServer(TARGET, tmp_path / "data", environment={"MCP_API_KEY": "local-key"}) as server:
+        app = App(server.origin)
+        assert app.call("local-key", "both", {}).json()["result"]["content"][0]["text"] == "both"
+        assert app.call("local-kez", "both", {}).status_code == 401
+
+
+def test_a_bare_function_is_served_by_its_environment_variable(tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text(HANDLER)
+    environment = {"MCP_HANDLER": "bare:handler", "MCP_API_KEY": "local-key"}
+    with RunningServer("", tmp_path / "data", cwd=tmp_path, environment=environment) as server:
+        http = open_http(headers={"Authorization": "Bearer local-key"})
+
+        def post(method: str, **message: object) -> httpx2.Response:
+            return http.post(server.mcp_url, json={"jsonrpc": "2.0", "method": method, **message})
+
+        assert post("tools/list", id=1).json()["result"]["tools"][0]["name"] == "ping"
+        told = post("tools/call", id=2, params={"name": "ping"}).json()["result"]["content"][0]["text"]
+        assert told == "api-key mcp:admin mcp:read mcp:write"
+        assert post("notifications/whatever").status_code == 202
+        failed = post("explode", id=3)
+        assert failed.json()["error"]["code"] == -32603
+        assert "secret detail" not in failed.text
+        assert "Traceback" not in failed.text
+        initialized = post("initialize", id=4, params={"protocolVersion": "2025-11-25", "capabilities": {}})
+        assert initialized.json()["result"]["capabilities"] == {"tools": {}}
+
+
+def test_localhost_is_as_good_a_name_as_the_address(server: RunningServer, owner: Person) -> None:
+    assert owner.username
+    origin = f"http://localhost:{server.port}"
+    metadata = httpx2.get(f"{origin}/.well-known/oauth-protected-resource/mcp").json()
+    assert metadata["resource"] == f"{origin}/mcp"
+    assert metadata["authorization_servers"] == [origin]
+    app = App(origin).register()
+    person = Person(origin)
+    tokens = app.redeem(app.code_from(person.decide(app.authorization_url()))).json()
+    assert app.call(tokens["access_token"], "add", {"text": "x"}).status_code == 200
+    # The token is for the name that the client used; the other name is another resource.
+    assert App(server.origin).call(tokens["access_token"], "add", {"text": "x"}).status_code == 401
+
+
+def test_a_foreign_host_is_misdirected_everywhere(server: RunningServer) -> None:
+    for path in ("/", "/mcp", "/health", "/docs", "/oauth/login", "/.well-known/oauth-authorization-server"):
+        for host in ("evil.example", f"evil.example:{server.port}", "localhost.evil.example"):
+            response = httpx2.post(f"{server.origin}{path}", headers={"Host": host}, json={})
+            assert response.status_code == 421, (path, host)
+
+
+def test_a_hostile_origin_cannot_call(server: RunningServer) -> None:
+    response = httpx2.post(server.mcp_url, headers={"Origin": "https://evil.example"}, json={})
+    assert response.status_code == 403
+    assert "access-control-allow-origin" not in response.headers
+
+
+def test_the_api_reference_is_sandboxed(server: RunningServer) -> None:
+    for path in ("/docs", "/redoc"):
+        page = httpx2.get(server.origin + path)
+        assert page.status_code == 200
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("sandbox allow-scripts")
+        assert "allow-same-origin" not in policy
+    paths = httpx2.get(f"{server.origin}/openapi.json").json()["paths"]
+    assert {"/oauth/authorize", "/oauth/token", "/oauth/register", "/health", "/healthz"} <= set(paths)
+
+
+def test_a_port_that_is_taken_is_one_sentence(server: RunningServer, tmp_path: Path) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "gatepost", "serve", TARGET, "--port", str(server.port)],
+        cwd=REPOSITORY,
+        env={**os.environ, "OAUTH_STORAGE_DIR": str(tmp_path / "other")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"gatepost: MCP_HOST=127.0.0.1 MCP_PORT={server.port} cannot be listened on")
+    assert "Traceback" not in second.stderr
+
+
+def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "gatepost.db").mkdir()
+    started = subprocess.run(
+        [sys.executable, "-m", "gatepost", "serve", TARGET, "--port", "0"],
+        cwd=REPOSITORY,
+        env={**os.environ, "OAUTH_STORAGE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert started.returncode == 1
+    assert started.stderr.startswith("gatepost: ")
+    assert "Traceback" not in started.stderr
