@@ -80,7 +80,7 @@ class HandlerTarget:
         message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
         try:
             response = await self._ask(message, caller)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a handler's sys.exit() must not end the server
             raise self._incident("the handler failed", request.method, error) from error
         # 2. Is its answer one?
         fault = _fault(response, request.id)
@@ -105,7 +105,7 @@ class HandlerTarget:
         message = {"jsonrpc": "2.0", "method": notification.method, "params": notification.params}
         try:
             await self._ask(message, caller)
-        except Exception as error:  # noqa: BLE001 - likewise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises has nowhere to go but the log
             self._incident("the handler failed", notification.method, error)
 
     async def _ask(self, message: dict[str, Any], caller: Caller) -> Any:
@@ -138,7 +138,7 @@ class HandlerTarget:
             result = {**result, "tools": [_with_schema(tool) for tool in result["tools"]]}
         return finish_result(request.method, result, self._server_info) if revision.modern else result
 
-    def _incident(self, what: str, method: str, error: Exception | None = None) -> InternalError:
+    def _incident(self, what: str, method: str, error: BaseException | None = None) -> InternalError:
         """Log a fault of the function and return the error that tells the client no more than where to look."""
         incident = self._random_bytes(8).hex()
         logger.error(

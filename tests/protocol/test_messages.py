@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+
+from gatepost.protocol.errors import (
+    ApplicationError,
+    InternalError,
+    InvalidParams,
+    InvalidRequest,
+    MethodNotFound,
+    MissingRequiredClientCapability,
+    ProtocolError,
+    UnsupportedProtocolVersion,
+)
+from gatepost.protocol.messages import (
+    Message,
+    Notification,
+    Request,
+    Response,
+    error_response,
+    parse_message,
+    result_response,
+)
+
+NOT_A_REQUEST = 'A request has a string "method", an object as "params" if any, and neither "result" nor "error".'
+NOT_A_RESPONSE = 'A message has a "method", or else one object as "result" or "error".'
+BAD_ID = '"id" must be an integer or a string of at most 256 characters.'
+BAD_RESPONSE_ID = 'The "id" of a response must be that of its request.'
+
+
+def parse(**members: Any) -> Message:
+    """Parse a message with these members beside `jsonrpc`."""
+    return parse_message(json.dumps({"jsonrpc": "2.0", **members}).encode())
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"id": 1, "method": "ping"}, Request(1, "ping", {})),
+        ({"id": "a", "method": "x", "params": {"b": 1}}, Request("a", "x", {"b": 1})),
+        ({"id": 0, "method": "x", "params": None}, Request(0, "x", {})),
+        ({"id": -5, "method": "", "more": 1}, Request(-5, "", {})),
+        ({"id": "i" * 256, "method": "x"}, Request("i" * 256, "x", {})),
+        ({"method": "notifications/initialized"}, Notification("notifications/initialized", {})),
+        ({"id": 1, "result": {"a": 1}}, Response(1, {"a": 1}, None)),
+        ({"id": "a", "error": {"code": 1}}, Response("a", None, {"code": 1})),
+        ({"id": None, "error": {"code": 1}}, Response(None, None, {"code": 1})),
+        ({"error": {"code": 1}}, Response(None, None, {"code": 1})),
+    ],
+)
+def test_each_shape_of_message_is_told_apart(members: dict[str, Any], message: Message) -> None:
+    assert parse(**members) == message
+
+
+@pytest.mark.parametrize(
+    ("members", "text", "request_id"),
+    [
+        ({"id": 1, "method": 5}, NOT_A_REQUEST, 1),
+        ({"id": 1, "method": "x", "params": []}, NOT_A_REQUEST, 1),
+        ({"id": 1, "method": "x", "params": "p"}, NOT_A_REQUEST, 1),
+        ({"id": 1, "method": "x", "result": {}}, NOT_A_REQUEST, 1),
+        ({"method": "x", "error": {}}, NOT_A_REQUEST, None),
+        ({"id": None, "method": "x"}, BAD_ID, None),
+        ({"id": True, "method": "x"}, BAD_ID, None),
+        ({"id": 1.0, "method": "x"}, BAD_ID, None),
+        ({"id": [], "method": "x"}, BAD_ID, None),
+        ({"id": "i" * 257, "method": "x"}, BAD_ID, None),
+        ({"id": 1}, NOT_A_RESPONSE, 1),
+        ({}, NOT_A_RESPONSE, None),
+        ({"id": 1, "result": {}, "error": {}}, NOT_A_RESPONSE, 1),
+        ({"id": 1, "result": []}, NOT_A_RESPONSE, 1),
+        ({"id": 1, "error": "no"}, NOT_A_RESPONSE, 1),
+        ({"id": None, "result": {}}, BAD_RESPONSE_ID, None),
+        ({"result": {}}, BAD_RESPONSE_ID, None),
+        ({"id": 1.5, "error": {}}, BAD_RESPONSE_ID, None),
+        ({"id": 1, "jsonrpc": "1.0", "method": "x"}, '"jsonrpc" must be "2.0".', 1),
+        ({"id": "a", "jsonrpc": 2.0, "method": "x"}, '"jsonrpc" must be "2.0".', "a"),
+    ],
+)
+def test_other_shapes_are_refused_with_the_id_where_it_is_readable(
+    members: dict[str, Any], text: str, request_id: int | str | None
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(**members)
+
+    assert (caught.value.message, caught.value.request_id) == (text, request_id)
+
+
+@pytest.mark.parametrize("raw", [b"[]", b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', b"1", b'"x"', b"null"])
+def test_batches_and_what_is_no_object_are_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_message(raw)
+
+    assert caught.value.message == "The body must be one JSON-RPC message, a JSON object; batches are not supported."
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ({"a": [1, None]}, b'{"a":[1,null]}'),
+        (orjson.Fragment(b'{"written":"before"}'), b'{"written":"before"}'),
+        ({"n": 2**70}, b'{"n": 1180591620717411303424}'),
+        ({"half": "a\udcff"}, b'{"half": "a?"}'),
+    ],
+)
+def test_a_result_is_written_whatever_json_has_a_form_for(result: Any, text: bytes) -> None:
+    body = result_response("x", result)
+
+    assert json.loads(body) == {"jsonrpc": "2.0", "id": "x", "result": json.loads(text)}
+    assert text in body
+
+
+@pytest.mark.parametrize(("value", "kind"), [({1, 2}, TypeError), ([2**70, float("inf")], ValueError)])
+def test_what_json_has_no_form_for_is_an_error_and_not_a_guess(value: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        result_response(1, {"value": value})
+
+
+@pytest.mark.parametrize(
+    ("error", "request_id", "response"),
+    [
+        (
+            InvalidParams("No.", data={"field": "a"}),
+            7,
+            {"id": 7, "error": {"code": -32602, "message": "No.", "data": {"field": "a"}}},
+        ),
+        (InvalidRequest("No.", request_id="r"), None, {"id": "r", "error": {"code": -32600, "message": "No."}}),
+        (InvalidRequest("No."), None, {"error": {"code": -32600, "message": "No."}}),
+        (
+            MissingRequiredClientCapability({"sampling": {}}),
+            0,
+            {
+                "id": 0,
+                "error": {
+                    "code": -32021,
+                    "message": "This needs a client capability that the request did not declare: sampling.",
+                    "data": {"requiredCapabilities": {"sampling": {}}},
+                },
+            },
+        ),
+        (
+            UnsupportedProtocolVersion("1900-01-01" + "x" * 100, supported=("2026-07-28",)),
+            1,
+            {
+                "id": 1,
+                "error": {
+                    "code": -32022,
+                    "message": "Unsupported protocol version",
+                    "data": {"supported": ["2026-07-28"], "requested": "1900-01-01" + "x" * 54},
+                },
+            },
+        ),
+        (
+            ApplicationError({"code": 42, "message": "m", "data": 2**70}),
+            1,
+            {"id": 1, "error": {"code": 42, "message": "m", "data": 2**70}},
+        ),
+    ],
+)
+def test_an_error_carries_its_id_only_when_there_is_one(
+    error: ProtocolError, request_id: int | str | None, response: dict[str, Any]
+) -> None:
+    assert json.loads(error_response(error, request_id)) == {"jsonrpc": "2.0", **response}
+
+
+@pytest.mark.parametrize(
+    ("error", "modern", "handshake"),
+    [
+        (InvalidRequest("x"), 400, 400),
+        (MethodNotFound("x"), 404, 200),
+        (InvalidParams("x"), 400, 200),
+        (InternalError("x"), 200, 200),
+        (UnsupportedProtocolVersion("x", supported=()), 400, 400),
+        (ApplicationError({"code": -32601, "message": "x"}), 404, 200),
+        (ApplicationError({"code": -32602, "message": "x"}), 400, 200),
+        (ApplicationError({"code": 5, "message": "x"}), 200, 200),
+    ],
+)
+def test_the_status_of_an_error_depends_on_the_era(error: ProtocolError, modern: int, handshake: int) -> None:
+    assert (error.status(modern=True), error.status(modern=False)) == (modern, handshake)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gatepost.protocol import strict_json
+from gatepost.protocol.errors import InvalidRequest, ParseError
+
+REPEATED = "An object in the body names a member twice."
+WIDE = "An integer in the body does not fit into 64 bits."
+DEEP = "The body nests deeper than 64 levels."
+
+
+def nested(depth: int, innermost: bytes = b"1") -> bytes:
+    """Arrays in arrays, `depth` of them."""
+    return b"[" * depth + innermost + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"{}", {}),
+        (b'{"a":1,"b":[{"a":2}]}', {"a": 1, "b": [{"a": 2}]}),
+        (b'{ "a" : 1 }', {"a": 1}),
+        (b'{"url":"https://x/?a:b"}', {"url": "https://x/?a:b"}),
+        (b'{"text":"{\\"a\\":1}"}', {"text": '{"a":1}'}),
+        (b'{"a":{"same":1},"b":{"same":1}}', {"a": {"same": 1}, "b": {"same": 1}}),
+        (b"18446744073709551615", 2**64 - 1),
+        (b"-9223372036854775808", -(2**63)),
+        (b"1e300", 1e300),
+        (b"[-1e20]", [-1e20]),
+        ('"ä☃"'.encode(), "ä☃"),
+    ],
+)
+def test_honest_documents_are_read(raw: bytes, value: Any) -> None:
+    assert strict_json.load(raw) == value
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b" ", b"{", b"nul", b"NaN", b"[1,]", b"\xff", b"\xef\xbb\xbf{}", b'"\\ud800"', b"{}{}", b"1e999"]
+)
+def test_what_is_not_json_in_utf8_is_a_parse_error(raw: bytes) -> None:
+    with pytest.raises(ParseError) as caught:
+        strict_json.load(raw)
+
+    assert caught.value.message == "The body is not valid JSON in UTF-8."
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":1,"a":2}',
+        b'{"a":1,"\\u0061":2}',
+        b'{"a" :1,"a":2}',  # white space hides one of the two from the count of quotes and colons
+        b'{"a"\t:1,"a":2}',
+        b'{"a"\n:1,"a":2}',
+        b'{"a"\r:1,"a":2}',
+        b'{"a" :1,"a":"\\":"}',  # a string makes up for the colon that is missing from the count
+        b'[{"x":{"a":[],"a":[]}}]',
+        b'{"":1,"":2}',
+        b'{"a":' + nested(10) + b',"a":1}',
+    ],
+)
+def test_a_member_named_twice_is_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        strict_json.load(raw)
+
+    assert caught.value.message == REPEATED
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"18446744073709551616",
+        b"-9223372036854775809",
+        b'{"a":[100000000000000000000]}',
+        b"1" * 300,
+        nested(64, b"9" * 30),
+    ],
+)
+def test_an_integer_beyond_64_bits_is_refused_and_not_rounded(raw: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        strict_json.load(raw)
+
+    assert caught.value.message == WIDE
+
+
+def test_64_levels_are_read_and_65_are_refused() -> None:
+    assert strict_json.load(nested(64)) == orjson.loads(nested(64))
+    assert strict_json.load(nested(64, b"1e99")) == orjson.loads(nested(64, b"1e99"))
+    assert strict_json.load(nested(64, b"")) == orjson.loads(nested(64, b""))
+    with pytest.raises(InvalidRequest) as caught:
+        strict_json.load(nested(65))
+
+    assert caught.value.message == DEEP
+
+
+def test_depth_that_a_repeated_name_hides_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        strict_json.load(b'{"a":' + nested(1000) + b',"a":1}')
+
+
+def test_nesting_beyond_what_the_decoder_takes_is_refused() -> None:
+    with pytest.raises(ParseError):
+        strict_json.load(nested(100_000))
+
+
+# Names and texts made of what decides: quotes, colons, backslashes, white space.
+_TEXT = st.text(alphabet='":\\ \tab{},', max_size=4)
+_PADDING = st.sampled_from(["", " ", "\t", "\n", "\r\n"])
+
+
+@st.composite
+def documents(draw: st.DrawFn, depth: int = 3) -> str:
+    """The text of a JSON document in any style, in which names repeat often."""
+    if depth == 0 or draw(st.booleans()):
+        return json.dumps(draw(st.one_of(_TEXT, st.integers(-(2**65), 2**65), st.booleans(), st.none())))
+    members = draw(st.lists(st.tuples(_TEXT, documents(depth=depth - 1), _PADDING, _PADDING), max_size=4))
+    if draw(st.booleans()):
+        return "[" + ",".join(before + value + after for _, value, before, after in members) + "]"
+    return "{" + ",".join(f"{json.dumps(name)}{before}:{after}{value}" for name, value, before, after in members) + "}"
+
+
+def exact(text: str) -> bool:
+    """Say, member by member and digit by digit, whether the document is one we take."""
+
+    def pairs(found: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in found}) != len(found):
+            raise LookupError
+
+    def integer(literal: str) -> None:
+        if not -(2**63) <= int(literal) < 2**64:
+            raise LookupError
+
+    try:
+        json.loads(text, object_pairs_hook=pairs, parse_int=integer)
+    except LookupError:
+        return False
+    return True
+
+
+@given(documents())
+@example('{"a" :1,"a":"\\":"}')
+@example('{"a\\\\":1,"b" :2}')
+def test_counting_and_the_exact_check_agree(text: str) -> None:
+    try:
+        strict_json.load(text.encode())
+    except InvalidRequest:
+        assert not exact(text)
+    else:
+        assert exact(text)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(ParseError, InvalidRequest):
+        strict_json.load(raw)
