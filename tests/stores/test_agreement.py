@@ -1,0 +1,227 @@
+"""Whatever is done to them, the memory store and the SQLite store give the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from gatepost.oauth.records import IssuedTokens
+from gatepost.stores.memory import MemoryStore
+from gatepost.stores.outcomes import ApproveOutcome, RedeemOutcome, RotateOutcome
+from gatepost.stores.protocols import Store
+from gatepost.stores.sql import SqliteStore
+from tests.stores.sample_records import NOW, WINDOW, client, code, fp, grant, session, tokens, transaction, user
+
+SUBJECTS = ("user-0", "user-1", "user-2")
+USERNAMES = ("ada", "bob", "eve")
+subjects = st.sampled_from((*SUBJECTS, "not-a-local-account"))
+usernames = st.sampled_from(USERNAMES)
+# Which of the records made so far is meant; beyond the last one it is an unknown one.
+picks = st.integers(0, 4)
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+class StoresAgree(RuleBasedStateMachine):
+    """Does everything to both stores, with random records, choices and jumps of the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.transactions = self.codes = self.grants = self.tokens = self.sessions = self.clients = 0
+        self.loop = asyncio.new_event_loop()
+        self.directory = tempfile.TemporaryDirectory()
+        self.stores: tuple[Store, ...] = (MemoryStore(), SqliteStore(Path(self.directory.name) / "gatepost.db"))
+        self.both(lambda store: store.open())
+
+    def teardown(self) -> None:
+        """Compare all that can be seen, and clean up."""
+        try:
+            self.look_everything_up()
+        finally:
+            self.both(lambda store: store.close())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self.loop.close()
+            self.directory.cleanup()
+
+    def both(self, call: Callable[[Store], Awaitable[Any]]) -> Any:
+        """Return the answer of both stores, after seeing that it is one."""
+
+        async def ask() -> list[Any]:
+            return [await call(store) for store in self.stores]
+
+        in_memory, in_sqlite = self.loop.run_until_complete(ask())
+        assert in_memory == in_sqlite
+        return in_memory
+
+    @rule(seconds=st.sampled_from((1, WINDOW, WINDOW + 1, 600, 1800, 3600, 50_000)))
+    def let_time_pass(self, seconds: int) -> None:
+        self.now += seconds
+
+    @rule(name=text, uris=st.lists(text, max_size=2), scope=st.none() | text)
+    def register_client(self, name: str, uris: list[str], scope: str | None) -> None:
+        registered = client(f"client-{self.clients}", client_name=name, redirect_uris=tuple(uris), scope=scope)
+        self.clients += 1
+        self.both(lambda store: store.clients.register_client(registered))
+
+    @rule(client_state=st.none() | text, was_sent=st.booleans())
+    def begin_transaction(self, client_state: str | None, *, was_sent: bool) -> None:
+        begun = transaction(
+            f"transaction-{self.transactions}",
+            client_state=client_state,
+            redirect_uri_was_sent=was_sent,
+            expires_at=self.now + 1800,
+        )
+        self.transactions += 1
+        self.both(lambda store: store.transactions.begin_transaction(begun))
+
+    @rule(pick=picks, subject=subjects)
+    def approve(self, pick: int, subject: str) -> None:
+        approved = code(
+            f"code-{self.codes}",
+            f"transaction-{self.latest(self.transactions, pick)}",
+            subject=subject,
+            expires_at=self.now + 600,
+        )
+        outcome = self.both(lambda store: store.transactions.approve_transaction(approved, now=self.now))
+        if outcome is ApproveOutcome.APPROVED:
+            self.codes += 1
+
+    @rule(pick=picks)
+    def deny(self, pick: int) -> None:
+        transaction_id = f"transaction-{self.latest(self.transactions, pick)}"
+        self.both(lambda store: store.transactions.deny_transaction(transaction_id, now=self.now))
+
+    @rule(pick=picks)
+    def count_failed_redemption(self, pick: int) -> None:
+        fingerprint = fp(f"code-{self.latest(self.codes, pick)}")
+        self.both(lambda store: store.grants.count_failed_redemption(fingerprint))
+
+    @rule(pick=picks, subject=subjects, lifetime=st.sampled_from((100, 100_000)), with_refresh=st.booleans())
+    def redeem(self, pick: int, subject: str, lifetime: int, *, with_refresh: bool) -> None:
+        created = grant(
+            f"grant-{self.grants}", subject=subject, client_id=f"client-{pick}", expires_at=self.now + lifetime
+        )
+        issued = tokens(f"{self.tokens}", created.grant_id, now=self.now)
+        if not with_refresh:
+            issued = IssuedTokens(issued.access, None)
+        fingerprint = fp(f"code-{self.latest(self.codes, pick)}")
+        outcome = self.both(lambda store: store.grants.redeem_code(fingerprint, created, issued, now=self.now))
+        if outcome is RedeemOutcome.REDEEMED:
+            self.grants += 1
+            self.tokens += 1
+
+    @rule(pick=picks, sealed=st.binary(max_size=10))
+    def rotate(self, pick: int, sealed: bytes) -> None:
+        fingerprint = fp(f"refresh {self.latest(self.tokens, pick)}")
+        found = self.both(lambda store: store.grants.find_refresh_token(fingerprint))
+        grant_id = "unknown" if found is None else found.grant_id
+        successor = tokens(f"{self.tokens}", grant_id, now=self.now)
+        rotation = self.both(
+            lambda store: store.grants.rotate_refresh_token(fingerprint, successor, sealed, now=self.now, window=WINDOW)
+        )
+        if rotation.outcome is RotateOutcome.ROTATED:
+            self.tokens += 1
+
+    @rule(pick=picks, reason=text)
+    def revoke(self, pick: int, reason: str) -> None:
+        grant_id = f"grant-{self.latest(self.grants, pick)}"
+        self.both(lambda store: store.grants.revoke_grant(grant_id, reason=reason, now=self.now))
+
+    @rule(pick=picks)
+    def offer_setup(self, pick: int) -> None:
+        self.both(lambda store: store.users.offer_setup(fp(f"link {pick}"), now=self.now))
+
+    @rule(pick=picks, subject=st.sampled_from(SUBJECTS), username=usernames)
+    def create_first_user(self, pick: int, subject: str, username: str) -> None:
+        self.both(lambda store: store.users.create_first_user(fp(f"link {pick}"), user(subject, username)))
+
+    @rule(subject=st.sampled_from(SUBJECTS), username=usernames)
+    def add_user(self, subject: str, username: str) -> None:
+        self.both(lambda store: store.users.add_user(user(subject, username)))
+
+    @rule(username=usernames)
+    def disable_user(self, username: str) -> None:
+        self.both(lambda store: store.users.disable_user(username, now=self.now))
+
+    @rule(username=usernames)
+    def enable_user(self, username: str) -> None:
+        self.both(lambda store: store.users.enable_user(username))
+
+    @rule(username=usernames, password_hash=text)
+    def change_password(self, username: str, password_hash: str) -> None:
+        self.both(lambda store: store.users.change_password(username, password_hash))
+
+    @rule(pick=st.none() | picks, subject=st.none() | subjects, name=st.none() | text)
+    def start_session(self, pick: int | None, subject: str | None, name: str | None) -> None:
+        started = session(f"session-{self.sessions}", subject=subject, display_name=name, expires_at=self.now + 3600)
+        replaces = None if pick is None else fp(f"session-{self.latest(self.sessions, pick)}")
+        self.sessions += 1
+        self.both(lambda store: store.browser_sessions.start_session(started, replaces=replaces))
+
+    @rule(pick=picks)
+    def end_session(self, pick: int) -> None:
+        fingerprint = fp(f"session-{self.latest(self.sessions, pick)}")
+        self.both(lambda store: store.browser_sessions.end_session(fingerprint))
+
+    def latest(self, count: int, pick: int) -> int:
+        """Return the number of the latest record but `pick`; -1, which there is none of, before the first."""
+        return max(count - 1 - pick, -1)
+
+    def look_everything_up(self) -> None:
+        """Ask every question that a store answers about every record made so far."""
+        self.both(lambda store: store.users.list_users())
+        for username, subject in zip(USERNAMES, SUBJECTS, strict=True):
+            self.both(partial(find_user, username=username, subject=subject))
+        for number in range(5):
+            self.both(partial(find_link, fingerprint=fp(f"link {number}")))
+        for number in range(self.clients):
+            self.both(partial(find_client, client_id=f"client-{number}"))
+        for number in range(max(self.transactions, self.codes)):
+            self.both(partial(find_request, number=number, now=self.now))
+        for number in range(max(self.grants, self.tokens)):
+            self.both(partial(find_grant_and_tokens, number=number, now=self.now))
+        for number in range(self.sessions):
+            self.both(partial(find_session, fingerprint=fp(f"session-{number}"), now=self.now))
+
+
+async def find_user(store: Store, *, username: str, subject: str) -> list[Any]:
+    return [await store.users.find_user(username), await store.users.find_user_by_subject(subject)]
+
+
+async def find_link(store: Store, *, fingerprint: bytes) -> bool:
+    return await store.users.setup_is_open(fingerprint)
+
+
+async def find_client(store: Store, *, client_id: str) -> Any:
+    return await store.clients.find_client(client_id)
+
+
+async def find_request(store: Store, *, number: int, now: int) -> list[Any]:
+    return [
+        await store.transactions.find_transaction(f"transaction-{number}", now=now),
+        await store.grants.find_code(fp(f"code-{number}"), now=now),
+    ]
+
+
+async def find_grant_and_tokens(store: Store, *, number: int, now: int) -> list[Any]:
+    return [
+        await store.grants.find_grant(f"grant-{number}"),
+        await store.grants.find_access_token(fp(f"access {number}"), now=now),
+        await store.grants.find_refresh_token(fp(f"refresh {number}")),
+    ]
+
+
+async def find_session(store: Store, *, fingerprint: bytes, now: int) -> Any:
+    return await store.browser_sessions.find_session(fingerprint, now=now)
+
+
+TestStoresAgree = StoresAgree.TestCase
+TestStoresAgree.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
