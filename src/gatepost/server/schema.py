@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator
 
 from gatepost.server.errors import ToolDefinitionError
 
-_NOT_DESCRIBABLE: Final = (TypeError, NameError, SchemaError)
-"""What Pydantic raises for a type it has no schema for: its own errors are subclasses of the first two."""
+_NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError)
+"""What Pydantic raises for a type it has no schema for; the last two for constraints and references that do not fit."""
 
 _COLLECTIONS: Final = frozenset({"list", "dict", "set", "frozenset", "tuple"})
 _PLAIN: Final = frozenset(

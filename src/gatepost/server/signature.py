@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
@@ -53,7 +53,7 @@ def read_signature(func: Callable[..., Any]) -> Signature:
             # `partial(f, key=…)` shows `key` as a keyword with a default. It was decided; clients must not change it.
             continue
         if parameter.kind in _REFUSED_KINDS:
-            raise ToolDefinitionError(f"{label}: parameter {str(parameter)!r} {_REFUSED_KINDS[parameter.kind]}")
+            raise ToolDefinitionError(f"{label}: parameter {parameter.name!r} {_REFUSED_KINDS[parameter.kind]}")
         if parameter.name not in hints:
             raise ToolDefinitionError(
                 f"{label}: parameter {parameter.name!r} has no type; write {parameter.name}: str, or whatever it takes"
@@ -112,15 +112,7 @@ def _bound_keywords(func: Callable[..., Any]) -> frozenset[str]:
 
 def _resolve_hints(underlying: Callable[..., Any], label: str) -> dict[str, Any]:
     try:
-        return get_type_hints(underlying, include_extras=True)
-    except NameError:
-        # Under `from __future__ import annotations` a type that is local to a function is a name that only the function
-        # declaring the tool knows.
-        pass
-    except TypeError as error:
-        raise ToolDefinitionError(f"{label}: its annotations are not types ({error})") from error
-    try:
-        return get_type_hints(underlying, localns=dict(_locals_of_caller()), include_extras=True)
+        return get_type_hints(underlying, localns=_enclosing_names(underlying), include_extras=True)
     except NameError as error:
         users = [name for name, hint in underlying.__annotations__.items() if str(error.name) in str(hint)]
         where = " and ".join(repr(name) for name in users)
@@ -128,15 +120,24 @@ def _resolve_hints(underlying: Callable[..., Any], label: str) -> dict[str, Any]
             f"{label}: the annotation of {where} names {error.name!r}, which is unknown when the program runs; "
             "import it outside of `if TYPE_CHECKING`"
         ) from error
+    except (TypeError, SyntaxError, AttributeError) as error:
+        raise ToolDefinitionError(f"{label}: its annotations are not types ({error})") from error
 
 
-def _locals_of_caller() -> Mapping[str, Any]:
-    """Return the local names of the code that declares the tool: the nearest frame outside of this package."""
-    package = __name__.rpartition(".")[0]
-    frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001 (the only way to see where a tool is declared)
-    while frame is not None and str(frame.f_globals.get("__name__")).rpartition(".")[0] == package:
+def _enclosing_names(func: Callable[..., Any]) -> dict[str, Any]:
+    """Return the local names of the functions around `func`, outer ones first, as far as they are running.
+
+    Under `from __future__ import annotations` a type declared beside a tool inside of a function is a name that only
+    that function knows.
+    """
+    module = getattr(inspect.unwrap(func), "__globals__", None)
+    names: dict[str, Any] = {}
+    frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 (nothing else shows where a tool is declared)
+    while frame is not None:
+        if frame.f_globals is module and func.__qualname__.startswith(f"{frame.f_code.co_qualname}.<locals>."):
+            names = {**frame.f_locals, **names}
         frame = frame.f_back
-    return {} if frame is None else frame.f_locals
+    return names
 
 
 def _is_context(annotation: Any) -> bool:
