@@ -186,6 +186,7 @@ def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]
         now=installation.now,
         api_key=api_key.get_secret_value() if api_key else None,
         required_scopes=frozenset(settings.oauth.required_scope),
+        is_discoverable=installation.serves_pages,
     )
     installation.guards.append(guard)
     endpoint = McpEndpoint(
