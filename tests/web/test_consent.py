@@ -155,8 +155,7 @@ def test_a_host_is_split_where_its_owner_begins(destination: str, halves: tuple[
     [
         (
             ATTACK,
-            "calls itself “<bdi>&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&gt;"
-            "&lt;img src=x onerror=alert(1)&gt;</bdi>”",
+            "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&gt;&lt;img src=x onerror=alert(1)&gt;</bdi>",
         ),
         ("Claude\u202e\u2066\u200b", "calls itself “<bdi>Claude</bdi>”"),
         ("x" * 5000, f"calls itself “<bdi>{'x' * 59}…</bdi>”"),

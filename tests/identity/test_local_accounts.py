@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from starlette.requests import Request
+
+from gatepost.identity import passwords
+from gatepost.identity.local_accounts import LocalAccounts, new_user
+from gatepost.identity.passwords import PasswordRefused, password_matches
+from gatepost.identity.provider import Identity, IdentityProvider
+from gatepost.identity.usernames import UsernameRefused
+from gatepost.stores.accounts import User
+from gatepost.stores.memory import MemoryStore
+
+PASSWORD = "correct horse battery"
+REQUEST = Request({"type": "http", "headers": []})
+
+pytestmark = pytest.mark.usefixtures("cheap_hashing")
+
+
+def random_bytes(length: int) -> bytes:
+    return b"\x01" * length
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+async def ada(store: MemoryStore) -> User:
+    user = new_user("Ada", PASSWORD, now=5, random_bytes=random_bytes)
+    await store.users.add_user(user)
+    return user
+
+
+def test_a_new_user_has_a_canonical_name_a_hash_and_a_random_subject() -> None:
+    user = new_user(" Ada ", PASSWORD, now=5, random_bytes=random_bytes)
+    assert (user.username, user.subject, user.created_at) == ("ada", "user_AQEBAQEBAQEBAQEBAQEBAQ", 5)
+    assert user.disabled_at is None
+    assert password_matches(user.password_hash, PASSWORD)
+
+
+def test_a_new_user_s_name_and_password_have_to_be_ones() -> None:
+    with pytest.raises(UsernameRefused):
+        new_user("a b", PASSWORD, now=5, random_bytes=random_bytes)
+    with pytest.raises(PasswordRefused):
+        new_user("ada", "short", now=5, random_bytes=random_bytes)
+    with pytest.raises(PasswordRefused):
+        new_user("Ada.Lovelace", "ADA.LOVELACE", now=5, random_bytes=random_bytes)
+
+
+def test_it_is_a_provider_that_asks_for_username_and_password(store: MemoryStore) -> None:
+    provider = LocalAccounts(users=store.users)
+    assert isinstance(provider, IdentityProvider)
+    assert [(field.name, field.secret, field.autocomplete) for field in provider.login_fields] == [
+        ("username", False, "username"),
+        ("password", True, "current-password"),
+    ]
+    assert provider.can_switch_account
+
+
+@pytest.mark.parametrize("username", ["ada", "ADA", " Ada "])
+async def test_username_and_password_open_the_account(store: MemoryStore, ada: User, username: str) -> None:
+    provider = LocalAccounts(users=store.users)
+    identity = await provider.authenticate(REQUEST, {"username": username, "password": PASSWORD})
+    assert identity == Identity(subject=ada.subject, display_name="ada")
+
+
+@pytest.mark.usefixtures("ada")
+async def test_an_arrival_without_credentials_is_nobody_and_costs_nothing(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(passwords, "_hasher")
+    assert await LocalAccounts(users=store.users).authenticate(REQUEST, {}) is None
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"username": "ada", "password": "wrong"},
+        {"username": "ada", "password": ""},
+        {"username": "ada"},
+        {"username": "nobody", "password": PASSWORD},
+        {"username": "not a name", "password": PASSWORD},
+        {"username": "", "password": PASSWORD},
+        {"password": PASSWORD},
+        {"username": "disabled", "password": PASSWORD},
+    ],
+)
+@pytest.mark.usefixtures("ada")
+async def test_every_failure_is_one_answer_after_one_verification(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, credentials: Mapping[str, str]
+) -> None:
+    disabled = new_user("disabled", PASSWORD, now=5, random_bytes=lambda length: b"\x02" * length)
+    await store.users.add_user(disabled)
+    await store.users.disable_user("disabled", now=6)
+    verifications: list[str | None] = []
+
+    def counted(password_hash: str | None, password: str) -> bool:
+        verifications.append(password_hash)
+        return password_matches(password_hash, password)
+
+    monkeypatch.setattr("gatepost.identity.local_accounts.password_matches", counted)
+    assert await LocalAccounts(users=store.users).authenticate(REQUEST, credentials) is None
+    assert len(verifications) == 1
+
+
+async def test_an_account_is_active_until_it_is_disabled(store: MemoryStore, ada: User) -> None:
+    provider = LocalAccounts(users=store.users)
+    assert await provider.is_active(ada.subject)
+    assert not await provider.is_active("ada")
+    assert not await provider.is_active("owner")
+    await store.users.disable_user("ada", now=6)
+    assert not await provider.is_active(ada.subject)
+    await store.users.enable_user("ada")
+    assert await provider.is_active(ada.subject)
+
+
+async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = LocalAccounts(users=store.users)
+    assert await provider.awaits_setup()
+    await store.users.add_user(new_user("ada", PASSWORD, now=5, random_bytes=random_bytes))
+    assert not await provider.awaits_setup()
+    monkeypatch.setattr(store.users, "list_users", None)
+    assert not await provider.awaits_setup()
+
+
+async def test_nobody_is_asked_elsewhere(store: MemoryStore) -> None:
+    challenge = await LocalAccounts(users=store.users).challenge(
+        REQUEST, browser_id="browser_1", return_to="/oauth/login", switch_account=False
+    )
+    assert challenge is None
