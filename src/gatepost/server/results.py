@@ -36,7 +36,7 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
         InvalidResult: The value is not JSON, or not what is declared.
     """
     if output is None and type(value) is str:
-        return {"content": [{"type": "text", "text": value}], "isError": False}
+        return {"content": [_text_block(value)], "isError": False}
     if (ready := _ready_result(value, output)) is not None:
         return ready
     if output is None:
@@ -47,7 +47,8 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
 
 def error_result(text: str) -> dict[str, Any]:
     """Return a result that tells the model what went wrong (MCP, server/tools, "Error Handling")."""
-    return {"content": [{"type": "text", "text": text}], "isError": True}
+    # A surrogate, from the name of a file for instance, must not make a second error of the first.
+    return {"content": [{"type": "text", "text": text.encode(errors="replace").decode()}], "isError": True}
 
 
 def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | None:
@@ -60,8 +61,7 @@ def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | Non
     result.pop("resultType", None)
     if output is not None and not value.is_error:
         result["structuredContent"] = output.to_json(value.structured_content)
-    if "structuredContent" in result:
-        _finite_block(result["structuredContent"])
+    _dump(result)  # Whether it can be sent is known now, or it is known too late.
     return result
 
 
@@ -81,12 +81,15 @@ def _blocks(value: Any) -> list[dict[str, Any]]:
 def _block(value: Any, content_types: tuple[type[Any], ...]) -> dict[str, Any]:
     if isinstance(value, content_types):
         block: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        _dump(block)
         return block
     return _text_block(value)
 
 
 def _text_block(value: Any) -> dict[str, Any]:
     if type(value) is str:
+        if not value.isascii():
+            _dump(value)
         return {"type": "text", "text": value}
     text = _dump(value).decode()
     # What JSON has as a text (an enum, a date) reads better as that text.
@@ -113,6 +116,7 @@ def _floats(value: Any) -> Iterator[float]:
 
 
 def _dump(value: Any) -> bytes:
+    """Return `value` as JSON, or raise InvalidResult with a message that does not show it."""
     try:
         return orjson.dumps(value, default=_to_json, option=_OPTIONS)
     except TypeError as error:
