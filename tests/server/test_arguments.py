@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import AfterValidator, BaseModel, EmailStr, Field, HttpUrl, create_model, model_validator
 from pydantic_core import Url
+from typing_extensions import TypedDict
 
 from gatepost.server.errors import ArgumentProblem, InvalidArguments
 from gatepost.server.inputs import input_type
@@ -36,6 +38,15 @@ class Dog(BaseModel):
     kind: Literal["dog"]
 
 
+@dataclass
+class Point:
+    x: int
+
+
+class Size(TypedDict):
+    width: int
+
+
 class Range(BaseModel):
     start: int
     end: int
@@ -49,6 +60,15 @@ class Range(BaseModel):
         if self.end < self.start:
             raise ValueError("end is before start")
         return self
+
+
+class Tags(BaseModel):
+    tags: list[list[str]]
+
+    @model_validator(mode="after")
+    def known(self) -> Tags:
+        """Refuse them all, and quote them."""
+        raise ValueError(f"unknown tags: {self.tags}")
 
 
 def unlucky(value: int) -> int:
@@ -69,6 +89,23 @@ def test_an_error_knows_its_tool_and_each_place() -> None:
     error = refusal(list[Cat], [{"kind": "cat", "lives": 9}, {"kind": "cat"}])
     assert (error.tool, error.problems) == ("keep", (ArgumentProblem("value[1].lives", "is required"),))
     assert str(error) == "Invalid arguments for keep: value[1].lives: is required."
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (list[int], "value: should be an array"),
+        (tuple[int, int], "value: should be an array"),
+        (set[int], "value: should be an array"),
+        (frozenset[int], "value: should be an array"),
+        (dict[str, int], "value: should be an object"),
+        (Cat, "value: should be an object"),
+        (Point, "value: should be an object"),
+        (Size, "value: should be an object"),
+    ],
+)
+def test_arrays_and_objects_are_called_so(declared: Any, expected: str) -> None:
+    assert problems(declared, 5) == [expected]
 
 
 def test_missing_and_unknown_arguments_bring_a_hint() -> None:
@@ -148,6 +185,7 @@ def test_an_authors_words_are_passed_on_unless_they_repeat_the_value() -> None:
     assert problems(Range, {"start": 2, "end": 1}) == ["value: end is before start"]
     assert problems(Range, {"start": 1, "end": 2, "label": SECRET}) == ["value: is not accepted"]
     assert problems(Annotated[int, AfterValidator(unlucky)], 13) == ["value: this number is unlucky"]
+    assert problems(Tags, {"tags": [["a", SECRET]]}) == ["value: is not accepted"]
     assert problems(list[Annotated[str, AfterValidator(parsed)]], [SECRET]) == ["value[0]: is not accepted"]
     assert problems(Annotated[str, AfterValidator(silent)], "a") == ["value: is not accepted"]
     assert problems(EmailStr, SECRET)[0].startswith("value: value is not a valid email address: ")

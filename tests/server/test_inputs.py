@@ -312,9 +312,37 @@ def test_a_type_without_a_schema_is_refused_naming_function_and_parameter() -> N
     with pytest.raises(ToolDefinitionError) as raised:
         inputs(query)
     assert "query: parameter 'connection' of type " in str(raised.value)
-    assert "Connection has no JSON Schema (" in str(raised.value)
-    with pytest.raises(ToolDefinitionError, match="watch: parameter 'callback' of type type has no JSON Schema"):
+    assert "Connection cannot be described in JSON Schema (" in str(raised.value)
+    with pytest.raises(
+        ToolDefinitionError, match="watch: parameter 'callback' of type type cannot be described in JSON Schema"
+    ):
         inputs(watch)
+
+
+def test_types_that_have_a_schema_only_each_alone_are_refused_together() -> None:
+    class OnlyOnce:
+        looks = 0
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+            cls.looks += 1
+            if cls.looks == 1:
+                raise TypeError("not with the other")
+            return {"type": "any"}
+
+    def keep(one: OnlyOnce) -> None: ...
+
+    with pytest.raises(
+        ToolDefinitionError, match=r"keep: its parameters cannot be described in JSON Schema \(not with the other\)"
+    ):
+        inputs(keep)
+
+
+def test_two_parameters_of_one_name_are_refused() -> None:
+    def keep(one: Annotated[int, Field(alias="two")], two: int) -> None: ...
+
+    with pytest.raises(ToolDefinitionError, match="keep: two of its parameters have the same name, given by an alias"):
+        inputs(keep)
 
 
 def test_a_model_without_a_schema_is_refused_naming_it() -> None:
@@ -323,7 +351,7 @@ def test_a_model_without_a_schema_is_refused_naming_it() -> None:
 
     def watch(how: Watch) -> None: ...
 
-    with pytest.raises(ToolDefinitionError, match="watch: the model Watch has no JSON Schema"):
+    with pytest.raises(ToolDefinitionError, match="watch: the model Watch cannot be described in JSON Schema"):
         inputs(watch)
 
 

@@ -139,7 +139,9 @@ def test_a_result_without_a_schema_is_refused_when_declared() -> None:
     class Connection:
         pass
 
-    with pytest.raises(ToolDefinitionError, match=r"notes\.keep: its result of type .*Connection has no JSON Schema"):
+    with pytest.raises(
+        ToolDefinitionError, match=r"notes\.keep: its result of type .*Connection cannot be described in JSON Schema"
+    ):
         output_type(Connection, "notes.keep")
 
 
@@ -338,7 +340,7 @@ async def each(a: int):
     return [a, {"b": None}]
 results = [asyncio.run(server.tools["add"].call({"a": 1, "b": 2}, Context)),
            asyncio.run(server.tools["each"].call({"a": 1}, Context))]
-heavy = sorted({"mcp_types", "fastapi", "starlette", "jinja2", "sqlite3"} & sys.modules.keys())
+heavy = sorted({"mcp_types", "fastapi", "starlette"} & sys.modules.keys())
 print(json.dumps([results, heavy]))
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

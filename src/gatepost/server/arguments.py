@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic_core import ErrorDetails, ValidationError
@@ -19,12 +19,15 @@ _MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_onl
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-_OWN_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+_OWN_WORDS: Final[Mapping[str, str]] = {
     # Pydantic's own messages for these repeat a part of the value.
-    "union_tag_invalid": lambda given: f"{given['discriminator']} should be one of {given['expected_tags']}",
-    "uuid_parsing": lambda _: "should be a valid UUID",
-    "url_parsing": lambda _: "should be a valid URL",
-    "url_syntax_violation": lambda _: "should be a valid URL",
+    "union_tag_invalid": "{discriminator} should be one of {expected_tags}",
+    "uuid_parsing": "should be a valid UUID",
+    "url_parsing": "should be a valid URL",
+    "url_syntax_violation": "should be a valid URL",
+    # And these speak of Python where a client knows JSON.
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "should be an array"),
+    **dict.fromkeys(("dict_type", "model_type", "dataclass_type"), "should be an object"),
 }
 _AUTHORS_WORDS: Final = frozenset({"value_error", "assertion_error"})
 """Raised by code in a validator, with whatever text that code chose."""
@@ -78,7 +81,7 @@ def _message(error: ErrorDetails) -> str:
     if kind in _UNKNOWN:
         return "is not an argument of this tool" if len(error["loc"]) == 1 else "is not a known field"
     if kind in _OWN_WORDS:
-        return _OWN_WORDS[kind](error["ctx"])
+        return _OWN_WORDS[kind].format_map(error.get("ctx", {}))
     message = error["msg"]
     if kind in _AUTHORS_WORDS:
         message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")

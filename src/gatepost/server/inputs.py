@@ -145,6 +145,8 @@ def _from_parameters(tool: str, signature: Signature) -> InputType:
             what = f"parameter {parameter.name!r}"
             describe(_stand_in([parameter]), "validation", signature.function, what, shown=parameter.annotation)
         raise
+    if len(schema["properties"]) != len(signature.parameters):
+        raise ToolDefinitionError(f"{signature.function}: two of its parameters have the same name, given by an alias")
     core_schema = adapter.core_schema
     return InputType(tool, schema, validator_of(core_schema), same_in_python(core_schema), names=None, whole=None)
 

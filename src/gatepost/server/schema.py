@@ -55,7 +55,9 @@ def describe(
     except _NOT_DESCRIBABLE as error:
         reason = str(error).strip().partition("\n")[0]
         of_type = "" if shown is None else f" of type {inspect.formatannotation(shown)}"
-        raise ToolDefinitionError(f"{function}: {what}{of_type} has no JSON Schema ({reason})") from error
+        raise ToolDefinitionError(
+            f"{function}: {what}{of_type} cannot be described in JSON Schema ({reason})"
+        ) from error
     return adapter, _unfolded(schema)
 
 
