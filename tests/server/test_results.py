@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import types
 import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Never
@@ -325,6 +326,12 @@ def test_an_error_result_is_a_text_that_can_always_be_sent() -> None:
 
 def test_where_anything_is_allowed_what_json_lacks_becomes_null() -> None:
     assert to_result({"a": float("nan")}, output(dict[str, Any]))["structuredContent"] == {"a": None}
+
+
+def test_content_types_that_another_thread_is_importing_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp_types", types.ModuleType("mcp_types"))
+    assert to_result([1], None) == {"content": [text("[1]")], "isError": False}
+    assert to_result([1], output(list[int]))["structuredContent"] == [1]
 
 
 def test_content_types_are_not_imported_for_those_who_do_not_use_them() -> None:

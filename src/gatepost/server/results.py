@@ -53,8 +53,8 @@ def error_result(text: str) -> dict[str, Any]:
 
 def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | None:
     """Return the result if the tool has made a `CallToolResult` itself."""
-    module = sys.modules.get("mcp_types")
-    if module is None or not isinstance(value, module.CallToolResult):
+    result_type = getattr(sys.modules.get("mcp_types"), "CallToolResult", None)
+    if result_type is None or not isinstance(value, result_type):
         return None
     result: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
     # The dispatcher says what kind of result it is, in the revisions that have kinds.
@@ -68,7 +68,11 @@ def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | Non
 def _content_types() -> tuple[type[Any], ...]:
     """Return the types of content blocks; none before the user's code has imported them, for then it can have none."""
     module = sys.modules.get("mcp_types")
-    return () if module is None else tuple(getattr(module, name) for name in _CONTENT_TYPES)
+    try:
+        return tuple(getattr(module, name) for name in _CONTENT_TYPES)
+    except AttributeError:
+        # Not imported, or being imported by a tool in another thread at this moment.
+        return ()
 
 
 def _blocks(value: Any) -> list[dict[str, Any]]:
