@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -26,5 +27,7 @@ def run_command(options: argparse.Namespace) -> int:
         from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - only in this mode
 
         provider = SingleUserProvider()
-    run(load_target(target), settings=settings, provider=provider)
+    # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
+    with contextlib.suppress(KeyboardInterrupt):
+        run(load_target(target), settings=settings, provider=provider)
     return 0
