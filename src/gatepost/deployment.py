@@ -119,6 +119,12 @@ def _unsafe(
         problems.append(
             "MCP_STORAGE_URL=memory: forgets every client and token at a restart and is for tests: set sqlite:///path.db."
         )
+    if settings.server.sealing_keys is None:
+        problems.append(
+            "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
+            "set a random one and keep it, for example from: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
     if is_single_user:
         problems.append(
             "The single-user mode lets everybody in who can reach the server and is for loopback only: leave it out "
@@ -128,6 +134,10 @@ def _unsafe(
         problems.append(
             "OAUTH_AUTO_APPROVE would hand tokens to any site that a logged-in user visits: set it to false on a "
             "public server; scripts can use MCP_API_KEY."
+        )
+    if settings.registration.documents_on_loopback:
+        problems.append(
+            "OAUTH_CIMD_ALLOW_LOOPBACK is for tests: strangers could have this server connect to itself. Remove it."
         )
     api_key = settings.server.api_key.get_secret_value() if settings.server.api_key else None
     if api_key is not None and (len(api_key) < _SHORTEST_PUBLIC_API_KEY or api_key.lower() in _WELL_KNOWN_SECRETS):
@@ -152,6 +162,12 @@ def database_path(settings: Settings) -> Path | None:
             "version knows no other store."
         )
     return Path(path).expanduser()
+
+
+def key_file(settings: Settings) -> Path:
+    """Return where the sealing key is kept when MCP_SEALING_KEYS names none: beside the SQLite file if there is one."""
+    database = database_path(settings) or settings.oauth.storage_dir.expanduser() / "gatepost.db"
+    return database.with_suffix(".key")
 
 
 def _host_values(origin: str) -> tuple[str, ...]:

@@ -15,15 +15,18 @@ from urllib.parse import urlsplit
 
 from gatepost import __version__
 from gatepost.banner import StartUp
-from gatepost.deployment import Deployment, resolve_deployment
+from gatepost.deployment import Deployment, key_file, resolve_deployment
 from gatepost.loading import TargetError
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.sealing_keys import check_key_ring, make_key_ring
 from gatepost.settings import Settings, SettingsError
+from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 
 if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
     from gatepost.server.target import Target
+    from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
     from gatepost.web.bearer_guard import BearerGuard
     from gatepost.web.browser_session import BrowserSessions
@@ -62,11 +65,16 @@ class Installation:
     name: str
     scopes: Mapping[str, str]
     is_single_user: bool
+    key_ring: KeyRing
     now: Callable[[], int]
     random_bytes: RandomBytes
     guards: list[BearerGuard] = field(default_factory=list)
     setup_token: str | None = None
     is_open: bool = False
+    client_finder: ClientFinder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client_finder = self._client_finder()
 
     async def open(self) -> None:
         """Open the store and offer the set-up link if no account exists. Opening twice is fine."""
@@ -74,6 +82,7 @@ class Installation:
             return
         await self.store.open()
         self.is_open = True
+        await check_key_ring(self.key_ring, self.store.keys)
         if self.serves_pages and await self.provider.awaits_setup():
             token = mint(SecretKind.SETUP_LINK, self.random_bytes)
             if await self.store.users.offer_setup(fingerprint(token), now=self.now()):
@@ -92,7 +101,31 @@ class Installation:
             refresh_token=oauth.refresh_token_ttl,
             authorization_code=oauth.authorization_code_ttl,
         )
-        return AuthorizationServer(origin, lifetimes, auto_approve=self.auto_approve)
+        return AuthorizationServer(
+            origin,
+            lifetimes,
+            auto_approve=self.auto_approve,
+            client_documents_enabled=self.settings.registration.documents_enabled,
+        )
+
+    def _client_finder(self) -> ClientFinder:
+        """Return where clients are looked up: the store, behind it the documents that clients keep about themselves."""
+        registration = self.settings.registration
+        if not registration.documents_enabled:
+            return self.store.clients
+        from gatepost.outbound.client_directory import ClientDirectory  # noqa: PLC0415 - only where it is used
+        from gatepost.outbound.document_cache import DocumentCache  # noqa: PLC0415 - likewise
+        from gatepost.outbound.fetching import GuardedFetcher  # noqa: PLC0415 - likewise
+
+        return ClientDirectory(
+            registered=self.store.clients,
+            fetcher=GuardedFetcher(allow_loopback=registration.documents_on_loopback),
+            documents=DocumentCache(now=self.now),
+            known_scopes=frozenset(self.scopes),
+            now=self.now,
+            allowed_domains=registration.document_domains,
+            allow_loopback=registration.documents_on_loopback,
+        )
 
     @property
     def auto_approve(self) -> AutoApprove:
@@ -141,7 +174,11 @@ def install(
             "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
             "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
         )
+    is_lost_at_exit = deployment.database is None if store is None else store.is_lost_at_exit
     store = store or make_store(deployment.database)
+    key_ring = make_key_ring(
+        settings, file=None if is_lost_at_exit else key_file(settings), random_bytes=secrets.token_bytes
+    )
     if provider is None:
         from gatepost.identity.local_accounts import LocalAccounts  # noqa: PLC0415 - only where it is used
 
@@ -155,6 +192,7 @@ def install(
         name=name,
         scopes=_scopes_of(declared, settings),
         is_single_user=is_single_user,
+        key_ring=key_ring,
         now=lambda: int(time.time()),
         random_bytes=secrets.token_bytes,
     )

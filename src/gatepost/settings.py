@@ -18,12 +18,15 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gatepost.tokens.keyring import is_key
+
 Section = TypeVar("Section", bound=BaseSettings)
 WordList = Annotated[tuple[str, ...], NoDecode]
 """Whitespace-separated words."""
 
 _DAY = 24 * 3600
 _BEARER_TOKEN = re.compile(r"(?=.{1,2048}\Z)[A-Za-z0-9._~+/-]+=*")
+_DOMAIN = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 _CONFIG = SettingsConfigDict(
     env_ignore_empty=True,
     extra="ignore",
@@ -66,6 +69,11 @@ class ServerSettings(BaseSettings):
         alias="MCP_STORAGE_URL",
         description="sqlite:///path/to/file.db (four slashes for an absolute path) or memory:",
     )
+    sealing_keys: SecretStr | None = Field(
+        None,
+        alias="MCP_SEALING_KEYS",
+        description="one or more random keys of at least 43 letters, digits and - . _ ~ + / =, separated by spaces",
+    )
     allowed_hosts: WordList = Field(
         (), alias="MCP_ALLOWED_HOSTS", description="further Host values to accept, separated by spaces"
     )
@@ -92,6 +100,13 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _words(value)
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def _sealing_keys_are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(map(is_key, value.get_secret_value().split() or [""])):
+            raise ValueError
+        return value
 
     @field_validator("api_key")
     @classmethod
@@ -144,6 +159,28 @@ class OAuthSettings(BaseSettings):
         return words
 
 
+class RegistrationSettings(BaseSettings):
+    """How clients become known to the authorization server."""
+
+    model_config = _CONFIG
+
+    documents_enabled: bool = Field(default=True, alias="OAUTH_CIMD_ENABLED", description="true or false")
+    document_domains: WordList = Field(
+        (),
+        alias="OAUTH_CIMD_ALLOWED_DOMAINS",
+        description="host names such as claude.ai, or *.example.com for all below it, separated by spaces",
+    )
+    documents_on_loopback: bool = Field(default=False, alias="OAUTH_CIMD_ALLOW_LOOPBACK", description="true or false")
+
+    @field_validator("document_domains", mode="before")
+    @classmethod
+    def _are_host_names(cls, value: Any) -> Any:
+        words = _words(value)
+        if not all(map(_DOMAIN.fullmatch, words)):
+            raise ValueError
+        return words
+
+
 _NOT_YET = (
     "OAUTH_ISSUER",
     "OAUTH_AUDIENCE",
@@ -164,6 +201,7 @@ class Settings:
 
     server: ServerSettings
     oauth: OAuthSettings
+    registration: RegistrationSettings
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but need not be one, for the start-up banner."""
 
@@ -182,9 +220,10 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     ]
     server = _section(ServerSettings, overrides or {}, env_file, sentences)
     oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
-    if server is None or oauth is None or sentences:
+    registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
+    if server is None or oauth is None or registration is None or sentences:
         raise SettingsError(*sentences)
-    return Settings(server, oauth, warnings=_misspelt(present))
+    return Settings(server, oauth, registration, warnings=_misspelt(present))
 
 
 def _section(
@@ -203,7 +242,8 @@ def _section(
 
 def known_names() -> tuple[str, ...]:
     """Return every variable that Gatepost reads, also those it refuses."""
-    fields = (*ServerSettings.model_fields.values(), *OAuthSettings.model_fields.values())
+    sections = (ServerSettings, OAuthSettings, RegistrationSettings)
+    fields = (field for section in sections for field in section.model_fields.values())
     return (*(str(field.alias) for field in fields), *_NOT_YET)
 
 

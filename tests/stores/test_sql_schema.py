@@ -13,6 +13,7 @@ from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Operation, T, Value
 from gatepost.stores.sql.grants import SqlGrantStore
+from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.transactions import SqlTransactionStore
@@ -120,6 +121,8 @@ async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite
 async def use_every_operation(database: PlanningDatabase) -> None:
     clients, transactions = SqlClientStore(database), SqlTransactionStore(database)
     grants, users, sessions = SqlGrantStore(database), SqlUserStore(database), SqlBrowserSessionStore(database)
+    keys = SqlKeyStore(database)
+    assert await keys.note_sealing_key("a", replaces=None) == await keys.sealing_key_id()
     await users.offer_setup(fp("link"), now=NOW)
     assert await users.setup_is_open(fp("link"))
     assert await users.create_first_user(fp("link"), user())

@@ -2,14 +2,24 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.deployment import Deployment, canonical_origin, database_path, is_loopback_host, resolve_deployment
+from gatepost.deployment import (
+    Deployment,
+    canonical_origin,
+    database_path,
+    is_loopback_host,
+    key_file,
+    resolve_deployment,
+)
 from gatepost.settings import SettingsError, load_settings
 
 LONG_KEY = "k3y-" + "x" * 24
+SEALING_KEY = "seal-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 
 
 def resolve(is_single_user: bool = False, **variables: str) -> Deployment:
-    return resolve_deployment(load_settings(variables), is_single_user=is_single_user)
+    variables = {"MCP_SEALING_KEYS": SEALING_KEY, **variables}
+    given = {name: value for name, value in variables.items() if value}
+    return resolve_deployment(load_settings(given), is_single_user=is_single_user)
 
 
 def test_by_default_the_server_is_known_by_its_loopback_address() -> None:
@@ -55,6 +65,7 @@ def test_a_public_url_rules_over_host_and_port() -> None:
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "OAUTH_AUTO_APPROVE": "true"}, False, "OAUTH_AUTO_APPROVE"),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_API_KEY": "change-me"}, False, "MCP_API_KEY"),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_API_KEY": "x" * 23}, False, "MCP_API_KEY"),
+        ({"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_SEALING_KEYS": ""}, False, "MCP_SEALING_KEYS"),
     ],
 )
 def test_an_unsafe_combination_refuses_and_says_what_to_set(
@@ -135,3 +146,11 @@ def test_a_storage_url_is_relative_with_three_slashes_and_absolute_with_four() -
     assert database_path(load_settings({"MCP_STORAGE_URL": "sqlite:///data/a.db"})) == Path("data/a.db")
     assert database_path(load_settings({"MCP_STORAGE_URL": "sqlite:////data/a.db"})) == Path("/data/a.db")
     assert database_path(load_settings({"MCP_STORAGE_URL": "memory://"})) is None
+
+
+def test_the_sealing_key_lies_beside_the_database() -> None:
+    assert key_file(load_settings({"MCP_STORAGE_URL": "sqlite:////data/a.db"})) == Path("/data/a.key")
+    assert key_file(load_settings({"OAUTH_STORAGE_DIR": "/data"})) == Path("/data/gatepost.key")
+    assert key_file(load_settings({"OAUTH_STORAGE_DIR": "/data", "MCP_STORAGE_URL": "memory:"})) == Path(
+        "/data/gatepost.key"
+    )

@@ -16,23 +16,14 @@ from typing import Protocol
 from gatepost.oauth.records import (
     AuthorizationCode,
     AuthorizationTransaction,
-    Client,
     Grant,
     IssuedTokens,
     RefreshToken,
 )
 from gatepost.stores.accounts import BrowserSession, User
+from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, Rotation
-
-
-class ClientStore(Protocol):
-    """Registered clients (RFC 7591)."""
-
-    async def register_client(self, client: Client) -> None:
-        """Add a client; its id is fresh and random, so there is nothing to collide with."""
-
-    async def find_client(self, client_id: str) -> Client | None:
-        """Return the client, or None."""
 
 
 class TransactionStore(Protocol):
@@ -161,10 +152,16 @@ class Store(Protocol):
     def users(self) -> UserStore: ...
     @property
     def browser_sessions(self) -> BrowserSessionStore: ...
+    @property
+    def keys(self) -> KeyStore: ...
 
     @property
     def description(self) -> str:
         """Where the data lies, for people: `memory (lost at exit)`, or a path. Never with credentials."""
+
+    @property
+    def is_lost_at_exit(self) -> bool:
+        """Whether all of it lives in this process."""
 
     async def open(self) -> None:
         """Connect and bring the schema up to date; several processes may do so at once.

@@ -30,6 +30,7 @@ class SecretKind(StrEnum):
     CLIENT_SECRET = "gp_cs_"
     REGISTRATION_ACCESS_TOKEN = "gp_ra_"
     MCP_SESSION = "gp_ms_"
+    SEALING_KEY = "gp_sk_"
 
 
 def mint(kind: SecretKind, random_bytes: RandomBytes) -> str:

@@ -24,6 +24,7 @@ class Records:
     """Of each username."""
     setup_link: bytes | None = None
     browser_sessions: dict[bytes, BrowserSession] = field(default_factory=dict)
+    sealing_key_id: str | None = None
 
     def is_disabled(self, subject: str) -> bool:
         """Say whether this is a local account that has been disabled."""

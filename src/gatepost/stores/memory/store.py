@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
 from gatepost.stores.memory.clients import MemoryClientStore
 from gatepost.stores.memory.grants import MemoryGrantStore
+from gatepost.stores.memory.keys import MemoryKeyStore
 from gatepost.stores.memory.records import Records
 from gatepost.stores.memory.transactions import MemoryTransactionStore
 from gatepost.stores.memory.users import MemoryUserStore
-from gatepost.stores.protocols import BrowserSessionStore, ClientStore, GrantStore, TransactionStore, UserStore
+from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 
 
 class MemoryStore:
@@ -21,6 +24,7 @@ class MemoryStore:
         self._grants = MemoryGrantStore(records)
         self._users = MemoryUserStore(records)
         self._browser_sessions = MemoryBrowserSessionStore(records)
+        self._keys = MemoryKeyStore(records)
 
     @property
     def clients(self) -> ClientStore:
@@ -48,9 +52,19 @@ class MemoryStore:
         return self._browser_sessions
 
     @property
+    def keys(self) -> KeyStore:
+        """See `Store`."""
+        return self._keys
+
+    @property
     def description(self) -> str:
         """Says that nothing is kept."""
         return "memory (lost at exit)"
+
+    @property
+    def is_lost_at_exit(self) -> bool:
+        """See `Store`."""
+        return True
 
     async def open(self) -> None:
         """Nothing to connect."""

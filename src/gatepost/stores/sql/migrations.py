@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gatepost.stores.errors import StoreMisconfigured
-from gatepost.stores.sql import schema_0001
+from gatepost.stores.sql import schema_0001, schema_0002
 from gatepost.stores.sql.database import Transaction
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (schema_0001.STATEMENTS,)
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (schema_0001.STATEMENTS, schema_0002.STATEMENTS)
 """The statements of each version; the first is version 1."""
 
 

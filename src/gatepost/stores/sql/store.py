@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.protocols import BrowserSessionStore, ClientStore, GrantStore, TransactionStore, UserStore
+from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.grants import SqlGrantStore
+from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.users import SqlUserStore
@@ -37,6 +40,7 @@ class SqliteStore:
         self._grants = SqlGrantStore(self._database)
         self._users = SqlUserStore(self._database)
         self._browser_sessions = SqlBrowserSessionStore(self._database)
+        self._keys = SqlKeyStore(self._database)
 
     @property
     def clients(self) -> ClientStore:
@@ -64,9 +68,19 @@ class SqliteStore:
         return self._browser_sessions
 
     @property
+    def keys(self) -> KeyStore:
+        """See `Store`."""
+        return self._keys
+
+    @property
     def description(self) -> str:
         """The file's path."""
         return str(self._path)
+
+    @property
+    def is_lost_at_exit(self) -> bool:
+        """See `Store`."""
+        return False
 
     async def open(self) -> None:
         """See `Store.open`."""

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.tokens.keyring import KeyMissing, KeyRing, is_key, key_id
+from gatepost.tokens.opaque import SecretKind, mint
+from gatepost.tokens.sealing import SealBroken
+
+OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
+NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
+
+
+def seal(
+    ring: KeyRing, plaintext: bytes = b"hello", *, purpose: str = "test", associated_data: bytes = b"row"
+) -> bytes:
+    return ring.seal(plaintext, purpose=purpose, associated_data=associated_data, random_bytes=secrets.token_bytes)
+
+
+def unseal(ring: KeyRing, sealed: bytes, *, purpose: str = "test", associated_data: bytes = b"row") -> bytes:
+    return ring.open(sealed, purpose=purpose, associated_data=associated_data)
+
+
+@given(plaintext=st.binary(), associated_data=st.binary())
+def test_what_was_sealed_opens_again(plaintext: bytes, associated_data: bytes) -> None:
+    ring = KeyRing([OLD])
+    sealed = seal(ring, plaintext, associated_data=associated_data)
+    assert unseal(ring, sealed, associated_data=associated_data) == plaintext
+    assert len(sealed) == len(plaintext) + 37
+
+
+def test_the_first_key_seals_and_all_open() -> None:
+    before, overlap, after = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
+    old, new = seal(before), seal(overlap)
+    assert unseal(overlap, old) == unseal(overlap, new) == unseal(after, new) == b"hello"
+    assert (overlap.is_current(old), overlap.is_current(new)) == (False, True)
+    with pytest.raises(KeyMissing):
+        unseal(after, old)
+    with pytest.raises(KeyMissing):
+        unseal(before, new)
+
+
+def test_another_purpose_or_another_place_does_not_open_it() -> None:
+    ring = KeyRing([OLD])
+    sealed = seal(ring)
+    for other in ({"purpose": "other"}, {"associated_data": b"other"}):
+        with pytest.raises(SealBroken):
+            ring.open(sealed, **{"purpose": "test", "associated_data": b"row", **other})  # type: ignore[arg-type] # one of each type
+
+
+@given(data=st.data())
+def test_no_altered_bit_opens(data: st.DataObject) -> None:
+    ring = KeyRing([OLD, NEW])
+    sealed = bytearray(seal(ring))
+    position = data.draw(st.integers(0, len(sealed) - 1))
+    sealed[position] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(SealBroken):
+        unseal(ring, bytes(sealed))
+
+
+@given(st.binary(max_size=60))
+def test_what_was_never_sealed_does_not_open(data: bytes) -> None:
+    with pytest.raises(SealBroken):
+        unseal(KeyRing([OLD]), data)
+
+
+def test_a_key_is_named_without_being_told() -> None:
+    """Pinned: every sealed value and the store's note carry these names."""
+    assert key_id(OLD) == "750bf55457695b4f"
+    assert KeyRing([NEW, OLD]).key_ids == (key_id(NEW), key_id(OLD))
+    assert OLD not in repr(vars(KeyRing([OLD]))["_derived"]) + repr(KeyRing([OLD]))
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        (secrets.token_urlsafe(32), True),
+        (secrets.token_hex(32), True),
+        (mint(SecretKind.SEALING_KEY, secrets.token_bytes), True),
+        (secrets.token_hex(16), False),
+        ("a" * 64, False),
+        ("x" * 20 + " " + "abcdefghijklmnopqrstuvwxyz", False),
+        ("", False),
+    ],
+)
+def test_a_key_is_long_and_looks_random(text: str, fits: bool) -> None:
+    assert is_key(text) is fits
+
+
+@pytest.mark.parametrize("keys", [[], ["short"], [OLD, "short"]])
+def test_a_ring_of_anything_else_is_refused(keys: list[str]) -> None:
+    with pytest.raises(ValueError, match="43 random characters") as refusal:
+        KeyRing(keys)
+    assert "short" not in str(refusal.value)
