@@ -89,6 +89,10 @@ coverage-report:
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 
+.PHONY: benchmark
+benchmark: $(VENV)/.runtime ## measure beside the peers (needs wrk); ARGS="--only modern --seconds 1"; --help lists all
+	@$(RUN) benchmarks $(ARGS)
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.

@@ -1,0 +1,97 @@
+-- Load for wrk. The plan is a Lua file that load.py writes: requests ready to send, and what an answer must contain.
+--
+-- plan.kind:
+--   "calls"    every request over and over
+--   "once"     every request once, then stop (authorization codes)
+--   "refresh"  plan.tokens are refresh tokens; each answer's new one goes to the end of the line and is used in turn
+--
+-- An answer is right if its status is 200 and it contains plan.marker; wrong ones are counted and make the run void.
+
+local ffi = require("ffi")
+ffi.cdef [[
+  struct moment { long seconds; long nanoseconds; };
+  int clock_gettime(int clock, struct moment *moment);
+]]
+local moment = ffi.new("struct moment")
+
+local plan, requests, taken, newest
+local threads = {}
+
+-- Read by done(), which runs in another Lua state: hence global, and plain numbers.
+right_answers, wrong_answers, first_sent, last_answered = 0, 0, 0, 0
+
+local function now()
+  ffi.C.clock_gettime(1, moment)
+  return tonumber(moment.seconds) + tonumber(moment.nanoseconds) / 1e9
+end
+
+local function formatted(headers, body)
+  local own = {} -- wrk.format adds to what it gets
+  for name, value in pairs(headers) do own[name] = value end
+  return wrk.format("POST", plan.path, own, body)
+end
+
+function setup(thread)
+  table.insert(threads, thread)
+end
+
+function init(arguments)
+  plan = dofile(arguments[1])
+  requests, taken, newest = {}, 0, #plan.tokens
+  for index, body in ipairs(plan.bodies) do
+    requests[index] = formatted(plan.headers[(index - 1) % #plan.headers + 1], body)
+  end
+end
+
+function request()
+  if first_sent == 0 then first_sent = now() end
+  taken = taken + 1
+  if plan.kind == "refresh" then
+    local token = plan.tokens[taken]
+    if token == nil then
+      wrk.thread:stop()
+      token = "none-left"
+    end
+    plan.tokens[taken] = nil
+    return formatted(plan.headers[1], plan.before .. token .. plan.after)
+  end
+  if taken > #requests then
+    if plan.kind == "once" then wrk.thread:stop() end
+    taken = 1
+  end
+  return requests[taken]
+end
+
+function response(status, headers, body)
+  if status ~= 200 or (plan.marker and not body:find(plan.marker, 1, true)) then
+    wrong_answers = wrong_answers + 1
+    return
+  end
+  right_answers = right_answers + 1
+  if plan.kind == "calls" then return end
+  last_answered = now()
+  if plan.kind == "refresh" then
+    local token = body:match('"refresh_token"%s*:%s*"([^"]+)"')
+    if token then
+      newest = newest + 1
+      plan.tokens[newest] = token
+    end
+  end
+end
+
+function done(summary, latency)
+  local thread = threads[1] -- load.py starts one
+  local errors = summary.errors
+  local seconds = summary.duration / 1e6
+  if thread:get("last_answered") > 0 then seconds = thread:get("last_answered") - thread:get("first_sent") end
+  io.write(string.format(
+    '\nREPORT {"right": %d, "wrong": %d, "broken": %d, "bytes": %d, "seconds": %.6f, "p50": %.1f, "p99": %.1f}\n',
+    thread:get("right_answers"),
+    thread:get("wrong_answers"),
+    errors.connect + errors.read + errors.write + errors.timeout,
+    summary.bytes,
+    seconds,
+    latency:percentile(50),
+    latency:percentile(99)
+  ))
+end

@@ -1,0 +1,109 @@
+"""Server processes: started on their own core, known by their id, stopped by it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+from benchmarks.machine import SERVER_CORE, has_two_cores
+
+_START_SECONDS: Final = 30
+_STOP_SECONDS: Final = 5
+_POLL_SECONDS: Final = 0.002
+_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+"""Of our environment. Nobody's settings reach a server: a stray MCP_API_KEY would change what is measured."""
+
+
+class ServerFailed(Exception):
+    """A server ended, or did not begin to listen; the message holds the end of what it printed."""
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+class ServerProcess:
+    """One running server on loopback; a context manager that stops it."""
+
+    def __init__(self, command: Sequence[str], *, port: int, environment: Mapping[str, str], cwd: Path) -> None:
+        self.port = port
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        if _is_taken(port):
+            raise ServerFailed(f"port {port} is taken; what was measured would be somebody else's server")
+        pinned = ["taskset", "--cpu-list", str(SERVER_CORE), *command] if has_two_cores() else list(command)
+        self.started_at = time.perf_counter()
+        # Both become the command itself, so the id stays. setpriv: no server outlives us, however we end.
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", *pinned],
+            stdout=self._log,
+            stderr=self._log,
+            env={**kept, **environment},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def wait_until_listening(self) -> None:
+        """Return as soon as a connection is accepted.
+
+        Raises:
+            ServerFailed: it ended, or took too long.
+        """
+        deadline = time.perf_counter() + _START_SECONDS
+        while time.perf_counter() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                if self._process.poll() is not None:
+                    raise ServerFailed(f"ended with code {self._process.returncode}: {self.printed()}") from None
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        raise ServerFailed(f"did not listen within {_START_SECONDS} s: {self.printed()}")
+
+    def printed(self) -> str:
+        """Return the end of what it printed."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-2000:].strip()
+
+    def stop(self) -> None:
+        """Ask it to end, and end it when it does not."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(_STOP_SECONDS)
+        self._log.close()
