@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from gatepost import settings
 from gatepost.oauth.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = (settings.ServerSettings, settings.OAuthSettings)
+SECTIONS = [
+    section
+    for section in vars(settings).values()
+    if isinstance(section, type) and issubclass(section, BaseSettings) and section is not BaseSettings
+]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 ROW = re.compile(r"^\| `(?P<name>\w+)` \|(?P<cells>.*)\|$", re.MULTILINE)
 
