@@ -12,6 +12,7 @@ from gatepost.stores.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Operation, T, Value
+from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.migrations import MIGRATIONS, migrate
@@ -154,3 +155,16 @@ async def use_every_operation(database: PlanningDatabase) -> None:
     assert await users.change_password("ada", "$argon2id$new")
     assert await users.disable_user("ada", now=NOW)
     assert await users.enable_user("ada")
+    await purge(database)
+
+
+async def purge(database: PlanningDatabase) -> None:
+    expiry, leases = SqlExpiryStore(database), SqlLeaseStore(database)
+    assert await leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
+    await leases.return_lease("purge", holder="me")
+    end = NOW + 1_000_000
+    await expiry.delete_transactions(before=end, limit=10)
+    await expiry.delete_access_tokens(before=NOW, limit=10)
+    await expiry.delete_refresh_tokens(before=NOW, limit=10)
+    await expiry.delete_browser_sessions(before=end, limit=10)
+    assert await expiry.delete_grants(before=end, limit=10) > 0

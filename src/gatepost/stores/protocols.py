@@ -21,7 +21,9 @@ from gatepost.oauth.records import (
     RefreshToken,
 )
 from gatepost.stores.accounts import BrowserSession, User
+from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, Rotation
 
@@ -154,6 +156,12 @@ class Store(Protocol):
     def browser_sessions(self) -> BrowserSessionStore: ...
     @property
     def keys(self) -> KeyStore: ...
+    @property
+    def approvals(self) -> ApprovalStore: ...
+    @property
+    def expiry(self) -> ExpiryStore: ...
+    @property
+    def leases(self) -> LeaseStore: ...
 
     @property
     def description(self) -> str:

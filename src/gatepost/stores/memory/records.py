@@ -25,6 +25,8 @@ class Records:
     setup_link: bytes | None = None
     browser_sessions: dict[bytes, BrowserSession] = field(default_factory=dict)
     sealing_key_id: str | None = None
+    leases: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Holder and end of each."""
 
     def is_disabled(self, subject: str) -> bool:
         """Say whether this is a local account that has been disabled."""

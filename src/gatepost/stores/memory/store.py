@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
+from gatepost.stores.approval_protocols import ApprovalStore
+from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
 from gatepost.stores.memory.clients import MemoryClientStore
+from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
 from gatepost.stores.memory.grants import MemoryGrantStore
 from gatepost.stores.memory.keys import MemoryKeyStore
 from gatepost.stores.memory.records import Records
@@ -25,6 +29,9 @@ class MemoryStore:
         self._users = MemoryUserStore(records)
         self._browser_sessions = MemoryBrowserSessionStore(records)
         self._keys = MemoryKeyStore(records)
+        self._approvals = MemoryApprovalStore(records)
+        self._expiry = MemoryExpiryStore(records)
+        self._leases = MemoryLeaseStore(records)
 
     @property
     def clients(self) -> ClientStore:
@@ -55,6 +62,21 @@ class MemoryStore:
     def keys(self) -> KeyStore:
         """See `Store`."""
         return self._keys
+
+    @property
+    def approvals(self) -> ApprovalStore:
+        """See `Store`."""
+        return self._approvals
+
+    @property
+    def expiry(self) -> ExpiryStore:
+        """See `Store`."""
+        return self._expiry
+
+    @property
+    def leases(self) -> LeaseStore:
+        """See `Store`."""
+        return self._leases
 
     @property
     def description(self) -> str:

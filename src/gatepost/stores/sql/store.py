@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
+from gatepost.stores.approval_protocols import ApprovalStore
+from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
+from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Transaction
+from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
@@ -41,6 +45,9 @@ class SqliteStore:
         self._users = SqlUserStore(self._database)
         self._browser_sessions = SqlBrowserSessionStore(self._database)
         self._keys = SqlKeyStore(self._database)
+        self._approvals = SqlApprovalStore(self._database)
+        self._expiry = SqlExpiryStore(self._database)
+        self._leases = SqlLeaseStore(self._database)
 
     @property
     def clients(self) -> ClientStore:
@@ -71,6 +78,21 @@ class SqliteStore:
     def keys(self) -> KeyStore:
         """See `Store`."""
         return self._keys
+
+    @property
+    def approvals(self) -> ApprovalStore:
+        """See `Store`."""
+        return self._approvals
+
+    @property
+    def expiry(self) -> ExpiryStore:
+        """See `Store`."""
+        return self._expiry
+
+    @property
+    def leases(self) -> LeaseStore:
+        """See `Store`."""
+        return self._leases
 
     @property
     def description(self) -> str:

@@ -1,0 +1,190 @@
+"""The purge: what is over is deleted in the background, in small batches, by one process at a time.
+
+`purges_of` is the list of what there is to purge. A concern whose records end adds its line there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.expiry_protocols import LeaseStore
+from gatepost.stores.protocols import Store
+from gatepost.tokens.opaque import RandomBytes
+
+BATCH: Final = 500
+"""Rows per batch. In SQLite that is 5 to 10 ms in which another write waits; reads wait for none of it."""
+
+_LEASE: Final = "purge"
+_LEASE_SECONDS: Final = 120
+"""After which another process takes over from one that died. Renewed during a round as soon as half of it is over."""
+
+_ROUND_SECONDS: Final = 50
+_ROUND_SPREAD: Final = 20
+_PAUSE_SECONDS: Final = 0.05
+"""Four fifths of the time or more belong to others; ten thousand rows a second still go."""
+
+_DAY: Final = 24 * 3600
+
+_log = logging.getLogger(__name__)
+
+
+class DeleteBatch(Protocol):
+    """Deletes what was over at `before`, at most `limit` rows, and returns how many; see `ExpiryStore`."""
+
+    def __call__(self, *, before: int, limit: int) -> Awaitable[int]:
+        """Delete one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """One kind of record that ends."""
+
+    what: str
+    """For people: `access tokens`."""
+    delete: DeleteBatch
+    kept_for: int = 0
+    """Seconds for which a record is kept after its end."""
+
+
+def purges_of(store: Store) -> tuple[Purge, ...]:
+    """Return everything that is purged from a store, in this order."""
+    expiry = store.expiry
+    return (
+        Purge("authorization requests", expiry.delete_transactions),
+        Purge("access tokens", expiry.delete_access_tokens),
+        # Kept a while, so that a client that comes back late is told that its token expired, not that it is unknown.
+        Purge("refresh tokens", expiry.delete_refresh_tokens, kept_for=7 * _DAY),
+        # Kept a while, so that an operator can see what was revoked, when and why.
+        Purge("grants", expiry.delete_grants, kept_for=30 * _DAY),
+        Purge("browser sessions", expiry.delete_browser_sessions),
+    )
+
+
+async def purge_everything(
+    purges: Sequence[Purge],
+    *,
+    now: Callable[[], int],
+    may_go_on: Callable[[], Awaitable[bool]],
+) -> dict[str, int]:
+    """Delete all that is over and return how many rows went, by `Purge.what`.
+
+    Args:
+        purges: what to purge.
+        now: the clock, whole seconds UTC.
+        may_go_on: awaited between batches; False ends the round.
+
+    Raises:
+        StoreUnavailable: the store cannot answer; what was deleted before stays deleted.
+    """
+    deleted = dict.fromkeys((purge.what for purge in purges), 0)
+    for purge in purges:
+        last = BATCH
+        while last >= BATCH:
+            last = await purge.delete(before=now() - purge.kept_for, limit=BATCH)
+            deleted[purge.what] += last
+            if last >= BATCH and not await may_go_on():
+                return deleted
+    return deleted
+
+
+class Purger:
+    """Purges round after round, as long as this process holds the lease.
+
+    Args:
+        purges: what to purge.
+        leases: where the processes agree on who does it.
+        holder: a name that only this process has.
+        now: the clock, whole seconds UTC.
+        next_round: returns when it is time for a round.
+        pause: waits between two batches, so that others get at the store.
+    """
+
+    def __init__(
+        self,
+        purges: Sequence[Purge],
+        *,
+        leases: LeaseStore,
+        holder: str,
+        now: Callable[[], int],
+        next_round: Callable[[], Awaitable[None]],
+        pause: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._purges = purges
+        self._leases = leases
+        self._holder = holder
+        self._now = now
+        self._next_round = next_round
+        self._pause = pause
+        self._held_until = 0
+
+    async def run(self) -> None:
+        """Purge until cancelled. A store that cannot answer is asked again in the next round."""
+        while True:
+            await self._next_round()
+            try:
+                await self.purge_once()
+            except StoreUnavailable as error:
+                _log.warning("the purge could not go on: %s", error)
+
+    async def purge_once(self) -> dict[str, int] | None:
+        """Do one round and return how many rows went; None when another process is at it.
+
+        Raises:
+            StoreUnavailable: the store cannot answer.
+        """
+        if not await self._hold_lease():
+            return None
+        deleted = await purge_everything(self._purges, now=self._now, may_go_on=self._may_go_on)
+        await self._leases.return_lease(_LEASE, holder=self._holder)
+        if any(deleted.values()):
+            _log.debug("purged", extra={what.replace(" ", "_"): count for what, count in deleted.items() if count})
+        return deleted
+
+    async def _may_go_on(self) -> bool:
+        await self._pause()
+        return self._held_until - self._now() > _LEASE_SECONDS // 2 or await self._hold_lease()
+
+    async def _hold_lease(self) -> bool:
+        now = self._now()
+        self._held_until = now + _LEASE_SECONDS
+        return await self._leases.take_lease(_LEASE, holder=self._holder, now=now, until=self._held_until)
+
+
+@asynccontextmanager
+async def purging(purger: Purger) -> AsyncIterator[None]:
+    """Purge in the background for as long as the context lasts."""
+    task = asyncio.create_task(purger.run(), name="gatepost-purge")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def background_purger(store: Store, *, now: Callable[[], int], random_bytes: RandomBytes) -> Purger:
+    """Return the purger of a running server: a round about once a minute.
+
+    Args:
+        store: what is purged.
+        now: the clock, whole seconds UTC.
+        random_bytes: names this process, and sets when in the minute its rounds begin, so that the processes of one
+            server do not all ask for the lease at once.
+    """
+    name = random_bytes(8)
+    seconds = _ROUND_SECONDS + name[0] % _ROUND_SPREAD
+    return Purger(
+        purges_of(store),
+        leases=store.leases,
+        holder=name.hex(),
+        now=now,
+        next_round=partial(asyncio.sleep, seconds),
+        pause=partial(asyncio.sleep, _PAUSE_SECONDS),
+    )

@@ -1,0 +1,213 @@
+"""The purge in the background: rounds, batches, the lease, faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.memory import MemoryStore
+from gatepost.stores.protocols import Store
+from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
+from tests.stores.sample_records import NOW, fp, redeem, session, transaction
+
+
+@dataclass
+class Rows:
+    """So many rows that are over, and the batches that were asked for."""
+
+    left: int
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    fault: StoreUnavailable | None = None
+
+    async def delete(self, *, before: int, limit: int) -> int:
+        self.asked.append((before, limit))
+        if self.fault is not None:
+            raise self.fault
+        taken = min(self.left, limit)
+        self.left -= taken
+        return taken
+
+
+class Clock:
+    """Stands still until a pause moves it."""
+
+    def __init__(self, *, seconds_per_pause: int = 0) -> None:
+        self.now = NOW
+        self.pauses = 0
+        self._seconds = seconds_per_pause
+
+    def __call__(self) -> int:
+        return self.now
+
+    async def pause(self) -> None:
+        self.pauses += 1
+        self.now += self._seconds
+
+
+class Rounds:
+    """Lets a round begin, and knows when the next one is waited for."""
+
+    def __init__(self) -> None:
+        self._go = asyncio.Semaphore(0)
+        self.waiting = asyncio.Semaphore(0)
+
+    async def __call__(self) -> None:
+        self.waiting.release()
+        await self._go.acquire()
+
+    async def run_one(self) -> None:
+        await self.waiting.acquire()
+        self._go.release()
+
+
+def purger(
+    store: Store,
+    *purges: Purge,
+    clock: Clock,
+    next_round: Callable[[], Awaitable[None]] | None = None,
+    holder: str = "this process",
+) -> Purger:
+    return Purger(
+        purges,
+        leases=store.leases,
+        holder=holder,
+        now=clock,
+        next_round=next_round or Rounds(),
+        pause=clock.pause,
+    )
+
+
+def of(what: str, delete: DeleteBatch, *, kept_for: int = 0) -> Purge:
+    return Purge(what, delete, kept_for)
+
+
+async def test_it_deletes_all_that_is_over_in_batches_with_a_pause_after_each_full_one() -> None:
+    many, few, clock = Rows(2 * BATCH + 1), Rows(3), Clock()
+
+    deleted = await purger(
+        MemoryStore(), of("many", many.delete), of("few", few.delete, kept_for=60), clock=clock
+    ).purge_once()
+
+    assert deleted == {"many": 2 * BATCH + 1, "few": 3}
+    assert many.asked == [(NOW, BATCH)] * 3
+    assert few.asked == [(NOW - 60, BATCH)]
+    assert clock.pauses == 2
+
+
+async def test_only_the_process_that_holds_the_lease_purges() -> None:
+    store, rows = MemoryStore(), Rows(3)
+    await store.leases.take_lease("purge", holder="another process", now=NOW, until=NOW + 60)
+
+    assert await purger(store, of("rows", rows.delete), clock=Clock()).purge_once() is None
+    assert rows.asked == []
+
+
+async def test_the_lease_is_returned_after_a_round() -> None:
+    store, clock = MemoryStore(), Clock()
+
+    await purger(store, of("rows", Rows(3).delete), clock=clock, holder="one").purge_once()
+
+    assert await purger(store, of("rows", Rows(3).delete), clock=clock, holder="two").purge_once() == {"rows": 3}
+
+
+async def test_a_long_round_renews_the_lease() -> None:
+    store, clock = MemoryStore(), Clock(seconds_per_pause=61)
+    rows = Rows(4 * BATCH)
+
+    assert await purger(store, of("rows", rows.delete), clock=clock).purge_once() == {"rows": 4 * BATCH}
+    assert clock.now > NOW + 120
+
+
+async def test_a_round_ends_when_the_lease_was_lost() -> None:
+    """As after a machine that slept: another process has taken over."""
+    store, rows = MemoryStore(), Rows(4 * BATCH)
+    clock = Clock(seconds_per_pause=121)
+
+    async def lose_lease() -> None:
+        await clock.pause()
+        assert await store.leases.take_lease("purge", holder="other", now=clock(), until=clock() + 120)
+
+    sleeper = Purger(
+        [of("rows", rows.delete), of("more", rows.delete)],
+        leases=store.leases,
+        holder="this process",
+        now=clock,
+        next_round=Rounds(),
+        pause=lose_lease,
+    )
+
+    assert await sleeper.purge_once() == {"rows": BATCH, "more": 0}
+
+
+async def test_a_store_that_cannot_answer_is_asked_again_in_the_next_round(caplog: pytest.LogCaptureFixture) -> None:
+    rows, rounds = Rows(3, fault=StoreUnavailable("the disk is full")), Rounds()
+
+    async with purging(purger(MemoryStore(), of("rows", rows.delete), clock=Clock(), next_round=rounds)):
+        await rounds.run_one()
+        await rounds.run_one()
+        assert rows.left == 3
+        rows.fault = None
+        await rounds.waiting.acquire()
+        rounds._go.release()
+        await rounds.waiting.acquire()
+
+    assert rows.left == 0
+    assert "the purge could not go on: the disk is full" in caplog.text
+
+
+async def test_it_ends_with_the_server() -> None:
+    rounds = Rounds()
+    before = asyncio.all_tasks()
+
+    async with purging(purger(MemoryStore(), clock=Clock(), next_round=rounds)):
+        await rounds.waiting.acquire()
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None:
+    await redeem(store)
+    await store.transactions.begin_transaction(transaction("transaction-2"))
+    await store.browser_sessions.start_session(session())
+    clock = Clock()
+    clock.now = NOW + 400 * 24 * 3600
+
+    deleted = await purger(store, *purges_of(store), clock=clock).purge_once()
+
+    assert deleted == {
+        "authorization requests": 2,
+        "access tokens": 1,
+        "refresh tokens": 1,
+        "grants": 1,
+        "browser sessions": 1,
+    }
+    assert await store.grants.find_grant("grant-1") is None
+
+
+async def test_what_still_says_something_is_kept_for_a_while(store: Store) -> None:
+    """A late client hears that its token expired, and an operator sees what was revoked."""
+    await redeem(store)
+    clock = Clock()
+    clock.now = NOW + 100_000 + 24 * 3600
+
+    await purger(store, *purges_of(store), clock=clock).purge_once()
+
+    assert await store.grants.find_refresh_token(fp("refresh 1")) is not None
+    assert await store.grants.find_grant("grant-1") is not None
+
+
+async def test_the_rounds_of_a_running_server_wait_for_their_time() -> None:
+    """The first round is not at the start, which has enough to do."""
+    store = MemoryStore()
+    await store.browser_sessions.start_session(session())
+    real = background_purger(store, now=lambda: NOW + 100_000, random_bytes=bytes)
+
+    async with purging(real):
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(0))])
+        assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) is not None
+
+    assert (await real.purge_once() or {})["browser sessions"] == 1
