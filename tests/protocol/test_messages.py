@@ -137,7 +137,7 @@ def test_what_json_has_no_form_for_is_an_error_and_not_a_guess(value: Any, kind:
                 "id": 0,
                 "error": {
                     "code": -32021,
-                    "message": "This needs a client capability that the request did not declare: sampling.",
+                    "message": "This needs a client capability that the client did not declare: sampling.",
                     "data": {"requiredCapabilities": {"sampling": {}}},
                 },
             },

@@ -7,7 +7,7 @@
     ├── InvalidParams                     -32602        400           200
     ├── InternalError                     -32603        200           200
     ├── HeaderMismatch                    -32020        400           400
-    ├── MissingRequiredClientCapability   -32021        400            -
+    ├── MissingRequiredClientCapability   -32021        400           200
     ├── UnsupportedProtocolVersion        -32022        400           400
     └── ApplicationError                  its own    as the code above says, else 200
 
@@ -105,17 +105,20 @@ class HeaderMismatch(ProtocolError):
 class MissingRequiredClientCapability(ProtocolError):
     """The request needs a capability that its client has not declared (basic, "_meta").
 
+    The handshake era has no code for that; this one is free there, and its clients show the message.
+
     Args:
         required: the missing capabilities, shaped like `ClientCapabilities`: `{"sampling": {}}`.
         request_id: as in `ProtocolError`.
     """
 
     code = -32021
+    handshake_status = 200
 
     def __init__(self, required: Mapping[str, Any], *, request_id: RequestId | None = None) -> None:
         names = ", ".join(required)
         super().__init__(
-            f"This needs a client capability that the request did not declare: {names}.",
+            f"This needs a client capability that the client did not declare: {names}.",
             data={"requiredCapabilities": required},
             request_id=request_id,
         )

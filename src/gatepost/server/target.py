@@ -12,6 +12,7 @@ import orjson
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
+from gatepost.server.channel import Channel, Line
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
@@ -33,6 +34,13 @@ class Caller:
     """The request's headers, names in lower case; among them those that mirror a tool's arguments (`mcp-param-...`)."""
     http_request: Callable[[], HTTPRequest] | None = None
     """Builds the HTTP request for those who ask for it; None where there is none."""
+    line: Callable[[], Line] | None = None
+    """Opens the line of this request: modern era. None where nothing can be sent before the result."""
+    channel: Callable[[], Channel] | None = None
+    """Opens the channel of this request: handshake era. None where the client cannot be asked.
+
+    In the modern era the target makes a channel itself, of the line and of what the request carries.
+    """
 
 
 class Target(Protocol):
