@@ -19,6 +19,7 @@ from gatepost.installation import MCP_PATH, Installation, install, start_up
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.resource.resources import ProtectedResource
 from gatepost.settings import Settings, load_settings
+from gatepost.stores.purging import background_purger, purging
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -114,6 +115,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
         async with AsyncExitStack() as stack:
             stack.push_async_callback(installation.close)
             await installation.open()
+            purger = background_purger(installation.store, now=installation.now, random_bytes=installation.random_bytes)
+            await stack.enter_async_context(purging(purger))
             await stack.enter_async_context(installation.target.lifespan())
             announce(banner(start_up(installation)))
             yield

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_users(commands)
+    _add_store(commands)
     return parser
 
 
@@ -100,6 +101,12 @@ def _add_users(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action.set_defaults(run=run)
     listing = actions.add_parser("list", help="show all accounts", description="Show all accounts.")
     listing.set_defaults(run=users.show)
+
+
+def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gatepost.cli import store  # noqa: PLC0415 - as above
+
+    store.add_commands(commands)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import secrets
 import sys
@@ -11,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
@@ -114,21 +114,5 @@ def _read_password(*, from_stdin: bool) -> str:
 
 
 def _with_users(operation: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
-    """Open the store that the settings name, run one operation on it, and close it."""
-    from gatepost.deployment import database_path  # noqa: PLC0415 - likewise
-    from gatepost.installation import make_store  # noqa: PLC0415 - with the rest of the work
-    from gatepost.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
-
-    database = database_path(load_settings())
-    if database is None:
-        raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process; accounts cannot be managed here.")
-
-    async def run() -> Answer:
-        store = make_store(database)
-        await store.open()
-        try:
-            return await operation(store.users)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    """Run one operation on the accounts of the store that the settings name."""
+    return with_store(lambda store: operation(store.users))
