@@ -68,6 +68,17 @@ async def test_a_directory_and_a_file_that_exist_keep_their_modes(tmp_path: Path
     await store.close()
 
 
+async def test_what_is_acknowledged_is_synced_and_foreign_keys_hold(tmp_path: Path) -> None:
+    """No test can pull the plug, so the settings that matter then are looked at."""
+    with closing(connections.open_writer(tmp_path / "gatepost.db", busy_timeout=0)) as connection:
+        found = [
+            connection.execute(f"PRAGMA {setting}").fetchone()[0]
+            for setting in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+
+    assert found == ["wal", 2, 1]  # synchronous 2 is FULL
+
+
 async def test_a_closed_store_is_one_file_and_opens_again(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "gatepost.db")
     await store.open()

@@ -23,6 +23,9 @@ from tests.stores.worker import PER_PROCESS
 ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b", "c", "d")
 
+# A process that is killed would leave half a coverage file behind; what it runs is measured in this process anyway.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
 HALF_DONE = (
     # an approval without its code
     """
@@ -57,6 +60,7 @@ def worker(action: str, path: Path, name: str) -> Iterator[subprocess.Popen[str]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.stores.worker", action, str(path), name],
         cwd=ROOT,
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -188,10 +188,9 @@ async def test_a_refresh_token_of_a_revoked_or_expired_grant_is_dead(store: Stor
 
 
 async def test_a_refresh_token_of_a_disabled_user_is_dead(store: Store) -> None:
-    """Also when the grant itself has not been revoked, as for a grant that came after the disabling."""
-    await store.users.add_user(user("user-2", "bob"))
-    await redeem(store, subject="user-2")
-    await store.users.disable_user("bob", now=NOW)
+    """Also when the grant itself has not been revoked, which disabling does."""
+    await redeem(store)
+    await store.users.add_user(user(disabled_at=NOW))
 
     assert await rotate(store, "1", "2") == Rotation(RotateOutcome.DEAD)
 
