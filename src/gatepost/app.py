@@ -228,7 +228,7 @@ def _authorization_server(
             random_bytes=random_bytes,
         ),
         authorize_router(
-            clients=store.clients,
+            clients=installation.client_finder,
             transactions=store.transactions,
             resources=resources,
             browser_sessions=browser_sessions,
@@ -239,7 +239,7 @@ def _authorization_server(
             random_bytes=random_bytes,
         ),
         token_router(
-            clients=store.clients,
+            clients=installation.client_finder,
             grants=store.grants,
             resources=resources,
             lifetimes=rules.lifetimes,
@@ -287,7 +287,7 @@ def _pages(
             now=now,
         ),
         consent_router(
-            clients=store.clients,
+            clients=installation.client_finder,
             transactions=store.transactions,
             browser_sessions=browser_sessions,
             provider=installation.provider,

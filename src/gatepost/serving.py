@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -37,7 +38,7 @@ def serve(settings: Settings, install: Callable[[Settings], Installation], annou
     configure_logging(settings.server.log_level)
     with _listen(settings.server.host, settings.server.port) as listener:
         port: int = listener.getsockname()[1]
-        bound = Settings(settings.server.model_copy(update={"port": port}), settings.oauth, warnings=settings.warnings)
+        bound = replace(settings, server=settings.server.model_copy(update={"port": port}))
         installation = install(bound)
         app = app_for(installation, announce=announce)
         config = _configuration(app, settings)

@@ -139,7 +139,7 @@ def test_a_client_that_authenticates_by_secret_needs_one(method: str, *, needs_s
 
 @pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "NONE"])
 def test_a_method_of_authentication_that_cannot_be_honoured_is_refused(method: str) -> None:
-    assert refused(token_endpoint_auth_method=method).endswith("(none, client_secret_basic, client_secret_post).")
+    assert refused(token_endpoint_auth_method=method).endswith(": none, client_secret_basic, client_secret_post.")
 
 
 def test_a_client_that_wants_no_refresh_tokens_gets_none() -> None:

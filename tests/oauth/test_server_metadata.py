@@ -23,6 +23,10 @@ def test_the_metadata_says_all_that_is_true() -> None:
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "revocation_endpoint": "https://mcp.example.com/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "introspection_endpoint": "https://mcp.example.com/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": ["https://mcp.example.com/mcp"],
@@ -35,3 +39,9 @@ def test_the_metadata_does_not_claim_what_is_switched_off() -> None:
     metadata = server_metadata(server, grant_types=(), scopes=(), resources=(), service_documentation=None)
     assert "registration_endpoint" not in metadata
     assert "service_documentation" not in metadata
+
+
+def test_the_metadata_says_when_clients_may_be_known_by_a_document() -> None:
+    server = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes(), client_documents_enabled=True)
+    metadata = server_metadata(server, grant_types=(), scopes=(), resources=(), service_documentation=None)
+    assert metadata["client_id_metadata_document_supported"] is True

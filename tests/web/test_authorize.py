@@ -10,9 +10,9 @@ from fastapi import FastAPI
 
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
-from gatepost.stores.protocols import ClientStore
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.authorize import MAX_QUERY, authorize_router
 from gatepost.web.browser_session import BrowserSessions

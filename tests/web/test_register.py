@@ -10,9 +10,9 @@ from fastapi import FastAPI
 
 from gatepost.oauth.records import Client
 from gatepost.oauth.registration import MAX_BODY
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
-from gatepost.stores.protocols import ClientStore
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.errors import install_error_handlers
 from gatepost.web.register import register_router

@@ -41,6 +41,8 @@ class AuthorizationServer:
     """Origin without a trailing slash; the same string everywhere (RFC 8414 section 2, RFC 9207)."""
     lifetimes: Lifetimes
     registration_enabled: bool = True
+    client_documents_enabled: bool = False
+    """Whether clients may be known by a metadata document."""
     auto_approve: AutoApprove = AutoApprove.NEVER
 
     def skips_consent(self, *, to_loopback: bool) -> bool:

@@ -70,12 +70,15 @@ def parse_metadata(raw: bytes) -> dict[str, object]:
     return document
 
 
-def read_metadata(document: Mapping[str, object], *, known_scopes: Collection[str]) -> ClientMetadata:
-    """Return what a registration request comes to.
+def read_metadata(
+    document: Mapping[str, object], *, known_scopes: Collection[str], auth_methods: Sequence[str] = METHODS_SUPPORTED
+) -> ClientMetadata:
+    """Return what a registration request, or a client's document about itself, comes to.
 
     Args:
-        document: the request's JSON object.
+        document: the JSON object.
         known_scopes: every scope that any resource of this server has.
+        auth_methods: what `token_endpoint_auth_method` may be.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered (RFC 7591 section 3.2.2).
@@ -87,7 +90,7 @@ def read_metadata(document: Mapping[str, object], *, known_scopes: Collection[st
         redirect_uris=redirect_uris,
         grant_types=_grant_types(document),
         response_types=_response_types(document),
-        token_endpoint_auth_method=_auth_method(document),
+        token_endpoint_auth_method=_auth_method(document, auth_methods),
         application_type=_application_type(document, redirect_uris),
         scope=_scope(document, known_scopes),
         client_uri=_https_url(document, "client_uri"),
@@ -175,18 +178,15 @@ def _client_name(document: Mapping[str, object]) -> str:
     return clean or _NAMELESS
 
 
-def _auth_method(document: Mapping[str, object]) -> str:
+def _auth_method(document: Mapping[str, object], supported: Sequence[str]) -> str:
     """Return how the client authenticates. Absent means a public client.
 
     RFC 7591 section 2 would have it mean `client_secret_basic`; clients that leave it out are public ones in practice,
     and a secret that nobody keeps protects nothing. The answer says which it is.
     """
     method = _text(document, "token_endpoint_auth_method") or "none"
-    if method not in METHODS_SUPPORTED:
-        _refuse(
-            "token_endpoint_auth_method is not supported; choose one of token_endpoint_auth_methods_supported in "
-            f"this server's metadata ({', '.join(METHODS_SUPPORTED)})."
-        )
+    if method not in supported:
+        _refuse(f"token_endpoint_auth_method is not supported here; choose one of these: {', '.join(supported)}.")
     return method
 
 

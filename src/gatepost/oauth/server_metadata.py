@@ -42,6 +42,9 @@ def server_metadata(
     }
     if server.registration_enabled:
         metadata["registration_endpoint"] = f"{server.issuer}/oauth/register"
+    if server.client_documents_enabled:
+        # draft-ietf-oauth-client-id-metadata-document section 6
+        metadata["client_id_metadata_document_supported"] = True
     if service_documentation is not None:
         metadata["service_documentation"] = service_documentation
     return metadata

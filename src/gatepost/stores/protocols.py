@@ -21,6 +21,7 @@ from gatepost.oauth.records import (
     RefreshToken,
 )
 from gatepost.stores.accounts import BrowserSession, User
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore

@@ -19,12 +19,13 @@ from gatepost.oauth.authorization import (
     requested_client_id,
     requested_scopes,
 )
-from gatepost.oauth.errors import InvalidRequest, InvalidTarget, OAuthError
+from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
 from gatepost.oauth.parameters import Parameters, read_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.identifiers import find_resource
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.protocols import ClientStore, TransactionStore
+from gatepost.stores.client_protocols import ClientFinder
+from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.browser_session import BrowserSessions
 from gatepost.web.errors import log_refusal
@@ -37,7 +38,7 @@ MAX_QUERY = 16 * 1024
 
 def authorize_router(
     *,
-    clients: ClientStore,
+    clients: ClientFinder,
     transactions: TransactionStore,
     resources: Sequence[ProtectedResource],
     browser_sessions: BrowserSessions,
@@ -50,7 +51,7 @@ def authorize_router(
     """Return the route of the authorization endpoint.
 
     Args:
-        clients: the registered clients.
+        clients: finds clients.
         transactions: where a validated request waits for login and consent.
         resources: the MCP endpoints that tokens can be for.
         browser_sessions: tells browsers apart.
@@ -91,7 +92,7 @@ def authorize_router(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Authorize:
-    clients: ClientStore
+    clients: ClientFinder
     transactions: TransactionStore
     resources: Sequence[ProtectedResource]
     browser_sessions: BrowserSessions
@@ -156,6 +157,13 @@ class _Authorize:
             return establish_redirect_uri(client, parameters)
         except InvalidRequest as error:
             raise _broken_link(error.reason, error.description) from None
+        except (InvalidClient, TemporarilyUnavailable) as error:
+            raise PageRefusal(
+                error.reason,
+                title="This app could not be checked",
+                message="It keeps a description of itself on a web server, and that cannot be used. Nothing was sent "
+                f"back to the app. For its developer: {error.description}",
+            ) from None
 
 
 def _parameters(request: Request) -> Parameters:

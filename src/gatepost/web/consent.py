@@ -21,8 +21,9 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client, TransactionState
 from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered
 from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import ApproveOutcome
-from gatepost.stores.protocols import ClientStore, TransactionStore
+from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form
@@ -40,7 +41,7 @@ _LONGEST_REGISTRY = 3  # as in co.uk and com.au
 
 def consent_router(
     *,
-    clients: ClientStore,
+    clients: ClientFinder,
     transactions: TransactionStore,
     browser_sessions: BrowserSessions,
     provider: IdentityProvider,
@@ -54,7 +55,7 @@ def consent_router(
     """Return the routes of the consent page.
 
     Args:
-        clients: the registered clients.
+        clients: finds clients.
         transactions: the authorization requests that wait.
         browser_sessions: who is logged in where.
         provider: says whether the logged-in user may still act.
@@ -85,7 +86,7 @@ def consent_router(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Consent:
-    clients: ClientStore
+    clients: ClientFinder
     transactions: TransactionStore
     browser_sessions: BrowserSessions
     provider: IdentityProvider

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from gatepost.oauth.errors import AccessDenied, InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.registration import MAX_BODY, client_information, new_client, parse_metadata, read_metadata
-from gatepost.stores.protocols import ClientStore
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
 from gatepost.web.errors import log_refusal, oauth_error_response
 from gatepost.web.request_body import media_type, read_body

@@ -33,8 +33,9 @@ from gatepost.oauth.refresh import (
 from gatepost.oauth.scopes import narrow_scopes
 from gatepost.resource.identifiers import find_resource
 from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
-from gatepost.stores.protocols import ClientStore, GrantStore
+from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 from gatepost.web.errors import log_refusal, oauth_error_response
 from gatepost.web.request_body import media_type, read_body
@@ -51,7 +52,7 @@ _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 s
 class TokenEndpoint:
     """What the endpoint and its grant functions use; see `token_router`."""
 
-    clients: ClientStore
+    clients: ClientFinder
     grants: GrantStore
     resources: Sequence[ProtectedResource]
     lifetimes: Lifetimes
@@ -79,7 +80,7 @@ class TokenRequest:
 
 def token_router(
     *,
-    clients: ClientStore,
+    clients: ClientFinder,
     grants: GrantStore,
     resources: Sequence[ProtectedResource],
     lifetimes: Lifetimes,
@@ -90,7 +91,7 @@ def token_router(
     """Return the route of the token endpoint.
 
     Args:
-        clients: registered clients.
+        clients: finds clients.
         grants: codes, grants and tokens.
         resources: the protected resources that tokens are for.
         lifetimes: how long tokens and grants live.

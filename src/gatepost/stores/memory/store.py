@@ -7,6 +7,7 @@ from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
 from gatepost.stores.memory.clients import MemoryClientStore
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore

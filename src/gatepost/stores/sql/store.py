@@ -9,6 +9,7 @@ from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore

@@ -1,0 +1,180 @@
+"""Fetching a JSON document from a URL that a stranger chose (OWASP: server-side request forgery).
+
+The name is resolved once, every address it has must be public, and the connection goes to one of those very addresses:
+a name that answers differently the second time (DNS rebinding) gains nothing. TLS still checks the certificate against
+the name. No redirect is followed, no proxy of the environment is used, no cookie or credential is sent, and size and
+time have limits. What went wrong is for the log; whoever asked learns only that it failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gatepost.oauth.client_documents import host_of
+from gatepost.outbound.addresses import is_loopback, is_public
+from gatepost.outbound.lifetimes import document_lifetime
+
+if TYPE_CHECKING:
+    import httpx2
+
+TOTAL_SECONDS: Final = 5.0
+"""For one document: name resolution, connection, TLS and all that is read."""
+_ADDRESSES_TRIED: Final = 2
+_CONNECT_SECONDS: Final = 2.0
+_JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json[ \t]*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_OK: Final = 200
+_DEFAULT_PORT: Final = 443
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Returns the address literals of a host name; raises OSError when there are none."""
+
+_log = logging.getLogger("gatepost.outbound")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One document."""
+
+    body: bytes
+    lifetime: int
+    """For how many seconds it may be kept."""
+
+
+class FetchFailed(Exception):
+    """There is no document. `cause` is a word for the log, never for whoever asked."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class Fetcher(Protocol):
+    """Fetches documents."""
+
+    async def fetch(self, url: str, *, limit: int) -> Fetched:
+        """Return the document at `url`, of at most `limit` bytes.
+
+        Args:
+            url: an https URL that `oauth.client_documents.url_problem` has nothing against.
+            limit: bytes.
+
+        Raises:
+            FetchFailed: it could not be had.
+        """
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Return the addresses of a host name, in the order in which the system would try them."""
+    answers = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+    )
+    return list(dict.fromkeys(str(address[0]) for *_, address in answers))
+
+
+@functools.cache
+def system_trust() -> ssl.SSLContext:
+    """Return a TLS client that trusts what the system trusts, or what SSL_CERT_FILE names."""
+    from httpx2 import create_ssl_context  # noqa: PLC0415 - nothing is fetched at the start
+
+    return create_ssl_context()
+
+
+class GuardedFetcher:
+    """`Fetcher` that reaches public addresses only.
+
+    Args:
+        allow_loopback: whether this very machine may be reached too; for tests only.
+        resolve: resolves names.
+        tls: returns the TLS client.
+        total_seconds: how long one document may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_loopback: bool = False,
+        resolve: Resolve = resolve,
+        tls: Callable[[], ssl.SSLContext] = system_trust,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> None:
+        self._allow_loopback = allow_loopback
+        self._resolve = resolve
+        self._tls = tls
+        self._total_seconds = total_seconds
+
+    async def fetch(self, url: str, *, limit: int) -> Fetched:
+        """See `Fetcher.fetch`."""
+        import httpx2  # noqa: PLC0415 - nothing is fetched at the start
+
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                return await self._fetch(httpx2.URL(url), limit=limit)
+        except FetchFailed as failure:
+            cause = failure.cause
+        except TimeoutError:
+            cause = "timeout"
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            cause = type(error).__name__
+        # The host has passed the rules for URLs, so it is letters, digits, dots and hyphens.
+        _log.info("outbound fetch failed: %s", cause, extra={"host": host_of(url), "cause": cause})
+        raise FetchFailed(cause)
+
+    async def _fetch(self, target: httpx2.URL, *, limit: int) -> Fetched:
+        # 1. Resolve the name, once.
+        addresses = await self._resolve(target.host, target.port or _DEFAULT_PORT)
+
+        # 2. One address that is not public spoils them all: honest names have none.
+        if not addresses or not all(map(self._may_be_reached, addresses)):
+            raise FetchFailed("address")
+
+        # 3. Connect to those addresses and no others.
+        return await self._fetch_from(addresses[:_ADDRESSES_TRIED], target, limit=limit)
+
+    def _may_be_reached(self, address: str) -> bool:
+        return is_public(address) or (self._allow_loopback and is_loopback(address))
+
+    async def _fetch_from(self, addresses: Sequence[str], target: httpx2.URL, *, limit: int) -> Fetched:
+        import httpx2  # noqa: PLC0415 - likewise
+
+        timeout = httpx2.Timeout(self._total_seconds, connect=_CONNECT_SECONDS)
+        async with httpx2.AsyncClient(
+            verify=self._tls(), trust_env=False, follow_redirects=False, timeout=timeout
+        ) as http:
+            for address in addresses[:-1]:
+                try:
+                    return await self._read(http, address, target, limit=limit)
+                except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                    continue
+            return await self._read(http, addresses[-1], target, limit=limit)
+
+    async def _read(self, http: httpx2.AsyncClient, address: str, target: httpx2.URL, *, limit: int) -> Fetched:
+        headers = {
+            "Host": target.netloc.decode("ascii"),
+            "Accept": "application/json",
+            # What is read is what was sent: nothing is unpacked, so nothing can grow.
+            "Accept-Encoding": "identity",
+            "User-Agent": "gatepost",
+        }
+        async with http.stream(
+            "GET", target.copy_with(host=address), headers=headers, extensions={"sni_hostname": target.host}
+        ) as response:
+            if response.status_code != _OK:  # section 5 of the draft: redirects and 304 are errors too
+                raise FetchFailed("status")
+            if _JSON.fullmatch(response.headers.get("content-type", "")) is None:
+                raise FetchFailed("content_type")
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise FetchFailed("content_encoding")
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > limit:
+                    raise FetchFailed("size")
+            return Fetched(bytes(body), document_lifetime(response.headers))

@@ -1,0 +1,77 @@
+"""A whole installation over ASGI, with what it fetches under the test's control."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+from gatepost import Server
+from gatepost.app import app_for
+from gatepost.installation import Installation, install
+from gatepost.outbound.client_directory import ClientDirectory
+from gatepost.outbound.fetching import Fetcher
+from gatepost.settings import load_settings
+from gatepost.stores.memory import MemoryStore
+from gatepost.stores.protocols import Store
+
+ORIGIN = "http://127.0.0.1:8000"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+
+@dataclass
+class Installed:
+    """A running installation and a client without cookies."""
+
+    installation: Installation
+    store: Store
+    http: httpx2.AsyncClient
+    clock: list[int]
+
+    async def authorize(self, client_id: str, redirect_uri: str = "https://app.example/cb") -> httpx2.Response:
+        """Open an authorization URL as a browser would."""
+        query = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": redirect_uri,
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
+        return await self.http.get(f"/oauth/authorize?{urlencode(query)}", headers={"Accept": "text/html"})
+
+    async def token(self, **parameters: str) -> httpx2.Response:
+        """Send a token request."""
+        return await self.http.post("/oauth/token", data=parameters)
+
+
+@asynccontextmanager
+async def installed(
+    *, fetcher: Fetcher | None = None, store: Store | None = None, **variables: str
+) -> AsyncIterator[Installed]:
+    """Serve one; `variables` are settings, `fetcher` stands in for the internet."""
+    server = Server("notes")
+
+    @server.tool(scopes=["notes:read"])
+    async def read() -> str:
+        """Read."""
+        return "milk"
+
+    clock = [1_800_000_000]
+    kept = store or MemoryStore()
+    settings = load_settings({"MCP_STORAGE_URL": "memory:", **variables}, env_file=None)
+    installation = install(server, settings, provider=None, store=kept, title=None)
+    installation.now = lambda: clock[0]
+    finder: Any = installation.client_finder
+    if fetcher is not None and isinstance(finder, ClientDirectory):
+        installation.client_finder = replace(finder, fetcher=fetcher, now=installation.now)
+    app = app_for(installation, announce=lambda _: None)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ORIGIN) as http,
+    ):
+        yield Installed(installation, kept, http, clock)
