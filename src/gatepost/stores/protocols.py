@@ -21,11 +21,11 @@ from gatepost.oauth.records import (
     RefreshToken,
 )
 from gatepost.stores.accounts import BrowserSession, User
-from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, Rotation
 
 
@@ -163,6 +163,12 @@ class Store(Protocol):
     def expiry(self) -> ExpiryStore: ...
     @property
     def leases(self) -> LeaseStore: ...
+    @property
+    def mcp_sessions(self) -> McpSessionStore: ...
+    @property
+    def mcp_streams(self) -> McpStreamStore: ...
+    @property
+    def mcp_questions(self) -> McpQuestionStore: ...
 
     @property
     def description(self) -> str:

@@ -63,6 +63,7 @@ def purges_of(store: Store) -> tuple[Purge, ...]:
         Purge("refresh tokens", expiry.delete_refresh_tokens, kept_for=7 * _DAY),
         # Kept a while, so that an operator can see what was revoked, when and why.
         Purge("grants", expiry.delete_grants, kept_for=30 * _DAY),
+        Purge("MCP sessions", store.mcp_sessions.delete_sessions),
         Purge("browser sessions", expiry.delete_browser_sessions),
     )
 

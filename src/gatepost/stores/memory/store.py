@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
-from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
-from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
 from gatepost.stores.memory.clients import MemoryClientStore
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
 from gatepost.stores.memory.grants import MemoryGrantStore
 from gatepost.stores.memory.keys import MemoryKeyStore
+from gatepost.stores.memory.mcp import McpRecords, MemoryMcpQuestionStore, MemoryMcpSessionStore, MemoryMcpStreamStore
 from gatepost.stores.memory.records import Records
 from gatepost.stores.memory.transactions import MemoryTransactionStore
 from gatepost.stores.memory.users import MemoryUserStore
@@ -33,6 +34,10 @@ class MemoryStore:
         self._approvals = MemoryApprovalStore(records)
         self._expiry = MemoryExpiryStore(records)
         self._leases = MemoryLeaseStore(records)
+        mcp_records = McpRecords()
+        self._mcp_sessions = MemoryMcpSessionStore(mcp_records)
+        self._mcp_streams = MemoryMcpStreamStore(mcp_records)
+        self._mcp_questions = MemoryMcpQuestionStore(mcp_records)
 
     @property
     def clients(self) -> ClientStore:
@@ -78,6 +83,21 @@ class MemoryStore:
     def leases(self) -> LeaseStore:
         """See `Store`."""
         return self._leases
+
+    @property
+    def mcp_sessions(self) -> McpSessionStore:
+        """See `Store`."""
+        return self._mcp_sessions
+
+    @property
+    def mcp_streams(self) -> McpStreamStore:
+        """See `Store`."""
+        return self._mcp_streams
+
+    @property
+    def mcp_questions(self) -> McpQuestionStore:
+        """See `Store`."""
+        return self._mcp_questions
 
     @property
     def description(self) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gatepost.stores.errors import StoreMisconfigured
-from gatepost.stores.sql import schema_0001, schema_0002, schema_0003
+from gatepost.stores.sql import schema_0001, schema_0002, schema_0003, schema_0004
 from gatepost.stores.sql.database import Transaction
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     schema_0001.STATEMENTS,
     schema_0002.STATEMENTS,
     schema_0003.STATEMENTS,
+    schema_0004.STATEMENTS,
 )
 """The statements of each version; the first is version 1."""
 

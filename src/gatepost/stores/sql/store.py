@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
-from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.key_protocols import KeyStore
-from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
@@ -18,6 +18,7 @@ from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
+from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore, SqlMcpStreamStore
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.users import SqlUserStore
@@ -49,6 +50,9 @@ class SqliteStore:
         self._approvals = SqlApprovalStore(self._database)
         self._expiry = SqlExpiryStore(self._database)
         self._leases = SqlLeaseStore(self._database)
+        self._mcp_sessions = SqlMcpSessionStore(self._database)
+        self._mcp_streams = SqlMcpStreamStore(self._database)
+        self._mcp_questions = SqlMcpQuestionStore(self._database)
 
     @property
     def clients(self) -> ClientStore:
@@ -94,6 +98,21 @@ class SqliteStore:
     def leases(self) -> LeaseStore:
         """See `Store`."""
         return self._leases
+
+    @property
+    def mcp_sessions(self) -> McpSessionStore:
+        """See `Store`."""
+        return self._mcp_sessions
+
+    @property
+    def mcp_streams(self) -> McpStreamStore:
+        """See `Store`."""
+        return self._mcp_streams
+
+    @property
+    def mcp_questions(self) -> McpQuestionStore:
+        """See `Store`."""
+        return self._mcp_questions
 
     @property
     def description(self) -> str:

@@ -1,0 +1,99 @@
+"""Sessions, streams and open questions of the handshake era (MCP 2025-11-25, "Session Management", "Resumability").
+
+The rules of `protocols.py` hold: each method is one atomic operation, durable when it returns, and `now` is whole
+seconds UTC. Nothing of a session lives in a process, so any replica answers any request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class McpSession:
+    """What `initialize` agreed on. The session id is kept only as `session_fingerprint`."""
+
+    session_fingerprint: bytes
+    owner: str
+    """Issuer, subject and client that the session is bound to; a request by anybody else does not find it."""
+    revision: str
+    client_capabilities: bytes
+    """JSON, as the client sent it."""
+    created_at: int
+    expires_at: int
+    """Seconds UTC; each use moves it on."""
+    log_level: str | None = None
+    """What `logging/setLevel` asked for; None: the client never did."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One message of a stream, as it is sent again to a client that comes back."""
+
+    number: int
+    """Counts up within its stream, from 1."""
+    message: bytes
+    """A JSON-RPC message; empty for the event that only gives the client something to come back with."""
+
+
+class McpSessionStore(Protocol):
+    """Sessions and their resource subscriptions."""
+
+    async def start_session(self, session: McpSession) -> None:
+        """Keep a new session."""
+
+    async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
+        """Return the session if it is this owner's and has not expired."""
+
+    async def prolong_session(self, session_fingerprint: bytes, *, expires_at: int) -> None:
+        """Move the session's end on; never back."""
+
+    async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
+        """End this owner's session with its streams, questions and subscriptions; False when there is none."""
+
+    async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
+        """Keep the level from which on the client wants log messages."""
+
+    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
+        """Subscribe the session to a resource; False when it would be one more than `limit`. Twice is once."""
+
+    async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
+        """End the subscription; ending none is fine."""
+
+    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+        """Say whether the session is subscribed to this resource."""
+
+    async def delete_sessions(self, *, before: int, limit: int) -> int:
+        """Delete up to `limit` sessions that had ended at `before`, with all that is theirs; return how many."""
+
+
+class McpStreamStore(Protocol):
+    """The events of streams, kept so that a broken stream can be resumed."""
+
+    async def append_event(self, session_fingerprint: bytes, stream_id: str, message: bytes) -> int:
+        """Keep the stream's next event and return its number; 0, and nothing kept, when the session is over."""
+
+    async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        """Mark that no event will follow."""
+
+    async def events_after(
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
+    ) -> tuple[list[StreamEvent], bool]:
+        """Return up to `limit` events behind `number`, in order, and whether the stream ends with them."""
+
+
+class McpQuestionStore(Protocol):
+    """Requests of the server to its client (sampling, elicitation, roots) that wait for an answer."""
+
+    async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        """Keep that an answer to this request is waited for."""
+
+    async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        """Keep the answer; False when nothing waits for it or it has been answered: the first answer counts."""
+
+    async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """Return the answer and forget the question; None while there is none."""
+
+    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
+        """Forget the question, answered or not."""

@@ -1,0 +1,160 @@
+"""Sessions, streams and questions of the handshake era, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gatepost.stores.mcp_protocols import McpSession, StreamEvent
+
+
+@dataclass(slots=True)
+class _Stream:
+    events: list[StreamEvent] = field(default_factory=list)
+    is_finished: bool = False
+
+
+@dataclass(slots=True)
+class _Question:
+    expires_at: int
+    answer: bytes | None = None
+
+
+@dataclass(slots=True)
+class McpRecords:
+    """What belongs to sessions, by the session's fingerprint."""
+
+    sessions: dict[bytes, McpSession] = field(default_factory=dict)
+    subscriptions: dict[bytes, set[str]] = field(default_factory=dict)
+    streams: dict[bytes, dict[str, _Stream]] = field(default_factory=dict)
+    questions: dict[bytes, dict[str, _Question]] = field(default_factory=dict)
+
+    def forget(self, session_fingerprint: bytes) -> None:
+        """Forget the session and everything of it."""
+        for of_session in (self.sessions, self.subscriptions, self.streams, self.questions):
+            of_session.pop(session_fingerprint, None)
+
+
+class MemoryMcpSessionStore:
+    """`McpSessionStore` in memory."""
+
+    def __init__(self, records: McpRecords) -> None:
+        self._records = records
+
+    async def start_session(self, session: McpSession) -> None:
+        """See `McpSessionStore.start_session`."""
+        self._records.sessions[session.session_fingerprint] = session
+
+    async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
+        """See `McpSessionStore.find_session`."""
+        session = self._records.sessions.get(session_fingerprint)
+        is_found = session is not None and session.owner == owner and session.expires_at > now
+        return session if is_found else None
+
+    async def prolong_session(self, session_fingerprint: bytes, *, expires_at: int) -> None:
+        """See `McpSessionStore.prolong_session`."""
+        session = self._records.sessions.get(session_fingerprint)
+        if session is not None and session.expires_at < expires_at:
+            self._records.sessions[session_fingerprint] = replace(session, expires_at=expires_at)
+
+    async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
+        """See `McpSessionStore.end_session`."""
+        session = self._records.sessions.get(session_fingerprint)
+        if session is None or session.owner != owner:
+            return False
+        self._records.forget(session_fingerprint)
+        return True
+
+    async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
+        """See `McpSessionStore.set_log_level`."""
+        session = self._records.sessions.get(session_fingerprint)
+        if session is not None:
+            self._records.sessions[session_fingerprint] = replace(session, log_level=level)
+
+    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
+        """See `McpSessionStore.subscribe`."""
+        if session_fingerprint not in self._records.sessions:
+            return False
+        uris = self._records.subscriptions.setdefault(session_fingerprint, set())
+        if uri not in uris and len(uris) >= limit:
+            return False
+        uris.add(uri)
+        return True
+
+    async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
+        """See `McpSessionStore.unsubscribe`."""
+        self._records.subscriptions.get(session_fingerprint, set()).discard(uri)
+
+    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+        """See `McpSessionStore.is_subscribed`."""
+        return uri in self._records.subscriptions.get(session_fingerprint, set())
+
+    async def delete_sessions(self, *, before: int, limit: int) -> int:
+        """See `McpSessionStore.delete_sessions`."""
+        over = [key for key, session in self._records.sessions.items() if session.expires_at <= before][:limit]
+        for session_fingerprint in over:
+            self._records.forget(session_fingerprint)
+        return len(over)
+
+
+class MemoryMcpStreamStore:
+    """`McpStreamStore` in memory."""
+
+    def __init__(self, records: McpRecords) -> None:
+        self._records = records
+
+    async def append_event(self, session_fingerprint: bytes, stream_id: str, message: bytes) -> int:
+        """See `McpStreamStore.append_event`."""
+        if session_fingerprint not in self._records.sessions:
+            return 0
+        stream = self._stream(session_fingerprint, stream_id)
+        stream.events.append(StreamEvent(len(stream.events) + 1, message))
+        return len(stream.events)
+
+    async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        """See `McpStreamStore.finish_stream`."""
+        if session_fingerprint in self._records.sessions:
+            self._stream(session_fingerprint, stream_id).is_finished = True
+
+    async def events_after(
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
+    ) -> tuple[list[StreamEvent], bool]:
+        """See `McpStreamStore.events_after`."""
+        stream = self._records.streams.get(session_fingerprint, {}).get(stream_id, _Stream())
+        events = stream.events[number : number + limit]
+        return events, stream.is_finished and number + len(events) >= len(stream.events)
+
+    def _stream(self, session_fingerprint: bytes, stream_id: str) -> _Stream:
+        return self._records.streams.setdefault(session_fingerprint, {}).setdefault(stream_id, _Stream())
+
+
+class MemoryMcpQuestionStore:
+    """`McpQuestionStore` in memory."""
+
+    def __init__(self, records: McpRecords) -> None:
+        self._records = records
+
+    async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        """See `McpQuestionStore.ask`."""
+        if session_fingerprint in self._records.sessions:
+            self._records.questions.setdefault(session_fingerprint, {})[request_id] = _Question(expires_at)
+
+    async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        """See `McpQuestionStore.answer`."""
+        question = self._records.questions.get(session_fingerprint, {}).get(request_id)
+        if question is None or question.answer is not None or question.expires_at <= now:
+            return False
+        question.answer = message
+        return True
+
+    async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """See `McpQuestionStore.take_answer`."""
+        questions = self._records.questions.get(session_fingerprint, {})
+        question = questions.get(request_id)
+        if question is None or question.answer is None:
+            return None
+        del questions[request_id]
+        return question.answer
+
+    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
+        """See `McpQuestionStore.withdraw`."""
+        self._records.questions.get(session_fingerprint, {}).pop(request_id, None)

@@ -1,0 +1,286 @@
+"""Sessions, streams and questions of the handshake era, in SQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatepost.stores.mcp_protocols import McpSession, StreamEvent
+from gatepost.stores.sql.database import Database, Transaction
+
+_INSERT_SESSION: Final = """
+    INSERT INTO mcp_sessions (
+        session_fingerprint, owner, revision, client_capabilities, created_at, expires_at, log_level
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_DELETE_SESSIONS: Final = """
+    DELETE FROM mcp_sessions WHERE session_fingerprint IN (
+        SELECT session_fingerprint FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2
+    )
+"""
+
+_SUBSCRIBE: Final = """
+    INSERT INTO mcp_subscriptions (session_fingerprint, uri)
+    SELECT session_fingerprint, $2 FROM mcp_sessions
+    WHERE session_fingerprint = $1
+      AND (SELECT COUNT(*) FROM mcp_subscriptions WHERE session_fingerprint = $1) < $3
+    ON CONFLICT (session_fingerprint, uri) DO NOTHING
+"""
+
+_APPEND_EVENT: Final = """
+    INSERT INTO mcp_stream_events (session_fingerprint, stream_id, number, message)
+    SELECT session_fingerprint, $2, 1 + (
+        SELECT COALESCE(MAX(number), 0) FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2
+    ), $3
+    FROM mcp_sessions WHERE session_fingerprint = $1
+"""
+
+_ANSWER: Final = """
+    UPDATE mcp_questions SET answer = $3
+    WHERE session_fingerprint = $1 AND request_id = $2 AND answer IS NULL AND expires_at > $4
+"""
+
+
+class SqlMcpSessionStore:
+    """`McpSessionStore` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start_session(self, session: McpSession) -> None:
+        """See `McpSessionStore.start_session`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await transaction.run(
+                _INSERT_SESSION,
+                session.session_fingerprint,
+                session.owner,
+                session.revision,
+                session.client_capabilities,
+                session.created_at,
+                session.expires_at,
+                session.log_level,
+            )
+
+        await self._database.write(operation)
+
+    async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
+        """See `McpSessionStore.find_session`."""
+
+        async def operation(transaction: Transaction) -> McpSession | None:
+            row = await transaction.one(
+                "SELECT * FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2 AND expires_at > $3",
+                session_fingerprint,
+                owner,
+                now,
+            )
+            if row is None:
+                return None
+            return McpSession(
+                session_fingerprint=row["session_fingerprint"],
+                owner=row["owner"],
+                revision=row["revision"],
+                client_capabilities=row["client_capabilities"],
+                created_at=row["created_at"],
+                expires_at=row["expires_at"],
+                log_level=row["log_level"],
+            )
+
+        return await self._database.read(operation)
+
+    async def prolong_session(self, session_fingerprint: bytes, *, expires_at: int) -> None:
+        """See `McpSessionStore.prolong_session`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await transaction.run(
+                "UPDATE mcp_sessions SET expires_at = $2 WHERE session_fingerprint = $1 AND expires_at < $2",
+                session_fingerprint,
+                expires_at,
+            )
+
+        await self._database.write(operation)
+
+    async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
+        """See `McpSessionStore.end_session`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            ended = await transaction.run(
+                "DELETE FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2", session_fingerprint, owner
+            )
+            return ended > 0
+
+        return await self._database.write(operation)
+
+    async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
+        """See `McpSessionStore.set_log_level`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await transaction.run(
+                "UPDATE mcp_sessions SET log_level = $2 WHERE session_fingerprint = $1", session_fingerprint, level
+            )
+
+        await self._database.write(operation)
+
+    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
+        """See `McpSessionStore.subscribe`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            return await transaction.run(_SUBSCRIBE, session_fingerprint, uri, limit) > 0 or await _is_subscribed(
+                transaction, session_fingerprint, uri
+            )
+
+        return await self._database.write(operation)
+
+    async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
+        """See `McpSessionStore.unsubscribe`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await transaction.run(
+                "DELETE FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2", session_fingerprint, uri
+            )
+
+        await self._database.write(operation)
+
+    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+        """See `McpSessionStore.is_subscribed`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            return await _is_subscribed(transaction, session_fingerprint, uri)
+
+        return await self._database.read(operation)
+
+    async def delete_sessions(self, *, before: int, limit: int) -> int:
+        """See `McpSessionStore.delete_sessions`."""
+
+        async def operation(transaction: Transaction) -> int:
+            return await transaction.run(_DELETE_SESSIONS, before, limit)
+
+        return await self._database.write(operation)
+
+
+class SqlMcpStreamStore:
+    """`McpStreamStore` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append_event(self, session_fingerprint: bytes, stream_id: str, message: bytes) -> int:
+        """See `McpStreamStore.append_event`."""
+
+        async def operation(transaction: Transaction) -> int:
+            await transaction.run(_APPEND_EVENT, session_fingerprint, stream_id, message)
+            row = await transaction.one(
+                "SELECT COALESCE(MAX(number), 0) AS number FROM mcp_stream_events "
+                "WHERE session_fingerprint = $1 AND stream_id = $2",
+                session_fingerprint,
+                stream_id,
+            )
+            return 0 if row is None else int(row["number"])  # the aggregate always gives a row
+
+        return await self._database.write(operation)
+
+    async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        """See `McpStreamStore.finish_stream`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await transaction.run(
+                "INSERT INTO mcp_finished_streams (session_fingerprint, stream_id) "
+                "SELECT session_fingerprint, $2 FROM mcp_sessions WHERE session_fingerprint = $1 "
+                "ON CONFLICT (session_fingerprint, stream_id) DO NOTHING",
+                session_fingerprint,
+                stream_id,
+            )
+
+        await self._database.write(operation)
+
+    async def events_after(
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
+    ) -> tuple[list[StreamEvent], bool]:
+        """See `McpStreamStore.events_after`."""
+
+        async def operation(transaction: Transaction) -> tuple[list[StreamEvent], bool]:
+            # One more than asked for: it says whether these are the last.
+            rows = await transaction.all(
+                "SELECT number, message FROM mcp_stream_events "
+                "WHERE session_fingerprint = $1 AND stream_id = $2 AND number > $3 ORDER BY number LIMIT $4",
+                session_fingerprint,
+                stream_id,
+                number,
+                limit + 1,
+            )
+            finished = await transaction.one(
+                "SELECT 1 FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
+                session_fingerprint,
+                stream_id,
+            )
+            events = [StreamEvent(row["number"], row["message"]) for row in rows[:limit]]
+            return events, finished is not None and len(rows) <= limit
+
+        return await self._database.read(operation)
+
+
+class SqlMcpQuestionStore:
+    """`McpQuestionStore` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        """See `McpQuestionStore.ask`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await transaction.run(
+                "INSERT INTO mcp_questions (session_fingerprint, request_id, expires_at) "
+                "SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1",
+                session_fingerprint,
+                request_id,
+                expires_at,
+            )
+
+        await self._database.write(operation)
+
+    async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        """See `McpQuestionStore.answer`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            return await transaction.run(_ANSWER, session_fingerprint, request_id, message, now) > 0
+
+        return await self._database.write(operation)
+
+    async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """See `McpQuestionStore.take_answer`."""
+
+        async def operation(transaction: Transaction) -> bytes | None:
+            row = await transaction.one(
+                "SELECT answer FROM mcp_questions WHERE session_fingerprint = $1 AND request_id = $2",
+                session_fingerprint,
+                request_id,
+            )
+            if row is None or row["answer"] is None:
+                return None
+            await _withdraw(transaction, session_fingerprint, request_id)
+            answer: bytes = row["answer"]
+            return answer
+
+        return await self._database.write(operation)
+
+    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
+        """See `McpQuestionStore.withdraw`."""
+
+        async def operation(transaction: Transaction) -> None:
+            await _withdraw(transaction, session_fingerprint, request_id)
+
+        await self._database.write(operation)
+
+
+async def _is_subscribed(transaction: Transaction, session_fingerprint: bytes, uri: str) -> bool:
+    row = await transaction.one(
+        "SELECT 1 FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2", session_fingerprint, uri
+    )
+    return row is not None
+
+
+async def _withdraw(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> None:
+    await transaction.run(
+        "DELETE FROM mcp_questions WHERE session_fingerprint = $1 AND request_id = $2", session_fingerprint, request_id
+    )

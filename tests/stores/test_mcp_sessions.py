@@ -1,0 +1,141 @@
+"""Sessions, streams and questions of the handshake era, on every backend."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gatepost.stores.mcp_protocols import McpSession, StreamEvent
+from gatepost.stores.protocols import Store
+
+NOW = 1_800_000_000
+SESSION = McpSession(
+    session_fingerprint=b"s" * 32,
+    owner="https://mcp.example.com user_1 client_1",
+    revision="2025-11-25",
+    client_capabilities=b'{"sampling":{}}',
+    created_at=NOW,
+    expires_at=NOW + 60,
+)
+KEY = SESSION.session_fingerprint
+
+
+@pytest.fixture
+async def session(store: Store) -> McpSession:
+    await store.mcp_sessions.start_session(SESSION)
+    return SESSION
+
+
+async def test_a_session_is_found_by_its_owner_until_it_ends(store: Store, session: McpSession) -> None:
+    assert await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW + 59) == session
+    assert await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW + 60) is None
+    assert await store.mcp_sessions.find_session(KEY, owner="somebody else", now=NOW) is None
+    assert await store.mcp_sessions.find_session(b"x" * 32, owner=session.owner, now=NOW) is None
+
+
+async def test_use_moves_the_end_on_and_never_back(store: Store, session: McpSession) -> None:
+    await store.mcp_sessions.prolong_session(KEY, expires_at=NOW + 100)
+    await store.mcp_sessions.prolong_session(KEY, expires_at=NOW + 10)
+    await store.mcp_sessions.prolong_session(b"x" * 32, expires_at=NOW + 10)
+    found = await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW)
+    assert found == replace(session, expires_at=NOW + 100)
+
+
+async def test_only_its_owner_ends_a_session_and_all_that_is_its(store: Store, session: McpSession) -> None:
+    await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
+    await store.mcp_streams.append_event(KEY, "stream", b"one")
+    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    assert not await store.mcp_sessions.end_session(KEY, owner="somebody else")
+    assert await store.mcp_sessions.end_session(KEY, owner=session.owner)
+    assert not await store.mcp_sessions.end_session(KEY, owner=session.owner)
+    assert await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW) is None
+    assert not await store.mcp_sessions.is_subscribed(KEY, "notes://1")
+    assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
+    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
+
+
+async def test_nothing_is_kept_for_a_session_that_is_over(store: Store) -> None:
+    assert await store.mcp_streams.append_event(KEY, "stream", b"one") == 0
+    await store.mcp_streams.finish_stream(KEY, "stream")
+    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    await store.mcp_sessions.set_log_level(KEY, "debug")
+    assert not await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
+    await store.mcp_sessions.start_session(SESSION)
+    assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
+    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
+    assert await store.mcp_sessions.find_session(KEY, owner=SESSION.owner, now=NOW) == SESSION
+
+
+async def test_the_log_level_is_kept(store: Store, session: McpSession) -> None:
+    await store.mcp_sessions.set_log_level(KEY, "warning")
+    found = await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW)
+    assert found == replace(session, log_level="warning")
+
+
+async def test_subscriptions_are_counted_once_each_up_to_a_limit(store: Store, session: McpSession) -> None:
+    assert session.log_level is None
+    assert await store.mcp_sessions.subscribe(KEY, "notes://1", limit=2)
+    assert await store.mcp_sessions.subscribe(KEY, "notes://1", limit=2)
+    assert await store.mcp_sessions.subscribe(KEY, "notes://2", limit=2)
+    assert await store.mcp_sessions.subscribe(KEY, "notes://2", limit=2)
+    assert not await store.mcp_sessions.subscribe(KEY, "notes://3", limit=2)
+    assert not await store.mcp_sessions.is_subscribed(KEY, "notes://3")
+    await store.mcp_sessions.unsubscribe(KEY, "notes://1")
+    await store.mcp_sessions.unsubscribe(KEY, "notes://1")
+    assert not await store.mcp_sessions.is_subscribed(KEY, "notes://1")
+    assert await store.mcp_sessions.subscribe(KEY, "notes://3", limit=2)
+
+
+async def test_a_stream_is_read_from_where_a_client_left_it(store: Store, session: McpSession) -> None:
+    assert session.session_fingerprint == KEY
+    numbers = [await store.mcp_streams.append_event(KEY, "a", message) for message in (b"", b"one", b"two")]
+    assert numbers == [1, 2, 3]
+    assert await store.mcp_streams.append_event(KEY, "b", b"other") == 1
+    one, two = StreamEvent(2, b"one"), StreamEvent(3, b"two")
+    assert await store.mcp_streams.events_after(KEY, "a", 1, limit=1) == ([one], False)
+    assert await store.mcp_streams.events_after(KEY, "a", 1, limit=5) == ([one, two], False)
+    await store.mcp_streams.finish_stream(KEY, "a")
+    await store.mcp_streams.finish_stream(KEY, "a")
+    assert await store.mcp_streams.events_after(KEY, "a", 1, limit=1) == ([one], False)
+    assert await store.mcp_streams.events_after(KEY, "a", 1, limit=2) == ([one, two], True)
+    assert await store.mcp_streams.events_after(KEY, "a", 3, limit=2) == ([], True)
+    assert await store.mcp_streams.events_after(KEY, "unknown", 0, limit=2) == ([], False)
+
+
+async def test_parallel_events_get_numbers_of_their_own(store: Store, session: McpSession) -> None:
+    assert session.session_fingerprint == KEY
+    appended = await asyncio.gather(*(store.mcp_streams.append_event(KEY, "a", b"x") for _ in range(20)))
+    assert sorted(appended) == list(range(1, 21))
+
+
+async def test_the_first_answer_counts_and_is_taken_once(store: Store, session: McpSession) -> None:
+    assert session.session_fingerprint == KEY
+    assert not await store.mcp_questions.answer(KEY, "q", b"early", now=NOW)
+    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    assert await store.mcp_questions.take_answer(KEY, "q") is None
+    answers = await asyncio.gather(*(store.mcp_questions.answer(KEY, "q", b"%d" % n, now=NOW) for n in range(10)))
+    assert answers.count(True) == 1
+    assert await store.mcp_questions.take_answer(KEY, "q") == b"%d" % answers.index(True)
+    assert await store.mcp_questions.take_answer(KEY, "q") is None
+    assert not await store.mcp_questions.answer(KEY, "q", b"late", now=NOW)
+
+
+async def test_a_question_can_be_withdrawn_and_ends_with_time(store: Store, session: McpSession) -> None:
+    assert session.session_fingerprint == KEY
+    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW + 10)
+    await store.mcp_questions.withdraw(KEY, "q")
+    await store.mcp_questions.withdraw(KEY, "q")
+    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
+
+
+async def test_ended_sessions_are_deleted_in_batches(store: Store) -> None:
+    for number in range(5):
+        ending = replace(SESSION, session_fingerprint=bytes([number]) * 32, expires_at=NOW + number)
+        await store.mcp_sessions.start_session(ending)
+        await store.mcp_streams.append_event(ending.session_fingerprint, "a", b"x")
+    assert await store.mcp_sessions.delete_sessions(before=NOW + 3, limit=3) == 3
+    assert await store.mcp_sessions.delete_sessions(before=NOW + 3, limit=3) == 1
+    assert await store.mcp_sessions.delete_sessions(before=NOW + 3, limit=3) == 0
+    left = await store.mcp_sessions.find_session(b"\x04" * 32, owner=SESSION.owner, now=NOW)
+    assert left is not None
