@@ -6,7 +6,7 @@ One function per method, found by name in a table; a method that a later feature
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -33,6 +33,9 @@ _EMPTY: Final[frozenset[str]] = frozenset()
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
+_Method = Callable[[Request, Revision, Caller], Coroutine[Any, Any, Result]]
+
+
 class InsufficientScope(Exception):
     """The caller's token lacks a scope: HTTP 403 with a challenge, not a JSON-RPC answer alone."""
 
@@ -49,7 +52,7 @@ class ServerTarget:
         self._server = server
         self._tools = server.tools
         self._server_info = _implementation(server)
-        self._methods: Mapping[str, Callable[[Request, Revision, Caller], Awaitable[Result]]] = {
+        self._methods: Mapping[str, _Method] = {
             "tools/call": self._call_tool,
             "tools/list": self._list_tools,
             "server/discover": self._discover,
@@ -64,12 +67,10 @@ class ServerTarget:
         """Open the server's own lifespan."""
         return self._server.run_lifespan()
 
-    async def answer(self, request: Request, revision: Revision, caller: Caller) -> Result:
+    def answer(self, request: Request, revision: Revision, caller: Caller) -> Coroutine[Any, Any, Result]:
         """Return the result of `request`; see `Target.answer`."""
-        method = self._methods.get(request.method)
-        if method is None:
-            raise MethodNotFound("This server has no such method.")
-        return await method(request, revision, caller)
+        # A plain function that hands the method's own coroutine on: one less to go through on every step.
+        return self._methods.get(request.method, _not_found)(request, revision, caller)
 
     async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
         """Do nothing: `notifications/initialized` asks for nothing, and others are about what is not offered."""
@@ -153,6 +154,10 @@ class ServerTarget:
 
     async def _ping(self, _request: Request, _revision: Revision, _caller: Caller) -> Result:
         return {}
+
+
+async def _not_found(_request: Request, _revision: Revision, _caller: Caller) -> Result:
+    raise MethodNotFound("This server has no such method.")
 
 
 def discover_result(*, capabilities: Mapping[str, Any], instructions: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -50,7 +50,7 @@ class Target(Protocol):
         """Open what the target needs, for as long as the server runs. Opened once, before the first request."""
         ...
 
-    async def answer(self, request: Request, revision: Revision, caller: Caller) -> Result:
+    def answer(self, request: Request, revision: Revision, caller: Caller) -> Coroutine[Any, Any, Result]:
         """Return the result of `request`, complete for `revision`.
 
         Raises:

@@ -120,8 +120,15 @@ class McpEndpoint:
         # 3. Is it us they mean, and do they come from where they may?
         self._check_host_and_origin(headers)
         # 4. Who is it?
-        guard = self._guard
-        principal = None if guard is None else await self._verify(guard, scope, headers)
+        principal: Principal | None = None
+        if self._guard is not None:
+            query_string: bytes = scope.get("query_string", b"")
+            # A token that was verified a moment ago costs one look-up.
+            principal = None if query_string else self._guard.cached(headers.get(b"authorization", b""))
+            if principal is None:
+                principal = await self._guard.verify(raw_headers, query_string)
+            if not self._required_scopes <= principal.scopes:
+                raise self._guard.insufficient_scope(self._required_scopes)
         set_current_subject(principal)
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
         if not is_json(headers.get(b"content-type")):
@@ -155,17 +162,6 @@ class McpEndpoint:
             return
         if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
             raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
-
-    async def _verify(self, guard: BearerGuard, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal:
-        """Return who sends the request; a token that was verified a moment ago costs one look-up."""
-        query_string: bytes = scope.get("query_string", b"")
-        authorization = headers.get(b"authorization")
-        principal = None if authorization is None or query_string else guard.cached(authorization)
-        if principal is None:
-            principal = await guard.verify(scope["headers"], query_string)
-        if not self._required_scopes <= principal.scopes:
-            raise guard.insufficient_scope(self._required_scopes)
-        return principal
 
     async def _exchange(self, request: Request, header_version: str | None, caller: Caller, receive: Receive) -> Answer:
         """Answer a request, whatever happens, with its own id."""
