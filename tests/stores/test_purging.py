@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.protocols import Store
 from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
@@ -173,6 +174,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await redeem(store)
     await store.transactions.begin_transaction(transaction("transaction-2"))
     await store.browser_sessions.start_session(session())
+    await store.mcp_sessions.start_session(McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60))
     clock = Clock()
     clock.now = NOW + 400 * 24 * 3600
 
@@ -183,6 +185,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         "access tokens": 1,
         "refresh tokens": 1,
         "grants": 1,
+        "MCP sessions": 1,
         "browser sessions": 1,
     }
     assert await store.grants.find_grant("grant-1") is None
