@@ -31,7 +31,7 @@ REDIRECT_URI: Final = "http://127.0.0.1:9/callback"
 VERIFIER: Final = "benchmark-verifier-0123456789-0123456789-0123456789"
 CHALLENGE: Final = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-_CODES_A_SECOND: Final = 2500
+_CODES_A_SECOND: Final = 4000
 """How many codes are prepared for each second of load; when they run out, the run is over early."""
 _CHAINS: Final = 128
 """Refresh tokens that take turns; more than connections, so that none is used twice."""

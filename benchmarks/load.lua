@@ -1,7 +1,8 @@
 -- Load for wrk. The plan is a Lua file that load.py writes: requests ready to send, and what an answer must contain.
 --
 -- plan.kind:
---   "calls"    every request over and over
+--   "calls"    every request over and over, each time with a new JSON-RPC id in the place of plan.placeholder: an id
+--              must not be used twice in a session
 --   "once"     every request once, then stop (authorization codes)
 --   "refresh"  plan.tokens are refresh tokens; each answer's new one goes to the end of the line and is used in turn
 --
@@ -14,11 +15,11 @@ ffi.cdef [[
 ]]
 local moment = ffi.new("struct moment")
 
-local plan, requests, taken, newest
+local plan, requests, taken, newest, id
 local threads = {}
 
 -- Read by done(), which runs in another Lua state: hence global, and plain numbers.
-right_answers, wrong_answers, first_sent, last_answered = 0, 0, 0, 0
+right_answers, wrong_answers, wrong_status, first_sent, last_answered = 0, 0, 0, 0, 0
 
 local function now()
   ffi.C.clock_gettime(1, moment)
@@ -35,11 +36,18 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
+-- A request as what stands before its id and what stands after it; ids are of one length, so nothing else changes.
+local function split(text)
+  local first, last = text:find(plan.placeholder, 1, true)
+  return { text:sub(1, first - 1), text:sub(last + 1) }
+end
+
 function init(arguments)
   plan = dofile(arguments[1])
-  requests, taken, newest = {}, 0, #plan.tokens
+  requests, taken, newest, id = {}, 0, #plan.tokens, plan.first_id
   for index, body in ipairs(plan.bodies) do
-    requests[index] = formatted(plan.headers[(index - 1) % #plan.headers + 1], body)
+    local text = formatted(plan.headers[(index - 1) % #plan.headers + 1], body)
+    requests[index] = plan.kind == "calls" and split(text) or text
   end
 end
 
@@ -59,12 +67,15 @@ function request()
     if plan.kind == "once" then wrk.thread:stop() end
     taken = 1
   end
-  return requests[taken]
+  if plan.kind == "once" then return requests[taken] end
+  id = id + 1
+  return requests[taken][1] .. string.format("%d", id) .. requests[taken][2]
 end
 
 function response(status, headers, body)
   if status ~= 200 or (plan.marker and not body:find(plan.marker, 1, true)) then
     wrong_answers = wrong_answers + 1
+    wrong_status = status
     return
   end
   right_answers = right_answers + 1
@@ -85,9 +96,10 @@ function done(summary, latency)
   local seconds = summary.duration / 1e6
   if thread:get("last_answered") > 0 then seconds = thread:get("last_answered") - thread:get("first_sent") end
   io.write(string.format(
-    '\nREPORT {"right": %d, "wrong": %d, "broken": %d, "bytes": %d, "seconds": %.6f, "p50": %.1f, "p99": %.1f}\n',
+    '\nREPORT {"right": %d, "wrong": %d, "status": %d, "broken": %d, "bytes": %d, "seconds": %.6f, "p50": %.1f, "p99": %.1f}\n',
     thread:get("right_answers"),
     thread:get("wrong_answers"),
+    thread:get("wrong_status"),
     errors.connect + errors.read + errors.write + errors.timeout,
     summary.bytes,
     seconds,

@@ -5,6 +5,7 @@ Why wrk: a load generator in Python would be the slower half of what it measures
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -18,6 +19,13 @@ from benchmarks.environments import HERE
 from benchmarks.machine import LOAD_CORE, BusyTime, busy_time, cpu_seconds, has_two_cores, others_share
 
 CONNECTIONS: Final = 32
+FEW_CONNECTIONS: Final = 8
+"""For answers so long that some servers need a second for 32 of them."""
+ID_PLACEHOLDER: Final = 9_999_999_999
+"""The id of prepared calls. Each time one is sent, the next number takes its place, of as many digits."""
+
+_first_ids: Final = itertools.count(1_000_000_000, 10_000_000)
+"""Far enough apart that no two loads of one run send the same id."""
 _GRACE_SECONDS: Final = 20
 _REPORT: Final = "REPORT "
 
@@ -40,6 +48,7 @@ class Plan:
     marker: str | None = None
     """What every right answer contains. Looking costs time on the load's core, so only where answers are short."""
     requests_per_answer: int = 1
+    connections: int = CONNECTIONS
     tokens: Sequence[str] = ()
     before: str = ""
     after: str = ""
@@ -69,7 +78,7 @@ def require_wrk() -> None:
         raise LoadFailed("The benchmark needs wrk and did not find it (Debian and Ubuntu: apt-get install wrk).")
 
 
-def run_load(plan: Plan, *, port: int, pid: int, seconds: float, connections: int = CONNECTIONS) -> Load:
+def run_load(plan: Plan, *, port: int, pid: int, seconds: float) -> Load:
     """Send `plan` to the server with process id `pid` for whole `seconds`, at least 1.
 
     Raises:
@@ -79,7 +88,16 @@ def run_load(plan: Plan, *, port: int, pid: int, seconds: float, connections: in
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "plan.lua")
         file.write_text(_lua(plan))
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "5s", "-s", str(HERE / "load.lua")]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{plan.connections}",
+            f"-d{whole}s",
+            "--timeout",
+            "5s",
+            "-s",
+            str(HERE / "load.lua"),
+        ]
         pinned = ["taskset", "--cpu-list", str(LOAD_CORE), *command] if has_two_cores() else command
         target = f"http://127.0.0.1:{port}{plan.path}"
         before, server_before = busy_time(pid), cpu_seconds(pid)
@@ -103,7 +121,8 @@ def _judged(
         raise LoadFailed(f"wrk did not report: {finished.stdout[-300:]} {finished.stderr[-300:]}")
     report = json.loads(lines[-1].removeprefix(_REPORT))
     if report["wrong"] or report["broken"] or not report["right"]:
-        raise LoadFailed(f"{report['right']} right answers, {report['wrong']} wrong ones, {report['broken']} missing")
+        wrong = f"{report['wrong']} wrong ones" + (f" (status {report['status']})" if report["wrong"] else "")
+        raise LoadFailed(f"{report['right']} right answers, {wrong}, {report['broken']} missing")
     return Load(
         per_second=report["right"] / report["seconds"],
         p50=report["p50"],
@@ -126,6 +145,8 @@ def _lua(plan: Plan) -> str:
         ),
         "bodies": _list(_text(body.decode("ascii")) for body in plan.bodies),
         "tokens": _list(_text(token) for token in plan.tokens),
+        "placeholder": _text(str(ID_PLACEHOLDER)),
+        "first_id": str(next(_first_ids)),
         "before": _text(plan.before),
         "after": _text(plan.after),
     }

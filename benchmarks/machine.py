@@ -18,13 +18,15 @@ LOAD_CORE: Final = 1
 QUIET_LOAD: Final = 0.5
 """A load average (one minute) above this before the run means that others are at work."""
 
+_CORES: Final = os.sched_getaffinity(0)
+"""What we were given; later this program keeps to one of them."""
 _SYNCS: Final = 51
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def has_two_cores() -> bool:
     """Say whether server and load can have a core each."""
-    return {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
+    return {SERVER_CORE, LOAD_CORE} <= _CORES
 
 
 def description() -> str:

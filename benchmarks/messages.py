@@ -140,25 +140,25 @@ class Connection:
             raise WrongAnswer(f"not {request.total}: {_shown(answer)}")
         return result
 
-    def pages(self, caller: Caller, count: int) -> list[Request]:
-        """Return the requests, one for each page, that together list all `count` tools.
+    def pages(self, caller: Caller, count: int) -> list[str | None]:
+        """Return the cursors of the pages that together list all `count` tools; the first has none.
 
         Raises:
             WrongAnswer: it is another number of tools, or a name comes twice.
         """
-        requests = [caller.list_tools(1000)]
+        cursors: list[str | None] = [None]
         names = []
         while True:
-            result = self.check(requests[-1])
+            result = self.check(caller.list_tools(1000 + len(cursors), cursors[-1]))
             names += [tool["name"] for tool in result["tools"]]
             if len(names) != len(set(names)) or len(names) > count:
                 raise WrongAnswer(f"{len(names)} tools, {len(set(names))} names")
             if result.get("nextCursor") is None:
                 break
-            requests.append(caller.list_tools(1000 + len(requests), result["nextCursor"]))
+            cursors.append(result["nextCursor"])
         if len(names) != count:
             raise WrongAnswer(f"{len(names)} tools, not {count}")
-        return requests
+        return cursors
 
     def refuses(self, request: Request) -> bool:
         """Say whether the server answers this request with 401, as it must when the token is not one."""

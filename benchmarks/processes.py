@@ -16,6 +16,7 @@ from benchmarks.machine import SERVER_CORE, has_two_cores
 
 _START_SECONDS: Final = 30
 _STOP_SECONDS: Final = 5
+_SHOWN_LINES: Final = 3
 _POLL_SECONDS: Final = 0.002
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 """Of our environment. Nobody's settings reach a server: a stray MCP_API_KEY would change what is measured."""
@@ -93,9 +94,10 @@ class ServerProcess:
         raise ServerFailed(f"did not listen within {_START_SECONDS} s: {self.printed()}")
 
     def printed(self) -> str:
-        """Return the end of what it printed."""
+        """Return the last lines of what it printed, as one."""
         self._log.seek(0)
-        return self._log.read().decode(errors="replace")[-2000:].strip()
+        lines = self._log.read().decode(errors="replace").split("\n")
+        return " / ".join([line.strip() for line in lines if line.strip()][-_SHOWN_LINES:])
 
     def stop(self) -> None:
         """Ask it to end, and end it when it does not."""

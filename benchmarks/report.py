@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.authorization import OAUTH_PEERS
 from benchmarks.chart import Bar, Panel, draw
-from benchmarks.load import CONNECTIONS
+from benchmarks.load import CONNECTIONS, FEW_CONNECTIONS
 from benchmarks.machine import LOAD_CORE, SERVER_CORE
 from benchmarks.messages import Era
 from benchmarks.peers import THE_CEILING, THE_GATEPOST, Peer
@@ -23,6 +23,7 @@ _PREFACE: Final = (
     "absolute ones are noise between machines. Where three figures stand, they are the median and, in brackets, the "
     "lowest and the highest of the rounds."
 )
+_LONGEST_LINE: Final = 240
 _NEARLY_NOTHING: Final = 0.1
 """Ratios below it need a third digit to say anything."""
 
@@ -86,7 +87,7 @@ def _kind(peer: Peer) -> str:
 
 def _circumstances(run: Run) -> Iterator[str]:
     cores = (
-        f"server pinned to core {SERVER_CORE}, `wrk` (one thread, {CONNECTIONS} connections) to core {LOAD_CORE}"
+        f"server pinned to core {SERVER_CORE}, `wrk` (one thread, {CONNECTIONS} connections, {FEW_CONNECTIONS} for lists) to core {LOAD_CORE}"
         if run.is_pinned
         else "server and `wrk` on the same cores"
     )
@@ -125,7 +126,8 @@ def _scenario(run: Run, scenario: Scenario) -> Iterator[str]:
         loads = series.rounds
         era = scenario.era_for(peer)
         if series.failure is not None:
-            notes.append(f"{peer.title} was left out: {_one_line(series.failure)}")
+            left_out = f"{peer.title} lacks a round" if loads else f"{peer.title} was left out"
+            notes.append(f"{left_out}: {_one_line(series.failure)}")
         elif era is Era.HANDSHAKE and Era.MODERN in scenario.eras:
             notes.append(f"{peer.title} speaks the handshake era only and was measured in it.")
         if not loads:
@@ -265,4 +267,6 @@ def _shown(spread: Spread | None, spec: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:160]
+    """Return text that fits a line: of a traceback, where it began and, above all, how it ended."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_LINE else f"{line[:60]} … {line[60 - _LONGEST_LINE :]}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks.load import Load, LoadFailed, Plan, run_load
+from benchmarks.load import CONNECTIONS, FEW_CONNECTIONS, ID_PLACEHOLDER, Load, LoadFailed, Plan, run_load
 from benchmarks.machine import resident_bytes
 from benchmarks.messages import Caller, Connection, Era, Request, WrongAnswer
 from benchmarks.peers import MANY_TOOLS, THE_CEILING, Peer, Prepared
@@ -45,17 +45,18 @@ class Scenario:
         return next((era for era in self.eras if era in peer.eras), None)
 
     def checked_requests(self, connection: Connection, callers: Sequence[Caller]) -> list[Request]:
-        """Return what is sent in turn. Every one has been sent once and its answer found right.
+        """Return what is sent in turn, with a placeholder as id, after each was sent once and answered rightly.
 
         Raises:
             WrongAnswer: one was not.
         """
         if self.tool is None:
-            return connection.pages(callers[0], MANY_TOOLS)
-        requests = [callers[n % len(callers)].call(self.tool, 1000 + n, n, 7 * n) for n in range(_REQUESTS)]
-        for request in requests:
-            connection.check(request)
-        return requests
+            return [
+                callers[0].list_tools(ID_PLACEHOLDER, cursor) for cursor in connection.pages(callers[0], MANY_TOOLS)
+            ]
+        for n in range(_REQUESTS):
+            connection.check(callers[n % len(callers)].call(self.tool, 1000 + n, n, 7 * n))
+        return [callers[n % len(callers)].call(self.tool, ID_PLACEHOLDER, n, 7 * n) for n in range(_REQUESTS)]
 
 
 SCENARIOS: Final = (
@@ -72,6 +73,7 @@ class Series:
 
     rounds: dict[int, Load] = field(default_factory=dict)
     failure: str | None = None
+    """Why it was not measured, or why a round of it is missing."""
     resident_after: int | None = None
     """Bytes, when the load was over."""
 
@@ -152,17 +154,18 @@ def _rounds(
             series.failure = process
             continue
         try:
-            plans[key] = checked_plan(prepared, scenario, era)
-            run_load(plans[key], port=prepared.port, pid=process.pid, seconds=_WARM_UP_SECONDS)
+            plan = checked_plan(prepared, scenario, era)
+            run_load(plan, port=prepared.port, pid=process.pid, seconds=_WARM_UP_SECONDS)
+            plans[key] = plan
         except (WrongAnswer, LoadFailed, OSError) as error:
-            series.failure = str(error)
+            series.failure = f"{error}: {process.printed()}" if isinstance(error, OSError) else str(error)
             say(f"{scenario.key}: {prepared.peer.title} is left out: {error}")
     for round_ in range(rounds):
         # Every other round backwards: what warms up or tires between two neighbours hits both.
         for key in list(plans)[:: -1 if round_ % 2 else 1]:
             prepared, process = servers[key]
             series = results[scenario.key, key]
-            if series.failure is None and time.monotonic() < until and isinstance(process, ServerProcess):
+            if time.monotonic() < until and isinstance(process, ServerProcess):
                 _time(plans[key], process, series, round_=round_, seconds=seconds)
                 _tell(scenario, prepared.peer, series, round_, say)
     return results
@@ -200,14 +203,15 @@ def checked_plan(prepared: Prepared, scenario: Scenario, era: Era) -> Plan:
         marker=None if scenario.tools else '"result"',
         # A list that comes in pages is one answer to its reader, so all pages count as one.
         requests_per_answer=len(requests) if scenario.tools else 1,
+        connections=FEW_CONNECTIONS if scenario.tools else CONNECTIONS,
     )
 
 
 def _tell(scenario: Scenario, peer: Peer, series: Series, round_: int, say: Callable[[str], None]) -> None:
-    if series.failure is not None:
-        say(f"{scenario.key}: {peer.title}: {series.failure}")
+    load = series.rounds.get(round_)
+    if load is None:
+        say(f"{scenario.key} {round_ + 1}: {peer.title}: void: {series.failure}")
         return
-    load = series.rounds[round_]
     say(
         f"{scenario.key} {round_ + 1}: {peer.title}: {load.per_second:,.0f}/s, p99 {load.p99 / 1000:.1f} ms, "
         f"server's core {load.server_share:.0%}, others {load.others_share:.0%}"
