@@ -4,8 +4,8 @@
     Channel     a line, and questions to the client with what it can do       the handshake era's sessions, stdio;
                                                                               `ModernChannel` over any line
 
-A transport offers a request's line or channel in `Caller` as a function, so that a request that says nothing before its
-result costs nothing. It is called at most once per request, in the event loop, and what it returns lives as long as the
+A transport offers a request's line or channel in `Caller`: a line as an object that costs next to nothing until it is
+used, a channel as a function that is called at most once per request, in the event loop. Both live as long as the
 request. The order of what is sent holds: all that `post` and `notify` took goes out before the result.
 
 What an implementation of `Channel` promises:

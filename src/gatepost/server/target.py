@@ -34,8 +34,8 @@ class Caller:
     """The request's headers, names in lower case; among them those that mirror a tool's arguments (`mcp-param-...`)."""
     http_request: Callable[[], HTTPRequest] | None = None
     """Builds the HTTP request for those who ask for it; None where there is none."""
-    line: Callable[[], Line] | None = None
-    """Opens the line of this request: modern era. None where nothing can be sent before the result."""
+    line: Line | None = None
+    """Where notifications of this request go: modern era. None where nothing can be sent before the result."""
     channel: Callable[[], Channel] | None = None
     """Opens the channel of this request: handshake era. None where the client cannot be asked.
 
