@@ -86,10 +86,11 @@ def _kind(peer: Peer) -> str:
 
 
 def _circumstances(run: Run) -> Iterator[str]:
+    wrk = f"`wrk` (one thread, {CONNECTIONS} connections, {FEW_CONNECTIONS} for lists)"
     cores = (
-        f"server pinned to core {SERVER_CORE}, `wrk` (one thread, {CONNECTIONS} connections, {FEW_CONNECTIONS} for lists) to core {LOAD_CORE}"
+        f"server pinned to core {SERVER_CORE}, {wrk} to core {LOAD_CORE}"
         if run.is_pinned
-        else "server and `wrk` on the same cores"
+        else f"server and {wrk} on the same cores"
     )
     rows = [
         ("date", f"{run.started:%Y-%m-%d %H:%M} UTC, {run.took_seconds / 60:.0f} minutes"),
