@@ -154,6 +154,7 @@ def _site_app(
 
     from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
     from gatepost.web.front_door import McpDispatch  # noqa: PLC0415 - likewise
+    from gatepost.web.limits import AddressLimits  # noqa: PLC0415 - likewise
 
     site = _site(installation, origin, allowed_hosts)
     app = FastAPI(
@@ -166,6 +167,9 @@ def _site_app(
     )
     for router in site.routers:
         app.include_router(router)
+    if site.pages is not None:
+        limits, addresses = installation.limits(), installation.client_addresses
+        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages)
     error_page = None if site.pages is None else site.pages.error_page
     install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
     app.add_middleware(McpDispatch, endpoints={MCP_PATH: site.endpoint})
@@ -237,6 +241,7 @@ def _authorization_server(
             transaction_lifetime=rules.lifetimes.transaction,
             now=now,
             random_bytes=random_bytes,
+            limits=installation.limits(),
         ),
         token_router(
             clients=installation.client_finder,
@@ -246,8 +251,37 @@ def _authorization_server(
             now=now,
             random_bytes=random_bytes,
             on_revocation=installation.forget_verified_tokens,
+            limits=installation.limits(),
         ),
+        *_ways_back(installation, origin, resources),
         *_pages(installation, rules, resources, browser_sessions, pages),
+    )
+
+
+def _ways_back(
+    installation: Installation, origin: str, resources: tuple[ProtectedResource, ...]
+) -> tuple[APIRouter, ...]:
+    """Build the routers to which clients and resource servers bring tokens back."""
+    from gatepost.web.introspect import introspect_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.revoke import revoke_router  # noqa: PLC0415 - likewise
+
+    store, now = installation.store, installation.now
+    return (
+        revoke_router(
+            clients=installation.client_finder,
+            grants=store.grants,
+            approvals=store.approvals,
+            now=now,
+            on_revocation=installation.forget_verified_tokens,
+        ),
+        introspect_router(
+            clients=installation.client_finder,
+            grants=store.grants,
+            issuer=origin,
+            resources=resources,
+            resource_servers=installation.settings.oauth.introspection_clients,
+            now=now,
+        ),
     )
 
 
@@ -285,6 +319,7 @@ def _pages(
             pages=pages,
             origins=origins,
             now=now,
+            throttle=installation.login_throttle(),
         ),
         consent_router(
             clients=installation.client_finder,

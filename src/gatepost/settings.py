@@ -148,6 +148,15 @@ class OAuthSettings(BaseSettings):
         (), alias="OAUTH_REQUIRED_SCOPE", description="scope names separated by spaces (RFC 6749 section 3.3)"
     )
 
+    introspection_clients: WordList = Field(
+        (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
+    )
+
+    @field_validator("introspection_clients", mode="before")
+    @classmethod
+    def _split_ids(cls, value: Any) -> Any:
+        return _words(value)
+
     @field_validator("supported_scopes", "required_scope", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from gatepost.stores.outcomes import RotateOutcome, Rotation
+from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Operation, T, Value
@@ -148,6 +149,12 @@ async def use_every_operation(database: PlanningDatabase) -> None:
     assert await grants.find_refresh_token(fp("refresh first")) is not None
     assert await grants.find_access_token(fp("access first"), now=NOW) is not None
     assert await grants.find_grant("grant-1") is not None
+    approvals = SqlApprovalStore(database)
+    await approvals.give_grant(grant("grant-2"), tokens("given", "grant-2"))
+    assert await approvals.find_grant_of_token(fp("refresh given")) == grant("grant-2")
+    for subject, client_id in (("user-1", None), (None, "client-1")):
+        found = await approvals.list_grants(live_at=NOW, subject=subject, client_id=client_id, limit=9)
+        assert [listing.grant.grant_id for listing in found] == ["grant-2"]
     await grants.revoke_grant("grant-1", reason="asked", now=NOW)
     await sessions.start_session(session(), replaces=fp("before"))
     assert await sessions.find_session(fp("session-1"), now=NOW) is not None

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from gatepost.oauth.records import Client
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
-from gatepost.web.token import GRANT_TYPES, MAX_BODY
+from gatepost.web.client_form import MAX_BODY
+from gatepost.web.token import GRANT_TYPES
 from tests.web.token_harness import ISSUER, Harness, checked, refusal, token_harness
 
 SECRET = "gp_cs_" + "s" * 43

@@ -18,6 +18,8 @@ from gatepost.stores.outcomes import ApproveOutcome
 from gatepost.stores.protocols import GrantStore, Store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from gatepost.web.errors import install_error_handlers
+from gatepost.web.introspect import introspect_router
+from gatepost.web.revoke import revoke_router
 from gatepost.web.token import token_router
 
 ISSUER = "https://mcp.example.com"
@@ -47,7 +49,9 @@ class Harness:
     http: httpx2.AsyncClient
     now: int = 1_000_000
     revocations: list[int] = field(default_factory=list)
-    """When the endpoint said that it had revoked something."""
+    """When an endpoint said that it had revoked something."""
+    resource_servers: set[str] = field(default_factory=set)
+    """Clients that may ask about every token."""
 
     async def register(
         self,
@@ -129,9 +133,22 @@ class Harness:
         parameters = {"grant_type": "refresh_token", "refresh_token": token, "client_id": client.client_id}
         return await self.post(_changed(parameters, changes))
 
-    async def begin(self, client: Client) -> Answer:
+    async def revoke(self, client: Client, token: str, /, **changes: str | None) -> httpx2.Response:
+        """Give a token back as the client would."""
+        response = await self.http.post(
+            "/oauth/revoke", data=_changed({"token": token, "client_id": client.client_id}, changes)
+        )
+        assert response.headers["cache-control"] == "no-store"
+        return response
+
+    async def introspect(self, client: Client, token: str, /, **changes: str | None) -> httpx2.Response:
+        """Ask about a token as the client would."""
+        form = _changed({"token": token, "client_id": client.client_id}, changes)
+        return checked(await self.http.post("/oauth/introspect", data=form))
+
+    async def begin(self, client: Client, **changes: str | None) -> Answer:
         """Return the tokens of a new grant."""
-        response = await self.redeem(client, await self.approve(client))
+        response = await self.redeem(client, await self.approve(client), **changes)
         assert response.status_code == 200
         answer: Answer = response.json()
         return answer
@@ -158,6 +175,25 @@ async def token_harness(store: Store, *, grants: GrantStore | None = None) -> As
                 now=lambda: harness.now,
                 random_bytes=secrets.token_bytes,
                 on_revocation=lambda: harness.revocations.append(harness.now),
+            )
+        )
+        app.include_router(
+            revoke_router(
+                clients=store.clients,
+                grants=grants or store.grants,
+                approvals=store.approvals,
+                now=lambda: harness.now,
+                on_revocation=lambda: harness.revocations.append(harness.now),
+            )
+        )
+        app.include_router(
+            introspect_router(
+                clients=store.clients,
+                grants=grants or store.grants,
+                issuer=ISSUER,
+                resources=(NOTES, MAIL),
+                resource_servers=harness.resource_servers,
+                now=lambda: harness.now,
             )
         )
         install_error_handlers(app)

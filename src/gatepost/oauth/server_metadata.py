@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gatepost.oauth import client_authentication, pkce
+from gatepost.oauth import client_authentication, introspection, pkce
 from gatepost.oauth.policy import AuthorizationServer
 
 
@@ -36,6 +36,10 @@ def server_metadata(
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grant_types),
         "token_endpoint_auth_methods_supported": list(client_authentication.METHODS_SUPPORTED),
+        "revocation_endpoint": f"{server.issuer}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": list(client_authentication.METHODS_SUPPORTED),
+        "introspection_endpoint": f"{server.issuer}/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": list(introspection.methods_supported()),
         "code_challenge_methods_supported": list(pkce.METHODS_SUPPORTED),
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         "protected_resources": list(resources),

@@ -28,7 +28,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatepost.oauth.errors import InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
+from gatepost.oauth.errors import InvalidClient, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
@@ -40,6 +40,7 @@ RETRY_AFTER = 5
 """Seconds after which a client may ask again when the store cannot answer."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+_BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
 _CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
 
 # The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
@@ -156,7 +157,10 @@ class _Answers:
     async def refusal(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, OAuthError)  # noqa: S101 - registered for this type only; tells mypy
         log_refusal(request, error=error.error, reason=error.reason)
-        return oauth_error_response(error)
+        # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would say
+        # nothing, and would make browsers ask their user for a password.
+        tried = isinstance(error, InvalidClient) and "authorization" in request.headers
+        return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if tried else None)
 
     async def body_too_large(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, BodyTooLarge)  # noqa: S101 - registered for this type only; tells mypy

@@ -11,18 +11,15 @@ from types import MappingProxyType
 
 import orjson
 from fastapi import APIRouter
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.oauth.client_authentication import authenticate_client, check_grant_type, read_client
+from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.codes import check_code
-from gatepost.oauth.errors import InvalidClient, InvalidGrant, InvalidRequest, UnsupportedGrantType
+from gatepost.oauth.errors import InvalidGrant, UnsupportedGrantType
 from gatepost.oauth.issuing import Tokens, begin_grant, gets_refresh_token, mint_tokens
-from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Client
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
@@ -37,15 +34,9 @@ from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import RandomBytes, fingerprint
-from gatepost.web.errors import log_refusal, oauth_error_response
-from gatepost.web.request_body import media_type, read_body
+from gatepost.web.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form
 
 TOKEN_PATH = "/oauth/token"
-MAX_BODY = 64 * 1024
-"""Bytes; a token request has one or two thousand."""
-
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
-_BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +50,14 @@ class TokenEndpoint:
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRequest:
+class TokenRequest(ClientForm):
     """One parsed request of an authenticated client that may use the grant type."""
 
-    client: Client
-    parameters: Mapping[str, str]
     now: int
-
-    def required(self, name: str) -> str:
-        """Return a parameter.
-
-        Raises:
-            InvalidRequest: it is missing.
-        """
-        return _required(self.parameters, name)
 
 
 def token_router(
@@ -87,6 +69,7 @@ def token_router(
     now: Callable[[], int],
     random_bytes: RandomBytes,
     on_revocation: Callable[[], None],
+    limits: Limits | None = None,
 ) -> APIRouter:
     """Return the route of the token endpoint.
 
@@ -98,15 +81,12 @@ def token_router(
         now: the clock, whole seconds UTC.
         random_bytes: where tokens and nonces come from.
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
+        limits: counts the requests of each client; None counts none.
     """
-    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation)
+    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation, limits)
 
     async def token(request: Request) -> Response:
         return await answer_token_request(endpoint, request)
-
-    async def method_not_allowed() -> Response:
-        # The router's own 405 could be kept by a cache (RFC 9110 section 15.5.6).
-        raise HTTPException(405, headers={"Allow": "POST", **_NO_STORE})
 
     router = APIRouter(tags=["OAuth"])
     router.add_api_route(
@@ -118,9 +98,7 @@ def token_router(
         responses=_RESPONSES,
         openapi_extra={"requestBody": _REQUEST_BODY},
     )
-    router.add_api_route(
-        TOKEN_PATH, method_not_allowed, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
+    router.add_api_route(TOKEN_PATH, method_not_allowed, methods=OTHER_METHODS, include_in_schema=False)
     return router
 
 
@@ -131,42 +109,26 @@ async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Res
         OAuthError: it is refused.
         StoreUnavailable: it cannot be decided now; nothing is lost, and the client may try again.
     """
-    # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
-    if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
-        raise InvalidRequest(
-            Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
-        )
-    parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
+    # 1. Parse the form and authenticate the client.
+    form = await read_client_form(request, clients=endpoint.clients)
+    if endpoint.limits is not None:
+        await endpoint.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
 
-    # 2. Authenticate the client.
-    authorization = request.headers.getlist("authorization")
-    try:
-        presented = read_client(parameters, authorization)
-        found = await endpoint.clients.find_client(presented.client_id)
-        if found is not None:
-            request.state.client_id = found.client_id
-        client = authenticate_client(found, presented)
-    except InvalidClient as error:
-        log_refusal(request, error=error.error, reason=error.reason)
-        # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would
-        # say nothing, and would make browsers ask their user for a password.
-        return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if authorization else {})
-
-    # 3. Find the grant type, and whether the client may use it.
-    grant_type = _required(parameters, "grant_type")
+    # 2. Find the grant type, and whether the client may use it.
+    grant_type = form.required("grant_type")
     exchange = GRANT_TYPES.get(grant_type)
     if exchange is None:
         raise UnsupportedGrantType(
             Reason.GRANT_TYPE_UNSUPPORTED, "This grant type is unknown; grant_types_supported lists those there are."
         )
-    check_grant_type(client, grant_type)
+    check_grant_type(form.client, grant_type)
 
-    # 4. Look up, let the rule decide, and write in one atomic operation.
+    # 3. Look up, let the rule decide, and write in one atomic operation.
     now = endpoint.now()
-    tokens = await exchange(endpoint, TokenRequest(client, parameters, now))
+    tokens = await exchange(endpoint, TokenRequest(form.client, form.parameters, now))
 
-    # 5. Answer; the tokens are durable by now.
-    return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=_NO_STORE)
+    # 4. Answer; the tokens are durable by now.
+    return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=NO_STORE)
 
 
 async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
@@ -266,13 +228,6 @@ Exchange = Callable[[TokenEndpoint, TokenRequest], Awaitable[Tokens]]
 
 GRANT_TYPES: Mapping[str, Exchange] = MappingProxyType({"authorization_code": redeem_code, "refresh_token": refresh})
 """What the endpoint takes as `grant_type`, each with the function that looks up, decides and writes."""
-
-
-def _required(parameters: Mapping[str, str], name: str) -> str:
-    value = parameters.get(name)
-    if value is None:
-        raise InvalidRequest(Reason.PARAMETER_MISSING, f"{name} is missing.")
-    return value
 
 
 def _named_resource(endpoint: TokenEndpoint, request: TokenRequest) -> str | None:

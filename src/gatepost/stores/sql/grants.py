@@ -7,7 +7,7 @@ from typing import Final
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
-from gatepost.stores.sql.clients import select_client
+from gatepost.stores.sql.client_rows import select_client
 from gatepost.stores.sql.database import Database, Row, Transaction
 
 # A code whose user has been disabled since the approval cannot be spent.
@@ -106,8 +106,8 @@ class SqlGrantStore:
         async def operation(transaction: Transaction) -> RedeemOutcome:
             if await transaction.run(_SPEND_CODE, code_fingerprint, grant.grant_id, now) == 0:
                 return RedeemOutcome.LOST_RACE
-            await _insert_grant(transaction, grant)
-            await _insert_tokens(transaction, tokens)
+            await insert_grant(transaction, grant)
+            await insert_tokens(transaction, tokens)
             return RedeemOutcome.REDEEMED
 
         return await self._database.write(operation)
@@ -133,7 +133,7 @@ class SqlGrantStore:
             if row is None:
                 return None
             client = await select_client(transaction, row["client_id"])
-            return GrantView(grant=_grant(row), client=client, user_disabled=row["disabled_at"] is not None)
+            return GrantView(grant=grant_of(row), client=client, user_disabled=row["disabled_at"] is not None)
 
         return await self._database.read(operation)
 
@@ -161,7 +161,7 @@ class SqlGrantStore:
                 await transaction.run(
                     _SPEND_REFRESH_TOKEN, token_fingerprint, now, refresh.token_fingerprint, sealed_successor
                 )
-                await _insert_tokens(transaction, successor)
+                await insert_tokens(transaction, successor)
                 return Rotation(RotateOutcome.ROTATED)
             # 3. Spent a moment ago and nobody has used what came of it: the answer was lost, or two honest uses met.
             successor_is_unused = row["successor_fingerprint"] is not None and row["successor_spent_at"] is None
@@ -204,7 +204,8 @@ async def _revoke_grant(transaction: Transaction, grant_id: str, *, reason: str,
     return changed > 0
 
 
-async def _insert_grant(transaction: Transaction, grant: Grant) -> None:
+async def insert_grant(transaction: Transaction, grant: Grant) -> None:
+    """Add the grant's row."""
     await transaction.run(
         _INSERT_GRANT,
         grant.grant_id,
@@ -219,7 +220,8 @@ async def _insert_grant(transaction: Transaction, grant: Grant) -> None:
     )
 
 
-async def _insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None:
+async def insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None:
+    """Add the rows of tokens; their grant's is there."""
     access: AccessToken = tokens.access
     await transaction.run(
         _INSERT_ACCESS_TOKEN,
@@ -262,7 +264,8 @@ def _authorization_code(row: Row) -> AuthorizationCode:
     )
 
 
-def _grant(row: Row) -> Grant:
+def grant_of(row: Row) -> Grant:
+    """Return the grant whose columns the row has."""
     return Grant(
         grant_id=row["grant_id"],
         subject=row["subject"],
