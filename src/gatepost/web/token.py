@@ -50,7 +50,6 @@ class TokenEndpoint:
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
-    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,6 @@ def token_router(
     now: Callable[[], int],
     random_bytes: RandomBytes,
     on_revocation: Callable[[], None],
-    limits: Limits | None = None,
 ) -> APIRouter:
     """Return the route of the token endpoint.
 
@@ -81,9 +79,8 @@ def token_router(
         now: the clock, whole seconds UTC.
         random_bytes: where tokens and nonces come from.
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
-        limits: counts the requests of each client; None counts none.
     """
-    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation, limits)
+    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation)
 
     async def token(request: Request) -> Response:
         return await answer_token_request(endpoint, request)
@@ -111,8 +108,6 @@ async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Res
     """
     # 1. Parse the form and authenticate the client.
     form = await read_client_form(request, clients=endpoint.clients)
-    if endpoint.limits is not None:
-        await endpoint.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
 
     # 2. Find the grant type, and whether the client may use it.
     grant_type = form.required("grant_type")
