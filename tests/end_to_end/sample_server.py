@@ -1,5 +1,8 @@
 """What the end-to-end tests serve."""
 
+import asyncio
+from pathlib import Path
+
 from gatepost import Context, Server, ToolError
 
 server = Server("sample", version="1.2.3", scopes={"notes:read": "Read your notes", "notes:write": "Add notes"})
@@ -29,3 +32,12 @@ async def fail(how: str) -> str:
     if how == "told":
         raise ToolError("no such note")
     raise RuntimeError("secret detail")
+
+
+@server.tool
+async def wait(directory: str) -> str:
+    """Say that the call has begun, and end when told to: by two files in a directory of the test's."""
+    (Path(directory) / "begun").touch()
+    while not (Path(directory) / "end").exists():  # noqa: ASYNC110 - the test is another process
+        await asyncio.sleep(0.01)
+    return "done"

@@ -82,7 +82,7 @@ async def test_it_discovers_registers_logs_in_and_calls(server: RunningServer, o
     memory, visits = Memory(), Visits(owner)
     async with connected(server, memory, visits, mode=mode) as client:
         tools = (await client.list_tools()).tools
-        assert [tool.name for tool in tools] == ["add", "both", "whoami", "fail"]
+        assert [tool.name for tool in tools] == ["add", "both", "whoami", "fail", "wait"]
         result = await client.call_tool("add", {"text": "milk"})
         assert not result.is_error
         (block,) = result.content
@@ -123,7 +123,7 @@ async def test_scopes_hide_tools_and_ask_for_more_at_once(server: RunningServer,
         httpx2.AsyncClient(headers=headers) as http,
         Client(streamable_http_client(server.mcp_url, http_client=http), mode=mode) as client,
     ):
-        assert [tool.name for tool in (await client.list_tools()).tools] == ["whoami", "fail"]
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["whoami", "fail", "wait"]
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2025-06-18", "2025-03-26"])
@@ -157,7 +157,7 @@ def test_every_handshake_revision_is_spoken(server: RunningServer, owner: Person
     assert post({"method": "notifications/initialized"}, **further).status_code == 202
     assert post({"id": 2, "method": "ping"}, **further).json()["result"] == {}
     listed = post({"id": 3, "method": "tools/list"}, **further).json()["result"]
-    assert [tool["name"] for tool in listed["tools"]] == ["add", "both", "whoami", "fail"]
+    assert [tool["name"] for tool in listed["tools"]] == ["add", "both", "whoami", "fail", "wait"]
     called = post(
         {"id": "four", "method": "tools/call", "params": {"name": "add", "arguments": {"text": "x"}}}, **further
     ).json()

@@ -1,0 +1,74 @@
+"""What an operator sees: probes, draining, a store that goes away, an account that is disabled."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx2
+
+from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
+from tests.end_to_end.scripted_client import App, Person
+
+
+def allowed_app(server: RunningServer, owner: Person) -> tuple[App, dict[str, str]]:
+    app = App(server.origin).register()
+    return app, app.redeem(app.code_from(owner.decide(app.authorization_url()))).json()
+
+
+def test_a_request_that_is_under_way_is_answered_before_the_server_ends(
+    server: RunningServer, owner: Person, tmp_path: Path
+) -> None:
+    app, tokens = allowed_app(server, owner)
+    app.http.timeout = httpx2.Timeout(30)
+    answers: list[httpx2.Response] = []
+    calling = threading.Thread(
+        target=lambda: answers.append(app.call(tokens["access_token"], "wait", {"directory": str(tmp_path)}))
+    )
+    calling.start()
+    while not (tmp_path / "begun").exists():
+        assert calling.is_alive()
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    (tmp_path / "end").touch()
+    calling.join()
+    stopping.join()
+    (answer,) = answers
+    assert answer.json()["result"]["content"][0]["text"] == "done"
+
+
+def test_the_probes_tell_a_live_server_from_one_that_can_work(server: RunningServer, owner: Person) -> None:
+    app, tokens = allowed_app(server, owner)
+    assert httpx2.get(f"{server.origin}/health").json() == {"status": "ok", "server": "sample"}
+    assert httpx2.get(f"{server.origin}/healthz").json() == {"status": "ok", "checks": {"store": "ok"}}
+    for path in server.data.glob("gatepost.db*"):
+        path.rename(path.with_name("moved-" + path.name))
+    failing = httpx2.get(f"{server.origin}/healthz")
+    assert failing.status_code == 503
+    assert failing.json() == {"status": "failing", "checks": {"store": "failing"}}
+    assert httpx2.get(f"{server.origin}/health").status_code == 200
+    for path in server.data.glob("moved-*"):
+        path.rename(path.with_name(path.name.removeprefix("moved-")))
+    assert httpx2.get(f"{server.origin}/healthz").status_code == 200
+    assert app.call(tokens["access_token"], "whoami", {}).status_code == 200
+
+
+def test_an_account_that_is_disabled_is_out_within_the_documented_bound(server: RunningServer, owner: Person) -> None:
+    app, tokens = allowed_app(server, owner)
+    environment = {**os.environ, "OAUTH_STORAGE_DIR": str(server.data)}
+    command = [sys.executable, "-m", "gatepost", "users"]
+    subprocess.run(
+        [*command, "disable", "owner"], cwd=REPOSITORY, env=environment, check=True, capture_output=True, timeout=60
+    )
+    assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    # Another process revoked it, so the access token may count for five more seconds, unless it was never looked at.
+    assert app.call(tokens["access_token"], "whoami", {}).status_code == 401
+    again = Person(server.origin)
+    page = again.browser.get(App(server.origin).register().authorization_url(), follow_redirects=True)
+    assert 'name="password"' in page.text
+    listed = subprocess.run(
+        [*command, "list"], cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert "disabled" in listed.stdout
+    assert PASSWORD not in listed.stdout
