@@ -20,6 +20,8 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     # clients and registration
     CLIENT_UNKNOWN = "client_unknown"
+    CLIENT_DISABLED = "client_disabled"
+    CLIENT_REMOVED = "client_removed"
     CLIENT_AUTHENTICATION_FAILED = "client_authentication_failed"
     CLIENT_AUTHENTICATION_METHOD_WRONG = "client_authentication_method_wrong"
     CLIENT_METADATA_INVALID = "client_metadata_invalid"

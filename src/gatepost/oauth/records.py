@@ -10,6 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class ClientOrigin(StrEnum):
+    """How a client became known."""
+
+    DYNAMIC = "dynamic"
+    """It registered itself (RFC 7591). Without a grant it expires."""
+    PREREGISTERED = "preregistered"
+    """The operator registered it."""
+    DOCUMENT = "document"
+    """It is known by its metadata document. The store holds it only if an operator has disabled it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A registered client (RFC 7591 section 2)."""
@@ -27,6 +38,14 @@ class Client:
     logo_uri: str | None
     secret_fingerprint: bytes | None
     created_at: int
+    jwks: str | None = None
+    """Its public keys as the JSON text of a JWK set (RFC 7517), for `private_key_jwt`."""
+    jwks_uri: str | None = None
+    """Where its public keys are, instead of `jwks`."""
+    origin: ClientOrigin = ClientOrigin.DYNAMIC
+    registration_token_fingerprint: bytes | None = None
+    """Of the registration access token (RFC 7592); None when the client cannot manage its registration."""
+    disabled_at: int | None = None
 
 
 class TransactionState(StrEnum):

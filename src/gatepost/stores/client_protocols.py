@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gatepost.oauth.records import Client
+from gatepost.oauth.records import Client, Grant, IssuedTokens
 
 
 class ClientFinder(Protocol):
     """Where a client is looked up, wherever it comes from: the store, or `gatepost.outbound` in front of it."""
 
     async def find_client(self, client_id: str) -> Client | None:
-        """Return the client, or None.
+        """Return the client, disabled or not, or None.
 
         Raises:
             OAuthError: it is known by a metadata document, and that is refused or cannot be had.
@@ -19,7 +19,50 @@ class ClientFinder(Protocol):
 
 
 class ClientStore(ClientFinder, Protocol):
-    """Registered clients (RFC 7591)."""
+    """Registered clients (RFC 7591, RFC 7592)."""
 
     async def register_client(self, client: Client) -> None:
         """Add a client; its id is fresh and random, so there is nothing to collide with."""
+
+    async def list_clients(self) -> list[Client]:
+        """Return all clients, the oldest first."""
+
+    async def update_client(self, client: Client) -> bool:
+        """Replace what a client registered (RFC 7592 section 2.2); False when it is gone or disabled.
+
+        Its origin, `created_at` and `disabled_at` stay as they are. Of two updates at once the later one stands.
+        """
+
+    async def rotate_client_secret(self, client_id: str, secret_fingerprint: bytes) -> bool:
+        """Give a client that has a secret another one; the old one is dead. False when there is no such client."""
+
+    async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
+        """Disable a client, revoke its grants and drop its open authorization requests with their codes.
+
+        `placeholder` is kept, disabled, when the store has no such client: one that is known by a document. Without it
+        the answer is False then. Disabling twice keeps the first time.
+        """
+
+    async def remove_client(self, client_id: str, *, now: int) -> bool:
+        """Remove a client, revoke its grants and drop its open requests with their codes; False if there is none."""
+
+    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
+        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""
+
+    async def delete_orphans(self, *, before: int, limit: int) -> int:
+        """Delete clients that nobody uses, at most `limit`, and return how many went.
+
+        Those that registered themselves at `before` or earlier (seconds UTC), have no grant that lived after it, and no
+        authorization request that was open after it. So a client with a live grant never goes, one whose last grant has
+        ended gets as long as a new one, and what an operator registered or disabled stays.
+        """
+
+
+class AssertionStore(Protocol):
+    """Assertions that clients have authenticated with (RFC 7523 section 3, item 7)."""
+
+    async def remember_jti(self, client_id: str, jti: str, *, expires_at: int, now: int) -> bool:
+        """Remember the identifier of an assertion until `expires_at`; False when it is remembered already."""
+
+    async def forget_jtis(self, *, before: int, limit: int) -> int:
+        """Delete identifiers that ended at `before` or earlier, at most `limit`, and return how many went."""

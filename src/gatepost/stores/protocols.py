@@ -22,7 +22,7 @@ from gatepost.oauth.records import (
 )
 from gatepost.stores.accounts import BrowserSession, User
 from gatepost.stores.approval_protocols import ApprovalStore
-from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
@@ -147,6 +147,8 @@ class Store(Protocol):
 
     @property
     def clients(self) -> ClientStore: ...
+    @property
+    def assertions(self) -> AssertionStore: ...
     @property
     def transactions(self) -> TransactionStore: ...
     @property

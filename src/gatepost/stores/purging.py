@@ -58,6 +58,9 @@ def purges_of(store: Store) -> tuple[Purge, ...]:
     expiry = store.expiry
     return (
         Purge("authorization requests", expiry.delete_transactions),
+        # Clients register at every connect, so those that nobody allowed in a day go.
+        Purge("unused clients", store.clients.delete_orphans, kept_for=_DAY),
+        Purge("client assertions", store.assertions.forget_jtis),
         Purge("access tokens", expiry.delete_access_tokens),
         # Kept a while, so that a client that comes back late is told that its token expired, not that it is unknown.
         Purge("refresh tokens", expiry.delete_refresh_tokens, kept_for=7 * _DAY),

@@ -1,8 +1,12 @@
-"""Registered clients in memory (RFC 7591)."""
+"""Registered clients, and the assertions they have used, in memory (RFC 7591, RFC 7592, RFC 7523)."""
 
 from __future__ import annotations
 
-from gatepost.oauth.records import Client
+from dataclasses import replace
+from itertools import islice
+
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client, ClientOrigin, Grant, IssuedTokens
 from gatepost.stores.memory.records import Records
 
 
@@ -19,3 +23,110 @@ class MemoryClientStore:
     async def find_client(self, client_id: str) -> Client | None:
         """See `ClientStore.find_client`."""
         return self._records.clients.get(client_id)
+
+    async def list_clients(self) -> list[Client]:
+        """See `ClientStore.list_clients`."""
+        return sorted(self._records.clients.values(), key=lambda client: (client.created_at, client.client_id))
+
+    async def update_client(self, client: Client) -> bool:
+        """See `ClientStore.update_client`."""
+        kept = self._enabled(client.client_id)
+        if kept is None:
+            return False
+        self._records.clients[client.client_id] = replace(
+            client, origin=kept.origin, created_at=kept.created_at, disabled_at=None
+        )
+        return True
+
+    async def rotate_client_secret(self, client_id: str, secret_fingerprint: bytes) -> bool:
+        """See `ClientStore.rotate_client_secret`."""
+        client = self._records.clients.get(client_id)
+        if client is None or client.secret_fingerprint is None:
+            return False
+        self._records.clients[client_id] = replace(client, secret_fingerprint=secret_fingerprint)
+        return True
+
+    async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
+        """See `ClientStore.disable_client`."""
+        client = self._records.clients.get(client_id, placeholder)
+        if client is None:
+            return False
+        if client.disabled_at is None:
+            client = replace(client, disabled_at=now)
+        self._records.clients[client_id] = client
+        self._shut_out(client_id, reason=Reason.CLIENT_DISABLED, now=now)
+        return True
+
+    async def remove_client(self, client_id: str, *, now: int) -> bool:
+        """See `ClientStore.remove_client`."""
+        if self._records.clients.pop(client_id, None) is None:
+            return False
+        self._shut_out(client_id, reason=Reason.CLIENT_REMOVED, now=now)
+        return True
+
+    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
+        """See `ClientStore.give_client_grant`."""
+        if self._enabled(grant.client_id) is None:
+            return False
+        self._records.grants[grant.grant_id] = grant
+        self._records.access_tokens[tokens.access.token_fingerprint] = tokens.access
+        return True
+
+    async def delete_orphans(self, *, before: int, limit: int) -> int:
+        """See `ClientStore.delete_orphans`."""
+        records = self._records
+        used = {
+            grant.client_id
+            for grant in records.grants.values()
+            if grant.expires_at > before and (grant.revoked_at is None or grant.revoked_at > before)
+        }
+        used |= {request.client_id for request in records.transactions.values() if request.expires_at > before}
+        orphans = (
+            client.client_id
+            for client in records.clients.values()
+            if client.origin is ClientOrigin.DYNAMIC
+            and client.disabled_at is None
+            and client.created_at <= before
+            and client.client_id not in used
+        )
+        gone = list(islice(orphans, limit))
+        for client_id in gone:
+            del records.clients[client_id]
+        return len(gone)
+
+    def _enabled(self, client_id: str) -> Client | None:
+        client = self._records.clients.get(client_id)
+        return None if client is None or client.disabled_at is not None else client
+
+    def _shut_out(self, client_id: str, *, reason: Reason, now: int) -> None:
+        records = self._records
+        dropped = {key for key, request in records.transactions.items() if request.client_id == client_id}
+        for transaction_id in dropped:
+            del records.transactions[transaction_id]
+        for key in [key for key, code in records.codes.items() if code.transaction_id in dropped]:
+            del records.codes[key]
+        for grant in records.grants.values():
+            if grant.client_id == client_id and grant.revoked_at is None:
+                records.grants[grant.grant_id] = replace(grant, revoked_at=now, revoked_reason=reason.value)
+
+
+class MemoryAssertionStore:
+    """`AssertionStore` in memory."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def remember_jti(self, client_id: str, jti: str, *, expires_at: int, now: int) -> bool:
+        """See `AssertionStore.remember_jti`."""
+        if self._records.assertions.get((client_id, jti), now) > now:
+            return False
+        self._records.assertions[client_id, jti] = expires_at
+        return True
+
+    async def forget_jtis(self, *, before: int, limit: int) -> int:
+        """See `AssertionStore.forget_jtis`."""
+        over = (key for key, expires_at in self._records.assertions.items() if expires_at <= before)
+        gone = list(islice(over, limit))
+        for key in gone:
+            del self._records.assertions[key]
+        return len(gone)

@@ -25,6 +25,8 @@ class Records:
     setup_link: bytes | None = None
     browser_sessions: dict[bytes, BrowserSession] = field(default_factory=dict)
     sealing_key_id: str | None = None
+    assertions: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Until when each identifier of a client's assertion is remembered."""
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Holder and end of each."""
 

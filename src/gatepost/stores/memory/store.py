@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gatepost.stores.approval_protocols import ApprovalStore
-from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
-from gatepost.stores.memory.clients import MemoryClientStore
+from gatepost.stores.memory.clients import MemoryAssertionStore, MemoryClientStore
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
 from gatepost.stores.memory.grants import MemoryGrantStore
 from gatepost.stores.memory.keys import MemoryKeyStore
@@ -26,6 +26,7 @@ class MemoryStore:
     def __init__(self) -> None:
         records = Records()
         self._clients = MemoryClientStore(records)
+        self._assertions = MemoryAssertionStore(records)
         self._transactions = MemoryTransactionStore(records)
         self._grants = MemoryGrantStore(records)
         self._users = MemoryUserStore(records)
@@ -43,6 +44,11 @@ class MemoryStore:
     def clients(self) -> ClientStore:
         """See `Store`."""
         return self._clients
+
+    @property
+    def assertions(self) -> AssertionStore:
+        """See `Store`."""
+        return self._assertions
 
     @property
     def transactions(self) -> TransactionStore:

@@ -1,18 +1,49 @@
-"""Registered clients in SQL (RFC 7591)."""
+"""Registered clients in SQL (RFC 7591, RFC 7592)."""
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
-from gatepost.oauth.records import Client
-from gatepost.stores.sql.database import Database, Row, Transaction
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client, Grant, IssuedTokens
+from gatepost.stores.sql.client_rows import client_of, client_values, registered_values, select_client
+from gatepost.stores.sql.database import Database, Transaction
+from gatepost.stores.sql.grants import insert_grant, insert_tokens
 
 _INSERT: Final = """
     INSERT INTO clients (
         client_id, client_name, redirect_uris, grant_types, response_types, token_endpoint_auth_method,
-        application_type, scope, client_uri, logo_uri, secret_fingerprint, created_at
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        application_type, scope, client_uri, logo_uri, secret_fingerprint, jwks, jwks_uri,
+        registration_token_fingerprint, created_at, origin, disabled_at
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+"""
+
+_INSERT_UNLESS_THERE: Final = f"{_INSERT} ON CONFLICT (client_id) DO NOTHING"
+
+_UPDATE: Final = """
+    UPDATE clients SET
+        client_name = $2, redirect_uris = $3, grant_types = $4, response_types = $5, token_endpoint_auth_method = $6,
+        application_type = $7, scope = $8, client_uri = $9, logo_uri = $10, secret_fingerprint = $11, jwks = $12,
+        jwks_uri = $13, registration_token_fingerprint = $14
+    WHERE client_id = $1 AND disabled_at IS NULL
+"""
+
+# Bounded by the index on registered clients by age; the two look-ups of a candidate go by client.
+_DELETE_ORPHANS: Final = """
+    DELETE FROM clients WHERE client_id IN (
+        SELECT client_id FROM clients
+        WHERE origin = 'dynamic' AND disabled_at IS NULL AND created_at <= $1
+          AND NOT EXISTS (
+              SELECT 1 FROM grants WHERE grants.client_id = clients.client_id
+                AND grants.expires_at > $1 AND (grants.revoked_at IS NULL OR grants.revoked_at > $1)
+          )
+          AND NOT EXISTS (
+              SELECT 1 FROM authorization_transactions
+              WHERE authorization_transactions.client_id = clients.client_id
+                AND authorization_transactions.expires_at > $1
+          )
+        ORDER BY created_at LIMIT $2
+    )
 """
 
 
@@ -26,21 +57,7 @@ class SqlClientStore:
         """See `ClientStore.register_client`."""
 
         async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                _INSERT,
-                client.client_id,
-                client.client_name,
-                json.dumps(client.redirect_uris),
-                json.dumps(client.grant_types),
-                json.dumps(client.response_types),
-                client.token_endpoint_auth_method,
-                client.application_type,
-                client.scope,
-                client.client_uri,
-                client.logo_uri,
-                client.secret_fingerprint,
-                client.created_at,
-            )
+            await transaction.run(_INSERT, *client_values(client))
 
         await self._database.write(operation)
 
@@ -52,25 +69,93 @@ class SqlClientStore:
 
         return await self._database.read(operation)
 
+    async def list_clients(self) -> list[Client]:
+        """See `ClientStore.list_clients`."""
 
-async def select_client(transaction: Transaction, client_id: str) -> Client | None:
-    """Return the client, or None."""
-    row = await transaction.one("SELECT * FROM clients WHERE client_id = $1", client_id)
-    return None if row is None else _client(row)
+        async def operation(transaction: Transaction) -> list[Client]:
+            return [
+                client_of(row) for row in await transaction.all("SELECT * FROM clients ORDER BY created_at, client_id")
+            ]
+
+        return await self._database.read(operation)
+
+    async def update_client(self, client: Client) -> bool:
+        """See `ClientStore.update_client`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            return await transaction.run(_UPDATE, *registered_values(client)) > 0
+
+        return await self._database.write(operation)
+
+    async def rotate_client_secret(self, client_id: str, secret_fingerprint: bytes) -> bool:
+        """See `ClientStore.rotate_client_secret`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            changed = await transaction.run(
+                "UPDATE clients SET secret_fingerprint = $2 WHERE client_id = $1 AND secret_fingerprint IS NOT NULL",
+                client_id,
+                secret_fingerprint,
+            )
+            return changed > 0
+
+        return await self._database.write(operation)
+
+    async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
+        """See `ClientStore.disable_client`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            if placeholder is not None:
+                await transaction.run(_INSERT_UNLESS_THERE, *client_values(placeholder))
+            changed = await transaction.run(
+                "UPDATE clients SET disabled_at = coalesce(disabled_at, $2) WHERE client_id = $1", client_id, now
+            )
+            if changed:
+                await _shut_out(transaction, client_id, reason=Reason.CLIENT_DISABLED, now=now)
+            return changed > 0
+
+        return await self._database.write(operation)
+
+    async def remove_client(self, client_id: str, *, now: int) -> bool:
+        """See `ClientStore.remove_client`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            changed = await transaction.run("DELETE FROM clients WHERE client_id = $1", client_id)
+            if changed:
+                await _shut_out(transaction, client_id, reason=Reason.CLIENT_REMOVED, now=now)
+            return changed > 0
+
+        return await self._database.write(operation)
+
+    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
+        """See `ClientStore.give_client_grant`."""
+
+        async def operation(transaction: Transaction) -> bool:
+            enabled = await transaction.one(
+                "SELECT 1 FROM clients WHERE client_id = $1 AND disabled_at IS NULL", grant.client_id
+            )
+            if enabled is None:
+                return False
+            await insert_grant(transaction, grant)
+            await insert_tokens(transaction, tokens)
+            return True
+
+        return await self._database.write(operation)
+
+    async def delete_orphans(self, *, before: int, limit: int) -> int:
+        """See `ClientStore.delete_orphans`."""
+
+        async def operation(transaction: Transaction) -> int:
+            return await transaction.run(_DELETE_ORPHANS, before, limit)
+
+        return await self._database.write(operation)
 
 
-def _client(row: Row) -> Client:
-    return Client(
-        client_id=row["client_id"],
-        client_name=row["client_name"],
-        redirect_uris=tuple(json.loads(row["redirect_uris"])),
-        grant_types=tuple(json.loads(row["grant_types"])),
-        response_types=tuple(json.loads(row["response_types"])),
-        token_endpoint_auth_method=row["token_endpoint_auth_method"],
-        application_type=row["application_type"],
-        scope=row["scope"],
-        client_uri=row["client_uri"],
-        logo_uri=row["logo_uri"],
-        secret_fingerprint=row["secret_fingerprint"],
-        created_at=row["created_at"],
+async def _shut_out(transaction: Transaction, client_id: str, *, reason: Reason, now: int) -> None:
+    # The codes go with their requests (ON DELETE CASCADE).
+    await transaction.run("DELETE FROM authorization_transactions WHERE client_id = $1", client_id)
+    await transaction.run(
+        "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE client_id = $1 AND revoked_at IS NULL",
+        client_id,
+        now,
+        reason.value,
     )

@@ -7,7 +7,7 @@ from typing import Final
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
-from gatepost.stores.sql.clients import select_client
+from gatepost.stores.sql.client_rows import select_client
 from gatepost.stores.sql.database import Database, Row, Transaction
 
 # A code whose user has been disabled since the approval cannot be spent.

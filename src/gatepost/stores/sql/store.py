@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from gatepost.stores.approval_protocols import ApprovalStore
-from gatepost.stores.client_protocols import ClientStore
+from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
+from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Transaction
@@ -42,6 +43,7 @@ class SqliteStore:
         self._path = path
         self._database = SqliteDatabase(path, busy_timeout=busy_timeout)
         self._clients = SqlClientStore(self._database)
+        self._assertions = SqlAssertionStore(self._database)
         self._transactions = SqlTransactionStore(self._database)
         self._grants = SqlGrantStore(self._database)
         self._users = SqlUserStore(self._database)
@@ -58,6 +60,11 @@ class SqliteStore:
     def clients(self) -> ClientStore:
         """See `Store`."""
         return self._clients
+
+    @property
+    def assertions(self) -> AssertionStore:
+        """See `Store`."""
+        return self._assertions
 
     @property
     def transactions(self) -> TransactionStore:
