@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.web.front_door import CrossOrigin, HostGuard, McpDispatch
+from gatepost.web.front_door import CrossOrigin, HostGuard, LocalOnly, McpDispatch
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
@@ -131,3 +131,26 @@ async def test_what_is_not_http_passes_through() -> None:
     app = CrossOrigin(app, mcp_paths=frozenset(), allowed_origins=frozenset())
     await app({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
     assert seen == ["lifespan"]
+
+
+async def local_only(client: tuple[str, int] | None, **headers: str) -> int:
+    """Return the status of a request from `client` to a server that is for its own machine."""
+    transport = httpx2.ASGITransport(app=LocalOnly(says("inside")), client=client)  # type: ignore[arg-type]  # None: a Unix socket
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        return (await http.get("/", headers=headers)).status_code
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", "testclient"])
+async def test_a_local_server_answers_its_own_machine(address: str) -> None:
+    assert await local_only((address, 1)) == 200
+    assert await local_only(None) == 200
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "192.168.1.2", "203.0.113.9", "fe80::1", "::ffff:10.0.0.7", "::"])
+async def test_a_local_server_answers_nobody_else_whatever_host_they_claim(address: str) -> None:
+    assert await local_only((address, 1)) == 421
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"])
+async def test_a_local_server_behind_a_proxy_asks_for_its_public_url(header: str) -> None:
+    assert await local_only(("127.0.0.1", 1), **{header: "203.0.113.9"}) == 421

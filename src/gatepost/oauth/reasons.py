@@ -18,6 +18,7 @@ class Reason(StrEnum):
     PARAMETER_MALFORMED = "parameter_malformed"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
     BODY_TOO_LARGE = "body_too_large"
+    TOO_MANY_REQUESTS = "too_many_requests"
     # clients and registration
     CLIENT_UNKNOWN = "client_unknown"
     CLIENT_DISABLED = "client_disabled"
@@ -73,6 +74,7 @@ class Reason(StrEnum):
     CSRF_TOKEN_WRONG = "csrf_token_wrong"
     ORIGIN_FOREIGN = "origin_foreign"
     HOST_FOREIGN = "host_foreign"
+    PEER_FOREIGN = "peer_foreign"
     LOGIN_FAILED = "login_failed"
     SETUP_LINK_INVALID = "setup_link_invalid"
     # bearer tokens

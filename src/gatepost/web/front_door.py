@@ -1,15 +1,17 @@
 """What every request passes before a route sees it: foreign hosts, cross-origin rules, and the short cut to MCP.
 
-Three plain ASGI layers, outermost first: `CrossOrigin`, `HostGuard`, `McpDispatch`. They sit inside any middleware that
-the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's throughput.
+Plain ASGI layers, outermost first: `CrossOrigin`, `LocalOnly`, `HostGuard`, `McpDispatch`. They sit inside any
+middleware that the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's
+throughput.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +30,10 @@ _OPEN_PATHS = re.compile(
 """Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
 
 _MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After")
+
+
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+"""What proxies and tunnels add (RFC 7239)."""
 
 
 class McpDispatch:
@@ -49,6 +55,33 @@ class McpDispatch:
                 await endpoint(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+class LocalOnly:
+    """Answers 421 to what does not come straight from this machine; for a server without a public URL.
+
+    Such a server may have no login, an answer for every loopback name, and plain http. Started by another ASGI server
+    on all interfaces, or put behind a proxy or a tunnel, it would be public without anybody having said so.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] != "http" or (_is_local(scope.get("client")) and not _is_forwarded(scope["headers"])):
+            await self.app(scope, receive, send)
+            return
+        _log.info("refused", extra={"reason": Reason.PEER_FOREIGN.value, "path": scope["path"][:200]})
+        await _answer(
+            send,
+            421,
+            {
+                "error": "misdirected_request",
+                "error_description": "This server is set up for its own machine only. To reach it through a proxy, a "
+                "tunnel or a network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
+            },
+        )
 
 
 class HostGuard:
@@ -128,6 +161,22 @@ class CrossOrigin:
                 await self._open(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+def _is_local(client: tuple[str, int] | None) -> bool:
+    """Say whether a peer is on this machine. A Unix socket has no address; a test client's is a word."""
+    if client is None:
+        return True
+    try:
+        address = ipaddress.ip_address(client[0])
+    except ValueError:
+        return True
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _is_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name in _FORWARDED for name, _ in headers)
 
 
 async def _answer(send: Send, status: int, body: Mapping[str, str]) -> None:
