@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_users(commands)
     _add_store(commands)
+    _add_grants_and_tokens(commands)
     return parser
 
 
@@ -107,6 +108,13 @@ def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     from gatepost.cli import store  # noqa: PLC0415 - as above
 
     store.add_commands(commands)
+
+
+def _add_grants_and_tokens(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gatepost.cli import grants, token  # noqa: PLC0415 - as above
+
+    grants.add_commands(commands)
+    token.add_commands(commands)
 
 
 if __name__ == "__main__":

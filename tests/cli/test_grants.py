@@ -1,0 +1,162 @@
+"""`gatepost grants` and `gatepost token mint` on a store of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from gatepost.cli.main import main
+from gatepost.oauth.records import Grant
+from gatepost.stores.outcomes import LiveAccessToken
+from gatepost.stores.protocols import Store
+from gatepost.stores.sql import SqliteStore
+from gatepost.tokens.opaque import fingerprint
+from tests.stores.sample_records import client, grant, tokens
+
+Answer = TypeVar("Answer")
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def ada(monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery staple\n"))
+    assert main(["users", "add", "ada", "--password-stdin"]) == 0
+    capsys.readouterr()
+
+
+def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
+    async def run() -> Answer:
+        store = SqliteStore(Path("data/gatepost.db"))
+        await store.open()
+        try:
+            return await operation(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def give(*grants: Grant) -> None:
+    async def operation(store: Store) -> None:
+        for given in grants:
+            await store.approvals.give_grant(given, tokens(given.grant_id, given.grant_id))
+
+    with_store(operation)
+
+
+def printed(capsys: Capsys, *arguments: str, code: int = 0) -> str:
+    assert main(arguments) == code
+    output = capsys.readouterr()
+    return output.out if code == 0 else output.err
+
+
+def live(token: str) -> LiveAccessToken | None:
+    return with_store(lambda store: store.grants.find_access_token(fingerprint(token), now=int(time.time())))
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_minted_token_is_its_users_and_counts_until_it_is_revoked(capsys: Capsys) -> None:
+    token = printed(capsys, "token", "mint", "--user", "ADA", "--scope", "notes:read notes:write").strip()
+    found = live(token)
+    assert found is not None
+    assert (found.username, found.client_id, found.scopes, found.resource) == (
+        "ada",
+        "gatepost-cli",
+        ("notes:read", "notes:write"),
+        "http://127.0.0.1:8000/mcp",
+    )
+    header, row = printed(capsys, "grants", "list").splitlines()
+    assert header.split() == ["GRANT", "USER", "CLIENT", "RESOURCE", "SCOPES", "CREATED", "STATE"]
+    assert row.split()[:3] == [found.grant_id, "ada", "gatepost-cli"]
+    assert token not in row
+
+    assert printed(capsys, "grants", "revoke", found.grant_id) == "Revoked 1 grant.\n"
+
+    found = live(token)
+    assert found is not None
+    assert found.grant_revoked
+    assert printed(capsys, "grants", "list") == "There are no such grants.\n"
+    assert "operator_revoked" in printed(capsys, "grants", "list", "--all")
+
+
+def test_a_token_can_be_for_any_subject_resource_and_time(capsys: Capsys) -> None:
+    arguments = ["--subject", "svc", "--resource", "HTTPS://mcp.example.com:443/mail/mcp/", "--lifetime", "60"]
+    before = int(time.time())
+    found = live(printed(capsys, "token", "mint", *arguments).strip())
+    assert found is not None
+    assert (found.subject, found.scopes, found.resource) == ("svc", (), "https://mcp.example.com/mail/mcp")
+    assert before + 60 <= found.expires_at <= int(time.time()) + 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--user", "nobody"], 1, "There is no account nobody"),
+        (["--user", "no/body"], 1, "There is no account no/body"),
+        (["--subject", "a", "--scope", 'quo"ted'], 2, "scope is malformed"),
+        (["--subject", "a", "--resource", "mail"], 2, "--resource takes the URL"),
+        (["--subject", "a", "--lifetime", "0"], 2, "--lifetime takes"),
+    ],
+)
+def test_what_cannot_be_minted_is_told(arguments: list[str], code: int, words: str, capsys: Capsys) -> None:
+    assert words in printed(capsys, "token", "mint", *arguments, code=code)
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_disabled_account_gets_no_token(capsys: Capsys) -> None:
+    printed(capsys, "users", "disable", "ada")
+    assert "not disabled" in printed(capsys, "token", "mint", "--user", "ada", code=1)
+
+
+def test_grants_are_narrowed_by_user_and_client_and_a_name_cannot_turn_the_line_around(capsys: Capsys) -> None:
+    now = int(time.time())
+    sent = {"created_at": now, "expires_at": now + 1000}
+    give(
+        grant("grant_1", subject="a", client_id="x", **sent),
+        grant("grant_2", subject="a", client_id="y", **sent),
+        grant("grant_3", subject="b/b", client_id="x", created_at=now - 9, expires_at=now - 1),
+    )
+    with_store(lambda store: store.clients.register_client(client("x", client_name="Evil\u202e\x1b[2J")))
+
+    def ids(*arguments: str) -> list[str]:
+        return [line.split()[0] for line in printed(capsys, "grants", "list", *arguments).splitlines()[1:]]
+
+    assert ids() == ["grant_1", "grant_2"]
+    assert ids("--all") == ["grant_1", "grant_2", "grant_3"]
+    assert ids("--user", "a", "--client", "y") == ["grant_2"]
+    assert ids("--user", "b/b", "--all") == ["grant_3"]
+    listing = printed(capsys, "grants", "list", "--all")
+    assert "Evil" in listing
+    assert "\u202e" not in listing
+    assert "\x1b" not in listing
+    assert "over" in listing
+
+
+def test_all_grants_of_a_user_or_client_are_revoked_however_many(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    monkeypatch.setattr("gatepost.cli.grants._MOST", 2)
+    now = int(time.time())
+    give(*(grant(f"grant_{n}", subject="a", created_at=now, expires_at=now + 1000) for n in range(5)))
+    give(grant("grant_other", subject="b", created_at=now, expires_at=now + 1000))
+    assert printed(capsys, "grants", "revoke", "--user", "a") == "Revoked 5 grants.\n"
+    assert "grant_other" in printed(capsys, "grants", "list")
+    assert printed(capsys, "grants", "revoke", "--client", "client-1") == "Revoked 1 grant.\n"
+
+
+def test_what_is_not_named_or_not_there_is_told(capsys: Capsys) -> None:
+    assert "Name what to revoke" in printed(capsys, "grants", "revoke", code=2)
+    assert "There is no grant nothing" in printed(capsys, "grants", "revoke", "nothing", code=1)
