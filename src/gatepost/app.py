@@ -154,6 +154,7 @@ def _site_app(
 
     from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
     from gatepost.web.front_door import McpDispatch  # noqa: PLC0415 - likewise
+    from gatepost.web.limits import AddressLimits  # noqa: PLC0415 - likewise
 
     site = _site(installation, origin, allowed_hosts)
     app = FastAPI(
@@ -166,6 +167,9 @@ def _site_app(
     )
     for router in site.routers:
         app.include_router(router)
+    if site.pages is not None:
+        limits, addresses = installation.limits(), installation.client_addresses
+        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages)
     error_page = None if site.pages is None else site.pages.error_page
     install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
     app.add_middleware(McpDispatch, endpoints={MCP_PATH: site.endpoint})
@@ -237,6 +241,7 @@ def _authorization_server(
             transaction_lifetime=rules.lifetimes.transaction,
             now=now,
             random_bytes=random_bytes,
+            limits=installation.limits(),
         ),
         token_router(
             clients=installation.client_finder,
@@ -246,6 +251,7 @@ def _authorization_server(
             now=now,
             random_bytes=random_bytes,
             on_revocation=installation.forget_verified_tokens,
+            limits=installation.limits(),
         ),
         *_ways_back(installation, origin, resources),
         *_pages(installation, rules, resources, browser_sessions, pages),
@@ -313,6 +319,7 @@ def _pages(
             pages=pages,
             origins=origins,
             now=now,
+            throttle=installation.login_throttle(),
         ),
         consent_router(
             clients=installation.client_finder,

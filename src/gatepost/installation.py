@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from gatepost.stores.protocols import Store
     from gatepost.web.bearer_guard import BearerGuard
     from gatepost.web.browser_session import BrowserSessions
+    from gatepost.web.client_address import ClientAddresses
+    from gatepost.web.limits import Limits
+    from gatepost.web.login_throttle import LoginThrottle
 
 MCP_PATH = "/mcp"
 """Where the MCP endpoint is served; `/mcp/` answers too, without a redirect."""
@@ -145,6 +148,34 @@ class Installation:
             now=self.now,
             random_bytes=self.random_bytes,
             port=urlsplit(origin).port,
+        )
+
+    @property
+    def client_addresses(self) -> ClientAddresses:
+        """Return what says from where requests come."""
+        from gatepost.web.client_address import ClientAddresses  # noqa: PLC0415 - imports the web framework
+
+        return ClientAddresses(self.settings.server.trusted_proxies)
+
+    def limits(self) -> Limits:
+        """Return what counts requests; all of them count in the one store."""
+        from gatepost.web.limits import Limits  # noqa: PLC0415 - likewise
+
+        return Limits(store=self.store.limits, now=self.now, factor=self.settings.oauth.limit_factor)
+
+    def login_throttle(self) -> LoginThrottle:
+        """Return what counts the attempts to log in."""
+        from gatepost.web.login_throttle import LoginThrottle  # noqa: PLC0415 - likewise
+
+        is_secure = self.deployment.is_secure
+        return LoginThrottle(
+            limits=self.limits(),
+            addresses=self.client_addresses,
+            key_ring=self.key_ring,
+            now=self.now,
+            random_bytes=self.random_bytes,
+            cookie_name="__Host-gatepost-known" if is_secure else "gatepost-known",
+            secure=is_secure,
         )
 
     @property

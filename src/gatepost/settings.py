@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -82,6 +83,11 @@ class ServerSettings(BaseSettings):
         alias="MCP_ALLOWED_ORIGINS",
         description="further browser origins to accept, such as https://app.example.com, separated by spaces",
     )
+    trusted_proxies: WordList = Field(
+        (),
+        alias="MCP_TRUSTED_PROXIES",
+        description="addresses or address ranges such as 10.0.0.0/8, separated by spaces",
+    )
     log_level: str = Field(
         "info",
         alias="MCP_LOG_LEVEL",
@@ -96,10 +102,15 @@ class ServerSettings(BaseSettings):
         description="how many seconds open requests may take at shutdown, 0 to 3600",
     )
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _words(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _trusted_proxies_are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(proxy)) for proxy in value)
 
     @field_validator("sealing_keys")
     @classmethod
@@ -140,6 +151,9 @@ class OAuthSettings(BaseSettings):
         ge=1,
         le=600,
         description="seconds, 1 to 600 (RFC 6749 section 4.1.2 advises no more)",
+    )
+    limit_factor: int = Field(
+        1, alias="OAUTH_LIMIT_FACTOR", ge=0, le=1000, description="a whole number from 0 to 1000"
     )
     supported_scopes: WordList = Field(
         (), alias="OAUTH_SUPPORTED_SCOPES", description="scope names separated by spaces (RFC 6749 section 3.3)"

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
@@ -16,6 +17,7 @@ from gatepost.stores.sql.database import Operation, T, Value
 from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
+from gatepost.stores.sql.limits import SqlLimitStore
 from gatepost.stores.sql.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.transactions import SqlTransactionStore
@@ -166,6 +168,9 @@ async def use_every_operation(database: PlanningDatabase) -> None:
 
 
 async def purge(database: PlanningDatabase) -> None:
+    limits = SqlLimitStore(database)
+    await limits.take([Use("key", Rate(1, 60))], now=NOW)
+    await limits.delete_limits(before=NOW, limit=10)
     expiry, leases = SqlExpiryStore(database), SqlLeaseStore(database)
     assert await leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
     await leases.return_lease("purge", holder="me")

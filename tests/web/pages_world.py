@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -23,6 +23,7 @@ from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.browser_session import BrowserSessions
 from gatepost.web.consent import consent_router
 from gatepost.web.login import login_router
+from gatepost.web.login_throttle import LoginThrottle
 from gatepost.web.pages import Pages
 from gatepost.web.setup import setup_router
 from gatepost.web.static_files import static_router
@@ -190,7 +191,9 @@ class World:
         return Request({"type": "http", "headers": cookie})
 
 
-def make_world(*, auto_approve: AutoApprove = AutoApprove.NEVER) -> World:
+def make_world(
+    *, auto_approve: AutoApprove = AutoApprove.NEVER, throttle: Callable[[World], LoginThrottle] | None = None
+) -> World:
     """Return the pages with a fresh memory store."""
     store = MemoryStore()
     random_bytes = Counter()
@@ -210,6 +213,7 @@ def make_world(*, auto_approve: AutoApprove = AutoApprove.NEVER) -> World:
         now=now,
         random_bytes=random_bytes,
     )
+    world = World(store, accounts, app, sessions, random_bytes)
     app.include_router(static_router())
     app.include_router(
         login_router(
@@ -220,6 +224,7 @@ def make_world(*, auto_approve: AutoApprove = AutoApprove.NEVER) -> World:
             pages=pages,
             origins=origins,
             now=now,
+            throttle=None if throttle is None else throttle(world),
         )
     )
     app.include_router(
@@ -247,7 +252,6 @@ def make_world(*, auto_approve: AutoApprove = AutoApprove.NEVER) -> World:
             random_bytes=random_bytes,
         )
     )
-    world = World(store, accounts, app, sessions, random_bytes)
     return world
 
 

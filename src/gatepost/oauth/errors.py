@@ -14,7 +14,8 @@
     ├── InvalidRedirectUri        invalid_redirect_uri       400  (RFC 7591 section 3.2.2)
     ├── InvalidClientMetadata     invalid_client_metadata    400  (RFC 7591 section 3.2.2)
     ├── ServerError               server_error               500
-    └── TemporarilyUnavailable    temporarily_unavailable    503
+    ├── TemporarilyUnavailable    temporarily_unavailable    503
+    └── TooManyRequests           temporarily_unavailable    429  (RFC 6585 section 4)
 
 Each raise names a stable `reason` (see `reasons.py`) beside the wire code: many causes share `invalid_grant`, and an
 operator has to tell them apart. Descriptions are for the client's developer; they never repeat a secret or raw input.
@@ -32,6 +33,8 @@ class OAuthError(Exception):
 
     error: ClassVar[str]
     status: ClassVar[int] = 400
+    retry_after: int | None = None
+    """Seconds after which it is worth trying again, where that is known."""
 
     def __init__(self, reason: Reason, description: str) -> None:
         super().__init__(f"{self.error}: {description} [{reason.value}]")
@@ -124,3 +127,18 @@ class TemporarilyUnavailable(OAuthError):
 
     error = "temporarily_unavailable"
     status = 503
+
+
+class TooManyRequests(OAuthError):
+    """Asked too often; try again in `retry_after` seconds.
+
+    OAuth has no code for it. This one makes no client throw its registration or its tokens away.
+    """
+
+    error = "temporarily_unavailable"
+    status = 429
+    retry_after: int
+
+    def __init__(self, reason: Reason, description: str, *, retry_after: int) -> None:
+        super().__init__(reason, description)
+        self.retry_after = retry_after

@@ -25,6 +25,7 @@ from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.limit_protocols import LimitStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, Rotation
 
@@ -165,6 +166,8 @@ class Store(Protocol):
     def expiry(self) -> ExpiryStore: ...
     @property
     def leases(self) -> LeaseStore: ...
+    @property
+    def limits(self) -> LimitStore: ...
     @property
     def mcp_sessions(self) -> McpSessionStore: ...
     @property

@@ -20,6 +20,7 @@ from gatepost.oauth.authorization import (
     requested_scopes,
 )
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
+from gatepost.oauth.limits import AUTHORIZATIONS_OF_CLIENT
 from gatepost.oauth.parameters import Parameters, read_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.identifiers import find_resource
@@ -29,6 +30,7 @@ from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.browser_session import BrowserSessions
 from gatepost.web.errors import log_refusal
+from gatepost.web.limits import Limits
 from gatepost.web.login import login_path
 from gatepost.web.pages import PageRefusal, Pages
 
@@ -47,6 +49,7 @@ def authorize_router(
     transaction_lifetime: int,
     now: Callable[[], int],
     random_bytes: RandomBytes,
+    limits: Limits | None = None,
 ) -> APIRouter:
     """Return the route of the authorization endpoint.
 
@@ -60,6 +63,7 @@ def authorize_router(
         transaction_lifetime: seconds in which the person has to decide.
         now: the clock, whole seconds UTC.
         random_bytes: where identifiers come from.
+        limits: counts the requests of each client; None counts none.
     """
     endpoint = _Authorize(
         clients=clients,
@@ -71,6 +75,7 @@ def authorize_router(
         transaction_lifetime=transaction_lifetime,
         now=now,
         random_bytes=random_bytes,
+        limits=limits,
     )
     router = APIRouter()
     router.add_api_route(
@@ -101,6 +106,7 @@ class _Authorize:
     transaction_lifetime: int
     now: Callable[[], int]
     random_bytes: RandomBytes
+    limits: Limits | None
 
     async def answer(self, request: Request) -> Response:
         # 1. Read the query. What is repeated or malformed is set apart: the answer depends on what it is.
@@ -108,6 +114,8 @@ class _Authorize:
 
         # 2. Client and redirect URI first: until both are established, nothing redirects (RFC 6749 4.1.2.1).
         asked = await self._established(request, parameters)
+        if self.limits is not None:
+            await self.limits.admit(f"authorize:client:{asked.client.client_id}", AUTHORIZATIONS_OF_CLIENT)
 
         # 3. Everything else: refusals go back to the client.
         try:

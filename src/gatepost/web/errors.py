@@ -91,7 +91,8 @@ def oauth_error_response(
         status: an HTTP status that says more than the error's own, such as 413.
         headers: more headers, such as the challenge that a failed Basic authentication needs.
     """
-    retry_after = {"Retry-After": str(RETRY_AFTER)} if isinstance(error, TemporarilyUnavailable) else {}
+    wait = RETRY_AFTER if isinstance(error, TemporarilyUnavailable) else error.retry_after
+    retry_after = {} if wait is None else {"Retry-After": str(wait)}
     return JSONResponse(
         {"error": error.error, "error_description": error.description},
         status_code=status or error.status,
@@ -109,6 +110,20 @@ def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason) -> No
         reason.value,
         error,
         extra={"error": error, "reason": reason.value, "endpoint": endpoint, "client_id": client_id},
+    )
+
+
+def store_unavailable(connection: HTTPConnection, error: Exception) -> TemporarilyUnavailable:
+    """Log that the store cannot answer, and return what the client is told."""
+    endpoint = endpoint_of(connection.scope)
+    logger.error(
+        "the store cannot answer %s",
+        endpoint,
+        exc_info=ScrubbedTraceback(error),
+        extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint},
+    )
+    return TemporarilyUnavailable(
+        Reason.STORE_UNAVAILABLE, f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."
     )
 
 
@@ -173,17 +188,7 @@ class _Answers:
         return Response(status_code=400)
 
     async def store_unavailable(self, request: Request, error: Exception) -> Response:
-        endpoint = endpoint_of(request.scope)
-        logger.error(
-            "the store cannot answer %s",
-            endpoint,
-            exc_info=ScrubbedTraceback(error),
-            extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint},
-        )
-        fault = TemporarilyUnavailable(
-            Reason.STORE_UNAVAILABLE, f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."
-        )
-        return oauth_error_response(fault)
+        return oauth_error_response(store_unavailable(request, error))
 
     async def http_exception(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only; tells mypy

@@ -23,6 +23,7 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.protocols import TransactionStore
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.login_throttle import LoginThrottle, account_of
 from gatepost.web.own_transaction import already_answered, own_transaction, query
 from gatepost.web.pages import Link, Pages
 
@@ -54,6 +55,7 @@ def login_router(
     pages: Pages,
     origins: Collection[str],
     now: Callable[[], int],
+    throttle: LoginThrottle | None = None,
 ) -> APIRouter:
     """Return the routes of the login page.
 
@@ -65,6 +67,7 @@ def login_router(
         pages: renders.
         origins: our own origins; a POST from any other is refused.
         now: the clock, whole seconds UTC.
+        throttle: counts the attempts; None lets everybody try as often as they like.
     """
     login = _Login(
         transactions=transactions,
@@ -74,6 +77,7 @@ def login_router(
         pages=pages,
         origins=origins,
         now=now,
+        throttle=throttle,
     )
     router = APIRouter()
     router.add_route("/oauth/login", pages.endpoint(login.show), methods=["GET"], include_in_schema=False)
@@ -90,6 +94,7 @@ class _Login:
     pages: Pages
     origins: Collection[str]
     now: Callable[[], int]
+    throttle: LoginThrottle | None
 
     async def show(self, request: Request) -> Response:
         # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
@@ -145,10 +150,12 @@ class _Login:
         # 2. The authorization request, if any, is this browser's own.
         transaction = await self._transaction(session, transaction_id)
 
-        # 3. Who is it? Every guess at a password passes here and nowhere else: throttling per account and per address
-        #    belongs around this call.
+        # 3. Who is it? Every guess at a password passes here and nowhere else, and is counted before it is looked at.
         fields = self.provider.login_fields
         credentials = {field.name: submitted.get(field.name, "") for field in fields}
+        account = account_of(credentials, fields)
+        if self.throttle is not None:
+            await self.throttle.admit(request, account)
         identity = await self.provider.authenticate(request, credentials)
         if identity is None:
             typed = {field.name: credentials[field.name] for field in fields if not field.secret}
@@ -158,7 +165,10 @@ class _Login:
         #    loading it again sends no password again.
         session = await self._log_in(session, identity)
         location = login_path() if transaction is None else consent_path(transaction.transaction_id)
-        return self._with_cookie(self.pages.redirect(location), session)
+        response = self._with_cookie(self.pages.redirect(location), session)
+        if self.throttle is not None:
+            self.throttle.remember(response, account)
+        return response
 
     async def _transaction(self, session: OpenSession, transaction_id: str | None) -> AuthorizationTransaction | None:
         if transaction_id is None:

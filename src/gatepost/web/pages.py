@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from gatepost.oauth.errors import OAuthError
+from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.web.errors import RETRY_AFTER, scrubbed_traceback
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_MINUTE: Final = 60
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset({"setup.html", "setup_done.html", "logged_in.html"})
 
 
@@ -127,6 +128,15 @@ class Pages:
                     reason=refusal.reason,
                     link=refusal.link,
                 )
+            except TooManyRequests as error:
+                response = self.error_page(
+                    status=error.status,
+                    title="Please wait a moment",
+                    message=f"There were too many tries. Try again in {_in_words(error.retry_after)}.",
+                    reason=error.reason,
+                )
+                response.headers["Retry-After"] = str(error.retry_after)
+                return response
             except OAuthError as error:
                 return self.error_page(
                     status=error.status,
@@ -173,3 +183,11 @@ class Pages:
             logo=Markup(logo()),  # noqa: S704 - our own file
         )
         return environment
+
+
+def _in_words(seconds: int) -> str:
+    """Return a stretch of time as people say it, rounded up."""
+    if seconds < _MINUTE:
+        return "a minute" if seconds > _MINUTE // 2 else "half a minute"
+    minutes = -(-seconds // _MINUTE)
+    return f"{minutes} minutes" if minutes > 1 else "a minute"

@@ -18,6 +18,7 @@ from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.codes import check_code
 from gatepost.oauth.errors import InvalidGrant, UnsupportedGrantType
 from gatepost.oauth.issuing import Tokens, begin_grant, gets_refresh_token, mint_tokens
+from gatepost.oauth.limits import TOKEN_REQUESTS_OF_CLIENT
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.refresh import (
@@ -35,6 +36,7 @@ from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form
+from gatepost.web.limits import Limits
 
 TOKEN_PATH = "/oauth/token"
 
@@ -50,6 +52,7 @@ class TokenEndpoint:
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def token_router(
     now: Callable[[], int],
     random_bytes: RandomBytes,
     on_revocation: Callable[[], None],
+    limits: Limits | None = None,
 ) -> APIRouter:
     """Return the route of the token endpoint.
 
@@ -79,8 +83,9 @@ def token_router(
         now: the clock, whole seconds UTC.
         random_bytes: where tokens and nonces come from.
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
+        limits: counts the requests of each client; None counts none.
     """
-    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation)
+    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation, limits)
 
     async def token(request: Request) -> Response:
         return await answer_token_request(endpoint, request)
@@ -108,6 +113,8 @@ async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Res
     """
     # 1. Parse the form and authenticate the client.
     form = await read_client_form(request, clients=endpoint.clients)
+    if endpoint.limits is not None:
+        await endpoint.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
 
     # 2. Find the grant type, and whether the client may use it.
     grant_type = form.required("grant_type")

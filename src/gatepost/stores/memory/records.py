@@ -29,6 +29,8 @@ class Records:
     """Until when each identifier of a client's assertion is remembered."""
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Holder and end of each."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Until when each allowance is spent, microseconds UTC."""
 
     def is_disabled(self, subject: str) -> bool:
         """Say whether this is a local account that has been disabled."""

@@ -6,6 +6,7 @@ from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.limit_protocols import LimitStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
@@ -13,6 +14,7 @@ from gatepost.stores.memory.clients import MemoryAssertionStore, MemoryClientSto
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
 from gatepost.stores.memory.grants import MemoryGrantStore
 from gatepost.stores.memory.keys import MemoryKeyStore
+from gatepost.stores.memory.limits import MemoryLimitStore
 from gatepost.stores.memory.mcp import McpRecords, MemoryMcpQuestionStore, MemoryMcpSessionStore, MemoryMcpStreamStore
 from gatepost.stores.memory.records import Records
 from gatepost.stores.memory.transactions import MemoryTransactionStore
@@ -35,6 +37,7 @@ class MemoryStore:
         self._approvals = MemoryApprovalStore(records)
         self._expiry = MemoryExpiryStore(records)
         self._leases = MemoryLeaseStore(records)
+        self._limits = MemoryLimitStore(records)
         mcp_records = McpRecords()
         self._mcp_sessions = MemoryMcpSessionStore(mcp_records)
         self._mcp_streams = MemoryMcpStreamStore(mcp_records)
@@ -89,6 +92,11 @@ class MemoryStore:
     def leases(self) -> LeaseStore:
         """See `Store`."""
         return self._leases
+
+    @property
+    def limits(self) -> LimitStore:
+        """See `Store`."""
+        return self._limits
 
     @property
     def mcp_sessions(self) -> McpSessionStore:

@@ -9,6 +9,7 @@ from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.limit_protocols import LimitStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
@@ -19,6 +20,7 @@ from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
+from gatepost.stores.sql.limits import SqlLimitStore
 from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore, SqlMcpStreamStore
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.transactions import SqlTransactionStore
@@ -52,6 +54,7 @@ class SqliteStore:
         self._approvals = SqlApprovalStore(self._database)
         self._expiry = SqlExpiryStore(self._database)
         self._leases = SqlLeaseStore(self._database)
+        self._limits = SqlLimitStore(self._database)
         self._mcp_sessions = SqlMcpSessionStore(self._database)
         self._mcp_streams = SqlMcpStreamStore(self._database)
         self._mcp_questions = SqlMcpQuestionStore(self._database)
@@ -105,6 +108,11 @@ class SqliteStore:
     def leases(self) -> LeaseStore:
         """See `Store`."""
         return self._leases
+
+    @property
+    def limits(self) -> LimitStore:
+        """See `Store`."""
+        return self._limits
 
     @property
     def mcp_sessions(self) -> McpSessionStore:

@@ -1,0 +1,91 @@
+"""Limits: how often somebody may ask (RFC 6585 section 4).
+
+The rule is the generic cell rate algorithm. Of each key one number is kept: until when its allowance is spent. A use
+moves that moment by `period / uses`; one that would move it further than `period` from now is refused. So a burst of
+`uses` is fine, after it one more every `period / uses` seconds, nobody is shut out for longer than that, and a key
+whose moment has passed is the same as one never seen and need not be kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MICROSECONDS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `uses` at once, and as many again in `period` seconds."""
+
+    uses: int
+    period: int
+
+    def times(self, factor: int) -> Rate:
+        """Return a rate of `factor` times as many uses."""
+        return Rate(self.uses * factor, self.period)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use, or several at once, of what a key allows."""
+
+    key: str
+    rate: Rate
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one use comes to."""
+
+    spent_until: int
+    """Until when the allowance is spent now, microseconds UTC."""
+    wait: int
+    """0 when the use is allowed; else the whole seconds after which it would be, at least 1."""
+
+
+def take(spent_until: int | None, use: Use, *, now: int) -> Taken:
+    """Return what a use comes to.
+
+    Args:
+        spent_until: what is kept of the key, microseconds UTC; None when nothing is.
+        use: what is asked for; no more than its rate's `uses`.
+        now: seconds UTC.
+    """
+    rate = use.rate
+    present = now * MICROSECONDS
+    begin = present if spent_until is None else max(spent_until, present)
+    end = begin + use.count * rate.period * MICROSECONDS // rate.uses
+    excess = end - present - rate.period * MICROSECONDS
+    if excess > 0:
+        return Taken(begin, wait=-(-excess // MICROSECONDS))
+    return Taken(end, wait=0)
+
+
+# The numbers. Clients of one big vendor share a few dozen addresses, and a company reaches us from one; the limits are
+# for floods, so each is several times what ten thousand honest users behind one address come to.
+
+REGISTRATIONS: Final = Rate(300, 600)
+"""Per address. Some clients register twice per connection: 150 new connections in ten minutes and address."""
+PAGES: Final = Rate(600, 600)
+"""Per address: authorization requests, login and set-up pages. An office behind one address, all at once."""
+TOKEN_REQUESTS: Final = Rate(6000, 600)
+"""Per address: tokens and revocations. Ten thousand users who refresh every hour are 1,700 in ten minutes."""
+INTROSPECTIONS: Final = Rate(60_000, 600)
+"""Per address: a resource server may ask once per call."""
+
+AUTHORIZATIONS_OF_CLIENT: Final = Rate(6000, 600)
+"""Per client; with Client ID Metadata Documents all users of an app are one client."""
+TOKEN_REQUESTS_OF_CLIENT: Final = Rate(12_000, 600)
+"""Per client, all its users together."""
+
+LOGINS_OF_ADDRESS: Final = Rate(60, 600)
+"""Login attempts per address; each costs us a password hash."""
+LOGINS_OF_ACCOUNT_FROM_ADDRESS: Final = Rate(10, 600)
+"""Attempts at one account from one address. This is what stops an ordinary guesser, and nobody else."""
+LOGINS_OF_ACCOUNT: Final = Rate(100, 3600)
+"""Attempts at one account from everywhere, by browsers that have never logged in to it: a botnet gets 2,400 guesses a
+day. The owner's own browser is not counted here, so it is never shut out."""
+LOGINS_OF_KNOWN_BROWSER: Final = Rate(10, 600)
+"""Attempts at one account from a browser that has logged in to it before, whatever others do."""
