@@ -251,6 +251,7 @@ def _authorization_server(
             now=now,
             random_bytes=random_bytes,
             on_revocation=installation.forget_verified_tokens,
+            assertions=installation.assertion_checker(origin),
             limits=installation.limits(),
         ),
         *_ways_back(installation, origin, resources),
@@ -273,6 +274,7 @@ def _ways_back(
             approvals=store.approvals,
             now=now,
             on_revocation=installation.forget_verified_tokens,
+            assertions=installation.assertion_checker(origin),
         ),
         introspect_router(
             clients=installation.client_finder,
@@ -281,6 +283,7 @@ def _ways_back(
             resources=resources,
             resource_servers=installation.settings.oauth.introspection_clients,
             now=now,
+            assertions=installation.assertion_checker(origin),
         ),
     )
 

@@ -25,11 +25,13 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 
 if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
+    from gatepost.outbound.fetching import Fetcher
     from gatepost.server.target import Target
     from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
     from gatepost.web.bearer_guard import BearerGuard
     from gatepost.web.browser_session import BrowserSessions
+    from gatepost.web.client_assertions import AssertionChecker, ClientKeys
     from gatepost.web.client_address import ClientAddresses
     from gatepost.web.limits import Limits
     from gatepost.web.login_throttle import LoginThrottle
@@ -75,9 +77,19 @@ class Installation:
     setup_token: str | None = None
     is_open: bool = False
     client_finder: ClientFinder = field(init=False)
+    client_keys: ClientKeys = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client_finder = self._client_finder()
+        from gatepost.outbound.client_keys import FetchedClientKeys  # noqa: PLC0415 - with the rest of the work
+        from gatepost.outbound.document_cache import DocumentCache  # noqa: PLC0415 - likewise
+        from gatepost.outbound.fetching import GuardedFetcher  # noqa: PLC0415 - likewise
+
+        on_loopback = self.settings.registration.documents_on_loopback
+        fetcher = GuardedFetcher(allow_loopback=on_loopback)
+        self.client_finder = self._client_finder(fetcher)
+        self.client_keys = FetchedClientKeys(
+            fetcher=fetcher, documents=DocumentCache(now=self.now), allow_loopback=on_loopback
+        )
 
     async def open(self) -> None:
         """Open the store and offer the set-up link if no account exists. Opening twice is fine."""
@@ -111,23 +123,30 @@ class Installation:
             client_documents_enabled=self.settings.registration.documents_enabled,
         )
 
-    def _client_finder(self) -> ClientFinder:
+    def _client_finder(self, fetcher: Fetcher) -> ClientFinder:
         """Return where clients are looked up: the store, behind it the documents that clients keep about themselves."""
         registration = self.settings.registration
         if not registration.documents_enabled:
             return self.store.clients
         from gatepost.outbound.client_directory import ClientDirectory  # noqa: PLC0415 - only where it is used
         from gatepost.outbound.document_cache import DocumentCache  # noqa: PLC0415 - likewise
-        from gatepost.outbound.fetching import GuardedFetcher  # noqa: PLC0415 - likewise
 
         return ClientDirectory(
             registered=self.store.clients,
-            fetcher=GuardedFetcher(allow_loopback=registration.documents_on_loopback),
+            fetcher=fetcher,
             documents=DocumentCache(now=self.now),
             known_scopes=frozenset(self.scopes),
             now=self.now,
             allowed_domains=registration.document_domains,
             allow_loopback=registration.documents_on_loopback,
+        )
+
+    def assertion_checker(self, origin: str) -> AssertionChecker:
+        """Return what judges the assertions of clients at the authorization server that is known by `origin`."""
+        from gatepost.web.client_assertions import AssertionChecker, audiences  # noqa: PLC0415 - only where it is used
+
+        return AssertionChecker(
+            keys=self.client_keys, assertions=self.store.assertions, audiences=audiences(origin), now=self.now
         )
 
     @property

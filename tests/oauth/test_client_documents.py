@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.oauth.client_documents import check_document_url, host_of, is_document_url, read_document, url_problem
+from gatepost.oauth.client_documents import check_document_url, is_document_url, read_document
 from gatepost.oauth.errors import InvalidClient
+from gatepost.oauth.fetched_urls import host_of, url_problem
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 

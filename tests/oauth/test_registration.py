@@ -59,7 +59,7 @@ def test_null_empty_string_and_empty_list_count_as_absent(absence: object) -> No
 
 
 def test_unknown_members_are_ignored() -> None:
-    assert read(contacts=[1], software_id={}, jwks="x", client_id="mine", client_secret="mine", x=None) == read()
+    assert read(contacts=[1], software_id={}, client_id="mine", client_secret="mine", x=None) == read()
 
 
 def test_everything_at_once_is_kept() -> None:
@@ -137,9 +137,11 @@ def test_a_client_that_authenticates_by_secret_needs_one(method: str, *, needs_s
     assert (metadata.token_endpoint_auth_method, metadata.needs_secret) == (method, needs_secret)
 
 
-@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "NONE"])
+@pytest.mark.parametrize("method", ["client_secret_jwt", "tls_client_auth", "NONE"])
 def test_a_method_of_authentication_that_cannot_be_honoured_is_refused(method: str) -> None:
-    assert refused(token_endpoint_auth_method=method).endswith(": none, client_secret_basic, client_secret_post.")
+    assert refused(token_endpoint_auth_method=method).endswith(
+        ": none, client_secret_basic, client_secret_post, private_key_jwt."
+    )
 
 
 def test_a_client_that_wants_no_refresh_tokens_gets_none() -> None:
@@ -310,3 +312,41 @@ def test_the_answer_to_a_confidential_client_holds_its_secret_and_that_it_does_n
         "scope": "notes:read",
         "token_endpoint_auth_method": "client_secret_basic",
     }
+
+
+EC_KEY = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "1"}
+
+
+def test_a_client_with_keys_registers_them_or_where_they_are() -> None:
+    inline = read(token_endpoint_auth_method="private_key_jwt", jwks={"keys": [EC_KEY, {"kty": "new"}]})
+    assert (inline.jwks, inline.jwks_uri) == (json.dumps({"keys": [EC_KEY]}), None)
+    elsewhere = read(token_endpoint_auth_method="private_key_jwt", jwks_uri="https://app.example/jwks?app=1")
+    assert (elsewhere.jwks, elsewhere.jwks_uri) == (None, "https://app.example/jwks?app=1")
+    assert not inline.needs_secret
+
+
+def test_keys_are_not_kept_for_a_client_that_does_not_use_them() -> None:
+    assert read(jwks={"keys": [EC_KEY]}).jwks is None
+    assert read(jwks_uri="https://app.example/jwks").jwks_uri is None
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"jwks": {"keys": [EC_KEY]}, "jwks_uri": "https://app.example/jwks"},
+        {"jwks": {"keys": []}},
+        {"jwks": "x"},
+        {"jwks": {"keys": [{**EC_KEY, "d": "AA"}]}},
+        {"jwks_uri": "http://app.example/jwks"},
+        {"jwks_uri": "https://169.254.169.254/jwks"},
+        {"jwks_uri": "https://intranet/jwks"},
+        {"jwks_uri": 1},
+    ],
+)
+def test_keys_that_cannot_be_used_are_refused(members: dict[str, Any]) -> None:
+    refused(token_endpoint_auth_method="private_key_jwt", **members)
+
+
+def test_a_private_key_is_refused_even_where_keys_are_not_used() -> None:
+    assert "private" in refused(jwks={"keys": [{**EC_KEY, "d": "AA"}]})

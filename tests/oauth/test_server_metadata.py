@@ -4,6 +4,8 @@ from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.oauth.server_metadata import server_metadata
 
 SERVER = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes())
+METHODS = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
 
 
 def test_the_metadata_says_all_that_is_true() -> None:
@@ -22,11 +24,14 @@ def test_the_metadata_says_all_that_is_true() -> None:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": METHODS,
         "revocation_endpoint": "https://mcp.example.com/oauth/revoke",
-        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": METHODS,
         "introspection_endpoint": "https://mcp.example.com/oauth/introspect",
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported": METHODS[1:],
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": ["https://mcp.example.com/mcp"],

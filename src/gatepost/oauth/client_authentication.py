@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+from gatepost.oauth.client_assertions import ASSERTION_TYPE, asserted_client
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.tokens.opaque import fingerprint
 
-METHODS_SUPPORTED = ("none", "client_secret_basic", "client_secret_post")
+METHODS_SUPPORTED = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 """What `token_endpoint_auth_method` may be (RFC 7591 section 2)."""
 
 _CLIENT_ID = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.1
@@ -33,8 +34,9 @@ class PresentedClient:
     client_id: str
     method: str
     """One of `METHODS_SUPPORTED`."""
-    secret: str | None = field(repr=False)
-    """None with the method `none`."""
+    secret: str | None = field(default=None, repr=False)
+    assertion: str | None = field(default=None, repr=False)
+    """With the method `private_key_jwt`, and with no other."""
 
 
 def read_client(parameters: Mapping[str, str], authorization: Sequence[str]) -> PresentedClient:
@@ -48,15 +50,12 @@ def read_client(parameters: Mapping[str, str], authorization: Sequence[str]) -> 
         InvalidRequest: it names no client, or two, or uses more than one method (RFC 6749 section 2.3: must not).
         InvalidClient: it uses a method that is not supported, or its Basic credentials are malformed.
     """
-    if "client_assertion" in parameters or "client_assertion_type" in parameters:
-        raise InvalidClient(
-            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
-            "Client assertions are not supported; token_endpoint_auth_methods_supported lists what is.",
-        )
     if len(authorization) > 1:
         raise InvalidRequest(
             Reason.AUTHORIZATION_HEADER_REPEATED, "There are several Authorization headers; send one, or none."
         )
+    if "client_assertion" in parameters or "client_assertion_type" in parameters:
+        return _read_assertion(parameters, has_header=bool(authorization))
     client_id = parameters.get("client_id")
     secret = parameters.get("client_secret")
     if authorization:
@@ -68,24 +67,44 @@ def read_client(parameters: Mapping[str, str], authorization: Sequence[str]) -> 
     return PresentedClient(_checked(client_id), "none" if secret is None else "client_secret_post", secret)
 
 
-def authenticate_client(client: Client | None, presented: PresentedClient) -> Client:
-    """Return the client if it is who it says it is.
+def identified_client(client: Client | None, presented: PresentedClient) -> Client:
+    """Return the client that a request names, of which nothing is proven yet, if it may prove itself in this way.
 
     Args:
         client: what the store holds for `presented.client_id`.
         presented: the answer of `read_client`.
 
     Raises:
-        InvalidClient: it is unknown, uses another method than it registered, or its secret is wrong.
+        InvalidClient: it is unknown or disabled, or uses another method than it registered.
     """
     if client is None:
         raise InvalidClient(Reason.CLIENT_UNKNOWN, "The client is unknown here; register again to get a client_id.")
+    if client.disabled_at is not None:
+        raise InvalidClient(Reason.CLIENT_DISABLED, "This client is disabled; ask the operator of this server.")
     if presented.method != client.token_endpoint_auth_method:
         raise InvalidClient(
             Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
             f"This client is registered with token_endpoint_auth_method {client.token_endpoint_auth_method}, and this "
             f"request uses {presented.method}.",
         )
+    return client
+
+
+def authenticate_client(client: Client | None, presented: PresentedClient) -> Client:
+    """Return the client if it is who it says it is, by its secret or because it has none.
+
+    Assertions are judged elsewhere (`client_assertions.py`): their keys may have to be fetched.
+
+    Args:
+        client: what the store holds for `presented.client_id`.
+        presented: the answer of `read_client`.
+
+    Raises:
+        InvalidClient: as `identified_client`; or its secret is wrong, or it presents an assertion.
+    """
+    client = identified_client(client, presented)
+    if presented.assertion is not None:
+        raise InvalidClient(Reason.CLIENT_AUTHENTICATION_METHOD_WRONG, "This endpoint does not take client assertions.")
     if presented.secret is not None and (
         client.secret_fingerprint is None
         # Both sides are SHA-256 already, which leaves little to time; it costs nothing to leave nothing.
@@ -134,6 +153,28 @@ def _read_basic(header: str, *, client_id: str | None, has_body_secret: bool) ->
             Reason.PARAMETER_REPEATED, "client_id differs from the client in the Authorization header; send it once."
         )
     return PresentedClient(_checked(basic_id), "client_secret_basic", secret)
+
+
+def _read_assertion(parameters: Mapping[str, str], *, has_header: bool) -> PresentedClient:
+    """Read an assertion (RFC 7521 section 4.2). Its `sub` is the client; `client_id` may be left out."""
+    if has_header or "client_secret" in parameters:
+        raise InvalidRequest(
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
+            "The client authenticates in two ways; send the client_assertion alone.",
+        )
+    if parameters.get("client_assertion_type") != ASSERTION_TYPE:
+        raise InvalidClient(
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG, f"client_assertion_type must be {ASSERTION_TYPE}."
+        )
+    assertion = parameters.get("client_assertion")
+    if assertion is None:
+        raise InvalidRequest(Reason.PARAMETER_MISSING, "client_assertion is missing.")
+    subject = asserted_client(assertion)
+    if parameters.get("client_id", subject) != subject:
+        raise InvalidClient(
+            Reason.CLIENT_ASSERTION_INVALID, "client_id differs from the sub of the client_assertion (RFC 7521 4.2)."
+        )
+    return PresentedClient(_checked(subject), "private_key_jwt", assertion=assertion)
 
 
 def _form_decoded(raw: bytes) -> str:

@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 from gatepost.oauth.authorization import RESPONSE_TYPES_SUPPORTED
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
+from gatepost.oauth.fetched_urls import url_problem
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Client
+from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.redirect_uris import check_registrable, is_https_url, is_web
 from gatepost.oauth.scopes import parse_scope
+from gatepost.tokens.client_keys import KeysInvalid, read_keys
 
 MAX_BODY = 64 * 1024
 """Bytes of one registration request."""
@@ -48,6 +50,9 @@ class ClientMetadata:
     scope: str | None
     client_uri: str | None
     logo_uri: str | None
+    jwks: str | None = None
+    """A JWK set as JSON text; with `private_key_jwt` exactly one of this and `jwks_uri` is there."""
+    jwks_uri: str | None = None
 
     @property
     def needs_secret(self) -> bool:
@@ -85,20 +90,32 @@ def read_metadata(
         InvalidClientMetadata: something else is malformed, contradicts itself or cannot be honoured.
     """
     redirect_uris = _redirect_uris(document)
+    auth_method = _auth_method(document, auth_methods)
+    jwks, jwks_uri = _keys(document, auth_method)
     return ClientMetadata(
         client_name=_client_name(document),
         redirect_uris=redirect_uris,
         grant_types=_grant_types(document),
         response_types=_response_types(document),
-        token_endpoint_auth_method=_auth_method(document, auth_methods),
+        token_endpoint_auth_method=auth_method,
         application_type=_application_type(document, redirect_uris),
         scope=_scope(document, known_scopes),
         client_uri=_https_url(document, "client_uri"),
         logo_uri=_https_url(document, "logo_uri"),
+        jwks=jwks,
+        jwks_uri=jwks_uri,
     )
 
 
-def new_client(metadata: ClientMetadata, *, client_id: str, secret_fingerprint: bytes | None, now: int) -> Client:
+def new_client(
+    metadata: ClientMetadata,
+    *,
+    client_id: str,
+    secret_fingerprint: bytes | None,
+    now: int,
+    origin: ClientOrigin = ClientOrigin.DYNAMIC,
+    registration_token_fingerprint: bytes | None = None,
+) -> Client:
     """Return the record of a new client.
 
     Args:
@@ -106,6 +123,8 @@ def new_client(metadata: ClientMetadata, *, client_id: str, secret_fingerprint: 
         client_id: a fresh random identifier.
         secret_fingerprint: of its fresh secret, exactly when `metadata.needs_secret`.
         now: seconds UTC.
+        origin: how it became known.
+        registration_token_fingerprint: of its registration access token (RFC 7592), None if it has none.
     """
     return Client(
         client_id=client_id,
@@ -120,6 +139,10 @@ def new_client(metadata: ClientMetadata, *, client_id: str, secret_fingerprint: 
         logo_uri=metadata.logo_uri,
         secret_fingerprint=secret_fingerprint,
         created_at=now,
+        jwks=metadata.jwks,
+        jwks_uri=metadata.jwks_uri,
+        origin=origin,
+        registration_token_fingerprint=registration_token_fingerprint,
     )
 
 
@@ -140,7 +163,13 @@ def client_information(client: Client, *, client_secret: str | None) -> dict[str
         "token_endpoint_auth_method": client.token_endpoint_auth_method,
         "application_type": client.application_type,
     }
-    optional = {"scope": client.scope, "client_uri": client.client_uri, "logo_uri": client.logo_uri}
+    optional = {
+        "scope": client.scope,
+        "client_uri": client.client_uri,
+        "logo_uri": client.logo_uri,
+        "jwks": None if client.jwks is None else json.loads(client.jwks),
+        "jwks_uri": client.jwks_uri,
+    }
     information.update({name: value for name, value in optional.items() if value is not None})
     if client_secret is not None:
         # 0 means that it does not expire (RFC 7591 section 3.2.1); required beside a secret.
@@ -240,6 +269,29 @@ def _https_url(document: Mapping[str, object], name: str) -> str | None:
     if url is not None and not is_https_url(url):
         _refuse(f"{name} must be an https URL with a host and without user information or fragment.")
     return url
+
+
+def _keys(document: Mapping[str, object], auth_method: str) -> tuple[str | None, str | None]:
+    """Return `jwks` as JSON text and `jwks_uri`; both None unless the client authenticates with a key.
+
+    They are looked at in any case: a private key that stands there by mistake should not go unnoticed.
+    """
+    jwks, jwks_uri = document.get("jwks"), _text(document, "jwks_uri")
+    if jwks is not None and jwks_uri is not None:
+        _refuse("jwks and jwks_uri exclude each other (RFC 7591 section 2).")
+    # Whether this server may connect to that place is decided when it does.
+    problem = None if jwks_uri is None else url_problem(jwks_uri, allow_loopback=True, allow_query=True)
+    if problem is not None:
+        _refuse(f"jwks_uri {problem}.")
+    try:
+        keys = None if jwks is None else read_keys(jwks)
+    except KeysInvalid as error:
+        _refuse(f"jwks {error}.")
+    if auth_method != "private_key_jwt":
+        return None, None
+    if keys is None and jwks_uri is None:
+        _refuse("private_key_jwt needs jwks or jwks_uri, so that there are keys to check with.")
+    return None if keys is None else json.dumps({"keys": keys}), jwks_uri
 
 
 def _text(document: Mapping[str, object], name: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gatepost.oauth import client_authentication, introspection, pkce
 from gatepost.oauth.policy import AuthorizationServer
+from gatepost.tokens.client_keys import ALGORITHMS
 
 
 def server_metadata(
@@ -36,10 +37,13 @@ def server_metadata(
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grant_types),
         "token_endpoint_auth_methods_supported": list(client_authentication.METHODS_SUPPORTED),
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint": f"{server.issuer}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": list(client_authentication.METHODS_SUPPORTED),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "introspection_endpoint": f"{server.issuer}/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": list(introspection.methods_supported()),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": list(pkce.METHODS_SUPPORTED),
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         "protected_resources": list(resources),

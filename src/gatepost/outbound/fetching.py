@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gatepost.oauth.client_documents import host_of
+from gatepost.oauth.fetched_urls import host_of
 from gatepost.outbound.addresses import is_loopback, is_public
 from gatepost.outbound.lifetimes import document_lifetime
 
@@ -63,7 +63,7 @@ class Fetcher(Protocol):
         """Return the document at `url`, of at most `limit` bytes.
 
         Args:
-            url: an https URL that `oauth.client_documents.url_problem` has nothing against.
+            url: an https URL that `oauth.fetched_urls.url_problem` has nothing against.
             limit: bytes.
 
         Raises:

@@ -9,12 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.oauth.client_authentication import authenticate_client, read_client
+from gatepost.oauth.client_authentication import authenticate_client, identified_client, read_client
 from gatepost.oauth.errors import InvalidRequest
 from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.stores.client_protocols import ClientFinder
+from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.request_body import media_type, read_body
 
 MAX_BODY = 64 * 1024
@@ -42,8 +43,15 @@ class ClientForm:
         return value
 
 
-async def read_client_form(request: Request, *, clients: ClientFinder) -> ClientForm:
+async def read_client_form(
+    request: Request, *, clients: ClientFinder, assertions: AssertionChecker | None = None
+) -> ClientForm:
     """Read the form and authenticate the client that sends it.
+
+    Args:
+        request: the request.
+        clients: finds clients.
+        assertions: judges the assertions of clients with keys (`private_key_jwt`); None takes none.
 
     Raises:
         InvalidRequest: it is no form, or a parameter is repeated or malformed.
@@ -63,7 +71,11 @@ async def read_client_form(request: Request, *, clients: ClientFinder) -> Client
     found = await clients.find_client(presented.client_id)
     if found is not None:
         request.state.client_id = found.client_id
-    return ClientForm(authenticate_client(found, presented), parameters)
+    if presented.assertion is None or assertions is None:
+        return ClientForm(authenticate_client(found, presented), parameters)
+    client = identified_client(found, presented)
+    await assertions.check(client, presented.assertion)
+    return ClientForm(client, parameters)
 
 
 async def method_not_allowed() -> Response:

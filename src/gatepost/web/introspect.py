@@ -15,6 +15,7 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form
 
 INTROSPECT_PATH = "/oauth/introspect"
@@ -28,6 +29,7 @@ def introspect_router(
     resources: Sequence[ProtectedResource],
     resource_servers: Collection[str],
     now: Callable[[], int],
+    assertions: AssertionChecker | None = None,
 ) -> APIRouter:
     """Return the route of the introspection endpoint.
 
@@ -38,12 +40,13 @@ def introspect_router(
         resources: the protected resources whose tokens are its own.
         resource_servers: the ids of the clients that may ask about every token.
         now: the clock, whole seconds UTC.
+        assertions: judges the assertions of clients with keys; None takes none.
     """
     audiences = frozenset(resource.identifier for resource in resources)
 
     async def introspect(request: Request) -> Response:
         # 1. Who asks, and about what?
-        form = await read_client_form(request, clients=clients)
+        form = await read_client_form(request, clients=clients, assertions=assertions)
         check_caller(form.client)
         token = form.required("token")
 

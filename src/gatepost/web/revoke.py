@@ -14,6 +14,7 @@ from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form
 
 REVOKE_PATH = "/oauth/revoke"
@@ -26,6 +27,7 @@ def revoke_router(
     approvals: ApprovalStore,
     now: Callable[[], int],
     on_revocation: Callable[[], None],
+    assertions: AssertionChecker | None = None,
 ) -> APIRouter:
     """Return the route of the revocation endpoint.
 
@@ -35,11 +37,12 @@ def revoke_router(
         approvals: where a token's grant is found.
         now: the clock, whole seconds UTC.
         on_revocation: called as soon as a grant is revoked, so that no cache in this process answers for it.
+        assertions: judges the assertions of clients with keys; None takes none.
     """
 
     async def revoke(request: Request) -> Response:
         # 1. Who asks, and about what? A public client names itself and has no secret to send (RFC 7009 section 2.1).
-        form = await read_client_form(request, clients=clients)
+        form = await read_client_form(request, clients=clients, assertions=assertions)
         token = form.required("token")
 
         # 2. Look the token up. `token_type_hint` would save one look-up in two; a wrong one must not matter.

@@ -35,6 +35,7 @@ from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import RandomBytes, fingerprint
+from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form
 from gatepost.web.limits import Limits
 
@@ -52,6 +53,7 @@ class TokenEndpoint:
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
+    assertions: AssertionChecker | None = None
     limits: Limits | None = None
 
 
@@ -71,6 +73,7 @@ def token_router(
     now: Callable[[], int],
     random_bytes: RandomBytes,
     on_revocation: Callable[[], None],
+    assertions: AssertionChecker | None = None,
     limits: Limits | None = None,
 ) -> APIRouter:
     """Return the route of the token endpoint.
@@ -83,9 +86,10 @@ def token_router(
         now: the clock, whole seconds UTC.
         random_bytes: where tokens and nonces come from.
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
+        assertions: judges the assertions of clients with keys; None takes none.
         limits: counts the requests of each client; None counts none.
     """
-    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation, limits)
+    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation, assertions, limits)
 
     async def token(request: Request) -> Response:
         return await answer_token_request(endpoint, request)
@@ -112,7 +116,7 @@ async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Res
         StoreUnavailable: it cannot be decided now; nothing is lost, and the client may try again.
     """
     # 1. Parse the form and authenticate the client.
-    form = await read_client_form(request, clients=endpoint.clients)
+    form = await read_client_form(request, clients=endpoint.clients, assertions=endpoint.assertions)
     if endpoint.limits is not None:
         await endpoint.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
 
@@ -265,6 +269,8 @@ _REQUEST_BODY = {
                     "scope": {"type": "string", "description": "refresh_token only: less than was granted"},
                     "resource": {"type": "string", "description": "the MCP endpoint's URL (RFC 8707)"},
                     "client_id": {"type": "string", "description": "required unless HTTP Basic is used"},
+                    "client_assertion_type": {"type": "string", "description": "clients with private_key_jwt only"},
+                    "client_assertion": {"type": "string", "description": "a JWT signed by the client (RFC 7523)"},
                     "client_secret": {"type": "string", "description": "clients with client_secret_post only"},
                 },
             }

@@ -1,0 +1,196 @@
+"""Public keys of clients, and what clients have signed with them (RFC 7515, RFC 7517, RFC 7518, RFC 8037).
+
+Only asymmetric algorithms exist here, each tied to the one kind of key that it is for, so a public key can never serve
+as a shared secret. Keys come from the client's registration alone: whatever key or address an assertion brings along
+(`jwk`, `jku`, `x5c`, `x5u`) is not looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from joserfc.jws import JWSRegistry
+
+ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
+"""What `alg` may be."""
+MAX_SIGNED: Final = 16 * 1024
+"""Characters of one signed message; a client assertion has a thousand."""
+MAX_KEYS: Final = 20
+"""Keys of one set."""
+
+_KEY_OF: Final = {
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
+_TYPES: Final = frozenset({None, "JWT", "jwt", "client-authentication+jwt"})
+_RSA_BITS: Final = (2048, 8192)  # RFC 7518 section 3.3; more would let a client keep this server busy
+_RSA_EXPONENT_BITS: Final = 32
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+Key = Mapping[str, Any]
+"""One JSON Web Key."""
+
+
+class KeysInvalid(ValueError):
+    """A set of keys cannot be used; the message is the end of a sentence that says why."""
+
+
+class SignatureInvalid(Exception):
+    """A signed message does not count."""
+
+
+class KeyUnknown(SignatureInvalid):
+    """No key fits. The client may have changed its keys since they were fetched."""
+
+
+def read_keys(document: object) -> tuple[Key, ...]:
+    """Return the keys of a JWK set that can check signatures; keys of other kinds are passed over (RFC 7517 section 5).
+
+    Raises:
+        KeysInvalid: it is no set, has too many keys, none that can be used, or private ones.
+    """
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise KeysInvalid('is not a JWK set: an object with a list "keys" (RFC 7517 section 5)')
+    if len(keys) > MAX_KEYS:
+        raise KeysInvalid(f"has more than {MAX_KEYS} keys")
+    if any(_PRIVATE & key.keys() for key in keys):
+        raise KeysInvalid("holds a private or symmetric key; whoever can read it can pose as the client")
+    usable = tuple(key for key in keys if _algorithms_of(key))
+    if not usable:
+        raise KeysInvalid(f"has no key for {', '.join(ALGORITHMS)}; RSA keys need {_RSA_BITS[0]} bits or more")
+    return usable
+
+
+def unverified_claims(signed: str) -> dict[str, Any]:
+    """Return the claims of a signed message of which nothing is known yet, to learn whose it says it is.
+
+    Raises:
+        SignatureInvalid: it has not the shape of one.
+    """
+    if len(signed) > MAX_SIGNED or _COMPACT.fullmatch(signed) is None:
+        raise SignatureInvalid("not a signed JWT in compact form")
+    return _json_object(signed.split(".")[1])
+
+
+def verified_claims(signed: str, keys: Sequence[Key]) -> dict[str, Any]:
+    """Return the claims of a message that one of these keys has signed.
+
+    Args:
+        signed: a JWT in compact form.
+        keys: the client's, as `read_keys` returns them.
+
+    Raises:
+        KeyUnknown: none of the keys fits its `alg` and `kid`.
+        SignatureInvalid: it is malformed, its algorithm is not one of `ALGORITHMS`, or the signature is wrong.
+    """
+    claims = unverified_claims(signed)
+    header = _json_object(signed.split(".", maxsplit=1)[0])
+    algorithm = header.get("alg")
+    if algorithm not in ALGORITHMS:
+        raise SignatureInvalid("the algorithm is not taken")
+    if "crit" in header or "b64" in header:
+        raise SignatureInvalid("an extension is not understood")  # RFC 7515 section 4.1.11
+    if header.get("typ") not in _TYPES:
+        raise SignatureInvalid("it was signed for another purpose")  # RFC 8725 section 3.11
+    fitting = [key for key in keys if _fits(key, algorithm, header.get("kid"))]
+    if not fitting:
+        raise KeyUnknown("no key fits")
+    if not any(_is_signed_by(signed, key, algorithm) for key in fitting):
+        raise SignatureInvalid("the signature is wrong")
+    return claims
+
+
+def _fits(key: Key, algorithm: str, key_id: object) -> bool:
+    return algorithm in _algorithms_of(key) and (key_id is None or key.get("kid") == key_id)
+
+
+def _algorithms_of(key: Key) -> tuple[str, ...]:
+    """Return what a key may be used for: its kind, `use`, `key_ops` and `alg` all count (RFC 7517 section 4)."""
+    if key.get("use", "sig") != "sig" or "verify" not in _key_operations(key):
+        return ()
+    kind = (key.get("kty"), None if key.get("kty") == "RSA" else key.get("crv"))
+    if kind[0] == "RSA" and not _is_strong_rsa(key):
+        return ()
+    stated = key.get("alg")
+    return tuple(name for name in ALGORITHMS if _KEY_OF[name] == kind and stated in {None, name})
+
+
+def _key_operations(key: Key) -> Sequence[object]:
+    operations = key.get("key_ops", ["verify"])
+    return operations if isinstance(operations, list) else ()
+
+
+def _is_strong_rsa(key: Key) -> bool:
+    modulus, exponent = _integer(key.get("n")), _integer(key.get("e"))
+    smallest, largest = _RSA_BITS
+    return smallest <= modulus.bit_length() <= largest and 1 < exponent.bit_length() <= _RSA_EXPONENT_BITS
+
+
+def _integer(text: object) -> int:
+    if not isinstance(text, str) or len(text) > MAX_SIGNED or _BASE64URL.fullmatch(text) is None:
+        return 0
+    try:
+        return int.from_bytes(_decoded(text), "big")
+    except binascii.Error:
+        return 0
+
+
+def _is_signed_by(signed: str, key: Key, algorithm: str) -> bool:
+    from joserfc.errors import JoseError  # noqa: PLC0415 - most clients sign nothing
+    from joserfc.jwk import import_key  # noqa: PLC0415 - likewise
+    from joserfc.jws import deserialize_compact  # noqa: PLC0415 - likewise
+
+    try:
+        # `use`, `alg` and `key_ops` have been looked at; what is left is the key itself.
+        bare = {name: key[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in key}
+        deserialize_compact(signed, import_key(bare), registry=_registry(algorithm))
+    except (JoseError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _registry(algorithm: str) -> JWSRegistry:
+    from joserfc.jws import JWSRegistry  # noqa: PLC0415 - most clients sign nothing
+
+    class OneAlgorithm(JWSRegistry):
+        """Knows one algorithm, whatever the header says."""
+
+        def get_alg(self, name: str) -> Any:
+            del name
+            # RFC 9864 gives EdDSA with Ed25519 keys, the only ones taken here, a name of its own.
+            return super().get_alg("Ed25519" if algorithm == "EdDSA" else algorithm)
+
+    return OneAlgorithm(algorithms=["Ed25519", *ALGORITHMS], strict_check_header=False)
+
+
+def _json_object(segment: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_decoded(segment), object_pairs_hook=_unique_members)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise SignatureInvalid("not a JSON object")
+    return value
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,191 @@
+"""Which keys and signatures of clients count."""
+
+import base64
+import hmac
+import json
+from typing import Any
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from gatepost.tokens.client_keys import (
+    ALGORITHMS,
+    MAX_SIGNED,
+    KeysInvalid,
+    KeyUnknown,
+    SignatureInvalid,
+    read_keys,
+    unverified_claims,
+    verified_claims,
+)
+
+P256, P384, RSA, ED = (
+    ECKey.generate_key("P-256"),
+    ECKey.generate_key("P-384"),
+    RSAKey.generate_key(2048),
+    OKPKey.generate_key("Ed25519"),
+)
+KEY_FOR = {"ES256": P256, "ES384": P384, "RS256": RSA, "PS256": RSA, "EdDSA": ED}
+CLAIMS = {"sub": "client-1"}
+
+
+def public(key: Any, **members: object) -> dict[str, Any]:
+    return {**key.as_dict(private=False), **members}
+
+
+def sign(algorithm: str, key: Any, /, claims: object = CLAIMS, **header: object) -> str:
+    registry = jws.JWSRegistry(algorithms=["Ed25519", "HS256", "ES512", *ALGORITHMS], strict_check_header=False)
+    if algorithm != "EdDSA":
+        return jws.serialize_compact({"alg": algorithm, **header}, json.dumps(claims), key, registry=registry)
+    head, body = encoded({"alg": "EdDSA", **header}), encoded(claims)
+    signature = key.get_op_key("sign").sign(f"{head}.{body}".encode())
+    return f"{head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def encoded(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def keys(*each: dict[str, Any]) -> tuple[Any, ...]:
+    return read_keys({"keys": list(each)})
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_each_algorithm_counts_with_its_kind_of_key(algorithm: str) -> None:
+    key = KEY_FOR[algorithm]
+    signed = sign(algorithm, key, typ="JWT", kid="1")
+    assert verified_claims(signed, keys(public(P256, kid="0"), public(key, kid="1"))) == CLAIMS
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_key_of_somebody_else_does_not(algorithm: str) -> None:
+    others = {
+        "ES256": ECKey.generate_key("P-256"),
+        "ES384": ECKey.generate_key("P-384"),
+        "EdDSA": OKPKey.generate_key("Ed25519"),
+    }
+    other = others.get(algorithm) or RSAKey.generate_key(2048)
+    with pytest.raises(SignatureInvalid, match="signature"):
+        verified_claims(sign(algorithm, other), keys(public(KEY_FOR[algorithm])))
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "HS256", "HS512", "ES512", "RS1", "", None, 1, ["ES256"]]
+)
+def test_other_algorithms_are_refused_whatever_the_signature(algorithm: object) -> None:
+    unsigned = f"{encoded({'alg': algorithm})}.{encoded(CLAIMS)}.AA"
+    with pytest.raises(SignatureInvalid, match="algorithm"):
+        verified_claims(unsigned, keys(public(P256), public(RSA)))
+
+
+@pytest.mark.parametrize("secret", [RSA.as_pem(private=False), RSA.as_pem(private=False).strip()])
+def test_a_public_key_is_no_shared_secret(secret: bytes) -> None:
+    signed = f"{encoded({'alg': 'HS256'})}.{encoded(CLAIMS)}"
+    code = base64.urlsafe_b64encode(hmac.digest(secret, signed.encode(), "sha256")).rstrip(b"=").decode()
+    with pytest.raises(SignatureInvalid, match="algorithm"):
+        verified_claims(f"{signed}.{code}", keys(public(RSA)))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"crit": ["exp"]}, {"crit": []}, {"b64": False}, {"typ": "at+jwt"}, {"typ": "logout+jwt"}, {"typ": 1}],
+)
+def test_extensions_and_tokens_for_other_purposes_are_refused(header: dict[str, object]) -> None:
+    head, body = encoded({"alg": "EdDSA", **header}), encoded(CLAIMS)
+    signature = ED.get_op_key("sign").sign(f"{head}.{body}".encode())  # type: ignore[union-attr]  # a private key
+    signed = f"{head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    with pytest.raises((SignatureInvalid, TypeError)):
+        verified_claims(signed, keys(public(ED)))
+
+
+def test_keys_that_a_message_brings_along_are_not_looked_at() -> None:
+    stranger = ECKey.generate_key("P-256")
+    signed = sign("ES256", stranger, jwk=public(stranger), jku="https://evil.example/jwks", x5u="https://evil.example")
+    with pytest.raises(SignatureInvalid):
+        verified_claims(signed, keys(public(P256)))
+
+
+@pytest.mark.parametrize("key_id", ["2", "../1", "1\x00", 1, ["1"], {}])
+def test_a_key_id_that_none_of_the_keys_has_is_told_apart(key_id: object) -> None:
+    head = encoded({"alg": "ES256", "kid": key_id})
+    with pytest.raises(KeyUnknown):
+        verified_claims(f"{head}.{encoded(CLAIMS)}.AA", keys(public(P256, kid="1")))
+
+
+def test_a_message_without_key_id_is_checked_with_every_key_that_fits() -> None:
+    other = public(ECKey.generate_key("P-256"), kid="0")
+    assert verified_claims(sign("ES256", P256), keys(public(RSA), other, public(P256, kid="1"))) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    "members", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": "verify"}, {"alg": "ES384"}, {"alg": 1}]
+)
+def test_a_key_for_another_use_fits_nothing(members: dict[str, object]) -> None:
+    with pytest.raises(KeyUnknown):
+        verified_claims(sign("ES256", P256), keys(public(P256, **members) | {"kid": "1"}, public(RSA)))
+
+
+def test_a_key_may_say_that_it_verifies() -> None:
+    members = {"use": "sig", "key_ops": ["verify"], "alg": "ES256", "x5c": ["MII"]}
+    assert verified_claims(sign("ES256", P256), keys(public(P256, **members))) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    "signed", ["", "a", "a.b", "a.b.c.d", "a.b.", "a b.c.d", "ä.b.c", "e30.e30.e30", "x" * (MAX_SIGNED + 1)]
+)
+def test_what_is_no_jwt_is_refused(signed: str) -> None:
+    with pytest.raises(SignatureInvalid):
+        verified_claims(signed, keys(public(P256)))
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"{", b'{"a":1,"a":1}', b"\xff", b"[" * 3000])
+def test_claims_have_to_be_one_json_object(body: bytes) -> None:
+    segment = base64.urlsafe_b64encode(body).rstrip(b"=").decode()
+    with pytest.raises(SignatureInvalid, match="JSON"):
+        unverified_claims(f"e30.{segment}.e30")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": "P-256"},
+        {"kty": "OKP", "crv": "Ed25519", "x": 1},
+    ],
+)
+def test_a_broken_key_verifies_nothing(key: dict[str, Any]) -> None:
+    algorithm = "EdDSA" if key["kty"] == "OKP" else "ES256"
+    with pytest.raises(SignatureInvalid):
+        verified_claims(sign(algorithm, KEY_FOR[algorithm]), keys(key))
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (None, "JWK set"),
+        ([], "JWK set"),
+        ({}, "JWK set"),
+        ({"keys": {}}, "JWK set"),
+        ({"keys": ["x"]}, "JWK set"),
+        ({"keys": []}, "no key"),
+        ({"keys": [{"kty": "EC", "crv": "P-521"}]}, "no key"),
+        ({"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}, "no key"),
+        ({"keys": [{"kty": "RSA", "n": "!", "e": 1}]}, "no key"),
+        ({"keys": [{"kty": "RSA", "n": "A", "e": "AQAB"}]}, "no key"),
+        ({"keys": [{"kty": "RSA", "n": "_" * 2000, "e": "AQAB"}]}, "no key"),
+        ({"keys": [{"kty": "RSA", "n": RSA.as_dict(private=False)["n"], "e": "AQ"}]}, "no key"),
+        ({"keys": [{"kty": "RSA", "n": RSA.as_dict(private=False)["n"], "e": "AQABAQAB"}]}, "no key"),
+        ({"keys": [public(P256)] * 21}, "more than 20"),
+        ({"keys": [{"kty": "oct", "k": "AA"}]}, "private"),
+        ({"keys": [public(P256), ED.as_dict(private=True)]}, "private"),
+        ({"keys": [RSA.as_dict(private=True)]}, "private"),
+    ],
+)
+def test_sets_without_usable_public_keys_are_refused(document: object, problem: str) -> None:
+    with pytest.raises(KeysInvalid, match=problem):
+        read_keys(document)
+
+
+def test_keys_of_other_kinds_are_passed_over() -> None:
+    assert read_keys({"keys": [{"kty": "new"}, public(P256)]}) == (public(P256),)
