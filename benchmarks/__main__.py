@@ -15,7 +15,6 @@ from typing import Final
 
 from benchmarks import authorization, cold_start, streams, throughput
 from benchmarks.environments import (
-    CHECKOUT,
     ENVIRONMENTS,
     FASTMCP,
     GATEPOST,
@@ -37,7 +36,7 @@ from benchmarks.machine import (
     sync_seconds,
 )
 from benchmarks.peers import PEERS, Peer
-from benchmarks.report import CHART_FILE, chart, markdown
+from benchmarks.report import CHART_FILE, REPORT_FILE, chart, markdown
 from benchmarks.run import Run
 
 _LONGEST_SECONDS: Final = 570
@@ -57,8 +56,8 @@ class Choice:
     starts: int
     streams: int
     python: str | None
-    is_whole: bool
-    writes: bool
+    destination: Path | None
+    """Where the report goes, besides standard output."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,10 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _measure(choice, run, Path(directory))
     text = markdown(run)
     sys.stdout.write(text)
-    if choice.writes:
-        (HERE / "RESULTS.md").write_text(text)
-        (HERE / CHART_FILE).write_text(chart(run))
-        _say(f"wrote {(HERE / 'RESULTS.md').relative_to(CHECKOUT)} and its chart")
+    if choice.destination is not None:
+        (choice.destination / REPORT_FILE).write_text(text)
+        (choice.destination / CHART_FILE).write_text(chart(run))
+        _say(f"wrote {choice.destination / REPORT_FILE} and its chart")
     return 0
 
 
@@ -103,9 +102,10 @@ def _read(arguments: Sequence[str] | None) -> Choice:
     parser.add_argument("--starts", type=int, default=5, help="how often each is started (5)")
     parser.add_argument("--streams", type=int, default=streams.STREAMS, help=f"idle streams ({streams.STREAMS})")
     parser.add_argument("--python", help="interpreter of all Python servers; the newest found from 3.12 on")
-    parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument("--no-write", action="store_true", help="print only, also after a whole run")
+    parser.add_argument("--write-to", type=Path, metavar="DIRECTORY", help="write there, also after a part")
     options = parser.parse_args(arguments)
-    is_whole = options.only is None and options.peers is None
+    is_whole = options.only is None and options.peers is None and not options.no_write
     return Choice(
         parts=options.only or _PARTS,
         peers=[peer for peer in PEERS if options.peers is None or peer.key in options.peers],
@@ -114,8 +114,7 @@ def _read(arguments: Sequence[str] | None) -> Choice:
         starts=options.starts,
         streams=options.streams,
         python=options.python,
-        is_whole=is_whole,
-        writes=is_whole and not options.no_write,
+        destination=options.write_to or (HERE if is_whole else None),
     )
 
 

@@ -55,7 +55,8 @@ class OAuthPeer:
 def _start_gatepost(directory: Path, port: int, codes: int) -> tuple[ServerProcess, Sequence[str]]:
     filled = fill_store(directory, resource=f"http://127.0.0.1:{port}{MCP_PATH}", codes=codes)
     command = [GATEPOST.python, "-m", "gatepost", "serve", f"{SERVERS / 'gatepost_server.py'}:server"]
-    environment = {"BENCHMARK_TOOLS": "0", "OAUTH_STORAGE_DIR": str(directory)}
+    # One client on one address asks as often as it can: limits go on counting, but must not refuse.
+    environment = {"BENCHMARK_TOOLS": "0", "OAUTH_STORAGE_DIR": str(directory), "OAUTH_LIMIT_FACTOR": "1000"}
     return ServerProcess([*command, f"--port={port}"], port=port, environment=environment, cwd=directory), filled
 
 

@@ -18,6 +18,7 @@ from benchmarks.throughput import Results, Scenario
 
 WIDE_SPREAD: Final = 0.15
 """A series whose highest and lowest figure lie further apart than this part of the median is called noisy."""
+_LEAST_SHARE: Final = 0.01
 OTHERS_BOUND: Final = 0.10
 """Cores that others may use during a run before it is called noisy."""
 
@@ -90,6 +91,18 @@ def rates(loads: Mapping[int, Load]) -> Spread | None:
 def rate_ratio(loads: Mapping[int, Load], base: Mapping[int, Load]) -> Spread | None:
     """Return how many times as many requests per second, round by round."""
     return Spread.of([loads[n].per_second / base[n].per_second for n in loads if n in base])
+
+
+def core_ratio(loads: Mapping[int, Load], base: Mapping[int, Load]) -> Spread | None:
+    """Return how many times as many requests per second of the server's core, round by round.
+
+    The same as `rate_ratio` when each server has its core to itself; nearer to the truth when others take part of it.
+    """
+    return Spread.of([_per_core(loads[n]) / _per_core(base[n]) for n in loads if n in base])
+
+
+def _per_core(load: Load) -> float:
+    return load.per_second / max(load.server_share, _LEAST_SHARE)
 
 
 def tail_ratio(loads: Mapping[int, Load], base: Mapping[int, Load]) -> Spread | None:
