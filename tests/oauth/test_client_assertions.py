@@ -46,32 +46,28 @@ def test_it_is_remembered_for_as_long_as_a_clock_may_be_wrong() -> None:
 
 
 ABSENT: Any = ...
+WRONG_AUDIENCES: list[Any] = [ABSENT, "", None, 1, [], {}, "https://other.example", f"{ISSUER}/", f"{ISSUER}/mcp"]
+WRONG_TIMES: list[Any] = [
+    ABSENT,
+    None,
+    "soon",
+    str(NOW + 60),
+    True,
+    [],
+    -1,
+    10**400,
+    float("inf"),
+    float("nan"),
+    NOW + 3661,
+]
 REFUSED: list[tuple[dict[str, Any], Reason]] = [
     *(({name: value}, Reason.CLIENT_ASSERTION_INVALID) for name in ("iss", "sub") for value in (ABSENT, "client-2", 1)),
-    *(
-        ({"aud": value}, Reason.CLIENT_ASSERTION_AUDIENCE_WRONG)
-        for value in (ABSENT, "", None, 1, [], {}, "https://other.example", f"{ISSUER}/", f"{ISSUER}/mcp")
-    ),
+    *(({"aud": value}, Reason.CLIENT_ASSERTION_AUDIENCE_WRONG) for value in WRONG_AUDIENCES),
     ({"aud": [ISSUER, "https://other.example"]}, Reason.CLIENT_ASSERTION_AUDIENCE_WRONG),
     ({"aud": [ISSUER, 1]}, Reason.CLIENT_ASSERTION_AUDIENCE_WRONG),
     ({"exp": NOW - 60}, Reason.CLIENT_ASSERTION_EXPIRED),
     ({"exp": 0}, Reason.CLIENT_ASSERTION_EXPIRED),
-    *(
-        ({"exp": value}, Reason.CLIENT_ASSERTION_INVALID)
-        for value in (
-            ...,
-            None,
-            "soon",
-            str(NOW + 60),
-            True,
-            [],
-            -1,
-            10**400,
-            float("inf"),
-            float("nan"),
-            NOW + 3661,
-        )
-    ),
+    *(({"exp": value}, Reason.CLIENT_ASSERTION_INVALID) for value in WRONG_TIMES),
     ({"nbf": NOW + 61}, Reason.CLIENT_ASSERTION_INVALID),
     ({"nbf": "now"}, Reason.CLIENT_ASSERTION_INVALID),
     ({"iat": NOW + 61}, Reason.CLIENT_ASSERTION_INVALID),

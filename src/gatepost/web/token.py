@@ -17,10 +17,11 @@ from starlette.responses import Response
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.codes import check_code
 from gatepost.oauth.errors import InvalidGrant, UnsupportedGrantType
-from gatepost.oauth.issuing import Tokens, begin_grant, gets_refresh_token, mint_tokens
+from gatepost.oauth.issuing import SignAccessToken, Tokens, begin_grant, gets_refresh_token, mint_tokens
 from gatepost.oauth.limits import TOKEN_REQUESTS_OF_CLIENT
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
@@ -55,6 +56,21 @@ class TokenEndpoint:
     on_revocation: Callable[[], None]
     assertions: AssertionChecker | None = None
     limits: Limits | None = None
+    signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
+
+    async def mint(
+        self, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool, now: int
+    ) -> tuple[Tokens, IssuedTokens]:
+        """Return new tokens of a grant, and the rows to keep."""
+        return mint_tokens(
+            grant,
+            scopes=scopes,
+            with_refresh_token=with_refresh_token,
+            now=now,
+            lifetimes=self.lifetimes,
+            random_bytes=self.random_bytes,
+            sign=None if self.signer is None else await self.signer(now),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,7 @@ def token_router(
     on_revocation: Callable[[], None],
     assertions: AssertionChecker | None = None,
     limits: Limits | None = None,
+    signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
 ) -> APIRouter:
     """Return the route of the token endpoint.
 
@@ -88,8 +105,11 @@ def token_router(
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
         assertions: judges the assertions of clients with keys; None takes none.
         limits: counts the requests of each client; None counts none.
+        signer: given the time, what signs access tokens; None makes opaque ones.
     """
-    endpoint = TokenEndpoint(clients, grants, resources, lifetimes, now, random_bytes, on_revocation, assertions, limits)
+    endpoint = TokenEndpoint(
+        clients, grants, resources, lifetimes, now, random_bytes, on_revocation, assertions, limits, signer
+    )
 
     async def token(request: Request) -> Response:
         return await answer_token_request(endpoint, request)
@@ -164,13 +184,8 @@ async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
 
     # 3. Spend the code and keep the grant with its tokens, in one step.
     grant = begin_grant(code, now=request.now, lifetimes=endpoint.lifetimes, random_bytes=endpoint.random_bytes)
-    tokens, rows = mint_tokens(
-        grant,
-        scopes=grant.scopes,
-        with_refresh_token=gets_refresh_token(request.client),
-        now=request.now,
-        lifetimes=endpoint.lifetimes,
-        random_bytes=endpoint.random_bytes,
+    tokens, rows = await endpoint.mint(
+        grant, scopes=grant.scopes, with_refresh_token=gets_refresh_token(request.client), now=request.now
     )
     outcome = await endpoint.grants.redeem_code(code_fingerprint, grant, rows, now=request.now)
     if outcome is not RedeemOutcome.REDEEMED:
@@ -204,14 +219,7 @@ async def refresh(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
     scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes)
 
     # 3. Spend the token and keep its successor, in one step that also says whether it was spent before.
-    tokens, rows = mint_tokens(
-        grant,
-        scopes=scopes,
-        with_refresh_token=True,
-        now=request.now,
-        lifetimes=endpoint.lifetimes,
-        random_bytes=endpoint.random_bytes,
-    )
+    tokens, rows = await endpoint.mint(grant, scopes=scopes, with_refresh_token=True, now=request.now)
     rotation = await endpoint.grants.rotate_refresh_token(
         token_fingerprint,
         rows,
