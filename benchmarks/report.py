@@ -25,8 +25,6 @@ _PREFACE: Final = (
     "lowest and the highest of the rounds."
 )
 _LONGEST_LINE: Final = 240
-_NEARLY_NOTHING: Final = 0.1
-"""Ratios below it need a third digit to say anything."""
 
 
 def markdown(run: Run) -> str:
@@ -57,7 +55,7 @@ def _panels(run: Run) -> Iterator[Panel]:
     for scenario in run.scenarios:
         ceiling = run.rounds_of(scenario.key, THE_CEILING.key)
         bars = [
-            Bar(peer.title, ratio, f"{ratio.median:.{3 if ratio.median < _NEARLY_NOTHING else 2}f}", _kind(peer))
+            Bar(peer.title, ratio, f"{ratio.median:.2g}", _kind(peer))
             for peer in run.peers
             if (ratio := rate_ratio(run.rounds_of(scenario.key, peer.key), ceiling)) is not None
         ]
