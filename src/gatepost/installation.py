@@ -214,7 +214,6 @@ def install(
     """Check the settings against each other and gather what everything is made of."""
     from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - likewise
 
-    served, name, declared = _served(target, title=title)
     is_single_user = provider is not None and isinstance(provider, SingleUserProvider)
     deployment = resolve_deployment(settings, is_single_user=is_single_user)
     oauth = settings.oauth
@@ -229,6 +228,7 @@ def install(
     key_ring = make_key_ring(
         settings, file=None if is_lost_at_exit else key_file(settings), random_bytes=secrets.token_bytes
     )
+    served, name, declared = _served(target, title=title, key_ring=key_ring)
     if provider is None:
         from gatepost.identity.local_accounts import LocalAccounts  # noqa: PLC0415 - only where it is used
 
@@ -243,19 +243,25 @@ def install(
         scopes=_scopes_of(declared, settings),
         is_single_user=is_single_user,
         key_ring=key_ring,
-        now=lambda: int(time.time()),
+        now=_now,
         random_bytes=secrets.token_bytes,
     )
 
 
-def _served(target: Any, *, title: str | None) -> tuple[Target, str, Mapping[str, str] | None]:
+def _now() -> int:
+    return int(time.time())
+
+
+def _served(target: Any, *, title: str | None, key_ring: KeyRing) -> tuple[Target, str, Mapping[str, str] | None]:
     """Return what answers, its name for people, and its scopes with their words (None: it cannot declare any)."""
     from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
 
     if isinstance(target, Server):
         from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
+        from gatepost.server.sealed_state import StateSeal  # noqa: PLC0415 - likewise
 
-        return ServerTarget(target), title or target.title or target.name, target.scope_descriptions
+        seal = StateSeal(key_ring, now=_now, random_bytes=secrets.token_bytes)
+        return ServerTarget(target, seal=seal), title or target.title or target.name, target.scope_descriptions
     if callable(target) and not isinstance(target, type):
         from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used
 

@@ -8,13 +8,8 @@ import pytest
 from starlette.requests import Request
 
 from gatepost.resource.principal import Principal
-from gatepost.server.context import (
-    CallingClient,
-    Context,
-    User,
-    get_current_sub,
-    set_current_subject,
-)
+from gatepost.server.callers import CallingClient, User
+from gatepost.server.context import Context, get_current_sub, set_current_subject
 from gatepost.server.errors import UnknownState
 
 

@@ -113,6 +113,21 @@ def error_response(error: ProtocolError, request_id: RequestId | None = None) ->
     return _dump(response)
 
 
+def notification(method: str, params: Mapping[str, Any]) -> bytes:
+    """Return a notification to the client.
+
+    Raises:
+        TypeError: the parameters hold something that JSON has no form for.
+        ValueError: likewise, or they refer to themselves.
+    """
+    return _dump({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+def request_message(request_id: str, method: str, params: Mapping[str, Any]) -> bytes:
+    """Return a request to the client (handshake era only); raises as `notification` does."""
+    return _dump({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+
+
 def _dump(response: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(response)

@@ -17,8 +17,9 @@ from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import SUPPORTED, Revision
-from gatepost.server.context import Context
 from gatepost.server.errors import InvalidArguments
+from gatepost.server.request_run import RequestRun
+from gatepost.server.sealed_state import StateSeal, process_seal
 from gatepost.server.server import Server
 from gatepost.server.target import Caller, Result
 
@@ -48,8 +49,16 @@ class InsufficientScope(Exception):
 class ServerTarget:
     """A `Server` behind an endpoint."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, seal: StateSeal | None = None) -> None:
+        """Prepare what no request changes.
+
+        Args:
+            server: whose tools are served.
+            seal: writes and reads the state of requests that ask their client something. By default one of this
+                process alone, which is not enough where several share the requests.
+        """
         self._server = server
+        self._seal = process_seal() if seal is None else seal
         self._tools = server.tools
         self._server_info = _implementation(server)
         self._methods: Mapping[str, _Method] = {
@@ -93,17 +102,18 @@ class ServerTarget:
         elif type(arguments) is not dict:
             raise InvalidParams('"params.arguments" must be an object.')
 
-        def context() -> Context:
-            return Context(principal=caller.principal, request=caller.http_request, state=self._server.state, tool=name)
-
         # 4. Call it.
+        run = RequestRun(request, revision, caller, name=name, state=self._server.state, seal=self._seal)
         try:
-            result = await tool.call(arguments, context)
+            result = await tool.call(arguments, run.context)
         except InvalidArguments as error:
             if not revision.wrong_arguments_are_results:
                 raise InvalidParams(str(error)) from error
             result = {"content": [{"type": "text", "text": str(error)}], "isError": True}
-        result = tool.result_for(revision.version, result)
+        except BaseException as error:  # noqa: BLE001 - raised again unless it means that the client is asked something
+            result = run.result_after(error)
+        else:
+            result = tool.result_for(revision.version, run.result_or_questions(result))
         return finish_result("tools/call", result, self._server_info) if revision.modern else result
 
     async def _list_tools(self, request: Request, revision: Revision, caller: Caller) -> Result:

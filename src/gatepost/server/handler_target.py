@@ -22,7 +22,7 @@ from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import HANDSHAKE, Revision
-from gatepost.server.context import ANONYMOUS
+from gatepost.server.callers import ANONYMOUS
 from gatepost.server.dispatch import discover_result
 from gatepost.server.target import Caller, Result
 from gatepost.tokens.opaque import RandomBytes

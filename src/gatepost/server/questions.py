@@ -237,20 +237,20 @@ class ListRoots:
         return tuple(Root(root["uri"], root["name"] if type(root.get("name")) is str else None) for root in roots)
 
 
-def missing_capability(declared: Mapping[str, Any], needed: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return `needed` if the client has not declared it, else None.
+def is_declared(needed: Mapping[str, Any], declared: Mapping[str, Any]) -> bool:
+    """Say whether a client's capabilities hold those that are needed.
 
     An empty `elicitation` stands for forms alone (client/elicitation, "Capabilities").
     """
     for name, parts in needed.items():
         found = declared.get(name)
         if type(found) is not dict:
-            return needed
+            return False
         if name == "elicitation" and not found:
             found = {"form": {}}
         if not parts.keys() <= found.keys():
-            return needed
-    return None
+            return False
+    return True
 
 
 def _action(result: Mapping[str, Any]) -> Action:

@@ -14,12 +14,14 @@ from typing import Any, Final
 from anyio import to_thread
 from pydantic import BaseModel
 
+from gatepost.server.channel import MissingRequiredClientCapability
 from gatepost.server.context import Context
 from gatepost.server.docstrings import Documentation, read_docstring
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError, ToolError
 from gatepost.server.inputs import input_type
 from gatepost.server.metadata import Icon, ToolAnnotations, annotations_of, icons_of
 from gatepost.server.outputs import output_type
+from gatepost.server.questions import InvalidAnswer
 from gatepost.server.results import error_result, to_result
 from gatepost.server.revisions import definition_in, result_in
 from gatepost.server.signature import describe_function, read_signature, underlying_function
@@ -134,6 +136,9 @@ class RegisteredTool:
 
         Raises:
             InvalidArguments: Before any code of the tool ran.
+            MissingRequiredClientCapability: The tool asked the client what it cannot answer.
+            InvalidAnswer: The client answered something else than it was asked.
+            Interrupted: The tool waits for answers that will come with another run.
         """
         # 1. Validate. A validator of the user's own may fail otherwise than by saying no.
         try:
@@ -155,6 +160,9 @@ class RegisteredTool:
                     value = await value
             # 3. Convert.
             return to_result(value, self._output)
+        except (MissingRequiredClientCapability, InvalidAnswer):
+            # The client's fault and not the tool's: a JSON-RPC error, by the specification.
+            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 (as above; a tool's sys.exit() must not end the server)
             return self._failure(error, context)
 

@@ -47,6 +47,7 @@ from gatepost.web.mcp_answers import (
 )
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.mcp_headers import accepts_json, is_json, single_values
+from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_body import BodyTooLarge, ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024
@@ -90,8 +91,9 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
+        stream = ResponseStream(send)
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, receive, stream)
         except ClientDisconnected:
             logger.debug("the client went away")
             return
@@ -106,9 +108,12 @@ class McpEndpoint:
             answer = store_unavailable(error)
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
             answer = (500, error_response(self._incident("the endpoint failed", error)), ())
-        await send_answer(send, answer)
+        if stream.is_open:
+            await stream.finish(answer)
+        else:
+            await send_answer(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, stream: ResponseStream) -> Answer:
         # 1. Method. Streams (GET) and sessions (DELETE) are not offered.
         if scope["method"] != "POST":
             raise Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, "Send POST.", headers=((b"allow", b"POST"),))
@@ -147,6 +152,7 @@ class McpEndpoint:
             granted=None if principal is None else principal.scopes,
             headers=headers,
             http_request=lambda: HTTPRequest(scope),
+            line=stream,
         )
         if isinstance(message, Request):
             return await self._exchange(message, header_version, caller, receive)
