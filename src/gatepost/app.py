@@ -194,6 +194,7 @@ def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]
         api_key=api_key.get_secret_value() if api_key else None,
         required_scopes=frozenset(settings.oauth.required_scope),
         is_discoverable=installation.serves_pages,
+        signed_tokens=installation.signed_tokens(origin),
     )
     installation.guards.append(guard)
     endpoint = McpEndpoint(
@@ -221,6 +222,7 @@ def _authorization_server(
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
     rules = installation.authorization_server(origin)
     browser_sessions = installation.browser_sessions(origin)
+    signed_tokens = installation.signed_tokens(origin)
     resources = (resource,)
     return (
         metadata_router(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES),
@@ -251,6 +253,7 @@ def _authorization_server(
             now=now,
             random_bytes=random_bytes,
             on_revocation=installation.forget_verified_tokens,
+            signer=None if signed_tokens is None else signed_tokens.signer,
             assertions=installation.assertion_checker(origin),
             limits=installation.limits(),
         ),
@@ -262,12 +265,14 @@ def _authorization_server(
 def _ways_back(
     installation: Installation, origin: str, resources: tuple[ProtectedResource, ...]
 ) -> tuple[APIRouter, ...]:
-    """Build the routers to which clients and resource servers bring tokens back."""
+    """Build the routers to which clients and resource servers bring tokens back, or where they learn to verify them."""
     from gatepost.web.introspect import introspect_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.jwks import jwks_router  # noqa: PLC0415 - likewise
     from gatepost.web.revoke import revoke_router  # noqa: PLC0415 - likewise
 
-    store, now = installation.store, installation.now
+    store, now, keys = installation.store, installation.now, installation.signing_keys
     return (
+        *(() if keys is None else (jwks_router(keys=keys),)),
         revoke_router(
             clients=installation.client_finder,
             grants=store.grants,

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from gatepost.server.target import Target
     from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
+    from gatepost.stores.signing_keys import SigningKeys
     from gatepost.web.bearer_guard import BearerGuard
+    from gatepost.web.signed_tokens import SignedTokens
     from gatepost.web.browser_session import BrowserSessions
     from gatepost.web.client_assertions import AssertionChecker, ClientKeys
     from gatepost.web.client_address import ClientAddresses
@@ -77,9 +79,13 @@ class Installation:
     setup_token: str | None = None
     is_open: bool = False
     client_finder: ClientFinder = field(init=False)
+    signing_keys: SigningKeys | None = field(init=False)
     client_keys: ClientKeys = field(init=False)
 
     def __post_init__(self) -> None:
+        self.signing_keys = signing_keys_of(
+            self.settings, self.store, self.key_ring, now=self.now, random_bytes=self.random_bytes
+        )
         from gatepost.outbound.client_keys import FetchedClientKeys  # noqa: PLC0415 - with the rest of the work
         from gatepost.outbound.document_cache import DocumentCache  # noqa: PLC0415 - likewise
         from gatepost.outbound.fetching import GuardedFetcher  # noqa: PLC0415 - likewise
@@ -97,7 +103,9 @@ class Installation:
             return
         await self.store.open()
         self.is_open = True
-        await check_key_ring(self.key_ring, self.store.keys)
+        await check_key_ring(self.key_ring, self.store.keys, now=self.now(), random_bytes=self.random_bytes)
+        if self.signing_keys is not None:
+            await self.signing_keys.open()
         if self.serves_pages and await self.provider.awaits_setup():
             token = mint(SecretKind.SETUP_LINK, self.random_bytes)
             if await self.store.users.offer_setup(fingerprint(token), now=self.now()):
@@ -121,6 +129,7 @@ class Installation:
             lifetimes,
             auto_approve=self.auto_approve,
             client_documents_enabled=self.settings.registration.documents_enabled,
+            publishes_keys=self.signing_keys is not None,
         )
 
     def _client_finder(self, fetcher: Fetcher) -> ClientFinder:
@@ -148,6 +157,14 @@ class Installation:
         return AssertionChecker(
             keys=self.client_keys, assertions=self.store.assertions, audiences=audiences(origin), now=self.now
         )
+
+    def signed_tokens(self, origin: str) -> SignedTokens | None:
+        """Return what signs and checks access tokens at `origin`, or None where they are opaque."""
+        if self.signing_keys is None:
+            return None
+        from gatepost.web.signed_tokens import SignedTokens  # noqa: PLC0415 - only where it is used
+
+        return SignedTokens(keys=self.signing_keys, issuer=origin)
 
     @property
     def auto_approve(self) -> AutoApprove:
@@ -206,6 +223,18 @@ class Installation:
         """Make a revocation count at once in this process."""
         for guard in self.guards:
             guard.evict_all()
+
+
+def signing_keys_of(
+    settings: Settings, store: Store, ring: KeyRing, *, now: Callable[[], int], random_bytes: RandomBytes
+) -> SigningKeys | None:
+    """Return the keys that sign access tokens, not opened yet; None where access tokens are opaque."""
+    if settings.oauth.access_token_format == "opaque":
+        return None
+    from gatepost.stores.signing_keys import SigningKeys  # noqa: PLC0415 - only where it is used
+
+    algorithm = settings.oauth.signing_algorithm
+    return SigningKeys(store=store.keys, ring=ring, algorithm=algorithm, now=now, random_bytes=random_bytes)
 
 
 def install(

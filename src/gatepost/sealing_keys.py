@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gatepost.settings import Settings, SettingsError
 from gatepost.stores.key_protocols import KeyStore
+from gatepost.stores.signing_keys import reseal
 from gatepost.tokens.keyring import KeyRing, is_key
 from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
 
@@ -38,14 +39,18 @@ def make_key_ring(settings: Settings, *, file: Path | None, random_bytes: Random
     return KeyRing(keys_in_file(file, random_bytes=random_bytes))
 
 
-async def check_key_ring(ring: KeyRing, keys: KeyStore) -> None:
+async def check_key_ring(ring: KeyRing, keys: KeyStore, *, now: int, random_bytes: RandomBytes) -> None:
     """Refuse a ring that lacks the key the store's contents are sealed under; note which key seals from now on.
+
+    What is kept in the store is sealed anew before another key is noted, so that the old one can leave the ring.
 
     Raises:
         SettingsError: the ring lacks it.
+        StoreMisconfigured: something in the store was altered.
     """
     noted = await keys.sealing_key_id()
     if noted is None or (noted in ring.key_ids and noted != ring.key_ids[0]):
+        await reseal(keys, ring, now=now, random_bytes=random_bytes)
         noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
     if noted not in ring.key_ids:
         raise SettingsError(

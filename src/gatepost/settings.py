@@ -162,6 +162,12 @@ class OAuthSettings(BaseSettings):
         (), alias="OAUTH_REQUIRED_SCOPE", description="scope names separated by spaces (RFC 6749 section 3.3)"
     )
 
+    access_token_format: str = Field(
+        "opaque", alias="OAUTH_ACCESS_TOKEN_FORMAT", pattern="^(opaque|jwt)$", description="opaque or jwt"
+    )
+    signing_algorithm: str = Field(
+        "ES256", alias="OAUTH_SIGNING_ALGORITHM", pattern="^(ES256|EdDSA)$", description="ES256 or EdDSA"
+    )
     introspection_clients: WordList = Field(
         (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
     )

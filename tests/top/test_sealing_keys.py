@@ -9,13 +9,24 @@ from pathlib import Path
 import pytest
 
 from gatepost import sealing_keys
-from gatepost.sealing_keys import check_key_ring, keys_in_file, make_key_ring
+from gatepost.sealing_keys import check_key_ring as check_key_ring_at
+from gatepost.sealing_keys import keys_in_file, make_key_ring
 from gatepost.settings import SettingsError, load_settings
+from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory.keys import MemoryKeyStore
+from gatepost.stores.memory.records import Records
+from gatepost.stores.signing_keys import open_signing_key, sealed_signing_key
 from gatepost.tokens.keyring import KeyRing, key_id
+from gatepost.tokens.signing import generate_signing_key
 
 OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
+NOW = 1_000
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
+
+
+async def check_key_ring(ring: KeyRing, keys: KeyStore) -> None:
+    await check_key_ring_at(ring, keys, now=NOW, random_bytes=secrets.token_bytes)
 
 
 def read(path: Path) -> tuple[str, ...]:
@@ -113,7 +124,7 @@ async def test_a_new_key_moves_to_the_front_and_the_old_one_leaves() -> None:
 async def test_of_two_that_start_at_once_with_different_keys_the_slower_refuses() -> None:
     keys = MemoryStore().keys
 
-    class Slower:
+    class Slower(MemoryKeyStore):
         """Looked before the other had noted its key."""
 
         async def sealing_key_id(self) -> str | None:
@@ -124,8 +135,23 @@ async def test_of_two_that_start_at_once_with_different_keys_the_slower_refuses(
 
     await check_key_ring(KeyRing([OLD]), keys)
     with pytest.raises(SettingsError):
-        await check_key_ring(KeyRing([NEW]), Slower())
+        await check_key_ring(KeyRing([NEW]), Slower(Records()))
 
 
 def test_the_key_of_the_process_is_made_once() -> None:
     assert sealing_keys._key_of_this_process() == sealing_keys._key_of_this_process()
+
+
+async def test_keys_in_the_store_are_sealed_anew_before_the_old_key_leaves() -> None:
+    keys = MemoryStore().keys
+    key = generate_signing_key("ES256", secrets.token_bytes)
+    old, both, new = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
+    await check_key_ring(old, keys)
+    sealed = sealed_signing_key(key, old, now=NOW, signs_from=NOW, random_bytes=secrets.token_bytes)
+    assert await keys.begin_signing(sealed, now=NOW)
+
+    await check_key_ring(both, keys)
+
+    (kept,) = await keys.signing_keys(now=NOW)
+    assert new.is_current(kept.sealed_secret)
+    assert open_signing_key(kept, new) == key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 from fastapi import FastAPI
 
+from gatepost.oauth.issuing import SignAccessToken
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
@@ -52,6 +53,7 @@ class Harness:
     """When an endpoint said that it had revoked something."""
     resource_servers: set[str] = field(default_factory=set)
     """Clients that may ask about every token."""
+    app: FastAPI = field(default_factory=FastAPI)
 
     async def register(
         self,
@@ -160,12 +162,14 @@ class Harness:
 
 
 @asynccontextmanager
-async def token_harness(store: Store, *, grants: GrantStore | None = None) -> AsyncIterator[Harness]:
-    """Serve the token endpoint; `grants` stands in for the store's own."""
+async def token_harness(
+    store: Store, *, grants: GrantStore | None = None, signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
+) -> AsyncIterator[Harness]:
+    """Serve the token endpoints; `grants` stands in for the store's own, `signer` makes signed tokens."""
     app = FastAPI()
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
-        harness = Harness(store, http)
+        harness = Harness(store, http, app=app)
         app.include_router(
             token_router(
                 clients=store.clients,
@@ -174,6 +178,7 @@ async def token_harness(store: Store, *, grants: GrantStore | None = None) -> As
                 lifetimes=LIFETIMES,
                 now=lambda: harness.now,
                 random_bytes=secrets.token_bytes,
+                signer=signer,
                 on_revocation=lambda: harness.revocations.append(harness.now),
             )
         )

@@ -111,9 +111,10 @@ def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_grants_and_tokens(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from gatepost.cli import grants, token  # noqa: PLC0415 - as above
+    from gatepost.cli import grants, keys, token  # noqa: PLC0415 - as above
 
     grants.add_commands(commands)
+    keys.add_commands(commands)
     token.add_commands(commands)
 
 

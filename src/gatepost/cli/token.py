@@ -7,12 +7,13 @@ import secrets
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, say
 
 if TYPE_CHECKING:
-    from gatepost.oauth.issuing import Tokens
+    from gatepost.oauth.issuing import SignAccessToken, Tokens
     from gatepost.settings import Settings
     from gatepost.stores.protocols import Store
 
@@ -110,6 +111,24 @@ async def _mint(
         now=now,
         lifetimes=replace(Lifetimes(), access_token=lifetime),
         random_bytes=secrets.token_bytes,
+        sign=await _signer(store, settings, resource=resource, now=now),
     )
     await store.approvals.give_grant(grant, rows)
     return tokens
+
+
+async def _signer(store: Store, settings: Settings, *, resource: str, now: int) -> SignAccessToken | None:
+    """Return what signs the token, as the server at the resource's origin would; None where tokens are opaque."""
+    from gatepost.cli.keys import own_key_ring  # noqa: PLC0415 - with the rest of the work
+    from gatepost.installation import signing_keys_of  # noqa: PLC0415 - likewise
+
+    if settings.oauth.access_token_format == "opaque":
+        return None
+    from gatepost.web.signed_tokens import SignedTokens  # noqa: PLC0415 - only where it is used
+
+    ring = await own_key_ring(store, settings)
+    keys = signing_keys_of(settings, store, ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes)
+    assert keys is not None  # noqa: S101 - the format is jwt; tells mypy
+    await keys.open()
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(resource))
+    return await SignedTokens(keys=keys, issuer=origin).signer(now)

@@ -8,10 +8,24 @@ both, so only a client that says it cannot refresh goes without.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
+
+
+LONGEST_SIGNED_TOKEN = 2048
+"""Characters; resource servers refuse more, ours too."""
+
+
+class SignAccessToken(Protocol):
+    """Makes a signed access token (RFC 9068)."""
+
+    def __call__(
+        self, grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int
+    ) -> str:
+        """Return the token; times are seconds UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,7 @@ def mint_tokens(
     now: int,
     lifetimes: Lifetimes,
     random_bytes: RandomBytes,
+    sign: SignAccessToken | None = None,
 ) -> tuple[Tokens, IssuedTokens]:
     """Return new tokens of a grant, and the rows under which the store knows them.
 
@@ -78,14 +93,22 @@ def mint_tokens(
         now: seconds UTC.
         lifetimes: the operator's lifetimes.
         random_bytes: where the tokens come from.
+        sign: makes the access token, for tokens that others can verify; None makes an opaque one. The store keeps a
+            row of either, so that both are revoked alike, and a stolen signing key makes no token that counts here.
     """
+    expires_at = min(now + lifetimes.access_token, grant.expires_at)
     access_token = mint(SecretKind.ACCESS_TOKEN, random_bytes)
+    if sign is not None:
+        token_id = identifier("", random_bytes)
+        signed = sign(grant, scopes=scopes, token_id=token_id, issued_at=now, expires_at=expires_at)
+        # With hundreds of scopes it would not fit a header; then an opaque one is of more use.
+        access_token = signed if len(signed) <= LONGEST_SIGNED_TOKEN else access_token
     access = AccessToken(
         token_fingerprint=fingerprint(access_token),
         grant_id=grant.grant_id,
         scopes=scopes,
         created_at=now,
-        expires_at=min(now + lifetimes.access_token, grant.expires_at),
+        expires_at=expires_at,
     )
     refresh_token: str | None = None
     refresh: RefreshToken | None = None

@@ -44,6 +44,8 @@ class AuthorizationServer:
     client_documents_enabled: bool = False
     """Whether clients may be known by a metadata document."""
     auto_approve: AutoApprove = AutoApprove.NEVER
+    publishes_keys: bool = False
+    """Whether access tokens are signed, and the keys to verify them published."""
 
     def skips_consent(self, *, to_loopback: bool) -> bool:
         """Say whether a request is approved without asking; `to_loopback`: its redirect URI is on this computer."""

@@ -48,6 +48,8 @@ def server_metadata(
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         "protected_resources": list(resources),
     }
+    if server.publishes_keys:
+        metadata["jwks_uri"] = f"{server.issuer}/oauth/jwks"
     if server.registration_enabled:
         metadata["registration_endpoint"] = f"{server.issuer}/oauth/register"
     if server.client_documents_enabled:

@@ -57,6 +57,11 @@ WRONG_KIND = Refusal(
     "token_of_wrong_kind", 401, "invalid_token", "This is a secret of another kind; send the access token."
 )
 UNKNOWN = Refusal("token_unknown", 401, "invalid_token", "The access token is unknown or has expired.")
+KEY_UNKNOWN = Refusal("token_key_unknown", 401, "invalid_token", "The access token is signed with an unknown key.")
+SIGNATURE_INVALID = Refusal("token_signature_invalid", 401, "invalid_token", "The access token's signature is wrong.")
+CLAIMS_INVALID = Refusal(
+    "token_claims_invalid", 401, "invalid_token", "The access token lacks a claim, or one is wrong for this server."
+)
 EXPIRED = Refusal("token_expired", 401, "invalid_token", "The access token has expired.")
 REVOKED = Refusal("grant_revoked", 401, "invalid_token", "The access token has been revoked.")
 USER_DISABLED = Refusal("user_disabled", 401, "invalid_token", "The account behind the access token is disabled.")

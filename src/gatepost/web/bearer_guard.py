@@ -19,6 +19,8 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.outcomes import LiveAccessToken
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.signing import looks_signed
+from gatepost.web.signed_tokens import SignedTokens
 
 API_KEY_SUBJECT = "api-key"
 """Subject and client of callers that use the operator's static API key."""
@@ -68,6 +70,7 @@ class BearerGuard:
         api_key: str | None = None,
         required_scopes: frozenset[str] = frozenset(),
         is_discoverable: bool = True,
+        signed_tokens: SignedTokens | None = None,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -80,6 +83,7 @@ class BearerGuard:
             now: the clock, whole seconds UTC.
             api_key: the operator's static key, which counts as a token with all scopes; None when there is none.
             required_scopes: what every request needs, whatever it asks for.
+            signed_tokens: checks signed access tokens; None where all of them are opaque.
             is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
@@ -95,6 +99,7 @@ class BearerGuard:
         self._now = now
         self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
         self._required_scopes = required_scopes
+        self._signed_tokens = signed_tokens
         self._cache_seconds = cache_seconds
         self._cache_entries = cache_entries
         self._metadata_url = metadata_url(resource) if is_discoverable else None
@@ -163,8 +168,11 @@ class BearerGuard:
         if self._api_key_fingerprint is not None and hmac.compare_digest(token_fingerprint, self._api_key_fingerprint):
             self._remember(authorization[0], self._api_key_principal, now=now, until=now + self._cache_seconds)
             return self._api_key_principal
-        # 3. What cannot be an access token of ours costs no look-up.
-        bearer.check_kind(token)
+        # 3. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
+        if self._signed_tokens is not None and looks_signed(token):
+            await self._signed_tokens.check(token, resource=self._resource.identifier, now=now)
+        else:
+            bearer.check_kind(token)
         # 4. Look it up.
         evictions = self._evictions
         live = await self._grants.find_access_token(token_fingerprint, now=now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gatepost.oauth.records import AccessToken, AuthorizationCode, AuthorizationTransaction, Client, Grant, RefreshToken
 from gatepost.stores.accounts import BrowserSession, User
+from gatepost.stores.key_protocols import SealedSigningKey
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Records:
     setup_link: bytes | None = None
     browser_sessions: dict[bytes, BrowserSession] = field(default_factory=dict)
     sealing_key_id: str | None = None
+    signing_keys: dict[str, SealedSigningKey] = field(default_factory=dict)
     assertions: dict[tuple[str, str], int] = field(default_factory=dict)
     """Until when each identifier of a client's assertion is remembered."""
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)

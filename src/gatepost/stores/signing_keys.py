@@ -1,0 +1,153 @@
+"""The keys that sign access tokens: kept sealed in the store, known to every process, replaced without a gap.
+
+A rotation publishes the new key at once and lets it sign `PUBLISHED_FIRST` later, when every process and every verifier
+that keeps to the cache headers of the JWKS has seen it. The old key is published until its last token is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gatepost.stores.errors import StoreMisconfigured
+from gatepost.stores.key_protocols import KeyStore, SealedSigningKey
+from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.tokens.sealing import SealBroken
+from gatepost.tokens.signing import SigningKey, generate_signing_key, restore_signing_key
+
+JWKS_MAX_AGE = 300
+"""Seconds for which others may keep the published keys."""
+
+RELOAD_AFTER = 60
+"""Seconds after which a process looks for new keys; so long may a retired key go on verifying in another process."""
+
+PUBLISHED_FIRST = 2 * (JWKS_MAX_AGE + RELOAD_AFTER)
+"""Seconds between a key's publication and its first signature."""
+
+_RELOAD_AT_MOST_EVERY = 5
+"""Seconds; tokens with made-up key ids are free, reading the store is not."""
+
+_PURPOSE = "signing-key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys that have not ended, opened."""
+
+    keys: Mapping[str, SigningKey] = field(repr=False)
+    """By `kid`, in the order in which they sign."""
+    signs_from: Mapping[str, int]
+
+    def signing(self, *, now: int) -> SigningKey:
+        """Return the key that signs now: the last whose time has come, or the first if a clock says that none has."""
+        ready = [name for name, moment in self.signs_from.items() if moment <= now]
+        return self.keys[ready[-1] if ready else next(iter(self.keys))]
+
+
+class SigningKeys:
+    """The keys of one process, read from the store again every now and then."""
+
+    def __init__(
+        self, *, store: KeyStore, ring: KeyRing, algorithm: str, now: Callable[[], int], random_bytes: RandomBytes
+    ) -> None:
+        """Prepare.
+
+        Args:
+            store: where the keys are kept.
+            ring: what they are sealed under.
+            algorithm: that of a first key; a rotation decides for later ones.
+            now: the clock, whole seconds UTC.
+            random_bytes: where a first key comes from.
+        """
+        self._store = store
+        self._ring = ring
+        self._algorithm = algorithm
+        self._now = now
+        self._random_bytes = random_bytes
+        self._known: KeySet | None = None
+        self._read_at = 0
+
+    async def open(self) -> None:
+        """See to it that there is a key.
+
+        Raises:
+            StoreMisconfigured: a key in the store was altered.
+        """
+        if not await self._store.signing_keys(now=self._now()):
+            key = generate_signing_key(self._algorithm, self._random_bytes)
+            now = self._now()
+            sealed = sealed_signing_key(key, self._ring, now=now, signs_from=now, random_bytes=self._random_bytes)
+            # Another process may have been faster; then its key is the one.
+            await self._store.begin_signing(sealed, now=now)
+        await self._read()
+
+    async def current(self) -> KeySet:
+        """Return the keys; at most `RELOAD_AFTER` seconds old.
+
+        Raises:
+            StoreUnavailable: they cannot be read now.
+        """
+        known = self._known
+        if known is None or not 0 <= self._now() - self._read_at < RELOAD_AFTER:
+            return await self._read()
+        return known
+
+    async def knowing(self, key_id: str) -> KeySet:
+        """Return the keys, read again if this one is not among them and that has not just been tried."""
+        known = await self.current()
+        if key_id not in known.keys and not 0 <= self._now() - self._read_at < _RELOAD_AT_MOST_EVERY:
+            return await self._read()
+        return known
+
+    async def _read(self) -> KeySet:
+        sealed = await self._store.signing_keys(now=self._now())
+        opened = {key.key_id: open_signing_key(key, self._ring) for key in sealed}
+        self._known = KeySet(opened, {key.key_id: key.signs_from for key in sealed})
+        self._read_at = self._now()
+        return self._known
+
+
+async def reseal(store: KeyStore, ring: KeyRing, *, now: int, random_bytes: RandomBytes) -> None:
+    """Seal every key anew that is not sealed under the ring's first key, so that the others can leave the ring.
+
+    Raises:
+        StoreMisconfigured: a key was altered.
+    """
+    for kept in await store.signing_keys(now=now):
+        if not ring.is_current(kept.sealed_secret):
+            sealed = _seal(open_signing_key(kept, ring), ring, random_bytes)
+            await store.reseal_signing_key(kept.key_id, sealed)
+
+
+def sealed_signing_key(
+    key: SigningKey, ring: KeyRing, *, now: int, signs_from: int, random_bytes: RandomBytes
+) -> SealedSigningKey:
+    """Return the row of a new key."""
+    sealed = _seal(key, ring, random_bytes)
+    return SealedSigningKey(key.key_id, key.algorithm, sealed, created_at=now, signs_from=signs_from)
+
+
+def open_signing_key(sealed: SealedSigningKey, ring: KeyRing) -> SigningKey:
+    """Return the key of a row.
+
+    Raises:
+        StoreMisconfigured: it was altered, or sealed under a key that is not on the ring.
+    """
+    associated_data = _belongs_to(sealed.key_id, sealed.algorithm)
+    try:
+        secret = ring.open(sealed.sealed_secret, purpose=_PURPOSE, associated_data=associated_data)
+        return restore_signing_key(sealed.algorithm, secret)
+    except (SealBroken, ValueError) as error:
+        raise StoreMisconfigured(
+            f"the signing key {sealed.key_id} in the store was altered and does not open: gatepost keys retire ends it"
+        ) from error
+
+
+def _seal(key: SigningKey, ring: KeyRing, random_bytes: RandomBytes) -> bytes:
+    associated_data = _belongs_to(key.key_id, key.algorithm)
+    return ring.seal(key.secret, purpose=_PURPOSE, associated_data=associated_data, random_bytes=random_bytes)
+
+
+def _belongs_to(key_id: str, algorithm: str) -> bytes:
+    return f"{algorithm} {key_id}".encode()

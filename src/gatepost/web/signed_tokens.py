@@ -1,0 +1,65 @@
+"""Signed access tokens at one origin: signing them for the token endpoint, checking them for the bearer guard."""
+
+from __future__ import annotations
+
+from gatepost.oauth.access_tokens import TYP, access_token_claims
+from gatepost.oauth.issuing import SignAccessToken
+from gatepost.oauth.records import Grant
+from gatepost.resource import bearer
+from gatepost.resource.bearer import TokenRefused
+from gatepost.resource.claims import check_claims
+from gatepost.stores.signing_keys import SigningKeys
+from gatepost.tokens import signing
+from gatepost.tokens.signing import Problem, SignatureRefused
+
+_REFUSALS = {
+    Problem.MALFORMED: bearer.MALFORMED,
+    Problem.KEY_UNKNOWN: bearer.KEY_UNKNOWN,
+    Problem.SIGNATURE_WRONG: bearer.SIGNATURE_INVALID,
+}
+
+
+class SignedTokens:
+    """Signs and checks with the keys in the store, under one issuer."""
+
+    def __init__(self, *, keys: SigningKeys, issuer: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+
+    async def signer(self, now: int) -> SignAccessToken:
+        """Return what signs access tokens now.
+
+        Raises:
+            StoreUnavailable: the keys cannot be read now.
+        """
+        key = (await self._keys.current()).signing(now=now)
+
+        def sign(grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
+            claims = access_token_claims(
+                grant,
+                issuer=self._issuer,
+                scopes=scopes,
+                token_id=token_id,
+                issued_at=issued_at,
+                expires_at=expires_at,
+            )
+            return signing.sign(claims, key, typ=TYP)
+
+        return sign
+
+    async def check(self, token: str, *, resource: str, now: int) -> None:
+        """Refuse a signed token that is not ours or does not count at `resource` now. Fetches nothing.
+
+        That it has been issued and not been revoked is for the store to say, after this.
+
+        Raises:
+            TokenRefused: it is refused.
+            StoreUnavailable: the keys cannot be read now.
+        """
+        try:
+            key_id = signing.named_key(token)
+            known = await self._keys.knowing(key_id)
+            claims = signing.verify(token, known.keys, typ=TYP)
+        except SignatureRefused as error:
+            raise TokenRefused(_REFUSALS[error.problem]) from None
+        check_claims(claims, issuer=self._issuer, resource=resource, now=now)

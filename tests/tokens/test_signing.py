@@ -1,0 +1,210 @@
+"""Signing, against an independent library, and what `verify` refuses (security.md row 28)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey, OKPKey
+
+from gatepost.tokens.signing import (
+    ALGORITHMS,
+    EDDSA,
+    ES256,
+    Problem,
+    SignatureRefused,
+    SigningKey,
+    generate_signing_key,
+    looks_signed,
+    public_jwk,
+    restore_signing_key,
+    sign,
+    verify,
+)
+
+KEYS = {algorithm: generate_signing_key(algorithm, secrets.token_bytes) for algorithm in ALGORITHMS}
+OURS = {key.key_id: key for key in KEYS.values()}
+CLAIMS: dict[str, object] = {"sub": "user-1", "exp": 5, "scope": "notes:read"}
+TYP = "at+jwt"
+
+
+def b64(data: bytes | Mapping[str, Any]) -> str:
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def header(key: SigningKey, **changes: Any) -> dict[str, Any]:
+    return {"alg": key.algorithm, "kid": key.key_id, "typ": TYP} | changes
+
+
+def with_header(changed: Mapping[str, Any], key: SigningKey = KEYS[ES256]) -> str:
+    """A token whose signature is right for another header."""
+    _, payload, signature = sign(CLAIMS, key, typ=TYP).split(".")
+    return f"{b64(changed)}.{payload}.{signature}"
+
+
+def problem(token: str) -> Problem:
+    with pytest.raises(SignatureRefused) as refusal:
+        verify(token, OURS, typ=TYP)
+    assert str(refusal.value) == refusal.value.problem.name
+    return refusal.value.problem
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=ALGORITHMS)
+def test_what_we_sign_we_verify_and_so_does_a_library_with_the_published_key(key: SigningKey) -> None:
+    token = sign(CLAIMS, key, typ=TYP)
+    assert verify(token, OURS, typ=TYP) == CLAIMS
+    jwk = public_jwk(key)
+    assert jwk["kid"] == key.key_id
+    assert "d" not in jwk
+    published: dict[str, str | list[str]] = {**jwk}
+    library = ECKey.import_key(published) if key.algorithm == ES256 else OKPKey.import_key(published)
+    assert library.thumbprint() == key.key_id
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library prefers the newer name Ed25519, which few verifiers know yet
+        read = jws.deserialize_compact(token, library, algorithms=[key.algorithm])
+    assert read.headers() == header(key)
+    assert json.loads(read.payload or b"") == CLAIMS
+
+
+def test_an_ed25519_signature_is_that_of_rfc_8037() -> None:
+    """RFC 8037 appendix A.1 and A.3: key and thumbprint."""
+    seed = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+    key = restore_signing_key(EDDSA, seed)
+    assert key.key_id == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    assert public_jwk(key)["x"] == "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+
+
+def test_a_secret_outside_of_the_curve_is_drawn_again() -> None:
+    drawn = [b"\xff" * 32, b"\0" * 32, b"\1" * 32]
+    key = generate_signing_key(ES256, lambda _: drawn.pop(0))
+    assert key.secret == b"\1" * 32
+    assert b"\1" * 32 not in repr(key).encode()
+
+
+@pytest.mark.parametrize(("algorithm", "secret"), [("HS256", b"\1" * 32), (ES256, b"\1" * 31), ("none", b"")])
+def test_no_other_key_can_be_restored(algorithm: str, secret: bytes) -> None:
+    with pytest.raises(ValueError, match="no secret of a signing key"):
+        restore_signing_key(algorithm, secret)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        header(KEYS[ES256], alg="none"),
+        header(KEYS[ES256], alg="NONE"),
+        header(KEYS[ES256], alg="HS256"),
+        header(KEYS[ES256], alg="RS256"),
+        header(KEYS[ES256], alg=EDDSA),
+        header(KEYS[EDDSA], alg=ES256),
+    ],
+)
+def test_the_key_decides_the_algorithm(changed: dict[str, Any]) -> None:
+    assert problem(with_header(changed)) is Problem.SIGNATURE_WRONG
+
+
+def test_a_public_key_is_no_shared_secret() -> None:
+    """The classic confusion: HS256 with the published key as its secret."""
+    key = KEYS[ES256]
+    for secret in (json.dumps(public_jwk(key)), key.key_id, public_jwk(key)["x"]):
+        confused = jws.serialize_compact(
+            header(key, alg="HS256"), json.dumps(CLAIMS), OctKey.import_key(secret.ljust(32, "=")), algorithms=["HS256"]
+        )
+        assert problem(confused) is Problem.SIGNATURE_WRONG
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"jwk": public_jwk(KEYS[ES256])},
+        {"jku": "https://evil.example/jwks"},
+        {"x5u": "https://evil.example/cert"},
+        {"x5c": ["MII"]},
+        {"crit": ["exp"], "exp": 1},
+        {"crit": []},
+        {"b64": False, "crit": ["b64"]},
+        {"cty": "JWT"},
+        {"zip": "DEF"},
+        {"enc": "A256GCM"},
+    ],
+)
+def test_a_header_that_says_more_is_refused(extra: dict[str, Any]) -> None:
+    assert problem(with_header(header(KEYS[ES256]) | extra)) is Problem.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"typ": "JWT"}, {"typ": "at+JWT"}, {"typ": None}, {"kid": None}, {"kid": 7}, {"kid": ["a"]}, {"alg": None}],
+)
+def test_a_header_that_says_something_else_is_refused(changes: dict[str, Any]) -> None:
+    assert problem(with_header(header(KEYS[ES256], **changes))) is Problem.MALFORMED
+    for name in changes:
+        shorter = {member: value for member, value in header(KEYS[ES256]).items() if member != name}
+        assert problem(with_header(shorter)) is Problem.MALFORMED
+
+
+@pytest.mark.parametrize("kid", ["", "../../dev/null", "' OR 1=1 --", "http://evil.example/key", "a" * 100])
+def test_a_key_id_is_a_name_and_nothing_else(kid: str) -> None:
+    assert problem(with_header(header(KEYS[ES256], kid=kid))) is Problem.KEY_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "a.b",
+        "a.b.c.d",
+        "a.b.c",
+        "..",
+        b64(b"[]") + ".e30.e30",
+        b64(b'"x"') + ".e30.e30",
+        b64(b"{" * 100) + ".e30.e30",
+        b64(b"[" * 180) + ".e30.e30",
+        b64(b'{"alg":"ES256","alg":"ES256","kid":"x","typ":"at+jwt"}') + ".e30.e30",
+        b64(b"\xff\xfe") + ".e30.e30",
+        "=e30.e30.e30",
+        "e30=.e30.e30",
+        "e3 0.e30.e30",
+        "A" * 257 + ".e30.e30",
+    ],
+)
+def test_what_is_no_token_is_malformed(token: str) -> None:
+    assert problem(token) is Problem.MALFORMED
+
+
+@pytest.mark.parametrize("signature", [b"", b"\0" * 63, b"\0" * 64, b"\xff" * 64, b"\0" * 65])
+@pytest.mark.parametrize("key", KEYS.values(), ids=ALGORITHMS)
+def test_no_other_signature_counts(key: SigningKey, signature: bytes) -> None:
+    head, payload, _ = sign(CLAIMS, key, typ=TYP).split(".")
+    token = f"{head}.{payload}.{b64(signature)}"
+    assert problem(token) in {Problem.SIGNATURE_WRONG, Problem.MALFORMED}
+
+
+@given(data=st.data(), algorithm=st.sampled_from(ALGORITHMS))
+def test_no_altered_character_verifies(data: st.DataObject, algorithm: str) -> None:
+    token = sign(CLAIMS, KEYS[algorithm], typ=TYP)
+    position = data.draw(st.integers(0, len(token) - 1))
+    character = data.draw(st.sampled_from("AQgw_-09zZ.=").filter(lambda drawn: drawn != token[position]))
+    with pytest.raises(SignatureRefused):
+        verify(token[:position] + character + token[position + 1 :], OURS, typ=TYP)
+
+
+def test_a_payload_that_is_no_object_is_refused_even_when_we_signed_it() -> None:
+    key = KEYS[EDDSA]
+    from gatepost.tokens.signing import _signature  # noqa: PLC0415 - signs what `sign` would not
+
+    signed = f"{b64(header(key))}.{b64(b'[]')}"
+    assert problem(f"{signed}.{b64(_signature(key, signed.encode()))}") is Problem.MALFORMED
+
+
+def test_the_shape_tells_signed_tokens_from_opaque_ones() -> None:
+    assert looks_signed(sign(CLAIMS, KEYS[ES256], typ=TYP))
+    assert not looks_signed("gp_at_" + "A" * 43)
