@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from gatepost.stores.protocols import Store
     from gatepost.stores.signing_keys import SigningKeys
     from gatepost.web.bearer_guard import BearerGuard
-    from gatepost.web.signed_tokens import SignedTokens
     from gatepost.web.browser_session import BrowserSessions
-    from gatepost.web.client_assertions import AssertionChecker, ClientKeys
     from gatepost.web.client_address import ClientAddresses
+    from gatepost.web.client_assertions import AssertionChecker, ClientKeys
     from gatepost.web.limits import Limits
     from gatepost.web.login_throttle import LoginThrottle
+    from gatepost.web.signed_tokens import SignedTokens
 
 MCP_PATH = "/mcp"
 """Where the MCP endpoint is served; `/mcp/` answers too, without a redirect."""

@@ -14,7 +14,6 @@ from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
 
-
 LONGEST_SIGNED_TOKEN = 2048
 """Characters; resource servers refuse more, ours too."""
 
@@ -22,9 +21,7 @@ LONGEST_SIGNED_TOKEN = 2048
 class SignAccessToken(Protocol):
     """Makes a signed access token (RFC 9068)."""
 
-    def __call__(
-        self, grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int
-    ) -> str:
+    def __call__(self, grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
         """Return the token; times are seconds UTC."""
 
 

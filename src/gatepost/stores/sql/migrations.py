@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gatepost.stores.errors import StoreMisconfigured
-from gatepost.stores.sql import schema_0001, schema_0002, schema_0003, schema_0004, schema_0005, schema_0006, schema_0007
+from gatepost.stores.sql import (
+    schema_0001,
+    schema_0002,
+    schema_0003,
+    schema_0004,
+    schema_0005,
+    schema_0006,
+    schema_0007,
+)
 from gatepost.stores.sql.database import Transaction
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
