@@ -6,10 +6,12 @@ site becomes a FastAPI app.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,7 +21,6 @@ from gatepost.installation import MCP_PATH, Installation, install, start_up
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.resource.resources import ProtectedResource
 from gatepost.settings import Settings, load_settings
-from gatepost.stores.purging import background_purger, purging
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -115,8 +116,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
         async with AsyncExitStack() as stack:
             stack.push_async_callback(installation.close)
             await installation.open()
-            purger = background_purger(installation.store, now=installation.now, random_bytes=installation.random_bytes)
-            await stack.enter_async_context(purging(purger))
+            await stack.enter_async_context(installation.purging())
+            await stack.enter_async_context(installation.audit.writing(partial(asyncio.sleep, 1)))
             await stack.enter_async_context(installation.target.lifespan())
             announce(banner(start_up(installation)))
             yield
@@ -168,8 +169,8 @@ def _site_app(
     for router in site.routers:
         app.include_router(router)
     if site.pages is not None:
-        limits, addresses = installation.limits(), installation.client_addresses
-        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages)
+        limits, addresses, audit = installation.limits(), installation.client_addresses, installation.audit
+        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages, audit=audit)
     error_page = None if site.pages is None else site.pages.error_page
     install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
     app.add_middleware(McpDispatch, endpoints={MCP_PATH: site.endpoint})
@@ -230,6 +231,7 @@ def _authorization_server(
             clients=store.clients,
             known_scopes=frozenset(resource.scopes),
             registration_enabled=rules.registration_enabled,
+            audit=installation.audit,
             now=now,
             random_bytes=random_bytes,
         ),
@@ -246,6 +248,7 @@ def _authorization_server(
             limits=installation.limits(),
         ),
         token_router(
+            audit=installation.audit,
             clients=installation.client_finder,
             grants=store.grants,
             resources=resources,
@@ -277,6 +280,7 @@ def _ways_back(
             clients=installation.client_finder,
             grants=store.grants,
             approvals=store.approvals,
+            audit=installation.audit,
             now=now,
             on_revocation=installation.forget_verified_tokens,
             assertions=installation.assertion_checker(origin),
@@ -311,6 +315,7 @@ def _pages(
     return (
         static_router(),
         setup_router(
+            audit=installation.audit,
             users=store.users,
             browser_sessions=browser_sessions,
             resources=resources,
@@ -320,6 +325,7 @@ def _pages(
             random_bytes=random_bytes,
         ),
         login_router(
+            audit=installation.audit,
             transactions=store.transactions,
             browser_sessions=browser_sessions,
             provider=installation.provider,
@@ -330,6 +336,7 @@ def _pages(
             throttle=installation.login_throttle(),
         ),
         consent_router(
+            audit=installation.audit,
             clients=installation.client_finder,
             transactions=store.transactions,
             browser_sessions=browser_sessions,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from gatepost.loading import TargetError
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.sealing_keys import check_key_ring, make_key_ring
 from gatepost.settings import Settings, SettingsError
+from gatepost.stores.purging import background_purger, purging
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
     from gatepost.stores.signing_keys import SigningKeys
+    from gatepost.web.audit import AuditTrail
     from gatepost.web.bearer_guard import BearerGuard
     from gatepost.web.browser_session import BrowserSessions
     from gatepost.web.client_address import ClientAddresses
@@ -82,7 +85,14 @@ class Installation:
     signing_keys: SigningKeys | None = field(init=False)
     client_keys: ClientKeys = field(init=False)
 
+    audit: AuditTrail = field(init=False)
+
     def __post_init__(self) -> None:
+        from gatepost.web.audit import AuditTrail  # noqa: PLC0415 - imports the web framework
+
+        self.audit = AuditTrail(
+            store=self.store.audit, addresses=self.client_addresses, now=self.now, random_bytes=self.random_bytes
+        )
         self.signing_keys = signing_keys_of(
             self.settings, self.store, self.key_ring, now=self.now, random_bytes=self.random_bytes
         )
@@ -184,6 +194,13 @@ class Installation:
             now=self.now,
             random_bytes=self.random_bytes,
             port=urlsplit(origin).port,
+        )
+
+    def purging(self) -> AbstractAsyncContextManager[None]:
+        """Return a context in which what is over is deleted in the background."""
+        audit_days = self.settings.oauth.audit_days
+        return purging(
+            background_purger(self.store, audit_days=audit_days, now=self.now, random_bytes=self.random_bytes)
         )
 
     @property

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any, Final
 
+from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.records import (
     AccessToken,
     AuthorizationCode,
@@ -137,6 +138,23 @@ def session(name: str = "session-1", **changes: Any) -> BrowserSession:
             authenticated_at=NOW,
             created_at=NOW,
             expires_at=NOW + 3600,
+        ),
+        **changes,
+    )
+
+
+def audit_record(sequence: int = 0, **changes: Any) -> AuditRecord:
+    """The event that happened `sequence`-th in its second."""
+    at: int = changes.get("at", NOW)
+    return replace(
+        AuditRecord(
+            event_id=event_id(at=at, sequence=sequence, random=bytes(6)),
+            at=at,
+            event=AuditEvent.LOGIN,
+            outcome=Outcome.OK,
+            subject="user-1",
+            client_id="client-1",
+            address="192.0.2.1",
         ),
         **changes,
     )

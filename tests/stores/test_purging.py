@@ -14,7 +14,7 @@ from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.protocols import Store
 from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
-from tests.stores.sample_records import NOW, client, fp, redeem, session, transaction
+from tests.stores.sample_records import NOW, audit_record, client, fp, redeem, session, transaction
 
 
 @dataclass
@@ -179,10 +179,11 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await store.browser_sessions.start_session(session())
     await store.mcp_sessions.start_session(McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60))
     await store.limits.take([Use("key", Rate(1, 60))], now=NOW)
+    await store.audit.append_events([audit_record()])
     clock = Clock()
     clock.now = NOW + 400 * 24 * 3600
 
-    deleted = await purger(store, *purges_of(store), clock=clock).purge_once() or {}
+    deleted = await purger(store, *purges_of(store, audit_days=90), clock=clock).purge_once() or {}
 
     assert {what: count for what, count in deleted.items() if count} == {
         "authorization requests": 2,
@@ -194,6 +195,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         "MCP sessions": 1,
         "browser sessions": 1,
         "limits": 1,
+        "audit events": 1,
     }
     assert await store.grants.find_grant("grant-1") is None
 
@@ -204,7 +206,7 @@ async def test_what_still_says_something_is_kept_for_a_while(store: Store) -> No
     clock = Clock()
     clock.now = NOW + 100_000 + 24 * 3600
 
-    await purger(store, *purges_of(store), clock=clock).purge_once()
+    await purger(store, *purges_of(store, audit_days=90), clock=clock).purge_once()
 
     assert await store.grants.find_refresh_token(fp("refresh 1")) is not None
     assert await store.grants.find_grant("grant-1") is not None
@@ -214,7 +216,7 @@ async def test_the_rounds_of_a_running_server_wait_for_their_time() -> None:
     """The first round is not at the start, which has enough to do."""
     store = MemoryStore()
     await store.browser_sessions.start_session(session())
-    real = background_purger(store, now=lambda: NOW + 100_000, random_bytes=bytes)
+    real = background_purger(store, audit_days=90, now=lambda: NOW + 100_000, random_bytes=bytes)
 
     async with purging(real):
         await asyncio.wait([asyncio.create_task(asyncio.sleep(0))])

@@ -8,9 +8,11 @@ from contextlib import closing
 
 import pytest
 
+from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.approvals import SqlApprovalStore
+from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Operation, T, Value
@@ -22,7 +24,19 @@ from gatepost.stores.sql.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.users import SqlUserStore
-from tests.stores.sample_records import NOW, WINDOW, client, code, fp, grant, session, tokens, transaction, user
+from tests.stores.sample_records import (
+    NOW,
+    WINDOW,
+    audit_record,
+    client,
+    code,
+    fp,
+    grant,
+    session,
+    tokens,
+    transaction,
+    user,
+)
 
 SQLITE_TYPES = {"BYTEA": "BLOB"}
 
@@ -168,6 +182,10 @@ async def use_every_operation(database: PlanningDatabase) -> None:
 
 
 async def purge(database: PlanningDatabase) -> None:
+    audit = SqlAuditStore(database)
+    await audit.append_events([audit_record()])
+    assert len(await audit.list_events(AuditQuery(subject="user-1"), before=None, limit=5)) == 1
+    await audit.delete_events(before=NOW, limit=10)
     limits = SqlLimitStore(database)
     await limits.take([Use("key", Rate(1, 60))], now=NOW)
     await limits.delete_limits(before=NOW, limit=10)

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_users(commands)
     _add_store(commands)
+    _add_audit(commands)
     _add_grants_and_tokens(commands)
     return parser
 
@@ -102,6 +103,12 @@ def _add_users(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action.set_defaults(run=run)
     listing = actions.add_parser("list", help="show all accounts", description="Show all accounts.")
     listing.set_defaults(run=users.show)
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gatepost.cli import audit  # noqa: PLC0415 - as above
+
+    audit.add_command(commands)
 
 
 def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -30,16 +30,21 @@ def purge(_options: argparse.Namespace) -> int:
 
     Without the lease that servers take: a second purge beside the first only finds less to do.
     """
-    deleted = with_store(_purge)
+    from gatepost.settings import load_settings  # noqa: PLC0415 - with the rest of the work
+
+    audit_days = load_settings().oauth.audit_days
+    deleted = with_store(lambda store: _purge(store, audit_days=audit_days))
     rows = [(what, str(count)) for what, count in deleted.items()]
     say(table(("PURGED", "ROWS"), rows))
     return 0
 
 
-async def _purge(store: Store) -> dict[str, int]:
+async def _purge(store: Store, *, audit_days: int) -> dict[str, int]:
     from gatepost.stores.purging import purge_everything, purges_of  # noqa: PLC0415 - with the rest of the work
 
     async def go_on() -> bool:
         return True
 
-    return await purge_everything(purges_of(store), now=lambda: int(time.time()), may_go_on=go_on)
+    return await purge_everything(
+        purges_of(store, audit_days=audit_days), now=lambda: int(time.time()), may_go_on=go_on
+    )

@@ -14,7 +14,7 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
-    from gatepost.stores.protocols import UserStore
+    from gatepost.stores.protocols import Store, UserStore
 
 Answer = TypeVar("Answer")
 
@@ -29,7 +29,7 @@ def add(options: argparse.Namespace) -> int:
     except ValueError as error:
         complain(str(error))
         return 1
-    if not _with_users(lambda users: users.add_user(user)):
+    if not _with_users(lambda users: users.add_user(user), event="user_added", username=user.username):
         complain(f"There is an account {user.username} already; gatepost users passwd sets its password.")
         return 1
     say(f"Created {user.username}.")
@@ -53,7 +53,8 @@ def show(_options: argparse.Namespace) -> int:
 def disable(options: argparse.Namespace) -> int:
     """Disable an account and revoke what it allowed. Exit code 1 when there is none."""
     username = _canonical(options.username)
-    if not _with_users(lambda users: users.disable_user(username, now=int(time.time()))):
+    now = int(time.time())
+    if not _with_users(lambda users: users.disable_user(username, now=now), event="user_disabled", username=username):
         return _unknown(username)
     say(f"Disabled {username}; its sessions are over and its tokens are revoked.")
     return 0
@@ -62,7 +63,7 @@ def disable(options: argparse.Namespace) -> int:
 def enable(options: argparse.Namespace) -> int:
     """Let a disabled account in again. Exit code 1 when there is none."""
     username = _canonical(options.username)
-    if not _with_users(lambda users: users.enable_user(username)):
+    if not _with_users(lambda users: users.enable_user(username), event="user_enabled", username=username):
         return _unknown(username)
     say(f"Enabled {username}; apps have to be allowed again.")
     return 0
@@ -78,7 +79,9 @@ def passwd(options: argparse.Namespace) -> int:
     except ValueError as error:
         complain(str(error))
         return 1
-    if not _with_users(lambda users: users.change_password(username, password_hash)):
+    if not _with_users(
+        lambda users: users.change_password(username, password_hash), event="password_changed", username=username
+    ):
         return _unknown(username)
     say(f"Changed the password of {username}.")
     return 0
@@ -113,6 +116,34 @@ def _read_password(*, from_stdin: bool) -> str:
     return password
 
 
-def _with_users(operation: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
-    """Run one operation on the accounts of the store that the settings name."""
-    return with_store(lambda store: operation(store.users))
+def _with_users(
+    operation: Callable[[UserStore], Awaitable[Answer]], *, event: str | None = None, username: str = ""
+) -> Answer:
+    """Run one operation on the accounts of the store that the settings name.
+
+    When it says that something was done, `event` goes to the audit trail, about the account called `username`.
+    """
+
+    async def run(store: Store) -> Answer:
+        answer = await operation(store.users)
+        if event is not None and answer:
+            await _record(store, event, username)
+        return answer
+
+    return with_store(run)
+
+
+async def _record(store: Store, event: str, username: str) -> None:
+    from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id  # noqa: PLC0415 - with the rest
+
+    user = await store.users.find_user(username)
+    now = int(time.time())
+    record = AuditRecord(
+        event_id=event_id(at=now, sequence=0, random=secrets.token_bytes(6)),
+        at=now,
+        event=AuditEvent(event),
+        outcome=Outcome.OK,
+        subject=None if user is None else user.subject,
+        address="terminal",
+    )
+    await store.audit.append_events([record])

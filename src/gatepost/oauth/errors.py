@@ -13,6 +13,7 @@
     ├── LoginRequired             login_required             400  (OpenID Connect Core section 3.1.2.6)
     ├── InvalidRedirectUri        invalid_redirect_uri       400  (RFC 7591 section 3.2.2)
     ├── InvalidClientMetadata     invalid_client_metadata    400  (RFC 7591 section 3.2.2)
+    ├── InvalidToken              invalid_token              401  (RFC 6750 section 3.1)
     ├── ServerError               server_error               500
     ├── TemporarilyUnavailable    temporarily_unavailable    503
     └── TooManyRequests           temporarily_unavailable    429  (RFC 6585 section 4)
@@ -115,6 +116,13 @@ class InvalidClientMetadata(OAuthError):
     error = "invalid_client_metadata"
 
 
+class InvalidToken(OAuthError):
+    """The token for registering, or for managing a registration, is missing or wrong."""
+
+    error = "invalid_token"
+    status = 401
+
+
 class ServerError(OAuthError):
     """A fault of ours."""
 
@@ -139,6 +147,8 @@ class TooManyRequests(OAuthError):
     status = 429
     retry_after: int
 
-    def __init__(self, reason: Reason, description: str, *, retry_after: int) -> None:
+    def __init__(self, reason: Reason, description: str, *, retry_after: int, is_first: bool = True) -> None:
         super().__init__(reason, description)
         self.retry_after = retry_after
+        self.is_first = is_first
+        """Whether this refusal begins a row of them: the one that the audit trail keeps."""

@@ -22,6 +22,7 @@ from gatepost.oauth.records import (
 )
 from gatepost.stores.accounts import BrowserSession, User
 from gatepost.stores.approval_protocols import ApprovalStore
+from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
@@ -168,6 +169,8 @@ class Store(Protocol):
     def leases(self) -> LeaseStore: ...
     @property
     def limits(self) -> LimitStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
     @property
     def mcp_sessions(self) -> McpSessionStore: ...
     @property

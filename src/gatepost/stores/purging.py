@@ -53,8 +53,13 @@ class Purge:
     """Seconds for which a record is kept after its end."""
 
 
-def purges_of(store: Store) -> tuple[Purge, ...]:
-    """Return everything that is purged from a store, in this order."""
+def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
+    """Return everything that is purged from a store, in this order.
+
+    Args:
+        store: what is purged.
+        audit_days: for how many days the audit trail goes back.
+    """
     expiry = store.expiry
     return (
         Purge("authorization requests", expiry.delete_transactions),
@@ -69,6 +74,7 @@ def purges_of(store: Store) -> tuple[Purge, ...]:
         Purge("MCP sessions", store.mcp_sessions.delete_sessions),
         Purge("browser sessions", expiry.delete_browser_sessions),
         Purge("limits", store.limits.delete_limits),
+        Purge("audit events", store.audit.delete_events, kept_for=audit_days * _DAY),
     )
 
 
@@ -174,11 +180,14 @@ async def purging(purger: Purger) -> AsyncIterator[None]:
             await task
 
 
-def background_purger(store: Store, *, now: Callable[[], int], random_bytes: RandomBytes) -> Purger:
+def background_purger(
+    store: Store, *, audit_days: int, now: Callable[[], int], random_bytes: RandomBytes
+) -> Purger:
     """Return the purger of a running server: a round about once a minute.
 
     Args:
         store: what is purged.
+        audit_days: for how many days the audit trail goes back.
         now: the clock, whole seconds UTC.
         random_bytes: names this process, and sets when in the minute its rounds begin, so that the processes of one
             server do not all ask for the lease at once.
@@ -186,7 +195,7 @@ def background_purger(store: Store, *, now: Callable[[], int], random_bytes: Ran
     name = random_bytes(8)
     seconds = _ROUND_SECONDS + name[0] % _ROUND_SPREAD
     return Purger(
-        purges_of(store),
+        purges_of(store, audit_days=audit_days),
         leases=store.leases,
         holder=name.hex(),
         now=now,

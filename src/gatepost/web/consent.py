@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
+from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.authorization import authorization_code, error_redirect, success_redirect
 from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget, OAuthError
 from gatepost.oauth.policy import AuthorizationServer
@@ -25,6 +26,7 @@ from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import ApproveOutcome
 from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.inert_text import inert_text
@@ -51,6 +53,7 @@ def consent_router(
     origins: Collection[str],
     now: Callable[[], int],
     random_bytes: RandomBytes,
+    audit: Audit = NO_AUDIT,
 ) -> APIRouter:
     """Return the routes of the consent page.
 
@@ -65,6 +68,7 @@ def consent_router(
         origins: our own origins; a POST from any other is refused.
         now: the clock, whole seconds UTC.
         random_bytes: the source of authorization codes.
+        audit: is told of every decision.
     """
     consent = _Consent(
         clients=clients,
@@ -77,6 +81,7 @@ def consent_router(
         origins=origins,
         now=now,
         random_bytes=random_bytes,
+        audit=audit,
     )
     router = APIRouter()
     router.add_route("/oauth/consent", pages.endpoint(consent.show), methods=["GET"], include_in_schema=False)
@@ -96,6 +101,7 @@ class _Consent:
     origins: Collection[str]
     now: Callable[[], int]
     random_bytes: RandomBytes
+    audit: Audit
 
     async def show(self, request: Request) -> Response:
         # 1. The authorization request is this browser's own and not yet refused.
@@ -118,7 +124,7 @@ class _Consent:
 
         # 4. The operator may have decided for them; never on a public server.
         if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
-            return await self._approve(transaction, subject)
+            return await self._approve(request, transaction, subject)
 
         # 5. Ask.
         return self._page(session, transaction, client, resource)
@@ -149,13 +155,13 @@ class _Consent:
         # 4. Yes or no.
         match submitted.get("decision"):
             case "approve":
-                return await self._approve(transaction, subject)
+                return await self._approve(request, transaction, subject)
             case "deny":
-                return await self._deny(transaction)
+                return await self._deny(request, transaction, subject)
             case _:
                 raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
 
-    async def _approve(self, transaction: AuthorizationTransaction, subject: str) -> Response:
+    async def _approve(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
         code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
         now = self.now()
         record = authorization_code(
@@ -168,11 +174,20 @@ class _Consent:
         outcome = await self.transactions.approve_transaction(record, now=now)
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
+        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
         return self.pages.redirect(success_redirect(transaction, code=code, issuer=self.authorization_server.issuer))
 
-    async def _deny(self, transaction: AuthorizationTransaction) -> Response:
+    async def _deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
         if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
             raise already_answered()
+        await self.audit.record(
+            request,
+            AuditEvent.CONSENT,
+            Outcome.REFUSED,
+            reason=Reason.USER_DENIED,
+            subject=subject,
+            client_id=transaction.client_id,
+        )
         denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
         return self.pages.redirect(self._error_redirect(transaction, denied))
 

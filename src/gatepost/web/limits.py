@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import INTROSPECTIONS, PAGES, REGISTRATIONS, TOKEN_REQUESTS, Rate, Use
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.limit_protocols import LimitStore
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.client_address import ClientAddresses, limit_key
 from gatepost.web.errors import log_refusal, oauth_error_response, store_unavailable
 from gatepost.web.pages import Pages
@@ -70,7 +72,7 @@ class Limits:
         known = self._remembered.get(key)
         if known is not None and known.until > now:
             if known.uses == 0:
-                raise too_many_requests(known.until - now)
+                raise too_many_requests(known.until - now, is_first=False)
             known.uses -= 1
             if known.uses == 0:
                 del self._remembered[key]
@@ -128,7 +130,9 @@ ADDRESS_LIMITS: Final[Mapping[tuple[str, str], AddressLimit]] = {
 class AddressLimits:
     """An ASGI layer that refuses an address that asks too often, before anything of its request is read."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, addresses: ClientAddresses, pages: Pages) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limits: Limits, addresses: ClientAddresses, pages: Pages, audit: Audit = NO_AUDIT
+    ) -> None:
         """Prepare.
 
         Args:
@@ -136,11 +140,13 @@ class AddressLimits:
             limits: counts.
             addresses: says from where a request comes.
             pages: answers those who are at a page.
+            audit: is told when an address begins to be refused.
         """
         self.app = app
         self._limits = limits
         self._addresses = addresses
         self._pages = pages
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count one request."""
@@ -150,6 +156,8 @@ class AddressLimits:
             try:
                 await self._limits.admit(key, limit.rate)
             except (TooManyRequests, StoreUnavailable) as error:
+                if isinstance(error, TooManyRequests) and error.is_first:
+                    self._audit.note(Request(scope), AuditEvent.LIMIT, Outcome.REFUSED, reason=error.reason)
                 response = await self._refuse(Request(scope), error, is_page=limit.kind == "pages")
                 await response(scope, receive, send)
                 return
@@ -167,11 +175,10 @@ class AddressLimits:
         return oauth_error_response(refusal)
 
 
-def too_many_requests(wait: int) -> TooManyRequests:
-    """Return the refusal of a use that is allowed again in `wait` seconds."""
-    return TooManyRequests(
-        Reason.TOO_MANY_REQUESTS, f"Too many requests; try again in {wait} seconds.", retry_after=wait
-    )
+def too_many_requests(wait: int, *, is_first: bool = True) -> TooManyRequests:
+    """Return the refusal of a use that is allowed again in `wait` seconds; `is_first` of a row of refusals."""
+    description = f"Too many requests; try again in {wait} seconds."
+    return TooManyRequests(Reason.TOO_MANY_REQUESTS, description, retry_after=wait, is_first=is_first)
 
 
 def _limit_of(scope: Scope) -> AddressLimit | None:

@@ -16,11 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import Identity, IdentityProvider
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.protocols import TransactionStore
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.login_throttle import LoginThrottle, account_of
@@ -56,6 +59,7 @@ def login_router(
     origins: Collection[str],
     now: Callable[[], int],
     throttle: LoginThrottle | None = None,
+    audit: Audit = NO_AUDIT,
 ) -> APIRouter:
     """Return the routes of the login page.
 
@@ -68,6 +72,7 @@ def login_router(
         origins: our own origins; a POST from any other is refused.
         now: the clock, whole seconds UTC.
         throttle: counts the attempts; None lets everybody try as often as they like.
+        audit: is told of every attempt.
     """
     login = _Login(
         transactions=transactions,
@@ -78,6 +83,7 @@ def login_router(
         origins=origins,
         now=now,
         throttle=throttle,
+        audit=audit,
     )
     router = APIRouter()
     router.add_route("/oauth/login", pages.endpoint(login.show), methods=["GET"], include_in_schema=False)
@@ -95,6 +101,7 @@ class _Login:
     origins: Collection[str]
     now: Callable[[], int]
     throttle: LoginThrottle | None
+    audit: Audit
 
     async def show(self, request: Request) -> Response:
         # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
@@ -119,7 +126,7 @@ class _Login:
         # 5. Some providers know without asking, some ask elsewhere.
         identity = await self.provider.authenticate(request, {})
         if identity is not None:
-            session = await self._log_in(session, identity)
+            session = await self._log_in(request, session, identity)
             return self._with_cookie(self._go_on(session, transaction), session)
         response = await self.provider.challenge(
             request,
@@ -154,16 +161,16 @@ class _Login:
         fields = self.provider.login_fields
         credentials = {field.name: submitted.get(field.name, "") for field in fields}
         account = account_of(credentials, fields)
-        if self.throttle is not None:
-            await self.throttle.admit(request, account)
+        await self._admit(request, account)
         identity = await self.provider.authenticate(request, credentials)
         if identity is None:
+            await self.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
             typed = {field.name: credentials[field.name] for field in fields if not field.secret}
             return self._form(session, transaction, typed=typed, failed=True)
 
         # 4. Log in under a new session, and on to consent; or, without a request, to this page by itself, so that
         #    loading it again sends no password again.
-        session = await self._log_in(session, identity)
+        session = await self._log_in(request, session, identity)
         location = login_path() if transaction is None else consent_path(transaction.transaction_id)
         response = self._with_cookie(self.pages.redirect(location), session)
         if self.throttle is not None:
@@ -175,7 +182,23 @@ class _Login:
             return None
         return await own_transaction(self.transactions, session, transaction_id, now=self.now())
 
-    async def _log_in(self, session: OpenSession, identity: Identity) -> OpenSession:
+    async def _admit(self, request: Request, account: str) -> None:
+        """Count an attempt to log in.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        if self.throttle is None:
+            return
+        try:
+            await self.throttle.admit(request, account)
+        except TooManyRequests as refusal:
+            # Behind, and in a bounded queue: an attacker can cause as many of these as it likes.
+            self.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
+            raise
+
+    async def _log_in(self, request: Request, session: OpenSession, identity: Identity) -> OpenSession:
+        await self.audit.record(request, AuditEvent.LOGIN, subject=identity.subject)
         return await self.browser_sessions.renew(session, subject=identity.subject, display_name=identity.display_name)
 
     def _go_on(self, session: OpenSession, transaction: AuthorizationTransaction | None) -> Response:

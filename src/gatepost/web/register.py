@@ -9,11 +9,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.errors import AccessDenied, InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.registration import MAX_BODY, client_information, new_client, parse_metadata, read_metadata
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.errors import log_refusal, oauth_error_response
 from gatepost.web.request_body import media_type, read_body
 
@@ -27,6 +29,7 @@ def register_router(
     registration_enabled: bool,
     now: Callable[[], int],
     random_bytes: RandomBytes,
+    audit: Audit = NO_AUDIT,
 ) -> APIRouter:
     """Return the route of the registration endpoint.
 
@@ -36,6 +39,7 @@ def register_router(
         registration_enabled: False answers every request with 403.
         now: the clock, whole seconds UTC.
         random_bytes: where identifiers and secrets come from.
+        audit: is told of every registration.
     """
     router = APIRouter()
 
@@ -69,6 +73,7 @@ def register_router(
             now=now(),
         )
         await clients.register_client(client)
+        audit.note(request, AuditEvent.REGISTRATION, client_id=client.client_id)
 
         # 5. Answer with what has been registered.
         return JSONResponse(client_information(client, client_secret=secret), status_code=201, headers=_NO_STORE)

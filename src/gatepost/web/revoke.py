@@ -8,12 +8,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.revocation import check_revocation
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form
 
@@ -27,6 +29,7 @@ def revoke_router(
     approvals: ApprovalStore,
     now: Callable[[], int],
     on_revocation: Callable[[], None],
+    audit: Audit = NO_AUDIT,
     assertions: AssertionChecker | None = None,
 ) -> APIRouter:
     """Return the route of the revocation endpoint.
@@ -37,6 +40,7 @@ def revoke_router(
         approvals: where a token's grant is found.
         now: the clock, whole seconds UTC.
         on_revocation: called as soon as a grant is revoked, so that no cache in this process answers for it.
+        audit: is told of every revocation.
         assertions: judges the assertions of clients with keys; None takes none.
     """
 
@@ -55,6 +59,14 @@ def revoke_router(
         if grant is not None:
             await grants.revoke_grant(grant.grant_id, reason=Reason.CLIENT_REVOKED.value, now=now())
             on_revocation()
+            await audit.record(
+                request,
+                AuditEvent.REVOCATION,
+                reason=Reason.CLIENT_REVOKED,
+                subject=grant.subject,
+                client_id=grant.client_id,
+                grant_id=grant.grant_id,
+            )
 
         # 5. Answer; an unknown token is as dead as one could wish (RFC 7009 section 2.2).
         return Response(headers=NO_STORE)

@@ -18,11 +18,13 @@ from starlette.responses import Response
 from gatepost.identity.local_accounts import new_user
 from gatepost.identity.passwords import PasswordRefused, in_worker
 from gatepost.identity.usernames import UsernameRefused
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.accounts import User
 from gatepost.stores.protocols import UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.login import login_path
@@ -47,6 +49,7 @@ def setup_router(
     origins: Collection[str],
     now: Callable[[], int],
     random_bytes: RandomBytes,
+    audit: Audit = NO_AUDIT,
 ) -> APIRouter:
     """Return the routes of the set-up page; only for servers with local accounts.
 
@@ -58,6 +61,7 @@ def setup_router(
         origins: our own origins; a POST from any other is refused.
         now: the clock, whole seconds UTC.
         random_bytes: the source of the account's subject.
+        audit: is told that the first account exists.
     """
     setup = _Setup(
         users=users,
@@ -67,6 +71,7 @@ def setup_router(
         origins=origins,
         now=now,
         random_bytes=random_bytes,
+        audit=audit,
     )
     router = APIRouter()
     router.add_route("/oauth/setup", pages.endpoint(setup.show), methods=["GET"], include_in_schema=False)
@@ -83,6 +88,7 @@ class _Setup:
     origins: Collection[str]
     now: Callable[[], int]
     random_bytes: RandomBytes
+    audit: Audit
 
     async def show(self, request: Request) -> Response:
         # 1. The link is the valid one, or this is who has used it: the page that follows can be loaded again.
@@ -139,6 +145,7 @@ class _Setup:
         # 4. Be the first, or learn that somebody else was.
         if not await self.users.create_first_user(fingerprint(token), user):
             raise _link_over()
+        await self.audit.record(request, AuditEvent.SET_UP, subject=user.subject)
 
         # 5. Log in under a new session. The redirect lets the next page be loaded again without creating anything.
         session = await self.browser_sessions.renew(session, subject=user.subject, display_name=user.username)

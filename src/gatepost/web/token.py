@@ -14,14 +14,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.oauth.audit import REFUSALS, AuditEvent, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.codes import check_code
-from gatepost.oauth.errors import InvalidGrant, UnsupportedGrantType
+from gatepost.oauth.errors import InvalidGrant, OAuthError, UnsupportedGrantType
 from gatepost.oauth.issuing import SignAccessToken, Tokens, begin_grant, gets_refresh_token, mint_tokens
 from gatepost.oauth.limits import TOKEN_REQUESTS_OF_CLIENT
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, IssuedTokens
+from gatepost.oauth.records import Grant
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
@@ -36,6 +38,7 @@ from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import RandomBytes, fingerprint
+from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form
 from gatepost.web.limits import Limits
@@ -56,6 +59,7 @@ class TokenEndpoint:
     on_revocation: Callable[[], None]
     assertions: AssertionChecker | None = None
     limits: Limits | None = None
+    audit: Audit = NO_AUDIT
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
 
     async def mint(
@@ -78,6 +82,7 @@ class TokenRequest(ClientForm):
     """One parsed request of an authenticated client that may use the grant type."""
 
     now: int
+    request: Request
 
 
 def token_router(
@@ -91,6 +96,7 @@ def token_router(
     on_revocation: Callable[[], None],
     assertions: AssertionChecker | None = None,
     limits: Limits | None = None,
+    audit: Audit = NO_AUDIT,
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
 ) -> APIRouter:
     """Return the route of the token endpoint.
@@ -105,14 +111,21 @@ def token_router(
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
         assertions: judges the assertions of clients with keys; None takes none.
         limits: counts the requests of each client; None counts none.
+        audit: is told what was issued, and of refusals that hint at an attack.
         signer: given the time, what signs access tokens; None makes opaque ones.
     """
     endpoint = TokenEndpoint(
-        clients, grants, resources, lifetimes, now, random_bytes, on_revocation, assertions, limits, signer
+        clients, grants, resources, lifetimes, now, random_bytes, on_revocation, assertions, limits, audit, signer
     )
 
     async def token(request: Request) -> Response:
-        return await answer_token_request(endpoint, request)
+        try:
+            return await answer_token_request(endpoint, request)
+        except OAuthError as refusal:
+            if (event := REFUSALS.get(refusal.reason)) is not None:
+                client_id = getattr(request.state, "client_id", None)
+                endpoint.audit.note(request, event, Outcome.REFUSED, reason=refusal.reason, client_id=client_id)
+            raise
 
     router = APIRouter(tags=["OAuth"])
     router.add_api_route(
@@ -151,7 +164,7 @@ async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Res
 
     # 3. Look up, let the rule decide, and write in one atomic operation.
     now = endpoint.now()
-    tokens = await exchange(endpoint, TokenRequest(form.client, form.parameters, now))
+    tokens = await exchange(endpoint, TokenRequest(form.client, form.parameters, now, request))
 
     # 4. Answer; the tokens are durable by now.
     return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=NO_STORE)
@@ -178,6 +191,7 @@ async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
         if refusal.reason is Reason.CODE_REPLAYED and found is not None and found.grant_id is not None:
             await endpoint.grants.revoke_grant(found.grant_id, reason=refusal.reason.value, now=request.now)
             endpoint.on_revocation()
+            await _record_revocation(endpoint, request, refusal.reason, found.subject, found.grant_id)
         elif refusal.reason is Reason.CODE_VERIFIER_WRONG:
             await endpoint.grants.count_failed_redemption(code_fingerprint)
         raise
@@ -196,6 +210,7 @@ async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
         raise InvalidGrant(
             Reason.CODE_RACE_LOST, "The code was redeemed or withdrawn while this request was under way."
         )
+    _note_issued(endpoint, request, AuditEvent.CODE_REDEMPTION, grant)
     return tokens
 
 
@@ -228,14 +243,38 @@ async def refresh(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
         window=endpoint.lifetimes.refresh_window,
     )
     if rotation.outcome is RotateOutcome.ROTATED:
+        _note_issued(endpoint, request, AuditEvent.REFRESH, grant)
         return tokens
     if rotation.outcome is RotateOutcome.REPEATED and rotation.sealed_successor is not None:
         # The answer that this token got before, with the scopes it was given then; `scope` says which.
         return open_successor(rotation.sealed_successor, predecessor=presented)
     if rotation.outcome is RotateOutcome.REUSED:
         endpoint.on_revocation()
-        raise token_reused_error()
+        reused = token_reused_error()
+        await _record_revocation(endpoint, request, reused.reason, grant.subject, grant.grant_id)
+        raise reused
     raise grant_revoked_error()
+
+
+def _note_issued(endpoint: TokenEndpoint, request: TokenRequest, event: AuditEvent, grant: Grant) -> None:
+    """Note that tokens were issued. The store's rows say so too, so the answer does not wait for it."""
+    endpoint.audit.note(
+        request.request, event, subject=grant.subject, client_id=grant.client_id, grant_id=grant.grant_id
+    )
+
+
+async def _record_revocation(
+    endpoint: TokenEndpoint, request: TokenRequest, reason: Reason, subject: str, grant_id: str
+) -> None:
+    """Record that a grant was revoked because something of it was used twice."""
+    await endpoint.audit.record(
+        request.request,
+        AuditEvent.REVOCATION,
+        reason=reason,
+        subject=subject,
+        client_id=request.client.client_id,
+        grant_id=grant_id,
+    )
 
 
 Exchange = Callable[[TokenEndpoint, TokenRequest], Awaitable[Tokens]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gatepost.oauth.audit import AuditRecord
 from gatepost.oauth.records import AccessToken, AuthorizationCode, AuthorizationTransaction, Client, Grant, RefreshToken
 from gatepost.stores.accounts import BrowserSession, User
 from gatepost.stores.key_protocols import SealedSigningKey
@@ -33,6 +34,7 @@ class Records:
     """Holder and end of each."""
     limits: dict[str, int] = field(default_factory=dict)
     """Until when each allowance is spent, microseconds UTC."""
+    audit_events: dict[str, AuditRecord] = field(default_factory=dict)
 
     def is_disabled(self, subject: str) -> bool:
         """Say whether this is a local account that has been disabled."""

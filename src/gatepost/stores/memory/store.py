@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from gatepost.stores.approval_protocols import ApprovalStore
+from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
+from gatepost.stores.memory.audit import MemoryAuditStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
 from gatepost.stores.memory.clients import MemoryAssertionStore, MemoryClientStore
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
@@ -38,6 +40,7 @@ class MemoryStore:
         self._expiry = MemoryExpiryStore(records)
         self._leases = MemoryLeaseStore(records)
         self._limits = MemoryLimitStore(records)
+        self._audit = MemoryAuditStore(records)
         mcp_records = McpRecords()
         self._mcp_sessions = MemoryMcpSessionStore(mcp_records)
         self._mcp_streams = MemoryMcpStreamStore(mcp_records)
@@ -97,6 +100,11 @@ class MemoryStore:
     def limits(self) -> LimitStore:
         """See `Store`."""
         return self._limits
+
+    @property
+    def audit(self) -> AuditStore:
+        """See `Store`."""
+        return self._audit
 
     @property
     def mcp_sessions(self) -> McpSessionStore:

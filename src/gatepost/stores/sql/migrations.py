@@ -18,6 +18,7 @@ from gatepost.stores.sql import (
     schema_0005,
     schema_0006,
     schema_0007,
+    schema_0008,
 )
 from gatepost.stores.sql.database import Transaction
 
@@ -29,6 +30,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     schema_0005.STATEMENTS,
     schema_0006.STATEMENTS,
     schema_0007.STATEMENTS,
+    schema_0008.STATEMENTS,
 )
 """The statements of each version; the first is version 1."""
 

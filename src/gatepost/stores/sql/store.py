@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gatepost.stores.approval_protocols import ApprovalStore
+from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
@@ -14,6 +15,7 @@ from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, Mcp
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
+from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.database import Transaction
@@ -55,6 +57,7 @@ class SqliteStore:
         self._expiry = SqlExpiryStore(self._database)
         self._leases = SqlLeaseStore(self._database)
         self._limits = SqlLimitStore(self._database)
+        self._audit = SqlAuditStore(self._database)
         self._mcp_sessions = SqlMcpSessionStore(self._database)
         self._mcp_streams = SqlMcpStreamStore(self._database)
         self._mcp_questions = SqlMcpQuestionStore(self._database)
@@ -113,6 +116,11 @@ class SqliteStore:
     def limits(self) -> LimitStore:
         """See `Store`."""
         return self._limits
+
+    @property
+    def audit(self) -> AuditStore:
+        """See `Store`."""
+        return self._audit
 
     @property
     def mcp_sessions(self) -> McpSessionStore:

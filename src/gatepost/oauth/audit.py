@@ -1,0 +1,106 @@
+"""The audit trail: what was decided, about whom, and why.
+
+One event for each decision that gives or takes access, and for each refusal that hints at an attack. An event holds
+identifiers of ours and nothing that a stranger typed; no secret, and no name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from gatepost.oauth.reasons import Reason
+
+
+class AuditEvent(StrEnum):
+    """What happened. A code, once published, keeps its meaning; `docs/audit.md` lists them."""
+
+    SET_UP = "set_up"
+    LOGIN = "login"
+    CONSENT = "consent"
+    CODE_REDEMPTION = "code_redemption"
+    REFRESH = "refresh"
+    CLIENT_AUTHENTICATION = "client_authentication"
+    REVOCATION = "revocation"
+    REGISTRATION = "registration"
+    LIMIT = "limit"
+    USER_ADDED = "user_added"
+    USER_DISABLED = "user_disabled"
+    USER_ENABLED = "user_enabled"
+    PASSWORD_CHANGED = "password_changed"
+
+
+class Outcome(StrEnum):
+    """How it came out."""
+
+    OK = "ok"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One event."""
+
+    event_id: str
+    """Sorts by time; see `event_id`."""
+    at: int
+    """Seconds UTC."""
+    event: AuditEvent
+    outcome: Outcome
+    reason: str | None = None
+    """A code of `reasons.py`, or none when all is well."""
+    subject: str | None = None
+    client_id: str | None = None
+    address: str | None = None
+    """From where, or `terminal` for the command line."""
+    grant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which events are asked for; None means any."""
+
+    since: int = 0
+    """Seconds UTC."""
+    event: str | None = None
+    outcome: str | None = None
+    subject: str | None = None
+    client_id: str | None = None
+
+    def matches(self, record: AuditRecord) -> bool:
+        """Say whether an event is among them."""
+        wanted = (
+            (self.event, record.event.value),
+            (self.outcome, record.outcome.value),
+            (self.subject, record.subject),
+            (self.client_id, record.client_id),
+        )
+        return record.at >= self.since and all(want is None or want == has for want, has in wanted)
+
+
+def event_id(*, at: int, sequence: int, random: bytes) -> str:
+    """Return an identifier that sorts by second, and within one by the order in which its process made them.
+
+    Args:
+        at: seconds UTC.
+        sequence: how many this process made before.
+        random: 6 bytes; keeps processes apart.
+    """
+    return f"{at:010x}{sequence % 0x1000000:06x}{random.hex()}"
+
+
+REFUSALS: Final = {
+    Reason.CLIENT_AUTHENTICATION_FAILED: AuditEvent.CLIENT_AUTHENTICATION,
+    Reason.CLIENT_AUTHENTICATION_METHOD_WRONG: AuditEvent.CLIENT_AUTHENTICATION,
+    Reason.CODE_REPLAYED: AuditEvent.CODE_REDEMPTION,
+    Reason.CODE_OF_ANOTHER_CLIENT: AuditEvent.CODE_REDEMPTION,
+    Reason.CODE_REDIRECT_URI_MISMATCH: AuditEvent.CODE_REDEMPTION,
+    Reason.CODE_VERIFIER_WRONG: AuditEvent.CODE_REDEMPTION,
+    Reason.CODE_ATTEMPTS_EXHAUSTED: AuditEvent.CODE_REDEMPTION,
+    Reason.REFRESH_TOKEN_REUSED: AuditEvent.REFRESH,
+    Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT: AuditEvent.REFRESH,
+    Reason.GRANT_REVOKED: AuditEvent.REFRESH,
+    Reason.USER_DISABLED: AuditEvent.REFRESH,
+}
+"""The refusals of the token endpoint that are events. The others are mistakes of clients; the log has them."""

@@ -1,0 +1,198 @@
+"""Writing the audit trail.
+
+What gives or takes access and is not to be found elsewhere (logins, consent, reuse, revocations) is durable before the
+answer goes out: `record`. What the store's own rows show as well (a token that was issued), and what an attacker can
+cause at will (refusals, limits), is written behind: `note` queues it, and it is written within a second, or at the end
+of the server. A crash can lose the last second of those, and a flood what does not fit the queue; neither can slow an
+answer down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final, Protocol
+
+from starlette.requests import HTTPConnection
+
+from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.audit_protocols import AuditStore
+from gatepost.stores.errors import StoreUnavailable
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.client_address import ClientAddresses
+
+_LONGEST_QUEUE: Final = 10_000
+
+_log = logging.getLogger("gatepost.audit")
+
+
+class Audit(Protocol):
+    """What endpoints write to."""
+
+    async def record(
+        self,
+        connection: HTTPConnection,
+        event: AuditEvent,
+        outcome: Outcome = Outcome.OK,
+        *,
+        reason: Reason | None = None,
+        subject: str | None = None,
+        client_id: str | None = None,
+        grant_id: str | None = None,
+    ) -> None:
+        """Keep an event before going on.
+
+        Raises:
+            StoreUnavailable: it cannot be kept.
+        """
+
+    def note(
+        self,
+        connection: HTTPConnection,
+        event: AuditEvent,
+        outcome: Outcome = Outcome.OK,
+        *,
+        reason: Reason | None = None,
+        subject: str | None = None,
+        client_id: str | None = None,
+        grant_id: str | None = None,
+    ) -> None:
+        """Keep an event soon."""
+
+
+class _NoAudit:
+    """Keeps nothing."""
+
+    async def record(self, *_: object, **__: object) -> None:
+        """See `Audit.record`."""
+
+    def note(self, *_: object, **__: object) -> None:
+        """See `Audit.note`."""
+
+
+NO_AUDIT: Final[Audit] = _NoAudit()
+"""For an endpoint that is served without an audit trail."""
+
+
+class AuditTrail:
+    """The audit trail of a server: an `Audit`.
+
+    Args:
+        store: where they are kept.
+        addresses: says from where a request comes.
+        now: the clock, whole seconds UTC.
+        random_bytes: keeps the ids of several processes apart.
+    """
+
+    def __init__(
+        self, *, store: AuditStore, addresses: ClientAddresses, now: Callable[[], int], random_bytes: RandomBytes
+    ) -> None:
+        self._store = store
+        self._addresses = addresses
+        self._now = now
+        self._random_bytes = random_bytes
+        self._made = 0
+        self._queue: list[AuditRecord] = []
+        self._dropped = 0
+
+    async def record(
+        self,
+        connection: HTTPConnection,
+        event: AuditEvent,
+        outcome: Outcome = Outcome.OK,
+        *,
+        reason: Reason | None = None,
+        subject: str | None = None,
+        client_id: str | None = None,
+        grant_id: str | None = None,
+    ) -> None:
+        """See `Audit.record`."""
+        await self._store.append_events(
+            [
+                self._event(
+                    connection, event, outcome, reason=reason, subject=subject, client_id=client_id, grant_id=grant_id
+                )
+            ]
+        )
+
+    def note(
+        self,
+        connection: HTTPConnection,
+        event: AuditEvent,
+        outcome: Outcome = Outcome.OK,
+        *,
+        reason: Reason | None = None,
+        subject: str | None = None,
+        client_id: str | None = None,
+        grant_id: str | None = None,
+    ) -> None:
+        """See `Audit.note`."""
+        if len(self._queue) >= _LONGEST_QUEUE:
+            self._dropped += 1
+            return
+        self._queue.append(
+            self._event(
+                connection, event, outcome, reason=reason, subject=subject, client_id=client_id, grant_id=grant_id
+            )
+        )
+
+    async def write_queue(self) -> None:
+        """Write what has been noted; what cannot be written stays for the next time."""
+        if self._dropped:
+            _log.warning("%s audit events did not fit the queue and are lost", self._dropped)
+            self._dropped = 0
+        events = self._queue
+        if not events:
+            return
+        self._queue = []
+        try:
+            await self._store.append_events(events)
+        except StoreUnavailable as error:
+            _log.warning("audit events wait: %s", error)
+            self._queue = (events + self._queue)[:_LONGEST_QUEUE]
+
+    @asynccontextmanager
+    async def writing(self, wait: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Write in the background what has been noted, each time that `wait` returns, and once more at the end."""
+
+        async def write() -> None:
+            while True:
+                await wait()
+                await self.write_queue()
+
+        task = asyncio.create_task(write(), name="gatepost-audit")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await self.write_queue()
+
+    def _event(
+        self,
+        connection: HTTPConnection,
+        event: AuditEvent,
+        outcome: Outcome,
+        *,
+        reason: Reason | None,
+        subject: str | None,
+        client_id: str | None,
+        grant_id: str | None,
+    ) -> AuditRecord:
+        now = self._now()
+        self._made += 1
+        return AuditRecord(
+            event_id=event_id(at=now, sequence=self._made, random=self._random_bytes(6)),
+            at=now,
+            event=event,
+            outcome=outcome,
+            reason=None if reason is None else reason.value,
+            subject=subject,
+            client_id=client_id,
+            address=self._addresses.of(connection.scope),
+            grant_id=grant_id,
+        )
