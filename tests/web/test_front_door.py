@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.web.front_door import CrossOrigin, HostGuard, LocalOnly, McpDispatch
+from gatepost.web.front_door import CrossOrigin, HostGuard, LocalOnly, McpDispatch, McpFirst
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
@@ -154,3 +154,51 @@ async def test_a_local_server_answers_nobody_else_whatever_host_they_claim(addre
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"])
 async def test_a_local_server_behind_a_proxy_asks_for_its_public_url(header: str) -> None:
     assert await local_only(("127.0.0.1", 1), **{header: "203.0.113.9"}) == 421
+
+
+async def way_taken(
+    headers: dict[str, str] | None = None, *, is_local_only: bool = False, client: str = "127.0.0.1"
+) -> str:
+    """Return which way a request to the MCP endpoint took."""
+    app = McpFirst(
+        says("the long way"),
+        endpoints={"/mcp": says("straight")},
+        own_hosts=frozenset({"localhost"}),
+        is_local_only=is_local_only,
+    )
+    transport = httpx2.ASGITransport(app=app, client=(client, 1))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        return (await http.post("/mcp/", headers=headers)).text
+
+
+async def test_an_ordinary_mcp_request_goes_straight_to_its_endpoint() -> None:
+    assert await way_taken() == "straight"
+    assert await way_taken(is_local_only=True) == "straight"
+    assert await way_taken({"X-Forwarded-For": "203.0.113.9"}) == "straight"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://localhost"}, {"Host": "LOCALHOST"}, {"Host": "evil.example"}, {"Host": ""}]
+)
+async def test_every_other_one_meets_every_layer(headers: dict[str, str]) -> None:
+    assert await way_taken(headers) == "the long way"
+
+
+async def test_a_local_server_lets_nothing_foreign_past_its_layers() -> None:
+    assert await way_taken(is_local_only=True, client="10.0.0.7") == "the long way"
+    assert await way_taken({"X-Forwarded-For": "203.0.113.9"}, is_local_only=True) == "the long way"
+
+
+async def test_the_short_way_is_for_mcp_alone() -> None:
+    async def nothing(*_: object) -> None:  # pragma: no cover - never called
+        raise AssertionError
+
+    seen = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the ASGI signature
+        seen.append(scope["type"])
+
+    app = McpFirst(inner, endpoints={}, own_hosts=frozenset(), is_local_only=True)
+    await app({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
+    await app({"type": "http", "path": "/", "headers": []}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
+    assert seen == ["lifespan", "http"]

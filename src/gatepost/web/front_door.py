@@ -1,12 +1,13 @@
 """What every request passes before a route sees it: foreign hosts, cross-origin rules, and the short cut to MCP.
 
-Plain ASGI layers, outermost first: `CrossOrigin`, `LocalOnly`, `HostGuard`, `McpDispatch`. They sit inside any
-middleware that the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's
+Plain ASGI layers, outermost first: `McpFirst`, `CrossOrigin`, `LocalOnly`, `HostGuard`, `McpDispatch`. They sit inside
+any middleware that the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's
 throughput.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import logging
@@ -45,7 +46,7 @@ class McpDispatch:
     def __init__(self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp]) -> None:
         """`endpoints` maps a path without trailing slash, such as `/mcp`, to its ASGI callable."""
         self.app = app
-        self._endpoints = {twin: endpoint for path, endpoint in endpoints.items() for twin in (path, path + "/")}
+        self._endpoints = _with_twins(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one request."""
@@ -55,6 +56,38 @@ class McpDispatch:
                 await endpoint(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+class McpFirst:
+    """Takes the ordinary MCP request past the layers below, none of which would do anything for it.
+
+    Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, and `LocalOnly` would have
+    let it pass. Everything else takes the long way and meets every layer, which costs a fifth of the throughput.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool
+    ) -> None:
+        """`endpoints` as for `McpDispatch`, `own_hosts` in lower case; `is_local_only`: see `LocalOnly`."""
+        self.app = app
+        self._endpoints = _with_twins(endpoints)
+        self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
+        self._is_local_only = is_local_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one request."""
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None and self._is_ordinary(scope):
+                await endpoint(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _is_ordinary(self, scope: Scope) -> bool:
+        names = dict(scope["headers"])
+        if b"origin" in names or names.get(b"host") not in self._own_hosts:
+            return False
+        return not self._is_local_only or (_FORWARDED.isdisjoint(names) and _is_local(scope.get("client")))
 
 
 class LocalOnly:
@@ -163,16 +196,24 @@ class CrossOrigin:
         await self.app(scope, receive, send)
 
 
-def _is_local(client: tuple[str, int] | None) -> bool:
-    """Say whether a peer is on this machine. A Unix socket has no address; a test client's is a word."""
-    if client is None:
-        return True
+def _with_twins(endpoints: Mapping[str, ASGIApp]) -> dict[str, ASGIApp]:
+    return {twin: endpoint for path, endpoint in endpoints.items() for twin in (path, path + "/")}
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_local_address(host: str) -> bool:
+    """Say whether an address is this machine's. A test client's is a word, and no network has words for addresses."""
     try:
-        address = ipaddress.ip_address(client[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return True
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def _is_local(client: tuple[str, int] | None) -> bool:
+    """Say whether a peer is on this machine; one at a Unix socket, which has no address, is."""
+    return client is None or _is_local_address(client[0])
 
 
 def _is_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
