@@ -20,7 +20,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Completion",
     "Context",
+    "Prompt",
+    "Resource",
+    "ResourceNotFound",
     "Server",
     "Tool",
     "ToolError",
@@ -32,13 +36,20 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
+    from gatepost.server.completion import Completion
     from gatepost.server.context import Context, get_current_sub
-    from gatepost.server.errors import ToolError
+    from gatepost.server.errors import ResourceNotFound, ToolError
+    from gatepost.server.prompts import Prompt
+    from gatepost.server.resources import Resource
     from gatepost.server.server import Server
     from gatepost.server.tools import Tool
 
 _HOMES = {
+    "Completion": "gatepost.server.completion",
     "Context": "gatepost.server.context",
+    "Prompt": "gatepost.server.prompts",
+    "Resource": "gatepost.server.resources",
+    "ResourceNotFound": "gatepost.server.errors",
     "Server": "gatepost.server.server",
     "Tool": "gatepost.server.tools",
     "ToolError": "gatepost.server.errors",

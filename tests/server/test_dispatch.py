@@ -190,19 +190,6 @@ async def test_a_tool_that_is_added_later_is_listed() -> None:
     assert names(await ask(target, "tools/list")) == ["add", "read", "write", "open_tool"]
 
 
-async def test_no_more_than_a_few_lists_are_kept() -> None:
-    server = Server("notes")
-    for number in range(7):
-        server.tool(name=f"tool{number}", scopes=[f"scope{number}"])(open_tool)
-    target = ServerTarget(server)
-
-    for bits in range(100):
-        granted = frozenset(f"scope{number}" for number in range(7) if bits >> number & 1)
-        assert len(names(await ask(target, "tools/list", granted=granted))) == bits.bit_count()
-
-    assert len(target._lists) == 64
-
-
 @pytest.mark.parametrize("cursor", ["", "abc", 5])
 async def test_a_cursor_that_was_never_given_out_is_refused(cursor: Any) -> None:
     target = ServerTarget(a_server())

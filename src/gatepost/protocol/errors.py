@@ -7,6 +7,7 @@
     ├── InvalidParams                     -32602        400           200
     ├── InternalError                     -32603        200           200
     ├── HeaderMismatch                    -32020        400           400
+    ├── ResourceNotFound                  -32002         -            200
     ├── MissingRequiredClientCapability   -32021        400           200
     ├── UnsupportedProtocolVersion        -32022        400           400
     └── ApplicationError                  its own    as the code above says, else 200
@@ -94,6 +95,20 @@ class InternalError(ProtocolError):
     code = -32603
     modern_status = 200
     handshake_status = 200
+
+
+class ResourceNotFound(ProtocolError):
+    """There is no such resource: handshake era. The modern one has `InvalidParams` for it (server/resources).
+
+    Args:
+        uri: what was asked for; the specification has it repeated in `data`.
+    """
+
+    code = -32002
+    handshake_status = 200
+
+    def __init__(self, uri: str) -> None:
+        super().__init__("Resource not found", data={"uri": uri})
 
 
 class HeaderMismatch(ProtocolError):

@@ -53,14 +53,14 @@ def invalid_arguments(
     problems: dict[str, list[str]] = {}
     asks_for_names = False
     for name in unknown:
-        problems[_step(name)] = ["is not an argument of this tool"]
+        problems[plain_name(name)] = ["is not an argument of this tool"]
         asks_for_names = True
     if failure is not None and failure.error_count() > _MOST_ERRORS:
         problems[""] = [f"{failure.error_count()} values do not fit"]
     elif failure is not None:
         for error in described(failure):
             messages = problems.setdefault(_location(error, arguments), [])
-            message = _message(error)
+            message = message_of(error)
             if message not in messages:
                 messages.append(message)
             asks_for_names |= len(error["loc"]) == 1 and error["type"] in _MISSING | _UNKNOWN
@@ -74,7 +74,8 @@ def described(failure: ValidationError) -> list[ErrorDetails]:
     return [] if failure.error_count() > _MOST_ERRORS else failure.errors(include_url=False)
 
 
-def _message(error: ErrorDetails) -> str:
+def message_of(error: ErrorDetails) -> str:
+    """Return what is taken where `error` was found, without the value."""
     kind = error["type"]
     if kind in _MISSING:
         return "is required"
@@ -116,14 +117,14 @@ def _location(error: ErrorDetails, arguments: Mapping[str, Any]) -> str:
             path += f"[{step}]"
             value = value[step]
         elif isinstance(value, dict) and step in value:
-            path += f".{_step(step)}"
+            path += f".{plain_name(step)}"
             value = value[step]
         elif position == len(error["loc"]) and error["type"] in _MISSING:
-            path += f".{_step(step)}"
+            path += f".{plain_name(step)}"
     return path.removeprefix(".")
 
 
-def _step(name: object) -> str:
+def plain_name(name: object) -> str:
     """Return a name that the client may have made up, if it is harmless to print."""
     return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "…"
 

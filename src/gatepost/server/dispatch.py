@@ -1,49 +1,32 @@
-"""From a request to a result: the methods of MCP, answered by a `Server`'s tools.
+"""From a request to a result: the methods of MCP, answered by a `Server`.
 
-One function per method, found by name in a table; a method that a later feature brings is one more line there.
+One function per method, found by name in a table. Those of resources, prompts and completion stand in `features`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from gatepost.protocol.errors import InvalidParams, MethodNotFound
 from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import SUPPORTED, Revision
-from gatepost.server.errors import InvalidArguments
+from gatepost.server.errors import InsufficientScope, InvalidArguments
+from gatepost.server.features import FeatureMethods, Method, capabilities_of
+from gatepost.server.listing import LIST_FRESHNESS_MS, Listing
 from gatepost.server.request_run import RequestRun
 from gatepost.server.sealed_state import StateSeal, process_seal
 from gatepost.server.server import Server
 from gatepost.server.target import Caller, Result
 
-LIST_FRESHNESS_MS: Final = 300_000
-"""How long clients may take a list or a discovery for fresh, in milliseconds: a new tool shows within five minutes."""
-_MOST_LISTS = 64
-"""How many serialised lists are kept: one per revision and set of scopes that callers really have."""
+__all__ = ["LIST_FRESHNESS_MS", "InsufficientScope", "ServerTarget", "discover_result"]
 
-_CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {}}
-_EMPTY: Final[frozenset[str]] = frozenset()
 # The specification's own characters for names (server/tools, "Tool Names"): safe to repeat in an error.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-
-
-_Method = Callable[[Request, Revision, Caller], Coroutine[Any, Any, Result]]
-
-
-class InsufficientScope(Exception):
-    """The caller's token lacks a scope: HTTP 403 with a challenge, not a JSON-RPC answer alone."""
-
-    def __init__(self, scopes: frozenset[str]) -> None:
-        super().__init__("the caller's token lacks a scope")
-        self.scopes = scopes
-        """All that the operation needs, granted or not."""
 
 
 class ServerTarget:
@@ -61,16 +44,23 @@ class ServerTarget:
         self._seal = process_seal() if seal is None else seal
         self._tools = server.tools
         self._server_info = _implementation(server)
-        self._methods: Mapping[str, _Method] = {
+        features = FeatureMethods(server, server_info=self._server_info, seal=self._seal)
+        self._tool_list = Listing(
+            "tools/list",
+            "tools",
+            entries=self._tools.values,
+            generation=lambda: server.generation,
+            page_size=server.page_size,
+            server_info=self._server_info,
+        )
+        self._methods: Mapping[str, Method] = {
+            **features.methods,
             "tools/call": self._call_tool,
             "tools/list": self._list_tools,
             "server/discover": self._discover,
             "initialize": self._initialize,
             "ping": self._ping,
         }
-        self._generation = -1
-        self._known_scopes = _EMPTY
-        self._lists: dict[tuple[Revision, frozenset[str] | None], orjson.Fragment] = {}
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Open the server's own lifespan."""
@@ -117,47 +107,21 @@ class ServerTarget:
         return finish_result("tools/call", result, self._server_info) if revision.modern else result
 
     async def _list_tools(self, request: Request, revision: Revision, caller: Caller) -> Result:
-        if request.params.get("cursor") is not None:
-            # The list comes in one piece, so no cursor was ever given out (server/utilities/pagination).
-            raise InvalidParams("This cursor is not one of this server's.")
-        if self._generation != self._server.generation:
-            self._lists.clear()
-            self._known_scopes = _EMPTY.union(*(tool.scopes for tool in self._tools.values()))
-            self._generation = self._server.generation
-        granted = None if caller.granted is None else caller.granted & self._known_scopes
-        listed = self._lists.get((revision, granted))
-        if listed is None:
-            while len(self._lists) >= _MOST_LISTS:
-                del self._lists[next(iter(self._lists))]
-            listed = self._lists[revision, granted] = orjson.Fragment(orjson.dumps(self._tool_list(revision, granted)))
-        return listed
-
-    def _tool_list(self, revision: Revision, granted: frozenset[str] | None) -> dict[str, Any]:
-        """Return a `ListToolsResult` in the order in which the tools were added, which never changes."""
-        tools = [
-            tool.definition_for(revision.version)
-            for tool in self._tools.values()
-            if granted is None or tool.scopes <= granted
-        ]
-        if not revision.modern:
-            return {"tools": tools}
-        # A list that depends on who asks must not be shown to another (server/utilities/caching, "Cache Scope Field").
-        hints = {"ttlMs": LIST_FRESHNESS_MS, "cacheScope": "private" if self._known_scopes else "public"}
-        return finish_result("tools/list", {"tools": tools, **hints}, self._server_info)
+        return self._tool_list.page(request.params, revision, caller.granted)
 
     async def _discover(self, _request: Request, revision: Revision, _caller: Caller) -> Result:
         if not revision.modern:
             raise MethodNotFound("This revision has no such method.")
         return finish_result(
             "server/discover",
-            discover_result(capabilities=_CAPABILITIES, instructions=self._server.instructions),
+            discover_result(capabilities=capabilities_of(self._server), instructions=self._server.instructions),
             self._server_info,
         )
 
     async def _initialize(self, _request: Request, revision: Revision, _caller: Caller) -> Result:
         return initialize_result(
             revision,
-            capabilities=_CAPABILITIES,
+            capabilities=capabilities_of(self._server),
             server_info=self._server_info,
             instructions=self._server.instructions,
         )

@@ -3,7 +3,9 @@
 ToolError              a tool says no; its text reaches the client as an error result
 InvalidArguments       the client's arguments do not fit; raised before user code runs
 InvalidResult          what a tool returned does not fit what it declares; the author's fault
-ToolDefinitionError    a function cannot become a tool; raised at registration
+ToolDefinitionError    a function cannot become a tool, a resource or a prompt; raised at registration
+ResourceNotFound       a resource's function knows nothing under this URI
+InsufficientScope      the caller's token lacks a scope; becomes HTTP 403
 UnknownState           `Context.state` was asked for a key that the lifespan did not yield
 """
 
@@ -65,8 +67,28 @@ class InvalidResult(Exception):
     """
 
 
+class ResourceNotFound(Exception):
+    """Raise this in the function of a resource that knows nothing under the URI it was asked for.
+
+    It becomes the specification's error (MCP, server/resources, "Error Handling"); a text that you give is for nobody
+    but readers of the code.
+    """
+
+
+class InsufficientScope(Exception):
+    """The caller's token lacks a scope: HTTP 403 with a challenge, not a JSON-RPC answer alone."""
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        super().__init__("the caller's token lacks a scope")
+        self.scopes = scopes
+        """All that the operation needs, granted or not."""
+
+
 class ToolDefinitionError(TypeError):
-    """A function cannot become a tool: the message names the function, the parameter and what to write instead."""
+    """A function cannot become a tool, a resource or a prompt.
+
+    The message names the function, the parameter and what to write instead.
+    """
 
 
 class UnknownState(KeyError):

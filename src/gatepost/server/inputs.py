@@ -137,13 +137,13 @@ def _from_model(tool: str, signature: Signature, model: type[BaseModel], *, whol
 
 
 def _from_parameters(tool: str, signature: Signature) -> InputType:
-    stand_in = _stand_in(signature.parameters)
+    parameters_only = stand_in(signature.parameters)
     try:
-        adapter, schema = describe(stand_in, "validation", signature.function, "its parameters")
+        adapter, schema = describe(parameters_only, "validation", signature.function, "its parameters")
     except ToolDefinitionError:
         for parameter in signature.parameters:
             what = f"parameter {parameter.name!r}"
-            describe(_stand_in([parameter]), "validation", signature.function, what, shown=parameter.annotation)
+            describe(stand_in([parameter]), "validation", signature.function, what, shown=parameter.annotation)
         raise
     if len(schema["properties"]) != len(signature.parameters):
         raise ToolDefinitionError(f"{signature.function}: two of its parameters have the same name, given by an alias")
@@ -151,7 +151,7 @@ def _from_parameters(tool: str, signature: Signature) -> InputType:
     return InputType(tool, schema, validator_of(core_schema), same_in_python(core_schema), names=None, whole=None)
 
 
-def _stand_in(parameters: Iterable[inspect.Parameter]) -> Callable[..., dict[str, Any]]:
+def stand_in(parameters: Iterable[inspect.Parameter]) -> Callable[..., dict[str, Any]]:
     """Return a function with these parameters for Pydantic to look at; called, it returns its keywords.
 
     Pydantic then treats aliases, `Field(default=…)` and default factories as it does for functions, names that a model
@@ -159,13 +159,13 @@ def _stand_in(parameters: Iterable[inspect.Parameter]) -> Callable[..., dict[str
     position.
     """
 
-    def stand_in(**keywords: Any) -> dict[str, Any]:
+    def returned(**keywords: Any) -> dict[str, Any]:
         return keywords
 
     by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-    stand_in.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined] # as PEP 362 has it
-    stand_in.__annotations__ = {parameter.name: parameter.annotation for parameter in by_keyword}
-    return stand_in
+    returned.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined] # as PEP 362 has it
+    returned.__annotations__ = {parameter.name: parameter.annotation for parameter in by_keyword}
+    return returned
 
 
 def _is_model(annotation: Any) -> bool:

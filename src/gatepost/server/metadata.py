@@ -1,11 +1,11 @@
-"""Annotations and icons of tools and servers, in the words of the wire (MCP, schema, `ToolAnnotations` and `Icon`)."""
+"""Annotations and icons in the words of the wire (MCP, schema, `ToolAnnotations`, `Annotations` and `Icon`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NotRequired, TypeVar
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from gatepost.server.errors import ToolDefinitionError
@@ -29,6 +29,17 @@ class ToolAnnotations(TypedDict, total=False):
 
 
 @with_config(ConfigDict(extra="forbid"))
+class Annotations(TypedDict, total=False):
+    """Hints about who a resource is for."""
+
+    audience: list[Literal["user", "assistant"]]
+    priority: Annotated[float, Field(ge=0, le=1)]
+    """1 is needed, 0 may be left out."""
+    lastModified: str
+    """An ISO 8601 time, such as `2026-01-31T12:00:00Z`."""
+
+
+@with_config(ConfigDict(extra="forbid"))
 class Icon(TypedDict):
     """A picture that a client may show."""
 
@@ -49,6 +60,17 @@ def annotations_of(given: Mapping[str, Any] | BaseModel | None, owner: str) -> T
     if given is None:
         return None
     return _checked(ToolAnnotations, given, f"{owner}: annotations") or None
+
+
+def resource_annotations_of(given: Mapping[str, Any] | BaseModel | None, owner: str) -> Annotations | None:
+    """Check annotations of a resource, given in wire words or as `mcp_types.Annotations`; None when there are none.
+
+    Raises:
+        ToolDefinitionError: Naming `owner`.
+    """
+    if given is None:
+        return None
+    return _checked(Annotations, given, f"{owner}: annotations") or None
 
 
 def icons_of(given: Iterable[Mapping[str, Any] | BaseModel], owner: str) -> list[Icon]:

@@ -51,6 +51,24 @@ def error_result(text: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text.encode(errors="replace").decode()}], "isError": True}
 
 
+def json_text(value: Any) -> str:
+    """Return `value` as JSON.
+
+    Raises:
+        InvalidResult: It is not, or it holds a text that cannot be sent.
+    """
+    return _dump(value).decode()
+
+
+def content_block(value: Any) -> dict[str, Any]:
+    """Return a value as one content block: blocks of `mcp_types` as they are, anything else as text.
+
+    Raises:
+        InvalidResult: It cannot be sent.
+    """
+    return _block(value, _content_types())
+
+
 def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | None:
     """Return the result if the tool has made a `CallToolResult` itself."""
     result_type = getattr(sys.modules.get("mcp_types"), "CallToolResult", None)

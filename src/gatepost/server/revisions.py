@@ -56,6 +56,21 @@ def result_in(revision: str, result: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def entry_in(revision: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource, template or prompt as `revision` lists it; `definition` itself when it knows all of it."""
+    unknown = {"icons"} if revision < ICONS_SINCE else set()
+    if revision < STRUCTURED_SINCE:
+        unknown.add("title")
+    if unknown.isdisjoint(definition):
+        return definition
+    return {key: value for key, value in definition.items() if key not in unknown}
+
+
+def message_in(revision: str, message: dict[str, Any]) -> dict[str, Any]:
+    """Return a prompt's message without what `revision` does not know: a link becomes a text that names it."""
+    return message if revision >= STRUCTURED_SINCE else {**message, "content": _without_link(message["content"])}
+
+
 def _without_link(block: dict[str, Any]) -> dict[str, Any]:
     if block["type"] != "resource_link":
         return block

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from gatepost.server.channel import MissingRequiredClientCapability
 from gatepost.server.context import Context
-from gatepost.server.docstrings import Documentation, read_docstring
+from gatepost.server.declarations import describe_properties, documentation_of, own_name_of, scopes_of
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError, ToolError
 from gatepost.server.inputs import input_type
 from gatepost.server.metadata import Icon, ToolAnnotations, annotations_of, icons_of
@@ -24,11 +24,10 @@ from gatepost.server.outputs import output_type
 from gatepost.server.questions import InvalidAnswer
 from gatepost.server.results import error_result, to_result
 from gatepost.server.revisions import definition_in, result_in
-from gatepost.server.signature import describe_function, read_signature, underlying_function
+from gatepost.server.signature import describe_function, read_signature
 from gatepost.tokens.opaque import RandomBytes
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 section 3.3
 _INCIDENT_BYTES: Final = 8
 
 _log: Final = logging.getLogger("gatepost.tools")
@@ -89,14 +88,14 @@ class RegisteredTool:
     def __init__(self, tool: Tool, *, random_bytes: RandomBytes = secrets.token_bytes) -> None:
         signature = read_signature(tool.func)
         self.name = _name_of(tool)
-        self.scopes = _scopes_of(tool)
+        self.scopes = scopes_of(tool.scopes, signature.function)
         self._func = tool.func
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
         self._random_bytes = random_bytes
-        documentation = _documentation_of(tool.func)
+        documentation = documentation_of(tool.func)
         self._input = input_type(self.name, signature, tool.inputs)
-        _describe_properties(self._input.schema, documentation.parameters)
+        describe_properties(self._input.schema, documentation.parameters)
         declared = signature.returns if tool.output is None else tool.output
         self._output = output_type(declared, signature.function)
         members = {
@@ -187,9 +186,7 @@ class RegisteredTool:
 
 
 def _name_of(tool: Tool) -> str:
-    name = getattr(tool.func, "__name__", None) if tool.name is None else tool.name
-    if name is None and isinstance(tool.func, functools.partial):
-        name = getattr(tool.func.func, "__name__", None)
+    name = own_name_of(tool.func) if tool.name is None else tool.name
     label = describe_function(tool.func)
     if name is None:
         raise ToolDefinitionError(f"{label}: it has no name of its own; give it one with name=")
@@ -198,31 +195,3 @@ def _name_of(tool: Tool) -> str:
             f"{label}: {name!r} is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - ."
         )
     return name
-
-
-def _scopes_of(tool: Tool) -> frozenset[str]:
-    label = describe_function(tool.func)
-    if isinstance(tool.scopes, str):
-        raise ToolDefinitionError(f"{label}: scopes takes a list; write scopes=[{tool.scopes!r}]")
-    scopes = frozenset(tool.scopes)
-    for scope in scopes:
-        if not _SCOPE.fullmatch(scope):
-            raise ToolDefinitionError(
-                f"{label}: {scope!r} is no scope, which has printable ASCII characters but no space, quote or backslash"
-            )
-    return scopes
-
-
-def _documentation_of(func: Callable[..., Any]) -> Documentation:
-    underlying = underlying_function(func)
-    docstring = inspect.getdoc(underlying)
-    if docstring is None and not inspect.isroutine(func) and not isinstance(func, functools.partial):
-        docstring = inspect.getdoc(type(func))
-    return read_docstring(docstring)
-
-
-def _describe_properties(schema: dict[str, Any], descriptions: Mapping[str, str]) -> None:
-    """Add what the docstring says of parameters to those that have no description of their own."""
-    properties = schema.get("properties", {})
-    for name in properties.keys() & descriptions.keys():
-        properties[name].setdefault("description", descriptions[name])

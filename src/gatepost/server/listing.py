@@ -1,0 +1,133 @@
+"""Lists in pages: tools, resources, resource templates and prompts (MCP server/utilities/pagination and caching).
+
+A list is serialised once for each revision and set of scopes that callers really have. A cursor is a digest of the
+whole list and the page's number: it is the same in every process and after a restart, it says nothing, and it is
+unknown as soon as the list is another one. Then the client has to begin again, which the specification allows for.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+import orjson
+
+from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.modern import finish_result
+from gatepost.protocol.versions import Revision
+
+LIST_FRESHNESS_MS: Final = 300_000
+"""How long clients may take a list or a discovery for fresh, in milliseconds: a new tool shows within five minutes."""
+_MOST_LISTS: Final = 64
+"""How many serialised lists are kept: one per revision and set of scopes that callers really have."""
+_CURSOR_BYTES: Final = 15
+_EMPTY: Final[frozenset[str]] = frozenset()
+
+Pages = dict[str | None, orjson.Fragment]
+"""The pages of one list by cursor; the first one's is None."""
+
+
+class Listed(Protocol):
+    """Something that stands in a list."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """All of them are needed to see it."""
+        ...
+
+    def definition_for(self, revision: str) -> dict[str, Any]:
+        """Return it as the list of that revision shows it."""
+        ...
+
+
+class Listing:
+    """One of the four lists.
+
+    Args:
+        method: Such as `tools/list`.
+        member: Where the result has them, such as `tools`.
+        entries: Gives all there are, in an order that does not change.
+        generation: Gives a number that grows whenever `entries` gives something else.
+        page_size: How many a page has at most.
+        server_info: Who answers, for the results of the modern era.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        member: str,
+        *,
+        entries: Callable[[], Iterable[Listed]],
+        generation: Callable[[], int],
+        page_size: int,
+        server_info: Mapping[str, Any],
+    ) -> None:
+        self._method = method
+        self._member = member
+        self._entries = entries
+        self._generation_now = generation
+        self._page_size = page_size
+        self._server_info = server_info
+        self._generation = -1
+        self._known_scopes = _EMPTY
+        self._lists: dict[tuple[Revision, frozenset[str] | None], Pages] = {}
+
+    def page(self, params: Mapping[str, Any], revision: Revision, granted: frozenset[str] | None) -> orjson.Fragment:
+        """Return the page that a request asks for.
+
+        Args:
+            params: The request's parameters.
+            revision: What the request is in.
+            granted: The caller's scopes; None where scopes do not count.
+
+        Raises:
+            InvalidParams: The cursor is not one of this list as it is now.
+        """
+        generation = self._generation_now()
+        if self._generation != generation:
+            self._lists.clear()
+            self._known_scopes = _EMPTY.union(*(entry.scopes for entry in self._entries()))
+            self._generation = generation
+        seen = None if granted is None else granted & self._known_scopes
+        pages = self._lists.get((revision, seen))
+        if pages is None:
+            while len(self._lists) >= _MOST_LISTS:
+                del self._lists[next(iter(self._lists))]
+            pages = self._lists[revision, seen] = self._pages(revision, seen)
+        cursor = params.get("cursor")
+        page = pages.get(cursor) if cursor is None or type(cursor) is str else None
+        if page is None:
+            raise InvalidParams("This cursor is not one of this list as it is now; list from the beginning.")
+        return page
+
+    def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
+        shown = [
+            orjson.dumps(entry.definition_for(revision.version))
+            for entry in self._entries()
+            if granted is None or entry.scopes <= granted
+        ]
+        digest = blake2b(b"\n".join([self._method.encode(), *shown]), digest_size=32)
+        pages: Pages = {}
+        cursor: str | None = None
+        # A list with nothing in it has one page.
+        for start in range(0, max(len(shown), 1), self._page_size):
+            stop = start + self._page_size
+            result: dict[str, Any] = {self._member: [orjson.Fragment(entry) for entry in shown[start:stop]]}
+            following: str | None = None
+            if stop < len(shown):
+                following = result["nextCursor"] = _cursor(digest.digest(), stop)
+            if revision.modern:
+                # A list that depends on who asks must not be shown to another, none of its pages.
+                result["ttlMs"] = LIST_FRESHNESS_MS
+                result["cacheScope"] = "private" if self._known_scopes else "public"
+                result = finish_result(self._method, result, self._server_info)
+            pages[cursor] = orjson.Fragment(orjson.dumps(result))
+            cursor = following
+        return pages
+
+
+def _cursor(list_digest: bytes, start: int) -> str:
+    digest = blake2b(start.to_bytes(8, "big"), key=list_digest, digest_size=_CURSOR_BYTES).digest()
+    return urlsafe_b64encode(digest).decode()
