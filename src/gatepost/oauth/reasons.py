@@ -38,6 +38,7 @@ class Reason(StrEnum):
     REDIRECT_URI_INVALID = "redirect_uri_invalid"
     REDIRECT_URI_UNREGISTERED = "redirect_uri_unregistered"
     REGISTRATION_DISABLED = "registration_disabled"
+    REGISTRATION_TOKEN_WRONG = "registration_token_wrong"
     # authorization requests
     RESPONSE_TYPE_UNSUPPORTED = "response_type_unsupported"
     RESPONSE_MODE_UNSUPPORTED = "response_mode_unsupported"
@@ -103,6 +104,10 @@ class Reason(StrEnum):
     MCP_HEADER_MISMATCH = "mcp_header_mismatch"
     PROTOCOL_VERSION_UNSUPPORTED = "protocol_version_unsupported"
     CLIENT_CAPABILITY_MISSING = "client_capability_missing"
+    SESSION_MISSING = "session_missing"
+    SESSION_UNKNOWN = "session_unknown"
+    STREAM_TAKEN = "stream_taken"
+    SHUTTING_DOWN = "shutting_down"
     RPC_METHOD_UNKNOWN = "rpc_method_unknown"
     RPC_PARAMETERS_INVALID = "rpc_parameters_invalid"
     # faults of ours

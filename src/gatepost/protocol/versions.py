@@ -22,6 +22,8 @@ class Revision:
     """Whether wrong tool arguments are answered with an error result, which a model can read, or a JSON-RPC error."""
     implementation_fields: frozenset[str]
     """The members of `serverInfo`."""
+    primes_streams: bool = False
+    """Whether clients know events without data, and come back to a stream that ends early (SEP-1699)."""
 
 
 _IMPLEMENTATION_2025_03_26 = frozenset({"name", "version"})
@@ -39,6 +41,7 @@ REVISION_2025_11_25 = Revision(
     modern=False,
     wrong_arguments_are_results=True,
     implementation_fields=_IMPLEMENTATION_2025_11_25,
+    primes_streams=True,
 )
 REVISION_2025_06_18 = Revision(
     version="2025-06-18",

@@ -13,6 +13,7 @@ from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.channel import Channel, Line
+from gatepost.server.session import Session
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
@@ -41,6 +42,8 @@ class Caller:
 
     In the modern era the target makes a channel itself, of the line and of what the request carries.
     """
+    session: Session | None = None
+    """The session that the request belongs to: handshake era. None where it belongs to none."""
 
 
 class Target(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request as HTTPRequest
 from starlette.types import Receive, Scope, Send
@@ -24,6 +24,7 @@ from gatepost.protocol.messages import (
     parse_message,
     result_response,
 )
+from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.context import set_current_subject
 from gatepost.server.dispatch import InsufficientScope
@@ -36,6 +37,7 @@ from gatepost.web.front_door import LOOPBACK_ORIGIN
 from gatepost.web.mcp_answers import (
     ACCEPTED,
     Answer,
+    RawHeaders,
     Refused,
     bearer_refusal,
     challenge_headers,
@@ -46,6 +48,7 @@ from gatepost.web.mcp_answers import (
     store_unavailable,
 )
 from gatepost.web.mcp_disconnect import run_while_connected
+from gatepost.web.mcp_handshake import HandshakeEra, RequestCancelled, SessionRun
 from gatepost.web.mcp_headers import accepts_json, is_json, single_values
 from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_body import BodyTooLarge, ClientDisconnected, read_body
@@ -69,6 +72,7 @@ class McpEndpoint:
         required_scopes: frozenset[str] = frozenset(),
         body_limit: int = BODY_LIMIT,
         random_bytes: RandomBytes = secrets.token_bytes,
+        handshake_era: HandshakeEra | None = None,
     ) -> None:
         """Prepare everything that does not depend on a request.
 
@@ -80,6 +84,7 @@ class McpEndpoint:
             required_scopes: what every request needs, whatever it asks for.
             body_limit: the longest message that is read, in bytes.
             random_bytes: where incident ids come from.
+            handshake_era: the sessions of the handshake era; without it its requests are served one by one.
         """
         self._target = target
         self._guard = guard
@@ -88,12 +93,16 @@ class McpEndpoint:
         self._required_scopes = required_scopes
         self._body_limit = body_limit
         self._random_bytes = random_bytes
+        self._era = handshake_era
+        self._methods = ("POST",) if handshake_era is None else ("GET", "POST", "DELETE")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         stream = ResponseStream(send)
         try:
             answer = await self._answer(scope, receive, stream)
+            if answer is None:
+                return
         except ClientDisconnected:
             logger.debug("the client went away")
             return
@@ -113,10 +122,11 @@ class McpEndpoint:
         else:
             await send_answer(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, stream: ResponseStream) -> Answer:
-        # 1. Method. Streams (GET) and sessions (DELETE) are not offered.
-        if scope["method"] != "POST":
-            raise Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, "Send POST.", headers=((b"allow", b"POST"),))
+    async def _answer(self, scope: Scope, receive: Receive, stream: ResponseStream) -> Answer | None:
+        """Return the answer; None when it has gone out on `stream` already."""
+        # 1. Method. Streams (GET) and sessions (DELETE) are of the handshake era.
+        http_method: str = scope["method"]
+        self._check_method(http_method)
         # 2. Headers: once through, names are lower case already (ASGI). A name that stands twice shows in the length.
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         headers = dict(raw_headers)
@@ -135,6 +145,8 @@ class McpEndpoint:
             if not self._required_scopes <= principal.scopes:
                 raise self._guard.insufficient_scope(self._required_scopes)
         set_current_subject(principal)
+        if http_method != "POST":
+            return await self._answer_without_message(scope, headers, principal, receive, stream)
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
         if not is_json(headers.get(b"content-type")):
             raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
@@ -155,8 +167,15 @@ class McpEndpoint:
             line=stream,
         )
         if isinstance(message, Request):
-            return await self._exchange(message, header_version, caller, receive)
+            return await self._exchange(message, header_version, caller, receive, stream)
         return await self._take(message, header_version, caller)
+
+    def _check_method(self, http_method: str) -> None:
+        if http_method not in self._methods:
+            allowed = ", ".join(self._methods)
+            raise Refused(
+                405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {allowed}.", headers=((b"allow", allowed.encode()),)
+            )
 
     def _check_host_and_origin(self, headers: Mapping[bytes, bytes]) -> None:
         """Refuse what a page of another site may have sent (DNS rebinding, RFC 9110 section 7.4)."""
@@ -169,7 +188,66 @@ class McpEndpoint:
         if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
             raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
 
-    async def _exchange(self, request: Request, header_version: str | None, caller: Caller, receive: Receive) -> Answer:
+    async def _answer_without_message(
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        principal: Principal | None,
+        receive: Receive,
+        stream: ResponseStream,
+    ) -> Answer | None:
+        """Answer a GET or a DELETE."""
+        era = self._era
+        assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
+        if scope["method"] == "DELETE":
+            return await era.end(headers, principal)
+        is_verified = self._still_verified(scope)
+        await era.listen(headers, principal, receive=receive, response=stream, is_verified=is_verified)
+        return None
+
+    def _still_verified(self, scope: Scope) -> Callable[[], Awaitable[bool]]:
+        """Return what says, while a stream is open, whether the token that opened it still counts."""
+
+        async def is_verified() -> bool:
+            if self._guard is None:
+                return True
+            try:
+                await self._guard.verify(scope["headers"], scope.get("query_string", b""))
+            except BearerRefused:
+                return False
+            return True
+
+        return is_verified
+
+    async def _exchange(
+        self, request: Request, header_version: str | None, caller: Caller, receive: Receive, stream: ResponseStream
+    ) -> Answer | None:
+        """Answer a request; None when the answer has gone out on `stream` already."""
+        # 1. A request of the modern era, or of no session.
+        if self._era is None or request.method == "initialize" or eras.is_modern(request, header_version):
+            return await self._answered(request, header_version, caller, receive)
+        session = await self._era.session_of(caller.headers, caller.principal)
+        if session is None:
+            return await self._answered(request, header_version, caller, receive)
+        # 2. A request of a session. What the client agreed on counts where it does not say it again.
+        run = self._era.run(request, session, caller, stream)
+        try:
+            answer = await self._answered(request, header_version or session.revision, caller, receive, run)
+        except RequestCancelled:
+            await run.finish_without_answer()
+            return None
+        except StoreUnavailable as error:
+            answer = store_unavailable(error)
+        return await run.finish(answer)
+
+    async def _answered(
+        self,
+        request: Request,
+        header_version: str | None,
+        caller: Caller,
+        receive: Receive,
+        run: SessionRun | None = None,
+    ) -> Answer:
         """Answer a request, whatever happens, with its own id."""
         is_modern = eras.is_modern(request, header_version)
         try:
@@ -182,20 +260,37 @@ class McpEndpoint:
                 )
             else:
                 revision = handshake.revision_of_request(request, header_version)
-            result = await run_while_connected(self._target.answer(request, revision, caller), receive)
-            return 200, self._written(request, result), ()
+            if run is not None:
+                run.revision = revision
+                result = await run.result_of(self._target.answer(request, revision, caller))
+            else:
+                result = await run_while_connected(self._target.answer(request, revision, caller), receive)
+            body = self._written(request, result)
+            begun = await self._begun(request, result, revision, caller) if request.method == "initialize" else ()
         except ProtocolError as error:
             return protocol_error(error, is_modern=is_modern, request_id=request.id)
         except InsufficientScope as error:
             return self._step_up(request, error.scopes)
-        except (ClientDisconnected, StoreUnavailable):
+        except (ClientDisconnected, RequestCancelled, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - what a target lets through is a fault of ours, and still answered
             return 500, error_response(self._incident("the target failed", error), request.id), ()
+        else:
+            return 200, body, begun
+
+    async def _begun(self, request: Request, result: Result, revision: Revision, caller: Caller) -> RawHeaders:
+        """Return the header that names the session which an `initialize` begins, if there are sessions."""
+        if self._era is None:
+            return ()
+        return (await self._era.start(request, result, revision, caller.principal),)
 
     async def _take(self, message: Notification | Response, header_version: str | None, caller: Caller) -> Answer:
         """Take a message that is owed no answer."""
         revision = eras.revision_of_one_way(header_version)
+        if self._era is not None and not revision.modern:
+            session = await self._era.session_of(caller.headers, caller.principal)
+            if session is not None and await self._era.take(message, session):
+                return ACCEPTED
         if isinstance(message, Notification):
             await self._target.notice(message, revision, caller)
         elif revision.modern:

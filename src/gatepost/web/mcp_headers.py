@@ -8,6 +8,7 @@ from gatepost.protocol.errors import HeaderMismatch, InvalidRequest
 
 _JSON = b"application/json"
 _ADMIT_JSON = frozenset({_JSON, b"application/*", b"*/*"})
+_ADMIT_EVENTS = frozenset({b"text/event-stream", b"text/*", b"*/*"})
 _CHARSETS = frozenset({b"utf-8", b"utf8"})
 # What the SDKs send; looking it up is cheaper than reading it.
 _COMMON_ACCEPTS = frozenset({b"application/json, text/event-stream", b"application/json,text/event-stream", b"*/*"})
@@ -65,6 +66,13 @@ def is_json(content_type: bytes | None) -> bool:
         if name.strip() == b"charset" and value.strip().strip(b'"') not in _CHARSETS:
             return False
     return True
+
+
+def accepts_events(accept: bytes | None) -> bool:
+    """Say whether a client with this `Accept` header takes an event stream."""
+    if accept is None or accept in _COMMON_ACCEPTS:
+        return True
+    return any(entry.partition(b";")[0].strip().lower() in _ADMIT_EVENTS for entry in accept.split(b","))
 
 
 def accepts_json(accept: bytes | None) -> bool:

@@ -1,0 +1,124 @@
+"""The sessions of the handshake era: begun, found and ended (2025-11-25 basic/transports, "Session Management").
+
+A session belongs to whom the access token speaks for, so its id alone opens nothing (basic/security_best_practices,
+"Session Hijacking"). What a look-up found is believed for a few seconds, so that most requests touch no store; for as
+long, another process may still let a request in after the session ended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from gatepost.protocol.versions import Revision
+from gatepost.resource.principal import Principal
+from gatepost.stores.mcp_protocols import McpSession, McpSessionStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like, mint
+
+IDLE_SECONDS: Final = 86_400
+"""How long a session lives without being used, unless told otherwise."""
+BELIEVED_SECONDS: Final = 5
+"""How long a look-up is believed."""
+MOST_SUBSCRIPTIONS: Final = 1000
+"""How many resources one session may be subscribed to."""
+_MOST_BELIEVED: Final = 10_000
+# A session that is in use is written to that often, and not at each request.
+_MOST_PROLONGATIONS: Final = 24
+_LEAST_BETWEEN_PROLONGATIONS: Final = 60  # seconds
+
+
+class McpSessions:
+    """All sessions.
+
+    Args:
+        store: where they are kept.
+        idle_seconds: how long one lives without being used.
+        now: the time, whole seconds UTC.
+        random_bytes: where ids come from.
+    """
+
+    def __init__(
+        self, *, store: McpSessionStore, now: Callable[[], int], random_bytes: RandomBytes, idle_seconds: int
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._random_bytes = random_bytes
+        self._idle_seconds = idle_seconds
+        self._prolonged_after = max(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // _MOST_PROLONGATIONS)
+        self._believed: dict[str, tuple[McpSession, int]] = {}
+
+    async def start(self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]) -> str:
+        """Begin a session and return its id."""
+        now = self._now()
+        session_id = mint(SecretKind.MCP_SESSION, self._random_bytes)
+        session = McpSession(
+            session_fingerprint=fingerprint(session_id),
+            owner=owner_of(principal),
+            revision=revision.version,
+            client_capabilities=orjson.dumps(capabilities),
+            created_at=now,
+            expires_at=now + self._idle_seconds,
+        )
+        await self._store.start_session(session)
+        self._believe(session_id, session, now)
+        return session_id
+
+    async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
+        """Return the session if it is this principal's and not over, and have it live on."""
+        now = self._now()
+        owner = owner_of(principal)
+        believed = self._believed.get(session_id)
+        if believed is not None and now - believed[1] < BELIEVED_SECONDS:
+            session = believed[0]
+            return session if session.owner == owner and session.expires_at > now else None
+        if not looks_like(SecretKind.MCP_SESSION, session_id):
+            return None
+        found = await self._store.find_session(fingerprint(session_id), owner=owner, now=now)
+        if found is None:
+            return None
+        expires_at = now + self._idle_seconds
+        if expires_at - found.expires_at >= self._prolonged_after:
+            await self._store.prolong_session(found.session_fingerprint, expires_at=expires_at)
+            found = replace(found, expires_at=expires_at)
+        self._believe(session_id, found, now)
+        return found
+
+    async def end(self, session_id: str, principal: Principal | None) -> bool:
+        """End the session with all that is its; False when this principal has no such session."""
+        self._believed.pop(session_id, None)
+        if not looks_like(SecretKind.MCP_SESSION, session_id):
+            return False
+        return await self._store.end_session(fingerprint(session_id), owner=owner_of(principal))
+
+    async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
+        """Keep the level from which on the client wants log messages."""
+        await self._store.set_log_level(session.session_fingerprint, level)
+        self._believe(session_id, replace(session, log_level=level), self._now())
+
+    async def subscribe(self, session: McpSession, uri: str) -> bool:
+        """Subscribe the session to a resource; False when it has as many subscriptions as it may."""
+        return await self._store.subscribe(session.session_fingerprint, uri, limit=MOST_SUBSCRIPTIONS)
+
+    async def unsubscribe(self, session: McpSession, uri: str) -> None:
+        """End a subscription."""
+        await self._store.unsubscribe(session.session_fingerprint, uri)
+
+    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+        """Say whether the session is subscribed to a resource."""
+        return await self._store.is_subscribed(session_fingerprint, uri)
+
+    def _believe(self, session_id: str, session: McpSession, now: int) -> None:
+        self._believed.pop(session_id, None)
+        while len(self._believed) >= _MOST_BELIEVED:
+            del self._believed[next(iter(self._believed))]
+        self._believed[session_id] = (session, now)
+
+
+def owner_of(principal: Principal | None) -> str:
+    """Return whom a session is bound to; with no authentication that is everybody."""
+    if principal is None:
+        return ""
+    return orjson.dumps([principal.issuer, principal.subject, principal.client_id]).decode()

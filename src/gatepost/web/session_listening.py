@@ -1,0 +1,209 @@
+"""GET: the stream of what concerns no request of the client's, and the streams that are taken up again.
+
+2025-11-25 basic/transports, "Listening for Messages from the Server", "Multiple Connections" and "Resumability and
+Redelivery". The rules, per session:
+
+- One stream of its own for `list_changed` and the like. A second GET without `Last-Event-ID` is answered 409 while the
+  first is open, because each message goes out on one stream only.
+- A GET with `Last-Event-ID` takes up the stream that the id names; the connection that carried it until then ends.
+- At most `MOST_CONNECTIONS` GETs at a time, then 409.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gatepost.oauth.reasons import Reason
+from gatepost.protocol.errors import InvalidRequest
+from gatepost.protocol.messages import notification
+from gatepost.protocol.versions import Revision
+from gatepost.stores.mcp_protocols import McpSession, McpStreamStore
+from gatepost.web.mcp_answers import Refused
+from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
+from gatepost.web.session_stream import SessionStream, numbered_event, position
+from gatepost.web.wakeups import Wakeups, wait
+
+STANDALONE: Final = "session"
+"""The id of the stream that belongs to no request."""
+MOST_CONNECTIONS: Final = 16
+"""How many GETs one session may have open in one process."""
+RESUME_SECONDS: Final = 60
+"""For how long messages are kept for a client that listened and has gone away."""
+_AT_ONCE: Final = 100  # events per look into the store
+_LAST = (200, None, ())
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """One open GET."""
+
+    session_fingerprint: bytes
+    stream_id: str
+    is_over: bool = False
+
+
+class SessionListening:
+    """The open GETs of this process.
+
+    Args:
+        streams: where events are kept.
+        is_subscribed: whether a session wants to know of changes of a resource.
+        wakeups: shared with those who append events.
+        live: the streams of requests that are being served.
+        now: the time, whole seconds UTC.
+        keep_alive_seconds: how often a quiet stream gets a comment, and its session and token are looked at again.
+        poll_seconds: how often one looks for events that another process appended to a request's stream.
+    """
+
+    def __init__(
+        self,
+        *,
+        streams: McpStreamStore,
+        is_subscribed: Callable[[bytes, str], Awaitable[bool]],
+        wakeups: Wakeups,
+        live: Mapping[tuple[bytes, str], SessionStream],
+        now: Callable[[], int],
+        keep_alive_seconds: float,
+        poll_seconds: float,
+    ) -> None:
+        self._streams = streams
+        self._is_subscribed = is_subscribed
+        self._wakeups = wakeups
+        self._live = live
+        self._now = now
+        self._keep_alive_seconds = keep_alive_seconds
+        self._poll_seconds = poll_seconds
+        self._listeners: dict[bytes, dict[str, Listener]] = {}
+        self._left: dict[bytes, int] = {}  # when the last listener of a session's own stream went away
+        self._is_closing = False
+
+    async def listen(
+        self,
+        session: McpSession,
+        revision: Revision,
+        *,
+        last_event_id: bytes | None,
+        response: ResponseStream,
+        is_admitted: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Serve a GET until its stream ends. The caller cancels it when the client goes away.
+
+        Args:
+            session: whose stream it is.
+            revision: what the client speaks.
+            last_event_id: the header, for a stream that is taken up again.
+            response: nothing has been sent on it.
+            is_admitted: whether session and token still count.
+
+        Raises:
+            Refused: 409, there are too many.
+            InvalidRequest: the event is none of this session's.
+        """
+        key = session.session_fingerprint
+        if last_event_id is None:
+            stream_id, number = STANDALONE, None
+        else:
+            stream_id, number = await self._taken_up(key, last_event_id)
+        listener = await self._admit(key, stream_id, takes_up=number is not None)
+        try:
+            if number is None:
+                number = await self._streams.append_event(key, stream_id, b"")
+                is_told = revision.primes_streams and number > 0
+                await response.write(numbered_event(stream_id, number, b"") if is_told else KEEP_ALIVE)
+            else:
+                await response.write(KEEP_ALIVE)
+            await self._follow(listener, number, response, is_admitted)
+        finally:
+            self._forget(listener)
+        await response.finish(_LAST)
+
+    async def publish(self, method: str, params: Mapping[str, Any], *, uri: str | None = None) -> None:
+        """Tell every session that listens here, or did until a moment ago; with `uri` only those subscribed to it."""
+        message = notification(method, params)
+        oldest = self._now() - RESUME_SECONDS
+        self._left = {key: left for key, left in self._left.items() if left > oldest}
+        listening = [key for key, streams in self._listeners.items() if STANDALONE in streams]
+        for key in dict.fromkeys((*listening, *self._left)):
+            if uri is None or await self._is_subscribed(key, uri):
+                await self._streams.append_event(key, STANDALONE, message)
+                self._wakeups.wake((key, STANDALONE))
+
+    def end(self, session_fingerprint: bytes) -> None:
+        """End the streams of a session that is over."""
+        for listener in tuple(self._listeners.get(session_fingerprint, {}).values()):
+            self._end(listener)
+        self._left.pop(session_fingerprint, None)
+
+    def close(self) -> None:
+        """End all streams, and refuse more: the server is shutting down."""
+        self._is_closing = True
+        for session_fingerprint in tuple(self._listeners):
+            self.end(session_fingerprint)
+
+    async def _taken_up(self, key: bytes, last_event_id: bytes) -> tuple[str, int]:
+        found = position(last_event_id)
+        if found is not None and found[1] > 0:
+            # The store looks among the events of this session only, so that nobody gets another one's.
+            events, _ = await self._streams.events_after(key, found[0], found[1] - 1, limit=1)
+            if events and events[0].number == found[1]:
+                return found
+        raise InvalidRequest("Last-Event-ID names no event of this session.")
+
+    async def _admit(self, key: bytes, stream_id: str, *, takes_up: bool) -> Listener:
+        if self._is_closing:
+            raise Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=((b"retry-after", b"5"),))
+        others = self._listeners.setdefault(key, {})
+        before = others.get(stream_id)
+        if before is not None and takes_up:
+            self._end(before)
+        elif before is not None or len(others) >= MOST_CONNECTIONS:
+            raise Refused(409, Reason.STREAM_TAKEN, "This session has its stream open already.")
+        listener = others[stream_id] = Listener(key, stream_id)
+        live = self._live.get((key, stream_id))
+        if live is not None:
+            await live.detach()
+        return listener
+
+    async def _follow(
+        self, listener: Listener, number: int, response: ResponseStream, is_admitted: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Send the events behind `number`, and those that come, until the stream ends."""
+        key, stream_id = listener.session_fingerprint, listener.stream_id
+        # What belongs to no request is appended by this process alone, so there is nothing to look for.
+        pause = self._keep_alive_seconds if stream_id == STANDALONE else self._poll_seconds
+        quiet = 0.0
+        with self._wakeups.expected((key, stream_id)) as event:
+            while not listener.is_over:
+                event.clear()
+                events, is_finished = await self._streams.events_after(key, stream_id, number, limit=_AT_ONCE)
+                for kept in events:
+                    number = kept.number
+                    if kept.message and not listener.is_over:
+                        await response.write(numbered_event(stream_id, number, kept.message))
+                if is_finished:
+                    return
+                if len(events) == _AT_ONCE:
+                    continue
+                quiet = 0.0 if await wait(event, pause) else quiet + pause
+                if quiet >= self._keep_alive_seconds:
+                    quiet = 0.0
+                    if not await is_admitted():
+                        return
+                    await response.write(KEEP_ALIVE)
+
+    def _end(self, listener: Listener) -> None:
+        listener.is_over = True
+        self._forget(listener)
+        self._wakeups.wake((listener.session_fingerprint, listener.stream_id))
+
+    def _forget(self, listener: Listener) -> None:
+        key = listener.session_fingerprint
+        listeners = self._listeners.get(key, {})
+        if listeners.get(listener.stream_id) is listener:
+            del listeners[listener.stream_id]
+            if listener.stream_id == STANDALONE:
+                self._left[key] = self._now()
+        if not listeners:
+            self._listeners.pop(key, None)

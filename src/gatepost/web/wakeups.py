@@ -1,0 +1,45 @@
+"""Who waits for a change in the store, within this process.
+
+A wake-up only spares the waiting: whoever waits also looks again after a while, since the change may have been made by
+another process, which wakes nobody here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+
+class Wakeups:
+    """Events by what they tell of."""
+
+    def __init__(self) -> None:
+        self._events: dict[Hashable, set[asyncio.Event]] = {}
+
+    @contextmanager
+    def expected(self, key: Hashable) -> Iterator[asyncio.Event]:
+        """Give an event that `wake` sets; what happens between a look and the wait for it is not missed."""
+        event = asyncio.Event()
+        self._events.setdefault(key, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._events[key].discard(event)
+            if not self._events[key]:
+                del self._events[key]
+
+    def wake(self, key: Hashable) -> None:
+        """Wake all who wait for this."""
+        for event in self._events.get(key, ()):
+            event.set()
+
+
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, for at most that long; say whether it came."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
