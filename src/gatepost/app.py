@@ -216,8 +216,8 @@ def _authorization_server(
 ) -> tuple[APIRouter, ...]:
     """Build the routers of the authorization server's endpoints, and its pages."""
     from gatepost.web.authorize import authorize_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.manage_registration import registration_routers  # noqa: PLC0415 - likewise
     from gatepost.web.metadata import metadata_router  # noqa: PLC0415 - likewise
-    from gatepost.web.register import register_router  # noqa: PLC0415 - likewise
     from gatepost.web.token import GRANT_TYPES, token_router  # noqa: PLC0415 - likewise
 
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
@@ -227,11 +227,14 @@ def _authorization_server(
     resources = (resource,)
     return (
         metadata_router(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES),
-        register_router(
+        *registration_routers(
             clients=store.clients,
             known_scopes=frozenset(resource.scopes),
             registration_enabled=rules.registration_enabled,
+            issuer=origin,
+            initial_access_token=installation.initial_access_token,
             audit=installation.audit,
+            on_revocation=installation.forget_verified_tokens,
             now=now,
             random_bytes=random_bytes,
         ),
@@ -258,6 +261,7 @@ def _authorization_server(
             on_revocation=installation.forget_verified_tokens,
             signer=None if signed_tokens is None else signed_tokens.signer,
             assertions=installation.assertion_checker(origin),
+            client_grants=store.clients,
             limits=installation.limits(),
         ),
         *_ways_back(installation, origin, resources),

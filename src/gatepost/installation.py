@@ -137,6 +137,7 @@ class Installation:
         return AuthorizationServer(
             origin,
             lifetimes,
+            registration_enabled=self.settings.registration.enabled,
             auto_approve=self.auto_approve,
             client_documents_enabled=self.settings.registration.documents_enabled,
             publishes_keys=self.signing_keys is not None,
@@ -159,6 +160,12 @@ class Installation:
             allowed_domains=registration.document_domains,
             allow_loopback=registration.documents_on_loopback,
         )
+
+    @property
+    def initial_access_token(self) -> str | None:
+        """What a client needs to register; None when everybody may."""
+        token = self.settings.registration.initial_access_token
+        return None if token is None else token.get_secret_value()
 
     def assertion_checker(self, origin: str) -> AssertionChecker:
         """Return what judges the assertions of clients at the authorization server that is known by `origin`."""

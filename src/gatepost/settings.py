@@ -27,6 +27,7 @@ WordList = Annotated[tuple[str, ...], NoDecode]
 
 _DAY = 24 * 3600
 _BEARER_TOKEN = re.compile(r"(?=.{1,2048}\Z)[A-Za-z0-9._~+/-]+=*")
+_SHORTEST_SECRET = 24
 _DOMAIN = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 _CONFIG = SettingsConfigDict(
     env_ignore_empty=True,
@@ -194,6 +195,12 @@ class RegistrationSettings(BaseSettings):
 
     model_config = _CONFIG
 
+    enabled: bool = Field(default=True, alias="OAUTH_REGISTRATION_ENABLED", description="true or false")
+    initial_access_token: SecretStr | None = Field(
+        None,
+        alias="OAUTH_INITIAL_ACCESS_TOKEN",
+        description="a secret of 24 to 2048 letters, digits and - . _ ~ + / (RFC 6750)",
+    )
     documents_enabled: bool = Field(default=True, alias="OAUTH_CIMD_ENABLED", description="true or false")
     document_domains: WordList = Field(
         (),
@@ -201,6 +208,14 @@ class RegistrationSettings(BaseSettings):
         description="host names such as claude.ai, or *.example.com for all below it, separated by spaces",
     )
     documents_on_loopback: bool = Field(default=False, alias="OAUTH_CIMD_ALLOW_LOOPBACK", description="true or false")
+
+    @field_validator("initial_access_token")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        text = None if value is None else value.get_secret_value()
+        if text is not None and (len(text) < _SHORTEST_SECRET or _BEARER_TOKEN.fullmatch(text) is None):
+            raise ValueError
+        return value
 
     @field_validator("document_domains", mode="before")
     @classmethod

@@ -120,7 +120,7 @@ async def test_offline_access_is_advertised_nowhere() -> None:
 
 
 def test_what_is_advertised_can_be_registered() -> None:
-    assert tuple(GRANT_TYPES) == GRANT_TYPES_SUPPORTED
+    assert tuple(GRANT_TYPES) == (*GRANT_TYPES_SUPPORTED, "client_credentials")
 
 
 def test_the_api_description_has_one_entry_for_each_kind_of_address() -> None:

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_users(commands)
+    _add_clients(commands)
     _add_store(commands)
     _add_audit(commands)
     _add_grants_and_tokens(commands)
@@ -109,6 +110,12 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     from gatepost.cli import audit  # noqa: PLC0415 - as above
 
     audit.add_command(commands)
+
+
+def _add_clients(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gatepost.cli import clients  # noqa: PLC0415 - as above
+
+    clients.add_commands(commands)
 
 
 def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -21,6 +21,7 @@ class AuditEvent(StrEnum):
     CONSENT = "consent"
     CODE_REDEMPTION = "code_redemption"
     REFRESH = "refresh"
+    CLIENT_CREDENTIALS = "client_credentials"
     CLIENT_AUTHENTICATION = "client_authentication"
     REVOCATION = "revocation"
     REGISTRATION = "registration"

@@ -146,12 +146,20 @@ def new_client(
     )
 
 
-def client_information(client: Client, *, client_secret: str | None) -> dict[str, Any]:
+def client_information(
+    client: Client,
+    *,
+    client_secret: str | None,
+    registration_access_token: str | None = None,
+    registration_client_uri: str | None = None,
+) -> dict[str, Any]:
     """Return the answer to a registration: what was registered, not what was asked for (RFC 7591 section 3.2.1).
 
     Args:
         client: the registered client.
         client_secret: its secret, shown this once; None when it has none.
+        registration_access_token: with which it manages its registration (RFC 7592 section 3); None if it cannot.
+        registration_client_uri: where it does so.
     """
     information: dict[str, Any] = {
         "client_id": client.client_id,
@@ -174,6 +182,11 @@ def client_information(client: Client, *, client_secret: str | None) -> dict[str
     if client_secret is not None:
         # 0 means that it does not expire (RFC 7591 section 3.2.1); required beside a secret.
         information |= {"client_secret": client_secret, "client_secret_expires_at": 0}
+    if registration_access_token is not None:
+        information |= {
+            "registration_access_token": registration_access_token,
+            "registration_client_uri": registration_client_uri,
+        }
     return information
 
 

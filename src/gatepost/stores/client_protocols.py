@@ -18,7 +18,14 @@ class ClientFinder(Protocol):
         """
 
 
-class ClientStore(ClientFinder, Protocol):
+class ClientGrantStore(Protocol):
+    """Where clients get grants to themselves."""
+
+    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
+        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""
+
+
+class ClientStore(ClientFinder, ClientGrantStore, Protocol):
     """Registered clients (RFC 7591, RFC 7592)."""
 
     async def register_client(self, client: Client) -> None:

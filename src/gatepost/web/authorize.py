@@ -162,6 +162,12 @@ class _Authorize:
                     "connection in your app and add it again, so that it registers anew.",
                 )
             request.state.client_id = client.client_id
+            if client.disabled_at is not None:
+                raise PageRefusal(
+                    Reason.CLIENT_DISABLED,
+                    title="This app is not allowed here",
+                    message="The people who run this server have shut it out. Ask them if you think that is a mistake.",
+                )
             return establish_redirect_uri(client, parameters)
         except InvalidRequest as error:
             raise _broken_link(error.reason, error.description) from None

@@ -203,6 +203,8 @@ class _Consent:
         client = await self.clients.find_client(transaction.client_id)
         if client is None:
             raise _client_gone(Reason.CLIENT_UNKNOWN)
+        if client.disabled_at is not None:
+            raise _client_gone(Reason.CLIENT_DISABLED)
         if not is_registered(transaction.redirect_uri, client.redirect_uris):
             raise _client_gone(Reason.REDIRECT_URI_UNREGISTERED)
         return client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,16 +11,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gatepost.oauth.audit import AuditEvent
-from gatepost.oauth.errors import AccessDenied, InvalidClientMetadata
+from gatepost.oauth.errors import AccessDenied, InvalidClientMetadata, InvalidToken
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.registration import MAX_BODY, client_information, new_client, parse_metadata, read_metadata
+from gatepost.oauth.registration_management import check_initial_access_token
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.errors import log_refusal, oauth_error_response
+from gatepost.web.registration_tokens import bearer_token, token_refused
 from gatepost.web.request_body import media_type, read_body
 
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
 def register_router(
@@ -27,6 +30,8 @@ def register_router(
     clients: ClientStore,
     known_scopes: Collection[str],
     registration_enabled: bool,
+    issuer: str | None = None,
+    initial_access_token: str | None = None,
     now: Callable[[], int],
     random_bytes: RandomBytes,
     audit: Audit = NO_AUDIT,
@@ -37,14 +42,21 @@ def register_router(
         clients: where clients are kept.
         known_scopes: every scope that any resource has; a client's other scopes are dropped.
         registration_enabled: False answers every request with 403.
+        issuer: this server's issuer identifier, where clients manage their registrations; None: they cannot.
+        initial_access_token: without it nobody registers; None lets everybody.
         now: the clock, whole seconds UTC.
         random_bytes: where identifiers and secrets come from.
         audit: is told of every registration.
     """
+    expected = None if initial_access_token is None else fingerprint(initial_access_token)
+    registration = _Registration(
+        clients, known_scopes, registration_enabled, issuer, expected, now, random_bytes, audit
+    )
     router = APIRouter()
-
-    @router.post(
+    router.add_api_route(
         "/oauth/register",
+        registration.register,
+        methods=["POST"],
         status_code=201,
         summary="Register a client",
         description=_DESCRIPTION,
@@ -53,32 +65,62 @@ def register_router(
         responses=_RESPONSES,
         openapi_extra={"requestBody": _REQUEST_BODY},
     )
-    async def register(request: Request) -> Response:
-        # 1. Is there registration at all?
-        if not registration_enabled:
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    clients: ClientStore
+    known_scopes: Collection[str]
+    is_enabled: bool
+    issuer: str | None
+    initial_access_token_fingerprint: bytes | None
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    audit: Audit
+
+    async def register(self, request: Request) -> Response:
+        # 1. May this be done at all, and by this caller?
+        if not self.is_enabled:
             return _switched_off(request)
+        if self.initial_access_token_fingerprint is not None:
+            try:
+                check_initial_access_token(bearer_token(request), expected=self.initial_access_token_fingerprint)
+            except InvalidToken as refusal:
+                return token_refused(request, refusal)
 
         # 2. Read the body, within its limit and only as what it says it is.
-        document = await _read_document(request)
+        document = await read_document(request)
 
         # 3. The rules decide what the registration comes to.
-        metadata = read_metadata(document, known_scopes=known_scopes)
+        metadata = read_metadata(document, known_scopes=self.known_scopes)
 
-        # 4. Keep it, a secret only as its fingerprint.
-        secret = mint(SecretKind.CLIENT_SECRET, random_bytes) if metadata.needs_secret else None
+        # 4. Keep it, secrets only as their fingerprints.
+        token = None if self.issuer is None else mint(SecretKind.REGISTRATION_ACCESS_TOKEN, self.random_bytes)
+        secret = mint(SecretKind.CLIENT_SECRET, self.random_bytes) if metadata.needs_secret else None
         client = new_client(
             metadata,
-            client_id=identifier("client_", random_bytes),
+            client_id=identifier("client_", self.random_bytes),
             secret_fingerprint=None if secret is None else fingerprint(secret),
-            now=now(),
+            now=self.now(),
+            registration_token_fingerprint=None if token is None else fingerprint(token),
         )
-        await clients.register_client(client)
-        audit.note(request, AuditEvent.REGISTRATION, client_id=client.client_id)
+        await self.clients.register_client(client)
+        self.audit.note(request, AuditEvent.REGISTRATION, client_id=client.client_id)
 
         # 5. Answer with what has been registered.
-        return JSONResponse(client_information(client, client_secret=secret), status_code=201, headers=_NO_STORE)
+        information = client_information(
+            client,
+            client_secret=secret,
+            registration_access_token=token,
+            registration_client_uri=None if self.issuer is None else registration_uri(self.issuer, client.client_id),
+        )
+        return JSONResponse(information, status_code=201, headers=NO_STORE)
 
-    return router
+
+def registration_uri(issuer: str, client_id: str) -> str:
+    """Return where a client manages its registration (RFC 7592 section 3)."""
+    return f"{issuer}/oauth/register/{client_id}"
 
 
 def _switched_off(request: Request) -> Response:
@@ -90,7 +132,13 @@ def _switched_off(request: Request) -> Response:
     return oauth_error_response(refusal, status=403)
 
 
-async def _read_document(request: Request) -> dict[str, object]:
+async def read_document(request: Request) -> dict[str, object]:
+    """Return the JSON object that a client sends about itself.
+
+    Raises:
+        InvalidClientMetadata: it is something else.
+        BodyTooLarge: it is longer than `MAX_BODY`.
+    """
     if media_type(request.scope["headers"]) != "application/json":
         raise InvalidClientMetadata(
             Reason.CONTENT_TYPE_UNSUPPORTED, "Send the metadata as application/json (RFC 7591 section 3.1)."
@@ -118,9 +166,11 @@ _METADATA: dict[str, Any] = {
     "response_types": {**_STRINGS, "description": "Must include `code`. Absent: `code`."},
     "token_endpoint_auth_method": {
         "type": "string",
-        "enum": ["none", "client_secret_basic", "client_secret_post"],
+        "enum": ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
         "description": "Absent: `none`, a public client.",
     },
+    "jwks": {"type": "object", "description": "Public keys (RFC 7517); `private_key_jwt` only."},
+    "jwks_uri": {"type": "string", "format": "uri", "description": "Where the public keys are, instead of `jwks`."},
     "application_type": {
         "type": "string",
         "enum": ["native", "web"],
@@ -152,6 +202,8 @@ _INFORMATION = {
         "client_id": {"type": "string"},
         "client_id_issued_at": {"type": "integer", "description": "Seconds UTC."},
         "client_secret": {"type": "string", "description": "Shown this once; only with an authentication by secret."},
+        "registration_access_token": {"type": "string", "description": "For managing the registration (RFC 7592)."},
+        "registration_client_uri": {"type": "string", "description": "Where that is done."},
         "client_secret_expires_at": {"type": "integer", "description": "0: it does not expire."},
         **_METADATA,
     },
@@ -170,6 +222,7 @@ def _error(description: str) -> dict[str, Any]:
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     201: {"description": "Registered.", "content": {"application/json": {"schema": _INFORMATION}}},
     400: _error("`invalid_redirect_uri` or `invalid_client_metadata`."),
+    401: _error("The operator's initial access token is missing or wrong."),
     403: _error("Registration is switched off."),
     413: _error("The body is larger than 64 KiB."),
     503: _error("The store cannot answer now; `Retry-After` says when to try again."),

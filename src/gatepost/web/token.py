@@ -16,14 +16,15 @@ from starlette.responses import Response
 
 from gatepost.oauth.audit import REFUSALS, AuditEvent, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
+from gatepost.oauth.client_credentials import check_machine, client_gone, machine_grant, machine_scopes
 from gatepost.oauth.codes import check_code
-from gatepost.oauth.errors import InvalidGrant, OAuthError, UnsupportedGrantType
+from gatepost.oauth.errors import InvalidGrant, InvalidTarget, OAuthError, UnsupportedGrantType
 from gatepost.oauth.issuing import SignAccessToken, Tokens, begin_grant, gets_refresh_token, mint_tokens
 from gatepost.oauth.limits import TOKEN_REQUESTS_OF_CLIENT
 from gatepost.oauth.policy import Lifetimes
+from gatepost.oauth.preregistration import CLIENT_CREDENTIALS
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, IssuedTokens
-from gatepost.oauth.records import Grant
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
@@ -34,7 +35,7 @@ from gatepost.oauth.refresh import (
 from gatepost.oauth.scopes import narrow_scopes
 from gatepost.resource.identifiers import find_resource
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.client_protocols import ClientFinder
+from gatepost.stores.client_protocols import ClientFinder, ClientGrantStore
 from gatepost.stores.outcomes import RedeemOutcome, RotateOutcome
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import RandomBytes, fingerprint
@@ -42,6 +43,7 @@ from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form
 from gatepost.web.limits import Limits
+from gatepost.web.token_description import REQUEST_BODY, RESPONSES
 
 TOKEN_PATH = "/oauth/token"
 
@@ -58,6 +60,7 @@ class TokenEndpoint:
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
     assertions: AssertionChecker | None = None
+    client_grants: ClientGrantStore | None = None
     limits: Limits | None = None
     audit: Audit = NO_AUDIT
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
@@ -95,6 +98,7 @@ def token_router(
     random_bytes: RandomBytes,
     on_revocation: Callable[[], None],
     assertions: AssertionChecker | None = None,
+    client_grants: ClientGrantStore | None = None,
     limits: Limits | None = None,
     audit: Audit = NO_AUDIT,
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
@@ -110,14 +114,30 @@ def token_router(
         random_bytes: where tokens and nonces come from.
         on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
         assertions: judges the assertions of clients with keys; None takes none.
+        client_grants: where clients get grants to themselves; None gives none.
         limits: counts the requests of each client; None counts none.
         audit: is told what was issued, and of refusals that hint at an attack.
         signer: given the time, what signs access tokens; None makes opaque ones.
     """
     endpoint = TokenEndpoint(
-        clients, grants, resources, lifetimes, now, random_bytes, on_revocation, assertions, limits, audit, signer
+        clients,
+        grants,
+        resources,
+        lifetimes,
+        now,
+        random_bytes,
+        on_revocation,
+        assertions,
+        client_grants,
+        limits,
+        audit,
+        signer,
     )
 
+    return _routes(endpoint)
+
+
+def _routes(endpoint: TokenEndpoint) -> APIRouter:
     async def token(request: Request) -> Response:
         try:
             return await answer_token_request(endpoint, request)
@@ -134,8 +154,8 @@ def token_router(
         methods=["POST"],
         summary="Exchange a code or a refresh token for tokens",
         operation_id="token",
-        responses=_RESPONSES,
-        openapi_extra={"requestBody": _REQUEST_BODY},
+        responses=RESPONSES,
+        openapi_extra={"requestBody": REQUEST_BODY},
     )
     router.add_api_route(TOKEN_PATH, method_not_allowed, methods=OTHER_METHODS, include_in_schema=False)
     return router
@@ -256,6 +276,38 @@ async def refresh(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
     raise grant_revoked_error()
 
 
+async def client_credentials(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
+    """Give a registered machine a token for itself (RFC 6749 section 4.4, MCP's OAuth client credentials extension)."""
+    # 1. Only clients that the operator registered, and only what exists.
+    check_machine(request.client)
+    resource = find_resource(endpoint.resources, request.parameters.get("resource"))
+    if resource is None or endpoint.client_grants is None:
+        raise InvalidTarget(Reason.RESOURCE_UNKNOWN, "resource is not one of this server's; send it exactly.")
+
+    # 2. The rules decide what the token is for.
+    scopes = machine_scopes(
+        request.parameters.get("scope"),
+        client=request.client,
+        known=resource.scopes,
+        default=resource.default_scopes,
+    )
+    grant = machine_grant(
+        request.client,
+        resource=resource.identifier,
+        scopes=scopes,
+        now=request.now,
+        lifetimes=endpoint.lifetimes,
+        random_bytes=endpoint.random_bytes,
+    )
+    tokens, rows = await endpoint.mint(grant, scopes=scopes, with_refresh_token=False, now=request.now)
+
+    # 3. Keep both, unless the client was shut out a moment ago.
+    if not await endpoint.client_grants.give_client_grant(grant, rows):
+        raise client_gone()
+    _note_issued(endpoint, request, AuditEvent.CLIENT_CREDENTIALS, grant)
+    return tokens
+
+
 def _note_issued(endpoint: TokenEndpoint, request: TokenRequest, event: AuditEvent, grant: Grant) -> None:
     """Note that tokens were issued. The store's rows say so too, so the answer does not wait for it."""
     endpoint.audit.note(
@@ -279,7 +331,9 @@ async def _record_revocation(
 
 Exchange = Callable[[TokenEndpoint, TokenRequest], Awaitable[Tokens]]
 
-GRANT_TYPES: Mapping[str, Exchange] = MappingProxyType({"authorization_code": redeem_code, "refresh_token": refresh})
+GRANT_TYPES: Mapping[str, Exchange] = MappingProxyType(
+    {"authorization_code": redeem_code, "refresh_token": refresh, CLIENT_CREDENTIALS: client_credentials}
+)
 """What the endpoint takes as `grant_type`, each with the function that looks up, decides and writes."""
 
 
@@ -288,56 +342,3 @@ def _named_resource(endpoint: TokenEndpoint, request: TokenRequest) -> str | Non
     requested = request.parameters.get("resource")
     found = None if requested is None else find_resource(endpoint.resources, requested)
     return requested if found is None else found.identifier
-
-
-def _json(description: str, properties: dict[str, dict[str, str]], required: list[str]) -> dict[str, object]:
-    schema = {"type": "object", "properties": properties, "required": required}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _error(description: str) -> dict[str, object]:
-    members = {"error": {"type": "string"}, "error_description": {"type": "string"}}
-    return _json(description, members, ["error", "error_description"])
-
-
-_REQUEST_BODY = {
-    "required": True,
-    "content": {
-        "application/x-www-form-urlencoded": {
-            "schema": {
-                "type": "object",
-                "required": ["grant_type"],
-                "properties": {
-                    "grant_type": {"type": "string", "description": "authorization_code or refresh_token"},
-                    "code": {"type": "string", "description": "authorization_code only"},
-                    "code_verifier": {"type": "string", "description": "authorization_code only (RFC 7636)"},
-                    "redirect_uri": {"type": "string", "description": "the one of the authorization request"},
-                    "refresh_token": {"type": "string", "description": "refresh_token only"},
-                    "scope": {"type": "string", "description": "refresh_token only: less than was granted"},
-                    "resource": {"type": "string", "description": "the MCP endpoint's URL (RFC 8707)"},
-                    "client_id": {"type": "string", "description": "required unless HTTP Basic is used"},
-                    "client_assertion_type": {"type": "string", "description": "clients with private_key_jwt only"},
-                    "client_assertion": {"type": "string", "description": "a JWT signed by the client (RFC 7523)"},
-                    "client_secret": {"type": "string", "description": "clients with client_secret_post only"},
-                },
-            }
-        }
-    },
-}
-_RESPONSES: dict[int | str, dict[str, object]] = {
-    200: _json(
-        "New tokens (RFC 6749 section 5.1). `expires_in` is in seconds.",
-        {
-            "access_token": {"type": "string"},
-            "token_type": {"type": "string"},
-            "expires_in": {"type": "integer"},
-            "refresh_token": {"type": "string"},
-            "scope": {"type": "string"},
-        },
-        ["access_token", "token_type", "expires_in", "scope"],
-    ),
-    400: _error("Refused (RFC 6749 section 5.2)."),
-    401: _error("The client is unknown or failed to authenticate: `invalid_client`."),
-    413: _error("The body is too large."),
-    503: _error("The store cannot answer now; try again after `Retry-After` seconds."),
-}

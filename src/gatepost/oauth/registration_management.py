@@ -1,0 +1,133 @@
+"""A client manages its own registration: reads, replaces and deletes it (RFC 7592)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from gatepost.oauth.errors import InvalidClientMetadata, InvalidToken
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
+from gatepost.oauth.registration import ClientMetadata, read_metadata
+from gatepost.tokens.opaque import fingerprint
+
+# RFC 7592 section 2.2: these are the server's to say.
+_SERVERS_OWN = (
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update comes to."""
+
+    metadata: ClientMetadata
+    needs_new_secret: bool
+    """Whether the client authenticates with a secret from now on and has none yet."""
+
+
+def check_manager(client: Client | None, token: str | None) -> Client:
+    """Return the client if `token` is its registration access token.
+
+    An unknown client, a disabled one and a wrong token get the same answer (RFC 7592 section 2.1).
+
+    Raises:
+        InvalidToken: it is not.
+    """
+    kept = None if client is None else client.registration_token_fingerprint
+    if (
+        client is None
+        or kept is None
+        or client.disabled_at is not None
+        or token is None
+        or not hmac.compare_digest(fingerprint(token), kept)
+    ):
+        raise wrong_token()
+    return client
+
+
+def check_initial_access_token(token: str | None, *, expected: bytes) -> None:
+    """Refuse a registration without the operator's initial access token (RFC 7591 section 3).
+
+    Args:
+        token: what the request carries.
+        expected: the fingerprint of the right one.
+
+    Raises:
+        InvalidToken: it is missing or wrong.
+    """
+    if token is None or not hmac.compare_digest(fingerprint(token), expected):
+        raise wrong_token()
+
+
+def wrong_token() -> InvalidToken:
+    """Return the refusal for a missing or wrong token of either kind."""
+    return InvalidToken(
+        Reason.REGISTRATION_TOKEN_WRONG,
+        "Send the token for this: to register, the operator's initial access token; to manage a registration, the "
+        "registration access token that it came with.",
+    )
+
+
+def read_update(document: Mapping[str, object], client: Client, *, known_scopes: Collection[str]) -> Update:
+    """Return what an update comes to. It replaces everything: what is left out is as in a new registration.
+
+    Args:
+        document: the request's JSON object.
+        client: as it is registered.
+        known_scopes: every scope that any resource of this server has.
+
+    Raises:
+        InvalidRedirectUri: as for a registration.
+        InvalidClientMetadata: as for a registration; or it names another client, or what only the server can say.
+    """
+    if document.get("client_id") != client.client_id:
+        raise _refused("client_id must be there and be this client's own (RFC 7592 section 2.2).")
+    if present := [name for name in _SERVERS_OWN if name in document]:
+        raise _refused(f"{' and '.join(present)} must not be there (RFC 7592 section 2.2).")
+    secret = document.get("client_secret")
+    if secret is not None and not _is_current(secret, client):
+        raise _refused("client_secret must be the current one, or left out; a client cannot choose its own.")
+    metadata = read_metadata(document, known_scopes=known_scopes)
+    return Update(metadata, needs_new_secret=metadata.needs_secret and client.secret_fingerprint is None)
+
+
+def updated_client(client: Client, metadata: ClientMetadata, *, new_secret_fingerprint: bytes | None) -> Client:
+    """Return the client's record after an update.
+
+    Args:
+        client: as it was.
+        metadata: what it registers now.
+        new_secret_fingerprint: of its first secret, exactly when `Update.needs_new_secret`.
+    """
+    return replace(
+        client,
+        client_name=metadata.client_name,
+        redirect_uris=metadata.redirect_uris,
+        grant_types=metadata.grant_types,
+        response_types=metadata.response_types,
+        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
+        application_type=metadata.application_type,
+        scope=metadata.scope,
+        client_uri=metadata.client_uri,
+        logo_uri=metadata.logo_uri,
+        jwks=metadata.jwks,
+        jwks_uri=metadata.jwks_uri,
+        secret_fingerprint=(new_secret_fingerprint or client.secret_fingerprint) if metadata.needs_secret else None,
+    )
+
+
+def _is_current(secret: object, client: Client) -> bool:
+    return (
+        isinstance(secret, str)
+        and client.secret_fingerprint is not None
+        and hmac.compare_digest(fingerprint(secret), client.secret_fingerprint)
+    )
+
+
+def _refused(description: str) -> InvalidClientMetadata:
+    return InvalidClientMetadata(Reason.CLIENT_METADATA_INVALID, description)

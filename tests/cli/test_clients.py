@@ -1,0 +1,105 @@
+"""`gatepost clients`, on a store of its own."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gatepost.cli.main import main
+from tests.tokens.test_client_keys import P256, public
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["clients", *arguments]) == code
+    captured = capsys.readouterr()
+    return captured.err if code else captured.out
+
+
+def added(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str | None]:
+    out = said(capsys, "add", *arguments)
+    found, secret = re.search(r"client_id +(\S+)", out), re.search(r"client_secret +(\S+)", out)
+    assert found
+    return found[1], None if secret is None else secret[1]
+
+
+def test_a_client_is_added_listed_shown_disabled_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no clients yet" in said(capsys, "list")
+    client_id, secret = added(capsys, "My app", "--redirect-uri", "https://app.example/cb")
+    assert secret is None
+    assert re.search(rf"{client_id} +My app +preregistered .* active", said(capsys, "list"))
+    shown = said(capsys, "show", client_id)
+    assert "https://app.example/cb" in shown
+    assert re.search(r"authentication +none", shown)
+    assert "Disabled" in said(capsys, "disable", client_id)
+    assert "disabled 2" in said(capsys, "show", client_id)
+    assert "Removed" in said(capsys, "remove", client_id)
+    for action in ("show", "disable", "remove"):
+        assert "There is no client" in said(capsys, action, client_id, code=1)
+
+
+def test_a_secret_is_shown_once_and_can_be_rotated(capsys: pytest.CaptureFixture[str]) -> None:
+    client_id, secret = added(
+        capsys, "App", "--redirect-uri", "https://app.example/cb", "--auth-method", "client_secret_post"
+    )
+    assert secret is not None
+    assert secret.startswith("gp_cs_")
+    assert secret not in said(capsys, "show", client_id)
+    rotated = re.search(r"gp_cs_\S+", said(capsys, "rotate-secret", client_id))
+    assert rotated
+    assert rotated[0] != secret
+    public_id, _ = added(capsys, "App", "--redirect-uri", "https://app.example/cb")
+    assert "with a secret" in said(capsys, "rotate-secret", public_id, code=1)
+
+
+def test_a_machine_needs_no_redirect_uri(capsys: pytest.CaptureFixture[str]) -> None:
+    client_id, secret = added(capsys, "Robot", "--machine", "--scope", "notes:read")
+    assert secret is not None
+    shown = said(capsys, "show", client_id)
+    assert re.search(r"grant types +client_credentials\n", shown)
+    assert re.search(r"authentication +client_secret_basic", shown)
+    assert re.search(r"scope +notes:read", shown)
+    both, _ = added(capsys, "Robot", "--machine", "--redirect-uri", "https://app.example/cb")
+    assert "authorization_code refresh_token client_credentials" in said(capsys, "show", both)
+
+
+def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [public(P256)]}))
+    inline, secret = added(capsys, "Robot", "--machine", "--jwks", str(keys))
+    assert secret is None
+    assert re.search(r"authentication +private_key_jwt\nkeys +inline", said(capsys, "show", inline))
+    elsewhere, _ = added(capsys, "Robot", "--machine", "--jwks-uri", "https://app.example/jwks")
+    assert re.search(r"keys +https://app.example/jwks", said(capsys, "show", elsewhere))
+    keys.write_text("{")
+    assert "holds JSON" in said(capsys, "add", "Robot", "--machine", "--jwks", str(keys), code=1)
+    assert "holds JSON" in said(capsys, "add", "Robot", "--machine", "--jwks", "missing.json", code=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "redirect_uris"),
+        (("--redirect-uri", "javascript:x"), "redirect_uris[0]"),
+        (("--machine", "--auth-method", "none"), "has to authenticate"),
+        (("--machine", "--auth-method", "private_key_jwt"), "needs jwks"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_with_its_reason(
+    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert complaint in said(capsys, "add", "App", *arguments, code=1)
+    assert "no clients yet" in said(capsys, "list")
+
+
+def test_a_client_that_is_known_by_a_document_can_be_disabled(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "https://app.example/client.json"
+    assert "Disabled" in said(capsys, "disable", url)
+    assert re.search(rf"{url} +\(known by its document\) +document .* disabled", said(capsys, "list"))
+    assert "Removed" in said(capsys, "remove", url)
