@@ -47,10 +47,9 @@ def revoke_router(
     async def revoke(request: Request) -> Response:
         # 1. Who asks, and about what? A public client names itself and has no secret to send (RFC 7009 section 2.1).
         form = await read_client_form(request, clients=clients, assertions=assertions)
-        token = form.required("token")
 
         # 2. Look the token up. `token_type_hint` would save one look-up in two; a wrong one must not matter.
-        found = await approvals.find_grant_of_token(fingerprint(token))
+        found = await approvals.find_grant_of_token(fingerprint(form.required("token")))
 
         # 3. The rule decides.
         grant = check_revocation(found, client_id=form.client.client_id)
