@@ -340,6 +340,9 @@ def _pages(
             throttle=installation.login_throttle(),
         ),
         consent_router(
+            consents=store.consents,
+            consent_lifetime=installation.settings.oauth.consent_days * 24 * 3600,
+            required_scopes=installation.settings.oauth.required_scope,
             audit=installation.audit,
             clients=installation.client_finder,
             transactions=store.transactions,

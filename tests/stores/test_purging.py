@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpSession
@@ -180,6 +181,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await store.mcp_sessions.start_session(McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60))
     await store.limits.take([Use("key", Rate(1, 60))], now=NOW)
     await store.audit.append_events([audit_record()])
+    await store.consents.remember_consent(Consent("user-1", "client-1", "https://a", "https://b", (), NOW, NOW + 1))
     clock = Clock()
     clock.now = NOW + 400 * 24 * 3600
 
@@ -194,6 +196,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         "grants": 1,
         "MCP sessions": 1,
         "browser sessions": 1,
+        "consents": 1,
         "limits": 1,
         "audit events": 1,
     }

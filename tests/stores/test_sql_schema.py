@@ -9,12 +9,14 @@ from contextlib import closing
 import pytest
 
 from gatepost.oauth.audit import AuditQuery
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
+from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Operation, T, Value
 from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
@@ -182,6 +184,14 @@ async def use_every_operation(database: PlanningDatabase) -> None:
 
 
 async def purge(database: PlanningDatabase) -> None:
+    consents = SqlConsentStore(database)
+    consent = Consent("user-1", "client-1", "https://app.example", "https://mcp.example", (), NOW, NOW + 1)
+    await consents.remember_consent(consent)
+    found = await consents.find_consent(
+        "user-1", client_id="client-1", redirect_uri="https://app.example", resource="https://mcp.example", now=NOW
+    )
+    assert found == consent
+    await consents.delete_consents(before=NOW, limit=10)
     audit = SqlAuditStore(database)
     await audit.append_events([audit_record()])
     assert len(await audit.list_events(AuditQuery(subject="user-1"), before=None, limit=5)) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -37,6 +37,7 @@ NOTES = ProtectedResource(
 )
 REDIRECT_URI = "https://app.example/callback"
 LIFETIMES = Lifetimes(authorization_code=60, transaction=1800, browser_session=3600)
+CONSENT_LIFETIME = 90 * 24 * 3600
 PASSWORD = "correct horse battery"
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -192,7 +193,10 @@ class World:
 
 
 def make_world(
-    *, auto_approve: AutoApprove = AutoApprove.NEVER, throttle: Callable[[World], LoginThrottle] | None = None
+    *,
+    auto_approve: AutoApprove = AutoApprove.NEVER,
+    throttle: Callable[[World], LoginThrottle] | None = None,
+    required_scopes: Collection[str] = (),
 ) -> World:
     """Return the pages with a fresh memory store."""
     store = MemoryStore()
@@ -233,6 +237,9 @@ def make_world(
             transactions=store.transactions,
             browser_sessions=sessions,
             provider=accounts,
+            consents=store.consents,
+            consent_lifetime=CONSENT_LIFETIME,
+            required_scopes=required_scopes,
             authorization_server=AuthorizationServer(issuer=ORIGIN, lifetimes=LIFETIMES, auto_approve=auto_approve),
             resources=resources,
             pages=pages,

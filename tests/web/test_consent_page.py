@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -35,11 +36,12 @@ async def test_the_page_says_who_asks_for_what_where_and_as_whom(browser: httpx2
     form = Form(response.text)
     assert (response.status_code, heading(response)) == (200, "Allow this app?")
     assert (form.action, form.buttons) == (CONSENT, ["approve", "deny"])
-    assert list(form.fields) == ["csrf_token"]
+    assert list(form.fields) == ["scope_0", "scope_1", "csrf_token"]
     text = " ".join(response.text.split())
     assert '<p class="host"><bdi>app.example</bdi></p>' in text
     assert "calls itself “<bdi>Reading list</bdi>”" in text
-    assert "<li>Read your notes <code>notes:read</code></li> <li>raw</li>" in text
+    assert re.findall(r"<span>(.*?)</span></label>", text) == ["Read your notes <code>notes:read</code>", "raw"]
+    assert "Untick what you do not want to allow." in text
     assert f"<bdi>Notes</bdi> <code>{NOTES.identifier}</code>" in text
     assert "<strong><bdi>ada</bdi></strong>" in text
     assert f'href="{LOGIN}&amp;switch=1"' in text

@@ -164,6 +164,7 @@ def begin_transaction(
     resource: str,
     now: int,
     lifetime: int,
+    begins_nowhere: bool = False,
 ) -> AuthorizationTransaction:
     """Return the transaction of a request that passed every check.
 
@@ -175,6 +176,7 @@ def begin_transaction(
         resource: the canonical identifier of the resource.
         now: seconds UTC.
         lifetime: seconds in which the person has to decide.
+        begins_nowhere: whether the browser says that no site made it come here.
     """
     return AuthorizationTransaction(
         transaction_id=transaction_id,
@@ -188,6 +190,8 @@ def begin_transaction(
         client_state=request.client_state,
         created_at=now,
         expires_at=now + lifetime,
+        # Every `prompt` that gets this far asks for a question (OpenID Connect Core section 3.1.2.1).
+        started_by_user=begins_nowhere and "prompt" not in request.parameters.values,
     )
 
 

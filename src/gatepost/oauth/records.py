@@ -77,6 +77,8 @@ class AuthorizationTransaction:
     created_at: int
     expires_at: int
     state: TransactionState = TransactionState.PENDING
+    started_by_user: bool = False
+    """Whether the browser said that no site made it come here, and the client did not ask for the question."""
 
 
 @dataclass(frozen=True, slots=True)

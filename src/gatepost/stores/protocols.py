@@ -24,6 +24,7 @@ from gatepost.stores.accounts import BrowserSession, User
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
+from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
@@ -171,6 +172,8 @@ class Store(Protocol):
     def limits(self) -> LimitStore: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def consents(self) -> ConsentStore: ...
     @property
     def mcp_sessions(self) -> McpSessionStore: ...
     @property

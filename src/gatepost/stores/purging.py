@@ -73,6 +73,7 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         Purge("grants", expiry.delete_grants, kept_for=30 * _DAY),
         Purge("MCP sessions", store.mcp_sessions.delete_sessions),
         Purge("browser sessions", expiry.delete_browser_sessions),
+        Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),
         Purge("audit events", store.audit.delete_events, kept_for=audit_days * _DAY),
     )

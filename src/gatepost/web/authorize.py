@@ -138,6 +138,7 @@ class _Authorize:
             resource=resource.identifier,
             now=self.now(),
             lifetime=self.transaction_lifetime,
+            begins_nowhere=_begins_nowhere(request),
         )
         await self.transactions.begin_transaction(transaction)
 
@@ -185,6 +186,15 @@ def _parameters(request: Request) -> Parameters:
     if len(query) > MAX_QUERY:
         raise _broken_link(Reason.PARAMETER_MALFORMED, f"The query is longer than {MAX_QUERY} bytes.")
     return read_parameters(query)
+
+
+def _begins_nowhere(request: Request) -> bool:
+    """Say whether no site made the browser come here: a native app opened it, or the person did (Fetch Metadata).
+
+    A browser that does not say counts as one that was sent.
+    """
+    expected = {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    return all(request.headers.getlist(name) == [value] for name, value in expected.items())
 
 
 def _broken_link(reason: Reason, description: str) -> PageRefusal:

@@ -6,8 +6,8 @@ page may be loaded and answered twice: a second approval replaces the code of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.authorization import authorization_code, error_redirect, success_redirect
+from gatepost.oauth.consent import Consent, choices, is_covered, narrowed, remembered
 from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget, OAuthError
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.reasons import Reason
@@ -23,6 +24,7 @@ from gatepost.oauth.records import AuthorizationTransaction, Client, Transaction
 from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.client_protocols import ClientFinder
+from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.outcomes import ApproveOutcome
 from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
@@ -54,6 +56,9 @@ def consent_router(
     now: Callable[[], int],
     random_bytes: RandomBytes,
     audit: Audit = NO_AUDIT,
+    consents: ConsentStore | None = None,
+    consent_lifetime: int = 0,
+    required_scopes: Collection[str] = (),
 ) -> APIRouter:
     """Return the routes of the consent page.
 
@@ -69,6 +74,9 @@ def consent_router(
         now: the clock, whole seconds UTC.
         random_bytes: the source of authorization codes.
         audit: is told of every decision.
+        consents: where approvals are remembered; None remembers none.
+        consent_lifetime: for how many seconds; 0 asks every time.
+        required_scopes: scopes that nobody can take out, because every request to the MCP endpoint needs them.
     """
     consent = _Consent(
         clients=clients,
@@ -82,6 +90,9 @@ def consent_router(
         now=now,
         random_bytes=random_bytes,
         audit=audit,
+        consents=consents,
+        consent_lifetime=consent_lifetime,
+        required_scopes=frozenset(required_scopes),
     )
     router = APIRouter()
     router.add_route("/oauth/consent", pages.endpoint(consent.show), methods=["GET"], include_in_schema=False)
@@ -102,6 +113,9 @@ class _Consent:
     now: Callable[[], int]
     random_bytes: RandomBytes
     audit: Audit
+    consents: ConsentStore | None
+    consent_lifetime: int
+    required_scopes: frozenset[str]
 
     async def show(self, request: Request) -> Response:
         # 1. The authorization request is this browser's own and not yet refused.
@@ -126,7 +140,11 @@ class _Consent:
         if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
             return await self._approve(request, transaction, subject)
 
-        # 5. Ask.
+        # 5. So may the person, earlier, of the same or more.
+        if is_covered(transaction, await self._remembered(transaction, subject)):
+            return await self._approve(request, transaction, subject)
+
+        # 6. Ask.
         return self._page(session, transaction, client, resource)
 
     async def submit(self, request: Request) -> Response:
@@ -152,11 +170,15 @@ class _Consent:
         if subject is None:
             return self.pages.redirect(login_path(transaction_id))
 
-        # 4. Yes or no.
+        # 4. Yes, with what was left ticked; or no. Nothing left is a no too.
+        chosen = narrowed(transaction.scopes, required=self.required_scopes, ticked=_ticked(transaction, submitted))
         match submitted.get("decision"):
-            case "approve":
-                return await self._approve(request, transaction, subject)
-            case "deny":
+            case "approve" if chosen or not transaction.scopes:
+                approved = replace(transaction, scopes=chosen)
+                response = await self._approve(request, approved, subject)
+                await self._remember(approved, subject)
+                return response
+            case "approve" | "deny":
                 return await self._deny(request, transaction, subject)
             case _:
                 raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
@@ -190,6 +212,22 @@ class _Consent:
         )
         denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
         return self.pages.redirect(self._error_redirect(transaction, denied))
+
+    async def _remembered(self, transaction: AuthorizationTransaction, subject: str) -> Consent | None:
+        if self.consents is None:
+            return None
+        return await self.consents.find_consent(
+            subject,
+            client_id=transaction.client_id,
+            redirect_uri=transaction.redirect_uri,
+            resource=transaction.resource,
+            now=self.now(),
+        )
+
+    async def _remember(self, approved: AuthorizationTransaction, subject: str) -> None:
+        consent = remembered(approved, subject=subject, now=self.now(), lifetime=self.consent_lifetime)
+        if self.consents is not None and consent is not None:
+            await self.consents.remember_consent(consent)
 
     async def _own_transaction(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
         return await own_transaction(self.transactions, session, transaction_id, now=self.now())
@@ -231,6 +269,7 @@ class _Consent:
         destination = display_host(transaction.redirect_uri)
         is_web = transaction.redirect_uri.startswith("https:")
         switch = login_path(transaction.transaction_id, switch_account=True)
+        free = choices(transaction.scopes, required=self.required_scopes)
         return self.pages.render(
             "consent.html",
             action=consent_path(transaction.transaction_id),
@@ -241,7 +280,11 @@ class _Consent:
             destination=_emphasised(destination) if is_web else ("", destination),
             is_loopback=is_loopback(transaction.redirect_uri),
             is_web=is_web,
-            permissions=[(scope, resource.scopes.get(scope) or scope) for scope in transaction.scopes],
+            permissions=[
+                (scope, resource.scopes.get(scope) or scope, _field(index) if scope in free else None)
+                for index, scope in enumerate(transaction.scopes)
+            ],
+            can_choose=bool(free),
             resource=resource,
             user=session.record.display_name or session.record.subject,
             switch_path=switch if self.provider.can_switch_account else None,
@@ -251,6 +294,16 @@ class _Consent:
 def _transaction_id(request: Request) -> str:
     """Return which authorization request the page's URL names; nothing is found under the empty string."""
     return query(request).get("transaction", "")
+
+
+def _field(index: int) -> str:
+    """Return the name of the form's field for one of the request's scopes."""
+    return f"scope_{index}"
+
+
+def _ticked(transaction: AuthorizationTransaction, submitted: Mapping[str, str]) -> set[str]:
+    """Return the scopes that the form left ticked."""
+    return {scope for index, scope in enumerate(transaction.scopes) if _field(index) in submitted}
 
 
 def _emphasised(destination: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
+from gatepost.stores.memory.consents import forget_consents
 from gatepost.stores.memory.records import Records
 from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
 
@@ -143,3 +144,5 @@ class MemoryGrantStore:
     def _revoke(self, grant: Grant, *, reason: str, now: int) -> None:
         if grant.revoked_at is None:
             self._records.grants[grant.grant_id] = replace(grant, revoked_at=now, revoked_reason=reason)
+            # Who takes access away is asked before it is given again.
+            forget_consents(self._records, grant.subject, client_id=grant.client_id, resource=grant.resource)

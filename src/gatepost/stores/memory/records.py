@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gatepost.oauth.audit import AuditRecord
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AccessToken, AuthorizationCode, AuthorizationTransaction, Client, Grant, RefreshToken
 from gatepost.stores.accounts import BrowserSession, User
 from gatepost.stores.key_protocols import SealedSigningKey
@@ -35,6 +36,8 @@ class Records:
     limits: dict[str, int] = field(default_factory=dict)
     """Until when each allowance is spent, microseconds UTC."""
     audit_events: dict[str, AuditRecord] = field(default_factory=dict)
+    consents: dict[tuple[str, str, str, str], Consent] = field(default_factory=dict)
+    """By subject, client_id, redirect URI and resource."""
 
     def is_disabled(self, subject: str) -> bool:
         """Say whether this is a local account that has been disabled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
+from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
@@ -13,6 +14,7 @@ from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.audit import MemoryAuditStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
 from gatepost.stores.memory.clients import MemoryAssertionStore, MemoryClientStore
+from gatepost.stores.memory.consents import MemoryConsentStore
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
 from gatepost.stores.memory.grants import MemoryGrantStore
 from gatepost.stores.memory.keys import MemoryKeyStore
@@ -41,6 +43,7 @@ class MemoryStore:
         self._leases = MemoryLeaseStore(records)
         self._limits = MemoryLimitStore(records)
         self._audit = MemoryAuditStore(records)
+        self._consents = MemoryConsentStore(records)
         mcp_records = McpRecords()
         self._mcp_sessions = MemoryMcpSessionStore(mcp_records)
         self._mcp_streams = MemoryMcpStreamStore(mcp_records)
@@ -105,6 +108,11 @@ class MemoryStore:
     def audit(self) -> AuditStore:
         """See `Store`."""
         return self._audit
+
+    @property
+    def consents(self) -> ConsentStore:
+        """See `Store`."""
+        return self._consents
 
     @property
     def mcp_sessions(self) -> McpSessionStore:

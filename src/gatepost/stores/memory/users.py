@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.accounts import User
+from gatepost.stores.memory.consents import forget_consents
 from gatepost.stores.memory.records import Records
 
 
@@ -54,6 +55,7 @@ class MemoryUserStore:
         if user.disabled_at is None:
             self._records.users[user.subject] = replace(user, disabled_at=now)
         self._end_sessions(user.subject)
+        forget_consents(self._records, user.subject)
         # An approval that has not been redeemed yet must not become a grant after all.
         self._records.codes = {
             fingerprint: code

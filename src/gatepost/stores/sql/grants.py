@@ -24,6 +24,12 @@ _SPEND_REFRESH_TOKEN: Final = """
     WHERE token_fingerprint = $1
 """
 
+_FORGET_CONSENTS: Final = """
+    DELETE FROM consents WHERE (subject, client_id, resource) IN (
+        SELECT subject, client_id, resource FROM grants WHERE grant_id = $1
+    )
+"""
+
 _INSERT_GRANT: Final = """
     INSERT INTO grants (
         grant_id, subject, client_id, resource, scopes, created_at, expires_at, revoked_at, revoked_reason
@@ -201,7 +207,11 @@ async def _revoke_grant(transaction: Transaction, grant_id: str, *, reason: str,
         now,
         reason,
     )
-    return changed > 0
+    if changed == 0:
+        return False
+    # Who takes access away is asked before it is given again.
+    await transaction.run(_FORGET_CONSENTS, grant_id)
+    return True
 
 
 async def insert_grant(transaction: Transaction, grant: Grant) -> None:

@@ -19,6 +19,7 @@ from gatepost.stores.sql import (
     schema_0006,
     schema_0007,
     schema_0008,
+    schema_0009,
 )
 from gatepost.stores.sql.database import Transaction
 
@@ -31,6 +32,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     schema_0006.STATEMENTS,
     schema_0007.STATEMENTS,
     schema_0008.STATEMENTS,
+    schema_0009.STATEMENTS,
 )
 """The statements of each version; the first is version 1."""
 

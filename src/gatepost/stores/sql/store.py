@@ -8,6 +8,7 @@ from typing import Final
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
+from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
@@ -18,6 +19,7 @@ from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.clients import SqlClientStore
+from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
@@ -58,6 +60,7 @@ class SqliteStore:
         self._leases = SqlLeaseStore(self._database)
         self._limits = SqlLimitStore(self._database)
         self._audit = SqlAuditStore(self._database)
+        self._consents = SqlConsentStore(self._database)
         self._mcp_sessions = SqlMcpSessionStore(self._database)
         self._mcp_streams = SqlMcpStreamStore(self._database)
         self._mcp_questions = SqlMcpQuestionStore(self._database)
@@ -121,6 +124,11 @@ class SqliteStore:
     def audit(self) -> AuditStore:
         """See `Store`."""
         return self._audit
+
+    @property
+    def consents(self) -> ConsentStore:
+        """See `Store`."""
+        return self._consents
 
     @property
     def mcp_sessions(self) -> McpSessionStore:

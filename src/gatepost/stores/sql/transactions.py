@@ -11,8 +11,8 @@ from gatepost.stores.sql.database import Database, Row, Transaction
 _INSERT_TRANSACTION: Final = """
     INSERT INTO authorization_transactions (
         transaction_id, browser_id, client_id, redirect_uri, redirect_uri_was_sent, scopes, resource, code_challenge,
-        client_state, created_at, expires_at, state
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        client_state, created_at, expires_at, state, started_by_user
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 
 _INSERT_CODE: Final = """
@@ -48,6 +48,7 @@ class SqlTransactionStore:
                 request.created_at,
                 request.expires_at,
                 request.state.value,
+                int(request.started_by_user),
             )
 
         await self._database.write(operation)
@@ -146,4 +147,5 @@ def _authorization_transaction(row: Row) -> AuthorizationTransaction:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         state=TransactionState(row["state"]),
+        started_by_user=bool(row["started_by_user"]),
     )

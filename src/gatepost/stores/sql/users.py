@@ -101,6 +101,7 @@ class SqlUserStore:
                 "UPDATE users SET disabled_at = $2 WHERE subject = $1 AND disabled_at IS NULL", subject, now
             )
             await _end_sessions(transaction, subject)
+            await transaction.run("DELETE FROM consents WHERE subject = $1", subject)
             # An approval that has not been redeemed yet must not become a grant after all.
             await transaction.run(
                 "DELETE FROM authorization_codes WHERE subject = $1 AND grant_id IS NULL",
