@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from gatepost import __version__
 from gatepost.banner import banner
-from gatepost.installation import MCP_PATH, Installation, install, start_up
+from gatepost.endpoints import Endpoint
+from gatepost.installation import Installation, install, start_up
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.resource.resources import ProtectedResource
 from gatepost.settings import Settings, load_settings
@@ -33,15 +34,13 @@ if TYPE_CHECKING:
     from gatepost.web.pages import Pages
 
 
-_MCP_PATHS = frozenset({MCP_PATH, MCP_PATH + "/"})
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """What one origin serves."""
 
     routers: tuple[APIRouter, ...]
-    endpoint: McpEndpoint
+    endpoints: Mapping[str, McpEndpoint]
+    """By path."""
     pages: Pages | None
 
 
@@ -57,7 +56,8 @@ def create_app(
     """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
 
     Args:
-        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async.
+        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async; or a mapping from paths to
+            such, as in `{"/notes/mcp": notes, "/mail/mcp": mail}`: each is a resource with its own scopes and tokens.
         settings: what `load_settings()` returns; read from the environment when None.
         provider: who is the user; local accounts when None.
         store: where everything is kept; what the settings name when None.
@@ -66,7 +66,7 @@ def create_app(
 
     Raises:
         SettingsError: a setting is wrong, or the combination is unsafe; each sentence says what to set.
-        TargetError: `target` is neither a Server nor a function.
+        TargetError: `target` is neither a Server nor a function nor a mapping to such, or a path cannot be served.
     """
     installation = install(target, settings or load_settings(), provider=provider, store=store, title=title)
     return app_for(installation, announce=announce or _print_banner)
@@ -118,7 +118,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             await installation.open()
             await stack.enter_async_context(installation.purging())
             await stack.enter_async_context(installation.audit.writing(partial(asyncio.sleep, 1)))
-            await stack.enter_async_context(installation.target.lifespan())
+            for endpoint in installation.endpoints:
+                await stack.enter_async_context(endpoint.target.lifespan())
             announce(banner(start_up(installation)))
             yield
 
@@ -130,21 +131,21 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             LoopbackNames,
             own_host=urlsplit(deployment.public_url).netloc,
             build_site=lambda origin: _site_app(installation, origin, frozenset({urlsplit(origin).netloc})),
-            belongs_to_site=_belongs_to_site,
+            belongs_to_site=lambda path: _belongs_to_site(path, installation.mcp_paths),
         )
     app.add_middleware(
         HostGuard,
         allowed_hosts=deployment.allowed_hosts,
-        passed_by=_MCP_PATHS,
+        passed_by=installation.mcp_paths,
         any_loopback=deployment.is_any_loopback,
     )
-    app.add_middleware(CrossOrigin, mcp_paths=_MCP_PATHS, allowed_origins=deployment.allowed_origins)
+    app.add_middleware(CrossOrigin, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins)
     return app
 
 
-def _belongs_to_site(path: str) -> bool:
+def _belongs_to_site(path: str, mcp_paths: frozenset[str]) -> bool:
     """Say whether a path repeats its origin to clients or browsers, so that it has to be served under each name."""
-    return path in _MCP_PATHS or path.startswith("/oauth/") or "/.well-known/" in path
+    return path in mcp_paths or path.startswith("/oauth/") or "/.well-known/" in path
 
 
 def _site_app(
@@ -173,23 +174,38 @@ def _site_app(
         app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages, audit=audit)
     error_page = None if site.pages is None else site.pages.error_page
     install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
-    app.add_middleware(McpDispatch, endpoints={MCP_PATH: site.endpoint})
+    app.add_middleware(McpDispatch, endpoints=site.endpoints)
     return app
 
 
 def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]) -> Site:
-    """Build the routers and the MCP endpoint of one origin."""
-    from gatepost.web.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.health import health_router  # noqa: PLC0415 - likewise
-    from gatepost.web.mcp import McpEndpoint  # noqa: PLC0415 - likewise
+    """Build the routers and the MCP endpoints of one origin."""
+    from gatepost.web.health import health_router  # noqa: PLC0415 - imports the web framework
     from gatepost.web.pages import Pages  # noqa: PLC0415 - likewise
 
+    endpoints = {
+        endpoint.path: _mcp_endpoint(installation, endpoint, origin, allowed_hosts)
+        for endpoint in installation.endpoints
+    }
+    health = health_router(server_name=installation.name, checks={"store": installation.store.check})
+    if not installation.serves_pages:
+        return Site((health,), endpoints, pages=None)
+    pages = Pages(server_name=installation.name, secure=installation.deployment.is_secure)
+    return Site((health, *_authorization_server(installation, origin, pages)), endpoints, pages)
+
+
+def _mcp_endpoint(
+    installation: Installation, served: Endpoint, origin: str, allowed_hosts: frozenset[str]
+) -> McpEndpoint:
+    """Build one MCP endpoint at one origin, with a guard of its own: a token for another does not count here."""
+    from gatepost.web.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.mcp import McpEndpoint  # noqa: PLC0415 - likewise
+
     settings = installation.settings
-    resource = ProtectedResource(origin + MCP_PATH, MCP_PATH, installation.name, installation.scopes)
     api_key = settings.server.api_key
     guard = BearerGuard(
         grants=installation.store.grants,
-        resource=resource,
+        resource=served.at(origin),
         issuer=origin,
         now=installation.now,
         api_key=api_key.get_secret_value() if api_key else None,
@@ -198,22 +214,15 @@ def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]
         signed_tokens=installation.signed_tokens(origin),
     )
     installation.guards.append(guard)
-    endpoint = McpEndpoint(
-        target=installation.target,
+    return McpEndpoint(
+        target=served.target,
         guard=guard if settings.server.require_auth else None,
         allowed_hosts=allowed_hosts,
         allowed_origins=installation.deployment.allowed_origins,
     )
-    health = health_router(server_name=installation.name, checks={"store": installation.store.check})
-    if not installation.serves_pages:
-        return Site((health,), endpoint, pages=None)
-    pages = Pages(server_name=installation.name, secure=installation.deployment.is_secure)
-    return Site((health, *_authorization_server(installation, origin, resource, pages)), endpoint, pages)
 
 
-def _authorization_server(
-    installation: Installation, origin: str, resource: ProtectedResource, pages: Pages
-) -> tuple[APIRouter, ...]:
+def _authorization_server(installation: Installation, origin: str, pages: Pages) -> tuple[APIRouter, ...]:
     """Build the routers of the authorization server's endpoints, and its pages."""
     from gatepost.web.authorize import authorize_router  # noqa: PLC0415 - imports the web framework
     from gatepost.web.manage_registration import registration_routers  # noqa: PLC0415 - likewise
@@ -224,12 +233,13 @@ def _authorization_server(
     rules = installation.authorization_server(origin)
     browser_sessions = installation.browser_sessions(origin)
     signed_tokens = installation.signed_tokens(origin)
-    resources = (resource,)
+    resources = tuple(endpoint.at(origin) for endpoint in installation.endpoints)
+    known_scopes = frozenset(installation.scopes)
     return (
         metadata_router(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES),
         *registration_routers(
             clients=store.clients,
-            known_scopes=frozenset(resource.scopes),
+            known_scopes=known_scopes,
             registration_enabled=rules.registration_enabled,
             issuer=origin,
             initial_access_token=installation.initial_access_token,

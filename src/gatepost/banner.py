@@ -12,7 +12,7 @@ class StartUp:
 
     server_name: str
     version: str
-    mcp_url: str
+    mcp_urls: Sequence[str]
     setup_link: str | None
     """The one-time link that creates the first account; None when an account exists or none is needed."""
     data: str
@@ -24,7 +24,7 @@ class StartUp:
 
 def banner(start_up: StartUp) -> str:
     """Return the banner: what to paste where, and what to beware of."""
-    rows = [("MCP URL", start_up.mcp_url)]
+    rows = [("MCP URL", url) for url in start_up.mcp_urls]
     if start_up.setup_link is not None:
         rows.append(("Set up", start_up.setup_link))
         rows.append(("", "Open this link once to create the owner's account; it works until an account exists."))

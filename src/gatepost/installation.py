@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from gatepost import __version__
 from gatepost.banner import StartUp
 from gatepost.deployment import Deployment, key_file, resolve_deployment
-from gatepost.loading import TargetError
+from gatepost.endpoints import Endpoint, endpoints_of
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.sealing_keys import check_key_ring, make_key_ring
 from gatepost.settings import Settings, SettingsError
@@ -28,7 +28,6 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
     from gatepost.outbound.fetching import Fetcher
-    from gatepost.server.target import Target
     from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
     from gatepost.stores.signing_keys import SigningKeys
@@ -40,16 +39,6 @@ if TYPE_CHECKING:
     from gatepost.web.limits import Limits
     from gatepost.web.login_throttle import LoginThrottle
     from gatepost.web.signed_tokens import SignedTokens
-
-MCP_PATH = "/mcp"
-"""Where the MCP endpoint is served; `/mcp/` answers too, without a redirect."""
-
-_HANDLER_SCOPES = {
-    "mcp:read": "Read through this server",
-    "mcp:write": "Change things through this server",
-    "mcp:admin": "Administer this server",
-}
-"""The scopes of a bare JSON-RPC function when OAUTH_SUPPORTED_SCOPES names none."""
 
 
 def make_store(database: Path | None) -> Store:
@@ -69,11 +58,10 @@ class Installation:
 
     settings: Settings
     deployment: Deployment
-    target: Target
+    endpoints: tuple[Endpoint, ...]
     store: Store
     provider: IdentityProvider
     name: str
-    scopes: Mapping[str, str]
     is_single_user: bool
     key_ring: KeyRing
     now: Callable[[], int]
@@ -184,6 +172,16 @@ class Installation:
         return SignedTokens(keys=self.signing_keys, issuer=origin)
 
     @property
+    def scopes(self) -> Mapping[str, str]:
+        """Every scope of every endpoint with its words."""
+        return {scope: words for endpoint in self.endpoints for scope, words in endpoint.scopes.items()}
+
+    @property
+    def mcp_paths(self) -> frozenset[str]:
+        """The paths of the MCP endpoints, with and without a slash at the end."""
+        return frozenset(twin for endpoint in self.endpoints for twin in (endpoint.path, endpoint.path + "/"))
+
+    @property
     def auto_approve(self) -> AutoApprove:
         """When apps get access without asking."""
         if self.settings.oauth.auto_approve:
@@ -281,7 +279,7 @@ def install(
     key_ring = make_key_ring(
         settings, file=None if is_lost_at_exit else key_file(settings), random_bytes=secrets.token_bytes
     )
-    served, name, declared = _served(target, title=title, key_ring=key_ring)
+    endpoints = endpoints_of(target, settings, title=title, key_ring=key_ring)
     if provider is None:
         from gatepost.identity.local_accounts import LocalAccounts  # noqa: PLC0415 - only where it is used
 
@@ -289,11 +287,10 @@ def install(
     return Installation(
         settings=settings,
         deployment=deployment,
-        target=served,
+        endpoints=endpoints,
         store=store,
         provider=provider,
-        name=name,
-        scopes=_scopes_of(declared, settings),
+        name=title or ", ".join(dict.fromkeys(endpoint.name for endpoint in endpoints)),
         is_single_user=is_single_user,
         key_ring=key_ring,
         now=_now,
@@ -305,40 +302,6 @@ def _now() -> int:
     return int(time.time())
 
 
-def _served(target: Any, *, title: str | None, key_ring: KeyRing) -> tuple[Target, str, Mapping[str, str] | None]:
-    """Return what answers, its name for people, and its scopes with their words (None: it cannot declare any)."""
-    from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
-
-    if isinstance(target, Server):
-        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
-        from gatepost.server.sealed_state import StateSeal  # noqa: PLC0415 - likewise
-
-        seal = StateSeal(key_ring, now=_now, random_bytes=secrets.token_bytes)
-        return ServerTarget(target, seal=seal), title or target.title or target.name, target.scope_descriptions
-    if callable(target) and not isinstance(target, type):
-        from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used
-
-        name = title or getattr(target, "__name__", None) or type(target).__name__
-        return HandlerTarget(target, name=name), name, None
-    raise TargetError(
-        f"A {type(target).__name__} cannot be served: give a gatepost Server, or a function that takes a JSON-RPC "
-        "request (dict) and returns a response (dict) or None."
-    )
-
-
-def _scopes_of(declared: Mapping[str, str] | None, settings: Settings) -> dict[str, str]:
-    """Return every scope with its words: the target's, then those that only the settings name.
-
-    `declared` is None for a bare function, which cannot declare any.
-    """
-    named = (*settings.oauth.supported_scopes, *settings.oauth.required_scope)
-    scopes = dict(declared or {})
-    scopes |= {scope: _HANDLER_SCOPES.get(scope, f"Use “{scope}”") for scope in named if scope not in scopes}
-    if scopes:
-        return scopes
-    return dict(_HANDLER_SCOPES) if declared is None else {"mcp": "Use its tools"}
-
-
 def start_up(installation: Installation) -> StartUp:
     """Gather what the banner says."""
     deployment, settings = installation.deployment, installation.settings
@@ -346,7 +309,7 @@ def start_up(installation: Installation) -> StartUp:
     return StartUp(
         server_name=installation.name,
         version=__version__,
-        mcp_url=deployment.public_url + MCP_PATH,
+        mcp_urls=tuple(endpoint.at(deployment.public_url).identifier for endpoint in installation.endpoints),
         setup_link=None if token is None else f"{deployment.public_url}/oauth/setup?token={token}",
         data=installation.store.description,
         docs_url=f"{deployment.public_url}/docs",

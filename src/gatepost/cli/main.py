@@ -66,7 +66,8 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "serve",
         help="serve a Server or a JSON-RPC function over HTTP",
-        description="Serve TARGET at /mcp, guarded by the built-in authorization server.",
+        description="Serve TARGET at /mcp, guarded by the built-in authorization server. A TARGET that is a mapping "
+        "from paths to servers is served at those paths.",
         epilog="Everything else is set by environment variables or .env; see docs/settings.md.",
     )
     parser.add_argument(

@@ -45,7 +45,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def mint(options: argparse.Namespace) -> int:
     """Print a new access token. Exit code 1 when there is no such account, 2 when an argument is wrong."""
     from gatepost.deployment import resolve_deployment  # noqa: PLC0415 - with the rest of the work
-    from gatepost.installation import MCP_PATH  # noqa: PLC0415 - likewise
+    from gatepost.endpoints import MCP_PATH  # noqa: PLC0415 - likewise
     from gatepost.oauth.errors import InvalidScope  # noqa: PLC0415 - likewise
     from gatepost.oauth.scopes import parse_scope  # noqa: PLC0415 - likewise
     from gatepost.resource.identifiers import canonical_identifier  # noqa: PLC0415 - likewise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -70,6 +70,10 @@ def revoke_router(
         # 5. Answer; an unknown token is as dead as one could wish (RFC 7009 section 2.2).
         return Response(headers=NO_STORE)
 
+    return _routed(revoke)
+
+
+def _routed(revoke: Callable[[Request], Awaitable[Response]]) -> APIRouter:
     router = APIRouter(tags=["OAuth"])
     router.add_api_route(
         REVOKE_PATH,
