@@ -93,6 +93,10 @@ coverage-report:
 benchmark: $(VENV)/.runtime ## measure beside the peers (needs wrk); ARGS="--only modern --seconds 1"; --help lists all
 	@$(RUN) benchmarks $(ARGS)
 
+.PHONY: conformance
+conformance: $(VENV)/.development ## run the official MCP conformance suite (npm packages by hash); ARGS="--only 2026-07-28"
+	@$(BIN)/python tools/conformance/run.py $(ARGS)
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.

@@ -22,9 +22,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Completion",
     "Context",
+    "Elicit",
+    "ElicitURL",
+    "ListRoots",
     "Prompt",
     "Resource",
     "ResourceNotFound",
+    "Sample",
     "Server",
     "Tool",
     "ToolError",
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from gatepost.server.context import Context, get_current_sub
     from gatepost.server.errors import ResourceNotFound, ToolError
     from gatepost.server.prompts import Prompt
+    from gatepost.server.questions import Elicit, ElicitURL, ListRoots, Sample
     from gatepost.server.resources import Resource
     from gatepost.server.server import Server
     from gatepost.server.tools import Tool
@@ -47,9 +52,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Completion": "gatepost.server.completion",
     "Context": "gatepost.server.context",
+    "Elicit": "gatepost.server.questions",
+    "ElicitURL": "gatepost.server.questions",
+    "ListRoots": "gatepost.server.questions",
     "Prompt": "gatepost.server.prompts",
     "Resource": "gatepost.server.resources",
     "ResourceNotFound": "gatepost.server.errors",
+    "Sample": "gatepost.server.questions",
     "Server": "gatepost.server.server",
     "Tool": "gatepost.server.tools",
     "ToolError": "gatepost.server.errors",
