@@ -217,3 +217,23 @@ async def test_a_registration_survives_a_restart(tmp_path: Any) -> None:
         )
         assert answer.status_code == 200
     assert old["registration_access_token"].encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(("method", "operation"), [("PUT", "update_client"), ("DELETE", "remove_client")])
+async def test_a_client_that_is_shut_out_meanwhile_changes_nothing(
+    method: str, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with installed() as gatepost:
+        old = await register(gatepost)
+
+        async def gone(*_: object, **__: object) -> bool:
+            return False
+
+        monkeypatch.setattr(gatepost.store.clients, operation, gone)
+        answer = await gatepost.http.request(
+            method,
+            old["registration_client_uri"],
+            json={**METADATA, "client_id": old["client_id"]},
+            headers=bearer(old["registration_access_token"]),
+        )
+        assert answer.status_code == 401

@@ -103,3 +103,19 @@ def test_a_client_that_is_known_by_a_document_can_be_disabled(capsys: pytest.Cap
     assert "Disabled" in said(capsys, "disable", url)
     assert re.search(rf"{url} +\(known by its document\) +document .* disabled", said(capsys, "list"))
     assert "Removed" in said(capsys, "remove", url)
+
+
+def test_changes_from_the_terminal_are_in_the_audit_trail(capsys: pytest.CaptureFixture[str]) -> None:
+    client_id, _ = added(capsys, "Robot", "--machine")
+    said(capsys, "rotate-secret", client_id)
+    said(capsys, "disable", client_id)
+    said(capsys, "remove", client_id)
+    said(capsys, "remove", client_id, code=1)
+    assert main(["audit", "--client", client_id, "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(event["event"] for event in events) == [
+        "client_added",
+        "client_disabled",
+        "client_removed",
+        "client_secret_rotated",
+    ]

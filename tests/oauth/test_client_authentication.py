@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.oauth.client_assertions import ASSERTION_TYPE
 from gatepost.oauth.client_authentication import (
     METHODS_SUPPORTED,
     PresentedClient,
@@ -181,3 +182,15 @@ def test_a_client_uses_only_the_grant_types_it_registered() -> None:
     with pytest.raises(UnauthorizedClient) as caught:
         check_grant_type(client(), "client_credentials")
     assert caught.value.reason is Reason.GRANT_TYPE_NOT_REGISTERED
+
+
+def test_an_assertion_is_never_taken_for_a_proof_where_nobody_judges_it() -> None:
+    registered = client("private_key_jwt")
+    with pytest.raises(InvalidClient) as refused:
+        authenticate_client(registered, PresentedClient(registered.client_id, "private_key_jwt", assertion="x"))
+    assert refused.value.reason is Reason.CLIENT_AUTHENTICATION_METHOD_WRONG
+
+
+def test_an_assertion_type_without_an_assertion_is_a_mistake() -> None:
+    with pytest.raises(InvalidRequest):
+        read_client({"client_id": "client-1", "client_assertion_type": ASSERTION_TYPE}, [])

@@ -63,6 +63,11 @@ def test_a_public_url_rules_over_host_and_port() -> None:
         ({"MCP_PUBLIC_URL": "https://mcp.example.com"}, True, "MCP_HOST"),
         ({"MCP_HOST": "0.0.0.0", "MCP_PUBLIC_URL": "http://localhost:8000"}, True, "MCP_HOST"),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "OAUTH_AUTO_APPROVE": "true"}, False, "OAUTH_AUTO_APPROVE"),
+        (
+            {"MCP_PUBLIC_URL": "https://mcp.example.com", "OAUTH_CIMD_ALLOW_LOOPBACK": "true"},
+            False,
+            "OAUTH_CIMD_ALLOW_LOOPBACK",
+        ),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_API_KEY": "change-me"}, False, "MCP_API_KEY"),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_API_KEY": "x" * 23}, False, "MCP_API_KEY"),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_SEALING_KEYS": ""}, False, "MCP_SEALING_KEYS"),

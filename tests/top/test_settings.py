@@ -46,6 +46,10 @@ def test_an_empty_value_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> No
         ("OAUTH_ENABLED", "2"),
         ("OAUTH_ACCESS_TOKEN_TTL", "-5"),
         ("OAUTH_AUTH_CODE_TTL", "601"),
+        ("OAUTH_INITIAL_ACCESS_TOKEN", "too-short"),
+        ("OAUTH_INITIAL_ACCESS_TOKEN", "long enough but with blanks in it"),
+        ("OAUTH_CIMD_ALLOWED_DOMAINS", "https://claude.ai"),
+        ("OAUTH_CIMD_ALLOWED_DOMAINS", "*.*"),
         ("OAUTH_SUPPORTED_SCOPES", 'notes:read "quoted"'),
     ],
 )

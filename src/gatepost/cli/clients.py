@@ -6,6 +6,7 @@ import argparse
 import json
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
     from gatepost.oauth.records import Client
+    from gatepost.stores.client_protocols import ClientStore
+    from gatepost.stores.protocols import Store
 
 _METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 
@@ -76,7 +79,7 @@ def add(options: argparse.Namespace) -> int:
         now=int(time.time()),
         origin=ClientOrigin.PREREGISTERED,
     )
-    with_store(lambda store: store.clients.register_client(client))
+    _change(lambda clients: _registered(clients, client), event="client_added", client_id=client.client_id)
     say(f"client_id      {client.client_id}")
     if secret is not None:
         say(f"client_secret  {secret}\nThe secret is shown this once.")
@@ -123,7 +126,11 @@ def rotate_secret(options: argparse.Namespace) -> int:
     from gatepost.tokens.opaque import SecretKind, fingerprint, mint  # noqa: PLC0415 - with the rest of the work
 
     secret = mint(SecretKind.CLIENT_SECRET, secrets.token_bytes)
-    if not with_store(lambda store: store.clients.rotate_client_secret(options.client_id, fingerprint(secret))):
+    if not _change(
+        lambda clients: clients.rotate_client_secret(options.client_id, fingerprint(secret)),
+        event="client_secret_rotated",
+        client_id=options.client_id,
+    ):
         complain(f"There is no client {options.client_id} with a secret; see gatepost clients list.")
         return 1
     say(f"client_secret  {secret}\nThe secret is shown this once; the old one is dead.")
@@ -134,7 +141,11 @@ def disable(options: argparse.Namespace) -> int:
     """Disable a client, also one that is known by a document. Exit code 1 when there is none."""
     now, client_id = int(time.time()), options.client_id
     placeholder = _placeholder(client_id, now=now)
-    if not with_store(lambda store: store.clients.disable_client(client_id, now=now, placeholder=placeholder)):
+    if not _change(
+        lambda clients: clients.disable_client(client_id, now=now, placeholder=placeholder),
+        event="client_disabled",
+        client_id=client_id,
+    ):
         return _unknown(client_id)
     say(f"Disabled {client_id}; what it was granted is revoked. A running server notices within five seconds.")
     return 0
@@ -142,10 +153,42 @@ def disable(options: argparse.Namespace) -> int:
 
 def remove(options: argparse.Namespace) -> int:
     """Remove a client. Exit code 1 when there is none."""
-    if not with_store(lambda store: store.clients.remove_client(options.client_id, now=int(time.time()))):
-        return _unknown(options.client_id)
-    say(f"Removed {options.client_id}; what it was granted is revoked. A running server notices within five seconds.")
+    client_id = options.client_id
+    if not _change(
+        lambda clients: clients.remove_client(client_id, now=int(time.time())),
+        event="client_removed",
+        client_id=client_id,
+    ):
+        return _unknown(client_id)
+    say(f"Removed {client_id}; what it was granted is revoked. A running server notices within five seconds.")
     return 0
+
+
+def _change(operation: Callable[[ClientStore], Awaitable[bool]], *, event: str, client_id: str) -> bool:
+    """Run one operation on the clients; when it says that something was done, `event` goes to the audit trail."""
+    from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id  # noqa: PLC0415 - with the rest
+
+    async def run(store: Store) -> bool:
+        is_done = await operation(store.clients)
+        if is_done:
+            now = int(time.time())
+            record = AuditRecord(
+                event_id=event_id(at=now, sequence=0, random=secrets.token_bytes(6)),
+                at=now,
+                event=AuditEvent(event),
+                outcome=Outcome.OK,
+                client_id=client_id,
+                address="terminal",
+            )
+            await store.audit.append_events([record])
+        return is_done
+
+    return with_store(run)
+
+
+async def _registered(clients: ClientStore, client: Client) -> bool:
+    await clients.register_client(client)
+    return True
 
 
 def _document(options: argparse.Namespace) -> dict[str, object]:

@@ -25,6 +25,11 @@ class AuditEvent(StrEnum):
     CLIENT_AUTHENTICATION = "client_authentication"
     REVOCATION = "revocation"
     REGISTRATION = "registration"
+    CLIENT_ADDED = "client_added"
+    CLIENT_UPDATED = "client_updated"
+    CLIENT_SECRET_ROTATED = "client_secret_rotated"
+    CLIENT_DISABLED = "client_disabled"
+    CLIENT_REMOVED = "client_removed"
     LIMIT = "limit"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
@@ -94,6 +99,10 @@ def event_id(*, at: int, sequence: int, random: bytes) -> str:
 REFUSALS: Final = {
     Reason.CLIENT_AUTHENTICATION_FAILED: AuditEvent.CLIENT_AUTHENTICATION,
     Reason.CLIENT_AUTHENTICATION_METHOD_WRONG: AuditEvent.CLIENT_AUTHENTICATION,
+    Reason.CLIENT_ASSERTION_INVALID: AuditEvent.CLIENT_AUTHENTICATION,
+    Reason.CLIENT_ASSERTION_AUDIENCE_WRONG: AuditEvent.CLIENT_AUTHENTICATION,
+    Reason.CLIENT_ASSERTION_REPLAYED: AuditEvent.CLIENT_AUTHENTICATION,
+    Reason.CLIENT_DISABLED: AuditEvent.CLIENT_AUTHENTICATION,
     Reason.CODE_REPLAYED: AuditEvent.CODE_REDEMPTION,
     Reason.CODE_OF_ANOTHER_CLIENT: AuditEvent.CODE_REDEMPTION,
     Reason.CODE_REDIRECT_URI_MISMATCH: AuditEvent.CODE_REDEMPTION,

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.errors import InvalidToken
 from gatepost.oauth.records import Client
 from gatepost.oauth.registration import client_information
@@ -58,6 +59,7 @@ def registration_routers(
             now=now,
             random_bytes=random_bytes,
             on_revocation=on_revocation,
+            audit=audit,
         ),
     )
 
@@ -70,6 +72,7 @@ def manage_registration_router(
     now: Callable[[], int],
     random_bytes: RandomBytes,
     on_revocation: Callable[[], None],
+    audit: Audit = NO_AUDIT,
 ) -> APIRouter:
     """Return the routes of the client configuration endpoint.
 
@@ -80,8 +83,9 @@ def manage_registration_router(
         now: the clock, whole seconds UTC.
         random_bytes: where secrets come from.
         on_revocation: called when a client has removed itself, so that no cache in this process answers for its tokens.
+        audit: is told of every change.
     """
-    endpoint = _Management(clients, known_scopes, issuer, now, random_bytes, on_revocation)
+    endpoint = _Management(clients, known_scopes, issuer, now, random_bytes, on_revocation, audit)
     router = APIRouter(tags=["OAuth"])
     for method, answer, summary in (
         ("GET", endpoint.read, "Read a client's own registration"),
@@ -110,6 +114,7 @@ class _Management:
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
+    audit: Audit
 
     async def read(self, request: Request) -> Response:
         # 1. Is it the client itself?
@@ -133,6 +138,8 @@ class _Management:
         if not await self.clients.update_client(changed):
             raise wrong_token()  # it was removed or disabled a moment ago
 
+        await self.audit.record(request, AuditEvent.CLIENT_UPDATED, client_id=client.client_id)
+
         # 4. Answer with what is registered now.
         return self._information(changed, token, secret=secret)
 
@@ -144,6 +151,7 @@ class _Management:
         if not await self.clients.remove_client(client.client_id, now=self.now()):
             raise wrong_token()
         self.on_revocation()
+        await self.audit.record(request, AuditEvent.CLIENT_REMOVED, client_id=client.client_id)
         return Response(status_code=204, headers=NO_STORE)
 
     async def _client(self, request: Request) -> tuple[Client, str]:
