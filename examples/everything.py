@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from mcp_types import AudioContent, EmbeddedResource, ImageContent, TextResourceContents
 from pydantic import BaseModel, ConfigDict, Field
 
-from gatepost import Completion, Context, Elicit, ListRoots, Sample, Server, ToolError
+from gatepost import Context, Elicit, ListRoots, Sample, Server, ToolError
 
 server = Server("everything", version="1.0.0", title="Everything")
 
@@ -111,6 +111,12 @@ class Contact(BaseModel):
 async def json_schema_2020_12_tool(contact: Contact) -> str:
     """Take arguments that a large part of JSON Schema describes."""
     return f"Contact: {contact.name}"
+
+
+@server.tool
+async def mirrored_argument(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+    """Take an argument that clients repeat in a header."""
+    return f"Region: {region}"
 
 
 # --- tools: what they tell while they run
@@ -350,19 +356,13 @@ async def template_resource(id: str) -> dict[str, Any]:  # noqa: A002 - the temp
 # --- prompts
 
 
-async def complete_arg1(value: str) -> Completion:
-    """Return some words that begin alike."""
-    words = [word for word in ("paris", "park", "party") if word.startswith(value)]
-    return Completion(words, total=len(words))
-
-
 @server.prompt
 async def test_simple_prompt() -> str:
     """A prompt without arguments."""
     return "This is a simple prompt for testing."
 
 
-@server.prompt(completions={"arg1": complete_arg1})
+@server.prompt(completions={"arg1": ["paris", "park", "party"]})
 async def test_prompt_with_arguments(
     arg1: Annotated[str, Field(description="First test argument")],
     arg2: Annotated[str, Field(description="Second test argument")],

@@ -1,0 +1,71 @@
+"""The page about tools, resources and prompts shows what happens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatepost.protocol.messages import Request
+from gatepost.protocol.versions import REVISION_2025_11_25
+from gatepost.server.dispatch import ServerTarget
+from gatepost.server.target import Caller
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tools-resources-prompts.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def target() -> ServerTarget:
+    """The server of the page."""
+    names: dict[str, Any] = {"__name__": "library"}
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    exec(compile(code, "tools-resources-prompts.md", "exec"), names)  # noqa: S102 - the page's own code
+    return ServerTarget(names["server"])
+
+
+async def ask(target: ServerTarget, method: str, **params: Any) -> Any:
+    """The result of one request."""
+    caller = Caller(principal=None, granted=None, headers={})
+    return await target.answer(Request(1, method, params), REVISION_2025_11_25, caller)
+
+
+async def test_the_page_renames_a_book(target: ServerTarget) -> None:
+    arguments = {"number": 1, "title": "Persuasion"}
+
+    assert (await ask(target, "tools/call", name="rename", arguments=arguments))["content"][0]["text"] == "Persuasion"
+    assert (await ask(target, "tools/call", name="rename", arguments={**arguments, "number": 3}))["isError"]
+
+
+async def test_the_page_reads_its_resources(target: ServerTarget) -> None:
+    hours = await ask(target, "resources/read", uri="library://opening-hours")
+    book = await ask(target, "resources/read", uri="library://books/2")
+    logo = await ask(target, "resources/read", uri="library://logo")
+
+    assert [read["contents"][0]["mimeType"] for read in (hours, book, logo)] == [
+        "text/plain",
+        "application/json",
+        "image/png",
+    ]
+    assert book["contents"][0]["text"] == '{"title":"Middlemarch"}'
+
+
+async def test_the_page_writes_its_prompts(target: ServerTarget) -> None:
+    review = await ask(target, "prompts/get", name="review", arguments={"number": "1"})
+    summary = await ask(target, "prompts/get", name="summary", arguments={"title": "Emma"})
+
+    assert [message["role"] for message in review["messages"]] == ["assistant", "user"]
+    assert review["messages"][1]["content"]["text"] == "Review Emma in English."
+    assert summary["messages"][0]["content"]["text"] == "Summarise Emma for me."
+
+
+async def test_the_page_completes_titles(target: ServerTarget) -> None:
+    completed = await ask(
+        target,
+        "completion/complete",
+        ref={"type": "ref/prompt", "name": "summary"},
+        argument={"name": "title", "value": "march"},
+    )
+
+    assert completed["completion"] == {"values": ["Middlemarch"], "total": 1, "hasMore": False}
