@@ -109,6 +109,11 @@ class Installation:
             if await self.store.users.offer_setup(fingerprint(token), now=self.now()):
                 self.setup_token = token
 
+    async def drain(self) -> None:
+        """End what would last until the clients leave, such as streams of changes: the server is about to stop."""
+        for endpoint in self.endpoints:
+            await endpoint.target.drain()
+
     async def close(self) -> None:
         """Close the store. Closing twice is fine."""
         self.is_open = False

@@ -43,7 +43,20 @@ def serve(settings: Settings, install: Callable[[Settings], Installation], annou
         app = app_for(installation, announce=announce)
         config = _configuration(app, settings)
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(installation, uvicorn.Server(config), listener))
+            runner.run(_serve(installation, _DrainingServer(config, installation), listener))
+
+
+class _DrainingServer(uvicorn.Server):
+    """A server that ends what would otherwise last until its clients leave, before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, installation: Installation) -> None:
+        super().__init__(config)
+        self._installation = installation
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then shut down."""
+        await self._installation.drain()
+        await super().shutdown(sockets)
 
 
 async def _serve(installation: Installation, server: uvicorn.Server, listener: socket.socket) -> None:

@@ -16,6 +16,7 @@ from gatepost.server.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.sealed_state import StateSeal
 from gatepost.server.server import Server
+from gatepost.server.subscriptions import Subscription
 from gatepost.server.target import Caller
 from gatepost.tokens.keyring import KeyRing
 
@@ -72,6 +73,7 @@ class Client:
             params["requestState"] = state
         caller = Caller(self.principal, None, {})
         result = await self.target.answer(Request(1, "tools/call", params), REVISION_2026_07_28, caller)
+        assert not isinstance(result, Subscription)
         read: dict[str, Any] = json.loads(result_response(1, result))["result"]
         return read
 

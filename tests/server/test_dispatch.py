@@ -21,6 +21,7 @@ from gatepost.resource.principal import Principal
 from gatepost.server.context import Context
 from gatepost.server.dispatch import InsufficientScope, ServerTarget
 from gatepost.server.server import Server
+from gatepost.server.subscriptions import Subscription
 from gatepost.server.target import Caller
 
 ALL = (REVISION_2026_07_28, REVISION_2025_11_25, REVISION_2025_06_18, REVISION_2025_03_26)
@@ -63,6 +64,7 @@ async def ask(
     """The result of one request, as a client reads it."""
     request = Request(1, method, dict(params or {}))
     result = await target.answer(request, revision, caller(principal, granted=granted))
+    assert not isinstance(result, Subscription)
     read: dict[str, Any] = json.loads(result_response(1, result))["result"]
     return read
 
@@ -78,7 +80,7 @@ async def test_discovery_says_what_there_is_and_that_it_is_the_same_for_all() ->
     assert await ask(target, "server/discover") == {
         "resultType": "complete",
         "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
-        "capabilities": {"tools": {}},
+        "capabilities": {"logging": {}, "tools": {"listChanged": True}},
         "instructions": "Be brief.",
         "ttlMs": 300_000,
         "cacheScope": "public",
@@ -103,7 +105,7 @@ async def test_the_handshake_era_has_initialize_and_ping_but_no_discovery(revisi
 
     assert await ask(target, "initialize", revision=revision) == {
         "protocolVersion": revision.version,
-        "capabilities": {"tools": {}},
+        "capabilities": {"logging": {}, "tools": {"listChanged": True}},
         "serverInfo": {"name": "notes", "version": "0.0.0"},
     }
     assert await ask(target, "ping", revision=revision) == {}

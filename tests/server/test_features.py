@@ -24,6 +24,7 @@ from gatepost.server.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import InsufficientScope, ResourceNotFound, ToolError
 from gatepost.server.server import Server
+from gatepost.server.subscriptions import Subscription
 from gatepost.server.target import Caller
 
 ALL = (REVISION_2026_07_28, REVISION_2025_11_25, REVISION_2025_06_18, REVISION_2025_03_26)
@@ -85,6 +86,7 @@ async def ask(
     request = Request(1, method, {"_meta": META, **(params or {})})
     caller = Caller(principal=principal, granted=granted, headers={})
     result = await target.answer(request, revision, caller)
+    assert not isinstance(result, Subscription)
     read: dict[str, Any] = json.loads(result_response(1, result))["result"]
     return read
 
@@ -102,12 +104,13 @@ async def test_a_server_declares_the_features_it_has(revision: Revision) -> None
     only_a_resource.resource("notes://today")(lambda: "")
     only_a_template.resource("notes://{number}", name="note")(_note)
     only_a_prompt.prompt(name="hello")(lambda: "")
-    every: dict[str, Any] = {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
-    assert await capabilities(a_server()) == every
-    assert await capabilities(Server("none")) == {"tools": {}}
-    assert await capabilities(only_a_resource) == {"tools": {}, "resources": {}}
-    assert await capabilities(only_a_template) == {"tools": {}, "resources": {}}
-    assert await capabilities(only_a_prompt) == {"tools": {}, "prompts": {}}
+    least: dict[str, Any] = {"logging": {}, "tools": {"listChanged": True}}
+    resources, prompts = {"resources": {"listChanged": True, "subscribe": True}}, {"prompts": {"listChanged": True}}
+    assert await capabilities(a_server()) == {**least, **resources, **prompts, "completions": {}}
+    assert await capabilities(Server("none")) == least
+    assert await capabilities(only_a_resource) == {**least, **resources}
+    assert await capabilities(only_a_template) == {**least, **resources}
+    assert await capabilities(only_a_prompt) == {**least, **prompts}
 
 
 async def _note(number: str) -> str:

@@ -20,6 +20,7 @@ from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.bearer_guard import BearerGuard
 from gatepost.web.mcp import McpEndpoint
+from gatepost.web.mcp_listeners import CallLater
 
 ORIGIN = "https://mcp.example.com"
 HOST = b"mcp.example.com"
@@ -166,17 +167,21 @@ class McpWorld:
         is_guarded: bool = True,
         required_scopes: frozenset[str] = frozenset(),
         body_limit: int = 4096,
+        call_later: CallLater | None = None,
     ) -> None:
         self.grants = Grants()
-        guard = BearerGuard(grants=cast("GrantStore", self.grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW)
+        self.guard = BearerGuard(
+            grants=cast("GrantStore", self.grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW
+        )
         self.endpoint = McpEndpoint(
             target=target or ServerTarget(a_server()),
-            guard=guard if is_guarded else None,
+            guard=self.guard if is_guarded else None,
             allowed_hosts=frozenset({HOST.decode()}),
             allowed_origins=frozenset({"https://app.example"}),
             required_scopes=required_scopes,
             body_limit=body_limit,
             random_bytes=lambda count: b"\xab" * count,
+            call_later=call_later,
         )
 
     async def send(

@@ -35,6 +35,8 @@ class Failing:
             raise self._outcome
         return self._outcome
 
+    async def drain(self) -> None: ...
+
     async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
         del notification, revision, caller
         if isinstance(self._outcome, Exception):
@@ -78,7 +80,7 @@ async def test_a_handshake_client_initializes_notifies_lists_calls_and_pings() -
 
     assert opened.body["result"] == {
         "protocolVersion": "2025-06-18",
-        "capabilities": {"tools": {}},
+        "capabilities": {"logging": {}, "tools": {"listChanged": True}},
         "serverInfo": {"name": "notes", "version": "0.0.0"},
     }
     assert "mcp-session-id" not in opened.headers

@@ -13,20 +13,28 @@ from typing import Any
 from gatepost.protocol.errors import InvalidParams, MethodNotFound
 from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
+from gatepost.protocol.mirrored_arguments import check_mirrors
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import SUPPORTED, Revision
+from gatepost.server.changes import ChangeBus
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.features import FeatureMethods, Method, capabilities_of
 from gatepost.server.listing import LIST_FRESHNESS_MS, Listing
 from gatepost.server.request_run import RequestRun
 from gatepost.server.sealed_state import StateSeal, process_seal
 from gatepost.server.server import Server
+from gatepost.server.session import set_level
+from gatepost.server.subscriptions import Subscriptions, with_notifications
 from gatepost.server.target import Caller, Result
+from gatepost.server.tools import RegisteredTool
 
 __all__ = ["LIST_FRESHNESS_MS", "InsufficientScope", "ServerTarget", "discover_result"]
 
 # The specification's own characters for names (server/tools, "Tool Names"): safe to repeat in an error.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+_MIRRORING = b"mcp-method"
+"""The header that every HTTP request of the modern era has."""
 
 
 class ServerTarget:
@@ -45,6 +53,8 @@ class ServerTarget:
         self._tools = server.tools
         self._server_info = _implementation(server)
         features = FeatureMethods(server, server_info=self._server_info, seal=self._seal)
+        self._may_read = features.may_read
+        self._subscriptions = Subscriptions(server.changes, server_info=self._server_info)
         self._tool_list = Listing(
             "tools/list",
             "tools",
@@ -58,9 +68,16 @@ class ServerTarget:
             "tools/call": self._call_tool,
             "tools/list": self._list_tools,
             "server/discover": self._discover,
+            "subscriptions/listen": self._listen,
             "initialize": self._initialize,
             "ping": self._ping,
+            "logging/setLevel": self._set_level,
         }
+
+    @property
+    def changes(self) -> ChangeBus:
+        """Carries what changes at run time."""
+        return self._server.changes
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Open the server's own lifespan."""
@@ -70,6 +87,10 @@ class ServerTarget:
         """Return the result of `request`; see `Target.answer`."""
         # A plain function that hands the method's own coroutine on: one less to go through on every step.
         return self._methods.get(request.method, _not_found)(request, revision, caller)
+
+    async def drain(self) -> None:
+        """End what lasts until the server stops: subscriptions, each with its result."""
+        await self._subscriptions.end_all()
 
     async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
         """Do nothing: `notifications/initialized` asks for nothing, and others are about what is not offered."""
@@ -85,13 +106,13 @@ class ServerTarget:
         # 2. May the caller? All scopes are needed.
         if caller.granted is not None and not tool.scopes <= caller.granted:
             raise InsufficientScope(tool.scopes)
-        # 3. With which arguments? A tool whose schema has `x-mcp-header` will compare `caller.headers` here.
+        # 3. With which arguments?
         arguments = request.params.get("arguments")
         if arguments is None:
             arguments = {}
         elif type(arguments) is not dict:
             raise InvalidParams('"params.arguments" must be an object.')
-
+        _check_mirrors(tool, arguments, revision, caller)
         # 4. Call it.
         run = RequestRun(request, revision, caller, name=name, state=self._server.state, seal=self._seal)
         try:
@@ -114,20 +135,45 @@ class ServerTarget:
             raise MethodNotFound("This revision has no such method.")
         return finish_result(
             "server/discover",
-            discover_result(capabilities=capabilities_of(self._server), instructions=self._server.instructions),
+            discover_result(
+                capabilities=with_notifications(capabilities_of(self._server)), instructions=self._server.instructions
+            ),
             self._server_info,
+        )
+
+    async def _listen(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        if not revision.modern:
+            raise MethodNotFound("This revision has no such method.")
+        return self._subscriptions.prepare(
+            request,
+            caller.principal,
+            caller.granted,
+            offered=capabilities_of(self._server),
+            may_see=lambda uri: self._may_read(uri, caller.granted),
         )
 
     async def _initialize(self, _request: Request, revision: Revision, _caller: Caller) -> Result:
         return initialize_result(
             revision,
-            capabilities=capabilities_of(self._server),
+            capabilities=with_notifications(capabilities_of(self._server)),
             server_info=self._server_info,
             instructions=self._server.instructions,
         )
 
+    async def _set_level(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        if revision.modern:
+            # There, each request says what it wants to be told (server/utilities/logging).
+            raise MethodNotFound("This revision has no such method.")
+        return await set_level(request, caller.session)
+
     async def _ping(self, _request: Request, _revision: Revision, _caller: Caller) -> Result:
         return {}
+
+
+def _check_mirrors(tool: RegisteredTool, arguments: dict[str, Any], revision: Revision, caller: Caller) -> None:
+    # Without headers that mirror the request, as on stdio and in the handshake era, nothing can disagree.
+    if tool.mirrored and revision.modern and _MIRRORING in caller.headers:
+        check_mirrors(tool.mirrored, arguments, caller.headers)
 
 
 async def _not_found(_request: Request, _revision: Revision, _caller: Caller) -> Result:

@@ -21,6 +21,7 @@ from gatepost.server.request_run import RequestRun
 from gatepost.server.resources import RegisteredResource
 from gatepost.server.sealed_state import StateSeal
 from gatepost.server.server import Server
+from gatepost.server.session import resource_uri, subscribe, unsubscribe
 from gatepost.server.target import Caller, Result
 from gatepost.tokens.opaque import RandomBytes
 
@@ -73,6 +74,8 @@ class FeatureMethods:
             "resources/list": self._list_resources,
             "resources/templates/list": self._list_templates,
             "resources/read": self._read_resource,
+            "resources/subscribe": self._subscribe,
+            "resources/unsubscribe": self._unsubscribe,
             "prompts/list": self._list_prompts,
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
@@ -122,6 +125,28 @@ class FeatureMethods:
 
         # In the log it goes by the name that its author gave it: a URI may hold what is nobody's business.
         return await self._run(request, revision, caller, f"resource {resource.name}", read)
+
+    def may_read(self, uri: str, granted: frozenset[str] | None) -> bool:
+        """Say whether there is a resource of this URI that a caller with these scopes may read; None means all."""
+        found = self._find_resource(uri)
+        return found is not None and (granted is None or found[0].scopes <= granted)
+
+    async def _subscribe(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        # 2025-11-25 server/resources, "Subscriptions"; the modern era has `subscriptions/listen` in its place.
+        _in_handshake_era(revision)
+        _offered(self._server.resources or self._server.resource_templates)
+        uri = resource_uri(request)
+        found = self._find_resource(uri)
+        if found is None:
+            raise _no_resource(uri, revision)
+        _allowed(caller, found[0])
+        return await subscribe(request, caller.session)
+
+    async def _unsubscribe(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        # Whether the resource is still there does not matter.
+        _in_handshake_era(revision)
+        _offered(self._server.resources or self._server.resource_templates)
+        return await unsubscribe(request, caller.session)
 
     def _find_resource(self, uri: str) -> tuple[RegisteredResource, Mapping[str, str]] | None:
         """Return what answers for `uri`: a fixed one before any template, and templates as they were added."""
@@ -243,6 +268,11 @@ def _completes(server: Server) -> bool:
         *server.resource_templates.values(),
     ]
     return any(owner.completers for owner in owners)
+
+
+def _in_handshake_era(revision: Revision) -> None:
+    if revision.modern:
+        raise MethodNotFound("This revision has no such method.")
 
 
 def _offered(entries: object) -> None:

@@ -99,6 +99,9 @@ class HandlerTarget:
         # 4. Complete it for the client's revision.
         return self._completed(request, revision, response["result"])
 
+    async def drain(self) -> None:
+        """Do nothing: a function is asked and answers."""
+
     async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
         """Hand a notification to the function. What it returns has nowhere to go."""
         del revision  # a notification has one shape in all of them

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, overload
 
 from pydantic import BaseModel
 
+from gatepost.server.changes import Change, ChangeBus, LocalChanges
 from gatepost.server.completion import Completer
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.metadata import Annotations, Icon, ToolAnnotations, icons_of
@@ -81,6 +82,8 @@ class Server:
         self.page_size = page_size
         self.generation = 0
         """Grows with everything added: what was computed from a list is stale when it differs."""
+        self.changes: ChangeBus = LocalChanges()
+        """Carries what changes at run time to those who tell clients of it."""
         self._lifespan = lifespan
         self._scopes = dict(scopes or {})
         self._state: Mapping[str, Any] | None = None
@@ -166,6 +169,14 @@ class Server:
         finally:
             self._state = None
 
+    def resource_updated(self, uri: str) -> None:
+        """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
+
+        Args:
+            uri: As clients read it: for a resource template, with its variables filled in.
+        """
+        self.changes.publish(Change("resource", uri=uri))
+
     def add_tool(self, tool: Tool | Callable[..., Any]) -> RegisteredTool:
         """Add a tool.
 
@@ -180,6 +191,7 @@ class Server:
             )
         self._tools[registered.name] = registered
         self.generation += 1
+        self.changes.publish(Change("tools", registered.scopes))
         return registered
 
     @overload
@@ -254,6 +266,7 @@ class Server:
             )
         known[registered.uri] = registered
         self.generation += 1
+        self.changes.publish(Change("resources", registered.scopes))
         return registered
 
     def resource(
@@ -316,6 +329,7 @@ class Server:
             )
         self._prompts[registered.name] = registered
         self.generation += 1
+        self.changes.publish(Change("prompts", registered.scopes))
         return registered
 
     @overload

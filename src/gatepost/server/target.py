@@ -14,13 +14,16 @@ from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.channel import Channel, Line
 from gatepost.server.session import Session
+from gatepost.server.subscriptions import Subscription
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
     from starlette.requests import Request as HTTPRequest
 
-Result = dict[str, Any] | orjson.Fragment
+ResultBody = dict[str, Any] | orjson.Fragment
 """The `result` member of a response, as a JSON-able object or as JSON already."""
+Result = ResultBody | Subscription
+"""What answers a request: a result, or a stream that ends with one."""
 
 
 @dataclass(slots=True)
@@ -60,6 +63,10 @@ class Target(Protocol):
             ProtocolError: the answer is this error instead.
             InsufficientScope: the caller's token is good for less than this needs.
         """
+        ...
+
+    async def drain(self) -> None:
+        """End what would last until the server stops. Called when it is about to, before its connections close."""
         ...
 
     async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from anyio import to_thread
 from pydantic import BaseModel
 
+from gatepost.protocol.mirrored_arguments import InvalidAnnotation, MirroredArgument, mirrored_arguments
 from gatepost.server.channel import MissingRequiredClientCapability
 from gatepost.server.context import Context
 from gatepost.server.declarations import describe_properties, documentation_of, own_name_of, scopes_of
@@ -75,6 +76,7 @@ class RegisteredTool:
         "_output",
         "_random_bytes",
         "definition",
+        "mirrored",
         "name",
         "scopes",
     )
@@ -82,6 +84,8 @@ class RegisteredTool:
     name: str
     scopes: frozenset[str]
     """All of them are needed to see and to call the tool."""
+    mirrored: tuple[MirroredArgument, ...]
+    """The arguments that clients repeat in headers, for what lies between to route by."""
     definition: dict[str, Any]
     """The tool as `tools/list` shows it in the newest revision. Shared: copy before you change it."""
 
@@ -96,6 +100,7 @@ class RegisteredTool:
         documentation = documentation_of(tool.func)
         self._input = input_type(self.name, signature, tool.inputs)
         describe_properties(self._input.schema, documentation.parameters)
+        self.mirrored = _mirrored_of(self._input.schema, signature.function)
         declared = signature.returns if tool.output is None else tool.output
         self._output = output_type(declared, signature.function)
         members = {
@@ -183,6 +188,13 @@ class RegisteredTool:
             extra={"incident": incident, "tool": self.name, "subject": subject},
         )
         return error_result(f"The tool failed. Incident {incident}.")
+
+
+def _mirrored_of(schema: Mapping[str, Any], function: str) -> tuple[MirroredArgument, ...]:
+    try:
+        return mirrored_arguments(schema)
+    except InvalidAnnotation as error:
+        raise ToolDefinitionError(f"{function}: {error}") from None
 
 
 def _name_of(tool: Tool) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NoReturn
 
 from starlette.requests import Request as HTTPRequest
 from starlette.types import Receive, Scope, Send
@@ -28,7 +29,8 @@ from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.context import set_current_subject
 from gatepost.server.dispatch import InsufficientScope
-from gatepost.server.target import Caller, Result, Target
+from gatepost.server.subscriptions import Subscription
+from gatepost.server.target import Caller, Result, ResultBody, Target
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.bearer_guard import BearerGuard, BearerRefused
@@ -50,6 +52,7 @@ from gatepost.web.mcp_answers import (
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.mcp_handshake import HandshakeEra, RequestCancelled, SessionRun
 from gatepost.web.mcp_headers import accepts_json, is_json, single_values
+from gatepost.web.mcp_listeners import CallLater, Listeners
 from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_body import BodyTooLarge, ClientDisconnected, read_body
 
@@ -72,6 +75,7 @@ class McpEndpoint:
         required_scopes: frozenset[str] = frozenset(),
         body_limit: int = BODY_LIMIT,
         random_bytes: RandomBytes = secrets.token_bytes,
+        call_later: CallLater | None = None,
         handshake_era: HandshakeEra | None = None,
     ) -> None:
         """Prepare everything that does not depend on a request.
@@ -84,6 +88,7 @@ class McpEndpoint:
             required_scopes: what every request needs, whatever it asks for.
             body_limit: the longest message that is read, in bytes.
             random_bytes: where incident ids come from.
+            call_later: runs what keeps streams alive, the event loop's by default.
             handshake_era: the sessions of the handshake era; without it its requests are served one by one.
         """
         self._target = target
@@ -93,6 +98,7 @@ class McpEndpoint:
         self._required_scopes = required_scopes
         self._body_limit = body_limit
         self._random_bytes = random_bytes
+        self._listeners = Listeners(call_later=call_later)
         self._era = handshake_era
         self._methods = ("POST",) if handshake_era is None else ("GET", "POST", "DELETE")
 
@@ -265,6 +271,8 @@ class McpEndpoint:
                 result = await run.result_of(self._target.answer(request, revision, caller))
             else:
                 result = await run_while_connected(self._target.answer(request, revision, caller), receive)
+            if isinstance(result, Subscription):
+                await self._listen(result, caller, receive)
             body = self._written(request, result)
             begun = await self._begun(request, result, revision, caller) if request.method == "initialize" else ()
         except ProtocolError as error:
@@ -283,6 +291,14 @@ class McpEndpoint:
         if self._era is None:
             return ()
         return (await self._era.start(request, result, revision, caller.principal),)
+
+    async def _listen(self, subscription: Subscription, caller: Caller, receive: Receive) -> NoReturn:
+        """Serve a stream of changes until it ends. Whoever ended it, there is nobody to answer then."""
+        assert isinstance(caller.line, ResponseStream)  # noqa: S101 - this endpoint made it; tells mypy
+        assert caller.http_request is not None  # noqa: S101 - likewise
+        is_verified = self._still_verified(caller.http_request().scope)
+        await self._listeners.hold(subscription, caller.line, receive, is_verified)
+        raise ClientDisconnected
 
     async def _take(self, message: Notification | Response, header_version: str | None, caller: Caller) -> Answer:
         """Take a message that is owed no answer."""
@@ -309,7 +325,7 @@ class McpEndpoint:
         log_refusal(Reason.SCOPE_INSUFFICIENT, 403)
         return 403, error_response(error, request.id), challenge
 
-    def _written(self, request: Request, result: Result) -> bytes:
+    def _written(self, request: Request, result: ResultBody) -> bytes:
         try:
             return result_response(request.id, result)
         except (TypeError, ValueError, RecursionError) as error:

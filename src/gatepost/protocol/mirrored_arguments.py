@@ -1,0 +1,145 @@
+"""Tool arguments that headers mirror: `x-mcp-header`.
+
+2026-07-28 basic/transports/streamable-http, "Custom Headers from Tool Parameters".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gatepost.protocol.errors import HeaderMismatch
+from gatepost.protocol.header_values import decode_header_value
+
+ANNOTATION: Final = "x-mcp-header"
+
+_PREFIX: Final = b"mcp-param-"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+_TYPES: Final = frozenset({"string", "integer", "boolean"})
+_WHOLE_NUMBER: Final = re.compile(r"(-?[0-9]{1,30})(?:\.0{1,30})?")
+
+_PASSED_OVER: Final = frozenset({"const", "default", "enum", "examples", "properties", ANNOTATION})
+"""Keywords whose values are data and no schemas, and what is looked at by itself."""
+_NAMED_SCHEMAS: Final = frozenset({"patternProperties", "dependentSchemas", "$defs", "definitions"})
+"""Keywords whose values are schemas by a name that is no keyword."""
+
+
+class InvalidAnnotation(ValueError):
+    """An `x-mcp-header` that clients would refuse the whole tool for. The message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredArgument:
+    """An argument that has to stand in a header, too."""
+
+    header: bytes
+    """Its name in lower case."""
+    path: tuple[str, ...]
+    """The members that lead to it from the arguments."""
+
+
+def mirrored_arguments(schema: Mapping[str, Any]) -> tuple[MirroredArgument, ...]:
+    """Return the arguments that an input schema has mirrored.
+
+    Raises:
+        InvalidAnnotation: one of the annotations is not as the specification demands.
+    """
+    found = tuple(_found(schema, path=(), is_reachable=True))
+    headers = [mirrored.header for mirrored in found]
+    for header in headers:
+        if headers.count(header) > 1:
+            name = header.removeprefix(_PREFIX).decode()
+            raise InvalidAnnotation(f"{ANNOTATION} {name!r} stands at two arguments; case does not count")
+    return found
+
+
+def check_mirrors(
+    mirrored: Iterable[MirroredArgument], arguments: Mapping[str, Any], headers: Mapping[bytes, bytes]
+) -> None:
+    """Compare mirrored arguments with their headers ("Server Behavior for Custom Headers").
+
+    Args:
+        mirrored: as `mirrored_arguments` gives them.
+        arguments: of the call, not validated yet.
+        headers: of the request, names in lower case.
+
+    Raises:
+        HeaderMismatch: a header is missing, malformed or says something else than the body.
+    """
+    for mirror in mirrored:
+        raw = headers.get(mirror.header)
+        value = _value_at(mirror.path, arguments)
+        name = mirror.header.decode()
+        if value is None:
+            # The body has nothing there, or null: then a header that says something disagrees with it.
+            if raw is not None:
+                raise HeaderMismatch(f"The header {name} mirrors an argument that the body does not have.")
+            continue
+        if raw is None:
+            raise HeaderMismatch(f"The header {name} is missing.")
+        text = decode_header_value(raw)
+        if text is None:
+            raise HeaderMismatch(f"The header {name} is malformed.")
+        if not _is_same(text, value):
+            raise HeaderMismatch(f"The header {name} differs from the argument that it mirrors.")
+
+
+def _found(schema: Any, *, path: tuple[str, ...], is_reachable: bool) -> Iterator[MirroredArgument]:
+    if isinstance(schema, dict):
+        if ANNOTATION in schema:
+            yield _mirrored(schema, path, is_reachable=is_reachable)
+        for name, member in schema.get("properties", {}).items():
+            yield from _found(member, path=(*path, name), is_reachable=is_reachable)
+    for inner in _beside_properties(schema):
+        yield from _found(inner, path=path, is_reachable=False)
+
+
+def _beside_properties(schema: Any) -> Iterator[Any]:
+    """Yield what is inside a schema, or a list of them, that no chain of `properties` leads to."""
+    if isinstance(schema, list):
+        yield from schema
+    elif isinstance(schema, dict):
+        for keyword, inner in schema.items():
+            if keyword in _NAMED_SCHEMAS:
+                yield from inner.values()
+            elif keyword not in _PASSED_OVER:
+                yield inner
+
+
+def _mirrored(schema: Mapping[str, Any], path: tuple[str, ...], *, is_reachable: bool) -> MirroredArgument:
+    name = schema[ANNOTATION]
+    if not path or not is_reachable:
+        raise InvalidAnnotation(
+            f"{ANNOTATION} {name!r} stands where no header can reach: only arguments themselves and members of objects "
+            "may have it, not items of lists, alternatives or definitions"
+        )
+    where = ".".join(path)
+    if type(name) is not str or not _TOKEN.fullmatch(name):
+        raise InvalidAnnotation(f"{where}: {ANNOTATION} {name!r} is no part of a header's name (RFC 9110 section 5.1)")
+    if schema.get("type") not in _TYPES:
+        raise InvalidAnnotation(f"{where}: {ANNOTATION} takes a str, int or bool, without None or other alternatives")
+    return MirroredArgument(_PREFIX + name.lower().encode(), path)
+
+
+def _value_at(path: tuple[str, ...], arguments: Mapping[str, Any]) -> Any:
+    value: Any = arguments
+    for name in path:
+        if type(value) is not dict:
+            return None
+        value = value.get(name)
+    return value
+
+
+def _is_same(text: str, value: Any) -> bool:
+    if type(value) is str:
+        return text == value
+    if type(value) is bool:
+        return text == ("true" if value else "false")
+    # Integers are compared as numbers: 42.0 is 42.
+    number = _WHOLE_NUMBER.fullmatch(text)
+    if type(value) in (int, float):
+        return number is not None and int(number[1]) == value
+    # Lists and objects do not fit the schema, which the validation of the arguments is about to say.
+    return True

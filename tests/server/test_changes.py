@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from gatepost.server.changes import Change, LocalChanges
+
+
+def test_every_listener_is_told_until_it_stops() -> None:
+    bus, first, second = LocalChanges(), list[Change](), list[Change]()
+    stop_first = bus.listen(first.append)
+    bus.listen(second.append)
+
+    bus.publish(Change("tools"))
+    stop_first()
+    stop_first()
+    bus.publish(Change("resource", uri="note://1"))
+
+    assert first == [Change("tools")]
+    assert second == [Change("tools"), Change("resource", uri="note://1")]
+
+
+def test_a_change_that_nobody_listens_to_is_gone() -> None:
+    LocalChanges().publish(Change("prompts"))
