@@ -233,6 +233,6 @@ async def test_what_every_request_needs_cannot_be_unticked() -> None:
     await world.log_in(asking.browser)
 
     page = await asking.ask()
-    assert list(Form(page.text).fields) == ["scope_1", "csrf_token"]
+    assert list(Form(page.text).fields) == ["csrf_token", "scope_1"]
     assert (await asking.code(await asking.decide(page, scope_1=None))).scopes == ("notes:read",)
     await asking.browser.aclose()

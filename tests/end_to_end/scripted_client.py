@@ -86,7 +86,7 @@ class Person:
         hidden = {}
         for tag in _INPUT.findall(form):
             attributes = {name.lower(): html.unescape(value) for name, value in _ATTRIBUTE.findall(tag)}
-            if attributes.get("type") == "hidden":
+            if attributes.get("type") in {"hidden", "checkbox"}:  # every box is ticked to begin with
                 hidden[attributes["name"]] = attributes.get("value", "")
         target = html.unescape(action[1]) if action and action[1] else str(page.url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.origin))

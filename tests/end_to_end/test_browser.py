@@ -119,6 +119,16 @@ def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page
     page.wait_for_url(callback.uri + "**")
     assert "error=access_denied" in page.url
 
+    app.verifier, app.state = "w" * 64, "less"
+    page.goto(app.authorization_url())
+    page.get_by_label("Add notes").uncheck()
+    take_picture(page, "6-consent-to-less")
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url(callback.uri + "**")
+    less = app.redeem(app.code_from(page.url)).json()
+    assert less["scope"] == "notes:read"
+    assert app.call(less["access_token"], "add", {"text": "not allowed"}).status_code == 403
+
     app.verifier, app.state = "v" * 64, "second"
     page.goto(app.authorization_url())
     page.get_by_role("button", name="Approve").click()

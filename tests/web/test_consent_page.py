@@ -36,7 +36,7 @@ async def test_the_page_says_who_asks_for_what_where_and_as_whom(browser: httpx2
     form = Form(response.text)
     assert (response.status_code, heading(response)) == (200, "Allow this app?")
     assert (form.action, form.buttons) == (CONSENT, ["approve", "deny"])
-    assert list(form.fields) == ["scope_0", "scope_1", "csrf_token"]
+    assert list(form.fields) == ["csrf_token", "scope_0", "scope_1"]
     text = " ".join(response.text.split())
     assert '<p class="host"><bdi>app.example</bdi></p>' in text
     assert "calls itself “<bdi>Reading list</bdi>”" in text
