@@ -103,6 +103,14 @@ class ServerSettings(BaseSettings):
         description="how many seconds open requests may take at shutdown, 0 to 3600",
     )
 
+    session_idle_seconds: int = Field(
+        _DAY,
+        alias="MCP_SESSION_IDLE_SECONDS",
+        ge=60,
+        le=31 * _DAY,
+        description="how many seconds a session lives without being used, 60 to 2678400",
+    )
+
     @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
