@@ -7,12 +7,14 @@ without authorization, which is not what the suite is about, and stopped at the 
     python tools/conformance/run.py [--only 2026-07-28]
 
 For each revision it runs what the revision requires and then everything that applies to it. There is no file of
-expected failures. The reports are kept in `test-artifacts/conformance`.
+expected failures, and a warning counts as one; extensions, which are optional, are run with what is required and do not
+count. The reports are kept in `test-artifacts/conformance`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -150,9 +152,22 @@ def run(suite: Path, name: str, arguments: list[str]) -> bool:
     text = _COLOURS.sub("", done.stdout)
     (REPORTS / f"{name}.txt").write_text(text, encoding="utf-8")
     begin = text.rfind("=== SUMMARY")
-    print(f"\n== {name}: {'passed' if done.returncode == 0 else 'FAILED'}")
+    warned = list(warnings(report))
+    passed = done.returncode == 0 and not warned
+    print(f"\n== {name}: {'passed' if passed else 'FAILED'}")
     print(text[begin:].strip() if begin >= 0 else "\n".join(text.splitlines()[-20:]))
-    return done.returncode == 0
+    for warning in warned:
+        print(f"warning: {warning}")
+    return passed
+
+
+def warnings(report: Path) -> Iterator[str]:
+    """Yield a line for each check that ended with a warning, of every scenario that is no extension."""
+    for file in sorted(report.glob("*/checks.json")):
+        if not file.parent.name.startswith("server-tasks-"):
+            for check in json.loads(file.read_bytes()):
+                if check["status"] == "WARNING":
+                    yield f"{check['id']}: {check.get('errorMessage', '')}"
 
 
 if __name__ == "__main__":

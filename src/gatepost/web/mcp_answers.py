@@ -19,6 +19,7 @@ from gatepost.protocol.errors import (
     ParseError,
     ProtocolError,
     RequestId,
+    ResourceNotFound,
     UnsupportedProtocolVersion,
 )
 from gatepost.protocol.messages import error_response
@@ -44,6 +45,7 @@ _REASONS = {
     InvalidRequest: Reason.MESSAGE_MALFORMED,
     MethodNotFound: Reason.RPC_METHOD_UNKNOWN,
     InvalidParams: Reason.RPC_PARAMETERS_INVALID,
+    ResourceNotFound: Reason.RPC_PARAMETERS_INVALID,
     HeaderMismatch: Reason.MCP_HEADER_MISMATCH,
     MissingRequiredClientCapability: Reason.CLIENT_CAPABILITY_MISSING,
     UnsupportedProtocolVersion: Reason.PROTOCOL_VERSION_UNSUPPORTED,
