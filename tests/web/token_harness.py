@@ -15,6 +15,7 @@ from gatepost.oauth.issuing import SignAccessToken
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.outcomes import ApproveOutcome
 from gatepost.stores.protocols import GrantStore, Store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
@@ -163,16 +164,20 @@ class Harness:
 
 @asynccontextmanager
 async def token_harness(
-    store: Store, *, grants: GrantStore | None = None, signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
+    store: Store,
+    *,
+    grants: GrantStore | None = None,
+    clients: ClientFinder | None = None,
+    signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
 ) -> AsyncIterator[Harness]:
-    """Serve the token endpoints; `grants` stands in for the store's own, `signer` makes signed tokens."""
+    """Serve the token endpoints; `grants` and `clients` stand in for the store's own, `signer` makes signed tokens."""
     app = FastAPI()
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         harness = Harness(store, http, app=app)
         app.include_router(
             token_router(
-                clients=store.clients,
+                clients=clients or store.clients,
                 grants=grants or store.grants,
                 resources=(NOTES, MAIL),
                 lifetimes=LIFETIMES,
@@ -184,7 +189,7 @@ async def token_harness(
         )
         app.include_router(
             revoke_router(
-                clients=store.clients,
+                clients=clients or store.clients,
                 grants=grants or store.grants,
                 approvals=store.approvals,
                 now=lambda: harness.now,
@@ -193,7 +198,7 @@ async def token_harness(
         )
         app.include_router(
             introspect_router(
-                clients=store.clients,
+                clients=clients or store.clients,
                 grants=grants or store.grants,
                 issuer=ISSUER,
                 resources=(NOTES, MAIL),
