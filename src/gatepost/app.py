@@ -105,7 +105,7 @@ def run(
 
 def app_for(installation: Installation, *, announce: Callable[[str], None]) -> FastAPI:
     """Return the FastAPI app of an installation; `announce` gets the banner once everything is open."""
-    from gatepost.web.front_door import CrossOrigin, HostGuard  # noqa: PLC0415 - imports the web framework
+    from gatepost.web import front_door  # noqa: PLC0415 - imports the web framework
     from gatepost.web.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
     from gatepost.web.reference import reference_router  # noqa: PLC0415 - likewise
 
@@ -123,23 +123,33 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             announce(banner(start_up(installation)))
             yield
 
-    app = _site_app(installation, deployment.public_url, deployment.allowed_hosts, lifespan=lifespan)
+    app, endpoints = _site_app(installation, deployment.public_url, deployment.allowed_hosts, lifespan=lifespan)
     app.include_router(reference_router(title=installation.name))
     # The first added is the innermost: whatever the user adds later lies around all of these.
     if deployment.is_any_loopback:
         app.add_middleware(
             LoopbackNames,
             own_host=urlsplit(deployment.public_url).netloc,
-            build_site=lambda origin: _site_app(installation, origin, frozenset({urlsplit(origin).netloc})),
+            build_site=lambda origin: _site_app(installation, origin, frozenset({urlsplit(origin).netloc}))[0],
             belongs_to_site=lambda path: _belongs_to_site(path, installation.mcp_paths),
         )
     app.add_middleware(
-        HostGuard,
+        front_door.HostGuard,
         allowed_hosts=deployment.allowed_hosts,
         passed_by=installation.mcp_paths,
         any_loopback=deployment.is_any_loopback,
     )
-    app.add_middleware(CrossOrigin, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins)
+    if deployment.is_any_loopback:
+        app.add_middleware(front_door.LocalOnly)
+    app.add_middleware(
+        front_door.CrossOrigin, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins
+    )
+    app.add_middleware(
+        front_door.McpFirst,
+        endpoints=endpoints,
+        own_hosts=deployment.allowed_hosts,
+        is_local_only=deployment.is_any_loopback,
+    )
     return app
 
 
@@ -150,8 +160,8 @@ def _belongs_to_site(path: str, mcp_paths: frozenset[str]) -> bool:
 
 def _site_app(
     installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
-) -> FastAPI:
-    """Return what one origin serves: its routers, and its MCP endpoint ahead of them."""
+) -> tuple[FastAPI, Mapping[str, McpEndpoint]]:
+    """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
     from fastapi import FastAPI  # noqa: PLC0415 - costs more to import than everything else together
 
     from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
@@ -166,6 +176,8 @@ def _site_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        # Would look for its configuration on every request, and could be told from outside to record requests whole.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in site.routers:
         app.include_router(router)
@@ -175,7 +187,7 @@ def _site_app(
     error_page = None if site.pages is None else site.pages.error_page
     install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
     app.add_middleware(McpDispatch, endpoints=site.endpoints)
-    return app
+    return app, site.endpoints
 
 
 def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]) -> Site:
@@ -219,6 +231,7 @@ def _mcp_endpoint(
         guard=guard if settings.server.require_auth else None,
         allowed_hosts=allowed_hosts,
         allowed_origins=installation.deployment.allowed_origins,
+        handshake_era=installation.handshake_era(served, origin),
     )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gatepost.web.client_assertions import AssertionChecker, ClientKeys
     from gatepost.web.limits import Limits
     from gatepost.web.login_throttle import LoginThrottle
+    from gatepost.web.mcp_handshake import HandshakeEra
     from gatepost.web.signed_tokens import SignedTokens
 
 
@@ -67,6 +68,7 @@ class Installation:
     now: Callable[[], int]
     random_bytes: RandomBytes
     guards: list[BearerGuard] = field(default_factory=list)
+    handshake_eras: list[HandshakeEra] = field(default_factory=list)
     setup_token: str | None = None
     is_open: bool = False
     client_finder: ClientFinder = field(init=False)
@@ -109,10 +111,28 @@ class Installation:
             if await self.store.users.offer_setup(fingerprint(token), now=self.now()):
                 self.setup_token = token
 
+    def handshake_era(self, endpoint: Endpoint, origin: str) -> HandshakeEra:
+        """Return the sessions of one MCP endpoint at one origin; those of another are not found there."""
+        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
+        from gatepost.web.mcp_handshake import HandshakeEra  # noqa: PLC0415 - imports the web framework
+
+        era = HandshakeEra(
+            store=self.store,
+            resource=endpoint.at(origin).identifier,
+            now=self.now,
+            random_bytes=self.random_bytes,
+            changes=endpoint.target.changes if isinstance(endpoint.target, ServerTarget) else None,
+            idle_seconds=self.settings.server.session_idle_seconds,
+        )
+        self.handshake_eras.append(era)
+        return era
+
     async def drain(self) -> None:
         """End what would last until the clients leave, such as streams of changes: the server is about to stop."""
         for endpoint in self.endpoints:
             await endpoint.target.drain()
+        for era in self.handshake_eras:
+            era.close()
 
     async def close(self) -> None:
         """Close the store. Closing twice is fine."""

@@ -48,6 +48,12 @@ def session_server(pause: Pause) -> Server:
         return "said"
 
     @server.tool
+    def whisper(ctx: Context) -> str:
+        for text in ("one", "two", "three"):
+            ctx.log.info(text)
+        return "said"
+
+    @server.tool
     async def colour(ctx: Context) -> str:
         answer = await ctx.elicit("Which?", Colour)
         return answer.data.colour if answer.data is not None else "none"
@@ -58,6 +64,14 @@ def session_server(pause: Pause) -> Server:
         await ctx.close_stream()
         await ctx.progress(2)
         return await pause.wait()
+
+    @server.resource("note://1")
+    async def note() -> str:
+        return "text"
+
+    @server.resource("note://secret", scopes=["notes:write"])
+    async def secret() -> str:
+        return "text"
 
     return server
 
@@ -143,6 +157,7 @@ class SessionWorld:
         )
         self.guard = guard if is_guarded else None
         self.keep_alive = keep_alive
+        self.server = session_server(self.pause)
         self.era = self.process()
         self.endpoint = self.endpoint_of(self.era)
 
@@ -150,8 +165,10 @@ class SessionWorld:
         """What another process over the same store has."""
         return HandshakeEra(
             store=self.store,
+            resource=RESOURCE.identifier,
             now=lambda: self.time,
             random_bytes=self.random_bytes,
+            changes=self.server.changes,
             idle_seconds=3600,
             keep_alive_seconds=self.keep_alive,
             poll_seconds=0.01,
@@ -160,7 +177,7 @@ class SessionWorld:
     def endpoint_of(self, era: HandshakeEra) -> McpEndpoint:
         """An endpoint with these sessions."""
         return McpEndpoint(
-            target=ServerTarget(session_server(self.pause)),
+            target=ServerTarget(self.server),
             guard=self.guard,
             allowed_hosts=frozenset({HOST.decode()}),
             allowed_origins=frozenset(),

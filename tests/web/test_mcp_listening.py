@@ -1,10 +1,14 @@
 """GET: the stream of a session, taken up again, limited, ended."""
 
+import asyncio
+
 import pytest
 
+from gatepost.server.changes import Change
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp_sessions import owner_of
+from tests.web.mcp_harness import RESOURCE
 from tests.web.session_world import Connection, SessionWorld, call, principal, request
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}}
@@ -23,7 +27,7 @@ async def opened(connection: Connection) -> Connection:
 
 
 async def publish(world: SessionWorld) -> None:
-    await world.era.listening.publish("notifications/tools/list_changed", {})
+    await world.era.listening.publish(Change("tools"))
 
 
 async def test_a_get_without_a_session_is_not_offered(world: SessionWorld) -> None:
@@ -54,13 +58,53 @@ async def test_only_subscribers_hear_of_a_resource(world: SessionWorld) -> None:
     found = await world.era.sessions.find(sessions[0], principal())
     assert found is not None
     assert await world.era.sessions.subscribe(found, "note://1")
-    await world.era.listening.publish("notifications/resources/updated", {"uri": "note://1"}, uri="note://1")
+    await world.era.listening.publish(Change("resource", uri="note://1"))
     await listening[0].until(lambda: bool(listening[0].messages))
     await world.era.sessions.unsubscribe(found, "note://1")
-    await world.era.listening.publish("notifications/resources/updated", {"uri": "note://1"}, uri="note://1")
+    await world.era.listening.publish(Change("resource", uri="note://1"))
     await publish(world)
     for connection, messages in zip(listening, ([UPDATED, CHANGED], [CHANGED]), strict=True):
         assert await connection.until_messages(len(messages)) == messages
+
+
+async def test_tools_that_are_added_at_run_time_are_told_of_from_any_thread(world: SessionWorld) -> None:
+    session = await world.begin()
+    listening = await opened(world.listen(session))
+    world.server.tool(name="hidden", scopes=["notes:write"])(lambda: 1)
+    await asyncio.to_thread(lambda: world.server.tool(name="more")(lambda: 1))
+    world.server.tool(name="read-more", scopes=["notes:read"])(lambda: 1)
+    assert await listening.until_messages(2) == [CHANGED, CHANGED]
+    world.era.close()
+    await listening.ended()
+    assert len(listening.messages) == 2
+
+
+async def test_changes_that_cannot_be_kept_are_passed_over(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await opened(world.listen(await world.begin()))
+
+    failed = asyncio.Event()
+
+    async def fail(*_arguments: object) -> int:
+        failed.set()
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(world.store.mcp_streams, "append_event", fail)
+    world.server.tool(name="more")(lambda: 1)
+    await failed.wait()
+    await asyncio.sleep(0)
+    assert "a change could not be told to sessions" in caplog.text
+
+
+def test_a_loop_that_is_over_is_told_nothing() -> None:
+    world = SessionWorld()
+
+    async def listen() -> None:
+        await opened(world.listen(await world.begin()))
+
+    asyncio.run(listen())
+    world.server.tool(name="more")(lambda: 1)
 
 
 async def test_a_second_get_is_a_conflict_while_the_first_is_open(world: SessionWorld) -> None:
@@ -150,7 +194,7 @@ async def test_a_stream_ends_when_its_session_does_elsewhere() -> None:
     session = await world.begin()
     listening = world.listen(session)
     await listening.until(lambda: listening.raw.count(b":\r\n\r\n") >= 2)
-    await world.store.mcp_sessions.end_session(fingerprint(session), owner=owner_of(principal()))
+    await world.store.mcp_sessions.end_session(fingerprint(session), owner=owner_of(principal(), RESOURCE.identifier))
     world.time += 5
     await listening.ended()
 

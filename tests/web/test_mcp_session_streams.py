@@ -8,8 +8,10 @@ import pytest
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.mcp_sessions import owner_of
 from gatepost.web.session_stream import position
-from tests.web.session_world import Event, SessionWorld, call, text_of
+from tests.web.mcp_harness import RESOURCE
+from tests.web.session_world import Event, SessionWorld, call, principal, text_of
 
 FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
 CANCELLED = "notifications/cancelled"
@@ -65,6 +67,20 @@ async def test_a_client_that_takes_no_streams_gets_the_result_alone(world: Sessi
     session = await world.begin()
     answer = await world.send(call("steps", progressToken="p"), session=session, accept="application/json")
     assert text_of(answer.body) == "done"
+
+
+async def test_a_tool_in_a_worker_thread_logs_in_order(world: SessionWorld) -> None:
+    answer = await world.send(call("whisper"), session=await world.begin())
+    assert [message["params"]["data"] for message in answer.messages[:-1]] == ["one", "two", "three"]
+    assert text_of(answer.messages[-1]) == "said"
+
+
+async def test_a_client_that_does_not_keep_up_misses_the_oldest_log_messages(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.web.session_stream._MOST_WAITING", 1)
+    answer = await world.send(call("shout"), session=await world.begin())
+    assert [message["params"]["data"] for message in answer.messages[:-1]] == ["two"]
 
 
 async def test_a_question_goes_out_on_the_stream_and_its_answer_comes_with_a_post(world: SessionWorld) -> None:
@@ -287,7 +303,7 @@ async def test_the_stream_of_an_ended_session_goes_on_without_ids() -> None:
     store = MemoryStore()
     world = SessionWorld(store=store)
     session = await world.begin(capabilities=FORMS)
-    await store.mcp_sessions.end_session(fingerprint(session), owner='["https://mcp.example.com","ann","client-1"]')
+    await store.mcp_sessions.end_session(fingerprint(session), owner=owner_of(principal(), RESOURCE.identifier))
     answer = await world.send(call("steps", progressToken="p"), session=session)
     assert [event.id for event in answer.events] == [None, None, None]
 

@@ -6,8 +6,10 @@ from gatepost.protocol.versions import REVISION_2025_11_25
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.mcp_sessions import BELIEVED_SECONDS, McpSessions, owner_of
+from tests.web.mcp_harness import RESOURCE
 from tests.web.session_world import SessionWorld, principal, request
 
+ANN = owner_of(principal(), RESOURCE.identifier)
 UNKNOWN = {
     "jsonrpc": "2.0",
     "error": {"code": -32600, "message": "There is no such session. Send initialize to begin another one."},
@@ -29,6 +31,7 @@ class Sessions(McpSessions):
         self.looks = 0
         super().__init__(
             store=self.store.mcp_sessions,
+            resource=RESOURCE.identifier,
             now=lambda: self.time,
             random_bytes=lambda count: b"s" * count,
             idle_seconds=idle_seconds,
@@ -38,7 +41,7 @@ class Sessions(McpSessions):
 async def test_initialize_begins_a_session_of_which_only_the_fingerprint_is_kept(world: SessionWorld) -> None:
     session = await world.begin(capabilities={"roots": {}})
     assert looks_like(SecretKind.MCP_SESSION, session)
-    found = await world.store.mcp_sessions.find_session(fingerprint(session), owner=owner_of(principal()), now=1_000)
+    found = await world.store.mcp_sessions.find_session(fingerprint(session), owner=ANN, now=1_000)
     assert found is not None
     assert (found.revision, found.client_capabilities, found.expires_at) == ("2025-11-25", b'{"roots":{}}', 4_600)
     assert (await world.send(PING, session=session)).body == {"jsonrpc": "2.0", "id": 1, "result": {}}
@@ -110,7 +113,7 @@ async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
 async def test_a_look_up_is_believed_for_a_moment() -> None:
     sessions = Sessions()
     session = await sessions.start(principal(), REVISION_2025_11_25, {})
-    await sessions.store.mcp_sessions.end_session(fingerprint(session), owner=owner_of(principal()))
+    await sessions.store.mcp_sessions.end_session(fingerprint(session), owner=ANN)
     sessions.time += BELIEVED_SECONDS - 1
     assert await sessions.find(session, principal()) is not None
     sessions.time += 1
@@ -121,7 +124,7 @@ async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
     sessions = Sessions(idle_seconds=3600)
 
     async def ends_at() -> int:
-        found = await sessions.store.mcp_sessions.find_session(fingerprint(session), owner=owner_of(principal()), now=0)
+        found = await sessions.store.mcp_sessions.find_session(fingerprint(session), owner=ANN, now=0)
         assert found is not None
         return found.expires_at
 

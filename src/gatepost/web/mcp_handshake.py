@@ -19,6 +19,7 @@ from gatepost.protocol.errors import RequestId
 from gatepost.protocol.messages import Notification, Request, Response
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
+from gatepost.server.changes import ChangeBus
 from gatepost.server.target import Caller, Result
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpSession
@@ -50,8 +51,10 @@ class HandshakeEra:
 
     Args:
         store: where sessions, events and questions are kept.
+        resource: the identifier of the endpoint that they are sessions of.
         now: the time, whole seconds UTC.
         random_bytes: where ids come from.
+        changes: carries what those who listen want to hear of; None where nothing changes.
         idle_seconds: how long a session lives without being used.
         keep_alive_seconds: how often a quiet stream gets a comment.
         poll_seconds: how often one looks for what another process may have done.
@@ -61,14 +64,16 @@ class HandshakeEra:
         self,
         *,
         store: Store,
+        resource: str,
         now: Callable[[], int],
         random_bytes: RandomBytes,
+        changes: ChangeBus | None = None,
         idle_seconds: int = IDLE_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self.sessions = McpSessions(
-            store=store.mcp_sessions, now=now, random_bytes=random_bytes, idle_seconds=idle_seconds
+            store=store.mcp_sessions, resource=resource, now=now, random_bytes=random_bytes, idle_seconds=idle_seconds
         )
         self.wakeups = Wakeups()
         self.streams = store.mcp_streams
@@ -84,6 +89,7 @@ class HandshakeEra:
             is_subscribed=self.sessions.is_subscribed,
             wakeups=self.wakeups,
             live=self.live,
+            changes=changes,
             now=now,
             keep_alive_seconds=keep_alive_seconds,
             poll_seconds=poll_seconds,
@@ -183,7 +189,12 @@ class HandshakeEra:
         session_id = headers[SESSION_HEADER].decode("latin-1")
         last_event_id = headers.get(b"last-event-id")
         listening = self.listening.listen(
-            session, revision, last_event_id=last_event_id, response=response, is_admitted=is_admitted
+            session,
+            revision,
+            last_event_id=last_event_id,
+            granted=None if principal is None else principal.scopes,
+            response=response,
+            is_admitted=is_admitted,
         )
         await run_while_connected(listening, receive)
 
@@ -237,7 +248,8 @@ class SessionRun:
         self._is_cancelled = False
 
     def channel(self) -> HandshakeChannel:
-        """Open the way back to the client."""
+        """Open the way back to the client; in the event loop or in a worker thread."""
+        assert self._task is not None  # noqa: S101 - only the work opens it; tells mypy
         era, key = self._era, self._session.session_fingerprint
         stream = self._stream = SessionStream(
             session_fingerprint=key,
@@ -247,6 +259,7 @@ class SessionRun:
             wakeups=era.wakeups,
             is_primed=self.revision.primes_streams,
             keep_alive_seconds=era.keep_alive_seconds,
+            loop=self._task.get_loop(),
         )
         era.live[key, stream.stream_id] = stream
         return HandshakeChannel(self._session, stream, era.questions)

@@ -35,15 +35,23 @@ class McpSessions:
 
     Args:
         store: where they are kept.
+        resource: the endpoint's identifier; a session of one endpoint is none of another.
         idle_seconds: how long one lives without being used.
         now: the time, whole seconds UTC.
         random_bytes: where ids come from.
     """
 
     def __init__(
-        self, *, store: McpSessionStore, now: Callable[[], int], random_bytes: RandomBytes, idle_seconds: int
+        self,
+        *,
+        store: McpSessionStore,
+        resource: str,
+        now: Callable[[], int],
+        random_bytes: RandomBytes,
+        idle_seconds: int,
     ) -> None:
         self._store = store
+        self._resource = resource
         self._now = now
         self._random_bytes = random_bytes
         self._idle_seconds = idle_seconds
@@ -56,7 +64,7 @@ class McpSessions:
         session_id = mint(SecretKind.MCP_SESSION, self._random_bytes)
         session = McpSession(
             session_fingerprint=fingerprint(session_id),
-            owner=owner_of(principal),
+            owner=owner_of(principal, self._resource),
             revision=revision.version,
             client_capabilities=orjson.dumps(capabilities),
             created_at=now,
@@ -69,7 +77,7 @@ class McpSessions:
     async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if it is this principal's and not over, and have it live on."""
         now = self._now()
-        owner = owner_of(principal)
+        owner = owner_of(principal, self._resource)
         believed = self._believed.get(session_id)
         if believed is not None and now - believed[1] < BELIEVED_SECONDS:
             session = believed[0]
@@ -91,7 +99,7 @@ class McpSessions:
         self._believed.pop(session_id, None)
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return False
-        return await self._store.end_session(fingerprint(session_id), owner=owner_of(principal))
+        return await self._store.end_session(fingerprint(session_id), owner=owner_of(principal, self._resource))
 
     async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
@@ -117,8 +125,7 @@ class McpSessions:
         self._believed[session_id] = (session, now)
 
 
-def owner_of(principal: Principal | None) -> str:
-    """Return whom a session is bound to; with no authentication that is everybody."""
-    if principal is None:
-        return ""
-    return orjson.dumps([principal.issuer, principal.subject, principal.client_id]).decode()
+def owner_of(principal: Principal | None, resource: str) -> str:
+    """Return whom a session is bound to; with no authentication that is everybody at this endpoint."""
+    who = [] if principal is None else [principal.issuer, principal.subject, principal.client_id]
+    return orjson.dumps([resource, *who]).decode()

@@ -11,14 +11,19 @@ Redelivery". The rules, per session:
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol.errors import InvalidRequest
 from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
+from gatepost.server.changes import Change, ChangeBus
+from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpSession, McpStreamStore
 from gatepost.web.mcp_answers import Refused
 from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
@@ -34,6 +39,8 @@ RESUME_SECONDS: Final = 60
 _AT_ONCE: Final = 100  # events per look into the store
 _LAST = (200, None, ())
 
+logger = logging.getLogger("gatepost.mcp")
+
 
 @dataclass(slots=True, eq=False)
 class Listener:
@@ -41,6 +48,8 @@ class Listener:
 
     session_fingerprint: bytes
     stream_id: str
+    granted: frozenset[str] | None
+    """The scopes of whoever listens; None where scopes do not count."""
     is_over: bool = False
 
 
@@ -52,6 +61,7 @@ class SessionListening:
         is_subscribed: whether a session wants to know of changes of a resource.
         wakeups: shared with those who append events.
         live: the streams of requests that are being served.
+        changes: carries what listeners want to hear of; None where nothing changes.
         now: the time, whole seconds UTC.
         keep_alive_seconds: how often a quiet stream gets a comment, and its session and token are looked at again.
         poll_seconds: how often one looks for events that another process appended to a request's stream.
@@ -64,6 +74,7 @@ class SessionListening:
         is_subscribed: Callable[[bytes, str], Awaitable[bool]],
         wakeups: Wakeups,
         live: Mapping[tuple[bytes, str], SessionStream],
+        changes: ChangeBus | None,
         now: Callable[[], int],
         keep_alive_seconds: float,
         poll_seconds: float,
@@ -72,11 +83,14 @@ class SessionListening:
         self._is_subscribed = is_subscribed
         self._wakeups = wakeups
         self._live = live
+        self._changes = changes
+        self._stop_following: Callable[[], None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
         self._now = now
         self._keep_alive_seconds = keep_alive_seconds
         self._poll_seconds = poll_seconds
         self._listeners: dict[bytes, dict[str, Listener]] = {}
-        self._left: dict[bytes, int] = {}  # when the last listener of a session's own stream went away
+        self._left: dict[bytes, tuple[int, Listener]] = {}  # when who listened to a session's own stream went away
         self._is_closing = False
 
     async def listen(
@@ -85,6 +99,7 @@ class SessionListening:
         revision: Revision,
         *,
         last_event_id: bytes | None,
+        granted: frozenset[str] | None,
         response: ResponseStream,
         is_admitted: Callable[[], Awaitable[bool]],
     ) -> None:
@@ -94,6 +109,7 @@ class SessionListening:
             session: whose stream it is.
             revision: what the client speaks.
             last_event_id: the header, for a stream that is taken up again.
+            granted: the client's scopes; it hears of nothing that needs others. None where scopes do not count.
             response: nothing has been sent on it.
             is_admitted: whether session and token still count.
 
@@ -106,7 +122,8 @@ class SessionListening:
             stream_id, number = STANDALONE, None
         else:
             stream_id, number = await self._taken_up(key, last_event_id)
-        listener = await self._admit(key, stream_id, takes_up=number is not None)
+        listener = await self._admit(Listener(key, stream_id, granted), takes_up=number is not None)
+        self._follow_changes()
         try:
             if number is None:
                 number = await self._streams.append_event(key, stream_id, b"")
@@ -119,14 +136,20 @@ class SessionListening:
             self._forget(listener)
         await response.finish(_LAST)
 
-    async def publish(self, method: str, params: Mapping[str, Any], *, uri: str | None = None) -> None:
-        """Tell every session that listens here, or did until a moment ago; with `uri` only those subscribed to it."""
-        message = notification(method, params)
+    async def publish(self, change: Change) -> None:
+        """Tell every session that listens here, or did until a moment ago, and may know."""
+        if change.kind == "resource":
+            message = notification("notifications/resources/updated", {"uri": change.uri})
+        else:
+            message = notification(f"notifications/{change.kind}/list_changed", {})
         oldest = self._now() - RESUME_SECONDS
-        self._left = {key: left for key, left in self._left.items() if left > oldest}
-        listening = [key for key, streams in self._listeners.items() if STANDALONE in streams]
-        for key in dict.fromkeys((*listening, *self._left)):
-            if uri is None or await self._is_subscribed(key, uri):
+        self._left = {key: left for key, left in self._left.items() if left[0] > oldest}
+        told = {key: listener for key, (_, listener) in self._left.items()}
+        told |= {key: streams[STANDALONE] for key, streams in self._listeners.items() if STANDALONE in streams}
+        for key, listener in told.items():
+            if listener.granted is not None and not change.scopes <= listener.granted:
+                continue
+            if change.uri is None or await self._is_subscribed(key, change.uri):
                 await self._streams.append_event(key, STANDALONE, message)
                 self._wakeups.wake((key, STANDALONE))
 
@@ -139,8 +162,31 @@ class SessionListening:
     def close(self) -> None:
         """End all streams, and refuse more: the server is shutting down."""
         self._is_closing = True
+        if self._stop_following is not None:
+            self._stop_following()
+            self._stop_following = None
         for session_fingerprint in tuple(self._listeners):
             self.end(session_fingerprint)
+
+    def _follow_changes(self) -> None:
+        """Hear of changes from now on; nobody wants to know of them before somebody listens."""
+        if self._changes is None or self._stop_following is not None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def tell(change: Change) -> None:
+            telling = loop.create_task(self._tell(change))
+            # The loop itself holds tasks weakly.
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+        self._stop_following = self._changes.listen(lambda change: _soon(loop, tell, change))
+
+    async def _tell(self, change: Change) -> None:
+        try:
+            await self.publish(change)
+        except StoreUnavailable:
+            logger.warning("a change could not be told to sessions")
 
     async def _taken_up(self, key: bytes, last_event_id: bytes) -> tuple[str, int]:
         found = position(last_event_id)
@@ -151,7 +197,8 @@ class SessionListening:
                 return found
         raise InvalidRequest("Last-Event-ID names no event of this session.")
 
-    async def _admit(self, key: bytes, stream_id: str, *, takes_up: bool) -> Listener:
+    async def _admit(self, listener: Listener, *, takes_up: bool) -> Listener:
+        key, stream_id = listener.session_fingerprint, listener.stream_id
         if self._is_closing:
             raise Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=((b"retry-after", b"5"),))
         others = self._listeners.setdefault(key, {})
@@ -160,7 +207,7 @@ class SessionListening:
             self._end(before)
         elif before is not None or len(others) >= MOST_CONNECTIONS:
             raise Refused(409, Reason.STREAM_TAKEN, "This session has its stream open already.")
-        listener = others[stream_id] = Listener(key, stream_id)
+        others[stream_id] = listener
         live = self._live.get((key, stream_id))
         if live is not None:
             await live.detach()
@@ -204,6 +251,12 @@ class SessionListening:
         if listeners.get(listener.stream_id) is listener:
             del listeners[listener.stream_id]
             if listener.stream_id == STANDALONE:
-                self._left[key] = self._now()
+                self._left[key] = (self._now(), listener)
         if not listeners:
             self._listeners.pop(key, None)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, tell: Callable[[Change], None], change: Change) -> None:
+    """Call `tell` in the loop; from any thread. A loop that is over has nobody to tell."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(tell, change)

@@ -56,6 +56,7 @@ class SessionStream:
         wakeups: wakes those who have taken the stream up again.
         is_primed: whether the client knows events without data, and so the stream may be closed early.
         keep_alive_seconds: how often a comment is sent while nothing else is.
+        loop: the request's; a tool in a worker thread may be the first to use the stream.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SessionStream:
         wakeups: Wakeups,
         is_primed: bool,
         keep_alive_seconds: float,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.stream_id = stream_id
         self.has_begun = False
@@ -80,7 +82,7 @@ class SessionStream:
         self._keep_alive_seconds = keep_alive_seconds
         self._is_attached = True
         self._count = 0
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._waiting: deque[bytes] = deque()
         self._writing = asyncio.Lock()
         self._keep_alive: asyncio.Task[None] | None = None

@@ -1,0 +1,83 @@
+"""Sessions in the wrong hands (security.md, "MCP transport")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gatepost.stores.outcomes import LiveAccessToken
+from gatepost.tokens.opaque import fingerprint
+from tests.web.mcp_harness import READER, STRANGER
+from tests.web.session_world import SessionWorld, call, request, text_of
+
+FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
+MALLORY = f"Bearer {STRANGER}"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> SessionWorld:
+    """Ann has one token, Mallory the other."""
+    world = SessionWorld()
+    find = world.grants.find_access_token
+
+    async def find_access_token(token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
+        found = await find(token_fingerprint, now=now)
+        if found is not None and token_fingerprint == fingerprint(STRANGER):
+            return replace(found, subject="mallory")
+        return found
+
+    monkeypatch.setattr(world.grants, "find_access_token", find_access_token)
+    assert READER != STRANGER
+    return world
+
+
+@pytest.mark.parametrize("is_believed", [True, False])
+async def test_a_session_used_with_another_users_token_is_not_found(world: SessionWorld, is_believed: bool) -> None:
+    session = await world.begin(capabilities=FORMS)
+    asking = world.open(call("colour", progressToken="p"), session=session)
+    question = (await asking.until_messages(1))[0]
+    if not is_believed:
+        world.time += 10
+    answer = {
+        "jsonrpc": "2.0",
+        "id": question["id"],
+        "result": {"action": "accept", "content": {"colour": "evil"}},
+    }
+    cancellation = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+    for message in (request("ping"), request("logging/setLevel", {"level": "debug"}), answer, cancellation):
+        assert (await world.send(message, session=session, authorization=MALLORY)).status == 404
+    for headers in ({}, {"last_event_id": asking.events[0].id}):
+        assert (await world.listen(session, authorization=MALLORY, **headers).ended()).status == 404
+    assert (await world.send(None, session=session, method="DELETE", authorization=MALLORY)).status == 404
+
+    answer["result"] = {"action": "decline"}
+    assert (await world.send(answer, session=session)).status == 202
+    assert text_of((await asking.until_messages(2))[1]) == "none"
+
+
+async def test_one_user_does_not_read_the_stream_of_another_by_its_event_id(world: SessionWorld) -> None:
+    mine = await world.send(call("steps", progressToken="p"), session=await world.begin())
+    theirs = await world.begin(authorization=MALLORY)
+    answer = await world.listen(theirs, authorization=MALLORY, last_event_id=mine.events[0].id).ended()
+    assert (answer.status, answer.messages if answer.status == 200 else []) == (400, [])
+
+
+async def test_requests_in_flight_with_the_same_id_each_get_their_own_answer(world: SessionWorld) -> None:
+    sessions = [await world.begin(capabilities=FORMS), await world.begin(capabilities=FORMS, authorization=MALLORY)]
+    tokens = [f"Bearer {READER}", MALLORY]
+    asking = [
+        world.open(call("colour", 1), session=session, authorization=token)
+        for session, token in zip([*sessions, *sessions], [*tokens, *tokens], strict=True)
+    ]
+    colours = ["red", "green", "blue", "grey"]
+    for connection, colour, session, token in zip(
+        asking, colours, [*sessions, *sessions], [*tokens, *tokens], strict=True
+    ):
+        question = (await connection.until_messages(1))[0]
+        answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"colour": colour}}}
+        await world.send(answer, session=session, authorization=token)
+    for connection, colour in zip(asking, colours, strict=True):
+        await connection.ended()
+        assert text_of(connection.messages[1]) == colour
