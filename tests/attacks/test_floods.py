@@ -1,0 +1,129 @@
+"""Floods get 429, cost little, and are seen in the audit trail; others go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+
+from gatepost.app import create_app
+from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
+from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
+from gatepost.server.server import Server
+from gatepost.settings import load_settings
+from gatepost.stores.memory import MemoryStore
+
+ORIGIN = "http://127.0.0.1:8000"
+VENDOR, THIEF = "198.51.100.7", "192.0.2.66"
+REGISTRATION = {"client_name": "App", "redirect_uris": ["https://app.example/callback"]}
+
+
+@dataclass
+class Site:
+    """A whole app behind a proxy that it trusts."""
+
+    http: httpx2.AsyncClient
+    store: MemoryStore
+
+    async def register(self, address: str = THIEF) -> httpx2.Response:
+        return await self.http.post("/oauth/register", json=REGISTRATION, headers={"X-Forwarded-For": address})
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    store = MemoryStore()
+    settings = load_settings({"MCP_TRUSTED_PROXIES": "127.0.0.1", "MCP_PUBLIC_URL": ORIGIN}, env_file=None)
+    app = create_app(Server("Notes"), settings=settings, store=store, announce=lambda _: None)
+    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
+        yield Site(http, store)
+
+
+async def spend(store: MemoryStore, key: str) -> None:
+    """Use an allowance up for an hour."""
+    assert await store.limits.take([Use(key, Rate(1, 3600))], now=int(time.time())) == 0
+
+
+async def test_a_flood_of_registrations_is_refused_and_bounded_and_others_register(site: Site) -> None:
+    statuses = [(await site.register()).status_code for _ in range(REGISTRATIONS.uses + 50)]
+
+    # A few are allowed anew if the test takes seconds.
+    assert statuses[: REGISTRATIONS.uses - 5] == [201] * (REGISTRATIONS.uses - 5)
+    assert statuses.count(429) >= 30
+    refused = await site.register()
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["error"] == "temporarily_unavailable"
+    assert (await site.register(VENDOR)).status_code == 201
+
+
+async def test_a_browser_may_read_when_to_try_again(site: Site) -> None:
+    """A client in a browser can only wait as told if it may see the header."""
+    await spend(site.store, f"register:address:{THIEF}")
+    headers = {"X-Forwarded-For": THIEF, "Origin": "https://app.example"}
+
+    refused = await site.http.post("/oauth/register", json=REGISTRATION, headers=headers)
+
+    assert refused.status_code == 429
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert "Retry-After" in refused.headers["access-control-expose-headers"]
+
+
+async def test_forged_addresses_of_somebody_who_is_no_proxy_buy_nothing(site: Site) -> None:
+    await spend(site.store, f"register:address:{THIEF}")
+
+    for forged in ("203.0.113.1", "203.0.113.2"):
+        assert (await site.register(f"{forged}, {THIEF}")).status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/login", "/oauth/setup"])
+async def test_pages_are_limited_too_before_they_keep_a_session(site: Site, path: str) -> None:
+    await spend(site.store, f"pages:address:{THIEF}")
+
+    refused = await site.http.get(path, headers={"X-Forwarded-For": THIEF})
+
+    assert (refused.status_code, "Please wait a moment" in refused.text) == (429, True)
+    assert site.store._browser_sessions._records.browser_sessions == {}
+
+
+async def test_one_client_that_floods_does_not_take_the_others_along(site: Site) -> None:
+    busy, quiet = [(await site.register()).json()["client_id"] for _ in range(2)]
+    for kind in ("authorize", "token"):
+        await spend(site.store, f"{kind}:client:{busy}")
+    form = {"grant_type": "refresh_token", "refresh_token": "gp_rt_unknown"}
+
+    answers = [await site.http.post("/oauth/token", data={**form, "client_id": name}) for name in (busy, quiet)]
+    pages = [await site.http.get("/oauth/authorize", params={"client_id": name}) for name in (busy, quiet)]
+
+    assert [answer.status_code for answer in answers] == [429, 400]
+    assert (pages[0].status_code, pages[1].status_code) == (429, 303)
+
+
+async def test_the_mcp_endpoint_is_not_counted(site: Site) -> None:
+    for _ in range(3):
+        assert (await site.http.post("/mcp", json={})).status_code == 401
+
+    assert await site.store.limits.delete_limits(before=2**40, limit=10) == 0
+
+
+async def test_a_flood_is_one_event_in_the_audit_trail() -> None:
+    store = MemoryStore()
+    await spend(store, "register:address:127.0.0.1")
+    settings = load_settings(env_file=None)
+    app = create_app(Server("Notes"), settings=settings, store=store, announce=lambda _: None)
+    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
+        for _ in range(5):
+            assert (await http.post("/oauth/register", json=REGISTRATION)).status_code == 429
+
+    [event] = await store.audit.list_events(AuditQuery(), before=None, limit=10)
+    assert (event.event, event.outcome, event.reason, event.address) == (
+        AuditEvent.LIMIT,
+        Outcome.REFUSED,
+        "too_many_requests",
+        "127.0.0.1",
+    )
