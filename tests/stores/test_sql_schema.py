@@ -11,6 +11,7 @@ import pytest
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
+from gatepost.stores.key_protocols import SealedSigningKey
 from gatepost.stores.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.audit import SqlAuditStore
@@ -45,6 +46,8 @@ SQLITE_TYPES = {"BYTEA": "BLOB"}
 # Whole tables are read only where that is the question, or where there is one row at the most.
 SCANS_ON_PURPOSE = {
     "SELECT * FROM users",
+    "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id",
+    "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL",
     "SELECT 1 FROM users LIMIT 1",
     "SELECT 1 FROM setup_link WHERE link_fingerprint = $1",
 }
@@ -143,6 +146,10 @@ async def use_every_operation(database: PlanningDatabase) -> None:
     grants, users, sessions = SqlGrantStore(database), SqlUserStore(database), SqlBrowserSessionStore(database)
     keys = SqlKeyStore(database)
     assert await keys.note_sealing_key("a", replaces=None) == await keys.sealing_key_id()
+    assert await keys.begin_signing(SealedSigningKey("a", "ES256", b"", NOW, signs_from=NOW), now=NOW)
+    await keys.rotate_signing_key(SealedSigningKey("b", "ES256", b"", NOW, signs_from=NOW), others_end_at=NOW + 1)
+    await keys.reseal_signing_key("b", b"sealed")
+    assert await keys.retire_signing_key("a", now=NOW)
     await users.offer_setup(fp("link"), now=NOW)
     assert await users.setup_is_open(fp("link"))
     assert await users.create_first_user(fp("link"), user())
