@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClientError",
     "Completion",
     "Context",
     "Elicit",
     "ElicitURL",
+    "InvalidAnswer",
     "ListRoots",
+    "MissingRequiredClientCapability",
     "Prompt",
     "Resource",
     "ResourceNotFound",
@@ -40,21 +43,26 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
+    from gatepost.protocol.errors import MissingRequiredClientCapability
+    from gatepost.server.channel import ClientError
     from gatepost.server.completion import Completion
     from gatepost.server.context import Context, get_current_sub
     from gatepost.server.errors import ResourceNotFound, ToolError
     from gatepost.server.prompts import Prompt
-    from gatepost.server.questions import Elicit, ElicitURL, ListRoots, Sample
+    from gatepost.server.questions import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.resources import Resource
     from gatepost.server.server import Server
     from gatepost.server.tools import Tool
 
 _HOMES = {
+    "ClientError": "gatepost.server.channel",
     "Completion": "gatepost.server.completion",
     "Context": "gatepost.server.context",
     "Elicit": "gatepost.server.questions",
     "ElicitURL": "gatepost.server.questions",
+    "InvalidAnswer": "gatepost.server.questions",
     "ListRoots": "gatepost.server.questions",
+    "MissingRequiredClientCapability": "gatepost.protocol.errors",
     "Prompt": "gatepost.server.prompts",
     "Resource": "gatepost.server.resources",
     "ResourceNotFound": "gatepost.server.errors",

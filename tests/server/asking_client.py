@@ -45,10 +45,9 @@ class Clock:
 class Client:
     """A client of the modern era, and the server it calls."""
 
-    def __init__(self, tool: Callable[..., Any], *, key: str = KEY) -> None:
-        self.server = Server("asking")
-        self.server.add_tool(tool)
-        self.name = tool.__name__
+    def __init__(self, serves: Callable[..., Any] | Server, *, key: str = KEY) -> None:
+        self.server = serves if isinstance(serves, Server) else Server("asking", tools=[serves])
+        self.name = next(iter(self.server.tools))
         self.clock = Clock()
         self.principal: Principal | None = None
         self.capabilities: Mapping[str, Any] = EVERYTHING
