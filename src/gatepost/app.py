@@ -225,7 +225,7 @@ def _mcp_endpoint(
         is_discoverable=installation.serves_pages,
         signed_tokens=installation.signed_tokens(origin),
     )
-    installation.guards.append(guard)
+    installation.guards.add(guard)
     return McpEndpoint(
         target=served.target,
         guard=guard if settings.server.require_auth else None,

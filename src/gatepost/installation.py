@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from gatepost import __version__
 from gatepost.banner import StartUp
@@ -67,7 +68,8 @@ class Installation:
     key_ring: KeyRing
     now: Callable[[], int]
     random_bytes: RandomBytes
-    guards: list[BearerGuard] = field(default_factory=list)
+    guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
+    """Of every site that is in use; a site that is let go of takes its guard along."""
     handshake_eras: list[HandshakeEra] = field(default_factory=list)
     setup_token: str | None = None
     is_open: bool = False
@@ -268,7 +270,7 @@ class Installation:
 
     def forget_verified_tokens(self) -> None:
         """Make a revocation count at once in this process."""
-        for guard in self.guards:
+        for guard in tuple(self.guards):
             guard.evict_all()
 
 

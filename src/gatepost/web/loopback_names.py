@@ -13,10 +13,13 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK_HOST = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_PORT = rb"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+LOOPBACK_HOST = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::(?:" + _PORT + rb"))?", re.IGNORECASE)
+"""A `Host` value that names this machine; the port is one there can be, in its one spelling (RFC 9110 section 7.2)."""
 
-_MOST_SITES = 8
-"""A person uses two or three names; more is somebody playing with `Host`, who gets a 421."""
+_MOST_TUNNELS = 8
+"""Sites for ports other than our own, which tunnels give us. Of more than that the one used least recently goes; names
+on our own port, of which there are three, always stay."""
 
 
 class LoopbackNames:
@@ -40,9 +43,11 @@ class LoopbackNames:
         """
         self.app = app
         self._own_host = own_host.encode("latin-1")
+        self._own_port = _port_of(self._own_host)
         self._build_site = build_site
         self._belongs_to_site = belongs_to_site
-        self._sites: dict[bytes, ASGIApp] = {}
+        self._names: dict[bytes, ASGIApp] = {}
+        self._tunnels: dict[bytes, ASGIApp] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lead one request."""
@@ -54,7 +59,18 @@ class LoopbackNames:
         await app(scope, receive, send)
 
     def _site(self, host: bytes) -> ASGIApp | None:
-        site = self._sites.get(host)
-        if site is None and len(self._sites) < _MOST_SITES and LOOPBACK_HOST.fullmatch(host):
-            site = self._sites[host] = self._build_site(f"http://{host.decode('ascii')}")
+        """Return the site of a `Host`; None when it is no loopback name."""
+        sites = self._names if _port_of(host) == self._own_port else self._tunnels
+        site = sites.pop(host, None)
+        if site is None:
+            if LOOPBACK_HOST.fullmatch(host) is None:
+                return None
+            if len(self._tunnels) >= _MOST_TUNNELS and sites is self._tunnels:
+                del sites[next(iter(sites))]
+            site = self._build_site(f"http://{host.decode('ascii')}")
+        sites[host] = site  # at the end: in the order of use
         return site
+
+
+def _port_of(host: bytes) -> bytes:
+    return host.rpartition(b":")[2] if host[-1:].isdigit() and b":" in host else b""
