@@ -260,5 +260,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"schema": {"type": "string"}}},
     },
     400: {"description": "The client or its redirect URI cannot be established.", "content": {"text/html": {}}},
+    429: {"description": "This address or client asks too often.", "content": {"text/html": {}}},
     503: {"description": "The store cannot answer now.", "content": {"text/html": {}}},
 }

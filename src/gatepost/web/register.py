@@ -225,5 +225,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     401: _error("The operator's initial access token is missing or wrong."),
     403: _error("Registration is switched off."),
     413: _error("The body is larger than 64 KiB."),
+    429: _error("Too many registrations from this address; `Retry-After` says when to try again."),
     503: _error("The store cannot answer now; `Retry-After` says when to try again."),
 }

@@ -110,5 +110,6 @@ _RESPONSES: dict[int | str, dict[str, object]] = {
     400: {"description": "Refused: no token was sent, or it is another client's (RFC 6749 section 5.2)."},
     401: {"description": "The client is unknown or failed to authenticate: `invalid_client`."},
     413: {"description": "The body is too large."},
+    429: {"description": "This address asks too often; try again after `Retry-After` seconds."},
     503: {"description": "The store cannot answer now; the token still counts. Try again after `Retry-After` seconds."},
 }
