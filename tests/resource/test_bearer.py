@@ -42,6 +42,8 @@ def test_a_token_is_any_b64token_up_to_2048_characters(token: str) -> None:
         ([], b"access_token=abc", bearer.IN_QUERY),
         ([b"Bearer abc"], b"a=b&access_token=abc", bearer.IN_QUERY),
         ([b"Bearer abc", b"Bearer abc"], b"access_token=", bearer.IN_QUERY),
+        ([b"Bearer abc"], b"access%5Ftoken=abc", bearer.IN_QUERY),
+        ([b"Bearer abc"], b"a=b&%61ccess%5ftoken=abc", bearer.IN_QUERY),
         ([b"Bearer"], b"", bearer.MALFORMED),
         ([b"Bearer "], b"", bearer.MALFORMED),
         ([b"Bearer a b"], b"", bearer.MALFORMED),
@@ -64,7 +66,9 @@ def test_everything_else_is_refused_for_its_own_reason(
     assert caught.value.refusal is refusal
 
 
-@pytest.mark.parametrize("query_string", [b"", b"a=b", b"my_access_token=x", b"q=access_token", b"access_tokens=x"])
+@pytest.mark.parametrize(
+    "query_string", [b"", b"a=b", b"my_access_token=x", b"q=access_token", b"access_tokens=x", b"q=x%26access_token=y"]
+)
 def test_a_query_that_only_resembles_a_token_is_fine(query_string: bytes) -> None:
     assert read_bearer_token([b"Bearer abc"], query_string) == "abc"
 
@@ -142,4 +146,4 @@ def test_every_refusal_follows_rfc_6750_and_has_a_published_reason(refusal: Refu
 
 
 def test_no_two_refusals_share_a_reason() -> None:
-    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 12
+    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 15
