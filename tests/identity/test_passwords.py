@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import unicodedata
+from typing import Literal
 
 import pytest
 from argon2.exceptions import InvalidHashError
@@ -10,6 +12,20 @@ from gatepost.identity import passwords
 from gatepost.identity.passwords import PasswordRefused, hash_password, in_worker, password_matches
 
 PASSWORD = "correct horse battery"
+
+# A letter under marks whose order composing has to sort: the time grows with the square of their number.
+HEAP = "a" + "\u0315" * 15_950 + "\u0300" * 7_975 + "\u0323" * 7_975
+
+
+@pytest.fixture
+def only_short_texts_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose = unicodedata.normalize
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        assert len(text) <= 2_000
+        return compose(form, text)
+
+    monkeypatch.setattr("unicodedata.normalize", normalize)
 
 
 def test_a_hash_is_argon2id_with_the_cost_of_rfc_9106() -> None:
@@ -53,6 +69,21 @@ class TestWithCheapHashing:
         assert password_matches("$some-hash", PASSWORD)
         assert verified == [passwords._nobodys_hash(), "$some-hash"]
 
+    @pytest.mark.usefixtures("only_short_texts_are_composed")
+    def test_a_heap_of_marks_is_nobodys_password_and_costs_a_whole_verification(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        verified: list[tuple[str, str]] = []
+
+        class Hasher:
+            def verify(self, password_hash: str, password: str) -> bool:
+                verified.append((password_hash, password))
+                return True
+
+        monkeypatch.setattr(passwords, "_hasher", Hasher)
+        assert not password_matches("$some-hash", HEAP)
+        assert verified == [(passwords._nobodys_hash(), "")]
+
     def test_a_composed_and_a_decomposed_letter_are_one(self) -> None:
         assert password_matches(hash_password("Zoe\u0308 likes horses"), "Zo\u00eb likes horses")
 
@@ -78,6 +109,7 @@ class TestWithCheapHashing:
             ("", "A password needs at least 12 characters; a few words in a row do well."),
             ("a horse 11!", "A password needs at least 12 characters; a few words in a row do well."),
             ("abcde" * 51 + "ab", "A password has at most 256 characters."),
+            (HEAP, "A password has at most 256 characters."),
             ("correct\thorse", "A password cannot contain control characters, such as a tab."),
             ("correct\x00horse", "A password cannot contain control characters, such as a tab."),
             ("correct\udcffhorse", "A password cannot contain control characters, such as a tab."),
@@ -86,6 +118,7 @@ class TestWithCheapHashing:
             ("Ada.Lovelace", "The password cannot be the username."),
         ],
     )
+    @pytest.mark.usefixtures("only_short_texts_are_composed")
     def test_what_cannot_be_a_password_is_told_why(self, password: str, sentence: str) -> None:
         with pytest.raises(PasswordRefused) as refused:
             hash_password(password, username="ada.lovelace")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
+from typing import Literal
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ EMPTY = "Type a username."
 TOO_LONG = "A username has at most 64 characters."
 CHARACTERS = "A username has letters, digits and . _ - @ + only, without spaces."
 BEGINNING = "A username begins with a letter or a digit."
+HEAPED = "A username has no heaps of accents on one letter."
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,7 @@ BEGINNING = "A username begins with a letter or a digit."
         ("\u039f\u03b4\u03c5\u03c3\u03c3\u03b5\u03c5\u03c2", "\u03bf\u03b4\u03c5\u03c3\u03c3\u03b5\u03c5\u03c3"),
         ("\u0928\u092e\u0938\u094d\u0924\u0947", "\u0928\u092e\u0938\u094d\u0924\u0947"),
         ("a" * 64, "a" * 64),
+        ("a" + "\u0316" * 8, "a" + "\u0316" * 8),
     ],
 )
 def test_spellings_of_one_name_meet(typed: str, canonical: str) -> None:
@@ -52,6 +57,7 @@ def test_spellings_of_one_name_meet(typed: str, canonical: str) -> None:
         ("a\U000e0100", CHARACTERS),
         ("a\ud800", CHARACTERS),
         ("a\U0001f600", CHARACTERS),
+        ("a" + "\u0316" * 9, HEAPED),
         (".ada", BEGINNING),
         ("-ada", BEGINNING),
         ("@", BEGINNING),
@@ -73,3 +79,24 @@ def test_the_canonical_form_of_a_canonical_form_is_itself(typed: str) -> None:
         raise
     assert canonical_username(canonical) == canonical
     assert 1 <= len(canonical) <= LONGEST
+
+
+# A letter under marks whose order composing has to sort: the time grows with the square of their number.
+HEAP = "a" + "\u0315" * 15_950 + "\u0300" * 7_975 + "\u0323" * 7_975
+
+
+@pytest.fixture
+def only_short_texts_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose = unicodedata.normalize
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        assert len(text) <= 2_000
+        return compose(form, text)
+
+    monkeypatch.setattr("unicodedata.normalize", normalize)
+
+
+@pytest.mark.usefixtures("only_short_texts_are_composed")
+def test_a_heap_of_marks_is_refused_before_it_is_composed() -> None:
+    with pytest.raises(UsernameRefused, match="at most 64"):
+        canonical_username(HEAP)

@@ -1,5 +1,6 @@
 import json
-from typing import Any
+import unicodedata
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -350,3 +351,28 @@ def test_keys_that_cannot_be_used_are_refused(members: dict[str, Any]) -> None:
 
 def test_a_private_key_is_refused_even_where_keys_are_not_used() -> None:
     assert "private" in refused(jwks={"keys": [{**EC_KEY, "d": "AA"}]})
+
+
+# A letter under marks whose order composing has to sort: the time grows with the square of their number.
+HEAP = "a" + "\u0315" * 15_950 + "\u0300" * 7_975 + "\u0323" * 7_975
+
+
+@pytest.fixture
+def only_short_texts_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose = unicodedata.normalize
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        assert len(text) <= 2_000
+        return compose(form, text)
+
+    monkeypatch.setattr("unicodedata.normalize", normalize)
+
+
+@pytest.mark.usefixtures("only_short_texts_are_composed")
+def test_a_name_with_a_heap_of_marks_is_refused_before_it_is_composed() -> None:
+    with pytest.raises(InvalidClientMetadata, match="longer than 200 characters"):
+        read(client_name=HEAP)
+
+
+def test_a_name_keeps_a_few_marks_on_each_character() -> None:
+    assert read(client_name="a" + "\u0316" * 50 + "b\u0316").client_name == "a" + "\u0316" * 8 + "b\u0316"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -46,3 +47,23 @@ def test_whatever_comes_is_one_short_visible_line(text: str) -> None:
     assert shown == shown.strip()
     assert all(unicodedata.category(character) == "Zs" or character.isprintable() for character in shown)
     assert not any(unicodedata.category(character)[0] == "C" for character in shown)
+
+
+# A letter under marks whose order composing has to sort: the time grows with the square of their number.
+HEAP = "a" + "\u0315" * 15_950 + "\u0300" * 7_975 + "\u0323" * 7_975
+
+
+@pytest.fixture
+def only_short_texts_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose = unicodedata.normalize
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        assert len(text) <= 2_000
+        return compose(form, text)
+
+    monkeypatch.setattr("unicodedata.normalize", normalize)
+
+
+@pytest.mark.usefixtures("only_short_texts_are_composed")
+def test_a_heap_of_marks_is_cut_before_it_is_composed() -> None:
+    assert inert_text(HEAP) == "a\u0315\u0315"

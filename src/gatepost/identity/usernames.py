@@ -17,6 +17,8 @@ LONGEST: Final = 64
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_MAX_MARKS: Final = 8
+"""Marks on one character; no script needs as many."""
 _PUNCTUATION: Final = frozenset("._-@+")
 
 
@@ -33,12 +35,15 @@ def canonical_username(text: str) -> str:
     trimmed = text.strip()
     if not trimmed:
         raise UsernameRefused("Type a username.")
+    # Before folding: composing marks takes time that grows with the square of their number.
     username = "" if len(trimmed) > LONGEST else _fold(trimmed)
     # Folding can lengthen a text: one ligature becomes three letters.
     if not username or len(username) > LONGEST:
         raise UsernameRefused(f"A username has at most {LONGEST} characters.")
     if not all(_is_allowed(character) for character in username) or _INVISIBLE.search(username):
         raise UsernameRefused("A username has letters, digits and . _ - @ + only, without spaces.")
+    if _is_heaped(username):
+        raise UsernameRefused("A username has no heaps of accents on one letter.")
     if not username[0].isalnum():
         raise UsernameRefused("A username begins with a letter or a digit.")
     return username
@@ -48,6 +53,11 @@ def _fold(text: str) -> str:
     """Fold until nothing changes any more: for a few characters once is not enough."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return folded if folded == text else _fold(folded)
+
+
+def _is_heaped(username: str) -> bool:
+    kinds = "".join(unicodedata.category(character)[0] for character in username)
+    return "M" * (_MAX_MARKS + 1) in kinds
 
 
 def _is_allowed(character: str) -> bool:

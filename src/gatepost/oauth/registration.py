@@ -31,6 +31,10 @@ MAX_LIST = 32
 """Entries of any other list."""
 MAX_NAME = 200
 """Characters of a client's name; pages show fewer."""
+_MAX_RAW_NAME = 4 * MAX_NAME
+"""Characters before anything is taken out. Composing marks takes time that grows with the square of their number."""
+_MAX_MARKS = 8
+"""Marks on one character; no script needs as many."""
 
 GRANT_TYPES_SUPPORTED = ("authorization_code", "refresh_token")
 _APPLICATION_TYPES = ("native", "web")
@@ -209,15 +213,30 @@ def _redirect_uris(document: Mapping[str, object]) -> tuple[str, ...]:
 def _client_name(document: Mapping[str, object]) -> str:
     """Return the name without control, format (bidirectional, zero-width), private and unassigned characters.
 
-    They are taken out, not refused: emoji joined by zero-width joiners stand in the names of honest clients.
+    They are taken out, not refused: emoji joined by zero-width joiners stand in the names of honest clients. Marks
+    heaped on one character go too.
     """
-    name = unicodedata.normalize("NFC", _text(document, "client_name") or "")
+    text = _text(document, "client_name") or ""
+    if len(text) > _MAX_RAW_NAME:
+        _refuse(f"client_name is longer than {MAX_NAME} characters.")
+    name = unicodedata.normalize("NFC", _without_heaps(text))
     spaced = "".join(" " if unicodedata.category(character)[0] == "Z" else character for character in name)
     visible = (character for character in spaced if unicodedata.category(character)[0] != "C")
     clean = " ".join("".join(visible).split())
     if len(clean) > MAX_NAME:
         _refuse(f"client_name is longer than {MAX_NAME} characters.")
     return clean or _NAMELESS
+
+
+def _without_heaps(text: str) -> str:
+    """Return `text` with at most `_MAX_MARKS` combining marks in a row."""
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character)[0] == "M" else 0
+        if marks <= _MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _auth_method(document: Mapping[str, object], supported: Sequence[str]) -> str:
