@@ -230,6 +230,20 @@ async def test_a_client_that_does_not_read_gets_no_second_comment() -> None:
     await listening.task
 
 
+async def test_a_comment_that_is_under_way_ends_with_its_stream() -> None:
+    world = World()
+    listening = await world.listen({})
+    listening.reads.clear()
+    await world.timer.pass_seconds(SECONDS_OF_A_ROUND)
+
+    listening.gone.set()
+    await listening.task
+    await settle()
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert listening.comments == 0
+
+
 async def test_a_stream_whose_client_is_gone_is_left_alone() -> None:
     world = World()
     listening = await world.listen({})
