@@ -139,3 +139,14 @@ async def test_ended_sessions_are_deleted_in_batches(store: Store) -> None:
     assert await store.mcp_sessions.delete_sessions(before=NOW + 3, limit=3) == 0
     left = await store.mcp_sessions.find_session(b"\x04" * 32, owner=SESSION.owner, now=NOW)
     assert left is not None
+
+
+async def test_a_forgotten_stream_leaves_the_others_alone(store: Store, session: McpSession) -> None:
+    for stream in ("one", "two"):
+        await store.mcp_streams.append_event(session.session_fingerprint, stream, b"event")
+        await store.mcp_streams.finish_stream(session.session_fingerprint, stream)
+    await store.mcp_streams.forget_stream(session.session_fingerprint, "one")
+    await store.mcp_streams.forget_stream(session.session_fingerprint, "never")
+    assert await store.mcp_streams.events_after(session.session_fingerprint, "one", 0, limit=5) == ([], False)
+    kept = ([StreamEvent(1, b"event")], True)
+    assert await store.mcp_streams.events_after(session.session_fingerprint, "two", 0, limit=5) == kept

@@ -77,6 +77,9 @@ class McpStreamStore(Protocol):
     async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
         """Mark that no event will follow."""
 
+    async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        """Forget the stream with its events; nobody will resume it any more."""
+
     async def events_after(
         self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
     ) -> tuple[list[StreamEvent], bool]:

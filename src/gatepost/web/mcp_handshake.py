@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
@@ -38,6 +39,9 @@ from gatepost.web.wakeups import Wakeups
 SESSION_HEADER: Final = b"mcp-session-id"
 KEEP_ALIVE_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 1.0
+KEPT_STREAMS: Final = 16
+"""How many streams of one session are kept after their end, for clients that missed it."""
+_MOST_SESSIONS: Final = 10_000
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -84,6 +88,8 @@ class HandshakeEra:
         """The requests that are being served here, for `notifications/cancelled`."""
         self.live: dict[tuple[bytes, str], SessionStream] = {}
         """The streams whose requests are being served here, for those who take one up again."""
+        self._ended: dict[bytes, deque[str]] = {}
+        """The streams of each session that ended here, oldest first."""
         self.listening = SessionListening(
             streams=store.mcp_streams,
             is_subscribed=self.sessions.is_subscribed,
@@ -129,6 +135,22 @@ class HandshakeEra:
             caller.channel = run.channel
         caller.session = SessionHandle(self.sessions, session_id, session)
         return run
+
+    async def keep_ended(self, key: bytes, stream_id: str) -> None:
+        """Keep a stream that has ended, and forget the oldest of its session if there are too many.
+
+        What ended in another process, or before a restart, is forgotten with its session.
+        """
+        ended = self._ended.pop(key, None) or deque()
+        while len(self._ended) >= _MOST_SESSIONS:
+            del self._ended[next(iter(self._ended))]
+        self._ended[key] = ended
+        ended.append(stream_id)
+        try:
+            while len(ended) > KEPT_STREAMS:
+                await self.streams.forget_stream(key, ended.popleft())
+        except StoreUnavailable:
+            logger.warning("an old stream could not be forgotten")
 
     async def take(self, message: Notification | Response, session: McpSession) -> bool:
         """Take what concerns the session itself; False when the message is for the target."""
@@ -211,6 +233,7 @@ class HandshakeEra:
             raise session_unknown()
         key = session.session_fingerprint
         self.listening.end(key)
+        self._ended.pop(key, None)
         for runs in [runs for (owner, _), runs in self.running.items() if owner == key]:
             for run in tuple(runs):
                 run.cancel()
@@ -307,6 +330,7 @@ class SessionRun:
         if not stream.has_begun:
             return answer
         await stream.finish(answer[1])
+        await self._era.keep_ended(self._session.session_fingerprint, stream.stream_id)
         return None
 
     async def finish_without_answer(self) -> None:

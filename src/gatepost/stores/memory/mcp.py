@@ -115,6 +115,10 @@ class MemoryMcpStreamStore:
         if session_fingerprint in self._records.sessions:
             self._stream(session_fingerprint, stream_id).is_finished = True
 
+    async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        """See `McpStreamStore.forget_stream`."""
+        self._records.streams.get(session_fingerprint, {}).pop(stream_id, None)
+
     async def events_after(
         self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
     ) -> tuple[list[StreamEvent], bool]:

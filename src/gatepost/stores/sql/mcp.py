@@ -35,6 +35,11 @@ _APPEND_EVENT: Final = """
     FROM mcp_sessions WHERE session_fingerprint = $1
 """
 
+_FORGET_STREAM: Final = (
+    "DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2",
+    "DELETE FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
+)
+
 _ANSWER: Final = """
     UPDATE mcp_questions SET answer = $3
     WHERE session_fingerprint = $1 AND request_id = $2 AND answer IS NULL AND expires_at > $4
@@ -190,6 +195,15 @@ class SqlMcpStreamStore:
                 session_fingerprint,
                 stream_id,
             )
+
+        await self._database.write(operation)
+
+    async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        """See `McpStreamStore.forget_stream`."""
+
+        async def operation(transaction: Transaction) -> None:
+            for statement in _FORGET_STREAM:
+                await transaction.run(statement, session_fingerprint, stream_id)
 
         await self._database.write(operation)
 
