@@ -25,17 +25,17 @@ async def test_renewal_ends_the_session_that_it_replaces(store: Store) -> None:
     await store.browser_sessions.start_session(session("before", subject=None))
     await store.browser_sessions.start_session(session("bystander"))
 
-    await store.browser_sessions.start_session(session("after"), replaces=fp("before"))
+    assert await store.browser_sessions.start_session(session("after"), replaces=fp("before")) is True
 
     assert await store.browser_sessions.find_session(fp("before"), now=NOW) is None
     assert await store.browser_sessions.find_session(fp("after"), now=NOW) == session("after")
     assert await store.browser_sessions.find_session(fp("bystander"), now=NOW) == session("bystander")
 
 
-async def test_replacing_an_unknown_session_is_fine(store: Store) -> None:
-    await store.browser_sessions.start_session(session(), replaces=fp("unknown"))
+async def test_a_session_that_is_gone_cannot_be_replaced(store: Store) -> None:
+    assert await store.browser_sessions.start_session(session(), replaces=fp("unknown")) is False
 
-    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) == session()
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) is None
 
 
 async def test_a_session_ends_once_and_for_all(store: Store) -> None:

@@ -138,3 +138,17 @@ async def test_a_read_sees_every_write_that_was_acknowledged_before_it(store: St
         assert await store.browser_sessions.find_session(fp(name), now=NOW) is None
 
     await asyncio.gather(*(write_then_read(f"session-{n}") for n in range(50)))
+
+
+async def test_parallel_logins_with_one_cookie_give_one_session(store: Store) -> None:
+    await store.browser_sessions.start_session(session("before", subject=None))
+
+    started = await asyncio.gather(
+        *(store.browser_sessions.start_session(session(f"after-{n}"), replaces=fp("before")) for n in range(20))
+    )
+
+    assert started.count(True) == 1
+    winner = f"after-{started.index(True)}"
+    names = ["before", *(f"after-{n}" for n in range(20))]
+    found = [await store.browser_sessions.find_session(fp(name), now=NOW) for name in names]
+    assert [one for one in found if one is not None] == [session(winner)]

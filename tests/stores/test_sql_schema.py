@@ -181,7 +181,8 @@ async def use_every_operation(database: PlanningDatabase) -> None:
         found = await approvals.list_grants(live_at=NOW, subject=subject, client_id=client_id, limit=9)
         assert [listing.grant.grant_id for listing in found] == ["grant-2"]
     await grants.revoke_grant("grant-1", reason="asked", now=NOW)
-    await sessions.start_session(session(), replaces=fp("before"))
+    assert await sessions.start_session(session("before"))
+    assert await sessions.start_session(session(), replaces=fp("before"))
     assert await sessions.find_session(fp("session-1"), now=NOW) is not None
     await sessions.end_session(fp("session-1"))
     assert await users.change_password("ada", "$argon2id$new")

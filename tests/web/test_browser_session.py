@@ -188,6 +188,7 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: MemoryS
         random_bytes=lambda length: b"\x07" * length,
     )
     renewed = await later.renew(planted, subject="user_1", display_name="ada")
+    assert renewed is not None
     assert renewed.secret != planted.secret
     assert renewed.record == BrowserSession(
         session_fingerprint=fingerprint(renewed.secret),
@@ -200,3 +201,10 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: MemoryS
     )
     assert await sessions.current(asks(f"__Host-gatepost={planted.secret}")) is None
     assert await sessions.current(asks(f"__Host-gatepost={renewed.secret}")) == renewed
+
+
+async def test_a_session_is_renewed_once(store: MemoryStore) -> None:
+    sessions = make(store)
+    session = await sessions.current_or_new(asks())
+    assert await sessions.renew(session, subject="user_1", display_name="ada") is not None
+    assert await sessions.renew(session, subject="user_1", display_name="ada") is None

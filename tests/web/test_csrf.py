@@ -49,6 +49,7 @@ async def test_a_token_is_for_one_purpose_one_request_and_one_session(
 ) -> None:
     other = await sessions.current_or_new(asks())
     renewed = await sessions.renew(session, subject="user_1", display_name=None)
+    assert renewed is not None
     tokens = [
         csrf_token(session, purpose="login", transaction_id="t1"),
         csrf_token(session, purpose="login", transaction_id=None),

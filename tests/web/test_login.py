@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 
 import httpx2
 import pytest
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
 from gatepost.identity.provider import Identity, LoginField
@@ -333,6 +335,46 @@ async def test_the_second_of_two_clicks_goes_on_where_the_first_led(world: World
     assert (late.status_code, late.headers["location"]) == (303, LOGIN)
     assert "set-cookie" not in late.headers
     assert (await browser.get(LOGIN)).headers["location"] == CONSENT
+
+
+async def test_parallel_logins_with_one_cookie_log_in_once(
+    world: World, browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = Form((await browser.get(LOGIN)).text)
+    fields = {**form.fields, "username": "ada", "password": PASSWORD}
+    headers = {"Cookie": f"{world.sessions.cookie_name}={world.secret(browser)}"}
+    together = asyncio.Barrier(4)
+    authenticate = world.accounts.authenticate
+
+    async def authenticate_together(request: Request, credentials: Mapping[str, str]) -> Identity | None:
+        await together.wait()
+        return await authenticate(request, credentials)
+
+    monkeypatch.setattr(world.accounts, "authenticate", authenticate_together)
+    answers = await asyncio.gather(*(world.browser().post(LOGIN, data=fields, headers=headers) for _ in range(4)))
+
+    assert [answer.status_code for answer in answers] == [303] * 4
+    locations = [answer.headers["location"] for answer in answers if "set-cookie" in answer.headers]
+    assert locations == ["/oauth/consent?transaction=transaction_1"]
+    others = [answer.headers["location"] for answer in answers if "set-cookie" not in answer.headers]
+    assert others == [LOGIN] * 3
+
+
+async def test_a_login_without_a_form_that_comes_second_starts_over(
+    world: World, browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = fingerprint(world.secret(browser) or "")
+
+    async def authenticate_while_the_session_ends(request: Request, credentials: Mapping[str, str]) -> Identity:
+        del request, credentials
+        await world.store.browser_sessions.end_session(planted)
+        return Identity("user_ada", "ada")
+
+    monkeypatch.setattr(world.accounts, "authenticate", authenticate_while_the_session_ends)
+    response = await browser.get(LOGIN)
+
+    assert (response.status_code, response.headers["location"]) == (303, LOGIN)
+    assert "set-cookie" not in response.headers
 
 
 async def test_a_browser_that_refuses_cookies_is_told_so(world: World) -> None:

@@ -176,6 +176,23 @@ async def test_the_second_of_two_clicks_ends_where_the_first_led(world: World, p
     assert len(await world.store.users.list_users()) == 1
 
 
+async def test_a_session_that_ends_meanwhile_is_not_logged_in(
+    world: World, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = world.browser()
+    create_first_user = world.store.users.create_first_user
+
+    async def create_while_the_session_ends(token: bytes, user: User) -> bool:
+        await world.store.browser_sessions.end_session(fingerprint(world.secret(browser) or ""))
+        return await create_first_user(token, user)
+
+    monkeypatch.setattr(world.store.users, "create_first_user", create_while_the_session_ends)
+    response = await fill_in(browser, path)
+
+    assert (response.status_code, response.headers["location"]) == (303, "/oauth/setup")
+    assert "set-cookie" not in response.headers
+
+
 async def test_an_expired_session_gets_a_fresh_form(world: World, path: str) -> None:
     browser = world.browser()
     form = Form((await browser.get(path)).text)

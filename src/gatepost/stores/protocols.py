@@ -135,8 +135,11 @@ class UserStore(Protocol):
 class BrowserSessionStore(Protocol):
     """Browser sessions of the pages."""
 
-    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> None:
-        """Keep a session; the one whose fingerprint is `replaces` ends in the same step (renewal at login)."""
+    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
+        """Keep a session; the one whose fingerprint is `replaces` ends in the same step (renewal at login).
+
+        False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session.
+        """
 
     async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
         """Return the session if it has not expired."""

@@ -75,15 +75,19 @@ class BrowserSessions:
         await self._sessions.start_session(session.record)
         return session
 
-    async def renew(self, previous: OpenSession, *, subject: str, display_name: str | None) -> OpenSession:
+    async def renew(self, previous: OpenSession, *, subject: str, display_name: str | None) -> OpenSession | None:
         """Log the browser in: a new secret, so that a session planted before the login is worth nothing after it.
 
         The previous session ends in the same step; its `browser_id` lives on, so that transactions which this browser
         began stay its own. `attach` the result to the response.
+
+        Returns:
+            The new session; None when the previous one has ended since it was read, such as by another login with the
+            same cookie. Then nobody is logged in by this request.
         """
         session = self._new(browser_id=previous.record.browser_id, subject=subject, display_name=display_name)
-        await self._sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
-        return session
+        started = await self._sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
+        return session if started else None
 
     def attach(self, response: Response, session: OpenSession) -> None:
         """Set the session's cookie on `response`."""

@@ -126,8 +126,10 @@ class _Login:
         # 5. Some providers know without asking, some ask elsewhere.
         identity = await self.provider.authenticate(request, {})
         if identity is not None:
-            session = await self._log_in(request, session, identity)
-            return self._with_cookie(self._go_on(session, transaction), session)
+            renewed = await self._log_in(request, session, identity)
+            if renewed is None:
+                return self.pages.redirect(_path(transaction))  # another tab was quicker; this one finds out
+            return self._with_cookie(self._go_on(renewed, transaction), renewed)
         response = await self.provider.challenge(
             request,
             browser_id=session.record.browser_id,
@@ -170,9 +172,11 @@ class _Login:
 
         # 4. Log in under a new session, and on to consent; or, without a request, to this page by itself, so that
         #    loading it again sends no password again.
-        session = await self._log_in(request, session, identity)
+        renewed = await self._log_in(request, session, identity)
+        if renewed is None:
+            return without_session(request, self.browser_sessions, self.pages, path=login_path(transaction_id))
         location = login_path() if transaction is None else consent_path(transaction.transaction_id)
-        response = self._with_cookie(self.pages.redirect(location), session)
+        response = self._with_cookie(self.pages.redirect(location), renewed)
         if self.throttle is not None:
             self.throttle.remember(response, account)
         return response
@@ -197,7 +201,7 @@ class _Login:
             self.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
             raise
 
-    async def _log_in(self, request: Request, session: OpenSession, identity: Identity) -> OpenSession:
+    async def _log_in(self, request: Request, session: OpenSession, identity: Identity) -> OpenSession | None:
         await self.audit.record(request, AuditEvent.LOGIN, subject=identity.subject)
         return await self.browser_sessions.renew(session, subject=identity.subject, display_name=identity.display_name)
 

@@ -148,9 +148,11 @@ class _Setup:
         await self.audit.record(request, AuditEvent.SET_UP, subject=user.subject)
 
         # 5. Log in under a new session. The redirect lets the next page be loaded again without creating anything.
-        session = await self.browser_sessions.renew(session, subject=user.subject, display_name=user.username)
+        renewed = await self.browser_sessions.renew(session, subject=user.subject, display_name=user.username)
+        if renewed is None:
+            return without_session(request, self.browser_sessions, self.pages, path=_DONE)
         response = self.pages.redirect(_DONE)
-        self.browser_sessions.attach(response, session)
+        self.browser_sessions.attach(response, renewed)
         return response
 
     async def _valid_token(self, request: Request) -> str | None:

@@ -12,11 +12,12 @@ class MemoryBrowserSessionStore:
     def __init__(self, records: Records) -> None:
         self._records = records
 
-    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> None:
+    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
         """See `BrowserSessionStore.start_session`."""
-        if replaces is not None:
-            self._records.browser_sessions.pop(replaces, None)
+        if replaces is not None and self._records.browser_sessions.pop(replaces, None) is None:
+            return False
         self._records.browser_sessions[session.session_fingerprint] = session
+        return True
 
     async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
         """See `BrowserSessionStore.find_session`."""

@@ -20,12 +20,12 @@ class SqlBrowserSessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> None:
+    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
         """See `BrowserSessionStore.start_session`."""
 
-        async def operation(transaction: Transaction) -> None:
-            if replaces is not None:
-                await _end_session(transaction, replaces)
+        async def operation(transaction: Transaction) -> bool:
+            if replaces is not None and not await _end_session(transaction, replaces):
+                return False
             await transaction.run(
                 _INSERT,
                 session.session_fingerprint,
@@ -36,8 +36,9 @@ class SqlBrowserSessionStore:
                 session.created_at,
                 session.expires_at,
             )
+            return True
 
-        await self._database.write(operation)
+        return await self._database.write(operation)
 
     async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
         """See `BrowserSessionStore.find_session`."""
@@ -61,8 +62,9 @@ class SqlBrowserSessionStore:
         await self._database.write(operation)
 
 
-async def _end_session(transaction: Transaction, session_fingerprint: bytes) -> None:
-    await transaction.run("DELETE FROM browser_sessions WHERE session_fingerprint = $1", session_fingerprint)
+async def _end_session(transaction: Transaction, session_fingerprint: bytes) -> bool:
+    ended = await transaction.run("DELETE FROM browser_sessions WHERE session_fingerprint = $1", session_fingerprint)
+    return ended > 0
 
 
 def _browser_session(row: Row) -> BrowserSession:
