@@ -376,5 +376,5 @@ def test_the_endpoint_is_documented() -> None:
         "resource",
         "state",
     ]
-    assert set(operation["responses"]) == {"303", "400", "503"}
+    assert set(operation["responses"]) == {"303", "400", "429", "503"}
     assert "content" not in operation["responses"]["303"]
