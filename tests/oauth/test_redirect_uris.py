@@ -37,7 +37,6 @@ REGISTRABLE = [
     "com.example.app:///cb",
     "vscode://dynamic-auth",
     "myapp://",
-    "MyApp://callback",
     "operator://callback",
     "web+notes://callback",
 ]
@@ -76,6 +75,35 @@ DANGEROUS = [
     "urn:/x",
     "ssh://example.com/",
     "smb://example.com/",
+    "dict://example.com/",
+    "finger://example.com/",
+    "gemini://example.com/",
+    "scp://example.com/",
+    "fish://example.com/",
+    "webcal://example.com/",
+    "imap://example.com/",
+    "imaps://example.com/",
+    "smtp://example.com/",
+    "smtps://example.com/",
+    "pop://example.com/",
+    "pops://example.com/",
+    "telnet://example.com/",
+    "telnets://example.com/",
+    "ldap://example.com/",
+    "ldaps://example.com/",
+    "ldapi:///x",
+    "ipfs://x",
+    "ipns://x",
+    "jar:/x",
+    "jdbc:/x",
+    "php://filter",
+    "phar://x",
+    "expect://id",
+    "steam://run/1",
+    "https-app://example.com/cb",
+    "https.example://cb",
+    "httpss://example.com/cb",
+    "http+x:/cb",
 ]
 
 MALFORMED = [
@@ -147,6 +175,10 @@ MALFORMED = [
     "https://example.com/" + "a" * MAX_LENGTH,
     "http://example.com/cb",
     "HTTP://localhost/cb",
+    "HTTPS://example.com/cb",
+    "Https://example.com/cb",
+    "MyApp://callback",
+    "com.example.App:/cb",
     "http://LOCALHOST/cb",
     "http://localhost./cb",
     "http://app.localhost/cb",
@@ -229,6 +261,20 @@ def test_on_loopback_the_port_is_free(requested: str, registered: str) -> None:
 def test_two_different_strings_do_not_meet(requested: str, registered: str) -> None:
     assert not is_registered(requested, [registered])
     assert not is_registered(registered, [requested])
+
+
+@pytest.mark.parametrize(
+    ("uri", "description"),
+    [
+        ("HTTPS://example.com/cb", "The redirect URI has a scheme that is not in lower case (RFC 3986 section 3.1)."),
+        ("MyApp://callback", "The redirect URI has a scheme that is not in lower case (RFC 3986 section 3.1)."),
+        ("https-app:/cb", "The redirect URI has a scheme that looks like http or https and is neither."),
+    ],
+)
+def test_the_refusal_of_a_scheme_says_what_is_wrong_with_it(uri: str, description: str) -> None:
+    with pytest.raises(InvalidRedirectUri) as refusal:
+        check_registrable(uri)
+    assert refusal.value.description == description
 
 
 def test_nothing_is_registered_with_a_client_that_registered_nothing() -> None:

@@ -56,12 +56,16 @@ _DANGEROUS_SCHEMES = (
     | frozenset({"file", "res", "its", "about", "view-source", "resource", "devtools", "wyciwyg", "extension", "feed"})
     | frozenset({"edge", "opera", "brave", "vivaldi", "safari"})
     # The code would travel over a network protocol that is no web origin, mostly in the clear.
-    | frozenset({"ws", "wss", "ftp", "ftps", "sftp", "tftp", "gopher", "ldap", "ldaps", "smb", "cifs", "nfs", "afp"})
-    | frozenset({"ssh", "telnet", "rlogin", "tn3270", "vnc", "rdp", "dav", "davs", "webdav", "git", "svn", "rsync"})
-    | frozenset({"irc", "ircs", "xmpp", "news", "nntp", "snews", "imap", "pop", "smtp", "rtsp", "rtmp", "mms"})
+    | frozenset({"ws", "wss", "ftp", "ftps", "sftp", "tftp", "gopher", "gemini", "smb", "cifs", "nfs", "afp", "dict"})
+    | frozenset({"ssh", "scp", "fish", "telnet", "telnets", "rlogin", "tn3270", "vnc", "rdp", "finger", "rsync"})
+    | frozenset({"dav", "davs", "webdav", "webcal", "git", "svn", "ldap", "ldaps", "ldapi"})
+    | frozenset({"imap", "imaps", "pop", "pops", "smtp", "smtps", "irc", "ircs", "xmpp", "news", "nntp", "snews"})
+    | frozenset({"rtsp", "rtmp", "mms"})
+    # Content that programs fetch, unpack or run by its name; the code would become part of that name.
+    | frozenset({"ipfs", "ipns", "jdbc", "php", "phar", "expect"})
     # The operating system hands the rest to a program of its own, which acts on it.
     | frozenset({"intent", "android-app", "content", "market", "shell", "search", "search-ms", "hcp", "help"})
-    | frozenset({"applescript", "jnlp", "jnlps", "shortcuts", "workflow"})
+    | frozenset({"applescript", "jnlp", "jnlps", "shortcuts", "workflow", "steam"})
     # Messages and calls: the code would be put into one.
     | frozenset({"mailto", "tel", "sms", "smsto", "callto", "sip", "sips", "facetime", "facetime-audio", "skype"})
     # Names, not places.
@@ -79,7 +83,8 @@ def check_registrable(uri: str) -> None:
 
     Accepted are https with a host, http on loopback only (RFC 8252 section 7.3), and private-use schemes such as
     `com.example.app:/callback` or `cursor://host/path` (section 7.1), which may lack the dot that section 7.1 asks for:
-    a client in wide use does.
+    a client in wide use does. Schemes are in lower case, the form of RFC 3986 section 3.1, so that whoever looks at one
+    later need not think of another spelling.
 
     Raises:
         InvalidRedirectUri: anything else. The description names the rule and repeats nothing of the URI.
@@ -132,11 +137,11 @@ def display_host(uri: str) -> str:
     """
     scheme, _, rest = uri.partition(":")
     authority = re.split("[/?]", rest.removeprefix("//"), maxsplit=1)[0].lower() if rest.startswith("//") else ""
-    if scheme.lower() == "https":
+    if scheme == "https":
         return authority
     if is_loopback(uri):
         return re.sub(r":[0-9]+$", "", authority)
-    return f"{scheme.lower()}://{authority}" if authority else f"{scheme.lower()}:"
+    return f"{scheme}://{authority}" if authority else f"{scheme}:"
 
 
 def is_https_url(url: str) -> bool:
@@ -145,8 +150,8 @@ def is_https_url(url: str) -> bool:
 
 
 def is_web(uri: str) -> bool:
-    """Say whether `uri` leads to a server and not to a program on the user's own device."""
-    return uri.lower().startswith("https:")
+    """Say whether `uri`, which passed `check_registrable`, leads to a server and not to a program on the device."""
+    return uri.startswith("https:")
 
 
 def _same(requested: str, registered: str) -> bool:
@@ -174,17 +179,21 @@ def _problem(uri: str) -> str | None:
     match = _SCHEME.fullmatch(uri)
     if match is None:
         return "does not start with a scheme such as https"
-    return _scheme_problem(uri, match[1].lower(), match[2]) or _query_problem(uri)
+    if not match[1].islower():
+        return "has a scheme that is not in lower case (RFC 3986 section 3.1)"
+    return _scheme_problem(uri, match[1], match[2]) or _query_problem(uri)
 
 
 def _scheme_problem(uri: str, scheme: str, rest: str) -> str | None:
     if scheme in _DANGEROUS_SCHEMES or scheme.startswith(_DANGEROUS_PREFIXES):
-        return "has a scheme that a browser or an operating system treats as its own"
+        return "has a scheme that a browser, an operating system or another program treats as its own"
     if scheme == "http":
         return None if is_loopback(uri) else "uses http, which is allowed on 127.0.0.1, [::1] and localhost only"
     authority = _AUTHORITY.fullmatch(rest)
     if scheme == "https":
         return _host_problem(authority[1] if authority else "")
+    if scheme.startswith("http"):
+        return "has a scheme that looks like http or https and is neither"
     if not rest.startswith("/"):
         return "lacks a slash after its scheme; is the scheme missing?"
     # Private-use schemes may have an empty authority, as in `com.example.app:///callback`.

@@ -21,7 +21,7 @@ from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget, O
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client, TransactionState
-from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered
+from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered, is_web
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.consent_protocols import ConsentStore
@@ -267,7 +267,7 @@ class _Consent:
         resource: ProtectedResource,
     ) -> Response:
         destination = display_host(transaction.redirect_uri)
-        is_web = transaction.redirect_uri.startswith("https:")
+        leads_to_web = is_web(transaction.redirect_uri)
         switch = login_path(transaction.transaction_id, switch_account=True)
         free = choices(transaction.scopes, required=self.required_scopes)
         return self.pages.render(
@@ -277,9 +277,9 @@ class _Consent:
             client_name=inert_text(client.client_name),
             # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
             # answer goes there and nowhere else. So the page names it first and largest, and the name second.
-            destination=_emphasised(destination) if is_web else ("", destination),
+            destination=_emphasised(destination) if leads_to_web else ("", destination),
             is_loopback=is_loopback(transaction.redirect_uri),
-            is_web=is_web,
+            is_web=leads_to_web,
             permissions=[
                 (scope, resource.scopes.get(scope) or scope, _field(index) if scope in free else None)
                 for index, scope in enumerate(transaction.scopes)
