@@ -163,9 +163,7 @@ class OAuthSettings(BaseSettings):
     )
     audit_days: int = Field(90, alias="OAUTH_AUDIT_DAYS", ge=1, le=3650, description="a number of days, 1 to 3650")
     consent_days: int = Field(90, alias="OAUTH_CONSENT_DAYS", ge=0, le=365, description="a number of days, 0 to 365")
-    limit_factor: int = Field(
-        1, alias="OAUTH_LIMIT_FACTOR", ge=0, le=1000, description="a whole number from 0 to 1000"
-    )
+    limit_factor: int = Field(1, alias="OAUTH_LIMIT_FACTOR", ge=0, le=1000, description="a whole number from 0 to 1000")
     supported_scopes: WordList = Field(
         (), alias="OAUTH_SUPPORTED_SCOPES", description="scope names separated by spaces (RFC 6749 section 3.3)"
     )

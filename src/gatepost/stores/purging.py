@@ -181,9 +181,7 @@ async def purging(purger: Purger) -> AsyncIterator[None]:
             await task
 
 
-def background_purger(
-    store: Store, *, audit_days: int, now: Callable[[], int], random_bytes: RandomBytes
-) -> Purger:
+def background_purger(store: Store, *, audit_days: int, now: Callable[[], int], random_bytes: RandomBytes) -> Purger:
     """Return the purger of a running server: a round about once a minute.
 
     Args:
