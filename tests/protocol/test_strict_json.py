@@ -15,6 +15,7 @@ from gatepost.protocol.errors import InvalidRequest, ParseError
 REPEATED = "An object in the body names a member twice."
 WIDE = "An integer in the body does not fit into 64 bits."
 DEEP = "The body nests deeper than 64 levels."
+MANY = "The body has more than 200000 values."
 
 
 def nested(depth: int, innermost: bytes = b"1") -> bytes:
@@ -112,6 +113,29 @@ def test_depth_that_a_repeated_name_hides_is_refused() -> None:
 def test_nesting_beyond_what_the_decoder_takes_is_refused() -> None:
     with pytest.raises(ParseError):
         strict_json.load(nested(100_000))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" + b"[]," * 200_000 + b"[]]",
+        b"[" + b"{}," * 200_000 + b"{}]",
+        b"[" + b"[" * 63 + b"]" * 63 + b",[]" + b",1" * 200_000 + b"]",
+        b"[1" + b" ,1" * 200_000 + b"]",
+        b'{"a" :[' + b"1," * 200_000 + b"1]}",
+        b'{"x" :1' + b"".join(b',"%d":""' % number for number in range(200_000)) + b"}",
+    ],
+    ids=["arrays", "objects", "beside-depth", "spaced", "integers", "members"],
+)
+def test_looking_at_values_one_by_one_ends(raw: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        strict_json.load(raw)
+
+    assert caught.value.message == MANY
+
+
+def test_a_long_array_that_needs_no_look_is_read() -> None:
+    assert strict_json.load(b"[" + b"1," * 300_000 + b"1]") == [1] * 300_001
 
 
 # Names that repeat often, and texts that look like structure.

@@ -1,4 +1,4 @@
-"""JSON as this server takes it: bounded in depth and number size, and no member named twice (RFC 8259 section 4).
+"""JSON as this server takes it: bounded in depth, number size and work, no member named twice (RFC 8259 section 4).
 
 A repeated name is refused because readers disagree about it: a gateway that logs the first `"method"` and a server that
 runs the last are told two different stories.
@@ -15,6 +15,9 @@ from gatepost.protocol.errors import InvalidRequest, ParseError
 
 MAXIMUM_DEPTH = 64
 """How deep arrays and objects may nest, the message itself included."""
+MOST_VALUES = 200_000
+"""How many values are looked at one by one. A message that the decoder reads and the encoder writes back in one go, and
+that cannot nest too deep, may have more."""
 _LOWEST_INTEGER = -(2**63)
 _HIGHEST_INTEGER = 2**64 - 1
 _LONGEST_INTEGER = 20  # characters of either bound; a longer literal need not be converted to know that it is outside
@@ -25,8 +28,8 @@ def load(raw: bytes) -> Any:
 
     Raises:
         ParseError: it is not JSON, not UTF-8, or has a number too large for a double.
-        InvalidRequest: it nests deeper than `MAXIMUM_DEPTH`, names a member twice in one object, or has an integer that
-            64 bits do not hold.
+        InvalidRequest: it nests deeper than `MAXIMUM_DEPTH`, names a member twice in one object, has an integer that
+            64 bits do not hold, or more than `MOST_VALUES` values to look at.
     """
     try:
         value = orjson.loads(raw)
@@ -59,10 +62,14 @@ def _is_lossless(value: Any, raw: bytes) -> bool:
 def _check_depth(value: Any) -> None:
     """Go down the levels of a value, and no deeper than it may have."""
     level = [value]
+    seen = 0
     for _ in range(MAXIMUM_DEPTH + 1):
         containers = [item for item in level if type(item) is dict or type(item) is list]
         if not containers:
             return
+        seen += sum(map(len, containers))
+        if seen > MOST_VALUES:
+            raise _too_many_values()
         level = [item for found in containers for item in (found.values() if type(found) is dict else found)]
     raise InvalidRequest(f"The body nests deeper than {MAXIMUM_DEPTH} levels.")
 
@@ -70,20 +77,36 @@ def _check_depth(value: Any) -> None:
 def _check_exactly(raw: bytes) -> None:
     """Read the document again, slowly, looking at each member and each integer as it was written."""
     try:
-        _EXACT.decode(raw.decode())
+        _ExactReading().decode(raw.decode())
     except RecursionError as error:
         # Only what a repeated name made the decoder drop can still nest deeper than it may.
         raise InvalidRequest(f"The body nests deeper than {MAXIMUM_DEPTH} levels.") from error
 
 
-def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise InvalidRequest("An object in the body names a member twice.")
+class _ExactReading:
+    """One reading of one document, which counts what it looks at."""
+
+    def __init__(self) -> None:
+        self._members = 0
+        self._integers = 0
+        decoder = json.JSONDecoder(object_pairs_hook=self._refuse_repeated, parse_int=self._refuse_wide)
+        self.decode = decoder.decode
+
+    def _refuse_repeated(self, pairs: list[tuple[str, Any]]) -> None:
+        # An object counts even if it is empty: a million of those are work too.
+        self._members += len(pairs) + 1
+        if self._members > MOST_VALUES:
+            raise _too_many_values()
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise InvalidRequest("An object in the body names a member twice.")
+
+    def _refuse_wide(self, literal: str) -> None:
+        self._integers += 1
+        if self._integers > MOST_VALUES:
+            raise _too_many_values()
+        if len(literal) > _LONGEST_INTEGER or not _LOWEST_INTEGER <= int(literal) <= _HIGHEST_INTEGER:
+            raise InvalidRequest("An integer in the body does not fit into 64 bits.")
 
 
-def _refuse_wide(literal: str) -> None:
-    if len(literal) > _LONGEST_INTEGER or not _LOWEST_INTEGER <= int(literal) <= _HIGHEST_INTEGER:
-        raise InvalidRequest("An integer in the body does not fit into 64 bits.")
-
-
-_EXACT = json.JSONDecoder(object_pairs_hook=_refuse_repeated, parse_int=_refuse_wide)
+def _too_many_values() -> InvalidRequest:
+    return InvalidRequest(f"The body has more than {MOST_VALUES} values.")
