@@ -137,8 +137,8 @@ def _unsafe(
         )
     if settings.registration.documents_on_loopback:
         problems.append(
-            "OAUTH_CIMD_ALLOW_LOOPBACK is for tests: strangers could have this server connect to itself. Remove it, or set it "
-            "to false."
+            "OAUTH_CIMD_ALLOW_LOOPBACK is for tests: strangers could have this server connect to itself. Remove it, "
+            "or set it to false."
         )
     api_key = settings.server.api_key.get_secret_value() if settings.server.api_key else None
     if api_key is not None and (len(api_key) < _SHORTEST_PUBLIC_API_KEY or api_key.lower() in _WELL_KNOWN_SECRETS):

@@ -118,6 +118,13 @@ def test_a_foreign_host_is_misdirected_everywhere(server: RunningServer) -> None
             assert response.status_code == 421, (path, host)
 
 
+def test_a_server_without_a_public_url_is_not_reached_through_a_proxy(server: RunningServer) -> None:
+    for path in ("/mcp", "/health", "/oauth/login"):
+        response = httpx2.post(server.origin + path, headers={"X-Forwarded-For": "203.0.113.9"}, json={})
+        assert response.status_code == 421
+        assert "MCP_PUBLIC_URL" in response.json()["error_description"]
+
+
 def test_a_hostile_origin_cannot_call(server: RunningServer) -> None:
     response = httpx2.post(server.mcp_url, headers={"Origin": "https://evil.example"}, json={})
     assert response.status_code == 403

@@ -35,7 +35,7 @@ async def test_an_approval_is_found_until_its_end(store: Store) -> None:
 @pytest.mark.parametrize(
     "changes", [{"subject": "x"}, {"client_id": "x"}, {"redirect_uri": "https://x"}, {"resource": "https://x"}]
 )
-async def test_for_anything_else_nothing_is_found(store: Store, changes: dict[str, str]) -> None:
+async def test_for_anything_else_nothing_is_found(store: Store, changes: dict[str, Any]) -> None:
     await store.consents.remember_consent(CONSENT)
 
     assert await find(store, **changes) is None

@@ -13,6 +13,8 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory.clients import MemoryClientStore
+from gatepost.stores.memory.records import Records
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.authorize import MAX_QUERY, authorize_router
 from gatepost.web.browser_session import BrowserSessions
@@ -57,10 +59,7 @@ def client_with(*redirect_uris: str, client_id: str = "client_1", scope: str | N
     )
 
 
-class BrokenClients:
-    async def register_client(self, client: Client) -> None:
-        raise NotImplementedError
-
+class BrokenClients(MemoryClientStore):
     async def find_client(self, client_id: str) -> Client | None:
         del client_id
         raise StoreUnavailable("down")
@@ -350,7 +349,7 @@ async def test_the_log_says_why_and_for_which_client_and_repeats_nothing(
 
 
 async def test_a_store_that_is_down_is_a_503_page_and_no_refusal() -> None:
-    app = front_app(MemoryStore(), clients=BrokenClients())
+    app = front_app(MemoryStore(), clients=BrokenClients(Records()))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app)) as http:
         response = await http.get(ENDPOINT, params=GOOD)
     assert_local_page(response, "Please try again", status=503)

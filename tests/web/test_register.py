@@ -13,6 +13,8 @@ from gatepost.oauth.registration import MAX_BODY
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory.clients import MemoryClientStore
+from gatepost.stores.memory.records import Records
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.errors import install_error_handlers
 from gatepost.web.register import register_router
@@ -22,13 +24,10 @@ JSON = {"content-type": "application/json"}
 LOOPBACK = "http://127.0.0.1:33418/"
 
 
-class BrokenClients:
+class BrokenClients(MemoryClientStore):
     async def register_client(self, client: Client) -> None:
         del client
         raise StoreUnavailable("disk full")
-
-    async def find_client(self, client_id: str) -> Client | None:
-        raise NotImplementedError
 
 
 def app_with(clients: ClientStore, *, registration_enabled: bool = True) -> FastAPI:
@@ -216,7 +215,7 @@ async def test_registration_that_is_switched_off_says_what_to_do(
 
 
 async def test_a_store_that_is_down_is_503_and_no_client_is_promised() -> None:
-    async with talking_to(app_with(BrokenClients())) as http:
+    async with talking_to(app_with(BrokenClients(Records()))) as http:
         response = await http.post(ENDPOINT, json={"redirect_uris": [LOOPBACK]})
     assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
     assert "retry-after" in response.headers
