@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
@@ -27,11 +28,14 @@ _QUIET = [
 
 
 class Callback:
-    """The client's own loopback address, which the browser is sent back to."""
+    """The client's own loopback address, which the browser is sent back to; it keeps every cookie it is sent."""
 
     def __init__(self) -> None:
+        cookies: list[str] = []
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                cookies.append(self.headers.get("Cookie", ""))
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
@@ -40,6 +44,7 @@ class Callback:
             def log_message(self, *_: object) -> None:
                 """Stay quiet."""
 
+        self.cookies = cookies
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -85,14 +90,26 @@ def take_picture(page: Page, name: str) -> None:
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
-def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page, callback: Callback) -> None:
+def set_up(page: Page, server: RunningServer, *, picture: str) -> None:
     assert server.setup_link is not None
     page.goto(server.setup_link)
-    take_picture(page, "1-set-up")
+    take_picture(page, picture)
     page.get_by_label("Username").fill("ada")
     page.locator('input[name="password"]').fill(PASSWORD)
     page.locator('input[name="repeat"]').fill(PASSWORD)
     page.get_by_role("button").first.click()
+
+
+def open_and_log_in(page: Page, url: str) -> None:
+    """Open an authorization URL in a browser that nobody is logged in with."""
+    page.goto(url)
+    page.get_by_label("Username").fill("ada")
+    page.locator('input[name="password"]').fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page, callback: Callback) -> None:
+    set_up(page, server, picture="1-set-up")
     expect(page.get_by_text(server.mcp_url)).to_be_visible()
     take_picture(page, "2-set-up-done")
     page.context.clear_cookies()
@@ -120,7 +137,7 @@ def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page
     assert "error=access_denied" in page.url
 
     app.verifier, app.state = "w" * 64, "less"
-    page.goto(app.authorization_url())
+    open_and_log_in(page, app.authorization_url())
     page.get_by_label("Add notes").uncheck()
     take_picture(page, "6-consent-to-less")
     page.get_by_role("button", name="Approve").click()
@@ -130,11 +147,46 @@ def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page
     assert app.call(less["access_token"], "add", {"text": "not allowed"}).status_code == 403
 
     app.verifier, app.state = "v" * 64, "second"
-    page.goto(app.authorization_url())
+    open_and_log_in(page, app.authorization_url())
     page.get_by_role("button", name="Approve").click()
     page.wait_for_url(callback.uri + "**")
     tokens = app.redeem(app.code_from(page.url)).json()
     assert app.call(tokens["access_token"], "add", {"text": "from the browser"}).status_code == 200
+
+
+def test_a_client_on_loopback_is_sent_no_live_session(server: RunningServer, page: Page, callback: Callback) -> None:
+    """Cookies ignore ports: what the browser keeps for us, it sends to the client's port too."""
+    app = App(server.origin, redirect_uri=callback.uri, name="Nosy").register()
+    set_up(page, server, picture="1-set-up")
+    expect(page.get_by_text(server.mcp_url)).to_be_visible()
+    page.goto(callback.uri)
+    name = f"gatepost-{server.port}="
+    assert name in callback.cookies[0], "this browser tells ports apart, so this test shows nothing"
+
+    for decision in ("Deny", "Approve", None):
+        page.goto(f"{server.origin}/oauth/login")
+        if page.get_by_label("Username").is_visible():
+            open_and_log_in(page, page.url)
+            expect(page.get_by_text(server.mcp_url)).to_be_visible()
+        alive = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
+        assert asks_for_a_password(server, alive) is False
+        callback.cookies.clear()
+
+        url = app.authorization_url()
+        page.goto(url if decision else url.replace("response_type=code", "response_type=token"))
+        if decision:
+            page.get_by_role("button", name=decision).click()
+        page.wait_for_url(callback.uri + "**")
+
+        assert callback.cookies
+        assert not any(name in sent for sent in callback.cookies)
+        assert all(asks_for_a_password(server, sent) for sent in [alive, *callback.cookies])
+
+
+def asks_for_a_password(server: RunningServer, cookies: str) -> bool:
+    """Say whether somebody with these cookies has to log in."""
+    answer = httpx2.get(f"{server.origin}/oauth/login", headers={"Cookie": cookies, "Accept": "text/html"})
+    return 'name="password"' in answer.text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

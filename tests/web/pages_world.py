@@ -197,8 +197,9 @@ def make_world(
     auto_approve: AutoApprove = AutoApprove.NEVER,
     throttle: Callable[[World], LoginThrottle] | None = None,
     required_scopes: Collection[str] = (),
+    secure: bool = True,
 ) -> World:
-    """Return the pages with a fresh memory store."""
+    """Return the pages with a fresh memory store; `secure` says whether their cookies are those of https."""
     store = MemoryStore()
     random_bytes = Counter()
     accounts = Accounts()
@@ -212,7 +213,7 @@ def make_world(
 
     sessions = BrowserSessions(
         sessions=store.browser_sessions,
-        secure=True,
+        secure=secure,
         lifetime=LIFETIMES.browser_session,
         now=now,
         random_bytes=random_bytes,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gatepost.stores.accounts import BrowserSession
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
-from gatepost.web.browser_session import BrowserSessions, OpenSession
+from gatepost.web.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession
 from tests.web.pages_world import Counter
 
 NOW = 1_000_000
@@ -208,3 +208,37 @@ async def test_a_session_is_renewed_once(store: MemoryStore) -> None:
     session = await sessions.current_or_new(asks())
     assert await sessions.renew(session, subject="user_1", display_name="ada") is not None
     assert await sessions.renew(session, subject="user_1", display_name="ada") is None
+
+
+@pytest.mark.parametrize(("secure", "lifetime"), [(True, 3600), (False, PLAIN_HTTP_LOGIN)])
+async def test_a_login_on_plain_http_is_short(store: MemoryStore, *, secure: bool, lifetime: int) -> None:
+    sessions = make(store, secure=secure)
+    session = await sessions.current_or_new(asks())
+    assert session.record.expires_at == NOW + 3600
+    renewed = await sessions.renew(session, subject="user_1", display_name="ada")
+    assert renewed is not None
+    assert renewed.record.expires_at == NOW + lifetime
+    assert f"Max-Age={lifetime}" in set_cookie(sessions, renewed)
+
+
+async def test_whoever_leaves_on_plain_http_leaves_every_session_behind(store: MemoryStore) -> None:
+    sessions = make(store, secure=False, port=8000)
+    ours, planted = [await sessions.current_or_new(asks()) for _ in range(2)]
+    response = Response()
+    await sessions.leave(
+        asks(f"gatepost-8000={ours.secret}; gatepost-8000={planted.secret}; gatepost-8000=x"), response
+    )
+    assert [await sessions.current(asks(f"gatepost-8000={one.secret}")) for one in (ours, planted)] == [None, None]
+    cookie = response.headers["set-cookie"].split("; ")
+    assert cookie[0] == 'gatepost-8000=""'
+    assert {"Max-Age=0", "Path=/", "HttpOnly", "SameSite=lax"} <= set(cookie)
+
+
+async def test_whoever_leaves_on_https_stays_logged_in(store: MemoryStore) -> None:
+    sessions = make(store)
+    session = await sessions.current_or_new(asks())
+    response = Response()
+    request = asks(f"__Host-gatepost={session.secret}")
+    await sessions.leave(request, response)
+    assert await sessions.current(request) == session
+    assert "set-cookie" not in response.headers

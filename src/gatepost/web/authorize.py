@@ -124,9 +124,10 @@ class _Authorize:
             scopes = requested_scopes(asked, known=resource.scopes, default=resource.default_scopes)
         except OAuthError as error:
             log_refusal(request, error=error.error, reason=error.reason)
-            return self.pages.redirect(
-                error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=self.issuer)
-            )
+            location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=self.issuer)
+            response = self.pages.redirect(location)
+            await self.browser_sessions.leave(request, response)
+            return response
 
         # 4. Keep the request, bound to this browser; login and consent decide on what is kept.
         session = await self.browser_sessions.current_or_new(request)

@@ -2,7 +2,8 @@
 
 On https the cookie is called `__Host-gatepost`: browsers accept that prefix only with `Secure`, `Path=/` and no
 `Domain`, so neither a sibling host nor a plain-http page can plant one. Plain http is allowed on loopback only, where
-no prefix works; the cookie is then called `gatepost` and the rest of the protection stays.
+no prefix works; the cookie is then called `gatepost` and the rest of the protection stays. A client on loopback is
+then the same site for the browser, cookies and all, so a login there is short, and over before the browser is sent on.
 
 A public URL that names a port carries it in the cookie's name (`gatepost-8000`), because cookies ignore ports: two
 servers on one machine would otherwise end each other's logins.
@@ -20,6 +21,9 @@ from gatepost.stores.accounts import BrowserSession
 from gatepost.stores.protocols import BrowserSessionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 
+PLAIN_HTTP_LOGIN = 15 * 60
+"""Seconds that a login lasts at most on plain http, where any other port of the machine can be sent its cookie."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
@@ -35,7 +39,7 @@ class BrowserSessions:
     Args:
         sessions: where they are kept.
         secure: whether the public URL is https.
-        lifetime: seconds from start or renewal until a session ends.
+        lifetime: seconds from start or renewal until a session ends; a login on plain http ends sooner.
         now: the clock, whole seconds UTC.
         random_bytes: the source of session secrets.
         port: the port that the public URL names, or None when it names none.
@@ -102,22 +106,37 @@ class BrowserSessions:
             samesite="lax",
         )
 
+    async def leave(self, request: Request, response: Response) -> None:
+        """On plain http, end the browser's session in the store and, with `response`, in the browser.
+
+        `response` sends the browser to a client. Cookies ignore ports (RFC 6265 section 8.5), so a client that listens
+        on loopback would be sent the session's secret, and could approve itself with it. Browsers obey the Set-Cookie
+        of a redirect before they follow it. On https nothing happens: the cookie goes to this host alone.
+        """
+        if self._secure:
+            return
+        for secret in self._secrets(request):
+            await self._sessions.end_session(fingerprint(secret))
+        response.delete_cookie(self.cookie_name, path="/", httponly=True, samesite="lax")
+
     def sent_a_cookie(self, request: Request) -> bool:
         """Say whether the browser sent our cookie at all, live or dead: if not, it may be refusing cookies."""
         return bool(_cookie_values(request, self.cookie_name))
 
     def _secret(self, request: Request) -> str | None:
-        secrets = {
-            value
-            for value in _cookie_values(request, self.cookie_name)
-            if looks_like(SecretKind.BROWSER_SESSION, value)
-        }
+        secrets = self._secrets(request)
         # Two different ones cannot both come from us: on plain http, another program on this machine can plant a
         # cookie with a longer path in front of ours. No order of preference is safe, so neither is used.
         return secrets.pop() if len(secrets) == 1 else None
 
+    def _secrets(self, request: Request) -> set[str]:
+        values = _cookie_values(request, self.cookie_name)
+        return {value for value in values if looks_like(SecretKind.BROWSER_SESSION, value)}
+
     def _new(self, *, browser_id: str, subject: str | None = None, display_name: str | None = None) -> OpenSession:
         now = self._now()
+        is_short = subject is not None and not self._secure
+        lifetime = min(self._lifetime, PLAIN_HTTP_LOGIN) if is_short else self._lifetime
         secret = mint(SecretKind.BROWSER_SESSION, self._random_bytes)
         record = BrowserSession(
             session_fingerprint=fingerprint(secret),
@@ -126,7 +145,7 @@ class BrowserSessions:
             display_name=display_name,
             authenticated_at=None if subject is None else now,
             created_at=now,
-            expires_at=now + self._lifetime,
+            expires_at=now + lifetime,
         )
         return OpenSession(secret, record)
 

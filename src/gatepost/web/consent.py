@@ -129,7 +129,7 @@ class _Consent:
         resource = next((known for known in self.resources if known.identifier == transaction.resource), None)
         if resource is None:
             gone = InvalidTarget(Reason.RESOURCE_UNKNOWN, "The resource is no longer served here.")
-            return self.pages.redirect(self._error_redirect(transaction, gone))
+            return await self._send_back(request, self._error_redirect(transaction, gone))
 
         # 3. Somebody is logged in.
         subject = await self._active_subject(session)
@@ -197,7 +197,8 @@ class _Consent:
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
         await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
-        return self.pages.redirect(success_redirect(transaction, code=code, issuer=self.authorization_server.issuer))
+        location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
+        return await self._send_back(request, location)
 
     async def _deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
         if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
@@ -211,7 +212,13 @@ class _Consent:
             client_id=transaction.client_id,
         )
         denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
-        return self.pages.redirect(self._error_redirect(transaction, denied))
+        return await self._send_back(request, self._error_redirect(transaction, denied))
+
+    async def _send_back(self, request: Request, location: str) -> Response:
+        """Redirect to the client; on plain http the browser goes there without its session."""
+        response = self.pages.redirect(location)
+        await self.browser_sessions.leave(request, response)
+        return response
 
     async def _remembered(self, transaction: AuthorizationTransaction, subject: str) -> Consent | None:
         if self.consents is None:

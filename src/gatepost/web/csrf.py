@@ -109,7 +109,8 @@ def without_session(request: Request, browser_sessions: BrowserSessions, pages: 
     raise PageRefusal(
         Reason.CSRF_TOKEN_WRONG,
         title="Cookies are needed here",
-        message="This browser did not send our cookie back. Allow cookies for this site and try again.",
+        message="This browser did not send our cookie back: it does not accept cookies from this site, or you have "
+        "answered a request of an app in another tab. Please try again.",
         link=Link(path, "Try again"),
     )
 
