@@ -22,6 +22,9 @@ _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
+_MOST_CONNECTIONS = 10_000
+"""Beyond these uvicorn answers 503. Thousands of open streams are honest; memory for any number there is not."""
+
 
 def serve(settings: Settings, install: Callable[[Settings], Installation], announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -79,6 +82,7 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         # The public URL is a setting; forwarded headers are believed from nobody.
         proxy_headers=False,
         lifespan="on",
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.server.shutdown_seconds,
     )

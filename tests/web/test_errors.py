@@ -21,7 +21,7 @@ from gatepost.web.errors import (
     oauth_error_response,
     scrubbed_traceback,
 )
-from gatepost.web.request_body import BodyTooLarge, ClientDisconnected
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
 
 SECRET = "gp_rt_" + "s" * 43
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
@@ -113,6 +113,17 @@ async def test_a_body_that_is_too_large_is_413(caplog: pytest.LogCaptureFixture)
         {"error": "invalid_request", "error_description": "The body is too large; send at most 4096 bytes."},
     )
     assert fields(caplog.records[0], "reason") == {"reason": "body_too_large"}
+
+
+async def test_a_body_that_does_not_come_is_408_and_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gatepost.web")
+    response = await get(app_that_raises(BodyTooSlow()))
+    assert (response.status_code, response.headers["connection"], response.json()) == (
+        408,
+        "close",
+        {"error": "invalid_request", "error_description": "The body did not arrive in time; send it again, at once."},
+    )
+    assert fields(caplog.records[0], "reason") == {"reason": "body_too_slow"}
 
 
 async def test_a_client_that_went_away_is_no_incident(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from starlette.types import Receive
 
+from gatepost.web.request_body import BodyTooSlow
 from tests.web.mcp_harness import HOST, PING, McpWorld, headers_for, replaced, without
 
 
@@ -99,6 +101,18 @@ async def test_a_client_that_does_not_take_json_is_refused() -> None:
     answer = await McpWorld().post(PING, replaced(b"accept", b"text/event-stream"))
 
     assert (answer.status, answer.body) == (406, refusal("Send Accept: application/json, text/event-stream."))
+
+
+async def test_a_body_that_does_not_come_is_refused_and_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read_body(_receive: Receive, *, limit: int) -> bytes:
+        del limit
+        raise BodyTooSlow
+
+    monkeypatch.setattr("gatepost.web.mcp.read_body", read_body)
+    answer = await McpWorld().post(PING)
+
+    assert (answer.status, answer.body) == (408, refusal("Send the whole body at once."))
+    assert answer.headers["connection"] == "close"
 
 
 async def test_a_body_beyond_the_limit_is_refused() -> None:

@@ -9,13 +9,14 @@ from jinja2 import UndefinedError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.password_workers import PasswordWorkersBusy
 from gatepost.oauth.errors import InvalidRequest
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.web import static_files
 from gatepost.web.page_headers import page_headers
 from gatepost.web.pages import Link, PageRefusal, Pages
-from gatepost.web.request_body import BodyTooLarge, ClientDisconnected
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
 from gatepost.web.static_files import static_url
 from tests.web.pages_world import ATTACK, World, make_world, names, offer_setup
 
@@ -193,6 +194,8 @@ def test_a_redirect_cannot_break_out_of_its_header(pages: Pages, location: str) 
             "Send it once.",
         ),
         (lambda: BodyTooLarge(10), 413, "body_too_large", "longer than this server reads"),
+        (BodyTooSlow, 408, "body_too_slow", "did not arrive in time"),
+        (PasswordWorkersBusy, 503, "password_workers_busy", "Very many people"),
         (lambda: StoreUnavailable("gp_at_secretsecret"), 503, "store_unavailable", "Nothing is lost"),
     ],
 )
@@ -213,6 +216,7 @@ async def test_what_a_handler_refuses_is_answered_with_a_page(
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert says in text(response)
     assert ("retry-after" in response.headers) == (status == 503)
+    assert response.headers.get("connection") == ("close" if status == 408 else None)
     assert names(caplog.records) == [reason]
     assert "secretsecret" not in caplog.text + text(response)
 

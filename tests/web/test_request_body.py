@@ -1,9 +1,10 @@
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 from starlette.types import Message, Receive
 
-from gatepost.web.request_body import BodyTooLarge, ClientDisconnected, media_type, read_body
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, media_type, read_body
 
 
 def receiving(messages: Sequence[Message]) -> Receive:
@@ -54,6 +55,43 @@ async def test_reading_stops_at_the_limit(messages: list[Message]) -> None:
 async def test_a_client_that_goes_away_is_told_apart_from_the_end_of_its_body(before: list[Message]) -> None:
     with pytest.raises(ClientDisconnected):
         await read_body(receiving([*before, {"type": "http.disconnect"}]), limit=5)
+
+
+def trickling(messages: Sequence[Message], rest: asyncio.Event) -> Receive:
+    """Messages that come at once, and others that come when `rest` is set."""
+    receive = receiving(messages)
+    first = True
+
+    async def receive_slowly() -> Message:
+        nonlocal first
+        if not first or len(messages) == 1:
+            await rest.wait()
+        first = False
+        return await receive()
+
+    return receive_slowly
+
+
+@pytest.mark.parametrize("messages", [[body(b"12")], [body(b"12", more=True), body(b"345")]])
+async def test_a_body_that_does_not_come_in_time_is_not_waited_for(messages: list[Message]) -> None:
+    with pytest.raises(BodyTooSlow):
+        await read_body(trickling(messages, asyncio.Event()), limit=5, seconds=0)
+
+
+async def test_a_body_that_comes_in_time_is_read_whole() -> None:
+    rest = asyncio.Event()
+    reading = asyncio.create_task(read_body(trickling([body(b"12", more=True), body(b"345")], rest), limit=5))
+    await asyncio.sleep(0)
+    rest.set()
+    assert await reading == b"12345"
+
+
+async def test_reading_can_be_cancelled() -> None:
+    reading = asyncio.create_task(read_body(trickling([body(b"12")], asyncio.Event()), limit=5))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
 
 
 @pytest.mark.parametrize(

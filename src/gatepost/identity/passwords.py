@@ -1,18 +1,19 @@
 """Passwords: what may be one, and its argon2id hash (RFC 9106; NIST SP 800-63B section 5.1.1.2 for lengths and form).
 
 Hashing is meant to be slow and large, so it runs in worker threads of its own, two at a time: a wave of logins waits
-instead of taking all memory, and the event loop goes on answering tools. argon2 is imported at first use.
+instead of taking all memory (`password_workers.py`), and the event loop goes on answering tools. argon2 is imported at
+first use.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import functools
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from gatepost.identity.password_workers import password_workers
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -29,7 +30,6 @@ _FEWEST_DIFFERENT: Final = 5
 _TIME_COST: Final = 3
 _MEMORY_COST: Final = 64 * 1024  # KiB
 _PARALLELISM: Final = 4
-_AT_ONCE: Final = 2
 
 
 class PasswordRefused(ValueError):
@@ -67,8 +67,12 @@ def password_matches(password_hash: str | None, password: str) -> bool:
 
 
 async def in_worker(work: Callable[[], Answer]) -> Answer:
-    """Run `work` in one of the threads that hash passwords and return its answer."""
-    return await asyncio.get_running_loop().run_in_executor(_workers(), work)
+    """Run `work` in one of the threads that hash passwords and return its answer.
+
+    Raises:
+        PasswordWorkersBusy: too many wait for one already.
+    """
+    return await password_workers().run(work)
 
 
 def _checked(password: str, username: str | None) -> str:
@@ -104,9 +108,3 @@ def _nobodys_hash() -> str:
     """Return a well-formed hash with our cost that no password leads to (but for a chance of 2^-256)."""
     salt, digest = (base64.b64encode(bytes(length)).rstrip(b"=").decode() for length in (16, 32))
     return f"$argon2id$v=19$m={_MEMORY_COST},t={_TIME_COST},p={_PARALLELISM}${salt}${digest}"
-
-
-@functools.cache
-def _workers() -> ThreadPoolExecutor:
-    """Return the threads; one pool for the process, because memory is the process's."""
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="gatepost-passwords")

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     PARAMETER_MALFORMED = "parameter_malformed"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
     BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_SLOW = "body_too_slow"
     TOO_MANY_REQUESTS = "too_many_requests"
     # clients and registration
     CLIENT_UNKNOWN = "client_unknown"
@@ -112,4 +113,5 @@ class Reason(StrEnum):
     RPC_PARAMETERS_INVALID = "rpc_parameters_invalid"
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
+    PASSWORD_WORKERS_BUSY = "password_workers_busy"
     INTERNAL_ERROR = "internal_error"

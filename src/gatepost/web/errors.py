@@ -3,6 +3,7 @@
     OAuthError            its status, JSON (RFC 6749 section 5.2)
     StoreUnavailable      503 with Retry-After: never 401, never invalid_client
     BodyTooLarge          413
+    BodyTooSlow           408
     ClientDisconnected    nothing; nobody is listening
     HTTPException         its status; the router's own 404 and 405 say what to do
     anything else         500 with an incident id that the log explains
@@ -32,7 +33,7 @@ from gatepost.oauth.errors import InvalidClient, InvalidRequest, OAuthError, Ser
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.web.request_body import BodyTooLarge, ClientDisconnected
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
 
 logger = logging.getLogger("gatepost.web")
 
@@ -42,6 +43,7 @@ RETRY_AFTER = 5
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
 _CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
+_REQUEST_TIMEOUT = 408  # RFC 9110 section 15.5.9
 
 # The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
 # cut), credentials by their scheme, and what Pydantic writes into its errors, to the end of that value.
@@ -157,6 +159,7 @@ def install_error_handlers(
     answers = _Answers(error_page)
     app.add_exception_handler(OAuthError, answers.refusal)
     app.add_exception_handler(BodyTooLarge, answers.body_too_large)
+    app.add_exception_handler(BodyTooSlow, answers.body_too_slow)
     app.add_exception_handler(ClientDisconnected, answers.disconnected)
     app.add_exception_handler(StoreUnavailable, answers.store_unavailable)
     app.add_exception_handler(HTTPException, answers.http_exception)
@@ -182,6 +185,12 @@ class _Answers:
         refusal = InvalidRequest(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {error.limit} bytes.")
         log_refusal(request, error=refusal.error, reason=refusal.reason)
         return oauth_error_response(refusal, status=_CONTENT_TOO_LARGE)
+
+    async def body_too_slow(self, request: Request, _error: Exception) -> Response:
+        refusal = InvalidRequest(Reason.BODY_TOO_SLOW, "The body did not arrive in time; send it again, at once.")
+        log_refusal(request, error=refusal.error, reason=refusal.reason)
+        # The rest of the body may still come, and is not to be taken for a request.
+        return oauth_error_response(refusal, status=_REQUEST_TIMEOUT, headers={"Connection": "close"})
 
     async def disconnected(self, request: Request, _error: Exception) -> Response:
         logger.debug("the client went away from %s", endpoint_of(request.scope))

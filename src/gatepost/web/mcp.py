@@ -54,7 +54,7 @@ from gatepost.web.mcp_handshake import HandshakeEra, RequestCancelled, SessionRu
 from gatepost.web.mcp_headers import accepts_json, is_json, single_values
 from gatepost.web.mcp_listeners import CallLater, Listeners
 from gatepost.web.mcp_stream import ResponseStream
-from gatepost.web.request_body import BodyTooLarge, ClientDisconnected, read_body
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
@@ -158,10 +158,7 @@ class McpEndpoint:
             raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
         if not accepts_json(headers.get(b"accept")):
             raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
-        try:
-            body = await read_body(receive, limit=self._body_limit)
-        except BodyTooLarge as error:
-            raise Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.") from error
+        body = await self._read(receive)
         message = parse_message(body)
         # 6. Which era is it from, and what is the answer?
         header_version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
@@ -175,6 +172,15 @@ class McpEndpoint:
         if isinstance(message, Request):
             return await self._exchange(message, header_version, caller, receive, stream)
         return await self._take(message, header_version, caller)
+
+    async def _read(self, receive: Receive) -> bytes:
+        try:
+            return await read_body(receive, limit=self._body_limit)
+        except BodyTooLarge as error:
+            raise Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.") from error
+        except BodyTooSlow as error:
+            close = ((b"connection", b"close"),)
+            raise Refused(408, Reason.BODY_TOO_SLOW, "Send the whole body at once.", headers=close) from error
 
     def _check_method(self, http_method: str) -> None:
         if http_method not in self._methods:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.types import Receive
 
 from gatepost.web.request_body import ClientDisconnected
+from gatepost.web.suspended import resume
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ async def run_while_connected(work: Coroutine[Any, Any, T], receive: Receive) ->
     departure = _Departure(task)
     companion = asyncio.create_task(departure.wait(receive))
     try:
-        return await _resume(work, awaited)
+        return await resume(work, awaited)
     except asyncio.CancelledError:
         if departure.noticed:
             raise ClientDisconnected from None
@@ -66,21 +66,3 @@ class _Departure:
             return
         self.noticed = True
         self._task.cancel()
-
-
-@types.coroutine
-def _resume(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
-    """Go on with a coroutine that has been started: what `await` does, from the second step on (PEP 380)."""
-    step: Callable[[Any], Any]
-    while True:
-        try:
-            value = yield awaited
-        except BaseException as error:  # noqa: BLE001 - cancellation and all else is for the work to see
-            step, value = work.throw, error
-        else:
-            step = work.send
-        try:
-            awaited = step(value)
-        except StopIteration as finished:
-            result: T = finished.value
-            return result

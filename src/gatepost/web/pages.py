@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from gatepost.identity.password_workers import PasswordWorkersBusy
 from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.web.errors import RETRY_AFTER, scrubbed_traceback
 from gatepost.web.page_headers import page_headers
-from gatepost.web.request_body import BodyTooLarge
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.static_files import logo, static_url
 
 if TYPE_CHECKING:
@@ -144,25 +145,42 @@ class Pages:
                     message=error.description,
                     reason=error.reason,
                 )
-            except BodyTooLarge:
-                return self.error_page(
-                    status=413,
-                    title="That is too much text",
-                    message="The form was longer than this server reads. Go back and try again with less.",
-                    reason=Reason.BODY_TOO_LARGE,
-                )
-            except StoreUnavailable as error:
-                _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
-                response = self.error_page(
-                    status=503,
-                    title="Please try again in a moment",
-                    message="This server cannot reach its storage just now. Nothing is lost: load this page again.",
-                    reason=Reason.STORE_UNAVAILABLE,
-                )
-                response.headers["Retry-After"] = str(RETRY_AFTER)
-                return response
+            except (BodyTooLarge, BodyTooSlow) as error:
+                return self._unread(error)
+            except (StoreUnavailable, PasswordWorkersBusy) as error:
+                return self._unavailable(error)
 
         return answer
+
+    def _unread(self, error: BodyTooLarge | BodyTooSlow) -> Response:
+        if isinstance(error, BodyTooLarge):
+            return self.error_page(
+                status=413,
+                title="That is too much text",
+                message="The form was longer than this server reads. Go back and try again with less.",
+                reason=Reason.BODY_TOO_LARGE,
+            )
+        response = self.error_page(
+            status=408,
+            title="That took too long",
+            message="The form did not arrive in time. Go back and send it again.",
+            reason=Reason.BODY_TOO_SLOW,
+        )
+        # The rest of the form may still come, and is not to be taken for a request.
+        response.headers["Connection"] = "close"
+        return response
+
+    def _unavailable(self, error: StoreUnavailable | PasswordWorkersBusy) -> Response:
+        if isinstance(error, StoreUnavailable):
+            _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
+            message = "This server cannot reach its storage just now. Nothing is lost: load this page again."
+            reason = Reason.STORE_UNAVAILABLE
+        else:
+            message = "Very many people are logging in just now. Go back and send the form again."
+            reason = Reason.PASSWORD_WORKERS_BUSY
+        response = self.error_page(status=503, title="Please try again in a moment", message=message, reason=reason)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+        return response
 
     def _compile(self) -> Environment:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - off the start-up path

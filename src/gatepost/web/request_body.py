@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from starlette.types import Receive
+
+from gatepost.web.suspended import resume
+
+BODY_SECONDS: Final = 30.0
+"""How long a body may take to arrive."""
 
 
 class BodyTooLarge(Exception):
@@ -16,11 +23,15 @@ class BodyTooLarge(Exception):
         """In bytes."""
 
 
+class BodyTooSlow(Exception):
+    """The body did not arrive in time; answered 408 (RFC 9110 section 15.5.9)."""
+
+
 class ClientDisconnected(Exception):
     """The client went away before its body was complete; there is nobody to answer."""
 
 
-async def read_body(receive: Receive, *, limit: int) -> bytes:
+async def read_body(receive: Receive, *, limit: int, seconds: float = BODY_SECONDS) -> bytes:
     """Return the whole request body.
 
     The length is counted as it arrives: a `Content-Length` may be absent or untrue.
@@ -28,11 +39,28 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
     Args:
         receive: the ASGI channel of this request, not yet read from.
         limit: the most that is read, in bytes.
+        seconds: how long the whole of it may take.
 
     Raises:
         BodyTooLarge: the body is longer; the rest of it is not read.
+        BodyTooSlow: it did not arrive in time.
         ClientDisconnected: the client went away.
     """
+    reading = _read(receive, limit)
+    # Nearly every body is here already, and needs no timer.
+    try:
+        awaited = reading.send(None)
+    except StopIteration as finished:
+        body: bytes = finished.value
+        return body
+    try:
+        async with asyncio.timeout(seconds):
+            return await resume(reading, awaited)
+    except TimeoutError:
+        raise BodyTooSlow from None
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     length = 0
     while True:
