@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
+from starlette.types import Message
 
 from gatepost.identity.provider import Identity, LoginField
 from gatepost.oauth.records import TransactionState
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.login import consent_path, login_path
+from gatepost.web.request_body import ClientDisconnected
 from tests.web.pages_world import ATTACK, ORIGIN, PASSWORD, Form, World, heading, make_world, names
 
 LOGIN = "/oauth/login?transaction=transaction_1"
@@ -343,7 +347,7 @@ async def test_parallel_logins_with_one_cookie_log_in_once(
     form = Form((await browser.get(LOGIN)).text)
     fields = {**form.fields, "username": "ada", "password": PASSWORD}
     headers = {"Cookie": f"{world.sessions.cookie_name}={world.secret(browser)}"}
-    together = asyncio.Barrier(4)
+    together = asyncio.Barrier(2)
     authenticate = world.accounts.authenticate
 
     async def authenticate_together(request: Request, credentials: Mapping[str, str]) -> Identity | None:
@@ -351,13 +355,13 @@ async def test_parallel_logins_with_one_cookie_log_in_once(
         return await authenticate(request, credentials)
 
     monkeypatch.setattr(world.accounts, "authenticate", authenticate_together)
-    answers = await asyncio.gather(*(world.browser().post(LOGIN, data=fields, headers=headers) for _ in range(4)))
+    answers = await asyncio.gather(*(world.browser().post(LOGIN, data=fields, headers=headers) for _ in range(2)))
 
-    assert [answer.status_code for answer in answers] == [303] * 4
+    assert [answer.status_code for answer in answers] == [303] * 2
     locations = [answer.headers["location"] for answer in answers if "set-cookie" in answer.headers]
     assert locations == ["/oauth/consent?transaction=transaction_1"]
     others = [answer.headers["location"] for answer in answers if "set-cookie" not in answer.headers]
-    assert others == [LOGIN] * 3
+    assert others == [LOGIN]
 
 
 async def test_a_login_without_a_form_that_comes_second_starts_over(
@@ -416,3 +420,86 @@ async def test_a_store_that_is_down_is_a_page_with_retry_after(
 
 async def test_pages_are_not_in_the_api_documentation(world: World) -> None:
     assert world.app.openapi()["paths"] == {}
+
+
+# --- Floods ---
+
+
+class SlowAccounts:
+    """Makes the check of a password take until it is let go."""
+
+    def __init__(self, world: World) -> None:
+        self.begun = asyncio.Semaphore(0)
+        self.go_on = asyncio.Event()
+        self.cancelled = 0
+        self._check = world.accounts.authenticate
+
+    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
+        if credentials:
+            self.begun.release()
+            try:
+                await self.go_on.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        return await self._check(request, credentials)
+
+
+@pytest.fixture
+def slow(world: World, monkeypatch: pytest.MonkeyPatch) -> SlowAccounts:
+    slow = SlowAccounts(world)
+    monkeypatch.setattr(world.accounts, "authenticate", slow.authenticate)
+    return slow
+
+
+async def test_a_browser_has_two_passwords_checked_at_a_time(browser: httpx2.AsyncClient, slow: SlowAccounts) -> None:
+    form = Form((await browser.get(LOGIN)).text)
+    fields = {**form.fields, "username": "ada", "password": "wrong"}
+    under_way = [asyncio.create_task(browser.post(LOGIN, data=fields)) for _ in range(2)]
+    for _ in under_way:
+        await slow.begun.acquire()
+
+    refused = await browser.post(LOGIN, data=fields)
+    slow.go_on.set()
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+    assert [response.status_code for response in await asyncio.gather(*under_way)] == [403, 403]
+    assert (await browser.post(LOGIN, data={**fields, "password": PASSWORD})).status_code == 303
+
+
+async def test_no_password_is_checked_of_a_browser_that_has_gone(
+    world: World, browser: httpx2.AsyncClient, slow: SlowAccounts
+) -> None:
+    form = Form((await browser.get(LOGIN)).text)
+    body = urlencode({**form.fields, "username": "ada", "password": PASSWORD}).encode()
+    cookie = f"{world.sessions.cookie_name}={world.secret(browser)}".encode()
+    path, _, query_string = LOGIN.partition("?")
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": query_string.encode(),
+        "headers": [(b"host", b"mcp.example.com"), (b"content-type", FORM_TYPE.encode()), (b"cookie", cookie)],
+    }
+    incoming: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    gone = asyncio.Event()
+
+    async def receive() -> Message:
+        if incoming:
+            return incoming.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    posting = asyncio.create_task(world.app(scope, receive, send))
+    await slow.begun.acquire()
+    gone.set()
+    with contextlib.suppress(ClientDisconnected):
+        await posting
+
+    assert slow.cancelled == 1
+    assert not any(b"set-cookie" in dict(message.get("headers", ())) for message in sent)

@@ -23,10 +23,12 @@ from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.protocols import TransactionStore
+from gatepost.web.attempts_at_once import AttemptsAtOnce
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.login_throttle import LoginThrottle, account_of
+from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.own_transaction import already_answered, own_transaction, query
 from gatepost.web.pages import Link, Pages
 
@@ -84,6 +86,7 @@ def login_router(
         now=now,
         throttle=throttle,
         audit=audit,
+        attempts=AttemptsAtOnce(),
     )
     router = APIRouter()
     router.add_route("/oauth/login", pages.endpoint(login.show), methods=["GET"], include_in_schema=False)
@@ -102,6 +105,7 @@ class _Login:
     now: Callable[[], int]
     throttle: LoginThrottle | None
     audit: Audit
+    attempts: AttemptsAtOnce
 
     async def show(self, request: Request) -> Response:
         # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
@@ -163,8 +167,11 @@ class _Login:
         fields = self.provider.login_fields
         credentials = {field.name: submitted.get(field.name, "") for field in fields}
         account = account_of(credentials, fields)
-        await self._admit(request, account)
-        identity = await self.provider.authenticate(request, credentials)
+        with self.attempts.one_of(session.record.browser_id):
+            await self._admit(request, account)
+            # Of a browser that has gone, no password needs to be checked.
+            checking = self.provider.authenticate(request, credentials)
+            identity = await run_while_connected(checking, request.receive)
         if identity is None:
             await self.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
             typed = {field.name: credentials[field.name] for field in fields if not field.secret}

@@ -28,6 +28,7 @@ from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.login import login_path
+from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.own_transaction import query
 from gatepost.web.pages import Link, PageRefusal, Pages
 
@@ -136,7 +137,7 @@ class _Setup:
             return self._form(session, token, typed=username, field="repeat", problem="The two passwords differ.")
         create = partial(new_user, username, password, now=self.now(), random_bytes=self.random_bytes)
         try:
-            user: User = await in_worker(create)
+            user: User = await run_while_connected(in_worker(create), request.receive)
         except UsernameRefused as refused:
             return self._form(session, token, typed=username, field="username", problem=str(refused))
         except PasswordRefused as refused:
