@@ -39,6 +39,7 @@ __all__ = [
     "create_app",
     "get_current_sub",
     "run",
+    "run_stdio",
 ]
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from gatepost.server.resources import Resource
     from gatepost.server.server import Server
     from gatepost.server.tools import Tool
+    from gatepost.stdio.serving import run_stdio
 
 _HOMES = {
     "ClientError": "gatepost.server.channel",
@@ -73,6 +75,7 @@ _HOMES = {
     "create_app": "gatepost.app",
     "get_current_sub": "gatepost.server.context",
     "run": "gatepost.app",
+    "run_stdio": "gatepost.stdio.serving",
 }
 
 

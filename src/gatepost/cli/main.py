@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
+    _add_stdio(commands)
     _add_users(commands)
     _add_clients(commands)
     _add_store(commands)
@@ -83,6 +84,12 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--single-user", action="store_true", help="no login: whoever reaches this server is its owner; loopback only"
     )
     parser.set_defaults(run=serve.run_command)
+
+
+def _add_stdio(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gatepost.cli import stdio  # noqa: PLC0415 - as above
+
+    stdio.add_command(commands)
 
 
 def _add_users(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -83,8 +83,27 @@ def check_request(
     # 3. The headers that mirror the body.
     _check_mirrors(request, method_header, name_header)
     # 4. What this era has left behind.
-    if request.method in REMOVED_METHODS:
-        raise MethodNotFound(f"Revision {version} has no such method any more.")
+    _check_method(request, revision)
+    return revision
+
+
+def check_request_without_headers(request: Request) -> Revision:
+    """Do what `check_request` does where there are no headers (basic/transports/stdio, "Request Metadata").
+
+    Raises:
+        InvalidParams: required metadata is missing or malformed.
+        UnsupportedProtocolVersion: the revision is not a modern one that this server speaks.
+        MethodNotFound: the method is one that only the handshake era had.
+    """
+    meta = request.params.get("_meta")
+    version = meta.get(PROTOCOL_VERSION) if type(meta) is dict else None
+    if type(meta) is not dict or type(version) is not str:
+        raise InvalidParams(f'"params._meta" must have the string "{PROTOCOL_VERSION}".')
+    revision = MODERN.get(version)
+    if revision is None:
+        raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
+    _check_metadata(meta)
+    _check_method(request, revision)
     return revision
 
 
@@ -102,6 +121,11 @@ def finish_result(method: str, result: dict[str, Any], server_info: Mapping[str,
     if method in CACHEABLE_METHODS and finished["resultType"] == "complete":
         return {**_CACHE_HINTS, **finished}
     return finished
+
+
+def _check_method(request: Request, revision: Revision) -> None:
+    if request.method in REMOVED_METHODS:
+        raise MethodNotFound(f"Revision {revision.version} has no such method any more.")
 
 
 def _check_metadata(meta: dict[str, Any]) -> None:

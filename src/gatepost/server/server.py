@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -168,6 +169,11 @@ class Server:
                 yield
         finally:
             self._state = None
+
+    def run_stdio(self, *, headers: Mapping[str, str] | None = None) -> None:
+        """Serve on standard input and output; see `gatepost.run_stdio`."""
+        # By its public name: transports stand above this package, which runs without them.
+        importlib.import_module("gatepost").run_stdio(self, headers=headers)
 
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.

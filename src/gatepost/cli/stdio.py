@@ -1,0 +1,62 @@
+"""`gatepost stdio TARGET`: serve one client on standard input and output."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "stdio",
+        help="serve a Server or a JSON-RPC function on standard input and output",
+        description="Serve TARGET to the program that starts this one. There is no login and no scope: whoever starts "
+        "the process may do everything. Logs go to standard error.",
+    )
+    parser.add_argument("target", metavar="TARGET", help="module:name or path/file.py:name")
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="NAME:VALUE",
+        help="a request header for tools to see (ctx.request.headers); may be repeated",
+    )
+    parser.set_defaults(run=run_command)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Serve until the input ends or a signal comes; return the exit code.
+
+    Raises:
+        TargetError: the target cannot be loaded or served.
+        SettingsError: a setting is wrong.
+    """
+    from gatepost.loading import TargetError, load_target  # noqa: PLC0415 - not needed for the other subcommands
+    from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
+    from gatepost.settings import load_settings  # noqa: PLC0415 - likewise
+    from gatepost.stdio.serving import serve_stdio  # noqa: PLC0415 - likewise
+    from gatepost.stdio.streams import standard_streams  # noqa: PLC0415 - likewise
+
+    configure_logging(load_settings({}).server.log_level)
+    # Taken before the target is loaded: what its modules print while they are imported is no message either.
+    with standard_streams() as streams:
+        target = load_target(options.target)
+        try:
+            serve_stdio(target, streams, headers=options.header)
+        except TypeError as error:
+            raise TargetError(f"{options.target} cannot be served: {error}.") from error
+    return 0
+
+
+def _header(text: str) -> tuple[str, str]:
+    from gatepost.stdio.serving import encoded_headers  # noqa: PLC0415 - only where a header is given
+
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError("write NAME:VALUE")
+    try:
+        encoded_headers([(name, value)])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name, value

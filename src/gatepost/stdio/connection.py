@@ -1,0 +1,274 @@
+"""One client on one process: what each of its lines is, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from gatepost.protocol import eras, handshake, modern
+from gatepost.protocol.errors import InternalError, InvalidRequest, ProtocolError, RequestId
+from gatepost.protocol.messages import (
+    Notification,
+    Request,
+    Response,
+    error_response,
+    notification,
+    parse_message,
+    result_response,
+)
+from gatepost.protocol.versions import HANDSHAKE, LATEST_HANDSHAKE, Revision
+from gatepost.server.changes import Change
+from gatepost.server.context import set_current_subject
+from gatepost.server.subscriptions import Subscription
+from gatepost.server.target import Caller, Result, Target
+from gatepost.stdio.channel import Questions, RequestLine, StdioChannel, StdioSession
+from gatepost.stdio.lines import LINE_LIMIT
+from gatepost.stdio.streams import Outlet
+from gatepost.tokens.opaque import RandomBytes
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as HTTPRequest
+
+MOST_RUNNING: Final = 1000
+"""How many requests may be served at a time."""
+# What may come before `initialize` (2025-11-25 basic/lifecycle, "Initialization").
+_AT_ANY_TIME: Final = frozenset({"initialize", "ping"})
+
+logger = logging.getLogger("gatepost.mcp")
+
+
+class Connection:
+    """One client.
+
+    Args:
+        target: what answers; its lifespan is open.
+        outlet: where answers go.
+        headers: what tools see as the headers of each request, names in lower case.
+        random_bytes: where incident ids come from.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        outlet: Outlet,
+        *,
+        headers: Mapping[bytes, bytes] | None = None,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
+        self._target = target
+        self._outlet = outlet
+        self._headers = dict(headers or {})
+        self._random_bytes = random_bytes
+        self._questions = Questions(outlet)
+        self._session: StdioSession | None = None
+        self._running: dict[RequestId, _Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def take(self, line: bytes | None) -> None:
+        """Take a line of the client's; None stands for one that was too long. Returns before requests are answered."""
+        # 1. What is it?
+        if line is None:
+            await self._outlet.send(error_response(InvalidRequest(f"A message has at most {LINE_LIMIT} bytes.")))
+            return
+        if not line.strip():
+            return
+        try:
+            message = parse_message(line)
+        except ProtocolError as error:
+            await self._outlet.send(error_response(error))
+            return
+        # 2. What is owed no answer.
+        if isinstance(message, Response):
+            if not self._questions.answer(message):
+                logger.debug("a response answers no open question")
+            return
+        if isinstance(message, Notification):
+            self._notice(message)
+            return
+        # 3. A request: a task each. What comes after `initialize` relies on what that agreed on, so that is awaited.
+        if message.id in self._running or len(self._running) >= MOST_RUNNING:
+            refusal = "This id is in use, or too many requests are being served."
+            await self._outlet.send(error_response(InvalidRequest(refusal), message.id))
+            return
+        task = self._start(self._serve(message))
+        self._running[message.id] = _Run(task)
+        # Not in the task itself: one that is cancelled before its first step never gets there.
+        task.add_done_callback(lambda _: self._forget(message.id, task))
+        if message.method == "initialize":
+            await asyncio.wait([task])
+
+    async def finish(self, seconds: float) -> None:
+        """Give what still runs so many seconds to end, then cancel it."""
+        for _ in range(2):
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=seconds)
+            for task in self._tasks:
+                task.cancel()
+
+    def tell(self, change: Change) -> None:
+        """Tell a client of the handshake era of a change. In the event loop."""
+        session = self._session
+        if session is None:
+            return
+        if change.kind != "resource":
+            self._outlet.post(notification(f"notifications/{change.kind}/list_changed", {}))
+        elif change.uri in session.watched:
+            self._outlet.post(notification("notifications/resources/updated", {"uri": change.uri}))
+
+    def _start(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        # The loop itself holds tasks weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _notice(self, message: Notification) -> None:
+        if message.method == "notifications/cancelled":
+            # Basic/utilities/cancellation: what is unknown or over is passed over without a word.
+            request_id = message.params.get("requestId")
+            run = self._running.get(request_id) if isinstance(request_id, int | str) else None
+            if run is not None:
+                run.cancel()
+            return
+        revision = LATEST_HANDSHAKE if self._session is None else self._session.revision
+        self._start(self._target.notice(message, revision, self._caller()))
+
+    def _forget(self, request_id: RequestId, task: asyncio.Task[None]) -> None:
+        run = self._running.get(request_id)
+        if run is not None and run.task is task:
+            del self._running[request_id]
+
+    async def _serve(self, request: Request) -> None:
+        """Answer a request, whatever happens, unless the client takes it back."""
+        set_current_subject(None)
+        run = self._running[request.id]
+        run.lines.append(line := RequestLine(self._outlet))
+        try:
+            answer = await self._answered(request, run, line)
+            # Before the answer goes out: from then on, the client may use the id again.
+            self._forget(request.id, run.task)
+            await line.send(answer)
+        except asyncio.CancelledError:
+            if not run.is_cancelled:
+                raise
+        finally:
+            run.close()
+
+    async def _answered(self, request: Request, run: _Run, line: RequestLine) -> bytes:
+        try:
+            # 1. Which era?
+            revision, session = self._revision_of(request)
+            caller = self._caller()
+            caller.line = line
+            if session is not None:
+                caller.session, caller.channel = (
+                    session,
+                    lambda: run.open_channel(session, self._questions, self._outlet),
+                )
+            # 2. Answer.
+            result = await self._target.answer(request, revision, caller)
+            if isinstance(result, Subscription):
+                result = await _held(result, line)
+            elif request.method == "initialize" and not revision.modern:
+                self._begin(request, result, revision)
+            return _written(request, result)
+        except ProtocolError as error:
+            return error_response(error, request.id)
+        except (Exception, SystemExit) as error:  # a target's sys.exit() must not end the process
+            incident = self._random_bytes(8).hex()
+            logger.error("incident %s: the target failed", incident, exc_info=error, extra={"incident": incident})  # noqa: TRY400 - with the trace of an exit, too
+            message = f"Something went wrong on the server; its log explains it as incident {incident}."
+            return error_response(InternalError(message), request.id)
+
+    def _revision_of(self, request: Request) -> tuple[Revision, StdioSession | None]:
+        """Return what a request is in, and its session in the handshake era.
+
+        Raises:
+            ProtocolError: its metadata is wrong, or it comes before `initialize`.
+        """
+        if eras.is_modern(request, None):
+            return modern.check_request_without_headers(request), None
+        if request.method == "initialize":
+            return handshake.revision_of_request(request, None), None
+        if self._session is None:
+            if request.method not in _AT_ANY_TIME:
+                raise InvalidRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
+            return LATEST_HANDSHAKE, None
+        return self._session.revision, self._session
+
+    def _begin(self, request: Request, result: Result, revision: Revision) -> None:
+        # A bare function may have agreed on something else than was negotiated.
+        agreed = result.get("protocolVersion") if type(result) is dict else None
+        capabilities = request.params.get("capabilities")
+        declared = capabilities if type(capabilities) is dict else {}
+        self._session = StdioSession(HANDSHAKE.get(str(agreed), revision), declared)
+
+    def _caller(self) -> Caller:
+        # Scopes do not count without tokens, and there are no headers that could mirror a message.
+        return Caller(principal=None, granted=None, headers={}, http_request=self._http_request)
+
+    def _http_request(self) -> HTTPRequest:
+        from starlette.requests import Request as HTTPRequest  # noqa: PLC0415 - only for tools that ask for it
+
+        return HTTPRequest(
+            {
+                "type": "http",
+                "method": "POST",
+                "scheme": "stdio",
+                "path": "/",
+                "query_string": b"",
+                "headers": list(self._headers.items()),
+            }
+        )
+
+
+class _Run:
+    """One request that is being served."""
+
+    __slots__ = ("is_cancelled", "lines", "task")
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self.task = task
+        self.is_cancelled = False
+        self.lines: list[RequestLine] = []
+
+    def cancel(self) -> None:
+        """Stop the work and send nothing more for it (stdio, "Cancellation")."""
+        self.is_cancelled = True
+        self.close()
+        self.task.cancel()
+
+    def close(self) -> None:
+        for line in self.lines:
+            line.is_closed = True
+
+    def open_channel(self, session: StdioSession, questions: Questions, outlet: Outlet) -> StdioChannel:
+        channel = StdioChannel(session, questions, outlet)
+        channel.is_closed = self.is_cancelled
+        self.lines.append(channel)
+        return channel
+
+
+async def _held(subscription: Subscription, line: RequestLine) -> dict[str, Any]:
+    """Keep a subscription until the server ends it; return its result."""
+    ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def end(result: dict[str, Any]) -> None:
+        with contextlib.suppress(asyncio.InvalidStateError):
+            ended.set_result(result)
+
+    try:
+        await subscription.begin(line, end)
+        return await ended
+    finally:
+        subscription.leave()
+
+
+def _written(request: Request, result: Any) -> bytes:
+    answer = result_response(request.id, result)
+    # Results that are JSON already may have been written over several lines.
+    return answer.replace(b"\r", b"").replace(b"\n", b"") if b"\n" in answer else answer

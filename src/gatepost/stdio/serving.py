@@ -1,0 +1,144 @@
+"""Serving a target on standard input and output until the client closes them or a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from gatepost.server.changes import Change
+from gatepost.server.dispatch import ServerTarget
+from gatepost.server.handler_target import HandlerTarget
+from gatepost.server.server import Server
+from gatepost.server.target import Target
+from gatepost.stdio.connection import Connection
+from gatepost.stdio.lines import LineSplitter
+from gatepost.stdio.streams import Inlet, Writer, standard_streams
+
+GRACE_SECONDS: Final = 1.0
+"""How long what still runs may take at the end. Clients wait a little longer before they force an end."""
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+
+
+def run_stdio(target: Any, *, headers: Mapping[str, str] | None = None) -> None:
+    """Serve a target on standard input and output until input ends, or SIGINT or SIGTERM comes.
+
+    Meanwhile `print` and everything else that writes to standard output goes to standard error. There are no tokens
+    here and no scopes: whoever starts the process may do everything.
+
+    Args:
+        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async.
+        headers: what tools find as `ctx.request.headers`.
+
+    Raises:
+        TypeError: the target is neither.
+        ValueError: a header is none.
+    """
+    with standard_streams() as streams:
+        serve_stdio(target, streams, headers=(headers or {}).items())
+
+
+def serve_stdio(target: Any, streams: tuple[int, int], *, headers: Iterable[tuple[str, str]]) -> None:
+    """Serve a target on these streams; for whoever has taken them already. Otherwise as `run_stdio`."""
+    asyncio.run(_serve_until_signal(_target_of(target), streams, encoded_headers(headers)))
+
+
+def encoded_headers(headers: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
+    """Return headers as tools see them; of a name that stands twice, values are joined (RFC 9110 section 5.3).
+
+    Raises:
+        ValueError: a name or a value is none.
+    """
+    encoded: dict[bytes, bytes] = {}
+    for name, value in headers:
+        stripped = value.strip()
+        if _NAME.fullmatch(name) is None or not (stripped.isascii() and stripped.isprintable()):
+            raise ValueError("a header is a name and a value of printable ASCII characters, such as X-Team: notes")
+        key, text = name.lower().encode("ascii"), stripped.encode("ascii")
+        encoded[key] = encoded[key] + b", " + text if key in encoded else text
+    return encoded
+
+
+async def serve_streams(
+    target: Target, streams: tuple[int, int], *, headers: Mapping[bytes, bytes], stop: asyncio.Event
+) -> None:
+    """Serve until input ends, the client reads no more, or `stop` is set."""
+    reading, writing = streams
+    writer = Writer(writing, stop.set)
+    try:
+        async with target.lifespan():
+            connection = Connection(target, writer, headers=headers)
+            with _changes_told(target, connection):
+                taking = asyncio.ensure_future(_take_all(Inlet(reading), connection))
+                stopping = asyncio.ensure_future(stop.wait())
+                await asyncio.wait([taking, stopping], return_when=asyncio.FIRST_COMPLETED)
+                # From here on everything ends by itself; who cannot wait for it sends a second signal.
+                stop.set()
+                taking.cancel()
+                await asyncio.wait([taking, stopping])
+                await target.drain()
+                await connection.finish(GRACE_SECONDS)
+            if not taking.cancelled():
+                taking.result()
+    finally:
+        await writer.finish(GRACE_SECONDS)
+
+
+async def _take_all(inlet: Inlet, connection: Connection) -> None:
+    splitter = LineSplitter()
+    while chunk := await inlet.read():
+        for line in splitter.feed(chunk):
+            await connection.take(line)
+    for line in splitter.end():
+        await connection.take(line)
+
+
+async def _serve_until_signal(target: Target, streams: tuple[int, int], headers: Mapping[bytes, bytes]) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def hear_once() -> None:
+        # However the end began, the next signal ends the process at once: a tool's thread may never come back.
+        await stop.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    # Windows has no such handlers; there a Ctrl-C interrupts, and clients close the input.
+    with contextlib.suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+    hearing = asyncio.ensure_future(hear_once())
+    try:
+        await serve_streams(target, streams, headers=headers, stop=stop)
+    finally:
+        hearing.cancel()
+
+
+@contextlib.contextmanager
+def _changes_told(target: Target, connection: Connection) -> Iterator[None]:
+    """Tell the connection of what changes, if the target is one where anything does."""
+    if not isinstance(target, ServerTarget):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def tell_soon(change: Change) -> None:
+        with contextlib.suppress(RuntimeError):  # a loop that is over has nobody to tell
+            loop.call_soon_threadsafe(connection.tell, change)
+
+    stop_telling = target.changes.listen(tell_soon)
+    try:
+        yield
+    finally:
+        stop_telling()
+
+
+def _target_of(target: Any) -> Target:
+    if isinstance(target, Server):
+        return ServerTarget(target)
+    if not callable(target):
+        raise TypeError(f"stdio serves a Server or a function dict -> dict | None, not {type(target).__name__}")
+    return HandlerTarget(target, name=getattr(target, "__name__", "gatepost"))

@@ -1,0 +1,99 @@
+"""The process: the official client in both eras, and clean ends."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.session import ClientRequestContext
+from mcp_types import ElicitRequestParams, ElicitResult, TextContent
+
+FILE = Path(__file__).with_name("stdio_target.py")
+COMMAND = [sys.executable, "-m", "gatepost", "stdio", f"{FILE}:server"]
+HEADER = ["--header", "X-Team: garden"]
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}},
+}
+CALL = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "team", "arguments": {}}}
+
+
+def run(command: list[str], *lines: bytes) -> tuple[int, list[dict[str, Any]], str]:
+    ended = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=60, check=False)
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr.decode()
+
+
+def line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+async def _answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    del context, params
+    return ElicitResult(action="accept", content={"name": "Ada"})
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28", "auto"])
+async def test_the_official_client_lists_calls_and_answers(mode: str) -> None:
+    parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], *HEADER])
+    async with Client(parameters, mode=mode, elicitation_callback=_answer) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["team", "greet"]
+        for name, text in (("team", "garden ''"), ("greet", "Hello Ada")):
+            (block,) = (await client.call_tool(name, {})).content
+            assert isinstance(block, TextContent)
+            assert block.text == text
+
+
+@pytest.mark.parametrize("command", [[*COMMAND, *HEADER], [sys.executable, str(FILE)]])
+def test_only_messages_are_on_standard_output(command: list[str]) -> None:
+    code, answers, log = run(command, line(INITIALIZE), line(CALL))
+    assert (code, [answer["id"] for answer in answers]) == (0, [1, 2])
+    for words in ("by print", "by the system call", "by a child"):
+        assert f"printed {words}" in log
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_next_is_served() -> None:
+    code, answers, _ = run(COMMAND, b"[" + b"1" * (5 * 1024 * 1024) + b"]\n", line(INITIALIZE))
+    assert code == 0
+    assert answers[0]["error"]["code"] == -32600
+    assert answers[1]["id"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(line(INITIALIZE))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([f"{FILE}:number"], "cannot be served"),
+        ([f"{FILE}:absent"], "has no 'absent'"),
+        ([f"{FILE}:server", "--header", "nothing"], "write NAME:VALUE"),
+        ([f"{FILE}:server", "--header", "X Y: z"], "a header is a name"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(arguments: list[str], words: str) -> None:
+    code, answers, log = run([*COMMAND[:4], *arguments])
+    assert (code, answers) == (2, [])
+    assert words in log
+    assert "Traceback" not in log
+
+
+def test_a_bare_function_is_served() -> None:
+    code, answers, _ = run([*COMMAND[:4], f"{FILE}:not_json"], line(INITIALIZE))
+    assert (code, answers[0]["result"]["serverInfo"]["name"]) == (0, "not_json")
