@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 from fastmcp import Client
+from fastmcp.client.messages import MessageHandler
 from fastmcp.exceptions import ToolError
-from mcp_types import BlobResourceContents, TextContent, TextResourceContents
+from mcp_types import (
+    BlobResourceContents,
+    LoggingMessageNotificationParams,
+    TextContent,
+    TextResourceContents,
+    ToolListChangedNotification,
+)
 
 from tests.end_to_end.running_server import RunningServer
 
@@ -142,3 +149,36 @@ async def test_a_call_that_fastmcp_gives_up_is_cancelled(interop: RunningServer,
         ended = await client.call_tool("was_cancelled", {"name": name})
 
     assert text_of(ended) == "true"
+
+
+class Changes(MessageHandler):
+    """Notes that the list of tools changed."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    async def on_tool_list_changed(self, message: ToolListChangedNotification) -> None:
+        del message
+        self.heard.set()
+
+
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
+async def test_a_session_of_fastmcp_hears_log_messages_and_changes(interop: RunningServer) -> None:
+    logged: list[tuple[str, object]] = []
+    changes = Changes()
+
+    async def log(message: LoggingMessageNotificationParams) -> None:
+        logged.append((message.level, message.data))
+
+    client = Client(interop.mcp_url, mode="legacy", timeout=20, log_handler=log, message_handler=changes)
+    async with asyncio.timeout(20), client:
+        await client.set_logging_level("info")
+        await client.call_tool("steps", {"count": 2})
+        await client.set_logging_level("error")
+        await client.call_tool("steps", {"count": 2})
+        await client.call_tool("grow", {"name": "grown_fastmcp"})
+        await changes.heard.wait()
+        names = {tool.name for tool in await client.list_tools()}
+
+    assert logged == [("info", "did 1"), ("info", "did 2")]
+    assert "grown_fastmcp" in names

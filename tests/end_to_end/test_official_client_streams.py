@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp_types import (
@@ -19,6 +19,7 @@ from mcp_types import (
     ResourceUpdatedNotification,
     Root,
     TextContent,
+    ToolListChangedNotification,
 )
 from pydantic import FileUrl
 
@@ -149,24 +150,25 @@ async def test_a_modern_subscription_tells_of_a_resource_and_of_the_list_of_tool
 
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def test_a_session_tells_of_a_resource_until_it_is_unsubscribed(interop: RunningServer) -> None:
-    updates: asyncio.Queue[str] = asyncio.Queue()
+    heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def handle(message: object) -> None:
         if isinstance(message, ResourceUpdatedNotification):
-            updates.put_nowait(str(message.params.uri))
+            heard.put_nowait(str(message.params.uri))
+        elif isinstance(message, ToolListChangedNotification):
+            heard.put_nowait("tools")
 
     transport = streamable_http_client(interop.mcp_url)
     async with asyncio.timeout(20), Client(transport, mode="legacy", message_handler=handle) as client:
         await client.subscribe_resource("watched://one")
         await client.call_tool("touch", {})
-        assert await updates.get() == "watched://one"
+        assert await heard.get() == "watched://one"
         await client.unsubscribe_resource("watched://one")
         await client.call_tool("touch", {})
-        await client.subscribe_resource("watched://one")
-        await client.call_tool("touch", {})
-        assert await updates.get() == "watched://one"
+        await client.call_tool("grow", {"name": "grown_legacy"})
+        assert await heard.get() == "tools"  # the order holds: nothing was sent for the second touch
 
-    assert updates.empty()
+    assert heard.empty()
 
 
 @pytest.mark.parametrize("mode", ERAS)
@@ -188,6 +190,10 @@ async def test_a_call_that_it_gives_up_is_cancelled(interop: RunningServer, mode
         ended = await client.call_tool("was_cancelled", {"name": name})
 
     assert text_of(ended) == "true"
+
+
+async def ignore_progress(progress: float, total: float | None, message: str | None) -> None:
+    """Ask for progress, and do nothing with it."""
 
 
 class CutStream(httpx2.AsyncByteStream):
@@ -250,3 +256,18 @@ async def test_a_session_resumes_a_dropped_stream_without_loss_or_repetition(int
     assert told == [1, 2, 3, 4, 5]
     assert network.cut
     assert len(network.resumed) == 1
+
+
+async def test_a_modern_call_whose_stream_drops_is_over_for_both(interop: RunningServer) -> None:
+    network = CuttingTransport()
+    async with (
+        asyncio.timeout(20),
+        httpx2.AsyncClient(transport=network, timeout=20) as http,
+        Client(streamable_http_client(interop.mcp_url, http_client=http), mode="2026-07-28") as client,
+    ):
+        with pytest.raises(MCPError):
+            await client.call_tool("hold", {"name": "dropped"}, progress_callback=ignore_progress)
+        ended = await client.call_tool("was_cancelled", {"name": "dropped"})
+
+    assert text_of(ended) == "true"
+    assert network.resumed == []

@@ -76,10 +76,11 @@ def streamed(count: int) -> dict[str, Any]:
     return {"text": "stepped", "told": [[step, count, f"step {step}"] for step in range(1, count + 1)]}
 
 
-@pytest.mark.parametrize("which", ["v1", "v2-legacy", "v2-modern"])
+@pytest.mark.parametrize("which", ["v1", "v2-legacy", "v2-modern", "v2-auto"])
 def test_the_typescript_client_is_served_told_asked_and_obeyed(
     client_program: Path, everything: RunningServer, interop: RunningServer, which: str
 ) -> None:
+    modern = which in {"v2-modern", "v2-auto"}
     done = subprocess.run(
         [str(NODE), str(client_program), which, everything.mcp_url, interop.mcp_url],
         cwd=PACKAGES,
@@ -93,7 +94,7 @@ def test_the_typescript_client_is_served_told_asked_and_obeyed(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "basics": {
-            "revision": "2026-07-28" if which == "v2-modern" else "2025-11-25",
+            "revision": "2026-07-28" if modern else "2025-11-25",
             "lists": True,
             "text": "This is a simple text response for testing.",
             "failed": True,
@@ -107,5 +108,5 @@ def test_the_typescript_client_is_served_told_asked_and_obeyed(
         "streamed": streamed(3),
         "subscribed": ["watched://one", "tools"],
         "cancelled": ["given up", "true"],
-        "resumed": None if which == "v2-modern" else {**streamed(3), "resumptions": 1},
+        "resumed": None if modern else {**streamed(3), "resumptions": 1},
     }

@@ -1,11 +1,11 @@
 // The official TypeScript clients of MCP against two running servers; test_typescript_clients.py reads what they saw.
 //
-//     node client.mjs v1|v2-legacy|v2-modern URL-of-everything URL-of-interop
+//     node client.mjs v1|v2-legacy|v2-modern|v2-auto URL-of-everything URL-of-interop
 //
 // It prints what it saw as one JSON object; the test says what that has to be. Whoever runs it limits its time.
 
 const [which, everything, interop] = process.argv.slice(2);
-const modern = which === "v2-modern";
+const modern = ["v2-modern", "v2-auto"].includes(which);
 const CAPABILITIES = { elicitation: {}, sampling: {}, roots: {} };
 
 // The two majors differ in where things are and in how a handler or a call is written.
@@ -27,7 +27,8 @@ async function firstMajor() {
 
 async function secondMajor() {
   const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
-  const versionNegotiation = { mode: modern ? { pin: "2026-07-28" } : "legacy" };
+  const modes = { "v2-legacy": "legacy", "v2-modern": { pin: "2026-07-28" }, "v2-auto": "auto" };
+  const versionNegotiation = { mode: modes[which] };
   const methods = {
     Elicit: "elicitation/create",
     CreateMessage: "sampling/createMessage",
