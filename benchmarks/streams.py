@@ -120,7 +120,7 @@ async def _open(prepared: Prepared, request: Request) -> tuple[asyncio.StreamRea
     async with asyncio.timeout(_ANSWER_SECONDS):
         answer = (await reader.readuntil(b"\r\n\r\n")).lower()
         if not answer.startswith(b"http/1.1 200") or b"text/event-stream" not in answer:
-            raise WrongAnswer(f"it does not answer subscriptions/listen yet ({answer.splitlines()[0].decode()})")
+            raise WrongAnswer(f"subscriptions/listen was refused ({answer.splitlines()[0].decode()})")
         await _hear(reader, _ACKNOWLEDGED)
     return reader, writer
 
