@@ -127,7 +127,7 @@ def test_a_tool_without_arguments_says_so() -> None:
 
 
 def test_the_hint_is_bounded() -> None:
-    many = create_model("Many", **{f"field_{number}": (int, 0) for number in range(40)})  # type: ignore[call-overload]
+    many = create_model("Many", **{f"field_{number}": (int, 0) for number in range(40)})  # type: ignore[call-overload]  # names made at run time
 
     def keep() -> None: ...
 

@@ -97,7 +97,7 @@ def test_defaults_are_filled_in_and_never_shared_between_calls() -> None:
 def test_a_default_that_json_cannot_carry_stays_out_of_the_schema() -> None:
     nothing = object()
 
-    def keep(text: str = nothing) -> None: ...  # type: ignore[assignment]
+    def keep(text: str = nothing) -> None: ...  # type: ignore[assignment]  # the wrong default is the test
 
     tool = inputs(keep)
     assert tool.schema["properties"] == {"text": {"type": "string"}}

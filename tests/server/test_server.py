@@ -82,8 +82,8 @@ def test_the_decorator_keeps_the_type_of_the_function() -> None:
     assert_type(length, int)
     assert length == 3
     # `unused-ignore` of mypy turns these comments into tests: without the errors they would be errors themselves.
-    functools.partial(one, 1)  # type: ignore[arg-type]
-    functools.partial(two, count=1)  # type: ignore[call-arg]
+    functools.partial(one, 1)  # type: ignore[arg-type]  # the wrong call is the test
+    functools.partial(two, count=1)  # type: ignore[call-arg]  # likewise
 
 
 def test_tools_are_added_as_functions_or_as_objects_and_listed_in_that_order() -> None:

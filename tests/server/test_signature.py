@@ -63,8 +63,8 @@ def test_no_return_annotation_is_told_from_none() -> None:
 
 
 def test_a_declared_awaitable_speaks_of_what_it_awaits() -> None:
-    def one() -> Awaitable[int]: ...  # type: ignore[empty-body]
-    def two() -> Coroutine[Any, Any, list[int]]: ...  # type: ignore[empty-body]
+    def one() -> Awaitable[int]: ...  # type: ignore[empty-body]  # only its signature counts
+    def two() -> Coroutine[Any, Any, list[int]]: ...  # type: ignore[empty-body]  # likewise
 
     assert [read_signature(one).returns, read_signature(two).returns] == [int, list[int]]
 

@@ -318,7 +318,7 @@ async def test_no_ending_of_a_tool_ends_the_server(call: Call, ending: BaseExcep
 
 async def test_a_result_that_does_not_fit_is_an_incident(call: Call, caplog: pytest.LogCaptureFixture) -> None:
     async def count() -> int:
-        return "many"  # type: ignore[return-value]
+        return "many"  # type: ignore[return-value]  # the wrong value is the test
 
     assert await call(count) == failed(INCIDENT)
     assert "InvalidResult: a str was returned that is not what is declared" in caplog.text

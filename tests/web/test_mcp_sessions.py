@@ -102,7 +102,7 @@ async def test_without_authentication_a_session_belongs_to_who_has_its_id() -> N
 async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
     sessions = Sessions()
     session = await sessions.start(principal(), REVISION_2025_11_25, {})
-    stranger = other if other is None else principal(other.subject, other.client_id)  # type: ignore[attr-defined]
+    stranger = other if other is None else principal(other.subject, other.client_id)  # type: ignore[attr-defined]  # a principal
     assert await sessions.find(session, stranger) is None
     sessions.time += BELIEVED_SECONDS
     assert await sessions.find(session, stranger) is None

@@ -72,7 +72,7 @@ def output_type(declared: Any, function: str) -> OutputType | None:
     adapter, schema = describe(declared, "serialization", function, "its result", shown=declared)
     exact = declared if declared in _SCALARS else None
     # The adapter's own two are what they are called, or a plugin's stand-ins for them.
-    return OutputType(schema, adapter.validator, adapter.serializer, exact)  # type: ignore[arg-type]
+    return OutputType(schema, adapter.validator, adapter.serializer, exact)  # type: ignore[arg-type]  # see above
 
 
 def _is_without_structure(declared: Any) -> bool:
