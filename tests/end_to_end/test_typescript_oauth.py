@@ -1,0 +1,81 @@
+"""The official TypeScript clients, both majors, get in by OAuth: registered dynamically, and known by a document."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import RequireService
+from tests.end_to_end.conftest import TARGET
+from tests.end_to_end.running_server import RunningServer
+from tests.end_to_end.scripted_client import Person
+from tests.end_to_end.test_typescript_clients import DEADLINE, NODE, PACKAGES, SOURCE, install, node_environment
+from tests.outbound.certificates import issue
+from tests.outbound.tls_server import TlsServer
+
+MAJORS = ["v1", "v2"]
+
+
+@pytest.fixture(scope="module")
+def oauth_program(require_service: RequireService) -> Path:
+    """The script, beside the packages that it imports."""
+    require_service("the official TypeScript client (npm)", available=install())
+    return Path(shutil.copy(SOURCE / "oauth.mjs", PACKAGES / "oauth.mjs"))
+
+
+def run(program: Path, person: Person, *arguments: str) -> dict[str, Any]:
+    """Run the client, be its user's browser, and return what it reports."""
+    with subprocess.Popen(
+        [str(NODE), str(program), *arguments],
+        cwd=PACKAGES,
+        env=node_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            location = person.decide(url) if url else ""
+            output, errors = process.communicate(location + "\n", timeout=DEADLINE)
+        finally:
+            process.kill()
+    assert process.returncode == 0, errors
+    seen: dict[str, Any] = json.loads(output)
+    return seen
+
+
+@pytest.mark.parametrize("which", MAJORS)
+def test_it_registers_logs_in_calls_and_refreshes(
+    oauth_program: Path, server: RunningServer, owner: Person, which: str
+) -> None:
+    seen = run(oauth_program, owner, which, server.mcp_url)
+
+    assert seen.pop("client_id")
+    assert seen == {"failed": [False, False], "visits": 1, "grants": ["authorization_code", "refresh_token"]}
+
+
+@pytest.mark.parametrize("which", MAJORS)
+def test_it_is_known_by_its_document_and_registers_nothing(oauth_program: Path, tmp_path: Path, which: str) -> None:
+    issue(tmp_path, names=("localhost",))
+    environment = {"OAUTH_CIMD_ALLOW_LOOPBACK": "true", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    with TlsServer(tmp_path) as web, RunningServer(TARGET, tmp_path / "data", environment=environment) as server:
+        url = web.url(host="localhost")
+        callback = "http://127.0.0.1:3030/callback"
+        web.answer({"client_id": url, "client_name": "Documented", "redirect_uris": [callback]})
+        assert server.setup_link is not None
+        person = Person(server.origin)
+        person.set_up(server.setup_link)
+        seen = run(oauth_program, person, which, server.mcp_url, url)
+
+        assert seen == {
+            "failed": [False, False],
+            "visits": 1,
+            "grants": ["authorization_code", "refresh_token"],
+            "client_id": url,
+        }
+        assert web.connections == 1
