@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from gatepost.stores.key_protocols import SealedSigningKey
 from gatepost.stores.sql import SqliteStore
 from tests.stores.sample_records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
 
@@ -68,6 +69,40 @@ async def register(store: SqliteStore, name: str) -> None:
     await store.clients.register_client(client(f"client-{name}"))
 
 
+async def remember_jti(store: SqliteStore, _: str) -> list[bool]:
+    """Authenticate with one assertion many times at once."""
+    return await asyncio.gather(
+        *(store.assertions.remember_jti("client-1", "jti-1", expires_at=NOW + 60, now=NOW) for _ in range(PER_PROCESS))
+    )
+
+
+async def forget_jtis(store: SqliteStore, _: str) -> list[int]:
+    """Purge identifiers, in small batches and several at once."""
+    return await asyncio.gather(
+        *(store.assertions.forget_jtis(before=NOW, limit=PER_PROCESS) for _ in range(PER_PROCESS))
+    )
+
+
+async def begin_signing(store: SqliteStore, name: str) -> list[bool]:
+    """Begin to sign with keys of this process's own, many times at once."""
+    return await asyncio.gather(
+        *(
+            store.keys.begin_signing(SealedSigningKey(f"{name}-{number}", "ES256", b"sealed", NOW, NOW), now=NOW)
+            for number in range(PER_PROCESS)
+        )
+    )
+
+
+async def append_events(store: SqliteStore, name: str) -> list[int]:
+    """Append to one stream many times at once."""
+    return await asyncio.gather(
+        *(
+            store.mcp_streams.append_event(fp("session"), "stream", f"{name}-{number}".encode())
+            for number in range(PER_PROCESS)
+        )
+    )
+
+
 async def stream(store: SqliteStore, name: str) -> None:
     """Redeem, rotate and revoke until killed, several at a time."""
 
@@ -91,6 +126,10 @@ ACTIONS: Final[dict[str, Callable[[SqliteStore, str], Awaitable[Any]]]] = {
     "rotate": rotate,
     "create-first-user": create_first_user,
     "register": register,
+    "remember-jti": remember_jti,
+    "forget-jtis": forget_jtis,
+    "begin-signing": begin_signing,
+    "append-events": append_events,
     "stream": stream,
 }
 
