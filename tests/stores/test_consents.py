@@ -9,7 +9,7 @@ import pytest
 
 from gatepost.oauth.consent import Consent
 from gatepost.stores.protocols import Store
-from tests.stores.sample_records import NOW, RESOURCE, WINDOW, fp, redeem, tokens, transaction, user
+from tests.stores.sample_records import NOW, RESOURCE, WINDOW, client, fp, redeem, tokens, transaction, user
 
 CONSENT = Consent("user-1", "client-1", "https://app.example/cb", RESOURCE, ("notes:read", "raw"), NOW, NOW + 100)
 
@@ -105,3 +105,17 @@ async def test_who_began_a_request_is_kept_with_it(store: Store) -> None:
         begun = transaction(f"transaction-{by_user}", started_by_user=by_user)
         await store.transactions.begin_transaction(begun)
         assert await store.transactions.find_transaction(begun.transaction_id, now=NOW) == begun
+
+
+@pytest.mark.parametrize("action", ["disable_client", "remove_client"])
+async def test_a_client_that_is_shut_out_is_asked_for_again_and_no_other_is(store: Store, action: str) -> None:
+    others = [replace(CONSENT, client_id="client-2"), replace(CONSENT, client_id="client-2", subject="user-2")]
+    await store.clients.register_client(client("client-1"))
+    for consent in (CONSENT, replace(CONSENT, subject="user-2"), *others):
+        await store.consents.remember_consent(consent)
+
+    assert await getattr(store.clients, action)("client-1", now=NOW)
+
+    assert await find(store) is None
+    assert await find(store, subject="user-2") is None
+    assert [await find(store, consent=consent) for consent in others] == others

@@ -44,14 +44,14 @@ class ClientStore(ClientFinder, ClientGrantStore, Protocol):
         """Give a client that has a secret another one; the old one is dead. False when there is no such client."""
 
     async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
-        """Disable a client, revoke its grants and drop its open authorization requests with their codes.
+        """Disable a client, revoke its grants, drop its open authorization requests with their codes, forget consents.
 
         `placeholder` is kept, disabled, when the store has no such client: one that is known by a document. Without it
         the answer is False then. Disabling twice keeps the first time.
         """
 
     async def remove_client(self, client_id: str, *, now: int) -> bool:
-        """Remove a client, revoke its grants and drop its open requests with their codes; False if there is none."""
+        """Remove a client with all that `disable_client` ends; False if there is none."""
 
     async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
         """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""

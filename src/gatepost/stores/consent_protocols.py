@@ -11,7 +11,8 @@ class ConsentStore(Protocol):
     """What people approved before.
 
     Revoking a grant forgets what its user approved for its client and resource, in the same step, and disabling a user
-    forgets all that they approved: who takes access away is asked before it is given again.
+    forgets all that they approved: who takes access away is asked before it is given again. Disabling or removing a
+    client forgets what anybody approved for it, also in the same step.
     """
 
     async def find_consent(

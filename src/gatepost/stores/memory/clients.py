@@ -105,6 +105,7 @@ class MemoryClientStore:
             del records.transactions[transaction_id]
         for key in [key for key, code in records.codes.items() if code.transaction_id in dropped]:
             del records.codes[key]
+        records.consents = {key: kept for key, kept in records.consents.items() if kept.client_id != client_id}
         for grant in records.grants.values():
             if grant.client_id == client_id and grant.revoked_at is None:
                 records.grants[grant.grant_id] = replace(grant, revoked_at=now, revoked_reason=reason.value)

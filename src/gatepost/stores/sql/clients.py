@@ -153,6 +153,7 @@ class SqlClientStore:
 async def _shut_out(transaction: Transaction, client_id: str, *, reason: Reason, now: int) -> None:
     # The codes go with their requests (ON DELETE CASCADE).
     await transaction.run("DELETE FROM authorization_transactions WHERE client_id = $1", client_id)
+    await transaction.run("DELETE FROM consents WHERE client_id = $1", client_id)
     await transaction.run(
         "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE client_id = $1 AND revoked_at IS NULL",
         client_id,

@@ -20,6 +20,7 @@ from gatepost.stores.sql import (
     schema_0007,
     schema_0008,
     schema_0009,
+    schema_0010,
 )
 from gatepost.stores.sql.database import Transaction
 
@@ -33,6 +34,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     schema_0007.STATEMENTS,
     schema_0008.STATEMENTS,
     schema_0009.STATEMENTS,
+    schema_0010.STATEMENTS,
 )
 """The statements of each version; the first is version 1."""
 
