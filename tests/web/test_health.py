@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -64,3 +65,21 @@ def test_both_probes_are_described() -> None:
     app.include_router(health_router(server_name="notes", checks={}))
     paths = app.openapi()["paths"]
     assert {path: set(operations) for path, operations in paths.items()} == {"/health": {"get"}, "/healthz": {"get"}}
+
+
+async def test_a_flood_of_probes_costs_one_check_a_second() -> None:
+    now, asked = [100.0], []
+
+    async def check() -> None:
+        asked.append(now[0])
+        await asyncio.sleep(0)
+
+    app = FastAPI()
+    app.include_router(health_router(server_name="notes", checks={"store": check}, monotonic=lambda: now[0]))
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
+        for now[0] in (100.0, 100.99, 101.0):
+            answers = await asyncio.gather(*(http.get("/healthz") for _ in range(20)))
+            assert {answer.status_code for answer in answers} == {200}
+
+    assert asked == [100.0, 101.0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
@@ -18,16 +20,43 @@ logger = logging.getLogger("gatepost.web")
 Check = Callable[[], Awaitable[None]]
 """Raises `StoreError` when what it checks cannot be relied on now."""
 
+_FRESH_SECONDS = 1.0
+"""A check writes durably and anybody may ask: a flood of probes costs one check in this time."""
+
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-def health_router(*, server_name: str, checks: Mapping[str, Check]) -> APIRouter:
+class _Outcomes:
+    """What the checks said last, asked again once that is `_FRESH_SECONDS` old, by one probe while the others wait."""
+
+    def __init__(self, checks: Mapping[str, Check], monotonic: Callable[[], float]) -> None:
+        self._checks = checks
+        self._monotonic = monotonic
+        self._asking = asyncio.Lock()
+        self._last: tuple[float, dict[str, str]] | None = None
+
+    async def current(self) -> dict[str, str]:
+        """Return `ok` or `failing` by the name of the check."""
+        async with self._asking:
+            if self._last is None or self._monotonic() - self._last[0] >= _FRESH_SECONDS:
+                results = {
+                    name: "ok" if await _passes(name, check) else "failing" for name, check in self._checks.items()
+                }
+                self._last = self._monotonic(), results
+            return self._last[1]
+
+
+def health_router(
+    *, server_name: str, checks: Mapping[str, Check], monotonic: Callable[[], float] = time.monotonic
+) -> APIRouter:
     """Return the two probes. Both are open to everybody, so neither says more than yes or no.
 
     Args:
         server_name: the server's public name.
         checks: what `/healthz` asks, by the name under which it reports it, such as `{"store": store.check}`.
+        monotonic: seconds that never go back.
     """
+    outcomes = _Outcomes(checks, monotonic)
     router = APIRouter(tags=["Health"])
     alive = orjson.dumps({"status": "ok", "server": server_name})
 
@@ -36,7 +65,7 @@ def health_router(*, server_name: str, checks: Mapping[str, Check]) -> APIRouter
 
     async def healthz() -> Response:
         # 1. Ask everything, so that one answer names all that fails.
-        results = {name: "ok" if await _passes(name, check) else "failing" for name, check in checks.items()}
+        results = await outcomes.current()
         # 2. Answer; a balancer reads the status, a person the body.
         is_ready = "failing" not in results.values()
         body = {"status": "ok" if is_ready else "failing", "checks": results}
