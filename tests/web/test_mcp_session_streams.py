@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from gatepost.server.context import Context
+from gatepost.server.questions import ElicitURL
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import fingerprint
@@ -93,6 +95,22 @@ async def test_a_question_goes_out_on_the_stream_and_its_answer_comes_with_a_pos
     assert (answered.status, answered.body) == (202, None)
     await asking.ended()
     assert text_of(asking.messages[1]) == "red"
+
+
+async def test_each_page_to_visit_has_an_id_of_its_own(world: SessionWorld) -> None:
+    async def visit(ctx: Context) -> str:
+        await ctx.ask_all({"a": ElicitURL("A?", "https://a.example"), "b": ElicitURL("B?", "https://b.example")})
+        return "visited"
+
+    world.server.tool(name="visit")(visit)
+    session = await world.begin(capabilities={"elicitation": {"url": {}}})
+    asking = world.open(call("visit"), session=session)
+    first, second = [message["params"] for message in await asking.until_messages(2)]
+    assert first["mode"] == second["mode"] == "url"
+    assert first["elicitationId"].startswith("ask_")
+    assert first["elicitationId"] != second["elicitationId"]
+    await world.send(None, session=session, method="DELETE")
+    await asking.ended()
 
 
 async def test_another_process_may_take_the_answer_in(world: SessionWorld) -> None:

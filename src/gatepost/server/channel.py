@@ -43,6 +43,13 @@ class Question:
     params: Mapping[str, Any]
     """Plain JSON values, in the shape of the newest revision."""
 
+    def params_as(self, request_id: str) -> Mapping[str, Any]:
+        """Return `params` for a request of the handshake era with this id, which names a page to visit as well.
+
+        2025-11-25 client/elicitation#url-mode-elicitation-requests: `elicitationId` must be there; later it is not.
+        """
+        return {**self.params, "elicitationId": request_id} if self.params.get("mode") == "url" else self.params
+
 
 class ClientError(Exception):
     """The client answered a question with a JSON-RPC error.

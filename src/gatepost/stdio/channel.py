@@ -104,7 +104,7 @@ class Questions:
         request_id = f"ask_{self._count}"
         waiting = self._open[request_id] = asyncio.get_running_loop().create_future()
         try:
-            await line.send(request_message(request_id, question.method, question.params))
+            await line.send(request_message(request_id, question.method, question.params_as(request_id)))
             response = await waiting
         except asyncio.CancelledError:
             # Nobody waits any more (basic/utilities/cancellation).

@@ -71,7 +71,7 @@ class Questions:
         answer: bytes | None = None
         try:
             await self.store.ask(key, request_id, expires_at=self.now() + QUESTION_SECONDS)
-            await stream.send(request_message(request_id, question.method, question.params))
+            await stream.send(request_message(request_id, question.method, question.params_as(request_id)))
             answer = await self._wait(key, request_id)
         finally:
             self.open[key] -= 1
