@@ -99,18 +99,26 @@ class SqliteDatabase:
         return answer
 
     def _run_reads(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
-        return [self._run_one_read(connection, operation) for operation in operations]
+        # One snapshot for the batch. The first statement that reads takes it, which is after every caller asked: what
+        # was answered as durable before a caller asked is in it. Nothing is read if an older one were still open.
+        try:
+            connection.execute("BEGIN")
+        except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear
+            _roll_back(connection)
+            return [Failed(unavailable(error, self._path)) for _ in operations]
+        answers = [self._run_one_read(connection, operation) for operation in operations]
+        _roll_back(connection)
+        return answers
 
     def _run_one_read(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
         try:
-            # The snapshot is taken by the first statement that reads, which is after the caller asked.
-            connection.execute("BEGIN")
-            result = run_to_end(operation(SqliteTransaction(connection)))
-            connection.execute("COMMIT")
+            if not connection.in_transaction:
+                connection.execute("BEGIN")
+            return Answered(run_to_end(operation(SqliteTransaction(connection))))
         except Exception as error:  # noqa: BLE001  the thread has to live on
+            # The reads behind this one begin anew, whatever state the fault has left.
             _roll_back(connection)
             return Failed(explained(error, self._path))
-        return Answered(result)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
