@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import pytest
@@ -35,10 +36,16 @@ def require_service() -> RequireService:
     return require
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> Iterator[None]:
+@contextmanager
+def no_settings_from_outside() -> Iterator[None]:
     """Hide the settings of whoever runs the tests, from the tests and from the servers they start."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.upper().startswith(_OURS)]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    with no_settings_from_outside():
         yield
