@@ -14,6 +14,7 @@ from gatepost.app import app_for
 from gatepost.installation import Installation
 from gatepost.observability.logs import configure_logging
 from gatepost.settings import Settings, SettingsError
+from gatepost.slow_readers import WatchedConnection
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -75,6 +76,7 @@ async def _serve(installation: Installation, server: uvicorn.Server, listener: s
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=WatchedConnection,
         log_config=None,
         # Paths and queries of the pages carry one-time links and authorization requests.
         access_log=False,
