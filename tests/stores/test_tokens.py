@@ -37,6 +37,14 @@ async def revocation(store: Store, grant_id: str = "grant-1") -> tuple[int | Non
     return view.grant.revoked_at, view.grant.revoked_reason
 
 
+async def test_a_refresh_is_judged_by_token_grant_and_user_together(store: Store) -> None:
+    assert await store.grants.find_refresh(fp("refresh 1")) is None
+    await redeem(store)
+    found = await store.grants.find_refresh(fp("refresh 1"))
+    assert found is not None
+    assert (found.token, found.grant, found.user_disabled) == (tokens("1").refresh, grant(), False)
+
+
 async def test_an_access_token_tells_all_that_a_check_needs(store: Store) -> None:
     await store.clients.register_client(client())
     await store.users.add_user(user())

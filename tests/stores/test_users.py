@@ -96,6 +96,9 @@ async def test_disabling_ends_sessions_codes_and_grants_of_this_account_alone(st
     assert await store.grants.find_code(fp("code-user-1"), now=NOW) is not None
     revoked = grant("grant-user-1", revoked_at=NOW + 5, revoked_reason="user_disabled")
     assert await store.grants.find_grant("grant-user-1") == GrantView(revoked, client(), user_disabled=True)
+    judged = await store.grants.find_refresh(fp("refresh user-1"))
+    assert judged is not None
+    assert (judged.grant, judged.user_disabled) == (revoked, True)
     token = await store.grants.find_access_token(fp("access user-1"), now=NOW)
     assert token is not None
     assert (token.grant_revoked, token.user_disabled) == (True, True)

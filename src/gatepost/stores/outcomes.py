@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gatepost.oauth.records import Client, Grant
+from gatepost.oauth.records import Client, Grant, RefreshToken
 
 
 class RedeemOutcome(Enum):
@@ -27,6 +27,17 @@ class ApproveOutcome(Enum):
     """The transaction was denied, or its code has been redeemed: nothing was written."""
     GONE = auto()
     """Unknown or expired: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshView:
+    """What a refresh is judged by."""
+
+    token: RefreshToken
+    """Spent or not, expired or not."""
+    grant: Grant
+    """Revoked or not."""
+    user_disabled: bool
 
 
 class RotateOutcome(Enum):

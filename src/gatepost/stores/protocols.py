@@ -29,7 +29,7 @@ from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
-from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, Rotation
+from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, RefreshView, Rotation
 
 
 class TransactionStore(Protocol):
@@ -71,6 +71,9 @@ class GrantStore(Protocol):
 
     async def find_grant(self, grant_id: str) -> GrantView | None:
         """Return the grant, revoked or not, with its client and whether its user is disabled."""
+
+    async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
+        """Return all that a refresh is judged by, as of one moment: `find_refresh_token` and `find_grant` in one."""
 
     async def rotate_refresh_token(
         self,

@@ -239,14 +239,13 @@ async def refresh(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
     # 1. Look the token and its grant up.
     presented = request.required("refresh_token")
     token_fingerprint = fingerprint(presented)
-    found = await endpoint.grants.find_refresh_token(token_fingerprint)
-    view = None if found is None else await endpoint.grants.find_grant(found.grant_id)
+    found = await endpoint.grants.find_refresh(token_fingerprint)
 
     # 2. The rules decide; none of their refusals rotates.
     grant = check_refresh(
-        found,
-        None if view is None else view.grant,
-        user_disabled=view is not None and view.user_disabled,
+        None if found is None else found.token,
+        None if found is None else found.grant,
+        user_disabled=found is not None and found.user_disabled,
         client_id=request.client.client_id,
         resource=_named_resource(endpoint, request),
         now=request.now,

@@ -8,7 +8,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.memory.consents import forget_consents
 from gatepost.stores.memory.records import Records
-from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
 
 
 class MemoryGrantStore:
@@ -56,6 +56,14 @@ class MemoryGrantStore:
             client=self._records.clients.get(grant.client_id),
             user_disabled=self._records.is_disabled(grant.subject),
         )
+
+    async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
+        """See `GrantStore.find_refresh`."""
+        token = self._records.refresh_tokens.get(token_fingerprint)
+        if token is None:
+            return None
+        grant = self._records.grants[token.grant_id]
+        return RefreshView(token, grant, self._records.is_disabled(grant.subject))
 
     async def rotate_refresh_token(
         self,

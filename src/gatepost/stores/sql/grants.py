@@ -6,7 +6,7 @@ from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, RefreshToken
-from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
 from gatepost.stores.sql.client_rows import select_client
 from gatepost.stores.sql.database import Database, Row, Transaction
 
@@ -58,6 +58,13 @@ _LIVE_ACCESS_TOKEN: Final = """
     LEFT JOIN clients ON clients.client_id = grants.client_id
     LEFT JOIN users ON users.subject = grants.subject
     WHERE access_tokens.token_fingerprint = $1 AND access_tokens.expires_at > $2 AND grants.expires_at > $2
+"""
+
+_REFRESH_TOKEN: Final = "SELECT * FROM refresh_tokens WHERE token_fingerprint = $1"
+
+_GRANT: Final = """
+    SELECT grants.*, users.disabled_at FROM grants LEFT JOIN users ON users.subject = grants.subject
+    WHERE grants.grant_id = $1
 """
 
 # A refresh token that may still be judged: neither it nor its grant is over, its user is not disabled.
@@ -122,7 +129,7 @@ class SqlGrantStore:
         """See `GrantStore.find_refresh_token`."""
 
         async def operation(transaction: Transaction) -> RefreshToken | None:
-            row = await transaction.one("SELECT * FROM refresh_tokens WHERE token_fingerprint = $1", token_fingerprint)
+            row = await transaction.one(_REFRESH_TOKEN, token_fingerprint)
             return None if row is None else _refresh_token(row)
 
         return await self._database.read(operation)
@@ -131,15 +138,25 @@ class SqlGrantStore:
         """See `GrantStore.find_grant`."""
 
         async def operation(transaction: Transaction) -> GrantView | None:
-            row = await transaction.one(
-                "SELECT grants.*, users.disabled_at FROM grants LEFT JOIN users ON users.subject = grants.subject "
-                "WHERE grants.grant_id = $1",
-                grant_id,
-            )
+            row = await transaction.one(_GRANT, grant_id)
             if row is None:
                 return None
             client = await select_client(transaction, row["client_id"])
             return GrantView(grant=grant_of(row), client=client, user_disabled=row["disabled_at"] is not None)
+
+        return await self._database.read(operation)
+
+    async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
+        """See `GrantStore.find_refresh`."""
+
+        async def operation(transaction: Transaction) -> RefreshView | None:
+            row = await transaction.one(_REFRESH_TOKEN, token_fingerprint)
+            if row is None:
+                return None
+            token = _refresh_token(row)
+            # Never None: the row before refers to it, and both are read from one snapshot.
+            row = await transaction.one(_GRANT, token.grant_id)
+            return None if row is None else RefreshView(token, grant_of(row), row["disabled_at"] is not None)
 
         return await self._database.read(operation)
 
