@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.conformance import authorization, run, suite
+from tools.conformance import authorization, browser, run, suite
 
 FOLDER = Path(suite.__file__).parent
 METADATA = "authorization-server-authorization-server-metadata-endpoint-2026-11-21T14-33-37-482Z"
@@ -104,7 +105,9 @@ def test_the_suite_is_ended_when_the_page_that_it_names_does_not_open(
     origin = f"http://127.0.0.1:{suite.free_port()}"
     waits = f"import signal; print('{origin}/authorize?response_type=code', flush=True); signal.pause()"
 
-    output, exit_code = authorization.converse([sys.executable, "-c", waits], origin)
+    approve = partial(browser.log_in_and_approve, username="ada", password="secret")
+
+    output, exit_code = authorization.converse([sys.executable, "-c", waits], origin, approve)
 
     first, second = output.splitlines()
     assert first == f"{origin}/authorize?response_type=code"
@@ -116,7 +119,21 @@ def test_the_suite_is_ended_at_the_deadline(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(authorization, "PACKAGES", tmp_path)
     monkeypatch.setattr(authorization, "DEADLINE", 0.0)
 
-    output, exit_code = authorization.converse([sys.executable, "-c", "import signal; signal.pause()"], "http://unused")
+    output, exit_code = authorization.converse([sys.executable, "-c", "import signal; signal.pause()"], "unused", str)
 
     assert output == ""
     assert exit_code != 0
+
+
+def test_a_form_is_found_by_its_controls_and_sends_what_is_hidden_or_ticked() -> None:
+    page = """
+      <form action="/search"><input name="q"></form>
+      <form method="post" action="/consent?a=1&amp;b=2">
+      <input type="hidden" name="csrf_token" value="&lt;1&gt;"> <input type="checkbox" name="read" value="yes" checked>
+      <input type="checkbox" name="write" value="yes"> <button name="decision" value="deny">Deny</button>
+      </form>"""
+
+    assert browser.find_form(page, {"decision"}) == browser.Form(
+        "/consent?a=1&b=2", {"csrf_token", "read", "write", "decision"}, {"csrf_token": "<1>", "read": "yes"}
+    )
+    assert browser.find_form(page, {"username", "password"}) is None

@@ -1,23 +1,30 @@
 """The conformance suite's scenarios for authorization servers, against the one that is built in.
 
 The suite prints an authorization URL, waits until a browser has been there and come back to it with a code, and redeems
-the code. Here a script is the browser. The suite itself calls a run passed in which a scenario was skipped; we do not.
+the code. Here a script is the browser, and logs in and approves by the forms of the pages. The suite itself calls a run
+passed in which a scenario was skipped; we do not.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import subprocess
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx2
 
+from tools.conformance.browser import UnexpectedPageError, log_in_and_approve
 from tools.conformance.suite import (
     NODE,
     PACKAGES,
     REPORTS,
+    ROOT,
     conclude,
     free_port,
     fresh_report,
@@ -26,17 +33,33 @@ from tools.conformance.suite import (
 )
 
 SCENARIOS = ("authorization-server-metadata-endpoint", "authorization-code-grant")
+USERNAME = "owner"
 DEADLINE = 120.0  # seconds for one revision; the suite alone would wait for the browser for five minutes
 
 
 def check(suite: Path, revisions: Sequence[str], data: Path) -> dict[str, bool]:
     """Run the scenarios for each revision; return which part passed."""
-    log = REPORTS / "authorization-server.log"
-    with serving("examples/notes.py:server", data, log, "--single-user") as origin:
-        return {f"{revision}-authorization": run(suite, revision, origin) for revision in revisions}
+    password = secrets.token_urlsafe()
+    add_user(data, password)
+    approve = partial(log_in_and_approve, username=USERNAME, password=password)
+    with serving("examples/notes.py:server", data, REPORTS / "authorization-server.log") as origin:
+        return {f"{revision}-authorization": run(suite, revision, origin, approve) for revision in revisions}
 
 
-def run(suite: Path, revision: str, origin: str) -> bool:
+def add_user(data: Path, password: str) -> None:
+    """Create the account that logs in."""
+    subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "gatepost", "users", "add", USERNAME, "--password-stdin"],
+        cwd=ROOT,
+        env={**os.environ, "OAUTH_STORAGE_DIR": str(data)},
+        input=password,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+
+
+def run(suite: Path, revision: str, origin: str, approve: Callable[[str], str]) -> bool:
     """Register a client, run the scenarios as that client, and print how they ended; return whether they passed."""
     name = f"{revision}-authorization"
     report = fresh_report(name)
@@ -45,7 +68,7 @@ def run(suite: Path, revision: str, origin: str) -> bool:
     command = [str(NODE), str(suite), "authorization", "--url", origin, "--resource", f"{origin}/mcp"]
     command += ["--client-id", client_id, "--port", str(port)]
     command += ["--spec-version", revision, "--output-dir", str(report)]
-    output, exit_code = converse(command, origin)
+    output, exit_code = converse(command, origin, approve)
     return conclude(name, output, exit_code=exit_code, problems=list(problems(report)))
 
 
@@ -57,8 +80,14 @@ def register(origin: str, redirect_uri: str) -> str:
     return client_id
 
 
-def converse(command: list[str], origin: str) -> tuple[str, int]:
-    """Run the suite and open the authorization URLs that it prints; return all it printed and its exit code."""
+def converse(command: list[str], origin: str, approve: Callable[[str], str]) -> tuple[str, int]:
+    """Run the suite and have each authorization URL that it prints approved; return what was printed and the exit code.
+
+    Args:
+        command: The suite with its arguments.
+        origin: Where the authorization server is.
+        approve: Takes an authorization URL and returns where the browser was sent in the end.
+    """
     lines: list[str] = []
     with subprocess.Popen(  # noqa: S603 - what runs is pinned by its hash
         command,
@@ -76,22 +105,14 @@ def converse(command: list[str], origin: str) -> tuple[str, int]:
             for line in process.stdout or ():
                 lines.append(line)
                 if line.startswith(f"{origin}/") and "response_type=code" in line:
-                    lines.append(approve(line.strip()))
+                    lines.append(f"The browser ended at {approve(line.strip())}\n")
             process.wait()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, UnexpectedPageError) as error:
             lines.append(f"The browser failed: {error!r}\n")
         finally:
             deadline.cancel()
             process.kill()  # unless it has ended, it waits for a browser that does not come
     return "".join(lines), process.returncode
-
-
-def approve(url: str) -> str:
-    """Open an authorization URL and follow where it leads; return a line about the end of it."""
-    transport = httpx2.HTTPTransport(retries=3)  # the suite prints the address just before it listens
-    with httpx2.Client(follow_redirects=True, transport=transport) as browser:
-        page = browser.get(url)
-    return f"The browser ended at {page.url.copy_with(query=None)}: {page.status_code}\n"
 
 
 def problems(report: Path) -> Iterator[str]:
