@@ -98,6 +98,19 @@ async def test_a_log_line_goes_to_pythons_log_and_to_a_client_that_wants_its_lev
     ]
 
 
+async def test_a_traceback_stays_in_the_servers_log(caplog: pytest.LogCaptureFixture) -> None:
+    channel = AnsweringChannel(log_level="debug")
+
+    try:
+        raise ValueError("the path of the database")
+    except ValueError:
+        on(channel).log.exception("the shelf is closed")
+
+    assert "the path of the database" in caplog.text
+    (sent,) = [params["data"] for _, params in channel.sent]
+    assert sent == "the shelf is closed"
+
+
 @pytest.mark.parametrize("channel", [None, AnsweringChannel()])
 async def test_a_client_that_wants_no_log_gets_none(channel: AnsweringChannel | None) -> None:
     on(channel).log.critical("down")

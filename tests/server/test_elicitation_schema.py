@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Field, RootModel, SecretBytes, SecretStr, create_model
 
 from gatepost.server.elicitation_schema import UnsupportedForm, check_form, form_of_model, problems
 
@@ -26,7 +26,7 @@ class Order(BaseModel):
     extras: list[Literal["bow", "card"]] = ["bow"]
     sizes: Annotated[list[Size], Field(min_length=1)]
     day: date | None = Field(default=None, title="Day")
-    secret: Annotated[str, Field(json_schema_extra={"format": "password"})] = ""
+    shade: Annotated[str, Field(json_schema_extra={"format": "color"})] = ""
 
 
 def test_a_model_becomes_a_flat_form_with_defaults_and_choices() -> None:
@@ -59,7 +59,7 @@ def test_a_model_becomes_a_flat_form_with_defaults_and_choices() -> None:
                 "minItems": 1,
             },
             "day": {"type": "string", "title": "Day", "format": "date"},
-            "secret": {"type": "string", "title": "Secret", "default": ""},
+            "shade": {"type": "string", "title": "Shade", "default": ""},
         },
         "required": ["name", "colour", "sizes"],
     }
@@ -175,3 +175,13 @@ def test_an_answer_that_does_not_fit_is_told_by_field_and_not_by_value(content: 
 
 def test_a_missing_field_is_named() -> None:
     assert list(problems(TITLED, {})) == ["colour: is required"]
+
+
+@pytest.mark.parametrize("kind", [SecretStr, SecretBytes, SecretStr | None])
+def test_a_form_that_asks_for_a_secret_is_refused(kind: Any) -> None:
+    model = create_model("Login", password=(kind, ...))
+
+    with pytest.raises(UnsupportedForm, match="elicit_url"):
+        form_of_model(model)
+    with pytest.raises(UnsupportedForm, match="elicit_url"):
+        check_form({"type": "object", "properties": {"password": {"type": "string", "format": "password"}}})

@@ -82,9 +82,15 @@ def test_a_page_to_visit_is_sent_in_url_mode_and_brings_no_data() -> None:
     assert question.read({"action": "accept", "content": {"x": 1}}) == Elicited("accept", None)
 
 
-def test_a_page_has_an_absolute_url() -> None:
-    with pytest.raises(ValueError, match="absolute"):
-        ElicitURL("Log in", "/in").params()
+@pytest.mark.parametrize("url", ["/in", "https://", "http://example.com/in", "file:///etc/passwd", "app://host/in"])
+def test_a_page_has_an_absolute_https_url(url: str) -> None:
+    with pytest.raises(ValueError, match="absolute https"):
+        ElicitURL("Log in", url).params()
+
+
+@pytest.mark.parametrize("host", ["localhost:3000", "127.0.0.1", "[::1]:8000"])
+def test_a_page_on_this_machine_may_do_without_tls(host: str) -> None:
+    assert ElicitURL("Log in", f"http://{host}/in").params()["url"] == f"http://{host}/in"
 
 
 def test_a_text_is_sampled_as_one_message_of_the_user() -> None:

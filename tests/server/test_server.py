@@ -112,6 +112,11 @@ def test_the_tools_are_a_live_view_that_nobody_can_write() -> None:
         view["other"] = None
 
 
+def test_names_differ_by_case() -> None:
+    server = Server("notes", tools=[ping, Tool(ping, name="Ping")])
+    assert list(server.tools) == ["ping", "Ping"]
+
+
 def test_a_name_is_given_once() -> None:
     server = Server("notes", tools=[ping])
     with pytest.raises(ToolDefinitionError) as raised:

@@ -79,6 +79,16 @@ async def test_tools_that_are_added_at_run_time_are_told_of_from_any_thread(worl
     assert len(listening.messages) == 2
 
 
+async def test_prompts_and_resources_that_are_added_at_run_time_are_told_of(world: SessionWorld) -> None:
+    listening = await opened(world.listen(await world.begin()))
+    world.server.prompt(name="greet")(lambda: "Hi")
+    world.server.resource("note://new", name="new")(lambda: "text")
+    assert [message["method"] for message in await listening.until_messages(2)] == [
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+    ]
+
+
 async def test_changes_that_cannot_be_kept_are_passed_over(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

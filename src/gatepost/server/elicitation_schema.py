@@ -34,7 +34,8 @@ def form_of_model(model: type[BaseModel]) -> dict[str, Any]:
     What the form's language lacks, such as a pattern, is left out; the model still holds the answer to it.
 
     Raises:
-        UnsupportedForm: a field is something else than a text, a number, a boolean, a choice or several choices.
+        UnsupportedForm: a field is something else than a text, a number, a boolean, a choice or several choices, or it
+            asks for a secret.
     """
     schema = model.model_json_schema(mode="validation")
     definitions: Mapping[str, Any] = schema.get("$defs", {})
@@ -101,6 +102,9 @@ def _plain(found: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
 
 def _field(label: str, field: Mapping[str, Any]) -> dict[str, Any]:
     kind = str(field.get("type"))
+    # What Pydantic's SecretStr becomes. Clients get to see a form's answer (client/elicitation, "Form Mode Security").
+    if field.get("format") == "password" or field.get("writeOnly") is True:
+        raise UnsupportedForm(f"{label}: a form does not ask for secrets; send the user to a page with elicit_url")
     if kind not in _KEYWORDS or (kind == "array" and not _is_choice_of_many(field.get("items"))):
         raise UnsupportedForm(
             f"{label}: a form's field is a str, int, float or bool, a Literal or Enum of texts, or a list of those"

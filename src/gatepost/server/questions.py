@@ -21,6 +21,7 @@ from pydantic_core import to_jsonable_python
 
 from gatepost.protocol.errors import InvalidParams
 from gatepost.server.elicitation_schema import check_form, form_of_model, problems
+from gatepost.server.sampling_messages import check_tool_results
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -29,6 +30,8 @@ Model = TypeVar("Model", bound=BaseModel)
 Action = Literal["accept", "decline", "cancel"]
 
 _ACTIONS: Final = frozenset({"accept", "decline", "cancel"})
+# 2025-11-25 client/elicitation, "Safe URL Handling": https outside of development.
+_ON_THIS_MACHINE: Final = frozenset({("http", "localhost"), ("http", "127.0.0.1"), ("http", "::1")})
 
 
 class InvalidAnswer(InvalidParams):
@@ -122,17 +125,17 @@ class ElicitURL:
     message: str
     """Why the user should go there."""
     url: str
-    """An absolute URL. It must not log anybody in: the user's client reads it too."""
+    """An absolute `https` URL, or `http` on this machine. It must not log anybody in: the client reads it too."""
 
     def params(self) -> dict[str, Any]:
         """Return the request's `params`.
 
         Raises:
-            ValueError: the URL is not absolute.
+            ValueError: the URL is not absolute, or what the user does there could be read on the way.
         """
         parts = urlsplit(self.url)
-        if not parts.scheme or not parts.netloc:
-            raise ValueError("elicit_url takes an absolute URL")
+        if not parts.hostname or (parts.scheme != "https" and (parts.scheme, parts.hostname) not in _ON_THIS_MACHINE):
+            raise ValueError("elicit_url takes an absolute https URL, or http with a loopback name while developing")
         return {"mode": "url", "message": self.message, "url": self.url}
 
     def read(self, result: Mapping[str, Any]) -> Elicited[None]:
@@ -182,7 +185,11 @@ class Sample:
         return {"sampling": {"tools": {}} if self.tools or self.tool_choice else {}}
 
     def params(self) -> dict[str, Any]:
-        """Return the request's `params`."""
+        """Return the request's `params`.
+
+        Raises:
+            ValueError: a tool use in the messages is not met with its result; see `check_tool_results`.
+        """
         messages = self.messages
         if isinstance(messages, str):
             messages = [{"role": "user", "content": {"type": "text", "text": messages}}]
@@ -198,6 +205,7 @@ class Sample:
         given = {name: value for name, value in optional.items() if value is not None}
         wire = {"messages": list(messages), "maxTokens": self.max_tokens, **given}
         params: dict[str, Any] = to_jsonable_python(wire, by_alias=True, exclude_none=True)
+        check_tool_results(params["messages"])
         return params
 
     def read(self, result: Mapping[str, Any]) -> Sampled:
