@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +31,7 @@ _MOST_CONNECTIONS = 10_000
 
 
 def serve(settings: Settings, install: Callable[[Settings], Installation], announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM; after SIGTERM it returns, after SIGINT there is a KeyboardInterrupt.
 
     Args:
         settings: host and port to listen on; port 0 means any free one.
@@ -68,9 +71,31 @@ async def _serve(installation: Installation, server: uvicorn.Server, listener: s
     # which finds it open.
     await installation.open()
     try:
-        await server.serve(sockets=[listener])
+        with _ends_well(server):
+            await server.serve(sockets=[listener])
     finally:
         await installation.close()
+
+
+@contextlib.contextmanager
+def _ends_well(server: uvicorn.Server) -> Iterator[None]:
+    """Let a server that has drained after SIGTERM return.
+
+    uvicorn raises the signal again once it has drained, for whatever handler was there before; that of the system would
+    end the process as if nobody had listened, and whoever started it would see an error.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # which hears no signals
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:

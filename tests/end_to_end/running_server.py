@@ -94,6 +94,10 @@ class RunningServer:
         """Ask it to end and return its exit code."""
         return self._end(signal.SIGTERM)
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C and return its exit code."""
+        return self._end(signal.SIGINT)
+
     def _end(self, which: signal.Signals) -> int:
         if self._process is None:
             return 0

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx2
@@ -29,13 +30,47 @@ def test_a_request_that_is_under_way_is_answered_before_the_server_ends(
     calling.start()
     while not (tmp_path / "begun").exists():
         assert calling.is_alive()
-    stopping = threading.Thread(target=server.stop)
+    codes: list[int] = []
+    stopping = threading.Thread(target=lambda: codes.append(server.stop()))
     stopping.start()
     (tmp_path / "end").touch()
     calling.join()
     stopping.join()
     (answer,) = answers
     assert answer.json()["result"]["content"][0]["text"] == "done"
+    assert codes == [0]
+
+
+def test_ctrl_c_is_a_clean_end_too(server: RunningServer) -> None:
+    assert server.interrupt() == 0
+    assert "Traceback" not in server.output
+
+
+def test_more_connections_than_fit_are_answered_at_once_and_those_who_leave_make_room(tmp_path: Path) -> None:
+    small = {"MOST_CONNECTIONS": "6"}
+    with RunningServer("tests/end_to_end/small_server.py:server", tmp_path / "data", environment=small) as server:
+        held = [httpx2.Client(base_url=server.origin) for _ in range(5)]
+        for one in held:
+            assert one.get("/health").status_code == 200
+
+        began = time.monotonic()
+        answers = [httpx2.get(f"{server.origin}/health", timeout=30) for _ in range(20)]
+
+        assert {answer.status_code for answer in answers} == {503}
+        assert time.monotonic() - began < 10
+        for one in held:
+            one.close()
+        # The server sees them leave a moment later.
+        while httpx2.get(f"{server.origin}/health").status_code != 200:
+            assert time.monotonic() - began < 60
+
+
+def probed(server: RunningServer, status: int) -> httpx2.Response:
+    """Ask the probe until it has this status; it looks at the store once a second."""
+    deadline = time.monotonic() + 60
+    while (answer := httpx2.get(f"{server.origin}/healthz")).status_code != status:
+        assert time.monotonic() < deadline
+    return answer
 
 
 def test_the_probes_tell_a_live_server_from_one_that_can_work(server: RunningServer, owner: Person) -> None:
@@ -44,13 +79,12 @@ def test_the_probes_tell_a_live_server_from_one_that_can_work(server: RunningSer
     assert httpx2.get(f"{server.origin}/healthz").json() == {"status": "ok", "checks": {"store": "ok"}}
     for path in server.data.glob("gatepost.db*"):
         path.rename(path.with_name("moved-" + path.name))
-    failing = httpx2.get(f"{server.origin}/healthz")
-    assert failing.status_code == 503
+    failing = probed(server, 503)
     assert failing.json() == {"status": "failing", "checks": {"store": "failing"}}
     assert httpx2.get(f"{server.origin}/health").status_code == 200
     for path in server.data.glob("moved-*"):
         path.rename(path.with_name(path.name.removeprefix("moved-")))
-    assert httpx2.get(f"{server.origin}/healthz").status_code == 200
+    probed(server, 200)
     assert app.call(tokens["access_token"], "whoami", {}).status_code == 200
 
 
