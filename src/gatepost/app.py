@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
     from gatepost.stores.protocols import Store
     from gatepost.web.browser_session import BrowserSessions
+    from gatepost.web.direct_app import DirectApp
     from gatepost.web.mcp import McpEndpoint
     from gatepost.web.pages import Pages
 
@@ -144,11 +145,10 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
     app.add_middleware(
         front_door.CrossOrigin, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins
     )
-    app.add_middleware(
-        front_door.McpFirst,
-        endpoints=endpoints,
-        own_hosts=deployment.allowed_hosts,
-        is_local_only=deployment.is_any_loopback,
+    app.put_first(
+        front_door.OrdinaryRequests(
+            endpoints=endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
+        )
     )
     return app
 
@@ -160,16 +160,15 @@ def _belongs_to_site(path: str, mcp_paths: frozenset[str]) -> bool:
 
 def _site_app(
     installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
-) -> tuple[FastAPI, Mapping[str, McpEndpoint]]:
+) -> tuple[DirectApp, Mapping[str, McpEndpoint]]:
     """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
-    from fastapi import FastAPI  # noqa: PLC0415 - costs more to import than everything else together
-
+    from gatepost.web.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
     from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
     from gatepost.web.front_door import McpDispatch  # noqa: PLC0415 - likewise
     from gatepost.web.limits import AddressLimits  # noqa: PLC0415 - likewise
 
     site = _site(installation, origin, allowed_hosts)
-    app = FastAPI(
+    app = DirectApp(
         title=installation.name,
         version=__version__,
         docs_url=None,

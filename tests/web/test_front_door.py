@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.web.front_door import CrossOrigin, HostGuard, LocalOnly, McpDispatch, McpFirst
+from gatepost.web.front_door import CrossOrigin, HostGuard, LocalOnly, McpDispatch, McpFirst, OrdinaryRequests
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
@@ -160,12 +160,10 @@ async def way_taken(
     headers: dict[str, str] | None = None, *, is_local_only: bool = False, client: str = "127.0.0.1"
 ) -> str:
     """Return which way a request to the MCP endpoint took."""
-    app = McpFirst(
-        says("the long way"),
-        endpoints={"/mcp": says("straight")},
-        own_hosts=frozenset({"localhost"}),
-        is_local_only=is_local_only,
+    ordinary = OrdinaryRequests(
+        endpoints={"/mcp": says("straight")}, own_hosts=frozenset({"localhost"}), is_local_only=is_local_only
     )
+    app = McpFirst(says("the long way"), ordinary=ordinary)
     transport = httpx2.ASGITransport(app=app, client=(client, 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
         return (await http.post("/mcp/", headers=headers)).text
@@ -198,7 +196,7 @@ async def test_the_short_way_is_for_mcp_alone() -> None:
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the ASGI signature
         seen.append(scope["type"])
 
-    app = McpFirst(inner, endpoints={}, own_hosts=frozenset(), is_local_only=True)
+    app = McpFirst(inner, ordinary=OrdinaryRequests(endpoints={}, own_hosts=frozenset(), is_local_only=True))
     await app({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
     await app({"type": "http", "path": "/", "headers": []}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
     assert seen == ["lifespan", "http"]

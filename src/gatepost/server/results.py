@@ -14,6 +14,8 @@ from gatepost.server.errors import InvalidResult
 from gatepost.server.outputs import NO_BYTES, OutputType
 
 _CONTENT_TYPES: Final = ("TextContent", "ImageContent", "AudioContent", "ResourceLink", "EmbeddedResource")
+_PLAIN_TYPES: Final = frozenset({str, int, float, bool, dict, list, type(None)})
+"""What most tools return, and what is no result that the tool has made itself."""
 # Pydantic writes dates and dataclasses, here as in structured results.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
@@ -37,7 +39,7 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
     """
     if output is None and type(value) is str:
         return {"content": [_text_block(value)], "isError": False}
-    if (ready := _ready_result(value, output)) is not None:
+    if type(value) not in _PLAIN_TYPES and (ready := _ready_result(value, output)) is not None:
         return ready
     if output is None:
         return {"content": _blocks(value), "isError": False}

@@ -58,36 +58,47 @@ class McpDispatch:
         await self.app(scope, receive, send)
 
 
-class McpFirst:
-    """Takes the ordinary MCP request past the layers below, none of which would do anything for it.
+class OrdinaryRequests:
+    """Knows the MCP requests for which none of the layers would do anything.
 
     Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, and `LocalOnly` would have
-    let it pass. Everything else takes the long way and meets every layer, which costs a fifth of the throughput.
+    let it pass.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool
-    ) -> None:
+    def __init__(self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool) -> None:
         """`endpoints` as for `McpDispatch`, `own_hosts` in lower case; `is_local_only`: see `LocalOnly`."""
-        self.app = app
         self._endpoints = _with_twins(endpoints)
         self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
         self._is_local_only = is_local_only
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch one request."""
-        if scope["type"] == "http":
-            endpoint = self._endpoints.get(scope["path"])
-            if endpoint is not None and self._is_ordinary(scope):
-                await endpoint(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-    def _is_ordinary(self, scope: Scope) -> bool:
+    def endpoint_of(self, scope: Scope) -> ASGIApp | None:
+        """Return the endpoint of an ordinary MCP request; None for everything else."""
+        if scope["type"] != "http":
+            return None
+        endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None:
+            return None
         names = dict(scope["headers"])
         if b"origin" in names or names.get(b"host") not in self._own_hosts:
-            return False
-        return not self._is_local_only or (_FORWARDED.isdisjoint(names) and _is_local(scope.get("client")))
+            return None
+        if self._is_local_only and not (_FORWARDED.isdisjoint(names) and _is_local(scope.get("client"))):
+            return None
+        return endpoint
+
+
+class McpFirst:
+    """Takes the ordinary MCP request past the layers below, none of which would do anything for it.
+
+    Everything else takes the long way and meets every layer, which costs a fifth of the throughput.
+    """
+
+    def __init__(self, app: ASGIApp, *, ordinary: OrdinaryRequests) -> None:
+        self.app = app
+        self._endpoint_of = ordinary.endpoint_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one request."""
+        await (self._endpoint_of(scope) or self.app)(scope, receive, send)
 
 
 class LocalOnly:

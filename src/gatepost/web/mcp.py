@@ -42,6 +42,7 @@ from gatepost.web.mcp_answers import (
     RawHeaders,
     Refused,
     bearer_refusal,
+    body_refused,
     challenge_headers,
     log_refusal,
     protocol_error,
@@ -114,6 +115,8 @@ class McpEndpoint:
             return
         except Refused as refused:
             answer = refusal(refused)
+        except (BodyTooLarge, BodyTooSlow) as error:
+            answer = refusal(body_refused(error))
         except BearerRefused as refused:
             answer = bearer_refusal(refused)
         except ProtocolError as error:
@@ -158,29 +161,17 @@ class McpEndpoint:
             raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
         if not accepts_json(headers.get(b"accept")):
             raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
-        body = await self._read(receive)
-        message = parse_message(body)
+        message = parse_message(await read_body(receive, limit=self._body_limit))
         # 6. Which era is it from, and what is the answer?
         header_version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
-        caller = Caller(
-            principal=principal,
-            granted=None if principal is None else principal.scopes,
-            headers=headers,
-            http_request=lambda: HTTPRequest(scope),
-            line=stream,
-        )
-        if isinstance(message, Request):
-            return await self._exchange(message, header_version, caller, receive, stream)
-        return await self._take(message, header_version, caller)
-
-    async def _read(self, receive: Receive) -> bytes:
-        try:
-            return await read_body(receive, limit=self._body_limit)
-        except BodyTooLarge as error:
-            raise Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.") from error
-        except BodyTooSlow as error:
-            close = ((b"connection", b"close"),)
-            raise Refused(408, Reason.BODY_TOO_SLOW, "Send the whole body at once.", headers=close) from error
+        granted = None if principal is None else principal.scopes
+        caller = Caller(principal, granted, headers, lambda: HTTPRequest(scope), stream)
+        if not isinstance(message, Request):
+            return await self._take(message, header_version, caller)
+        is_modern = eras.is_modern(message, header_version)
+        if is_modern or self._era is None or message.method == "initialize":
+            return await self._answered(message, header_version, caller, receive, is_modern=is_modern)
+        return await self._exchange(self._era, message, header_version, caller, receive)
 
     def _check_method(self, http_method: str) -> None:
         if http_method not in self._methods:
@@ -232,19 +223,19 @@ class McpEndpoint:
         return is_verified
 
     async def _exchange(
-        self, request: Request, header_version: str | None, caller: Caller, receive: Receive, stream: ResponseStream
+        self, era: HandshakeEra, request: Request, header_version: str | None, caller: Caller, receive: Receive
     ) -> Answer | None:
-        """Answer a request; None when the answer has gone out on `stream` already."""
-        # 1. A request of the modern era, or of no session.
-        if self._era is None or request.method == "initialize" or eras.is_modern(request, header_version):
-            return await self._answered(request, header_version, caller, receive)
-        session = await self._era.session_of(caller.headers, caller.principal)
+        """Answer a request of the handshake era; None when the answer has gone out on the caller's line already."""
+        # 1. Which session, if any?
+        session = await era.session_of(caller.headers, caller.principal)
         if session is None:
-            return await self._answered(request, header_version, caller, receive)
-        # 2. A request of a session. What the client agreed on counts where it does not say it again.
-        run = self._era.run(request, session, caller, stream)
+            return await self._answered(request, header_version, caller, receive, is_modern=False)
+        # 2. What the client agreed on counts where it does not say it again.
+        assert isinstance(caller.line, ResponseStream)  # noqa: S101 - this endpoint made it; tells mypy
+        run = era.run(request, session, caller, caller.line)
+        version = header_version or session.revision
         try:
-            answer = await self._answered(request, header_version or session.revision, caller, receive, run)
+            answer = await self._answered(request, version, caller, receive, run, is_modern=False)
         except RequestCancelled:
             await run.finish_without_answer()
             return None
@@ -259,9 +250,10 @@ class McpEndpoint:
         caller: Caller,
         receive: Receive,
         run: SessionRun | None = None,
+        *,
+        is_modern: bool,
     ) -> Answer:
         """Answer a request, whatever happens, with its own id."""
-        is_modern = eras.is_modern(request, header_version)
         try:
             if is_modern:
                 revision = modern.check_request(

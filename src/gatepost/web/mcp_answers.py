@@ -26,6 +26,7 @@ from gatepost.protocol.messages import error_response
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.web.bearer_guard import BearerRefused
 from gatepost.web.errors import RETRY_AFTER, scrubbed_traceback
+from gatepost.web.request_body import BodyTooLarge, BodyTooSlow
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -75,6 +76,14 @@ def refusal(refused: Refused) -> Answer:
     """Return the answer to what is wrong with the HTTP of a request."""
     log_refusal(refused.reason, refused.status)
     return refused.status, error_response(refused.error), refused.headers
+
+
+def body_refused(error: BodyTooLarge | BodyTooSlow) -> Refused:
+    """Return the refusal of a body that is not read (RFC 9110 sections 15.5.9 and 15.5.14)."""
+    if isinstance(error, BodyTooLarge):
+        return Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.")
+    close = ((b"connection", b"close"),)
+    return Refused(408, Reason.BODY_TOO_SLOW, "Send the whole body at once.", headers=close)
 
 
 def bearer_refusal(refused: BearerRefused) -> Answer:
