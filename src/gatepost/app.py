@@ -163,9 +163,11 @@ def _site_app(
 ) -> tuple[DirectApp, Mapping[str, McpEndpoint]]:
     """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
     from gatepost.web.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
+    from gatepost.web.direct_routes import DirectRoutes  # noqa: PLC0415 - likewise
     from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
     from gatepost.web.front_door import McpDispatch  # noqa: PLC0415 - likewise
     from gatepost.web.limits import AddressLimits  # noqa: PLC0415 - likewise
+    from gatepost.web.token import TOKEN_PATH  # noqa: PLC0415 - likewise
 
     site = _site(installation, origin, allowed_hosts)
     app = DirectApp(
@@ -180,6 +182,9 @@ def _site_app(
     )
     for router in site.routers:
         app.include_router(router)
+    # The first added is the innermost.
+    routes = [route for router in site.routers for route in router.routes]
+    app.add_middleware(DirectRoutes, routes=routes, paths={TOKEN_PATH}, handlers=app.exception_handlers)
     if site.pages is not None:
         limits, addresses, audit = installation.limits(), installation.client_addresses, installation.audit
         app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages, audit=audit)
