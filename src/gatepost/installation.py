@@ -125,6 +125,7 @@ class Installation:
             random_bytes=self.random_bytes,
             changes=endpoint.target.changes if isinstance(endpoint.target, ServerTarget) else None,
             idle_seconds=self.settings.server.session_idle_seconds,
+            most_per_owner=self.settings.server.sessions_per_user,
         )
         self.handshake_eras.append(era)
         return era

@@ -111,6 +111,14 @@ class ServerSettings(BaseSettings):
         description="how many seconds a session lives without being used, 60 to 2678400",
     )
 
+    sessions_per_user: int = Field(
+        1_000,
+        alias="MCP_SESSIONS_PER_USER",
+        ge=1,
+        le=1_000_000,
+        description="how many sessions one user may have with one app, 1 to 1000000",
+    )
+
     @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

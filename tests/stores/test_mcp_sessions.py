@@ -22,7 +22,7 @@ KEY = SESSION.session_fingerprint
 
 @pytest.fixture
 async def session(store: Store) -> McpSession:
-    await store.mcp_sessions.start_session(SESSION)
+    await store.mcp_sessions.start_session(SESSION, most=9, makes_room=True)
     return SESSION
 
 
@@ -60,7 +60,7 @@ async def test_nothing_is_kept_for_a_session_that_is_over(store: Store) -> None:
     await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
     await store.mcp_sessions.set_log_level(KEY, "debug")
     assert not await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
-    await store.mcp_sessions.start_session(SESSION)
+    await store.mcp_sessions.start_session(SESSION, most=9, makes_room=True)
     assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
     assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
     assert await store.mcp_sessions.find_session(KEY, owner=SESSION.owner, now=NOW) == SESSION
@@ -132,7 +132,7 @@ async def test_a_question_can_be_withdrawn_and_ends_with_time(store: Store, sess
 async def test_ended_sessions_are_deleted_in_batches(store: Store) -> None:
     for number in range(5):
         ending = replace(SESSION, session_fingerprint=bytes([number]) * 32, expires_at=NOW + number)
-        await store.mcp_sessions.start_session(ending)
+        await store.mcp_sessions.start_session(ending, most=9, makes_room=True)
         await store.mcp_streams.append_event(ending.session_fingerprint, "a", b"x")
     assert await store.mcp_sessions.delete_sessions(before=NOW + 3, limit=3) == 3
     assert await store.mcp_sessions.delete_sessions(before=NOW + 3, limit=3) == 1
@@ -150,3 +150,53 @@ async def test_a_forgotten_stream_leaves_the_others_alone(store: Store, session:
     assert await store.mcp_streams.events_after(session.session_fingerprint, "one", 0, limit=5) == ([], False)
     kept = ([StreamEvent(1, b"event")], True)
     assert await store.mcp_streams.events_after(session.session_fingerprint, "two", 0, limit=5) == kept
+
+
+def numbered(number: int, *, owner: str = SESSION.owner, expires_at: int = NOW + 60) -> McpSession:
+    return replace(SESSION, session_fingerprint=bytes([number]) * 32, owner=owner, expires_at=expires_at)
+
+
+async def alive(store: Store, count: int, owner: str = SESSION.owner) -> list[int]:
+    """Which of the first sessions there are."""
+    found = [await store.mcp_sessions.find_session(bytes([n]) * 32, owner=owner, now=NOW) for n in range(count)]
+    return [number for number, one in enumerate(found) if one is not None]
+
+
+async def test_a_session_too_many_ends_the_owners_that_was_used_longest_ago(store: Store) -> None:
+    for number, expires_at in enumerate([NOW + 30, NOW + 10, NOW + 20]):
+        await store.mcp_sessions.start_session(numbered(number, expires_at=expires_at), most=3, makes_room=True)
+    await store.mcp_streams.append_event(bytes([1]) * 32, "stream", b"one")
+    others = replace(numbered(9), owner="somebody else")
+    assert await store.mcp_sessions.start_session(others, most=3, makes_room=True) == []
+    assert await store.mcp_sessions.start_session(numbered(3), most=3, makes_room=True) == [bytes([1]) * 32]
+    assert await alive(store, 4) == [0, 2, 3]
+    assert await store.mcp_streams.events_after(bytes([1]) * 32, "stream", 0, limit=5) == ([], False)
+    assert await alive(store, 10, owner="somebody else") == [9]
+
+
+async def test_where_no_room_is_made_a_session_too_many_is_not_kept(store: Store) -> None:
+    assert await store.mcp_sessions.start_session(numbered(0), most=1, makes_room=False) == []
+    assert await store.mcp_sessions.start_session(numbered(1), most=1, makes_room=False) is None
+    assert await alive(store, 2) == [0]
+
+
+async def test_sessions_that_have_expired_take_no_room(store: Store) -> None:
+    await store.mcp_sessions.start_session(numbered(0, expires_at=NOW), most=1, makes_room=False)
+    assert await store.mcp_sessions.start_session(numbered(1), most=1, makes_room=False) == []
+    assert await alive(store, 2) == [1]
+
+
+async def test_a_lower_number_of_sessions_holds_after_a_few_more(store: Store) -> None:
+    for number in range(6):
+        await store.mcp_sessions.start_session(numbered(number), most=9, makes_room=True)
+    for number in range(6, 8):
+        await store.mcp_sessions.start_session(numbered(number, expires_at=NOW + 61), most=2, makes_room=True)
+    assert await alive(store, 8) == [6, 7]
+
+
+async def test_of_sessions_that_begin_at_once_no_more_than_allowed_are_kept(store: Store) -> None:
+    begun = [store.mcp_sessions.start_session(numbered(n), most=5, makes_room=True) for n in range(20)]
+    ended = [key for keys in await asyncio.gather(*begun) for key in keys or ()]
+    left = await alive(store, 20)
+    assert len(left) == 5
+    assert sorted(ended) == [bytes([n]) * 32 for n in range(20) if n not in left]

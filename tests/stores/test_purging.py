@@ -178,7 +178,9 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await store.clients.register_client(client())
     await store.assertions.remember_jti("client-1", "a", expires_at=NOW + 60, now=NOW)
     await store.browser_sessions.start_session(session())
-    await store.mcp_sessions.start_session(McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60))
+    await store.mcp_sessions.start_session(
+        McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60), most=9, makes_room=True
+    )
     await store.limits.take([Use("key", Rate(1, 60))], now=NOW)
     await store.audit.append_events([audit_record()])
     await store.consents.remember_consent(Consent("user-1", "client-1", "https://a", "https://b", (), NOW, NOW + 1))

@@ -54,7 +54,7 @@ async def test_of_processes_that_begin_to_sign_at_once_one_has_its_key_kept(stor
 
 async def test_events_that_processes_append_at_once_get_numbers_of_their_own(store: SqliteStore, path: Path) -> None:
     session = McpSession(fp("session"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
-    await store.mcp_sessions.start_session(session)
+    await store.mcp_sessions.start_session(session, most=9, makes_room=True)
     appended = dict(zip(NAMES, race("append-events", path), strict=True))
     said = {appended[name][number]: f"{name}-{number}".encode() for name in NAMES for number in range(PER_PROCESS)}
     events, _ = await store.mcp_streams.events_after(fp("session"), "stream", 0, limit=ATTEMPTS + 1)

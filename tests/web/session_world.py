@@ -146,7 +146,14 @@ class Connection:
 class SessionWorld:
     """An endpoint and its clients."""
 
-    def __init__(self, *, store: Store | None = None, is_guarded: bool = True, keep_alive: float = 60.0) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store | None = None,
+        is_guarded: bool = True,
+        keep_alive: float = 60.0,
+        most_sessions: int = 1_000,
+    ) -> None:
         self.time = 1_000
         self.counter = 0
         self.store = store or MemoryStore()
@@ -157,6 +164,7 @@ class SessionWorld:
         )
         self.guard = guard if is_guarded else None
         self.keep_alive = keep_alive
+        self.most_sessions = most_sessions
         self.server = session_server(self.pause)
         self.era = self.process()
         self.endpoint = self.endpoint_of(self.era)
@@ -170,6 +178,7 @@ class SessionWorld:
             random_bytes=self.random_bytes,
             changes=self.server.changes,
             idle_seconds=3600,
+            most_per_owner=self.most_sessions,
             keep_alive_seconds=self.keep_alive,
             poll_seconds=0.01,
         )

@@ -1,5 +1,7 @@
 """Sessions: begun with initialize, found by their owner, ended by DELETE or by not being used."""
 
+import asyncio
+
 import pytest
 
 from gatepost.protocol.versions import REVISION_2025_11_25
@@ -7,7 +9,7 @@ from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.mcp_sessions import BELIEVED_SECONDS, McpSessions, owner_of
 from tests.web.mcp_harness import RESOURCE
-from tests.web.session_world import SessionWorld, principal, request
+from tests.web.session_world import SessionWorld, call, principal, request
 
 ANN = owner_of(principal(), RESOURCE.identifier)
 UNKNOWN = {
@@ -25,17 +27,26 @@ def world() -> SessionWorld:
 class Sessions(McpSessions):
     """Sessions over a store, at a time that a test sets."""
 
-    def __init__(self, idle_seconds: int = 3600) -> None:
+    def __init__(self, idle_seconds: int = 3600, most_per_owner: int = 1_000) -> None:
         self.time = 1_000
+        self.begun = 0
         self.store = MemoryStore()
         self.looks = 0
         super().__init__(
             store=self.store.mcp_sessions,
             resource=RESOURCE.identifier,
             now=lambda: self.time,
-            random_bytes=lambda count: b"s" * count,
+            random_bytes=lambda count: self.begun.to_bytes(count, "big"),
             idle_seconds=idle_seconds,
+            most_per_owner=most_per_owner,
         )
+
+    async def begin(self) -> str:
+        """Begin a session of Ann's and return its id."""
+        self.begun += 1
+        session_id, _ = await self.start(principal(), REVISION_2025_11_25, {})
+        assert session_id is not None
+        return session_id
 
 
 async def test_initialize_begins_a_session_of_which_only_the_fingerprint_is_kept(world: SessionWorld) -> None:
@@ -101,7 +112,7 @@ async def test_without_authentication_a_session_belongs_to_who_has_its_id() -> N
 @pytest.mark.parametrize("other", [principal("bob"), principal(client_id="client-2"), None])
 async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
     sessions = Sessions()
-    session = await sessions.start(principal(), REVISION_2025_11_25, {})
+    session = await sessions.begin()
     stranger = other if other is None else principal(other.subject, other.client_id)  # type: ignore[attr-defined]  # a principal
     assert await sessions.find(session, stranger) is None
     sessions.time += BELIEVED_SECONDS
@@ -112,7 +123,7 @@ async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
 
 async def test_a_look_up_is_believed_for_a_moment() -> None:
     sessions = Sessions()
-    session = await sessions.start(principal(), REVISION_2025_11_25, {})
+    session = await sessions.begin()
     await sessions.store.mcp_sessions.end_session(fingerprint(session), owner=ANN)
     sessions.time += BELIEVED_SECONDS - 1
     assert await sessions.find(session, principal()) is not None
@@ -128,7 +139,7 @@ async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
         assert found is not None
         return found.expires_at
 
-    session = await sessions.start(principal(), REVISION_2025_11_25, {})
+    session = await sessions.begin()
     sessions.time += 149
     assert await sessions.find(session, principal()) is not None
     assert await ends_at() == 4_600
@@ -141,7 +152,7 @@ async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
 
 async def test_a_believed_session_still_ends_in_time() -> None:
     sessions = Sessions(idle_seconds=3)
-    session = await sessions.start(principal(), REVISION_2025_11_25, {})
+    session = await sessions.begin()
     sessions.time += 3
     assert await sessions.find(session, principal()) is None
 
@@ -149,7 +160,45 @@ async def test_a_believed_session_still_ends_in_time() -> None:
 async def test_the_number_of_look_ups_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatepost.web.mcp_sessions._MOST_BELIEVED", 1)
     sessions = Sessions()
-    session = await sessions.start(principal(), REVISION_2025_11_25, {})
-    sessions._random_bytes = lambda count: b"t" * count
-    await sessions.start(principal(), REVISION_2025_11_25, {})
+    session = await sessions.begin()
+    await sessions.begin()
     assert await sessions.find(session, principal()) is not None
+
+
+async def test_one_session_too_many_ends_the_one_used_longest_ago_and_what_runs_in_it() -> None:
+    world = SessionWorld(most_sessions=2)
+    first = await world.begin()
+    world.time += 1
+    second = await world.begin()
+    listening = world.listen(first)
+    calling = world.open(call("wait"), session=first)
+    await asyncio.gather(world.pause.started.wait(), listening.until(lambda: bool(listening.raw)))
+    world.time += 1
+    third = await world.begin()
+    await asyncio.gather(calling.ended(), listening.ended())
+    assert world.pause.ended == "cancelled"
+    assert (await world.send(PING, session=first)).status == 404
+    for session in (second, third):
+        assert (await world.send(PING, session=session)).status == 200
+
+
+async def test_a_session_that_is_used_outlives_those_that_were_left_behind() -> None:
+    sessions = Sessions(most_per_owner=2)
+    used, left = await sessions.begin(), await sessions.begin()
+    sessions.time += 600
+    assert await sessions.find(used, principal()) is not None
+    await sessions.begin()
+    assert await sessions.find(used, principal()) is not None
+    assert await sessions.find(left, principal()) is None
+
+
+async def test_without_authentication_nobody_ends_the_session_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatepost.web.mcp_sessions.MOST_OF_EVERYBODY", 1)
+    world = SessionWorld(is_guarded=False, most_sessions=1)
+    mine = await world.begin(authorization=None)
+    parameters = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    other = await world.send(request("initialize", parameters), authorization=None)
+    assert (other.status, other.body["result"]["protocolVersion"]) == (200, "2025-11-25")
+    assert "mcp-session-id" not in other.headers
+    assert (await world.send(PING, authorization=None)).status == 200
+    assert (await world.send(PING, session=mine, authorization=None)).status == 200

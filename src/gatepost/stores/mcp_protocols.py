@@ -40,8 +40,13 @@ class StreamEvent:
 class McpSessionStore(Protocol):
     """Sessions and their resource subscriptions."""
 
-    async def start_session(self, session: McpSession) -> None:
-        """Keep a new session."""
+    async def start_session(self, session: McpSession, *, most: int, makes_room: bool) -> list[bytes] | None:
+        """Keep a new session if its owner then has at most `most` that have not expired.
+
+        If there would be more, those used longest ago are ended with all that is theirs when `makes_room`; when not,
+        nothing is kept. Return the fingerprints of the sessions that were ended, None when nothing was kept. When
+        `most` has been lowered, it may take several calls until no more than that are left.
+        """
 
     async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
         """Return the session if it is this owner's and has not expired."""

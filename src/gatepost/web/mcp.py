@@ -285,10 +285,10 @@ class McpEndpoint:
             return 200, body, begun
 
     async def _begun(self, request: Request, result: Result, revision: Revision, caller: Caller) -> RawHeaders:
-        """Return the header that names the session which an `initialize` begins, if there are sessions."""
+        """Return the header that names the session which an `initialize` begins, if it begins one."""
         if self._era is None:
             return ()
-        return (await self._era.start(request, result, revision, caller.principal),)
+        return await self._era.start(request, result, revision, caller.principal)
 
     async def _listen(self, subscription: Subscription, caller: Caller, receive: Receive) -> NoReturn:
         """Serve a stream of changes until it ends. Whoever ended it, there is nobody to answer then."""

@@ -27,10 +27,10 @@ from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.protocols import Store
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.handshake_channel import HandshakeChannel, Questions
-from gatepost.web.mcp_answers import Answer, Refused
+from gatepost.web.mcp_answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.mcp_headers import accepts_events
-from gatepost.web.mcp_sessions import IDLE_SECONDS, McpSessions
+from gatepost.web.mcp_sessions import IDLE_SECONDS, MOST_PER_OWNER, McpSessions
 from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
 from gatepost.web.session_listening import SessionListening
 from gatepost.web.session_stream import SessionStream
@@ -60,6 +60,7 @@ class HandshakeEra:
         random_bytes: where ids come from.
         changes: carries what those who listen want to hear of; None where nothing changes.
         idle_seconds: how long a session lives without being used.
+        most_per_owner: how many sessions one user may have with one app.
         keep_alive_seconds: how often a quiet stream gets a comment.
         poll_seconds: how often one looks for what another process may have done.
     """
@@ -73,11 +74,17 @@ class HandshakeEra:
         random_bytes: RandomBytes,
         changes: ChangeBus | None = None,
         idle_seconds: int = IDLE_SECONDS,
+        most_per_owner: int = MOST_PER_OWNER,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self.sessions = McpSessions(
-            store=store.mcp_sessions, resource=resource, now=now, random_bytes=random_bytes, idle_seconds=idle_seconds
+            store=store.mcp_sessions,
+            resource=resource,
+            now=now,
+            random_bytes=random_bytes,
+            idle_seconds=idle_seconds,
+            most_per_owner=most_per_owner,
         )
         self.wakeups = Wakeups()
         self.streams = store.mcp_streams
@@ -117,15 +124,20 @@ class HandshakeEra:
 
     async def start(
         self, request: Request, result: Result, revision: Revision, principal: Principal | None
-    ) -> tuple[bytes, bytes]:
-        """Begin a session for an `initialize` that was answered with `result`; return the header that names it."""
+    ) -> RawHeaders:
+        """Begin a session for an `initialize` that was answered with `result`; return the header that names it.
+
+        There is none when there is no room for a session.
+        """
         # A bare function may have agreed on something else than was negotiated.
         agreed = result.get("protocolVersion") if type(result) is dict else None
         revision = HANDSHAKE.get(str(agreed), revision)
         capabilities = request.params.get("capabilities")
         declared = capabilities if type(capabilities) is dict else {}
-        session_id = await self.sessions.start(principal, revision, declared)
-        return SESSION_HEADER, session_id.encode("ascii")
+        session_id, ended = await self.sessions.start(principal, revision, declared)
+        for session_fingerprint in ended:
+            self._stop(session_fingerprint)
+        return () if session_id is None else ((SESSION_HEADER, session_id.encode("ascii")),)
 
     def run(self, request: Request, session: McpSession, caller: Caller, response: ResponseStream) -> SessionRun:
         """Prepare a request of a session, and complete its caller."""
@@ -231,17 +243,20 @@ class HandshakeEra:
             raise Refused(400, Reason.SESSION_MISSING, "Send the Mcp-Session-Id of the session to end.")
         if not await self.sessions.end(headers[SESSION_HEADER].decode("latin-1"), principal):
             raise session_unknown()
-        key = session.session_fingerprint
-        self.listening.end(key)
-        self._ended.pop(key, None)
-        for runs in [runs for (owner, _), runs in self.running.items() if owner == key]:
-            for run in tuple(runs):
-                run.cancel()
+        self._stop(session.session_fingerprint)
         return 200, None, ()
 
     def close(self) -> None:
         """End the streams that GETs hold open: the server is shutting down. What runs goes on to its end."""
         self.listening.close()
+
+    def _stop(self, session_fingerprint: bytes) -> None:
+        """Stop what goes on here in a session that is over."""
+        self.listening.end(session_fingerprint)
+        self._ended.pop(session_fingerprint, None)
+        for runs in [runs for (owner, _), runs in self.running.items() if owner == session_fingerprint]:
+            for run in tuple(runs):
+                run.cancel()
 
     def _cancel(self, session: McpSession, request_id: Any) -> None:
         # 2025-11-25 basic/utilities/cancellation: what is unknown or over is passed over without a word.

@@ -7,7 +7,7 @@ long, another process may still let a request in after the session ended here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,6 +20,10 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_l
 
 IDLE_SECONDS: Final = 86_400
 """How long a session lives without being used, unless told otherwise."""
+MOST_PER_OWNER: Final = 1_000
+"""How many sessions one user may have with one app, unless told otherwise."""
+MOST_OF_EVERYBODY: Final = 10_000
+"""How many sessions there may be at an endpoint without authentication, where nobody owns any."""
 BELIEVED_SECONDS: Final = 5
 """How long a look-up is believed."""
 MOST_SUBSCRIPTIONS: Final = 1000
@@ -37,6 +41,8 @@ class McpSessions:
         store: where they are kept.
         resource: the endpoint's identifier; a session of one endpoint is none of another.
         idle_seconds: how long one lives without being used.
+        most_per_owner: how many one user may have with one app. Beyond them the one used longest ago ends, because
+            honest clients begin new ones all the time and leave the old ones behind.
         now: the time, whole seconds UTC.
         random_bytes: where ids come from.
     """
@@ -49,17 +55,25 @@ class McpSessions:
         now: Callable[[], int],
         random_bytes: RandomBytes,
         idle_seconds: int,
+        most_per_owner: int = MOST_PER_OWNER,
     ) -> None:
         self._store = store
         self._resource = resource
         self._now = now
         self._random_bytes = random_bytes
         self._idle_seconds = idle_seconds
+        self._most_per_owner = most_per_owner
         self._prolonged_after = max(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // _MOST_PROLONGATIONS)
         self._believed: dict[str, tuple[McpSession, int]] = {}
 
-    async def start(self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]) -> str:
-        """Begin a session and return its id."""
+    async def start(
+        self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]
+    ) -> tuple[str | None, Sequence[bytes]]:
+        """Begin a session; return its id, and the fingerprints of those that ended to make room for it.
+
+        Without authentication all sessions have one owner, and no stranger may end another's: when there is no room,
+        none is begun, and the id is None. The client is served without (2025-11-25 "Session Management": MAY).
+        """
         now = self._now()
         session_id = mint(SecretKind.MCP_SESSION, self._random_bytes)
         session = McpSession(
@@ -70,9 +84,17 @@ class McpSessions:
             created_at=now,
             expires_at=now + self._idle_seconds,
         )
-        await self._store.start_session(session)
+        is_somebodys = principal is not None
+        most = self._most_per_owner if is_somebodys else MOST_OF_EVERYBODY
+        ended = await self._store.start_session(session, most=most, makes_room=is_somebodys)
+        if ended is None:
+            return None, ()
+        if ended:
+            self._believed = {
+                known: found for known, found in self._believed.items() if found[0].session_fingerprint not in ended
+            }
         self._believe(session_id, session, now)
-        return session_id
+        return session_id, ended
 
     async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if it is this principal's and not over, and have it live on."""

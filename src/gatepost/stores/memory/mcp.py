@@ -40,9 +40,19 @@ class MemoryMcpSessionStore:
     def __init__(self, records: McpRecords) -> None:
         self._records = records
 
-    async def start_session(self, session: McpSession) -> None:
+    async def start_session(self, session: McpSession, *, most: int, makes_room: bool) -> list[bytes] | None:
         """See `McpSessionStore.start_session`."""
+        sessions = self._records.sessions.values()
+        live = [one for one in sessions if one.owner == session.owner and one.expires_at > session.created_at]
+        excess = max(0, len(live) + 1 - most)
+        if excess and not makes_room:
+            return None
+        live.sort(key=lambda one: (one.expires_at, one.created_at))
+        ended = [one.session_fingerprint for one in live[:excess]]
+        for session_fingerprint in ended:
+            self._records.forget(session_fingerprint)
         self._records.sessions[session.session_fingerprint] = session
+        return ended
 
     async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
         """See `McpSessionStore.find_session`."""

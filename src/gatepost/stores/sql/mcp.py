@@ -13,6 +13,16 @@ _INSERT_SESSION: Final = """
     ) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
+_COUNT_SESSIONS: Final = "SELECT COUNT(*) AS count FROM mcp_sessions WHERE owner = $1 AND expires_at > $2"
+
+_OLDEST_SESSIONS: Final = """
+    SELECT session_fingerprint FROM mcp_sessions WHERE owner = $1 AND expires_at > $2
+    ORDER BY expires_at, created_at LIMIT $3
+"""
+
+_MOST_ENDED_AT_ONCE: Final = 100
+"""Sessions that one new one ends, so that nobody waits long after the number allowed has been lowered."""
+
 _DELETE_SESSIONS: Final = """
     DELETE FROM mcp_sessions WHERE session_fingerprint IN (
         SELECT session_fingerprint FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2
@@ -52,10 +62,16 @@ class SqlMcpSessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def start_session(self, session: McpSession) -> None:
+    async def start_session(self, session: McpSession, *, most: int, makes_room: bool) -> list[bytes] | None:
         """See `McpSessionStore.start_session`."""
 
-        async def operation(transaction: Transaction) -> None:
+        async def operation(transaction: Transaction) -> list[bytes] | None:
+            counted = await transaction.one(_COUNT_SESSIONS, session.owner, session.created_at)
+            assert counted is not None  # noqa: S101 - a count always has a row; tells mypy
+            excess = max(0, counted["count"] + 1 - most)
+            if excess and not makes_room:
+                return None
+            ended = await _end_oldest(transaction, session, min(excess, _MOST_ENDED_AT_ONCE)) if excess else []
             await transaction.run(
                 _INSERT_SESSION,
                 session.session_fingerprint,
@@ -66,8 +82,9 @@ class SqlMcpSessionStore:
                 session.expires_at,
                 session.log_level,
             )
+            return ended
 
-        await self._database.write(operation)
+        return await self._database.write(operation)
 
     async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
         """See `McpSessionStore.find_session`."""
@@ -285,6 +302,14 @@ class SqlMcpQuestionStore:
             await _withdraw(transaction, session_fingerprint, request_id)
 
         await self._database.write(operation)
+
+
+async def _end_oldest(transaction: Transaction, session: McpSession, count: int) -> list[bytes]:
+    rows = await transaction.all(_OLDEST_SESSIONS, session.owner, session.created_at, count)
+    ended = [row["session_fingerprint"] for row in rows]
+    for session_fingerprint in ended:
+        await transaction.run("DELETE FROM mcp_sessions WHERE session_fingerprint = $1", session_fingerprint)
+    return ended
 
 
 async def _is_subscribed(transaction: Transaction, session_fingerprint: bytes, uri: str) -> bool:

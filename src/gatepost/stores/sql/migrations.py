@@ -21,6 +21,7 @@ from gatepost.stores.sql import (
     schema_0008,
     schema_0009,
     schema_0010,
+    schema_0011,
 )
 from gatepost.stores.sql.database import Transaction
 
@@ -35,6 +36,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     schema_0008.STATEMENTS,
     schema_0009.STATEMENTS,
     schema_0010.STATEMENTS,
+    schema_0011.STATEMENTS,
 )
 """The statements of each version; the first is version 1."""
 
