@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.consent import Consent
+from gatepost.stores.outcomes import ApproveOutcome
 from gatepost.stores.protocols import Store
-from tests.stores.sample_records import NOW, RESOURCE, WINDOW, client, fp, redeem, tokens, transaction, user
+from tests.stores.sample_records import NOW, RESOURCE, WINDOW, client, code, fp, redeem, tokens, transaction, user
 
 CONSENT = Consent("user-1", "client-1", "https://app.example/cb", RESOURCE, ("notes:read", "raw"), NOW, NOW + 100)
 
@@ -119,3 +120,19 @@ async def test_a_client_that_is_shut_out_is_asked_for_again_and_no_other_is(stor
     assert await find(store) is None
     assert await find(store, subject="user-2") is None
     assert [await find(store, consent=consent) for consent in others] == others
+
+
+@pytest.mark.parametrize("action", ["disable_client", "remove_client"])
+async def test_an_approval_is_remembered_together_with_its_code_or_not_at_all(store: Store, action: str) -> None:
+    await store.clients.register_client(client(CONSENT.client_id))
+    approved = code("code-1", "transaction-1")
+    assert await store.transactions.approve_transaction(approved, now=NOW, consent=CONSENT) is ApproveOutcome.GONE
+    assert await find(store) is None
+
+    await store.transactions.begin_transaction(transaction("transaction-1"))
+    assert await store.transactions.approve_transaction(approved, now=NOW, consent=CONSENT) is ApproveOutcome.APPROVED
+    assert await find(store) == CONSENT
+    await getattr(store.clients, action)(CONSENT.client_id, now=NOW)
+    assert await find(store) is None
+    assert await store.transactions.approve_transaction(approved, now=NOW, consent=CONSENT) is ApproveOutcome.GONE
+    assert await find(store) is None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import (
     AuthorizationCode,
     AuthorizationTransaction,
@@ -41,8 +42,13 @@ class TransactionStore(Protocol):
     async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
         """Return the transaction if it has not expired."""
 
-    async def approve_transaction(self, code: AuthorizationCode, *, now: int) -> ApproveOutcome:
-        """Mark `code.transaction_id` approved and keep its code.
+    async def approve_transaction(
+        self, code: AuthorizationCode, *, now: int, consent: Consent | None = None
+    ) -> ApproveOutcome:
+        """Mark `code.transaction_id` approved, keep its code, and remember `consent` as `ConsentStore` does, together.
+
+        So a client that is shut out at the same moment loses all three or gets none: were the consent kept in a second
+        step, it could outlive what shutting out forgets.
 
         Approving again while the code is unredeemed replaces the code (a double click must not strand anybody); once it
         has been redeemed, or after a denial, nothing is written.

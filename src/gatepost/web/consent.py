@@ -175,15 +175,15 @@ class _Consent:
         match submitted.get("decision"):
             case "approve" if chosen or not transaction.scopes:
                 approved = replace(transaction, scopes=chosen)
-                response = await self._approve(request, approved, subject)
-                await self._remember(approved, subject)
-                return response
+                return await self._approve(request, approved, subject, consent=self._to_remember(approved, subject))
             case "approve" | "deny":
                 return await self._deny(request, transaction, subject)
             case _:
                 raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
 
-    async def _approve(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
+    async def _approve(
+        self, request: Request, transaction: AuthorizationTransaction, subject: str, *, consent: Consent | None = None
+    ) -> Response:
         code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
         now = self.now()
         record = authorization_code(
@@ -193,7 +193,7 @@ class _Consent:
             now=now,
             lifetime=self.authorization_server.lifetimes.authorization_code,
         )
-        outcome = await self.transactions.approve_transaction(record, now=now)
+        outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
         await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
@@ -231,10 +231,10 @@ class _Consent:
             now=self.now(),
         )
 
-    async def _remember(self, approved: AuthorizationTransaction, subject: str) -> None:
-        consent = remembered(approved, subject=subject, now=self.now(), lifetime=self.consent_lifetime)
-        if self.consents is not None and consent is not None:
-            await self.consents.remember_consent(consent)
+    def _to_remember(self, approved: AuthorizationTransaction, subject: str) -> Consent | None:
+        if self.consents is None:
+            return None
+        return remembered(approved, subject=subject, now=self.now(), lifetime=self.consent_lifetime)
 
     async def _own_transaction(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
         return await own_transaction(self.transactions, session, transaction_id, now=self.now())

@@ -23,9 +23,7 @@ class MemoryConsentStore:
 
     async def remember_consent(self, consent: Consent) -> None:
         """See `ConsentStore.remember_consent`."""
-        if not self._records.is_disabled(consent.subject):
-            key = (consent.subject, consent.client_id, consent.redirect_uri, consent.resource)
-            self._records.consents[key] = consent
+        keep_consent(self._records, consent)
 
     async def delete_consents(self, *, before: int, limit: int) -> int:
         """See `ConsentStore.delete_consents`."""
@@ -34,6 +32,13 @@ class MemoryConsentStore:
         for key in over:
             del consents[key]
         return len(over)
+
+
+def keep_consent(records: Records, consent: Consent) -> None:
+    """Keep an approval in place of an earlier one with the same key; not for a user who is disabled."""
+    if not records.is_disabled(consent.subject):
+        key = (consent.subject, consent.client_id, consent.redirect_uri, consent.resource)
+        records.consents[key] = consent
 
 
 def forget_consents(records: Records, subject: str, *, client_id: str | None = None, resource: str = "") -> None:

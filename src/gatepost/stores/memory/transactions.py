@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, TransactionState
+from gatepost.stores.memory.consents import keep_consent
 from gatepost.stores.memory.records import Records
 from gatepost.stores.outcomes import ApproveOutcome
 
@@ -23,7 +25,9 @@ class MemoryTransactionStore:
         """See `TransactionStore.find_transaction`."""
         return self._live(transaction_id, now=now)
 
-    async def approve_transaction(self, code: AuthorizationCode, *, now: int) -> ApproveOutcome:
+    async def approve_transaction(
+        self, code: AuthorizationCode, *, now: int, consent: Consent | None = None
+    ) -> ApproveOutcome:
         """See `TransactionStore.approve_transaction`."""
         transaction = self._live(code.transaction_id, now=now)
         if transaction is None:
@@ -36,6 +40,8 @@ class MemoryTransactionStore:
             del codes[other.code_fingerprint]
         codes[code.code_fingerprint] = code
         self._set_state(transaction, TransactionState.APPROVED)
+        if consent is not None:
+            keep_consent(self._records, consent)
         return ApproveOutcome.APPROVED
 
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:

@@ -52,16 +52,7 @@ class SqlConsentStore:
         """See `ConsentStore.remember_consent`."""
 
         async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                _REMEMBER,
-                consent.subject,
-                consent.client_id,
-                consent.redirect_uri,
-                consent.resource,
-                " ".join(consent.scopes),
-                consent.created_at,
-                consent.expires_at,
-            )
+            await insert_consent(transaction, consent)
 
         await self._database.write(operation)
 
@@ -72,6 +63,20 @@ class SqlConsentStore:
             return await transaction.run(_DELETE, before, limit)
 
         return await self._database.write(operation)
+
+
+async def insert_consent(transaction: Transaction, consent: Consent) -> None:
+    """Keep an approval in place of an earlier one with the same key; not for a user who is disabled."""
+    await transaction.run(
+        _REMEMBER,
+        consent.subject,
+        consent.client_id,
+        consent.redirect_uri,
+        consent.resource,
+        " ".join(consent.scopes),
+        consent.created_at,
+        consent.expires_at,
+    )
 
 
 def _consent(row: Row) -> Consent:

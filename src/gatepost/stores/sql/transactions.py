@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, TransactionState
 from gatepost.stores.outcomes import ApproveOutcome
+from gatepost.stores.sql.consents import insert_consent
 from gatepost.stores.sql.database import Database, Row, Transaction
 
 _INSERT_TRANSACTION: Final = """
@@ -66,7 +68,9 @@ class SqlTransactionStore:
 
         return await self._database.read(operation)
 
-    async def approve_transaction(self, code: AuthorizationCode, *, now: int) -> ApproveOutcome:
+    async def approve_transaction(
+        self, code: AuthorizationCode, *, now: int, consent: Consent | None = None
+    ) -> ApproveOutcome:
         """See `TransactionStore.approve_transaction`."""
 
         async def operation(transaction: Transaction) -> ApproveOutcome:
@@ -82,6 +86,8 @@ class SqlTransactionStore:
             await transaction.run("DELETE FROM authorization_codes WHERE transaction_id = $1", code.transaction_id)
             await _insert_code(transaction, code)
             await _set_state(transaction, code.transaction_id, TransactionState.APPROVED)
+            if consent is not None:
+                await insert_consent(transaction, consent)
             return ApproveOutcome.APPROVED
 
         return await self._database.write(operation)
