@@ -11,6 +11,7 @@ from fastmcp.exceptions import ToolError
 from mcp_types import (
     BlobResourceContents,
     LoggingMessageNotificationParams,
+    ResourceUpdatedNotification,
     TextContent,
     TextResourceContents,
     ToolListChangedNotification,
@@ -152,13 +153,18 @@ async def test_a_call_that_fastmcp_gives_up_is_cancelled(interop: RunningServer,
 
 
 class Changes(MessageHandler):
-    """Notes that the list of tools changed."""
+    """Notes that the list of tools, or a resource, changed."""
 
     def __init__(self) -> None:
         self.heard = asyncio.Event()
+        self.updated: list[str] = []
 
     async def on_tool_list_changed(self, message: ToolListChangedNotification) -> None:
         del message
+        self.heard.set()
+
+    async def on_resource_updated(self, message: ResourceUpdatedNotification) -> None:
+        self.updated.append(str(message.params.uri))
         self.heard.set()
 
 
@@ -182,3 +188,20 @@ async def test_a_session_of_fastmcp_hears_log_messages_and_changes(interop: Runn
 
     assert logged == [("info", "did 1"), ("info", "did 2")]
     assert "grown_fastmcp" in names
+
+
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
+async def test_a_session_of_fastmcp_hears_of_a_resource_for_as_long_as_it_subscribes(interop: RunningServer) -> None:
+    changes = Changes()
+    client = Client(interop.mcp_url, mode="legacy", timeout=20, message_handler=changes)
+    async with asyncio.timeout(20), client:
+        await client.session.subscribe_resource("watched://one")  # FastMCP has no method of its own for it
+        await client.call_tool("touch", {})
+        await changes.heard.wait()
+        await client.session.unsubscribe_resource("watched://one")
+        changes.heard.clear()
+        await client.call_tool("touch", {})
+        await client.call_tool("grow", {"name": "after_fastmcp_unsubscribed"})  # sent later, on the same stream
+        await changes.heard.wait()
+
+    assert changes.updated == ["watched://one"]

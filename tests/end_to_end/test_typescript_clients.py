@@ -106,6 +106,7 @@ def test_the_typescript_client_is_served_told_asked_and_obeyed(
             "asked": ["Who are you?", "What now?"],
         },
         "streamed": streamed(3),
+        "logged": [["info", "did 1"], ["info", "did 2"]],
         "subscribed": ["watched://one", "tools"],
         "cancelled": ["given up", "true"],
         "resumed": None if modern else {**streamed(3), "resumptions": 1},

@@ -1,4 +1,4 @@
-"""The official TypeScript clients, both majors, get in by OAuth: registered dynamically, and known by a document."""
+"""The official TypeScript clients, both majors and eras, get in by OAuth: registered, and known by a document."""
 
 import json
 import shutil
@@ -16,7 +16,17 @@ from tests.end_to_end.test_typescript_clients import DEADLINE, NODE, PACKAGES, S
 from tests.outbound.certificates import issue
 from tests.outbound.tls_server import TlsServer
 
-MAJORS = ["v1", "v2"]
+REVISIONS = {"v1": "2025-11-25", "v2-legacy": "2025-11-25", "v2-modern": "2026-07-28"}
+
+
+def walked(which: str) -> dict[str, Any]:
+    """Return what a client sees whose user logs in once, and who then refreshes once."""
+    return {
+        "revision": REVISIONS[which],
+        "failed": [False, False],
+        "visits": 1,
+        "grants": ["authorization_code", "refresh_token"],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +59,17 @@ def run(program: Path, person: Person, *arguments: str) -> dict[str, Any]:
     return seen
 
 
-@pytest.mark.parametrize("which", MAJORS)
+@pytest.mark.parametrize("which", REVISIONS)
 def test_it_registers_logs_in_calls_and_refreshes(
     oauth_program: Path, server: RunningServer, owner: Person, which: str
 ) -> None:
     seen = run(oauth_program, owner, which, server.mcp_url)
 
     assert seen.pop("client_id")
-    assert seen == {"failed": [False, False], "visits": 1, "grants": ["authorization_code", "refresh_token"]}
+    assert seen == walked(which)
 
 
-@pytest.mark.parametrize("which", MAJORS)
+@pytest.mark.parametrize("which", REVISIONS)
 def test_it_is_known_by_its_document_and_registers_nothing(oauth_program: Path, tmp_path: Path, which: str) -> None:
     issue(tmp_path, names=("localhost",))
     environment = {"OAUTH_CIMD_ALLOW_LOOPBACK": "true", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
@@ -72,10 +82,5 @@ def test_it_is_known_by_its_document_and_registers_nothing(oauth_program: Path, 
         person.set_up(server.setup_link)
         seen = run(oauth_program, person, which, server.mcp_url, url)
 
-        assert seen == {
-            "failed": [False, False],
-            "visits": 1,
-            "grants": ["authorization_code", "refresh_token"],
-            "client_id": url,
-        }
+        assert seen == {**walked(which), "client_id": url}
         assert web.connections == 1

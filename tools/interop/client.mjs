@@ -35,6 +35,7 @@ async function secondMajor() {
     ListRoots: "roots/list",
     ResourceUpdated: "notifications/resources/updated",
     ToolListChanged: "notifications/tools/list_changed",
+    LoggingMessage: "notifications/message",
   };
   return {
     Transport: StreamableHTTPClientTransport,
@@ -92,6 +93,18 @@ async function streamed(client) {
   const told = [];
   const onprogress = ({ progress, total, message }) => told.push([progress, total, message]);
   return { text: await call(client, "steps", { count: 3 }, { onprogress }), told };
+}
+
+// A session says once from which level on it wants to hear; in the modern era every call says so.
+async function logged(client) {
+  const heard = [];
+  sdk.hear(client, "LoggingMessage", ({ params }) => heard.push([params.level, params.data]));
+  for (const level of ["info", "error"]) {
+    if (!modern) await client.setLoggingLevel(level);
+    const _meta = modern ? { "io.modelcontextprotocol/logLevel": level } : {};
+    await sdk.call(client, { name: "steps", arguments: { count: 2 }, _meta }, {});
+  }
+  return heard;
 }
 
 async function subscribed(client) {
@@ -162,6 +175,7 @@ async function resumes() {
 const seen = {
   basics: await connected(everything, basics),
   streamed: await connected(interop, streamed),
+  logged: await connected(interop, logged),
   subscribed: await connected(interop, subscribed),
   cancelled: await connected(interop, cancelled),
   resumed: modern ? null : await resumes(), // the modern era has no resumption: its client asks again

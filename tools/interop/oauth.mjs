@@ -1,6 +1,6 @@
 // The official TypeScript clients of MCP getting in by OAuth; test_typescript_oauth.py plays their user.
 //
-//     node oauth.mjs v1|v2 URL-of-the-server [URL-of-the-client's-document]
+//     node oauth.mjs v1|v2-legacy|v2-modern URL-of-the-server [URL-of-the-client's-document]
 //
 // It prints the authorization URL and reads from standard input where the browser was sent. Then it calls, loses
 // its access token for one that the server refuses, calls again, and prints what it saw as one JSON object.
@@ -51,7 +51,8 @@ async function watchingFetch(target, init) {
 }
 
 const opened = () => new Transport(new URL(url), { authProvider: provider, fetch: watchingFetch });
-const client = () => new Client({ name: "interop", version: "1" });
+const options = which === "v2-modern" ? { versionNegotiation: { mode: { pin: "2026-07-28" } } } : {};
+const client = () => new Client({ name: "interop", version: "1" }, options);
 
 const refused = opened();
 try {
@@ -71,6 +72,8 @@ const add = async (text) => (await connected.callTool({ name: "add", arguments: 
 const failed = [await add("before")];
 kept.tokens = { ...kept.tokens, access_token: "gp_at_gone" }; // the server answers 401, as after its end
 failed.push(await add("after"));
+const revision = first ? connected.transport.protocolVersion : connected.getNegotiatedProtocolVersion();
 await connected.close();
-console.log(JSON.stringify({ failed, visits: kept.visits, grants: kept.grants, client_id: kept.client.client_id }));
+const { visits, grants } = kept;
+console.log(JSON.stringify({ revision, failed, visits, grants, client_id: kept.client.client_id }));
 process.exit(0);
