@@ -80,7 +80,7 @@ async def test_a_tool_in_a_worker_thread_logs_in_order(world: SessionWorld) -> N
 async def test_a_client_that_does_not_keep_up_misses_the_oldest_log_messages(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.session_stream._MOST_WAITING", 1)
+    monkeypatch.setattr("gatepost.web.outgoing.MOST_POSTED", 1)
     answer = await world.send(call("shout"), session=await world.begin())
     assert [message["params"]["data"] for message in answer.messages[:-1]] == ["two"]
 
@@ -357,3 +357,14 @@ async def test_a_stream_that_cannot_be_forgotten_does_no_harm(
     monkeypatch.setattr(world.store.mcp_streams, "forget_stream", fail)
     answer = await world.send(call("steps", progressToken="p"), session=await world.begin())
     assert text_of(answer.messages[-1]) == "done"
+
+
+async def test_only_so_many_bytes_of_a_stream_are_kept_and_the_result_always(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.begin()
+    monkeypatch.setattr("gatepost.web.session_stream.MOST_EVENT_BYTES", 150)
+    answer = await world.send(call("steps", progressToken="p"), session=session)
+    assert [event.id and event.id[-2:] for event in answer.events] == [".1", ".2", None, ".3"]
+    resumed = await world.listen(session, last_event_id=answer.events[0].id).ended()
+    assert resumed.messages == [answer.messages[0], answer.messages[2]]

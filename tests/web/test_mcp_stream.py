@@ -322,6 +322,22 @@ async def test_posts_to_a_client_that_does_not_read_are_given_up_oldest_first(
     assert counts == list(range(6, 1030))
 
 
+async def test_what_is_posted_late_does_not_push_the_answer_out(slow: tuple[Sink, ResponseStream]) -> None:
+    sink, stream = slow
+    writing = asyncio.create_task(stream.notify("n", {}))
+    await asyncio.sleep(0)
+    answer = error_response(InternalError("end"))
+    ending = asyncio.create_task(stream.finish((200, answer, ())))
+    await asyncio.sleep(0)
+    for _ in range(1030):
+        stream.post("late", {})
+
+    sink.may_write.set()
+    await asyncio.gather(writing, ending)
+
+    assert sink.messages == [{"jsonrpc": "2.0", "method": "n", "params": {}}, json.loads(answer)]
+
+
 async def test_nothing_is_sent_after_the_end() -> None:
     sink = Sink()
     stream = ResponseStream(sink.send)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from starlette.types import Send
 
 from gatepost.protocol.messages import notification
 from gatepost.web.mcp_answers import Answer
+from gatepost.web.outgoing import Outgoing
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -28,8 +28,6 @@ _HEADERS: Final = (
     # Proxies that collect what they pass on would hold events back.
     (b"x-accel-buffering", b"no"),
 )
-_MOST_WAITING: Final = 1024
-"""How many events wait for a slow client before the oldest that are merely posted are given up."""
 
 
 def event(message: bytes) -> bytes:
@@ -48,7 +46,7 @@ class ResponseStream:
 
     _is_finished: bool
     _is_started: bool
-    _waiting: deque[bytes]
+    _waiting: Outgoing
     _writing: asyncio.Lock
     _flushing: asyncio.Task[None] | None
 
@@ -73,33 +71,34 @@ class ResponseStream:
 
     async def write(self, data: bytes) -> None:
         """Send bytes that are an event already, or a comment."""
-        self._enqueue(data)
+        self._open()
+        if not self._is_finished:
+            self._waiting.put(data)
         await self._flush()
 
     async def finish(self, answer: Answer) -> None:
         """Send the answer as the last event, and end the stream. It is too late for its status and headers."""
         body = answer[1]
         if body is not None:
-            self._enqueue(event(body))
+            self._open()
+            if not self._is_finished:
+                self._waiting.put(event(body))
         self._is_finished = True
         await self._flush()
         await self._send({"type": "http.response.body", "body": b""})
 
-    def _enqueue(self, data: bytes) -> None:
+    def _open(self) -> None:
         if not self.is_open:
             self.is_open = True
             self._is_started = self._is_finished = False
-            self._waiting = deque()
+            self._waiting = Outgoing()
             self._writing = asyncio.Lock()
             self._flushing = None
-        if not self._is_finished:
-            self._waiting.append(data)
 
     def _post(self, data: bytes) -> None:
-        if self.is_open and len(self._waiting) >= _MOST_WAITING:
-            # Whoever posts does not wait, so a client that does not read would have us keep everything.
-            self._waiting.popleft()
-        self._enqueue(data)
+        self._open()
+        if not self._is_finished:
+            self._waiting.post(data)
         if self._flushing is None:
             self._flushing = self._loop.create_task(self._flush_posted())
 
@@ -117,4 +116,4 @@ class ResponseStream:
                 self._is_started = True
                 await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
             while self._waiting:
-                await self._send({"type": "http.response.body", "body": self._waiting.popleft(), "more_body": True})
+                await self._send({"type": "http.response.body", "body": self._waiting.take(), "more_body": True})

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import Final
 
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpStreamStore
 from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream, event
+from gatepost.web.outgoing import Outgoing
 from gatepost.web.wakeups import Wakeups
 
 RETRY_MILLISECONDS: Final = 1000
 """What a client is told to wait before it polls for the rest."""
 MOST_EVENTS: Final = 1000
 """How many events of one stream are kept. Later ones are sent once, without an id; the result is always kept."""
-_MOST_WAITING: Final = 1024
+MOST_EVENT_BYTES: Final = 4 * 1024 * 1024
+"""How many bytes of one stream are kept, besides its result; later events are sent once, likewise."""
 _LAST = (200, None, ())
 
 logger = logging.getLogger("gatepost.mcp")
@@ -82,15 +83,16 @@ class SessionStream:
         self._keep_alive_seconds = keep_alive_seconds
         self._is_attached = True
         self._count = 0
+        self._bytes = 0
         self._loop = loop
-        self._waiting: deque[bytes] = deque()
+        self._waiting = Outgoing()
         self._writing = asyncio.Lock()
         self._keep_alive: asyncio.Task[None] | None = None
         self._flushing: asyncio.Task[None] | None = None
 
     async def send(self, message: bytes) -> None:
         """Send a message, after all that was given before."""
-        self._waiting.append(message)
+        self._waiting.put(message)
         await self._flush()
 
     def post(self, message: bytes) -> None:
@@ -130,10 +132,7 @@ class SessionStream:
             await self._detach()
 
     def _post(self, message: bytes) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
-            # Whoever posts does not wait, so a client that does not read would have us keep everything.
-            self._waiting.popleft()
-        self._waiting.append(message)
+        self._waiting.post(message)
         self.has_begun = True
         if self._flushing is None:
             self._flushing = self._loop.create_task(self._flush_posted())
@@ -150,12 +149,13 @@ class SessionStream:
                 if self._is_primed:
                     await self._emit(b"")
             while self._waiting:
-                await self._emit(self._waiting.popleft())
+                await self._emit(self._waiting.take())
 
     async def _emit(self, message: bytes, *, is_last: bool = False) -> None:
         self._count += 1
+        self._bytes += len(message)
         number = 0
-        if self._count <= MOST_EVENTS or is_last:
+        if is_last or (self._count <= MOST_EVENTS and self._bytes <= MOST_EVENT_BYTES):
             try:
                 number = await self._streams.append_event(self._session_fingerprint, self.stream_id, message)
             except StoreUnavailable:
