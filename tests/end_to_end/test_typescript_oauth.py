@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def oauth_program(require_service: RequireService) -> Path:
     return Path(shutil.copy(SOURCE / "oauth.mjs", PACKAGES / "oauth.mjs"))
 
 
-def run(program: Path, person: Person, *arguments: str) -> dict[str, Any]:
-    """Run the client, be its user's browser, and return what it reports."""
+def run(program: Path, answer: Callable[[str], str], *arguments: str) -> dict[str, Any]:
+    """Run the client, answer the one line that it prints (as its user's browser would), return what it reports."""
     with subprocess.Popen(
         [str(NODE), str(program), *arguments],
         cwd=PACKAGES,
@@ -49,9 +50,9 @@ def run(program: Path, person: Person, *arguments: str) -> dict[str, Any]:
     ) as process:
         try:
             assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            location = person.decide(url) if url else ""
-            output, errors = process.communicate(location + "\n", timeout=DEADLINE)
+            question = process.stdout.readline().strip()
+            answered = answer(question) if question else ""
+            output, errors = process.communicate(answered + "\n", timeout=DEADLINE)
         finally:
             process.kill()
     assert process.returncode == 0, errors
@@ -63,7 +64,7 @@ def run(program: Path, person: Person, *arguments: str) -> dict[str, Any]:
 def test_it_registers_logs_in_calls_and_refreshes(
     oauth_program: Path, server: RunningServer, owner: Person, which: str
 ) -> None:
-    seen = run(oauth_program, owner, which, server.mcp_url)
+    seen = run(oauth_program, owner.decide, which, server.mcp_url)
 
     assert seen.pop("client_id")
     assert seen == walked(which)
@@ -80,7 +81,7 @@ def test_it_is_known_by_its_document_and_registers_nothing(oauth_program: Path, 
         assert server.setup_link is not None
         person = Person(server.origin)
         person.set_up(server.setup_link)
-        seen = run(oauth_program, person, which, server.mcp_url, url)
+        seen = run(oauth_program, person.decide, which, server.mcp_url, url)
 
         assert seen == {**walked(which), "client_id": url}
         assert web.connections == 1
