@@ -162,6 +162,7 @@ def _site_app(
     installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
 ) -> tuple[DirectApp, Mapping[str, McpEndpoint]]:
     """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
+    from gatepost.web.api_description import ANYWHERE  # noqa: PLC0415 - wanted by the framework alone
     from gatepost.web.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
     from gatepost.web.direct_routes import DirectRoutes  # noqa: PLC0415 - likewise
     from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
@@ -176,6 +177,7 @@ def _site_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=ANYWHERE,
         lifespan=lifespan,
         # Would look for its configuration on every request, and could be told from outside to record requests whole.
         telemetry={"tracing": False, "metrics": False, "logs": False},

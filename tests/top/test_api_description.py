@@ -8,6 +8,7 @@ import schemathesis
 from schemathesis import BaseSchema, Case
 from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi import checks as described_by
 
 from gatepost import Server, create_app
 from gatepost.settings import load_settings
@@ -17,7 +18,18 @@ from tests.conftest import no_settings_from_outside
 ORIGIN = "http://127.0.0.1:8000"
 EXAMPLES = 10
 """Drawn per operation and way of asking, beside those at the edges of what the description allows."""
-CHECKS: list[CheckFunction] = [not_a_server_error]
+CHECKS: list[CheckFunction] = [
+    not_a_server_error,
+    described_by.status_code_conformance,
+    described_by.content_type_conformance,
+    described_by.response_headers_conformance,
+    described_by.response_schema_conformance,
+    described_by.unsupported_method,
+]
+"""Not asked: that whatever fits the description is accepted, or whatever does not is refused. Codes, tokens and links
+fit it and are still wrong, members that are unknown are ignored (RFC 6749 section 3.1, RFC 7591 section 2), and a page
+answers a parameter that is too much. Nor that credentials are demanded: public clients have none."""
+
 REGISTRATION: dict[str, Any] = {
     "redirect_uris": ["http://127.0.0.1/callback"],
     "token_endpoint_auth_method": "client_secret_post",

@@ -418,8 +418,20 @@ async def test_a_store_that_is_down_is_a_page_with_retry_after(
     assert "disk full" not in response.text
 
 
-async def test_pages_are_not_in_the_api_documentation(world: World) -> None:
-    assert world.app.openapi()["paths"] == {}
+async def test_the_pages_are_described_with_what_they_answer(world: World) -> None:
+    answers = {
+        (path, method): set(operation["responses"])
+        for path, operations in world.app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert answers == {
+        ("/oauth/login", "get"): {"200", "303", "400", "409", "429", "503"},
+        ("/oauth/login", "post"): {"303", "400", "403", "408", "413", "429", "503"},
+        ("/oauth/consent", "get"): {"200", "303", "400", "409", "503"},
+        ("/oauth/consent", "post"): {"303", "400", "403", "408", "409", "413", "503"},
+        ("/oauth/setup", "get"): {"200", "400", "429", "503"},
+        ("/oauth/setup", "post"): {"303", "400", "403", "408", "413", "422", "429", "503"},
+    }
 
 
 # --- Floods ---

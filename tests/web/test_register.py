@@ -231,4 +231,4 @@ def test_the_endpoint_is_documented(store: MemoryStore) -> None:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert operation["summary"] == "Register a client"
     assert set(schema["properties"]) >= {"redirect_uris", "client_name", "token_endpoint_auth_method", "scope"}
-    assert set(operation["responses"]) == {"201", "400", "401", "403", "413", "429", "503"}
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "408", "413", "429", "503"}

@@ -219,6 +219,7 @@ async def test_the_endpoint_is_described_for_readers_of_the_documentation(harnes
     described = app.openapi()["paths"]["/oauth/token"]
     assert set(described) == {"post"}
     assert described["post"]["summary"] == "Exchange a code or a refresh token for tokens"
-    assert set(described["post"]["responses"]) == {"200", "400", "401", "413", "503"}
-    assert set(described["post"]["requestBody"]["content"]) == {"application/x-www-form-urlencoded"}
+    assert set(described["post"]["responses"]) == {"200", "400", "401", "408", "413", "429", "503"}
+    form = described["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
+    assert form["properties"]["grant_type"]["enum"] == list(GRANT_TYPES)
     assert ISSUER not in str(described)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -28,6 +27,7 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.web.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Responses, in_query, moved, page
 from gatepost.web.browser_session import BrowserSessions
 from gatepost.web.errors import log_refusal
 from gatepost.web.limits import Limits
@@ -230,37 +230,24 @@ As long as the client and its redirect URI are not established, an error is a pa
 """
 
 
-def _parameter(name: str, description: str, *, required: bool = False, **schema: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "description": description,
-        "schema": {"type": "string", **schema},
-    }
-
-
 _PARAMETERS = [
-    _parameter("client_id", "The client's identifier.", required=True),
-    _parameter("response_type", "Always `code`.", required=True, enum=["code"]),
-    _parameter("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
-    _parameter(
+    in_query("client_id", "The client's identifier.", required=True),
+    in_query("response_type", "Always `code`.", required=True, enum=["code"]),
+    in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
+    in_query(
         "code_challenge",
         "The SHA-256 of the code verifier as base64url (RFC 7636).",
         required=True,
         pattern="^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
     ),
-    _parameter("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
-    _parameter("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
-    _parameter("resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."),
-    _parameter("state", "Given back as it is."),
+    in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
+    in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
+    in_query("resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."),
+    in_query("state", "Given back as it is."),
 ]
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    303: {
-        "description": "On to the login, or back to the client with an error.",
-        "headers": {"Location": {"schema": {"type": "string"}}},
-    },
-    400: {"description": "The client or its redirect URI cannot be established.", "content": {"text/html": {}}},
-    429: {"description": "This address or client asks too often.", "content": {"text/html": {}}},
-    503: {"description": "The store cannot answer now.", "content": {"text/html": {}}},
+_RESPONSES: Responses = {
+    303: moved("On to the login, or back to the client with an error."),
+    400: page("The client or its redirect URI cannot be established."),
+    **PAGE_FLOODED,
+    **PAGE_UNAVAILABLE,
 }

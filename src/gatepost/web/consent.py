@@ -28,9 +28,11 @@ from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.outcomes import ApproveOutcome
 from gatepost.stores.protocols import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.api_description import PAGE_FORM_REFUSALS, PAGE_UNAVAILABLE, TEXT, in_query, moved, page
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form
+from gatepost.web.form_page import FormPage, form_page_router
 from gatepost.web.inert_text import inert_text
 from gatepost.web.login import consent_path, login_path
 from gatepost.web.own_transaction import already_answered, known_browser, own_transaction, query
@@ -94,10 +96,7 @@ def consent_router(
         consent_lifetime=consent_lifetime,
         required_scopes=frozenset(required_scopes),
     )
-    router = APIRouter()
-    router.add_route("/oauth/consent", pages.endpoint(consent.show), methods=["GET"], include_in_schema=False)
-    router.add_route("/oauth/consent", pages.endpoint(consent.submit), methods=["POST"], include_in_schema=False)
-    return router
+    return form_page_router(_DESCRIBED, pages=pages, show=consent.show, submit=consent.submit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,3 +333,27 @@ def _client_gone(reason: Reason) -> PageRefusal:
         title="This app is not registered any more",
         message="It was removed while you were deciding, or it changed its address. Connect again from the app.",
     )
+
+
+_DESCRIBED = FormPage(
+    name="consent",
+    shows="Ask whether an app may have access",
+    takes="Approve or deny",
+    parameters=[in_query("transaction", "The authorization request.", required=True)],
+    fields={
+        "decision": {"type": "string", "enum": ["approve", "deny"]},
+        "scope_0": {**TEXT, "description": "There if the first scope was left ticked; `scope_1` is the second."},
+    },
+    shown={
+        200: page("The question."),
+        303: moved("On to the login; or back to the app, when nobody has to be asked."),
+        400: page("The authorization request is over, or is another browser's."),
+        409: page("The authorization request has been answered."),
+        **PAGE_UNAVAILABLE,
+    },
+    taken={
+        303: moved("Back to the app with `code`, or with `error`; or on to the login."),
+        **PAGE_FORM_REFUSALS,
+        409: page("The authorization request has been answered."),
+    },
+)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.errors import StoreError
+from gatepost.web.api_description import TEXT, Responses, json_answer, record
 from gatepost.web.errors import scrubbed_traceback
 
 logger = logging.getLogger("gatepost.web")
@@ -73,16 +74,14 @@ def health_router(
             orjson.dumps(body), status_code=200 if is_ready else 503, media_type="application/json", headers=_NO_STORE
         )
 
-    router.add_api_route(
-        "/health", health, methods=["GET"], summary="Alive", operation_id="health", responses={200: _EXAMPLES["alive"]}
-    )
+    router.add_api_route("/health", health, methods=["GET"], summary="Alive", operation_id="health", responses=_ALIVE)
     router.add_api_route(
         "/healthz",
         healthz,
         methods=["GET"],
         summary="Ready: the store can be read and written",
         operation_id="healthz",
-        responses={200: _EXAMPLES["ready"], 503: _EXAMPLES["failing"]},
+        responses=_READY,
     )
     for path, probe in (("/health", health), ("/healthz", healthz)):
         router.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)
@@ -104,12 +103,16 @@ async def _passes(name: str, check: Check) -> bool:
     return True
 
 
-def _example(description: str, body: object) -> dict[str, object]:
-    return {"description": description, "content": {"application/json": {"example": body}}}
-
-
-_EXAMPLES = {
-    "alive": _example("The process answers.", {"status": "ok", "server": "notes"}),
-    "ready": _example("Everything passes.", {"status": "ok", "checks": {"store": "ok"}}),
-    "failing": _example("Something fails; `checks` names it.", {"status": "failing", "checks": {"store": "failing"}}),
+_STATUS = {"type": "string", "enum": ["ok", "failing"]}
+_CHECKED = record(
+    {"status": _STATUS, "checks": {"type": "object", "additionalProperties": _STATUS}}, required=["status", "checks"]
+)
+_ALIVE: Responses = {
+    200: json_answer(
+        "The process answers.", record({"status": _STATUS, "server": TEXT}, required=["status", "server"])
+    ),
+}
+_READY: Responses = {
+    200: json_answer("Everything passes.", _CHECKED),
+    503: json_answer("Something fails; `checks` names it.", _CHECKED),
 }

@@ -15,6 +15,17 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.api_description import (
+    CLIENT_FIELDS,
+    CLIENT_FORM_REFUSALS,
+    TEXT,
+    Responses,
+    challenged,
+    form,
+    json_answer,
+    record,
+    refusal,
+)
 from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form
 
@@ -91,47 +102,31 @@ def _routed(introspect: Callable[[Request], Awaitable[Response]]) -> APIRouter:
     return router
 
 
-_REQUEST_BODY = {
-    "required": True,
-    "content": {
-        "application/x-www-form-urlencoded": {
-            "schema": {
-                "type": "object",
-                "required": ["token"],
-                "properties": {
-                    "token": {"type": "string", "description": "an access token"},
-                    "token_type_hint": {"type": "string", "description": "not needed"},
-                    "client_id": {"type": "string", "description": "required unless HTTP Basic is used"},
-                    "client_secret": {"type": "string", "description": "clients with client_secret_post only"},
-                },
-            }
-        }
+_REQUEST_BODY = form(
+    {
+        "token": {"type": "string", "description": "an access token"},
+        "token_type_hint": {"type": "string", "description": "not needed"},
+        **CLIENT_FIELDS,
     },
-}
-_RESPONSES: dict[int | str, dict[str, object]] = {
-    200: {
-        "description": "`active` says whether it counts; the rest is there only if it does.",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "active": {"type": "boolean"},
-                        "scope": {"type": "string"},
-                        "client_id": {"type": "string"},
-                        "token_type": {"type": "string"},
-                        "exp": {"type": "integer"},
-                        "sub": {"type": "string"},
-                        "aud": {"type": "string"},
-                        "iss": {"type": "string"},
-                    },
-                    "required": ["active"],
-                }
-            }
-        },
-    },
-    400: {"description": "No token was sent (RFC 6749 section 5.2)."},
-    401: {"description": "The caller is unknown, public, or failed to authenticate: `invalid_client`."},
-    413: {"description": "The body is too large."},
-    503: {"description": "The store cannot answer now; try again after `Retry-After` seconds."},
+    required=["token"],
+)
+_RESPONSES: Responses = {
+    200: json_answer(
+        "`active` says whether it counts; the rest is there only if it does.",
+        record(
+            {
+                "active": {"type": "boolean"},
+                "scope": TEXT,
+                "client_id": TEXT,
+                "token_type": {"type": "string", "enum": ["Bearer"]},
+                "exp": {"type": "integer", "description": "Seconds UTC."},
+                "sub": TEXT,
+                "aud": TEXT,
+                "iss": TEXT,
+            },
+            required=["active"],
+        ),
+    ),
+    **CLIENT_FORM_REFUSALS,
+    401: challenged(refusal("The caller is unknown, public, or failed to authenticate: `invalid_client`.")),
 }

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from gatepost.stores.signing_keys import JWKS_MAX_AGE, SigningKeys
 from gatepost.tokens.signing import public_jwk
+from gatepost.web.api_description import TEXT, UNAVAILABLE, Responses, json_answer, record
 
 JWKS_PATH = "/oauth/jwks"
 
@@ -28,10 +29,12 @@ def jwks_router(*, keys: SigningKeys) -> APIRouter:
         methods=["GET"],
         summary="The keys that sign access tokens (RFC 7517)",
         operation_id="jwks",
-        responses={
-            200: {"description": "The set.", "content": {"application/json": {"schema": {"type": "object"}}}},
-            503: {"description": "The store cannot answer now; try again after `Retry-After` seconds."},
-        },
+        responses=_RESPONSES,
     )
     router.add_api_route(JWKS_PATH, jwks, methods=["HEAD"], include_in_schema=False)
     return router
+
+
+_KEY = record({"kty": TEXT, "kid": TEXT, "use": TEXT, "alg": TEXT}, required=["kty", "kid", "use", "alg"])
+_SET = record({"keys": {"type": "array", "items": _KEY}}, required=["keys"])
+_RESPONSES: Responses = {200: json_answer("The set.", _SET), **UNAVAILABLE}

@@ -23,10 +23,20 @@ from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.protocols import TransactionStore
+from gatepost.web.api_description import (
+    PAGE_FLOODED,
+    PAGE_FORM_REFUSALS,
+    PAGE_UNAVAILABLE,
+    TEXT,
+    in_query,
+    moved,
+    page,
+)
 from gatepost.web.attempts_at_once import AttemptsAtOnce
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.form_page import FormPage, form_page_router
 from gatepost.web.login_throttle import LoginThrottle, account_of
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.own_transaction import already_answered, own_transaction, query
@@ -88,10 +98,7 @@ def login_router(
         audit=audit,
         attempts=AttemptsAtOnce(),
     )
-    router = APIRouter()
-    router.add_route("/oauth/login", pages.endpoint(login.show), methods=["GET"], include_in_schema=False)
-    router.add_route("/oauth/login", pages.endpoint(login.submit), methods=["POST"], include_in_schema=False)
-    return router
+    return form_page_router(_DESCRIBED, pages=pages, show=login.show, submit=login.submit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,3 +261,29 @@ class _Login:
 
 def _path(transaction: AuthorizationTransaction | None) -> str:
     return login_path(transaction.transaction_id if transaction else None)
+
+
+_DESCRIBED = FormPage(
+    name="login",
+    shows="Ask who is at the browser",
+    takes="Log in",
+    parameters=[
+        in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
+        in_query("switch", "Ask also somebody who is logged in."),
+    ],
+    # Local accounts; other providers have fields of their own, or none.
+    fields={"username": TEXT, "password": {"type": "string", "format": "password"}},
+    shown={
+        200: page("The form; or who is logged in, when there is nothing to go on to."),
+        303: moved("On to consent, or to where the login provider asks."),
+        400: page("The authorization request is over, or is another browser's."),
+        409: page("The authorization request has been answered."),
+        **PAGE_FLOODED,
+        **PAGE_UNAVAILABLE,
+    },
+    taken={
+        303: moved("Logged in: on to consent, or to this page. Or the form again."),
+        **PAGE_FORM_REFUSALS,
+        **PAGE_FLOODED,
+    },
+)

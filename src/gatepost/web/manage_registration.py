@@ -17,8 +17,27 @@ from gatepost.oauth.registration import client_information
 from gatepost.oauth.registration_management import check_manager, read_update, updated_client, wrong_token
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.api_description import (
+    TEXT,
+    UNAVAILABLE,
+    UNREAD,
+    Object,
+    Responses,
+    challenged,
+    json_answer,
+    record,
+    refusal,
+)
 from gatepost.web.audit import NO_AUDIT, Audit
-from gatepost.web.register import NO_STORE, read_document, register_router, registration_uri
+from gatepost.web.register import (
+    INFORMATION,
+    METADATA_BODY,
+    METADATA_REFUSED,
+    NO_STORE,
+    read_document,
+    register_router,
+    registration_uri,
+)
 from gatepost.web.registration_tokens import bearer_token, token_refused
 
 _PATH = "/oauth/register/{client_id}"
@@ -87,10 +106,10 @@ def manage_registration_router(
     """
     endpoint = _Management(clients, known_scopes, issuer, now, random_bytes, on_revocation, audit)
     router = APIRouter(tags=["OAuth"])
-    for method, answer, summary in (
-        ("GET", endpoint.read, "Read a client's own registration"),
-        ("PUT", endpoint.update, "Replace a client's own registration"),
-        ("DELETE", endpoint.delete, "Remove a client's own registration, and all that was granted to it"),
+    for method, answer, summary, responses in (
+        ("GET", endpoint.read, "Read a client's own registration", _READ),
+        ("PUT", endpoint.update, "Replace a client's own registration", _UPDATED),
+        ("DELETE", endpoint.delete, "Remove a client's own registration, and all that was granted to it", _DELETED),
     ):
         router.add_api_route(
             _PATH,
@@ -100,8 +119,8 @@ def manage_registration_router(
             operation_id=f"{method.lower()}_registration",
             response_model=None,
             status_code=204 if method == "DELETE" else 200,
-            responses=_RESPONSES,
-            openapi_extra={"parameters": [_CLIENT_ID], **({"requestBody": _REQUEST_BODY} if method == "PUT" else {})},
+            responses=responses,
+            openapi_extra={"parameters": [_CLIENT_ID], **({"requestBody": _UPDATE_BODY} if method == "PUT" else {})},
         )
     return router
 
@@ -184,14 +203,25 @@ def _refusing(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
     return endpoint
 
 
-_CLIENT_ID = {"name": "client_id", "in": "path", "required": True, "schema": {"type": "string"}}
-_REQUEST_BODY = {
+_CLIENT_ID = {"name": "client_id", "in": "path", "required": True, "schema": TEXT}
+_UPDATE = METADATA_BODY["content"]["application/json"]["schema"]
+_UPDATE_BODY: Object = {
     "required": True,
-    "content": {"application/json": {"schema": {"type": "object", "required": ["client_id", "redirect_uris"]}}},
+    "content": {
+        "application/json": {
+            "schema": record({"client_id": TEXT, **_UPDATE["properties"]}, required=["client_id", "redirect_uris"])
+        }
+    },
 }
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "`invalid_redirect_uri` or `invalid_client_metadata`."},
-    401: {"description": "Not the registration access token of a client that is there."},
-    413: {"description": "The body is larger than 64 KiB."},
-    503: {"description": "The store cannot answer now; `Retry-After` says when to try again."},
+_REFUSALS: Responses = {
+    401: challenged(refusal("Not the registration access token of a client that is there, as bearer token.")),
+    **UNAVAILABLE,
 }
+_READ: Responses = {200: json_answer("What is registered.", INFORMATION), **_REFUSALS}
+_UPDATED: Responses = {
+    200: json_answer("What is registered now.", INFORMATION),
+    400: METADATA_REFUSED,
+    **UNREAD,
+    **_REFUSALS,
+}
+_DELETED: Responses = {204: {"description": "Removed, with all that was granted to it."}, **_REFUSALS}

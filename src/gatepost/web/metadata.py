@@ -17,6 +17,7 @@ from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.server_metadata import server_metadata
 from gatepost.resource.resource_metadata import WELL_KNOWN_PATH, resource_metadata
 from gatepost.resource.resources import ProtectedResource
+from gatepost.web.api_description import TEXT, TEXTS, URL, Responses, json_answer, record
 
 # OpenID Connect Discovery is not spoken, but MCP clients try its address (MCP authorization server discovery; RFC 8414
 # section 5). What they find there is the same truth, which claims no ID tokens.
@@ -61,7 +62,7 @@ def metadata_router(
     router = APIRouter(tags=["Discovery"])
     for address, document in documents.items():
         endpoint = _answering(document)
-        summary, operation_id = _DESCRIBED.get(address, (None, None))
+        summary, operation_id, responses = _DESCRIBED.get(address, (None, None, {}))
         router.add_api_route(
             address,
             endpoint,
@@ -70,7 +71,7 @@ def metadata_router(
             operation_id=operation_id,
             # One entry for each document is enough to read; the other addresses are for clients that guess.
             include_in_schema=address in _DESCRIBED,
-            responses={200: _RESPONSE},
+            responses=responses,
         )
         router.add_api_route(address, endpoint, methods=["HEAD"], include_in_schema=False)
     return router
@@ -91,15 +92,49 @@ def _addresses(well_known: str, path: str) -> list[str]:
     return [f"{well_known}{path}", f"{well_known}{path}/", f"{path}{well_known}"]
 
 
+_OF_RESOURCE: Responses = {
+    200: json_answer(
+        "The document.",
+        record(
+            {
+                "resource": URL,
+                "authorization_servers": {"type": "array", "items": URL},
+                "scopes_supported": TEXTS,
+                "bearer_methods_supported": TEXTS,
+                "resource_name": TEXT,
+            },
+            required=["resource", "authorization_servers"],
+        ),
+    )
+}
+_OF_SERVER: Responses = {
+    200: json_answer(
+        "The document; RFC 8414 section 2 lists its members.",
+        record(
+            {
+                "issuer": URL,
+                "authorization_endpoint": URL,
+                "token_endpoint": URL,
+                "registration_endpoint": URL,
+                "scopes_supported": TEXTS,
+                "response_types_supported": TEXTS,
+                "grant_types_supported": TEXTS,
+                "code_challenge_methods_supported": TEXTS,
+            },
+            required=["issuer", "authorization_endpoint", "token_endpoint", "response_types_supported"],
+        ),
+    )
+}
 _DESCRIBED = {
-    WELL_KNOWN_PATH: ("Protected resource metadata (RFC 9728)", "protected_resource_metadata"),
-    _SERVER_PATHS[0]: ("Authorization server metadata (RFC 8414)", "authorization_server_metadata"),
+    WELL_KNOWN_PATH: ("Protected resource metadata (RFC 9728)", "protected_resource_metadata", _OF_RESOURCE),
+    _SERVER_PATHS[0]: (
+        "Authorization server metadata (RFC 8414)",
+        "authorization_server_metadata",
+        _OF_SERVER,
+    ),
     _SERVER_PATHS[1]: (
         "The same document, where OpenID Connect Discovery would be",
         "authorization_server_metadata_openid",
+        _OF_SERVER,
     ),
-}
-_RESPONSE: dict[str, object] = {
-    "description": "The document.",
-    "content": {"application/json": {"schema": {"type": "object"}}},
 }

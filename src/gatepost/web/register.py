@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,10 +12,31 @@ from starlette.responses import JSONResponse, Response
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.errors import AccessDenied, InvalidClientMetadata, InvalidToken
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.registration import MAX_BODY, client_information, new_client, parse_metadata, read_metadata
+from gatepost.oauth.registration import (
+    MAX_BODY,
+    MAX_LIST,
+    client_information,
+    new_client,
+    parse_metadata,
+    read_metadata,
+)
 from gatepost.oauth.registration_management import check_initial_access_token
 from gatepost.stores.client_protocols import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
+from gatepost.web.api_description import (
+    TEXT,
+    TEXTS,
+    UNAVAILABLE,
+    UNREAD,
+    URL,
+    Object,
+    Responses,
+    challenged,
+    json_answer,
+    later,
+    record,
+    refusal,
+)
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.errors import log_refusal, oauth_error_response
 from gatepost.web.registration_tokens import bearer_token, token_refused
@@ -63,7 +83,7 @@ def register_router(
         tags=["OAuth"],
         response_model=None,
         responses=_RESPONSES,
-        openapi_extra={"requestBody": _REQUEST_BODY},
+        openapi_extra={"requestBody": METADATA_BODY},
     )
     return router
 
@@ -152,16 +172,16 @@ supports, and the answer says what was registered. Redirect URIs are compared ch
 `http://127.0.0.1`, `http://[::1]` and `http://localhost` the port is free.
 """
 
-_STRINGS = {"type": "array", "items": {"type": "string"}, "maxItems": 32}
-_METADATA: dict[str, Any] = {
+_STRINGS = {**TEXTS, "maxItems": MAX_LIST}
+_METADATA: dict[str, Object] = {
     "redirect_uris": {
         **_STRINGS,
         "minItems": 1,
         "description": "https; http on loopback; or a private-use scheme such as `com.example.app:/callback`.",
     },
     "client_name": {"type": "string", "maxLength": 200, "description": "Shown to the user beside the redirect host."},
-    "client_uri": {"type": "string", "format": "uri", "description": "https only."},
-    "logo_uri": {"type": "string", "format": "uri", "description": "https only."},
+    "client_uri": {**URL, "description": "https only."},
+    "logo_uri": {**URL, "description": "https only."},
     "grant_types": {**_STRINGS, "description": "Must include `authorization_code`. Absent: all that are supported."},
     "response_types": {**_STRINGS, "description": "Must include `code`. Absent: `code`."},
     "token_endpoint_auth_method": {
@@ -170,7 +190,7 @@ _METADATA: dict[str, Any] = {
         "description": "Absent: `none`, a public client.",
     },
     "jwks": {"type": "object", "description": "Public keys (RFC 7517); `private_key_jwt` only."},
-    "jwks_uri": {"type": "string", "format": "uri", "description": "Where the public keys are, instead of `jwks`."},
+    "jwks_uri": {**URL, "description": "Where the public keys are, instead of `jwks`."},
     "application_type": {
         "type": "string",
         "enum": ["native", "web"],
@@ -181,11 +201,11 @@ _METADATA: dict[str, Any] = {
         "description": "What to ask for when an authorization request names no scope. Absent: the server's default.",
     },
 }
-_REQUEST_BODY = {
+METADATA_BODY: Object = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"type": "object", "required": ["redirect_uris"], "properties": _METADATA},
+            "schema": record(_METADATA, required=["redirect_uris"]),
             "example": {
                 "client_name": "Example",
                 "redirect_uris": ["http://127.0.0.1/callback"],
@@ -195,11 +215,9 @@ _REQUEST_BODY = {
         }
     },
 }
-_INFORMATION = {
-    "type": "object",
-    "required": ["client_id", "client_id_issued_at", "redirect_uris", "grant_types", "token_endpoint_auth_method"],
-    "properties": {
-        "client_id": {"type": "string"},
+INFORMATION = record(
+    {
+        "client_id": TEXT,
         "client_id_issued_at": {"type": "integer", "description": "Seconds UTC."},
         "client_secret": {"type": "string", "description": "Shown this once; only with an authentication by secret."},
         "registration_access_token": {"type": "string", "description": "For managing the registration (RFC 7592)."},
@@ -207,24 +225,15 @@ _INFORMATION = {
         "client_secret_expires_at": {"type": "integer", "description": "0: it does not expire."},
         **_METADATA,
     },
-}
-_ERROR = {
-    "type": "object",
-    "required": ["error", "error_description"],
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-}
-
-
-def _error(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _ERROR}}}
-
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    201: {"description": "Registered.", "content": {"application/json": {"schema": _INFORMATION}}},
-    400: _error("`invalid_redirect_uri` or `invalid_client_metadata`."),
-    401: _error("The operator's initial access token is missing or wrong."),
-    403: _error("Registration is switched off."),
-    413: _error("The body is larger than 64 KiB."),
-    429: _error("Too many registrations from this address; `Retry-After` says when to try again."),
-    503: _error("The store cannot answer now; `Retry-After` says when to try again."),
+    required=["client_id", "client_id_issued_at", "redirect_uris", "grant_types", "token_endpoint_auth_method"],
+)
+METADATA_REFUSED = refusal("`invalid_redirect_uri` or `invalid_client_metadata`.")
+_RESPONSES: Responses = {
+    201: json_answer("Registered.", INFORMATION),
+    400: METADATA_REFUSED,
+    401: challenged(refusal("The operator's initial access token is missing or wrong.")),
+    403: refusal("Registration is switched off."),
+    **UNREAD,
+    429: later(refusal("Too many registrations from this address.")),
+    **UNAVAILABLE,
 }

@@ -15,6 +15,7 @@ from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.client_protocols import ClientFinder
 from gatepost.stores.protocols import GrantStore
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.api_description import CLIENT_FIELDS, CLIENT_FORM_REFUSALS, Responses, form, later, refusal
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.client_assertions import AssertionChecker
 from gatepost.web.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form
@@ -81,6 +82,7 @@ def _routed(revoke: Callable[[Request], Awaitable[Response]]) -> APIRouter:
         methods=["POST"],
         summary="Give a token back: everything its grant gave ends (RFC 7009)",
         operation_id="revoke",
+        response_class=Response,  # which documents no JSON body
         responses=_RESPONSES,
         openapi_extra={"requestBody": _REQUEST_BODY},
     )
@@ -88,28 +90,16 @@ def _routed(revoke: Callable[[Request], Awaitable[Response]]) -> APIRouter:
     return router
 
 
-_REQUEST_BODY = {
-    "required": True,
-    "content": {
-        "application/x-www-form-urlencoded": {
-            "schema": {
-                "type": "object",
-                "required": ["token"],
-                "properties": {
-                    "token": {"type": "string", "description": "an access token or a refresh token"},
-                    "token_type_hint": {"type": "string", "description": "not needed"},
-                    "client_id": {"type": "string", "description": "required unless HTTP Basic is used"},
-                    "client_secret": {"type": "string", "description": "clients with client_secret_post only"},
-                },
-            }
-        }
+_REQUEST_BODY = form(
+    {
+        "token": {"type": "string", "description": "an access token or a refresh token"},
+        "token_type_hint": {"type": "string", "description": "not needed"},
+        **CLIENT_FIELDS,
     },
-}
-_RESPONSES: dict[int | str, dict[str, object]] = {
+    required=["token"],
+)
+_RESPONSES: Responses = {
     200: {"description": "The token does not count any more, durably; or it never did."},
-    400: {"description": "Refused: no token was sent, or it is another client's (RFC 6749 section 5.2)."},
-    401: {"description": "The client is unknown or failed to authenticate: `invalid_client`."},
-    413: {"description": "The body is too large."},
-    429: {"description": "This address asks too often; try again after `Retry-After` seconds."},
-    503: {"description": "The store cannot answer now; the token still counts. Try again after `Retry-After` seconds."},
+    **CLIENT_FORM_REFUSALS,
+    503: later(refusal("The store cannot answer now; the token still counts. Ask again.")),
 }

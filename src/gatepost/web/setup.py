@@ -24,9 +24,19 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.accounts import User
 from gatepost.stores.protocols import UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
+from gatepost.web.api_description import (
+    PAGE_FLOODED,
+    PAGE_FORM_REFUSALS,
+    PAGE_UNAVAILABLE,
+    TEXT,
+    in_query,
+    moved,
+    page,
+)
 from gatepost.web.audit import NO_AUDIT, Audit
 from gatepost.web.browser_session import BrowserSessions, OpenSession
 from gatepost.web.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.form_page import FormPage, form_page_router
 from gatepost.web.login import login_path
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.own_transaction import query
@@ -74,10 +84,7 @@ def setup_router(
         random_bytes=random_bytes,
         audit=audit,
     )
-    router = APIRouter()
-    router.add_route("/oauth/setup", pages.endpoint(setup.show), methods=["GET"], include_in_schema=False)
-    router.add_route("/oauth/setup", pages.endpoint(setup.submit), methods=["POST"], include_in_schema=False)
-    return router
+    return form_page_router(_DESCRIBED, pages=pages, show=setup.show, submit=setup.submit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,3 +195,28 @@ def _link_over() -> PageRefusal:
         ),
         link=Link(login_path(), "Log in"),
     )
+
+
+_DESCRIBED = FormPage(
+    name="setup",
+    shows="Ask the first person for a name and a password",
+    takes="Make the first account",
+    parameters=[in_query("token", "What the terminal shows, until there is an account.")],
+    fields={
+        "username": TEXT,
+        "password": {"type": "string", "format": "password"},
+        "repeat": {"type": "string", "format": "password"},
+    },
+    shown={
+        200: page("The form; or, to who has sent it, what to do next."),
+        400: page("The link does not work any more."),
+        **PAGE_FLOODED,
+        **PAGE_UNAVAILABLE,
+    },
+    taken={
+        303: moved("The account is there and logged in; or the form again."),
+        **PAGE_FORM_REFUSALS,
+        422: page("The form again: the name or the password cannot be one, or the two passwords differ."),
+        **PAGE_FLOODED,
+    },
+)
