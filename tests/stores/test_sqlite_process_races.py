@@ -36,6 +36,14 @@ async def test_an_assertion_counts_once_on_all_processes_together(store: SqliteS
     assert not await store.assertions.remember_jti("client-1", "jti-1", expires_at=NOW + 60, now=NOW)
 
 
+async def test_of_processes_that_start_at_once_one_adds_the_clients_of_the_settings(
+    store: SqliteStore, path: Path
+) -> None:
+    added = [count for of_process in race("keep-settings-clients", path) for count in of_process]
+    assert sorted(added) == [0] * (ATTEMPTS - 1) + [3]
+    assert len(await store.clients.list_clients()) == 3
+
+
 async def test_processes_that_purge_at_once_delete_each_row_once(store: SqliteStore, path: Path) -> None:
     over = ATTEMPTS + 5
     for number in range(over):

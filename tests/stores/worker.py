@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.key_protocols import SealedSigningKey
 from gatepost.stores.sql import SqliteStore
 from tests.stores.sample_records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
@@ -93,6 +94,13 @@ async def begin_signing(store: SqliteStore, name: str) -> list[bool]:
     )
 
 
+async def keep_settings_clients(store: SqliteStore, _: str) -> list[int]:
+    """Bring the store in line with one and the same file many times at once; gives how many clients each added."""
+    wanted = [client(f"client-{number}", origin=ClientOrigin.SETTINGS) for number in range(3)]
+    done = await asyncio.gather(*(store.clients.keep_settings_clients(wanted, now=NOW) for _ in range(PER_PROCESS)))
+    return [len(one.added) for one in done]
+
+
 async def append_events(store: SqliteStore, name: str) -> list[int]:
     """Append to one stream many times at once."""
     return await asyncio.gather(
@@ -129,6 +137,7 @@ ACTIONS: Final[dict[str, Callable[[SqliteStore, str], Awaitable[Any]]]] = {
     "remember-jti": remember_jti,
     "forget-jtis": forget_jtis,
     "begin-signing": begin_signing,
+    "keep-settings-clients": keep_settings_clients,
     "append-events": append_events,
     "stream": stream,
 }

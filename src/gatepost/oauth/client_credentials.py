@@ -15,6 +15,8 @@ from gatepost.oauth.records import Client, ClientOrigin, Grant
 from gatepost.oauth.scopes import select_scopes
 from gatepost.tokens.opaque import RandomBytes, identifier
 
+_OF_THE_OPERATOR = (ClientOrigin.PREREGISTERED, ClientOrigin.SETTINGS)
+
 
 def check_machine(client: Client) -> None:
     """Refuse a client that may not act for itself.
@@ -25,7 +27,7 @@ def check_machine(client: Client) -> None:
     Raises:
         UnauthorizedClient: this one may not.
     """
-    if client.origin is not ClientOrigin.PREREGISTERED or client.token_endpoint_auth_method == "none":
+    if client.origin not in _OF_THE_OPERATOR or client.token_endpoint_auth_method == "none":
         raise UnauthorizedClient(
             Reason.GRANT_TYPE_NOT_REGISTERED,
             "client_credentials is for clients that the operator of this server has registered for it.",

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     CLIENT_UNKNOWN = "client_unknown"
     CLIENT_DISABLED = "client_disabled"
     CLIENT_REMOVED = "client_removed"
+    CLIENT_CHANGED = "client_changed"
     CLIENT_AUTHENTICATION_FAILED = "client_authentication_failed"
     CLIENT_AUTHENTICATION_METHOD_WRONG = "client_authentication_method_wrong"
     CLIENT_ASSERTION_INVALID = "client_assertion_invalid"

@@ -17,6 +17,8 @@ class ClientOrigin(StrEnum):
     """It registered itself (RFC 7591). Without a grant it expires."""
     PREREGISTERED = "preregistered"
     """The operator registered it."""
+    SETTINGS = "settings"
+    """The operator's settings name it (OAUTH_CLIENTS_FILE). It is as they say, and goes with its entry."""
     DOCUMENT = "document"
     """It is known by its metadata document. The store holds it only if an operator has disabled it."""
 

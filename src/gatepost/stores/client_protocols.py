@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gatepost.oauth.records import Client, Grant, IssuedTokens
+from gatepost.oauth.settings_clients import Reconciliation
 
 
 class ClientFinder(Protocol):
@@ -52,6 +54,19 @@ class ClientStore(ClientFinder, ClientGrantStore, Protocol):
 
     async def remove_client(self, client_id: str, *, now: int) -> bool:
         """Remove a client with all that `disable_client` ends; False if there is none."""
+
+    async def keep_settings_clients(self, wanted: Sequence[Client], *, now: int) -> Reconciliation:
+        """Hold the clients that the settings name, and of that origin no others; return what was done.
+
+        All of it or nothing: nothing if an id of `wanted` belongs to a client of another origin (`taken`). One that is
+        not wanted any more is removed as by `remove_client`. One that changed keeps its `created_at`, is enabled, loses
+        its open authorization requests with their codes, which were judged by what it was, and those grants and
+        consents that it could not get any more (`oauth.settings_clients`). Doing it twice is doing it once.
+
+        Args:
+            wanted: each id once, all of origin `SETTINGS` and enabled.
+            now: seconds UTC.
+        """
 
     async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
         """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientOrigin, Grant, IssuedTokens
+from gatepost.oauth.settings_clients import Reconciliation, lost_grants, reconcile, serves_people
 from gatepost.stores.memory.records import Records
 
 
@@ -64,6 +66,24 @@ class MemoryClientStore:
         self._shut_out(client_id, reason=Reason.CLIENT_REMOVED, now=now)
         return True
 
+    async def keep_settings_clients(self, wanted: Sequence[Client], *, now: int) -> Reconciliation:
+        """See `ClientStore.keep_settings_clients`."""
+        clients = self._records.clients
+        wanted_ids = {client.client_id for client in wanted}
+        kept = {
+            client_id: client
+            for client_id, client in clients.items()
+            if client_id in wanted_ids or client.origin is ClientOrigin.SETTINGS
+        }
+        plan = reconcile(kept, wanted)
+        for client_id in plan.removed:
+            await self.remove_client(client_id, now=now)
+        for client in (*plan.added, *plan.changed):
+            clients[client.client_id] = client
+        for client in plan.changed:
+            self._take_back(client, now=now)
+        return plan
+
     async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
         """See `ClientStore.give_client_grant`."""
         if self._enabled(grant.client_id) is None:
@@ -98,17 +118,38 @@ class MemoryClientStore:
         client = self._records.clients.get(client_id)
         return None if client is None or client.disabled_at is not None else client
 
+    def _take_back(self, client: Client, *, now: int) -> None:
+        """End what a client that was changed could not get any more, and what it was about to get."""
+        self._drop_requests(client.client_id)
+        if not serves_people(client):
+            self._forget_consents(client.client_id)
+        live = [grant for grant in self._records.grants.values() if grant.client_id == client.client_id]
+        for grant_id in lost_grants(client, live):
+            self._revoke(grant_id, reason=Reason.CLIENT_CHANGED, now=now)
+
     def _shut_out(self, client_id: str, *, reason: Reason, now: int) -> None:
+        self._drop_requests(client_id)
+        self._forget_consents(client_id)
+        for grant in self._records.grants.values():
+            if grant.client_id == client_id:
+                self._revoke(grant.grant_id, reason=reason, now=now)
+
+    def _drop_requests(self, client_id: str) -> None:
         records = self._records
         dropped = {key for key, request in records.transactions.items() if request.client_id == client_id}
         for transaction_id in dropped:
             del records.transactions[transaction_id]
         for key in [key for key, code in records.codes.items() if code.transaction_id in dropped]:
             del records.codes[key]
+
+    def _forget_consents(self, client_id: str) -> None:
+        records = self._records
         records.consents = {key: kept for key, kept in records.consents.items() if kept.client_id != client_id}
-        for grant in records.grants.values():
-            if grant.client_id == client_id and grant.revoked_at is None:
-                records.grants[grant.grant_id] = replace(grant, revoked_at=now, revoked_reason=reason.value)
+
+    def _revoke(self, grant_id: str, *, reason: Reason, now: int) -> None:
+        grant = self._records.grants[grant_id]
+        if grant.revoked_at is None:
+            self._records.grants[grant_id] = replace(grant, revoked_at=now, revoked_reason=reason.value)
 
 
 class MemoryAssertionStore:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, Grant, IssuedTokens
+from gatepost.oauth.settings_clients import Reconciliation, lost_grants, reconcile, serves_people
 from gatepost.stores.sql.client_rows import client_of, client_values, registered_values, select_client
 from gatepost.stores.sql.database import Database, Transaction
-from gatepost.stores.sql.grants import insert_grant, insert_tokens
+from gatepost.stores.sql.grants import grant_of, insert_grant, insert_tokens
 
 _INSERT: Final = """
     INSERT INTO clients (
@@ -27,6 +29,10 @@ _UPDATE: Final = """
         jwks_uri = $13, registration_token_fingerprint = $14
     WHERE client_id = $1 AND disabled_at IS NULL
 """
+
+# The codes go with their requests (ON DELETE CASCADE).
+_DROP_REQUESTS: Final = "DELETE FROM authorization_transactions WHERE client_id = $1"
+_FORGET_CONSENTS: Final = "DELETE FROM consents WHERE client_id = $1"
 
 # Bounded by the index on registered clients by age; the two look-ups of a candidate go by client.
 _DELETE_ORPHANS: Final = """
@@ -119,10 +125,29 @@ class SqlClientStore:
         """See `ClientStore.remove_client`."""
 
         async def operation(transaction: Transaction) -> bool:
-            changed = await transaction.run("DELETE FROM clients WHERE client_id = $1", client_id)
-            if changed:
-                await _shut_out(transaction, client_id, reason=Reason.CLIENT_REMOVED, now=now)
-            return changed > 0
+            return await _remove(transaction, client_id, now=now)
+
+        return await self._database.write(operation)
+
+    async def keep_settings_clients(self, wanted: Sequence[Client], *, now: int) -> Reconciliation:
+        """See `ClientStore.keep_settings_clients`."""
+
+        async def operation(transaction: Transaction) -> Reconciliation:
+            rows = await transaction.all("SELECT * FROM clients WHERE origin = 'settings'")
+            kept = {client.client_id: client for client in map(client_of, rows)}
+            for client in wanted:
+                holder = await select_client(transaction, client.client_id)
+                if holder is not None:
+                    kept[client.client_id] = holder
+            plan = reconcile(kept, wanted)
+            for client_id in plan.removed:
+                await _remove(transaction, client_id, now=now)
+            for client in plan.changed:
+                await transaction.run("DELETE FROM clients WHERE client_id = $1", client.client_id)
+                await _take_back(transaction, client, now=now)
+            for client in (*plan.added, *plan.changed):
+                await transaction.run(_INSERT, *client_values(client))
+            return plan
 
         return await self._database.write(operation)
 
@@ -150,10 +175,31 @@ class SqlClientStore:
         return await self._database.write(operation)
 
 
+async def _remove(transaction: Transaction, client_id: str, *, now: int) -> bool:
+    changed = await transaction.run("DELETE FROM clients WHERE client_id = $1", client_id)
+    if changed:
+        await _shut_out(transaction, client_id, reason=Reason.CLIENT_REMOVED, now=now)
+    return changed > 0
+
+
+async def _take_back(transaction: Transaction, client: Client, *, now: int) -> None:
+    """End what a client that was changed could not get any more, and what it was about to get."""
+    await transaction.run(_DROP_REQUESTS, client.client_id)
+    if not serves_people(client):
+        await transaction.run(_FORGET_CONSENTS, client.client_id)
+    rows = await transaction.all("SELECT * FROM grants WHERE client_id = $1 AND revoked_at IS NULL", client.client_id)
+    for grant_id in lost_grants(client, map(grant_of, rows)):
+        await transaction.run(
+            "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE grant_id = $1",
+            grant_id,
+            now,
+            Reason.CLIENT_CHANGED.value,
+        )
+
+
 async def _shut_out(transaction: Transaction, client_id: str, *, reason: Reason, now: int) -> None:
-    # The codes go with their requests (ON DELETE CASCADE).
-    await transaction.run("DELETE FROM authorization_transactions WHERE client_id = $1", client_id)
-    await transaction.run("DELETE FROM consents WHERE client_id = $1", client_id)
+    await transaction.run(_DROP_REQUESTS, client_id)
+    await transaction.run(_FORGET_CONSENTS, client_id)
     await transaction.run(
         "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE client_id = $1 AND revoked_at IS NULL",
         client_id,
