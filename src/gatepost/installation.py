@@ -21,13 +21,14 @@ from gatepost.deployment import Deployment, key_file, resolve_deployment
 from gatepost.endpoints import Endpoint, endpoints_of
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.sealing_keys import check_key_ring, make_key_ring
-from gatepost.settings import Settings, SettingsError
+from gatepost.settings import Settings, SettingsError, variables
 from gatepost.stores.purging import background_purger, purging
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 
 if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
+    from gatepost.oauth.records import Client
     from gatepost.outbound.fetching import Fetcher
     from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
@@ -71,6 +72,8 @@ class Installation:
     guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
     """Of every site that is in use; a site that is let go of takes its guard along."""
     handshake_eras: list[HandshakeEra] = field(default_factory=list)
+    settings_clients: tuple[Client, ...] = ()
+    """What OAUTH_CLIENTS_FILE names."""
     setup_token: str | None = None
     is_open: bool = False
     client_finder: ClientFinder = field(init=False)
@@ -108,10 +111,24 @@ class Installation:
         await check_key_ring(self.key_ring, self.store.keys, now=self.now(), random_bytes=self.random_bytes)
         if self.signing_keys is not None:
             await self.signing_keys.open()
+        if self.serves_pages:
+            await self._keep_settings_clients()
         if self.serves_pages and await self.provider.awaits_setup():
             token = mint(SecretKind.SETUP_LINK, self.random_bytes)
             if await self.store.users.offer_setup(fingerprint(token), now=self.now()):
                 self.setup_token = token
+
+    async def _keep_settings_clients(self) -> None:
+        """Have the store hold the clients that OAUTH_CLIENTS_FILE names; without it, none of that origin."""
+        from gatepost.client_file import keep_settings_clients  # noqa: PLC0415 - with the rest of the work
+
+        await keep_settings_clients(
+            self.store,
+            self.settings_clients,
+            file=self.settings.registration.clients_file,
+            now=self.now(),
+            random_bytes=self.random_bytes,
+        )
 
     def handshake_era(self, endpoint: Endpoint, origin: str) -> HandshakeEra:
         """Return the sessions of one MCP endpoint at one origin; those of another are not found there."""
@@ -323,7 +340,18 @@ def install(
         key_ring=key_ring,
         now=_now,
         random_bytes=secrets.token_bytes,
+        settings_clients=settings_clients_of(settings) if issues_tokens else (),
     )
+
+
+def settings_clients_of(settings: Settings) -> tuple[Client, ...]:
+    """Return the clients that OAUTH_CLIENTS_FILE names."""
+    file = settings.registration.clients_file
+    if file is None:
+        return ()
+    from gatepost.client_file import read_client_file  # noqa: PLC0415 - only where there is a file
+
+    return read_client_file(file, variables=variables(settings.env_file), now=_now())
 
 
 def _now() -> int:

@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -216,6 +216,9 @@ class RegistrationSettings(BaseSettings):
         alias="OAUTH_INITIAL_ACCESS_TOKEN",
         description="a secret of 24 to 2048 letters, digits and - . _ ~ + / (RFC 6750)",
     )
+    clients_file: Path | None = Field(
+        None, alias="OAUTH_CLIENTS_FILE", description="the path of a TOML file that names clients"
+    )
     documents_enabled: bool = Field(default=True, alias="OAUTH_CIMD_ENABLED", description="true or false")
     document_domains: WordList = Field(
         (),
@@ -264,6 +267,8 @@ class Settings:
     registration: RegistrationSettings
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but need not be one, for the start-up banner."""
+    env_file: Path | None = field(default=None, compare=False)
+    """Where variables are looked for beneath the environment. Settings that differ in nothing else are equal."""
 
 
 def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
@@ -272,7 +277,7 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     Raises:
         SettingsError: a value is wrong, or a variable belongs to a feature that this version does not have.
     """
-    present = _present_names(env_file)
+    present = frozenset(variables(env_file))
     sentences = [
         f"{name} is about tokens of an external identity provider, which this version does not support: remove it."
         for name in _NOT_YET
@@ -283,7 +288,7 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
     if server is None or oauth is None or registration is None or sentences:
         raise SettingsError(*sentences)
-    return Settings(server, oauth, registration, warnings=_misspelt(present))
+    return Settings(server, oauth, registration, warnings=_misspelt(present), env_file=env_file)
 
 
 def _section(
@@ -311,15 +316,15 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else tuple(value)
 
 
-def _present_names(env_file: Path | None) -> frozenset[str]:
-    """Return the names that are set to something, in the environment or in `.env`."""
+def variables(env_file: Path | None) -> dict[str, str]:
+    """Return what is set to something, in the environment or beneath it in `.env`."""
     values: dict[str, str | None] = {}
     if env_file is not None and env_file.is_file():
         from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
 
         values |= dotenv_values(env_file)
     values |= os.environ
-    return frozenset(name for name, value in values.items() if value)
+    return {name: value for name, value in values.items() if value}
 
 
 def _misspelt(present: frozenset[str]) -> tuple[str, ...]:

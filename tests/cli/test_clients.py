@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.cli.open_store import with_store
+from gatepost.oauth.records import ClientOrigin
+from tests.stores.sample_records import client
 from tests.tokens.test_client_keys import P256, public
 
 
@@ -119,3 +122,17 @@ def test_changes_from_the_terminal_are_in_the_audit_trail(capsys: pytest.Capture
         "client_removed",
         "client_secret_rotated",
     ]
+
+
+@pytest.mark.parametrize("action", ["rotate-secret", "disable", "remove"])
+def test_a_client_of_the_settings_is_changed_in_its_file_only(
+    action: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = client("nightly", origin=ClientOrigin.SETTINGS)
+    with_store(lambda store: store.clients.register_client(named))
+    assert "file that the server's OAUTH_CLIENTS_FILE names" in said(capsys, action, "nightly", code=2)
+    monkeypatch.setenv("OAUTH_CLIENTS_FILE", "clients.toml")
+    assert "its entry in clients.toml and restart" in said(capsys, action, "nightly", code=2)
+    assert re.search(r"nightly .* settings .* active", said(capsys, "list"))
+    assert re.search(r"origin +settings", said(capsys, "show", "nightly"))
+    assert with_store(lambda store: store.clients.find_client("nightly")) == named

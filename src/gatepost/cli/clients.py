@@ -169,6 +169,7 @@ def _change(operation: Callable[[ClientStore], Awaitable[bool]], *, event: str, 
     from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id  # noqa: PLC0415 - with the rest
 
     async def run(store: Store) -> bool:
+        await _refuse_of_settings(store, client_id)
         is_done = await operation(store.clients)
         if is_done:
             now = int(time.time())
@@ -184,6 +185,23 @@ def _change(operation: Callable[[ClientStore], Awaitable[bool]], *, event: str, 
         return is_done
 
     return with_store(run)
+
+
+async def _refuse_of_settings(store: Store, client_id: str) -> None:
+    """Refuse to change a client that the settings name: the next start would undo it.
+
+    Raises:
+        SettingsError: it is one.
+    """
+    from gatepost.oauth.records import ClientOrigin  # noqa: PLC0415 - with the rest of the work
+    from gatepost.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
+
+    client = await store.clients.find_client(client_id)
+    if client is not None and client.origin is ClientOrigin.SETTINGS:
+        file = load_settings().registration.clients_file or "the file that the server's OAUTH_CLIENTS_FILE names"
+        raise SettingsError(
+            f"{client_id} is kept as the settings say: change or delete its entry in {file} and restart the server."
+        )
 
 
 async def _registered(clients: ClientStore, client: Client) -> bool:
