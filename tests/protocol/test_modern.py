@@ -22,6 +22,7 @@ from gatepost.protocol.modern import (
     SERVER_INFO,
     check_request,
     finish_result,
+    permitted_code,
 )
 from gatepost.protocol.versions import REVISION_2026_07_28, SUPPORTED, Revision
 
@@ -108,6 +109,8 @@ def test_missing_or_malformed_metadata_is_named(meta: Any, missing: str) -> None
         ("tools/list", {}, {"method_header": b"=?base64?dG9vbHMvbGlzdA==?="}, "Mcp-Method"),
         ("tools/list", {}, {"method_header": b"tools\xff"}, "Mcp-Method"),
         ("tools/call", {"name": "add"}, {}, "Mcp-Name"),
+        ("prompts/get", {"name": "greeting"}, {}, "Mcp-Name"),
+        ("resources/read", {"uri": "a:b"}, {}, "Mcp-Name"),
         ("tools/call", {"name": "add"}, {"name_header": b"Add"}, "Mcp-Name"),
         ("tools/call", {"name": "ä"}, {"name_header": "ä".encode()}, "Mcp-Name"),
         ("tools/call", {"name": "=?base64?x?="}, {"name_header": b"=?base64?x?="}, "Mcp-Name"),
@@ -142,6 +145,27 @@ def test_an_unknown_version_is_told_what_there_is(header: str | None) -> None:
 def test_a_method_that_needs_a_name_says_so(method: str, params: dict[str, Any]) -> None:
     with pytest.raises(InvalidParams):
         check(method, params, name_header=b"x")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [
+        (-32602, -32602),
+        (-32020, -32020),
+        (-32021, -32021),
+        (-32022, -32022),
+        (-32000, -32000),
+        (-32019, -32019),
+        (-32100, -32100),
+        (7, 7),
+        (-32002, -32602),  # no such resource, in earlier revisions
+        (-32042, -32603),  # a page to visit first, in revision 2025-11-25
+        (-32023, -32603),
+        (-32099, -32603),
+    ],
+)
+def test_a_code_that_this_era_does_not_let_anybody_choose_is_replaced(chosen: int, sent: int) -> None:
+    assert permitted_code(chosen) == sent
 
 
 @pytest.mark.parametrize("method", sorted(REMOVED_METHODS))

@@ -185,3 +185,24 @@ def test_a_form_that_asks_for_a_secret_is_refused(kind: Any) -> None:
         form_of_model(model)
     with pytest.raises(UnsupportedForm, match="elicit_url"):
         check_form({"type": "object", "properties": {"password": {"type": "string", "format": "password"}}})
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FLAG = {"type": "object", "properties": {"flag": {"type": "boolean"}}}
+
+
+@pytest.mark.parametrize("dialect", [DIALECT, DIALECT + "#"])
+def test_a_schema_may_say_that_it_is_of_2020_12(dialect: str) -> None:
+    assert check_form({"$schema": dialect, **FLAG}) == {"$schema": dialect, **FLAG}
+
+
+@pytest.mark.parametrize("dialect", ["http://json-schema.org/draft-07/schema#", "", 5, None])
+def test_a_schema_of_another_dialect_is_refused_by_name(dialect: Any) -> None:
+    with pytest.raises(UnsupportedForm, match="2020-12"):
+        check_form({"$schema": dialect, **FLAG})
+
+
+@pytest.mark.parametrize("field", [{"$ref": "https://example.com/flag"}, {"type": "boolean", "$ref": "#/x"}])
+def test_a_form_refers_to_nothing(field: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedForm):
+        check_form({"type": "object", "properties": {"flag": field}})

@@ -113,6 +113,10 @@ async def test_a_server_declares_the_features_it_has(revision: Revision) -> None
     assert await capabilities(only_a_prompt) == {**least, **prompts}
 
 
+async def _note_of_text(text: str) -> str:
+    return text
+
+
 async def _note(number: str) -> str:
     return number
 
@@ -393,6 +397,25 @@ async def test_a_prompt_and_a_resource_can_ask_their_client_first() -> None:
             target, "prompts/get", {"name": "prompt", "_meta": {"io.modelcontextprotocol/clientCapabilities": {}}}
         )
     assert caught.value.code == -32021
+
+
+@pytest.mark.parametrize("revision", ALL)
+async def test_a_completion_cannot_ask_its_client(revision: Revision, caplog: pytest.LogCaptureFixture) -> None:
+    async def complete(_value: str, ctx: Context) -> list[str]:
+        await ctx.elicit("Which?", {"type": "object", "properties": {"which": {"type": "string"}}})
+        return []
+
+    server = Server("asking")
+    server.prompt(name="prompt", completions={"text": complete})(_note_of_text)
+
+    with pytest.raises(InternalError):
+        await ask(
+            ServerTarget(server),
+            "completion/complete",
+            reference(ref={"type": "ref/prompt", "name": "prompt"}, name="text"),
+            revision=revision,
+        )
+    assert "MissingRequiredClientCapability" in caplog.text
 
 
 def reference(value: str = "", *, ref: Any = None, name: Any = "language", **params: Any) -> dict[str, Any]:

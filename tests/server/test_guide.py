@@ -31,6 +31,10 @@ async def ask(target: ServerTarget, method: str, **params: Any) -> Any:
     return await target.answer(Request(1, method, params), REVISION_2025_11_25, caller)
 
 
+def test_the_page_says_which_dialect_of_json_schema_there_is() -> None:
+    assert "Schemas are JSON Schema 2020-12, and no other dialect is supported" in PAGE
+
+
 async def test_the_page_renames_a_book(target: ServerTarget) -> None:
     arguments = {"number": 1, "title": "Persuasion"}
 

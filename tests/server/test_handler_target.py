@@ -161,6 +161,14 @@ async def test_an_error_of_the_handlers_own_is_passed_on(code: int) -> None:
     assert caught.value.body() == {"code": code, "message": "own", "data": 5}
 
 
+@pytest.mark.parametrize(("code", "sent"), [(-32002, -32602), (-32042, -32603), (-32050, -32603), (7, 7)])
+async def test_a_code_that_the_modern_era_forbids_is_replaced_for_its_clients(code: int, sent: int) -> None:
+    for revision, expected in ((REVISION_2026_07_28, sent), (REVISION_2025_11_25, code)):
+        with pytest.raises(ApplicationError) as caught:
+            await ask(error(code), revision=revision)
+        assert caught.value.body() == {"code": expected, "message": "own", "data": 5}
+
+
 async def test_its_own_initialize_is_kept_but_for_a_version_that_nobody_speaks() -> None:
     own = {"capabilities": {"prompts": {}}, "serverInfo": {"name": "own", "version": "9"}}
 

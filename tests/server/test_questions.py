@@ -93,6 +93,48 @@ def test_a_page_on_this_machine_may_do_without_tls(host: str) -> None:
     assert ElicitURL("Log in", f"http://{host}/in").params()["url"] == f"http://{host}/in"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "http://localhost:8000/in?a=%20#b",
+        "https://[::1]:1/",
+        "https://xn--bcher-kva.example/a@b",
+    ],
+)
+def test_a_page_may_have_any_valid_address(url: str) -> None:
+    assert ElicitURL("Log in", url).params()["url"] == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/in",
+        "example.com/in",
+        "https:in",
+        "https://",
+        "https://:443/",
+        "https://example.com:x/",
+        "https://example.com:65536/",
+        "https://[::1/",
+        "https://example.com/a b",
+        "https://example.com/\n",
+        " https://example.com",
+        "https://example.com/%2",
+        "https://bücher.example/",
+        "https://example.com\\@evil.example/",
+        "javascript://example.com/%0aalert(1)",
+        "file://host/etc/passwd",
+        "https://ann:secret@example.com/",
+        "https://ann@example.com/",
+    ],
+)
+def test_what_is_no_address_of_a_page_or_logs_somebody_in_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="absolute"):
+        ElicitURL("Log in", url).params()
+
+
 def test_a_text_is_sampled_as_one_message_of_the_user() -> None:
     assert Sample("Capital of France?").params() == {
         "messages": [{"role": "user", "content": {"type": "text", "text": "Capital of France?"}}],

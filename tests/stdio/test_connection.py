@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import BaseModel
 
@@ -15,6 +16,7 @@ from gatepost.server.changes import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.stdio import channel, connection
+from tests.stdio.conftest import META
 
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -172,6 +174,54 @@ async def test_requests_run_side_by_side_and_cancelling_stops_one_without_a_word
         await client.tell(id=6, method="ping")
         assert (await client.answer())["result"] == {}
         assert client.received.empty()
+
+
+async def test_cancelling_stops_a_request_of_the_modern_era_without_a_word(connect: Connect) -> None:
+    async with connect(target()) as client:
+        meta = {**META, "progressToken": 1, "io.modelcontextprotocol/logLevel": "debug"}
+        await client.tell(id=6, method="tools/call", params={"name": "wait", "arguments": {}, "_meta": meta})
+        assert "result" in await client.ask("server/discover")
+        assert events == ["begun"]
+        await client.tell(method="notifications/cancelled", params={"requestId": 6, "reason": "enough"})
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert events == ["begun", "stopped"]
+        assert client.received.empty()
+
+
+async def test_a_listener_that_is_cancelled_hears_no_more(connect: Connect) -> None:
+    async with connect(target()) as client:
+        filter_ = {"resourceSubscriptions": ["notes://today"]}
+        begun = await client.ask("subscriptions/listen", notifications=filter_)
+        assert begun["method"] == "notifications/subscriptions/acknowledged"
+        assert begun["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": 1}
+        await client.tell(method="notifications/cancelled", params={"requestId": 1})
+        await asyncio.sleep(0)
+        server.resource_updated("notes://today")
+        await asyncio.sleep(0)
+        assert client.received.empty()
+
+
+async def test_an_answer_is_one_line_whatever_its_result_was_written_on() -> None:
+    class Spread(ServerTarget):
+        async def answer(self, *_: Any) -> Any:
+            return orjson.Fragment(b'{\r\n  "tools": [{"name": "a\\nb"}]\n}')
+
+    sent: list[bytes] = []
+
+    class Lines:
+        async def send(self, message: bytes) -> None:
+            sent.append(message)
+
+        def post(self, message: bytes) -> None:
+            sent.append(message)
+
+    connection_ = connection.Connection(Spread(server), Lines())
+    await connection_.take(orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}))
+    await connection_.finish(1)
+
+    assert [b"\n" in line or b"\r" in line for line in sent] == [False]
+    assert orjson.loads(sent[0])["result"] == {"tools": [{"name": "a\nb"}]}
 
 
 async def test_a_result_that_comes_after_cancelling_is_dropped(connect: Connect) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = sorted(path.name for path in (ROOT / "tests").glob("requirements.*.toml"))
 LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "REQUIRED", "RECOMMENDED"}
+REVISIONS = sorted({name.split(".")[1] for name in TABLES})
 TEXTS = ("id", "section", "level", "rule")
 # A requirement is held by tests, or says why it is not held, or what its author is given to keep it.
 KEPT_BY = ("tests", "departure", "author")
@@ -52,6 +54,28 @@ def problems_of(entry: dict[str, Any], root: Path) -> list[str]:
     return problems
 
 
+def page_problems(tables: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the list of pages of one revision, which may stand in any of its tables.
+
+    Every page of the specification is listed: with `path`, and with `none`, which says why, where it asks a server for
+    nothing that stands in the tables.
+    """
+    contents = list(tables)
+    pages = [page for content in contents for page in content.get("page", [])]
+    asking = {entry["section"].partition("#")[0] for content in contents for entry in content.get("requirement", [])}
+    times = Counter(page.get("path") for page in pages)
+    found = [f"{path}: the page is listed {count} times" for path, count in times.items() if count > 1]
+    found += [f"{path}: the page is not listed" for path in sorted(asking - times.keys())]
+    for page in pages:
+        path = page.get("path")
+        found += [f"{path}: unknown field {name}" for name in page.keys() - {"path", "none"}]
+        if "none" in page and not written(page["none"]):
+            found.append(f"{path}: none must be a text")
+        if ("none" in page) == (path in asking):
+            found.append(f"{path}: either requirements or none is needed")
+    return found
+
+
 def written(value: object) -> bool:
     """Whether the value is a text that says something."""
     return isinstance(value, str) and bool(value.strip())
@@ -61,7 +85,7 @@ def problems(table: Path, root: Path) -> list[str]:
     """What is wrong with a table, one line for each, beginning with the requirement's id."""
     content = tomllib.loads(table.read_text(encoding="utf-8"))
     entries = content.get("requirement", [])
-    found = [f"unknown table {name}" for name in content.keys() - {"requirement"}]
+    found = [f"unknown table {name}" for name in content.keys() - {"requirement", "page"}]
     if not entries:
         found.append("there is no requirement")
     times = Counter(entry.get("id") for entry in entries)
@@ -76,6 +100,16 @@ def test_the_tables_are_found() -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_requirement_is_held_by_a_test(name: str) -> None:
     assert problems(ROOT / "tests" / name, ROOT) == []
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_every_page_of_a_revision_has_requirements_or_a_reason(revision: str) -> None:
+    paths = [ROOT / "tests" / name for name in TABLES if name.split(".")[1] == revision]
+    tables = [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
+    times = Counter(entry["id"] for table in tables for entry in table["requirement"])
+
+    assert [name for name, count in times.items() if count > 1] == []
+    assert page_problems(tables) == []
 
 
 GOOD = {
@@ -160,3 +194,19 @@ def test_a_misspelt_table_does_not_hide_its_requirements(root: Path) -> None:
     table.write_text('[[requirements]]\nid = "http-1"\n')
 
     assert problems(table, root) == ["unknown table requirements", "there is no requirement"]
+
+
+def test_a_page_has_requirements_or_a_reason() -> None:
+    entry = {"section": "basic/index#requests"}
+    page = {"path": "basic/index"}
+    silent = {"path": "index", "none": "It introduces the others."}
+
+    assert page_problems([{"page": [page, silent]}, {"requirement": [entry]}]) == []
+    assert page_problems([{"page": [page]}]) == ["basic/index: either requirements or none is needed"]
+    assert page_problems([{"page": [silent, silent]}]) == ["index: the page is listed 2 times"]
+    assert page_problems([{"page": [{**silent, "none": " "}]}]) == ["index: none must be a text"]
+    assert page_problems([{"page": [{**silent, "nono": "x"}]}]) == ["index: unknown field nono"]
+    assert page_problems([{"requirement": [entry], "page": [silent]}]) == ["basic/index: the page is not listed"]
+    assert page_problems([{"requirement": [entry], "page": [{**page, "none": "x"}]}]) == [
+        "basic/index: either requirements or none is needed"
+    ]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from gatepost.protocol.messages import Notification, Request
-from gatepost.protocol.versions import Revision
+from gatepost.protocol.versions import SUPPORTED, Revision
 from gatepost.server.dispatch import InsufficientScope
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.target import Caller, Result
 from gatepost.stores.errors import StoreUnavailable
-from tests.web.mcp_harness import INCIDENT, PING, READER, STRANGER, WHO, McpWorld, headers_for, replaced
+from tests.web.mcp_harness import INCIDENT, MODERN_META, PING, READER, STRANGER, WHO, McpWorld, headers_for, replaced
 
 CHALLENGE = 'Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'
 
@@ -224,6 +224,39 @@ async def test_the_status_follows_the_era(send: Callable[[McpWorld], Any], statu
     answer = await send(McpWorld())
 
     assert (answer.status, answer.body.get("error", {}).get("code"), answer.body["id"]) == (status, code, 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "code"),
+    [
+        ("v999", {"version": "v999", "method": "tools/list"}, -32022),
+        ("2099-01-01", {"version": None, "method": "tools/list"}, -32022),
+        ("v999", {"version": "2026-07-28", "method": "tools/list"}, -32020),
+        ("2026-07-28", {"version": None, "method": "tools/list"}, -32020),
+        ("2026-07-28", {"version": "2026-07-28"}, -32020),
+        ("2026-07-28", {"version": "2026-07-28", "method": "Tools/list"}, -32020),
+    ],
+)
+async def test_a_modern_version_that_is_not_served_and_headers_that_disagree_are_400(
+    version: str, headers: dict[str, Any], code: int
+) -> None:
+    meta = {**MODERN_META, "io.modelcontextprotocol/protocolVersion": version}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+
+    answer = await McpWorld().post(message, headers_for(**headers))
+
+    assert (answer.status, answer.body["error"]["code"], answer.body["id"]) == (400, code, 1)
+    if code == -32022:
+        assert answer.body["error"]["data"] == {"supported": list(SUPPORTED), "requested": version}
+
+
+async def test_a_session_id_means_nothing_to_a_modern_request() -> None:
+    meta = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": MODERN_META}}
+    headers = headers_for(version="2026-07-28", method="tools/list")
+
+    answer = await McpWorld().post(meta, [*headers, (b"mcp-session-id", b"x"), (b"last-event-id", b"y")])
+
+    assert (answer.status, "mcp-session-id" in answer.headers) == (200, False)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,29 @@ async def test_the_first_notification_turns_the_answer_into_a_stream_that_the_re
     assert exchange.sink.is_ended
 
 
+async def test_calls_side_by_side_each_hear_of_themselves_alone() -> None:
+    both = asyncio.Barrier(2)
+
+    async def count(ctx: Context) -> str:
+        for step in (1, 2):
+            await ctx.progress(step)
+            ctx.log.info("step")
+            await both.wait()
+        return "done"
+
+    server = Server("notes", tools=[count])
+    level = {"io.modelcontextprotocol/logLevel": "info"}
+    one = Exchange(server, "count", progressToken="one", **level)
+    other = Exchange(server, "count", progressToken="other")
+    await asyncio.gather(one.task, other.task)
+
+    def told(exchange: Exchange) -> list[Any]:
+        return [message["params"].get("progressToken", "log") for message in exchange.sink.messages[:-1]]
+
+    assert sorted(told(one)) == ["log", "log", "one", "one"]
+    assert told(other) == ["other", "other"]
+
+
 async def test_a_call_that_says_nothing_is_answered_as_plain_json() -> None:
     stepping = Stepping()
     stepping.go_on.set()

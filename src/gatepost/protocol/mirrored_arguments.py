@@ -20,6 +20,9 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5
 _TYPES: Final = frozenset({"string", "integer", "boolean"})
 _WHOLE_NUMBER: Final = re.compile(r"(-?[0-9]{1,30})(?:\.0{1,30})?")
 
+_LARGEST: Final = 2**53 - 1
+"""Of the integers that headers may mirror, either way from zero: JavaScript tells them apart."""
+
 _PASSED_OVER: Final = frozenset({"const", "default", "enum", "examples", "properties", ANNOTATION})
 """Keywords whose values are data and no schemas, and what is looked at by itself."""
 _NAMED_SCHEMAS: Final = frozenset({"patternProperties", "dependentSchemas", "$defs", "definitions"})
@@ -79,6 +82,8 @@ def check_mirrors(
             continue
         if raw is None:
             raise HeaderMismatch(f"The header {name} is missing.")
+        if type(value) is int and abs(value) > _LARGEST:
+            raise HeaderMismatch(f"The header {name} mirrors a number beyond those that headers may mirror.")
         text = decode_header_value(raw)
         if text is None:
             raise HeaderMismatch(f"The header {name} is malformed.")

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gatepost.protocol.errors import HeaderMismatch, InvalidParams, MethodNotFound, UnsupportedProtocolVersion
+from gatepost.protocol.errors import (
+    HeaderMismatch,
+    InternalError,
+    InvalidParams,
+    MethodNotFound,
+    MissingRequiredClientCapability,
+    ResourceNotFound,
+    UnsupportedProtocolVersion,
+)
 from gatepost.protocol.header_values import decode_header_value, plain_header_value
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import MODERN, SUPPORTED, Revision
@@ -39,6 +47,10 @@ CACHEABLE_METHODS = frozenset(
 )
 """Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
 
+_RESERVED_CODES = range(-32099, -32019)
+_DEFINED_CODES = frozenset(
+    {HeaderMismatch.code, MissingRequiredClientCapability.code, UnsupportedProtocolVersion.code},
+)
 _NAMED_BY: Mapping[str, str] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _CACHE_HINTS: Mapping[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
 
@@ -121,6 +133,19 @@ def finish_result(method: str, result: dict[str, Any], server_info: Mapping[str,
     if method in CACHEABLE_METHODS and finished["resultType"] == "complete":
         return {**_CACHE_HINTS, **finished}
     return finished
+
+
+def permitted_code(code: int) -> int:
+    """Return the code of an error of the application's own as clients of this era may get it (basic, "Error Codes").
+
+    The specification keeps a range for itself, and has taken back what earlier revisions used. A resource that is not
+    there has another code now; the rest is an internal error, for whoever chose the code did so by mistake.
+    """
+    if code == ResourceNotFound.code:
+        return InvalidParams.code
+    if code in _RESERVED_CODES and code not in _DEFINED_CODES:
+        return InternalError.code
+    return code
 
 
 def _check_method(request: Request, revision: Revision) -> None:

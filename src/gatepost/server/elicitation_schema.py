@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from gatepost.server.schema import is_of_our_dialect
+
 _SHARED: Final = frozenset({"type", "title", "description", "default"})
 _KEYWORDS: Final[Mapping[str, frozenset[str]]] = {
     "string": _SHARED | {"minLength", "maxLength", "format", "enum", "oneOf", "enumNames"},
@@ -59,6 +61,8 @@ def check_form(schema: Mapping[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties")
     if schema.get("type") != "object" or not isinstance(properties, Mapping):
         raise UnsupportedForm('a form is {"type": "object", "properties": {...}}')
+    if not is_of_our_dialect(schema):
+        raise UnsupportedForm("a form is JSON Schema 2020-12; its $schema says another dialect")
     for name, field in properties.items():
         if not isinstance(field, Mapping) or set(field) != set(_field(name, field)):
             raise UnsupportedForm(f"{name}: it has a keyword that forms do not know")

@@ -20,7 +20,7 @@ import anyio.to_thread
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
 from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
-from gatepost.protocol.modern import finish_result
+from gatepost.protocol.modern import finish_result, permitted_code
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.server.callers import ANONYMOUS
 from gatepost.server.dispatch import discover_result
@@ -95,7 +95,8 @@ class HandlerTarget:
         if response is None:
             raise MethodNotFound("This server has no such method.")
         if "error" in response:
-            raise ApplicationError(response["error"])
+            chosen = response["error"]
+            raise ApplicationError({**chosen, "code": permitted_code(chosen["code"])} if revision.modern else chosen)
         # 4. Complete it for the client's revision.
         return self._completed(request, revision, response["result"])
 

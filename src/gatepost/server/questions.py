@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
@@ -32,6 +33,8 @@ Action = Literal["accept", "decline", "cancel"]
 _ACTIONS: Final = frozenset({"accept", "decline", "cancel"})
 # 2025-11-25 client/elicitation, "Safe URL Handling": https outside of development.
 _ON_THIS_MACHINE: Final = frozenset({("http", "localhost"), ("http", "127.0.0.1"), ("http", "::1")})
+# The characters of RFC 3986.
+_URL: Final = re.compile(r"(?i:https?)://(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
 
 
 class InvalidAnswer(InvalidParams):
@@ -131,11 +134,13 @@ class ElicitURL:
         """Return the request's `params`.
 
         Raises:
-            ValueError: the URL is not absolute, or what the user does there could be read on the way.
+            ValueError: it is no absolute URL, has a user name in it, or is not safe from those on the way.
         """
-        parts = urlsplit(self.url)
-        if not parts.hostname or (parts.scheme != "https" and (parts.scheme, parts.hostname) not in _ON_THIS_MACHINE):
-            raise ValueError("elicit_url takes an absolute https URL, or http with a loopback name while developing")
+        if not _is_page(self.url):
+            raise ValueError(
+                "elicit_url takes an absolute https URL, percent-encoded and without user name, or http with a "
+                "loopback name while developing"
+            )
         return {"mode": "url", "message": self.message, "url": self.url}
 
     def read(self, result: Mapping[str, Any]) -> Elicited[None]:
@@ -267,6 +272,20 @@ def _action(result: Mapping[str, Any]) -> Action:
         raise InvalidAnswer('The answer to an elicitation must have an "action": accept, decline or cancel.')
     accepted: Action = action  # type: ignore[assignment] # one of the three, as was just seen
     return accepted
+
+
+def _is_page(url: str) -> bool:
+    """Say whether this is the absolute URL of a page that may be opened, without credentials in it (RFC 3986)."""
+    if not _URL.fullmatch(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    if not parts.hostname or "@" in parts.netloc or port == 0:
+        return False
+    return parts.scheme == "https" or (parts.scheme, parts.hostname) in _ON_THIS_MACHINE
 
 
 def _as_model(model: type[Model], content: dict[str, Any]) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -22,6 +22,14 @@ _PLAIN: Final = frozenset(
 )
 _NOT_SCHEMA: Final = frozenset({"config", "default", "expected", "metadata", "serialization"})
 """Keys of a core schema whose values are not core schemas."""
+
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+"""The one dialect that is published and understood (2026-07-28 basic/index, "Schema Dialect")."""
+
+_REFERENCES: Final = ("$ref", "$dynamicRef")
+_DATA: Final = frozenset({"const", "default", "enum", "examples"})
+_SCHEMAS_BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 
 
 class _SchemaGenerator(GenerateJsonSchema):
@@ -58,7 +66,39 @@ def describe(
         raise ToolDefinitionError(
             f"{function}: {what}{of_type} cannot be described in JSON Schema ({reason})"
         ) from error
+    for problem in _foreign_parts(schema):
+        raise ToolDefinitionError(f"{function}: {what}: {problem}")
     return adapter, _unfolded(schema)
+
+
+def is_of_our_dialect(schema: Mapping[str, Any]) -> bool:
+    """Say whether a schema is of JSON Schema 2020-12, which one that does not say is."""
+    dialect = schema.get("$schema", DIALECT)
+    return isinstance(dialect, str) and dialect.removesuffix("#") == DIALECT
+
+
+def _foreign_parts(schema: Any) -> Iterator[str]:
+    """Yield what an author added to a schema that clients could not read, or would have to fetch."""
+    if isinstance(schema, dict):
+        if not is_of_our_dialect(schema):
+            yield "its $schema is another dialect than JSON Schema 2020-12, the only one that is supported"
+        for keyword in _REFERENCES:
+            if not str(schema.get(keyword, "#")).startswith("#"):
+                yield f"its {keyword} leads out of the schema, and nothing is fetched"
+    for inner in _schemas_inside(schema):
+        yield from _foreign_parts(inner)
+
+
+def _schemas_inside(schema: Any) -> Iterator[Any]:
+    """Yield what is inside a schema, or a list of them, and may be a schema."""
+    if isinstance(schema, list):
+        yield from schema
+    elif isinstance(schema, dict):
+        for keyword, inner in schema.items():
+            if keyword in _SCHEMAS_BY_NAME and isinstance(inner, dict):
+                yield from inner.values()
+            elif keyword not in _DATA:
+                yield inner
 
 
 def _unfolded(schema: dict[str, Any]) -> dict[str, Any]:
