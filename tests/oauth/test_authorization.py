@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.oauth.authorization import (
+    MAX_STATE,
     AuthorizationRequest,
     authorization_code,
     begin_transaction,
@@ -181,6 +182,19 @@ def test_a_parameter_sent_twice_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         check_request(establish_redirect_uri(CLIENT, read_parameters(raw)))
     assert refusal.value.reason is Reason.PARAMETER_REPEATED
+
+
+def test_a_state_that_is_too_long_to_be_sent_back_is_refused_and_not_given_back() -> None:
+    longest = AuthorizationRequest(CLIENT, CALLBACK, True, parameters(state="x" * MAX_STATE))
+    check_request(longest)
+    assert longest.client_state == "x" * MAX_STATE
+    # A space takes three bytes of a URL.
+    for state in ("x" * (MAX_STATE + 1), " " * (MAX_STATE // 3 + 1)):
+        asked = AuthorizationRequest(CLIENT, CALLBACK, True, parameters(state=state))
+        with pytest.raises(InvalidRequest) as refusal:
+            check_request(asked)
+        assert refusal.value.reason is Reason.PARAMETER_MALFORMED
+        assert asked.client_state is None
 
 
 def test_a_state_that_is_repeated_or_malformed_is_not_given_back() -> None:

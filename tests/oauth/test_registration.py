@@ -10,6 +10,7 @@ from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, OAu
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.oauth.registration import (
+    MAX_ALL_REDIRECT_URIS,
     MAX_LIST,
     MAX_NAME,
     MAX_REDIRECT_URIS,
@@ -85,6 +86,14 @@ def test_everything_at_once_is_kept() -> None:
         client_uri="https://example.com",
         logo_uri="https://example.com/logo.png",
     )
+
+
+def test_redirect_uris_are_bounded_together() -> None:
+    count = 16
+    uris = [f"https://app.example/{number:02}".ljust(MAX_ALL_REDIRECT_URIS // count, "x") for number in range(count)]
+    assert read(redirect_uris=uris).redirect_uris == tuple(uris)
+    with pytest.raises(InvalidRedirectUri, match="longer than 16384 characters together"):
+        read(redirect_uris=[*uris, "https://app.example/"])
 
 
 @pytest.mark.parametrize("uris", [None, [], "https://example.com/cb", {}, 1, [WEB] * (MAX_REDIRECT_URIS + 1)])

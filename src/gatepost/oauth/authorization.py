@@ -27,6 +27,8 @@ from gatepost.oauth.scopes import parse_scope, select_scopes
 
 RESPONSE_TYPES_SUPPORTED = ("code",)
 RESPONSE_MODES_SUPPORTED = ("query",)
+MAX_STATE = 4096
+"""Bytes of `state` as it stands in a URL. It goes back in a `Location`, and proxies cut headers off at 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class AuthorizationRequest:
     @property
     def client_state(self) -> str | None:
         """The client's `state`; None when it sent none, or none that can be given back as it was."""
-        return self.parameters.values.get("state")
+        state = self.parameters.values.get("state")
+        return None if state is None or _is_too_long(state) else state
 
 
 # --- The first half: failures must not redirect (RFC 6749 section 4.1.2.1). ---
@@ -92,6 +95,12 @@ def check_no_parameter_is_repeated(request: AuthorizationRequest) -> None:
     check_parameters(request.parameters)
 
 
+def check_state(request: AuthorizationRequest) -> None:
+    """Refuse a `state` that is too long to be sent back."""
+    if _is_too_long(request.parameters.values.get("state", "")):
+        raise InvalidRequest(Reason.PARAMETER_MALFORMED, f"state is longer than {MAX_STATE} bytes; send less.")
+
+
 def check_response_type(request: AuthorizationRequest) -> None:
     """Refuse everything but `response_type=code` (RFC 6749 section 3.1.1, RFC 9700 section 2.1.2)."""
     response_type = request.parameters.values.get("response_type") or _missing("response_type")
@@ -119,6 +128,7 @@ def check_prompt(request: AuthorizationRequest) -> None:
 
 REQUEST_CHECKS: tuple[Callable[[AuthorizationRequest], None], ...] = (
     check_no_parameter_is_repeated,
+    check_state,
     check_client_may_ask,
     check_response_type,
     check_response_mode,
@@ -262,6 +272,10 @@ def _response_uri(redirect_uri: str, **parameters: str | None) -> str:
     own_query = redirect_uri.partition("?")[2]
     separator = "&" if own_query and not own_query.endswith("&") else ""
     return redirect_uri + ("" if "?" in redirect_uri else "?") + separator + "&".join(pairs)
+
+
+def _is_too_long(state: str) -> bool:
+    return len(quote(state, safe="")) > MAX_STATE
 
 
 def _sole_value(parameters: Parameters, name: str) -> str | None:

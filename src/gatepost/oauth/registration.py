@@ -27,6 +27,8 @@ from gatepost.tokens.client_keys import KeysInvalid, read_keys
 MAX_BODY = 64 * 1024
 """Bytes of one registration request."""
 MAX_REDIRECT_URIS = 32
+MAX_ALL_REDIRECT_URIS = 16 * 1024
+"""Characters of all redirect URIs of a client together; they are read at every authorization request."""
 MAX_LIST = 32
 """Entries of any other list."""
 MAX_NAME = 200
@@ -207,6 +209,11 @@ def _redirect_uris(document: Mapping[str, object]) -> tuple[str, ...]:
             check_registrable(uri)
         except InvalidRedirectUri as error:
             raise InvalidRedirectUri(error.reason, f"redirect_uris[{position}]: {error.description}") from None
+    if sum(map(len, uris)) > MAX_ALL_REDIRECT_URIS:
+        raise InvalidRedirectUri(
+            Reason.REDIRECT_URI_INVALID,
+            f"redirect_uris are longer than {MAX_ALL_REDIRECT_URIS} characters together; register fewer.",
+        )
     return tuple(dict.fromkeys(uris))
 
 
