@@ -14,6 +14,8 @@ from gatepost import Server
 from gatepost.app import app_for
 from gatepost.installation import Installation, install
 from gatepost.outbound.client_directory import ClientDirectory
+from gatepost.outbound.client_keys import FetchedClientKeys
+from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher
 from gatepost.settings import load_settings
 from gatepost.stores.memory import MemoryStore
@@ -69,6 +71,8 @@ async def installed(
     finder: Any = installation.client_finder
     if fetcher is not None and isinstance(finder, ClientDirectory):
         installation.client_finder = replace(finder, fetcher=fetcher, now=installation.now)
+    if fetcher is not None:
+        installation.client_keys = FetchedClientKeys(fetcher=fetcher, documents=DocumentCache(now=installation.now))
     app = app_for(installation, announce=lambda _: None)
     async with (
         app.router.lifespan_context(app),
