@@ -5,6 +5,9 @@ that has logged in to the account before carries a cookie that says so: it is co
 to the account never keeps it out. A new browser has to wait only while an attack from very many addresses is going on.
 
 The cookie is sealed with the server's keys and opens nothing: whoever steals it may try ten passwords in ten minutes.
+On plain http browsers send cookies to every port of a host, so another program on this computer can get hold of it (RFC
+6265 section 8.5). What it gains is those tries, which it has anyway as an address of its own; what it can take is the
+tries of this one browser, for minutes, and a browser without the cookie is counted by its address.
 """
 
 from __future__ import annotations
