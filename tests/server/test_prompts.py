@@ -13,6 +13,7 @@ from gatepost.server.server import Server
 
 TEXT = {"type": "text", "text": "Hi"}
 IMAGE = {"type": "image", "data": "YQ==", "mimeType": "image/png"}
+AUDIO = {"type": "audio", "data": "YQ==", "mimeType": "audio/wav"}
 LINK = {"type": "resource_link", "uri": "notes://x", "name": "x"}
 EMBEDDED = {"type": "resource", "resource": {"uri": "notes://x", "text": "x"}}
 
@@ -35,6 +36,7 @@ async def messages(value: Any, *, revision: str = "2026-07-28") -> list[dict[str
         ("Hi", [{"role": "user", "content": TEXT}]),
         (["Hi", "Hi"], [{"role": "user", "content": TEXT}] * 2),
         (mcp_types.ImageContent(data="YQ==", mime_type="image/png"), [{"role": "user", "content": IMAGE}]),
+        (mcp_types.AudioContent(data="YQ==", mime_type="audio/wav"), [{"role": "user", "content": AUDIO}]),
         (
             mcp_types.EmbeddedResource(resource=mcp_types.TextResourceContents(uri="notes://x", text="x")),
             [{"role": "user", "content": EMBEDDED}],
