@@ -190,15 +190,20 @@ async def test_cancelling_stops_a_request_of_the_modern_era_without_a_word(conne
 
 
 async def test_a_listener_that_is_cancelled_hears_no_more(connect: Connect) -> None:
+    def of(request_id: int) -> dict[str, Any]:
+        return {"io.modelcontextprotocol/subscriptionId": request_id}
+
     async with connect(target()) as client:
-        filter_ = {"resourceSubscriptions": ["notes://today"]}
-        begun = await client.ask("subscriptions/listen", notifications=filter_)
-        assert begun["method"] == "notifications/subscriptions/acknowledged"
-        assert begun["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": 1}
+        params = {"notifications": {"resourceSubscriptions": ["notes://today"]}, "_meta": META}
+        for request_id in (1, 2):
+            await client.tell(id=request_id, method="subscriptions/listen", params=params)
+            begun = await client.answer()
+            assert begun["method"] == "notifications/subscriptions/acknowledged"
+            assert begun["params"]["_meta"] == of(request_id)
         await client.tell(method="notifications/cancelled", params={"requestId": 1})
         await asyncio.sleep(0)
         server.resource_updated("notes://today")
-        await asyncio.sleep(0)
+        assert (await client.answer())["params"]["_meta"] == of(2)
         assert client.received.empty()
 
 
