@@ -48,7 +48,7 @@ def test_no_request_to_any_address_fails_or_hangs() -> None:
     async def add(a: int, b: int) -> int:
         return a + b
 
-    given_settings = {"MCP_STORAGE_URL": "memory:", "MCP_REQUIRE_AUTH": "false", "OAUTH_LIMIT_FACTOR": "0"}
+    given_settings = {"MCP_STORAGE_URL": "memory:", "OAUTH_LIMIT_FACTOR": "0"}
     app = create_app(
         server,
         settings=load_settings(given_settings, env_file=None),
