@@ -190,20 +190,18 @@ async def test_cancelling_stops_a_request_of_the_modern_era_without_a_word(conne
 
 
 async def test_a_listener_that_is_cancelled_hears_no_more(connect: Connect) -> None:
-    def of(request_id: int) -> dict[str, Any]:
-        return {"io.modelcontextprotocol/subscriptionId": request_id}
-
+    key = "io.modelcontextprotocol/subscriptionId"
     async with connect(target()) as client:
         params = {"notifications": {"resourceSubscriptions": ["notes://today"]}, "_meta": META}
         for request_id in (1, 2):
             await client.tell(id=request_id, method="subscriptions/listen", params=params)
             begun = await client.answer()
             assert begun["method"] == "notifications/subscriptions/acknowledged"
-            assert begun["params"]["_meta"] == of(request_id)
+            assert begun["params"]["_meta"] == {key: request_id}
         await client.tell(method="notifications/cancelled", params={"requestId": 1})
         await asyncio.sleep(0)
         server.resource_updated("notes://today")
-        assert (await client.answer())["params"]["_meta"] == of(2)
+        assert (await client.answer())["params"]["_meta"] == {key: 2}
         assert client.received.empty()
 
 
@@ -218,8 +216,7 @@ async def test_an_answer_is_one_line_whatever_its_result_was_written_on() -> Non
         async def send(self, message: bytes) -> None:
             sent.append(message)
 
-        def post(self, message: bytes) -> None:
-            sent.append(message)
+        post = sent.append
 
     connection_ = connection.Connection(Spread(server), Lines())
     await connection_.take(orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}))
