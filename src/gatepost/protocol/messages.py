@@ -13,6 +13,7 @@ from gatepost.protocol import strict_json
 from gatepost.protocol.errors import InvalidRequest, ProtocolError, RequestId
 
 LONGEST_REQUEST_ID = 256
+_LONGEST_REASON = 200
 """In characters. Every answer repeats the id, so it is not for the client to choose how long answers are."""
 _ABSENT = object()
 
@@ -83,6 +84,12 @@ def parse_message(raw: bytes) -> Message:
     if readable is None:
         raise InvalidRequest(f'"id" must be an integer or a string of at most {LONGEST_REQUEST_ID} characters.')
     return Request(readable, method, params)
+
+
+def cancellation_reason(params: Mapping[str, Any]) -> str:
+    """Return the reason in a `notifications/cancelled`, cut for a log; the client's words, empty when it gave none."""
+    reason = params.get("reason")
+    return reason[:_LONGEST_REASON] if type(reason) is str else ""
 
 
 def result_response(request_id: RequestId, result: Mapping[str, Any] | orjson.Fragment) -> bytes:

@@ -12,6 +12,8 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.channel import ClientError, Question
 from gatepost.stdio.streams import Outlet
 
+QUESTION_SECONDS: Final = 3600
+"""How long an answer is waited for, as over HTTP: people are asked, and they may be away."""
 MOST_QUESTIONS: Final = 64
 """How many questions may wait for an answer at a time."""
 MOST_SUBSCRIPTIONS: Final = 1000
@@ -96,6 +98,7 @@ class Questions:
 
         Raises:
             ClientError: the client answered with an error.
+            TimeoutError: it did not answer in time.
             TooManyQuestions: too many are open.
         """
         if len(self._open) >= MOST_QUESTIONS:
@@ -105,9 +108,10 @@ class Questions:
         waiting = self._open[request_id] = asyncio.get_running_loop().create_future()
         try:
             await line.send(request_message(request_id, question.method, question.params_as(request_id)))
-            response = await waiting
-        except asyncio.CancelledError:
-            # Nobody waits any more (basic/utilities/cancellation).
+            async with asyncio.timeout(QUESTION_SECONDS):
+                response = await waiting
+        except (asyncio.CancelledError, TimeoutError):
+            # Nobody waits any more (basic/utilities/cancellation; basic/lifecycle, "Timeouts").
             self._outlet.post(notification("notifications/cancelled", {"requestId": request_id}))
             raise
         finally:
@@ -149,6 +153,7 @@ class StdioChannel(RequestLine):
 
         Raises:
             ClientError: the client answered one of them with an error; the others are taken back.
+            TimeoutError: the client did not answer in time.
             TooManyQuestions: too many questions are open.
             CancelledError: the request is over, which a tool in a worker thread may be the last to know.
         """

@@ -15,6 +15,7 @@ from gatepost.protocol.messages import (
     Notification,
     Request,
     Response,
+    cancellation_reason,
     error_response,
     notification,
     parse_message,
@@ -132,6 +133,7 @@ class Connection:
             request_id = message.params.get("requestId")
             run = self._running.get(request_id) if isinstance(request_id, int | str) else None
             if run is not None:
+                logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(message.params)})
                 run.cancel()
             return
         revision = LATEST_HANDSHAKE if self._session is None else self._session.revision

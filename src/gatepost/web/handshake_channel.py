@@ -143,7 +143,10 @@ class HandshakeChannel:
             ClientError: the client answered one of them with an error; the others are taken back.
             TimeoutError: the client did not answer in time.
             TooManyQuestions: too many questions are open.
+            CancelledError: the request is over, which a task that it left behind may be the last to know.
         """
+        if self._stream.is_finished:
+            raise asyncio.CancelledError
         asked = [
             asyncio.ensure_future(self._questions.ask(self._session, self._stream, question)) for question in questions
         ]

@@ -17,7 +17,7 @@ from starlette.types import Receive
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake
 from gatepost.protocol.errors import RequestId
-from gatepost.protocol.messages import Notification, Request, Response
+from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.changes import ChangeBus
@@ -171,7 +171,7 @@ class HandshakeEra:
                 logger.debug("a response answers no open question")
             return True
         if message.method == "notifications/cancelled":
-            self._cancel(session, message.params.get("requestId"))
+            self._cancel(session, message.params)
             return True
         return False
 
@@ -258,10 +258,12 @@ class HandshakeEra:
             for run in tuple(runs):
                 run.cancel()
 
-    def _cancel(self, session: McpSession, request_id: Any) -> None:
+    def _cancel(self, session: McpSession, params: Mapping[str, Any]) -> None:
         # 2025-11-25 basic/utilities/cancellation: what is unknown or over is passed over without a word.
+        request_id: Any = params.get("requestId")
         if type(request_id) in (int, str):
             for run in tuple(self.running.get((session.session_fingerprint, request_id), ())):
+                logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(params)})
                 run.cancel()
 
 

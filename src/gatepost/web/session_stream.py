@@ -82,6 +82,8 @@ class SessionStream:
         self._is_primed = is_primed
         self._keep_alive_seconds = keep_alive_seconds
         self._is_attached = True
+        self.is_finished = False
+        """Whether the request has been answered, so that nothing more may be said about it."""
         self._count = 0
         self._bytes = 0
         self._loop = loop
@@ -91,7 +93,9 @@ class SessionStream:
         self._flushing: asyncio.Task[None] | None = None
 
     async def send(self, message: bytes) -> None:
-        """Send a message, after all that was given before."""
+        """Send a message, after all that was given before; nothing once the stream is finished."""
+        if self.is_finished:
+            return
         self._waiting.put(message)
         await self._flush()
 
@@ -122,6 +126,10 @@ class SessionStream:
         """Send the last message, if there is one, and end stream and response."""
         await self._flush()
         async with self._writing:
+            # A task that the request left behind goes on; its words come too late (basic/utilities/progress).
+            self.is_finished = True
+            while self._waiting:
+                await self._emit(self._waiting.take())
             if message is not None:
                 await self._emit(message, is_last=True)
             try:
@@ -132,6 +140,8 @@ class SessionStream:
             await self._detach()
 
     def _post(self, message: bytes) -> None:
+        if self.is_finished:
+            return
         self._waiting.post(message)
         self.has_begun = True
         if self._flushing is None:
