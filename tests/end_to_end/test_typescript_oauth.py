@@ -13,9 +13,10 @@ from tests.conftest import RequireService
 from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import Person
-from tests.end_to_end.test_typescript_clients import DEADLINE, NODE, PACKAGES, SOURCE, install, node_environment
+from tests.end_to_end.test_typescript_clients import DEADLINE, PACKAGES, SOURCE, install
 from tests.outbound.certificates import issue
 from tests.outbound.tls_server import TlsServer
+from tools.npm_packages import NODE, node_environment
 
 REVISIONS = {"v1": "2025-11-25", "v2-legacy": "2025-11-25", "v2-modern": "2026-07-28"}
 

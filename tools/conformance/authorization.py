@@ -21,16 +21,15 @@ import httpx2
 
 from tools.conformance.browser import UnexpectedPageError, log_in_and_approve
 from tools.conformance.suite import (
-    NODE,
     PACKAGES,
     REPORTS,
     ROOT,
     conclude,
     free_port,
     fresh_report,
-    node_environment,
     serving,
 )
+from tools.npm_packages import NODE, node_environment
 
 SCENARIOS = ("authorization-server-metadata-endpoint", "authorization-code-grant")
 USERNAME = "owner"

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tools.conformance import authorization
-from tools.conformance.suite import NODE, PACKAGES, REPORTS, conclude, fresh_report, install, node_environment, serving
+from tools.conformance.suite import PACKAGES, REPORTS, conclude, fresh_report, install, serving
+from tools.npm_packages import NODE, node_environment
 
 REVISIONS = ("2025-11-25", "2026-07-28")
 SUITE_SECONDS = 900

