@@ -1,24 +1,19 @@
-"""Whatever is done to them, the memory store and the SQLite store give the same answers."""
+"""Whatever is done to users, codes, grants and tokens, the memory store and the SQLite store give the same answers."""
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
 from gatepost.oauth.records import IssuedTokens
-from gatepost.stores.memory import MemoryStore
 from gatepost.stores.outcomes import ApproveOutcome, RedeemOutcome, RotateOutcome
 from gatepost.stores.protocols import Store
-from gatepost.stores.sql import SqliteStore
-from tests.stores.sample_records import NOW, WINDOW, client, code, fp, grant, session, tokens, transaction, user
+from tests.stores.both_stores import BothStores, text
+from tests.stores.sample_records import WINDOW, client, code, fp, grant, session, tokens, transaction, user
 
 SUBJECTS = ("user-0", "user-1")
 USERNAMES = ("ada", "bob")
@@ -26,44 +21,14 @@ subjects = st.sampled_from((*SUBJECTS, "not-a-local-account"))
 usernames = st.sampled_from(USERNAMES)
 # Which of the records made so far is meant; beyond the last one it is an unknown one.
 picks = st.integers(0, 2)
-text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-class StoresAgree(RuleBasedStateMachine):
+class StoresAgree(BothStores):
     """Does everything to both stores, with random records, choices and jumps of the clock."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = NOW
         self.transactions = self.codes = self.grants = self.tokens = self.sessions = self.clients = 0
-        self.loop = asyncio.new_event_loop()
-        self.directory = tempfile.TemporaryDirectory()
-        self.stores: tuple[Store, ...] = (MemoryStore(), SqliteStore(Path(self.directory.name) / "gatepost.db"))
-        self.both(lambda store: store.open())
-
-    def teardown(self) -> None:
-        """Compare all that can be seen, and clean up."""
-        try:
-            self.look_everything_up()
-        finally:
-            self.both(lambda store: store.close())
-            self.loop.run_until_complete(self.loop.shutdown_default_executor())
-            self.loop.close()
-            self.directory.cleanup()
-
-    def both(self, call: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Return the answer of both stores, after seeing that it is one."""
-
-        async def ask() -> list[Any]:
-            return [await call(store) for store in self.stores]
-
-        in_memory, in_sqlite = self.loop.run_until_complete(ask())
-        assert in_memory == in_sqlite
-        return in_memory
-
-    @rule(seconds=st.sampled_from((1, WINDOW, WINDOW + 1, 600, 1800, 3600, 50_000)))
-    def let_time_pass(self, seconds: int) -> None:
-        self.now += seconds
 
     @rule(name=text, uris=st.lists(text, max_size=2), scope=st.none() | text)
     def register_client(self, name: str, uris: list[str], scope: str | None) -> None:

@@ -120,6 +120,16 @@ async def test_the_first_answer_counts_and_is_taken_once(store: Store, session: 
     assert not await store.mcp_questions.answer(KEY, "q", b"late", now=NOW)
 
 
+@pytest.mark.usefixtures("session")
+async def test_a_question_that_is_asked_again_waits_anew(store: Store) -> None:
+    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    assert await store.mcp_questions.answer(KEY, "q", b"old", now=NOW)
+    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 20)
+    assert await store.mcp_questions.take_answer(KEY, "q") is None
+    assert await store.mcp_questions.answer(KEY, "q", b"new", now=NOW + 19)
+    assert await store.mcp_questions.take_answer(KEY, "q") == b"new"
+
+
 async def test_a_question_can_be_withdrawn_and_ends_with_time(store: Store, session: McpSession) -> None:
     assert session.session_fingerprint == KEY
     await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)

@@ -95,7 +95,7 @@ class McpQuestionStore(Protocol):
     """Requests of the server to its client (sampling, elicitation, roots) that wait for an answer."""
 
     async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
-        """Keep that an answer to this request is waited for."""
+        """Keep that an answer to this request is waited for; asked again, it waits anew and an old answer is gone."""
 
     async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
         """Keep the answer; False when nothing waits for it or it has been answered: the first answer counts."""

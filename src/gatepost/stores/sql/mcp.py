@@ -50,6 +50,12 @@ _FORGET_STREAM: Final = (
     "DELETE FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
 )
 
+_ASK: Final = """
+    INSERT INTO mcp_questions (session_fingerprint, request_id, expires_at)
+    SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1
+    ON CONFLICT (session_fingerprint, request_id) DO UPDATE SET expires_at = excluded.expires_at, answer = NULL
+"""
+
 _ANSWER: Final = """
     UPDATE mcp_questions SET answer = $3
     WHERE session_fingerprint = $1 AND request_id = $2 AND answer IS NULL AND expires_at > $4
@@ -261,8 +267,7 @@ class SqlMcpQuestionStore:
 
         async def operation(transaction: Transaction) -> None:
             await transaction.run(
-                "INSERT INTO mcp_questions (session_fingerprint, request_id, expires_at) "
-                "SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1",
+                _ASK,
                 session_fingerprint,
                 request_id,
                 expires_at,

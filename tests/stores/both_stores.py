@@ -1,0 +1,65 @@
+"""The memory store and the SQLite store side by side, for machines that do the same to both and compare."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from gatepost.stores.memory import MemoryStore
+from gatepost.stores.protocols import Store
+from gatepost.stores.sql import SqliteStore
+from tests.stores.sample_records import NOW, WINDOW
+
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+DeleteBatch = Callable[..., Awaitable[int]]
+
+
+class BothStores(RuleBasedStateMachine):
+    """Two new, empty stores and a clock. A machine of this kind adds rules, and `look_everything_up`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.loop = asyncio.new_event_loop()
+        self.directory = tempfile.TemporaryDirectory()
+        self.stores: tuple[Store, ...] = (MemoryStore(), SqliteStore(Path(self.directory.name) / "gatepost.db"))
+        self.both(lambda store: store.open())
+
+    def teardown(self) -> None:
+        """Compare all that can be seen, and clean up."""
+        try:
+            self.look_everything_up()
+        finally:
+            self.both(lambda store: store.close())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self.loop.close()
+            self.directory.cleanup()
+
+    def look_everything_up(self) -> None:
+        """Ask every question that a store answers about every record made so far."""
+
+    def both(self, call: Callable[[Store], Awaitable[Any]]) -> Any:
+        """Return the answer of both stores, after seeing that it is one."""
+
+        async def ask() -> list[Any]:
+            return [await call(store) for store in self.stores]
+
+        in_memory, in_sqlite = self.loop.run_until_complete(ask())
+        assert in_memory == in_sqlite
+        return in_memory
+
+    def delete(self, call: Callable[[Store], DeleteBatch], *, before: int, limit: int) -> None:
+        """Delete a batch, then all the rest: which rows go first is promised nowhere, only how many."""
+        self.both(lambda store: call(store)(before=before, limit=limit))
+        self.both(lambda store: call(store)(before=before, limit=10_000))
+
+    @rule(seconds=st.sampled_from((1, WINDOW, WINDOW + 1, 600, 1800, 3600, 50_000)))
+    def let_time_pass(self, seconds: int) -> None:
+        self.now += seconds
