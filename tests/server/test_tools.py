@@ -190,6 +190,13 @@ def test_what_cannot_be_offered_is_refused(func: Any, options: dict[str, Any], r
     assert reason in str(raised.value)
 
 
+def test_a_reference_that_leads_nowhere_is_refused_with_the_tools_name() -> None:
+    def near(place: Annotated[str, Field(json_schema_extra={"$ref": "other.json"})]) -> None: ...
+
+    with pytest.raises(ToolDefinitionError, match="near"):
+        RegisteredTool(Tool(near))
+
+
 @pytest.mark.parametrize("name", ["a", "A-b_c.d9", "a" * 128])
 def test_names_of_the_specification_are_taken(register: Register, name: str) -> None:
     assert register(keep, name=name).name == name

@@ -12,8 +12,9 @@ from pydantic_core import CoreSchema, SchemaError, SchemaValidator
 
 from gatepost.server.errors import ToolDefinitionError
 
-_NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError)
-"""What Pydantic raises for a type it has no schema for; the last two for constraints and references that do not fit."""
+_NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError, KeyError)
+"""What Pydantic raises for a type it has no schema for; the last three for constraints, names and a `$ref` of the
+author's own that do not fit."""
 
 _COLLECTIONS: Final = frozenset({"list", "dict", "set", "frozenset", "tuple"})
 _PLAIN: Final = frozenset(
