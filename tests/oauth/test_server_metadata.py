@@ -5,7 +5,7 @@ from gatepost.oauth.server_metadata import server_metadata
 
 SERVER = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes())
 METHODS = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
-ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
+ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"]
 
 
 def test_the_metadata_says_all_that_is_true() -> None:

@@ -26,7 +26,7 @@ P256, P384, RSA, ED = (
     RSAKey.generate_key(2048),
     OKPKey.generate_key("Ed25519"),
 )
-KEY_FOR = {"ES256": P256, "ES384": P384, "RS256": RSA, "PS256": RSA, "EdDSA": ED}
+KEY_FOR = {"ES256": P256, "ES384": P384, "RS256": RSA, "PS256": RSA, "EdDSA": ED, "Ed25519": ED}
 CLAIMS = {"sub": "client-1"}
 
 
@@ -35,7 +35,7 @@ def public(key: Any, **members: object) -> dict[str, Any]:
 
 
 def sign(algorithm: str, key: Any, /, claims: object = CLAIMS, **header: object) -> str:
-    registry = jws.JWSRegistry(algorithms=["Ed25519", "HS256", "ES512", *ALGORITHMS], strict_check_header=False)
+    registry = jws.JWSRegistry(algorithms=["HS256", "ES512", *ALGORITHMS], strict_check_header=False)
     if algorithm != "EdDSA":
         return jws.serialize_compact({"alg": algorithm, **header}, json.dumps(claims), key, registry=registry)
     head, body = encoded({"alg": "EdDSA", **header}), encoded(claims)
@@ -58,12 +58,19 @@ def test_each_algorithm_counts_with_its_kind_of_key(algorithm: str) -> None:
     assert verified_claims(signed, keys(public(P256, kid="0"), public(key, kid="1"))) == CLAIMS
 
 
+@pytest.mark.parametrize("signed_as", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("stated", ["EdDSA", "Ed25519"])
+def test_the_two_names_of_one_algorithm_are_the_same(signed_as: str, stated: str) -> None:
+    assert verified_claims(sign(signed_as, ED), keys(public(ED, alg=stated))) == CLAIMS
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_key_of_somebody_else_does_not(algorithm: str) -> None:
     others = {
         "ES256": ECKey.generate_key("P-256"),
         "ES384": ECKey.generate_key("P-384"),
         "EdDSA": OKPKey.generate_key("Ed25519"),
+        "Ed25519": OKPKey.generate_key("Ed25519"),
     }
     other = others.get(algorithm) or RSAKey.generate_key(2048)
     with pytest.raises(SignatureInvalid, match="signature"):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from joserfc.jws import JWSRegistry
 
-ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
-"""What `alg` may be."""
+ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
+"""What `alg` may be. The last two are one algorithm, under its old and its own name (RFC 8037, RFC 9864)."""
 MAX_SIGNED: Final = 16 * 1024
 """Characters of one signed message; a client assertion has a thousand."""
 MAX_KEYS: Final = 20
@@ -30,7 +30,9 @@ _KEY_OF: Final = {
     "RS256": ("RSA", None),
     "PS256": ("RSA", None),
     "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
+_SYNONYMS: Final = {"EdDSA": "Ed25519"}
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
 _TYPES: Final = frozenset({None, "JWT", "jwt", "client-authentication+jwt"})
 _RSA_BITS: Final = (2048, 8192)  # RFC 7518 section 3.3; more would let a client keep this server busy
@@ -123,8 +125,12 @@ def _algorithms_of(key: Key) -> tuple[str, ...]:
     kind = (key.get("kty"), None if key.get("kty") == "RSA" else key.get("crv"))
     if kind[0] == "RSA" and not _is_strong_rsa(key):
         return ()
-    stated = key.get("alg")
-    return tuple(name for name in ALGORITHMS if _KEY_OF[name] == kind and stated in {None, name})
+    stated = _own_name(key.get("alg"))
+    return tuple(name for name in ALGORITHMS if _KEY_OF[name] == kind and stated in {None, _own_name(name)})
+
+
+def _own_name(algorithm: object) -> object:
+    return _SYNONYMS.get(algorithm, algorithm) if isinstance(algorithm, str) else algorithm
 
 
 def _key_operations(key: Key) -> Sequence[object]:
@@ -169,10 +175,9 @@ def _registry(algorithm: str) -> JWSRegistry:
 
         def get_alg(self, name: str) -> Any:
             del name
-            # RFC 9864 gives EdDSA with Ed25519 keys, the only ones taken here, a name of its own.
-            return super().get_alg("Ed25519" if algorithm == "EdDSA" else algorithm)
+            return super().get_alg(_SYNONYMS.get(algorithm, algorithm))
 
-    return OneAlgorithm(algorithms=["Ed25519", *ALGORITHMS], strict_check_header=False)
+    return OneAlgorithm(algorithms=ALGORITHMS, strict_check_header=False)
 
 
 def _json_object(segment: str) -> dict[str, Any]:
