@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -38,7 +39,7 @@ def check_contract(package: Path) -> subprocess.CompletedProcess[str]:
 def test_upward_sideways_and_impure_imports_are_named(package: Path) -> None:
     (package / "stores" / "planted.py").write_text("import gatepost.web\n")
     (package / "web" / "planted.py").write_text("import gatepost.settings\n")
-    (package / "server" / "planted.py").write_text("import gatepost.identity\n")
+    (package / "server" / "planted.py").write_text("import gatepost.identity\nimport gatepost.stdio.serving\n")
     (package / "oauth" / "planted.py").write_text("import gatepost.resource\nimport time\n")
     (package / "tokens" / "planted.py").write_text("def late():\n    import secrets\n")
 
@@ -49,6 +50,7 @@ def test_upward_sideways_and_impure_imports_are_named(package: Path) -> None:
         "gatepost.stores.planted -> gatepost.web",
         "gatepost.web.planted -> gatepost.settings",
         "gatepost.server.planted -> gatepost.identity",
+        "gatepost.server.planted -> gatepost.stdio.serving",
         "gatepost.oauth.planted -> gatepost.resource",
         "gatepost.oauth.planted -> time",
         "gatepost.tokens.planted -> secrets",
@@ -63,3 +65,20 @@ def test_a_package_without_a_place_in_the_layers_is_refused(package: Path) -> No
 
     assert result.returncode == 1
     assert "- gatepost.planted" in result.stdout
+
+
+# What users name at run time, and the names in gatepost/__init__.py, which the contract knows of.
+IMPORTS_BY_NAME = {"__init__.py", "loading.py"}
+
+
+def test_nothing_is_imported_behind_the_contracts_back() -> None:
+    source = ROOT / "src" / "gatepost"
+    importing = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr == "import_module")
+        or (isinstance(node, ast.Name) and node.id in {"import_module", "__import__"})
+    }
+
+    assert importing == IMPORTS_BY_NAME

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -172,8 +171,10 @@ class Server:
 
     def run_stdio(self, *, headers: Mapping[str, str] | None = None) -> None:
         """Serve on standard input and output; see `gatepost.run_stdio`."""
-        # By its public name: transports stand above this package, which runs without them.
-        importlib.import_module("gatepost").run_stdio(self, headers=headers)
+        # The one import upwards, named as such in the import contract; decision 0019.
+        from gatepost.stdio.serving import run_stdio  # noqa: PLC0415 - this package runs without transports
+
+        run_stdio(self, headers=headers)
 
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
