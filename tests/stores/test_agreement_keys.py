@@ -1,4 +1,4 @@
-"""Whatever is done to keys, leases, limits, assertions and the audit trail, both stores give the same answers."""
+"""Whatever is done to keys, leases, limits, assertions, noted changes and the audit trail, both stores agree."""
 
 from __future__ import annotations
 
@@ -129,7 +129,22 @@ class KeysAgree(BothStores):
     def delete_events(self, seconds: int, limit: int) -> None:
         self.delete(lambda store: store.audit.delete_events, before=self.now - seconds, limit=limit)
 
+    @rule(topic=names, changes=st.lists(names, min_size=1, max_size=3), origin=names)
+    def note_changes(self, topic: str, changes: list[str], origin: str) -> None:
+        self.both(lambda store: store.changes.note_changes(topic, changes, origin=origin, now=self.now))
+
+    @rule(seconds=seconds_ahead, limit=limits)
+    def delete_changes(self, seconds: int, limit: int) -> None:
+        self.delete(lambda store: store.changes.delete_changes, before=self.now - seconds, limit=limit)
+
+    @rule(topic=names, number=st.integers(0, 9), limit=st.integers(1, 3))
+    def changes_after(self, topic: str, number: int, limit: int) -> None:
+        self.both(lambda store: store.changes.last_change(topic))
+        self.both(lambda store: store.changes.changes_after(topic, number, limit=limit))
+
     def look_everything_up(self) -> None:
+        for topic in NAMES:
+            self.changes_after(topic, 0, 100)
         self.both(lambda store: store.keys.sealing_key_id())
         self.both(lambda store: store.keys.signing_keys(now=NOW))
         self.both(lambda store: store.keys.signing_keys(now=self.now))

@@ -1,4 +1,4 @@
-"""Whatever is done to MCP sessions, streams and questions, both stores give the same answers."""
+"""Whatever is done to MCP sessions, streams, questions and cancellations, both stores give the same answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tests.stores.sample_records import fp
 OWNERS = ("ada", "bob")
 STREAMS = QUESTIONS = ("1", "2")
 URIS = ("notes://1", "notes://2", "notes://3")
+CARRIERS = (None, "one", "two")
 
 owners = st.sampled_from(OWNERS)
 streams = st.sampled_from(STREAMS)
 questions = st.sampled_from(QUESTIONS)
 uris = st.sampled_from(URIS)
+carriers = st.sampled_from(CARRIERS)
 messages = st.binary(max_size=20)
 # Which of the sessions made so far is meant, the latest first; beyond the last one it is an unknown one.
 picks = st.sampled_from((0, 0, 1, 2))
@@ -86,13 +88,25 @@ class McpAgrees(BothStores):
     def delete_sessions(self, limit: int) -> None:
         self.delete(lambda store: store.mcp_sessions.delete_sessions, before=self.now, limit=limit)
 
-    @rule(pick=picks, stream=streams, sent=st.lists(messages, min_size=1, max_size=3))
-    def append_events(self, pick: int, stream: str, sent: list[bytes]) -> None:
+    @rule(
+        pick=picks,
+        stream=streams,
+        sent=st.lists(messages, min_size=1, max_size=3),
+        carrier=carriers,
+        most=st.none() | st.integers(1, 3),
+    )
+    def append_events(self, pick: int, stream: str, sent: list[bytes], carrier: str | None, most: int | None) -> None:
         for message in sent:
-            self.append_event(pick, stream, message)
+            self.append_event(pick, stream, message, carrier, most)
 
-    def append_event(self, pick: int, stream: str, message: bytes) -> None:
-        self.both(lambda store: store.mcp_streams.append_event(self.key(pick), stream, message))
+    def append_event(self, pick: int, stream: str, message: bytes, carrier: str | None, most: int | None) -> None:
+        self.both(
+            lambda store: store.mcp_streams.append_event(self.key(pick), stream, message, carrier=carrier, most=most)
+        )
+
+    @rule(pick=picks, stream=streams, carrier=st.sampled_from(CARRIERS[1:]))
+    def take_stream(self, pick: int, stream: str, carrier: str) -> None:
+        self.both(lambda store: store.mcp_streams.take_stream(self.key(pick), stream, carrier))
 
     @rule(pick=picks, stream=streams)
     def finish_stream(self, pick: int, stream: str) -> None:
@@ -102,9 +116,19 @@ class McpAgrees(BothStores):
     def forget_stream(self, pick: int, stream: str) -> None:
         self.both(lambda store: store.mcp_streams.forget_stream(self.key(pick), stream))
 
-    @rule(pick=picks, stream=streams, number=st.integers(0, 5), limit=st.integers(1, 3))
-    def events_after(self, pick: int, stream: str, number: int, limit: int) -> None:
-        self.both(lambda store: store.mcp_streams.events_after(self.key(pick), stream, number, limit=limit))
+    @rule(pick=picks, stream=streams, number=st.integers(0, 9), limit=st.integers(1, 3), carrier=carriers)
+    def events_after(self, pick: int, stream: str, number: int, limit: int, carrier: str | None) -> None:
+        self.both(
+            lambda store: store.mcp_streams.events_after(self.key(pick), stream, number, limit=limit, carrier=carrier)
+        )
+
+    @rule(pick=picks, question=questions, lifetime=st.sampled_from((1, 600)), most=st.integers(0, 2))
+    def cancel_request(self, pick: int, question: str, lifetime: int, most: int) -> None:
+        self.both(
+            lambda store: store.mcp_cancellations.cancel_request(
+                self.key(pick), question, now=self.now, expires_at=self.now + lifetime, most=most
+            )
+        )
 
     @rule(pick=picks, question=questions, seconds=st.sampled_from((1, 600)))
     def ask(self, pick: int, question: str, seconds: int) -> None:
@@ -124,13 +148,17 @@ class McpAgrees(BothStores):
         self.both(lambda store: store.mcp_questions.withdraw(self.key(pick), question))
 
     def look_everything_up(self) -> None:
+        keys = [self.key(pick) for pick in range(self.sessions + 1)]
+        self.both(lambda store: store.mcp_cancellations.cancelled_requests(keys, now=self.now))
+        self.both(lambda store: store.mcp_streams.taken_streams(keys))
         for pick in range(self.sessions + 1):
             for owner in OWNERS:
                 self.find_session(pick, owner)
             for uri in URIS:
                 self.is_subscribed(pick, uri)
             for stream in STREAMS:
-                self.events_after(pick, stream, 0, 100)
+                for carrier in CARRIERS:
+                    self.events_after(pick, stream, 0, 100, carrier)
             for question in QUESTIONS:
                 self.take_answer(pick, question)
 

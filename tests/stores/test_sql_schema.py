@@ -12,10 +12,12 @@ from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.key_protocols import SealedSigningKey
+from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
+from gatepost.stores.sql.changes import SqlChangeStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Operation, T, Value
@@ -23,6 +25,9 @@ from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.limits import SqlLimitStore
+from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore
+from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
+from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
 from gatepost.stores.sql.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.transactions import SqlTransactionStore
@@ -188,7 +193,41 @@ async def use_every_operation(database: PlanningDatabase) -> None:
     assert await users.change_password("ada", "$argon2id$new")
     assert await users.disable_user("ada", now=NOW)
     assert await users.enable_user("ada")
+    await use_mcp_sessions(database)
     await purge(database)
+
+
+async def use_mcp_sessions(database: PlanningDatabase) -> None:
+    sessions, streams = SqlMcpSessionStore(database), SqlMcpStreamStore(database)
+    for number in (1, 2):
+        begun = McpSession(fp(f"mcp {number}"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
+        await sessions.start_session(begun, most=1, makes_room=True)
+    key = fp("mcp 2")
+    assert await sessions.find_session(key, owner="owner", now=NOW) is not None
+    await sessions.prolong_session(key, expires_at=NOW + 90)
+    await sessions.set_log_level(key, "debug")
+    assert await sessions.subscribe(key, "notes://1", limit=1)
+    await sessions.unsubscribe(key, "notes://1")
+    assert await streams.take_stream(key, "a", "me")
+    assert [await streams.append_event(key, "a", b"one", carrier="me", most=1) for _ in range(2)] == [1, 2]
+    await streams.finish_stream(key, "a")
+    assert (await streams.events_after(key, "a", 1, limit=1, carrier="me"))[1]
+    assert await streams.taken_streams([key]) == {(key, "a")}
+    await streams.forget_stream(key, "a")
+    questions = SqlMcpQuestionStore(database)
+    await questions.ask(key, "q", expires_at=NOW + 9)
+    assert await questions.answer(key, "q", b"{}", now=NOW)
+    assert await questions.take_answer(key, "q") == b"{}"
+    await questions.withdraw(key, "q")
+    cancellations = SqlMcpCancellationStore(database)
+    await cancellations.cancel_request(key, "1", now=NOW, expires_at=NOW + 9, most=1)
+    assert await cancellations.cancelled_requests([key], now=NOW) == {key: {"1"}}
+    assert await sessions.end_session(key, owner="owner")
+    await sessions.delete_sessions(before=NOW, limit=10)
+    changes = SqlChangeStore(database)
+    await changes.note_changes("/mcp", ["a", "b"], origin="me", now=NOW)
+    assert len(await changes.changes_after("/mcp", 0, limit=9)) == await changes.last_change("/mcp")
+    assert await changes.delete_changes(before=NOW, limit=10) == 1
 
 
 async def purge(database: PlanningDatabase) -> None:

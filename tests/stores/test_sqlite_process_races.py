@@ -68,3 +68,12 @@ async def test_events_that_processes_append_at_once_get_numbers_of_their_own(sto
     events, _ = await store.mcp_streams.events_after(fp("session"), "stream", 0, limit=ATTEMPTS + 1)
     assert [event.number for event in events] == list(range(1, ATTEMPTS + 1))
     assert {event.number: event.message for event in events} == said
+
+
+async def test_changes_that_processes_note_at_once_are_all_seen_by_who_looks_after_a_number(
+    store: SqliteStore, path: Path
+) -> None:
+    race("note-changes", path)
+    noted = await store.changes.changes_after("/mcp", 0, limit=ATTEMPTS + 1)
+    assert [change.number for change in noted] == list(range(1, ATTEMPTS + 1))
+    assert {change.change for change in noted} == {f"{name}-{n}" for name in NAMES for n in range(PER_PROCESS)}

@@ -1,4 +1,4 @@
-"""Sessions, streams and open questions of the handshake era (MCP 2025-11-25, "Session Management", "Resumability").
+"""Sessions, streams, open questions and cancellations of the handshake era (MCP 2025-11-25 basic/transports).
 
 The rules of `protocols.py` hold: each method is one atomic operation, durable when it returns, and `now` is whole
 seconds UTC. Nothing of a session lives in a process, so any replica answers any request.
@@ -6,6 +6,7 @@ seconds UTC. Nothing of a session lives in a process, so any replica answers any
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,21 +75,73 @@ class McpSessionStore(Protocol):
 
 
 class McpStreamStore(Protocol):
-    """The events of streams, kept so that a broken stream can be resumed."""
+    """The events of streams, kept so that a broken stream can be resumed, and who carries a stream to its client.
 
-    async def append_event(self, session_fingerprint: bytes, stream_id: str, message: bytes) -> int:
-        """Keep the stream's next event and return its number; 0, and nothing kept, when the session is over."""
+    A carrier is one open connection, named by who serves it. Whoever carries a stream from now on takes it from whoever
+    did until now, and that one finds out at its next operation. Nothing has to be renewed, so that nothing has to run
+    out first when a process is gone.
+    """
+
+    async def append_event(
+        self,
+        session_fingerprint: bytes,
+        stream_id: str,
+        message: bytes,
+        *,
+        carrier: str | None = None,
+        most: int | None = None,
+    ) -> int:
+        """Keep the stream's next event and return its number; 0, and nothing kept, when the session is over.
+
+        Args:
+            session_fingerprint: whose stream it is.
+            stream_id: unique within the session.
+            message: the event.
+            carrier: keep it only if the stream is carried by this one, else return 0. Where all processes hear of the
+                same thing, one of them writes it down.
+            most: how many of the stream's events stay, the latest ones, at least 1. None: all.
+        """
 
     async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
         """Mark that no event will follow."""
 
     async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
-        """Forget the stream with its events; nobody will resume it any more."""
+        """Forget the stream with its events and its carrier; nobody will resume it any more."""
 
     async def events_after(
-        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, carrier: str | None = None
     ) -> tuple[list[StreamEvent], bool]:
-        """Return up to `limit` events behind `number`, in order, and whether the stream ends with them."""
+        """Return up to `limit` events behind `number`, in order, and whether the stream ends with them.
+
+        For a `carrier` that does not carry the stream any more it has ended, and there are none.
+        """
+
+    async def take_stream(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
+        """Have `carrier` carry the stream from now on, and nobody else; False when the session is over."""
+
+    async def taken_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        """Return which streams of these sessions have been taken by a carrier."""
+
+
+class McpCancellationStore(Protocol):
+    """Requests that clients took back, for the process that serves them (MCP 2025-11-25 basic/utilities/cancellation).
+
+    A request itself leaves no trace here, so that it costs nothing; and it does not matter whether its cancellation
+    comes before it.
+    """
+
+    async def cancel_request(
+        self, session_fingerprint: bytes, request_id: str, *, now: int, expires_at: int, most: int
+    ) -> None:
+        """Keep until `expires_at` that the client took this request back; nothing when the session is over.
+
+        `request_id` is the id as JSON, since 1 and "1" are two. While `most` of the session are kept, no other one is.
+        """
+
+    async def cancelled_requests(
+        self, session_fingerprints: Sequence[bytes], *, now: int
+    ) -> dict[bytes, frozenset[str]]:
+        """Return what of these sessions was cancelled, each as of one moment; a session that is over is missing."""
 
 
 class McpQuestionStore(Protocol):

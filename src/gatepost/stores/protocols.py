@@ -24,12 +24,13 @@ from gatepost.oauth.records import (
 from gatepost.stores.accounts import BrowserSession, User
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.audit_protocols import AuditStore
+from gatepost.stores.change_protocols import ChangeStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
-from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.mcp_protocols import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.outcomes import ApproveOutcome, GrantView, LiveAccessToken, RedeemOutcome, RefreshView, Rotation
 
 
@@ -192,6 +193,10 @@ class Store(Protocol):
     def mcp_streams(self) -> McpStreamStore: ...
     @property
     def mcp_questions(self) -> McpQuestionStore: ...
+    @property
+    def mcp_cancellations(self) -> McpCancellationStore: ...
+    @property
+    def changes(self) -> ChangeStore: ...
 
     @property
     def description(self) -> str:

@@ -31,6 +31,7 @@ _PAUSE_SECONDS: Final = 0.05
 """Four fifths of the time belong to others, and more than a thousand rows a second still go."""
 
 _DAY: Final = 24 * 3600
+_CHANGE_SECONDS: Final = 600
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         # Kept a while, so that an operator can see what was revoked, when and why.
         Purge("grants", expiry.delete_grants, kept_for=30 * _DAY),
         Purge("MCP sessions", store.mcp_sessions.delete_sessions),
+        # Kept a while, so that every process hears of it; one that could not for so long has missed it.
+        Purge("noted changes", store.changes.delete_changes, kept_for=_CHANGE_SECONDS),
         Purge("browser sessions", expiry.delete_browser_sessions),
         Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),

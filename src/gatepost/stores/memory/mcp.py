@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gatepost.stores.mcp_protocols import McpSession, StreamEvent
@@ -11,6 +12,7 @@ from gatepost.stores.mcp_protocols import McpSession, StreamEvent
 class _Stream:
     events: list[StreamEvent] = field(default_factory=list)
     is_finished: bool = False
+    carrier: str | None = None
 
 
 @dataclass(slots=True)
@@ -27,10 +29,11 @@ class McpRecords:
     subscriptions: dict[bytes, set[str]] = field(default_factory=dict)
     streams: dict[bytes, dict[str, _Stream]] = field(default_factory=dict)
     questions: dict[bytes, dict[str, _Question]] = field(default_factory=dict)
+    cancellations: dict[bytes, dict[str, int]] = field(default_factory=dict)
 
     def forget(self, session_fingerprint: bytes) -> None:
         """Forget the session and everything of it."""
-        for of_session in (self.sessions, self.subscriptions, self.streams, self.questions):
+        for of_session in (self.sessions, self.subscriptions, self.streams, self.questions, self.cancellations):
             of_session.pop(session_fingerprint, None)
 
 
@@ -112,13 +115,26 @@ class MemoryMcpStreamStore:
     def __init__(self, records: McpRecords) -> None:
         self._records = records
 
-    async def append_event(self, session_fingerprint: bytes, stream_id: str, message: bytes) -> int:
+    async def append_event(
+        self,
+        session_fingerprint: bytes,
+        stream_id: str,
+        message: bytes,
+        *,
+        carrier: str | None = None,
+        most: int | None = None,
+    ) -> int:
         """See `McpStreamStore.append_event`."""
         if session_fingerprint not in self._records.sessions:
             return 0
-        stream = self._stream(session_fingerprint, stream_id)
-        stream.events.append(StreamEvent(len(stream.events) + 1, message))
-        return len(stream.events)
+        if carrier is not None and not self._is_carried(session_fingerprint, stream_id, carrier):
+            return 0
+        events = self._stream(session_fingerprint, stream_id).events
+        number = events[-1].number + 1 if events else 1
+        events.append(StreamEvent(number, message))
+        if most is not None:
+            del events[:-most]
+        return number
 
     async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
         """See `McpStreamStore.finish_stream`."""
@@ -130,12 +146,36 @@ class MemoryMcpStreamStore:
         self._records.streams.get(session_fingerprint, {}).pop(stream_id, None)
 
     async def events_after(
-        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, carrier: str | None = None
     ) -> tuple[list[StreamEvent], bool]:
         """See `McpStreamStore.events_after`."""
+        if carrier is not None and not self._is_carried(session_fingerprint, stream_id, carrier):
+            return [], True
         stream = self._records.streams.get(session_fingerprint, {}).get(stream_id, _Stream())
-        events = stream.events[number : number + limit]
-        return events, stream.is_finished and number + len(events) >= len(stream.events)
+        # Numbers have no gaps, so they say where an event lies.
+        start = max(0, number + 1 - stream.events[0].number) if stream.events else 0
+        events = stream.events[start : start + limit]
+        return events, stream.is_finished and start + len(events) >= len(stream.events)
+
+    async def take_stream(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
+        """See `McpStreamStore.take_stream`."""
+        if session_fingerprint not in self._records.sessions:
+            return False
+        self._stream(session_fingerprint, stream_id).carrier = carrier
+        return True
+
+    async def taken_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        """See `McpStreamStore.taken_streams`."""
+        return {
+            (key, stream_id)
+            for key in session_fingerprints
+            for stream_id, stream in self._records.streams.get(key, {}).items()
+            if stream.carrier is not None
+        }
+
+    def _is_carried(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
+        stream = self._records.streams.get(session_fingerprint, {}).get(stream_id)
+        return stream is not None and stream.carrier == carrier
 
     def _stream(self, session_fingerprint: bytes, stream_id: str) -> _Stream:
         return self._records.streams.setdefault(session_fingerprint, {}).setdefault(stream_id, _Stream())
@@ -172,3 +212,34 @@ class MemoryMcpQuestionStore:
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
         """See `McpQuestionStore.withdraw`."""
         self._records.questions.get(session_fingerprint, {}).pop(request_id, None)
+
+
+class MemoryMcpCancellationStore:
+    """`McpCancellationStore` in memory."""
+
+    def __init__(self, records: McpRecords) -> None:
+        self._records = records
+
+    async def cancel_request(
+        self, session_fingerprint: bytes, request_id: str, *, now: int, expires_at: int, most: int
+    ) -> None:
+        """See `McpCancellationStore.cancel_request`."""
+        if session_fingerprint not in self._records.sessions:
+            return
+        before = self._records.cancellations.get(session_fingerprint, {})
+        kept = {cancelled: end for cancelled, end in before.items() if end > now}
+        if len(kept) < most:
+            kept[request_id] = expires_at
+        self._records.cancellations[session_fingerprint] = kept
+
+    async def cancelled_requests(
+        self, session_fingerprints: Sequence[bytes], *, now: int
+    ) -> dict[bytes, frozenset[str]]:
+        """See `McpCancellationStore.cancelled_requests`."""
+        cancelled: dict[bytes, frozenset[str]] = {}
+        for key in session_fingerprints:
+            session = self._records.sessions.get(key)
+            if session is not None and session.expires_at > now:
+                kept = self._records.cancellations.get(key, {})
+                cancelled[key] = frozenset(request_id for request_id, end in kept.items() if end > now)
+        return cancelled

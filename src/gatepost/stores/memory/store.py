@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.audit_protocols import AuditStore
+from gatepost.stores.change_protocols import ChangeStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
-from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.mcp_protocols import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.audit import MemoryAuditStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
+from gatepost.stores.memory.changes import MemoryChangeStore
 from gatepost.stores.memory.clients import MemoryAssertionStore, MemoryClientStore
 from gatepost.stores.memory.consents import MemoryConsentStore
 from gatepost.stores.memory.expiry import MemoryExpiryStore, MemoryLeaseStore
 from gatepost.stores.memory.grants import MemoryGrantStore
 from gatepost.stores.memory.keys import MemoryKeyStore
 from gatepost.stores.memory.limits import MemoryLimitStore
-from gatepost.stores.memory.mcp import McpRecords, MemoryMcpQuestionStore, MemoryMcpSessionStore, MemoryMcpStreamStore
+from gatepost.stores.memory.mcp import (
+    McpRecords,
+    MemoryMcpCancellationStore,
+    MemoryMcpQuestionStore,
+    MemoryMcpSessionStore,
+    MemoryMcpStreamStore,
+)
 from gatepost.stores.memory.records import Records
 from gatepost.stores.memory.transactions import MemoryTransactionStore
 from gatepost.stores.memory.users import MemoryUserStore
@@ -48,6 +56,8 @@ class MemoryStore:
         self._mcp_sessions = MemoryMcpSessionStore(mcp_records)
         self._mcp_streams = MemoryMcpStreamStore(mcp_records)
         self._mcp_questions = MemoryMcpQuestionStore(mcp_records)
+        self._mcp_cancellations = MemoryMcpCancellationStore(mcp_records)
+        self._changes = MemoryChangeStore()
 
     @property
     def clients(self) -> ClientStore:
@@ -128,6 +138,16 @@ class MemoryStore:
     def mcp_questions(self) -> McpQuestionStore:
         """See `Store`."""
         return self._mcp_questions
+
+    @property
+    def mcp_cancellations(self) -> McpCancellationStore:
+        """See `Store`."""
+        return self._mcp_cancellations
+
+    @property
+    def changes(self) -> ChangeStore:
+        """See `Store`."""
+        return self._changes
 
     @property
     def description(self) -> str:

@@ -1,10 +1,10 @@
-"""Sessions, streams and questions of the handshake era, in SQL."""
+"""Sessions and questions of the handshake era, in SQL."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from gatepost.stores.mcp_protocols import McpSession, StreamEvent
+from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.sql.database import Database, Transaction
 
 _INSERT_SESSION: Final = """
@@ -36,19 +36,6 @@ _SUBSCRIBE: Final = """
       AND (SELECT COUNT(*) FROM mcp_subscriptions WHERE session_fingerprint = $1) < $3
     ON CONFLICT (session_fingerprint, uri) DO NOTHING
 """
-
-_APPEND_EVENT: Final = """
-    INSERT INTO mcp_stream_events (session_fingerprint, stream_id, number, message)
-    SELECT session_fingerprint, $2, 1 + (
-        SELECT COALESCE(MAX(number), 0) FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2
-    ), $3
-    FROM mcp_sessions WHERE session_fingerprint = $1
-"""
-
-_FORGET_STREAM: Final = (
-    "DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2",
-    "DELETE FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
-)
 
 _ASK: Final = """
     INSERT INTO mcp_questions (session_fingerprint, request_id, expires_at)
@@ -184,76 +171,6 @@ class SqlMcpSessionStore:
             return await transaction.run(_DELETE_SESSIONS, before, limit)
 
         return await self._database.write(operation)
-
-
-class SqlMcpStreamStore:
-    """`McpStreamStore` over a database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def append_event(self, session_fingerprint: bytes, stream_id: str, message: bytes) -> int:
-        """See `McpStreamStore.append_event`."""
-
-        async def operation(transaction: Transaction) -> int:
-            await transaction.run(_APPEND_EVENT, session_fingerprint, stream_id, message)
-            row = await transaction.one(
-                "SELECT COALESCE(MAX(number), 0) AS number FROM mcp_stream_events "
-                "WHERE session_fingerprint = $1 AND stream_id = $2",
-                session_fingerprint,
-                stream_id,
-            )
-            return 0 if row is None else int(row["number"])  # the aggregate always gives a row
-
-        return await self._database.write(operation)
-
-    async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
-        """See `McpStreamStore.finish_stream`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                "INSERT INTO mcp_finished_streams (session_fingerprint, stream_id) "
-                "SELECT session_fingerprint, $2 FROM mcp_sessions WHERE session_fingerprint = $1 "
-                "ON CONFLICT (session_fingerprint, stream_id) DO NOTHING",
-                session_fingerprint,
-                stream_id,
-            )
-
-        await self._database.write(operation)
-
-    async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
-        """See `McpStreamStore.forget_stream`."""
-
-        async def operation(transaction: Transaction) -> None:
-            for statement in _FORGET_STREAM:
-                await transaction.run(statement, session_fingerprint, stream_id)
-
-        await self._database.write(operation)
-
-    async def events_after(
-        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int
-    ) -> tuple[list[StreamEvent], bool]:
-        """See `McpStreamStore.events_after`."""
-
-        async def operation(transaction: Transaction) -> tuple[list[StreamEvent], bool]:
-            # One more than asked for: it says whether these are the last.
-            rows = await transaction.all(
-                "SELECT number, message FROM mcp_stream_events "
-                "WHERE session_fingerprint = $1 AND stream_id = $2 AND number > $3 ORDER BY number LIMIT $4",
-                session_fingerprint,
-                stream_id,
-                number,
-                limit + 1,
-            )
-            finished = await transaction.one(
-                "SELECT 1 FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
-                session_fingerprint,
-                stream_id,
-            )
-            events = [StreamEvent(row["number"], row["message"]) for row in rows[:limit]]
-            return events, finished is not None and len(rows) <= limit
-
-        return await self._database.read(operation)
 
 
 class SqlMcpQuestionStore:

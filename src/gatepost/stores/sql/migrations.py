@@ -22,6 +22,7 @@ from gatepost.stores.sql import (
     schema_0009,
     schema_0010,
     schema_0011,
+    schema_0012,
 )
 from gatepost.stores.sql.database import Transaction
 
@@ -37,6 +38,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     schema_0009.STATEMENTS,
     schema_0010.STATEMENTS,
     schema_0011.STATEMENTS,
+    schema_0012.STATEMENTS,
 )
 """The statements of each version; the first is version 1."""
 

@@ -7,17 +7,19 @@ from typing import Final
 
 from gatepost.stores.approval_protocols import ApprovalStore
 from gatepost.stores.audit_protocols import AuditStore
+from gatepost.stores.change_protocols import ChangeStore
 from gatepost.stores.client_protocols import AssertionStore, ClientStore
 from gatepost.stores.consent_protocols import ConsentStore
 from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
 from gatepost.stores.key_protocols import KeyStore
 from gatepost.stores.limit_protocols import LimitStore
-from gatepost.stores.mcp_protocols import McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.mcp_protocols import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
 from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
+from gatepost.stores.sql.changes import SqlChangeStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Transaction
@@ -25,7 +27,9 @@ from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.limits import SqlLimitStore
-from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore, SqlMcpStreamStore
+from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore
+from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
+from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.users import SqlUserStore
@@ -64,6 +68,8 @@ class SqliteStore:
         self._mcp_sessions = SqlMcpSessionStore(self._database)
         self._mcp_streams = SqlMcpStreamStore(self._database)
         self._mcp_questions = SqlMcpQuestionStore(self._database)
+        self._mcp_cancellations = SqlMcpCancellationStore(self._database)
+        self._changes = SqlChangeStore(self._database)
 
     @property
     def clients(self) -> ClientStore:
@@ -144,6 +150,16 @@ class SqliteStore:
     def mcp_questions(self) -> McpQuestionStore:
         """See `Store`."""
         return self._mcp_questions
+
+    @property
+    def mcp_cancellations(self) -> McpCancellationStore:
+        """See `Store`."""
+        return self._mcp_cancellations
+
+    @property
+    def changes(self) -> ChangeStore:
+        """See `Store`."""
+        return self._changes
 
     @property
     def description(self) -> str:
