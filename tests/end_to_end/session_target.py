@@ -36,3 +36,11 @@ async def slow(ctx: Context) -> str:
     await ctx.close_stream()
     await asyncio.sleep(0.2)
     return "after all"
+
+
+@server.tool
+async def wait(ctx: Context) -> str:
+    """Say that it has begun, and go on until it is stopped."""
+    await ctx.progress(1)
+    await asyncio.Event().wait()
+    return "never"

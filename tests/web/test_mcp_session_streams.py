@@ -338,8 +338,8 @@ def test_an_event_id_names_its_stream() -> None:
 async def test_only_the_last_streams_of_a_session_are_kept(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.mcp_handshake.KEPT_STREAMS", 2)
-    monkeypatch.setattr("gatepost.web.mcp_handshake._MOST_SESSIONS", 1)
+    monkeypatch.setattr("gatepost.web.request_streams.KEPT_STREAMS", 2)
+    monkeypatch.setattr("gatepost.web.request_streams._MOST_SESSIONS", 1)
     session = await world.begin()
     answers = [await world.send(call("steps", progressToken="p"), session=session) for _ in range(3)]
     resumed = [await world.listen(session, last_event_id=answer.events[0].id).ended() for answer in answers]
@@ -353,7 +353,7 @@ async def test_a_stream_that_cannot_be_forgotten_does_no_harm(
     async def fail(*_arguments: object) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr("gatepost.web.mcp_handshake.KEPT_STREAMS", 0)
+    monkeypatch.setattr("gatepost.web.request_streams.KEPT_STREAMS", 0)
     monkeypatch.setattr(world.store.mcp_streams, "forget_stream", fail)
     answer = await world.send(call("steps", progressToken="p"), session=await world.begin())
     assert text_of(answer.messages[-1]) == "done"

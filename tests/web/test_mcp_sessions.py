@@ -150,6 +150,15 @@ async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
     assert await sessions.find(session, principal()) is None
 
 
+@pytest.mark.parametrize("idle_seconds", [60, 61, 119, 120])
+async def test_a_session_that_is_used_all_the_time_lives_on_however_short_it_may_idle(idle_seconds: int) -> None:
+    sessions = Sessions(idle_seconds=idle_seconds)
+    session = await sessions.begin()
+    for _ in range(20):
+        sessions.time += 10
+        assert await sessions.find(session, principal()) is not None
+
+
 async def test_a_believed_session_still_ends_in_time() -> None:
     sessions = Sessions(idle_seconds=3)
     session = await sessions.begin()

@@ -51,11 +51,12 @@ from gatepost.web.mcp_answers import (
     store_unavailable,
 )
 from gatepost.web.mcp_disconnect import run_while_connected
-from gatepost.web.mcp_handshake import HandshakeEra, RequestCancelled, SessionRun
+from gatepost.web.mcp_handshake import HandshakeEra
 from gatepost.web.mcp_headers import accepts_json, is_json, single_values
 from gatepost.web.mcp_listeners import CallLater, Listeners
 from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_body
+from gatepost.web.session_run import RequestCancelled, SessionRun
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""

@@ -6,17 +6,14 @@ elsewhere: the tasks that run, and the connections that are open.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from starlette.types import Receive
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake
-from gatepost.protocol.errors import RequestId
 from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
@@ -25,29 +22,24 @@ from gatepost.server.target import Caller, Result
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.protocols import Store
-from gatepost.tokens.opaque import RandomBytes, identifier
-from gatepost.web.handshake_channel import HandshakeChannel, Questions
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.handshake_channel import Questions
 from gatepost.web.mcp_answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.mcp_headers import accepts_events
 from gatepost.web.mcp_sessions import IDLE_SECONDS, MOST_PER_OWNER, McpSessions
-from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
+from gatepost.web.mcp_stream import ResponseStream
+from gatepost.web.request_streams import RequestStreams
+from gatepost.web.running_requests import RunningRequests
 from gatepost.web.session_listening import SessionListening
-from gatepost.web.session_stream import SessionStream
+from gatepost.web.session_run import SessionHandle, SessionRun
 from gatepost.web.wakeups import Wakeups
 
 SESSION_HEADER: Final = b"mcp-session-id"
 KEEP_ALIVE_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 1.0
-KEPT_STREAMS: Final = 16
-"""How many streams of one session are kept after their end, for clients that missed it."""
-_MOST_SESSIONS: Final = 10_000
 
 logger = logging.getLogger("gatepost.mcp")
-
-
-class RequestCancelled(Exception):
-    """The client took its request back; it gets no response (basic/utilities/cancellation)."""
 
 
 class HandshakeEra:
@@ -86,22 +78,26 @@ class HandshakeEra:
             idle_seconds=idle_seconds,
             most_per_owner=most_per_owner,
         )
-        self.wakeups = Wakeups()
-        self.streams = store.mcp_streams
-        self.questions = Questions(store.mcp_questions, self.wakeups, now, random_bytes, poll_seconds)
-        self.keep_alive_seconds = keep_alive_seconds
-        self.random_bytes = random_bytes
-        self.running: dict[tuple[bytes, RequestId], set[SessionRun]] = {}
-        """The requests that are being served here, for `notifications/cancelled`."""
-        self.live: dict[tuple[bytes, str], SessionStream] = {}
-        """The streams whose requests are being served here, for those who take one up again."""
-        self._ended: dict[bytes, deque[str]] = {}
-        """The streams of each session that ended here, oldest first."""
+        self._wakeups = Wakeups()
+        self._questions = Questions(store.mcp_questions, self._wakeups, now, random_bytes, poll_seconds)
+        self._streams = RequestStreams(
+            store=store.mcp_streams,
+            wakeups=self._wakeups,
+            random_bytes=random_bytes,
+            keep_alive_seconds=keep_alive_seconds,
+        )
+        self._running = RunningRequests(
+            cancellations=store.mcp_cancellations,
+            in_use=self.sessions.in_use,
+            end=self._ended_elsewhere,
+            now=now,
+            poll_seconds=poll_seconds,
+        )
         self.listening = SessionListening(
             streams=store.mcp_streams,
             is_subscribed=self.sessions.is_subscribed,
-            wakeups=self.wakeups,
-            live=self.live,
+            wakeups=self._wakeups,
+            live=self._streams.live,
             changes=changes,
             now=now,
             keep_alive_seconds=keep_alive_seconds,
@@ -141,37 +137,27 @@ class HandshakeEra:
 
     def run(self, request: Request, session: McpSession, caller: Caller, response: ResponseStream) -> SessionRun:
         """Prepare a request of a session, and complete its caller."""
-        run = SessionRun(self, request, session, response)
+        run = SessionRun(
+            request, session, response, running=self._running, streams=self._streams, questions=self._questions
+        )
         session_id = caller.headers[SESSION_HEADER].decode("latin-1")
         if accepts_events(caller.headers.get(b"accept")):
             caller.channel = run.channel
         caller.session = SessionHandle(self.sessions, session_id, session)
         return run
 
-    async def keep_ended(self, key: bytes, stream_id: str) -> None:
-        """Keep a stream that has ended, and forget the oldest of its session if there are too many.
-
-        What ended in another process, or before a restart, is forgotten with its session.
-        """
-        ended = self._ended.pop(key, None) or deque()
-        while len(self._ended) >= _MOST_SESSIONS:
-            del self._ended[next(iter(self._ended))]
-        self._ended[key] = ended
-        ended.append(stream_id)
-        try:
-            while len(ended) > KEPT_STREAMS:
-                await self.streams.forget_stream(key, ended.popleft())
-        except StoreUnavailable:
-            logger.warning("an old stream could not be forgotten")
-
     async def take(self, message: Notification | Response, session: McpSession) -> bool:
-        """Take what concerns the session itself; False when the message is for the target."""
+        """Take what concerns the session itself; False when the message is for the target.
+
+        Raises:
+            StoreUnavailable: what it says cannot be passed on.
+        """
         if isinstance(message, Response):
-            if not await self.questions.answer(session, message):
+            if not await self._questions.answer(session, message):
                 logger.debug("a response answers no open question")
             return True
         if message.method == "notifications/cancelled":
-            self._cancel(session, message.params)
+            await self._cancel(session, message.params)
             return True
         return False
 
@@ -253,131 +239,19 @@ class HandshakeEra:
     def _stop(self, session_fingerprint: bytes) -> None:
         """Stop what goes on here in a session that is over."""
         self.listening.end(session_fingerprint)
-        self._ended.pop(session_fingerprint, None)
-        for runs in [runs for (owner, _), runs in self.running.items() if owner == session_fingerprint]:
-            for run in tuple(runs):
-                run.cancel()
+        self._streams.forget(session_fingerprint)
+        self._running.stop(session_fingerprint)
 
-    def _cancel(self, session: McpSession, params: Mapping[str, Any]) -> None:
+    def _ended_elsewhere(self, session_fingerprint: bytes) -> None:
+        self.sessions.forget({session_fingerprint})
+        self._stop(session_fingerprint)
+
+    async def _cancel(self, session: McpSession, params: Mapping[str, Any]) -> None:
         # 2025-11-25 basic/utilities/cancellation: what is unknown or over is passed over without a word.
         request_id: Any = params.get("requestId")
         if type(request_id) in (int, str):
-            for run in tuple(self.running.get((session.session_fingerprint, request_id), ())):
-                logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(params)})
-                run.cancel()
-
-
-class SessionRun:
-    """One request of a session. Building it costs next to nothing.
-
-    The work runs in the request's own task, which goes on when the client disconnects: that is no cancellation here
-    (basic/transports, "Sending Messages to the Server").
-    """
-
-    __slots__ = ("_era", "_is_cancelled", "_request", "_response", "_session", "_stream", "_task", "revision")
-
-    def __init__(self, era: HandshakeEra, request: Request, session: McpSession, response: ResponseStream) -> None:
-        self._era = era
-        self._request = request
-        self.revision = HANDSHAKE[session.revision]
-        """What the request is in."""
-        self._session = session
-        self._response = response
-        self._stream: SessionStream | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._is_cancelled = False
-
-    def channel(self) -> HandshakeChannel:
-        """Open the way back to the client; in the event loop or in a worker thread."""
-        assert self._task is not None  # noqa: S101 - only the work opens it; tells mypy
-        era, key = self._era, self._session.session_fingerprint
-        stream = self._stream = SessionStream(
-            session_fingerprint=key,
-            stream_id=identifier("", era.random_bytes),
-            response=self._response,
-            streams=era.streams,
-            wakeups=era.wakeups,
-            is_primed=self.revision.primes_streams,
-            keep_alive_seconds=era.keep_alive_seconds,
-            loop=self._task.get_loop(),
-        )
-        era.live[key, stream.stream_id] = stream
-        return HandshakeChannel(self._session, stream, era.questions)
-
-    async def result_of(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run the work; `cancel` ends it.
-
-        Raises:
-            RequestCancelled: the client took the request back.
-            Exception: whatever the work raises.
-        """
-        key = (self._session.session_fingerprint, self._request.id)
-        runs = self._era.running.setdefault(key, set())
-        runs.add(self)
-        self._task = asyncio.current_task()
-        try:
-            result = await work
-        except asyncio.CancelledError:
-            if self._is_cancelled:
-                raise RequestCancelled from None
-            raise
-        finally:
-            runs.discard(self)
-            if not runs:
-                self._era.running.pop(key, None)
-            if self._is_cancelled and self._task is not None:
-                # The cancellation was ours and ends here; the task has still to finish the exchange.
-                self._task.uncancel()
-        if self._is_cancelled:
-            raise RequestCancelled
-        return result
-
-    def cancel(self) -> None:
-        """Stop the work."""
-        if not self._is_cancelled and self._task is not None:
-            self._is_cancelled = True
-            self._task.cancel()
-
-    async def finish(self, answer: Answer) -> Answer | None:
-        """Send the answer on the stream if there is one, and return None; else return the answer."""
-        stream = self._stream
-        if stream is None:
-            return answer
-        self._era.live.pop((self._session.session_fingerprint, stream.stream_id), None)
-        if not stream.has_begun:
-            return answer
-        await stream.finish(answer[1])
-        await self._era.keep_ended(self._session.session_fingerprint, stream.stream_id)
-        return None
-
-    async def finish_without_answer(self) -> None:
-        """End the exchange of a request that the client took back: an event stream without a message."""
-        if await self.finish((200, None, ())) is not None:
-            await self._response.write(KEEP_ALIVE)
-            await self._response.finish((200, None, ()))
-
-
-class SessionHandle:
-    """What a target can do to the session of a request; see `Session`."""
-
-    __slots__ = ("_session", "_session_id", "_sessions")
-
-    def __init__(self, sessions: McpSessions, session_id: str, session: McpSession) -> None:
-        self._sessions = sessions
-        self._session_id = session_id
-        self._session = session
-
-    async def set_log_level(self, level: str) -> None:
-        """See `Session.set_log_level`."""
-        await self._sessions.set_log_level(self._session_id, self._session, level)
-
-    async def subscribe(self, uri: str) -> bool:
-        """See `Session.subscribe`."""
-        return await self._sessions.subscribe(self._session, uri)
-
-    async def unsubscribe(self, uri: str) -> None:
-        """See `Session.unsubscribe`."""
-        await self._sessions.unsubscribe(self._session, uri)
+            logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(params)})
+            await self._running.cancel(session, request_id)
 
 
 def session_unknown() -> Refused:

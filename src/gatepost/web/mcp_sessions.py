@@ -7,7 +7,7 @@ long, another process may still let a request in after the session ended here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -63,7 +63,9 @@ class McpSessions:
         self._random_bytes = random_bytes
         self._idle_seconds = idle_seconds
         self._most_per_owner = most_per_owner
-        self._prolonged_after = max(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // _MOST_PROLONGATIONS)
+        # At the latest when half of its time is over, or a session that is used would end.
+        least = min(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // 2)
+        self._prolonged_after = max(least, idle_seconds // _MOST_PROLONGATIONS)
         self._believed: dict[str, tuple[McpSession, int]] = {}
 
     async def start(
@@ -90,9 +92,7 @@ class McpSessions:
         if ended is None:
             return None, ()
         if ended:
-            self._believed = {
-                known: found for known, found in self._believed.items() if found[0].session_fingerprint not in ended
-            }
+            self.forget(ended)
         self._believe(session_id, session, now)
         return session_id, ended
 
@@ -109,12 +109,17 @@ class McpSessions:
         found = await self._store.find_session(fingerprint(session_id), owner=owner, now=now)
         if found is None:
             return None
-        expires_at = now + self._idle_seconds
-        if expires_at - found.expires_at >= self._prolonged_after:
-            await self._store.prolong_session(found.session_fingerprint, expires_at=expires_at)
-            found = replace(found, expires_at=expires_at)
+        found = await self.in_use(found)
         self._believe(session_id, found, now)
         return found
+
+    async def in_use(self, session: McpSession) -> McpSession:
+        """Have a session live on because it is used, and return it as it is then."""
+        expires_at = self._now() + self._idle_seconds
+        if expires_at - session.expires_at < self._prolonged_after:
+            return session
+        await self._store.prolong_session(session.session_fingerprint, expires_at=expires_at)
+        return replace(session, expires_at=expires_at)
 
     async def end(self, session_id: str, principal: Principal | None) -> bool:
         """End the session with all that is its; False when this principal has no such session."""
@@ -122,6 +127,12 @@ class McpSessions:
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return False
         return await self._store.end_session(fingerprint(session_id), owner=owner_of(principal, self._resource))
+
+    def forget(self, ended: Collection[bytes]) -> None:
+        """Believe nothing of these sessions any more, by their fingerprints: they are over."""
+        self._believed = {
+            known: found for known, found in self._believed.items() if found[0].session_fingerprint not in ended
+        }
 
     async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
         """Keep the level from which on the client wants log messages."""

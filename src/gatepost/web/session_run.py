@@ -1,0 +1,169 @@
+"""One request of a session: its run, its stream and what its target may do to the session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from gatepost.protocol.errors import RequestId
+from gatepost.protocol.messages import Request
+from gatepost.protocol.versions import HANDSHAKE
+from gatepost.server.target import Result
+from gatepost.stores.mcp_protocols import McpSession
+from gatepost.web.handshake_channel import HandshakeChannel, Questions
+from gatepost.web.mcp_answers import Answer
+from gatepost.web.mcp_sessions import McpSessions
+from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
+from gatepost.web.request_streams import RequestStreams
+from gatepost.web.running_requests import RunningRequests
+from gatepost.web.session_stream import SessionStream
+from gatepost.web.suspended import resume
+
+
+class RequestCancelled(Exception):
+    """The client took its request back; it gets no response (basic/utilities/cancellation)."""
+
+
+class SessionRun:
+    """One request of a session. Building it costs next to nothing.
+
+    The work runs in the request's own task, which goes on when the client disconnects: that is no cancellation here
+    (basic/transports, "Sending Messages to the Server").
+
+    Args:
+        request: what is served.
+        session: its session.
+        response: the HTTP response of the request; nothing has been sent on it.
+        running: the requests that are being served here.
+        streams: where a stream is opened when the work has something to say.
+        questions: what is asked of clients.
+    """
+
+    __slots__ = (
+        "_is_cancelled",
+        "_questions",
+        "_request",
+        "_response",
+        "_running",
+        "_stream",
+        "_streams",
+        "_task",
+        "is_watched",
+        "revision",
+        "session",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        session: McpSession,
+        response: ResponseStream,
+        *,
+        running: RunningRequests,
+        streams: RequestStreams,
+        questions: Questions,
+    ) -> None:
+        self._request = request
+        self.session = session
+        self.revision = HANDSHAKE[session.revision]
+        """What the request is in."""
+        self._response = response
+        self._running = running
+        self._streams = streams
+        self._questions = questions
+        self._stream: SessionStream | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+        self.is_watched = False
+        """Whether it has been there at a look for what other processes were told."""
+
+    @property
+    def request_id(self) -> RequestId:
+        """The id of the request."""
+        return self._request.id
+
+    def channel(self) -> HandshakeChannel:
+        """Open the way back to the client; in the event loop or in a worker thread."""
+        assert self._task is not None  # noqa: S101 - only the work opens it; tells mypy
+        self._stream = self._streams.open(
+            self.session.session_fingerprint,
+            self._response,
+            is_primed=self.revision.primes_streams,
+            loop=self._task.get_loop(),
+        )
+        return HandshakeChannel(self.session, self._stream, self._questions)
+
+    async def result_of(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run the work; `cancel` ends it.
+
+        Most tools never wait for anything, so the first step is taken by hand: until it is over nobody can cancel the
+        work, and work that ends in it is put down nowhere.
+
+        Raises:
+            RequestCancelled: the client took the request back.
+            Exception: whatever the work raises.
+        """
+        self._task = asyncio.current_task()
+        try:
+            awaited = work.send(None)
+        except StopIteration as finished:
+            result: Result = finished.value
+            return result
+        self._running.add(self)
+        try:
+            result = await resume(work, awaited)
+        except asyncio.CancelledError:
+            if self._is_cancelled:
+                raise RequestCancelled from None
+            raise
+        finally:
+            self._running.remove(self)
+            if self._is_cancelled and self._task is not None:
+                # The cancellation was ours and ends here; the task has still to finish the exchange.
+                self._task.uncancel()
+        if self._is_cancelled:
+            raise RequestCancelled
+        return result
+
+    def cancel(self) -> None:
+        """Stop the work."""
+        if not self._is_cancelled and self._task is not None:
+            self._is_cancelled = True
+            self._task.cancel()
+
+    async def finish(self, answer: Answer) -> Answer | None:
+        """Send the answer on the stream if there is one, and return None; else return the answer."""
+        stream = self._stream
+        if stream is None or not await self._streams.finish(self.session.session_fingerprint, stream, answer[1]):
+            return answer
+        return None
+
+    async def finish_without_answer(self) -> None:
+        """End the exchange of a request that the client took back: an event stream without a message."""
+        if await self.finish((200, None, ())) is not None:
+            await self._response.write(KEEP_ALIVE)
+            await self._response.finish((200, None, ()))
+
+
+class SessionHandle:
+    """What a target can do to the session of a request; see `Session`."""
+
+    __slots__ = ("_session", "_session_id", "_sessions")
+
+    def __init__(self, sessions: McpSessions, session_id: str, session: McpSession) -> None:
+        self._sessions = sessions
+        self._session_id = session_id
+        self._session = session
+
+    async def set_log_level(self, level: str) -> None:
+        """See `Session.set_log_level`."""
+        await self._sessions.set_log_level(self._session_id, self._session, level)
+
+    async def subscribe(self, uri: str) -> bool:
+        """See `Session.subscribe`."""
+        return await self._sessions.subscribe(self._session, uri)
+
+    async def unsubscribe(self, uri: str) -> None:
+        """See `Session.unsubscribe`."""
+        await self._sessions.unsubscribe(self._session, uri)

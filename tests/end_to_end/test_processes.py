@@ -1,0 +1,81 @@
+"""Two servers on one SQLite file, as behind a load balancer: what one of them is told counts in the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.end_to_end.running_server import RunningServer, free_port
+
+TARGET = "tests/end_to_end/session_target.py:server"
+DEADLINE = 30.0  # seconds for each thing that is waited for
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+class Pair:
+    """Two servers that are known by one name, and a session that both serve."""
+
+    def __init__(self, one: RunningServer, other: RunningServer) -> None:
+        self.one, self.other = one, other
+        # What a load balancer passes on.
+        self.headers = {"Host": one.origin.removeprefix("http://")}
+        begun = self.post(one, "initialize", INITIALIZE, request_id=1)
+        self.headers["Mcp-Session-Id"] = begun.headers["mcp-session-id"]
+
+    def post(
+        self, server: RunningServer, method: str, params: dict[str, Any], *, request_id: int | None = None
+    ) -> httpx2.Response:
+        """Send a message to one of the servers."""
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if request_id is not None:
+            message["id"] = request_id
+        return httpx2.post(server.mcp_url, json=message, headers=self.headers, timeout=DEADLINE)
+
+    @contextmanager
+    def waiting_tool(self, *, request_id: int) -> Iterator[Iterator[Any]]:
+        """Call a tool at the first server that goes on until it is stopped, and give its messages once it has begun."""
+        params = {"name": "wait", "arguments": {}, "_meta": {"progressToken": "p"}}
+        message = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
+        with httpx2.stream("POST", self.one.mcp_url, json=message, headers=self.headers, timeout=DEADLINE) as response:
+            lines = (line.removeprefix("data: ") for line in response.iter_lines())
+            messages = (json.loads(line) for line in lines if line.startswith("{"))
+            assert next(messages)["method"] == "notifications/progress"
+            yield messages
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """Two servers over one store."""
+    port = free_port()
+    environment = {
+        "MCP_REQUIRE_AUTH": "false",
+        "OAUTH_ENABLED": "false",
+        "MCP_PUBLIC_URL": f"http://127.0.0.1:{port}",
+    }
+    with (
+        RunningServer(TARGET, tmp_path / "data", port=port, environment=environment) as one,
+        RunningServer(TARGET, tmp_path / "data", environment=environment) as other,
+    ):
+        yield Pair(one, other)
+
+
+def test_a_request_is_cancelled_through_the_server_that_does_not_run_it(pair: Pair) -> None:
+    with pair.waiting_tool(request_id=7) as messages:
+        assert pair.post(pair.other, "notifications/cancelled", {"requestId": 7}).status_code == 202
+        assert list(messages) == []
+    assert pair.post(pair.one, "ping", {}, request_id=8).json()["result"] == {}
+
+
+def test_a_session_that_ends_at_one_server_ends_at_the_other_with_what_runs_in_it(pair: Pair) -> None:
+    with pair.waiting_tool(request_id=7) as messages:
+        ended = httpx2.delete(pair.other.mcp_url, headers=pair.headers, timeout=DEADLINE)
+        assert ended.status_code == 200
+        assert list(messages) == []
+    for server in (pair.one, pair.other):
+        assert pair.post(server, "ping", {}, request_id=8).status_code == 404
