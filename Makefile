@@ -13,6 +13,10 @@ RUN := $(BIN)/python -m
 INSTALL := $(RUN) uv pip install --quiet --compile-bytecode --python $(BIN)/python
 CHECKED := src tests examples tools
 
+# Container images like to forbid compiled files. Here a process is started every second or so while tests run, and each
+# would compile all of Gatepost again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A data directory inside the checkout, unless the environment or .env names another.
 ifeq ($(shell grep -s '^ *\(export  *\)\{0,1\}OAUTH_STORAGE_DIR *=' .env),)
 OAUTH_STORAGE_DIR ?= .gatepost
@@ -24,6 +28,12 @@ ifeq ($(CI),true)
 PYTEST := $(RUN) coverage run -m pytest
 else
 PYTEST := $(RUN) pytest
+endif
+
+# All the tests together are shared out among the processor's cores, file by file, in the order of the folders. What ARGS
+# choose runs in one process, which starts sooner. A process that dies is a failure, and is not replaced.
+ifeq ($(strip $(ARGS)),)
+SHARED_OUT := --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 endif
 
 .PHONY: help
@@ -41,7 +51,7 @@ serve: $(VENV)/.runtime ## serve examples/notes.py on 127.0.0.1:8000, data in ./
 .PHONY: test
 test: $(VENV)/.development ## run the tests; ARGS="-k refresh" goes to pytest
 	@rm -f .coverage .coverage.*
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(SHARED_OUT) $(ARGS)
 
 .PHONY: check
 check: static coverage ## every gate that CI runs
@@ -81,7 +91,7 @@ lock-check: $(VENV)/.development ## requirements/*.txt say what pyproject.toml s
 .PHONY: coverage
 coverage: $(VENV)/.development ## run the tests and demand 95 % of the branches
 	@rm -f .coverage .coverage.*
-	$(RUN) coverage run -m pytest $(ARGS)
+	$(RUN) coverage run -m pytest $(SHARED_OUT) $(ARGS)
 	@$(MAKE) --no-print-directory coverage-report
 
 .PHONY: coverage-report

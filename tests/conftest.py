@@ -36,6 +36,18 @@ def require_service() -> RequireService:
     return require
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a worker process write down what it covered: pytest-xdist waits for its exit for a few seconds only."""
+    if not hasattr(session.config, "workerinput"):
+        return
+    from coverage import Coverage  # noqa: PLC0415 - only where it may be at work
+
+    measured = Coverage.current()
+    if measured is not None:
+        measured.save()
+
+
 @contextmanager
 def no_settings_from_outside() -> Iterator[None]:
     """Hide the settings of whoever runs the tests, from the tests and from the servers they start."""

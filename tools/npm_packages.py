@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -23,20 +24,28 @@ def node_environment() -> dict[str, str]:
 def install(source: Path, packages: Path, *, timeout: float) -> None:
     """Install what a lock file pins, unless it is there already. No package runs a script of its own.
 
+    Of processes that ask for it at once one installs; the others wait for it.
+
     Args:
         source: the folder with `package.json` and `package-lock.json`.
         packages: where `node_modules` goes.
-        timeout: seconds that npm may take.
+        timeout: seconds that npm may take; a process that waits for another's npm waits longer.
 
     Raises:
         OSError: Node cannot be run, or a file cannot be written.
         subprocess.SubprocessError: npm failed or took too long; without a network, for one.
     """
+    packages.mkdir(parents=True, exist_ok=True)
+    with (packages / "installing").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _install(source, packages, timeout=timeout)
+
+
+def _install(source: Path, packages: Path, *, timeout: float) -> None:
     lock = (source / "package-lock.json").read_bytes()
     stamp = packages / "installed.json"
     if stamp.exists() and stamp.read_bytes() == lock:
         return
-    packages.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(source / name, packages / name)
     command = [str(NODE), str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
