@@ -96,13 +96,14 @@ async def test_changes_that_cannot_be_kept_are_passed_over(
 
     failed = asyncio.Event()
 
-    async def fail(*_arguments: object) -> int:
+    async def fail(*_arguments: object, **_options: object) -> int:
         failed.set()
         raise StoreUnavailable("gone")
 
     monkeypatch.setattr(world.store.mcp_streams, "append_event", fail)
     world.server.tool(name="more")(lambda: 1)
-    await failed.wait()
+    async with asyncio.timeout(5):
+        await failed.wait()
     await asyncio.sleep(0)
     assert "a change could not be told to sessions" in caplog.text
 

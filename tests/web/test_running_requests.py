@@ -66,6 +66,10 @@ class Cancellations:
         return self.looks[-1]
 
 
+async def keep_all(_keys: object) -> None:
+    """Let go of no stream."""
+
+
 async def as_it_is(session: McpSession) -> McpSession:
     return session
 
@@ -78,7 +82,12 @@ def running(
 ) -> RunningRequests:
     over = [] if ended is None else ended
     return RunningRequests(
-        cancellations=cancellations, in_use=in_use, end=over.append, now=lambda: NOW, poll_seconds=0.001
+        cancellations=cancellations,
+        in_use=in_use,
+        end=over.append,
+        let_go=keep_all,
+        now=lambda: NOW,
+        poll_seconds=0.001,
     )
 
 

@@ -90,6 +90,7 @@ class HandshakeEra:
             cancellations=store.mcp_cancellations,
             in_use=self.sessions.in_use,
             end=self._ended_elsewhere,
+            let_go=self._streams.let_go,
             now=now,
             poll_seconds=poll_seconds,
         )
@@ -100,6 +101,7 @@ class HandshakeEra:
             live=self._streams.live,
             changes=changes,
             now=now,
+            random_bytes=random_bytes,
             keep_alive_seconds=keep_alive_seconds,
             poll_seconds=poll_seconds,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 from gatepost.stores.errors import StoreUnavailable
@@ -41,6 +42,7 @@ class RequestStreams:
         self.live: dict[tuple[bytes, str], SessionStream] = {}
         """Those whose requests are being served here, by session and id, for who takes one up again."""
         self._ended: dict[bytes, deque[str]] = {}  # by session, oldest first
+        self._detaching: set[asyncio.Task[None]] = set()
 
     def open(
         self, key: bytes, response: ResponseStream, *, is_primed: bool, loop: asyncio.AbstractEventLoop
@@ -70,6 +72,23 @@ class RequestStreams:
         await stream.finish(message)
         await self._keep_ended(key, stream.stream_id)
         return True
+
+    async def let_go(self, keys: Collection[bytes]) -> None:
+        """End the HTTP responses of those streams of these sessions that clients took up at another process.
+
+        Raises:
+            StoreUnavailable: which they are cannot be said.
+        """
+        attached = {key for (key, _), stream in self.live.items() if key in keys and stream.is_attached}
+        if not attached:
+            return
+        for name in await self._store.taken_streams(tuple(attached)):
+            stream = self.live.get(name)
+            if stream is not None:
+                # On its own: a client that does not read keeps it waiting.
+                detaching = asyncio.get_running_loop().create_task(stream.detach())
+                self._detaching.add(detaching)
+                detaching.add_done_callback(self._detaching.discard)
 
     def forget(self, key: bytes) -> None:
         """Forget what ended of a session that is over; in the store it has gone with it."""

@@ -1,15 +1,15 @@
 """The requests of sessions that are being served here, and how word of them comes in from other processes.
 
-What a client takes back, and a session that ends, may reach another process than the one that serves the request. That
-one looks into the store every now and then: once for all of its sessions, only while something runs, and only for what
-was running at the look before. A request that is answered sooner costs nothing.
+What a client takes back, a session that ends, and a stream that is taken up may reach another process than the one that
+serves the request. That one looks into the store every now and then: once for all of its sessions, only while something
+runs, and only for what was running at the look before. A request that is answered sooner costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import orjson
@@ -50,6 +50,7 @@ class RunningRequests:
         cancellations: where processes leave each other word of what was cancelled.
         in_use: has a session live on because something runs in it, and returns it as it is then.
         end: stops here whatever goes on in a session that is over.
+        let_go: ends the HTTP responses of these sessions whose streams are carried elsewhere.
         now: the time, whole seconds UTC.
         poll_seconds: how often one looks.
     """
@@ -60,12 +61,14 @@ class RunningRequests:
         cancellations: McpCancellationStore,
         in_use: Callable[[McpSession], Awaitable[McpSession]],
         end: Callable[[bytes], None],
+        let_go: Callable[[Collection[bytes]], Awaitable[None]],
         now: Callable[[], int],
         poll_seconds: float,
     ) -> None:
         self._cancellations = cancellations
         self._in_use = in_use
         self._end = end
+        self._let_go = let_go
         self._now = now
         self._poll_seconds = poll_seconds
         self._runs: dict[tuple[bytes, RequestId], set[Run]] = {}
@@ -150,3 +153,4 @@ class RunningRequests:
                 self._end(key)
             for request_id in cancelled.get(key, ()):
                 self._cancel(key, orjson.loads(request_id))
+        await self._let_go(watched.keys())

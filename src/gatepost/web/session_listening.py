@@ -7,6 +7,10 @@ Redelivery". The rules, per session:
   first is open, because each message goes out on one stream only.
 - A GET with `Last-Event-ID` takes up the stream that the id names; the connection that carried it until then ends.
 - At most `MOST_CONNECTIONS` GETs at a time, then 409.
+
+With several processes the store knows which connection carries a stream: the latest, since nobody here can see whether
+one at another process, which may be dead, is still open. Every process hears of every change, and the one whose
+connection carries a session's stream writes it down there, so that it is there once.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.changes import Change, ChangeBus
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpSession, McpStreamStore
+from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp_answers import Refused
 from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
 from gatepost.web.session_stream import SessionStream, numbered_event, position
@@ -36,6 +41,8 @@ MOST_CONNECTIONS: Final = 16
 """How many GETs one session may have open in one process."""
 RESUME_SECONDS: Final = 60
 """For how long messages are kept for a client that listened and has gone away."""
+MOST_EVENTS: Final = 1000
+"""How many events of a session's own stream are kept; the oldest are given up."""
 _AT_ONCE: Final = 100  # events per look into the store
 _LAST = (200, None, ())
 
@@ -50,6 +57,8 @@ class Listener:
     stream_id: str
     granted: frozenset[str] | None
     """The scopes of whoever listens; None where scopes do not count."""
+    carrier: str
+    """What the store knows this connection by."""
     is_over: bool = False
 
 
@@ -63,6 +72,7 @@ class SessionListening:
         live: the streams of requests that are being served.
         changes: carries what listeners want to hear of; None where nothing changes.
         now: the time, whole seconds UTC.
+        random_bytes: where names of connections come from.
         keep_alive_seconds: how often a quiet stream gets a comment, and its session and token are looked at again.
         poll_seconds: how often one looks for events that another process appended to a request's stream.
     """
@@ -76,6 +86,7 @@ class SessionListening:
         live: Mapping[tuple[bytes, str], SessionStream],
         changes: ChangeBus | None,
         now: Callable[[], int],
+        random_bytes: RandomBytes,
         keep_alive_seconds: float,
         poll_seconds: float,
     ) -> None:
@@ -87,6 +98,7 @@ class SessionListening:
         self._stop_following: Callable[[], None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._now = now
+        self._random_bytes = random_bytes
         self._keep_alive_seconds = keep_alive_seconds
         self._poll_seconds = poll_seconds
         self._listeners: dict[bytes, dict[str, Listener]] = {}
@@ -122,11 +134,13 @@ class SessionListening:
             stream_id, number = STANDALONE, None
         else:
             stream_id, number = await self._taken_up(key, last_event_id)
-        listener = await self._admit(Listener(key, stream_id, granted), takes_up=number is not None)
+        listener = Listener(key, stream_id, granted, identifier("", self._random_bytes))
+        self._admit(listener, takes_up=number is not None)
         self._follow_changes()
         try:
+            await self._take(listener)
             if number is None:
-                number = await self._streams.append_event(key, stream_id, b"")
+                number = await self._append(listener, b"")
                 is_told = revision.primes_streams and number > 0
                 await response.write(numbered_event(stream_id, number, b"") if is_told else KEEP_ALIVE)
             else:
@@ -149,9 +163,10 @@ class SessionListening:
         for key, listener in told.items():
             if listener.granted is not None and not change.scopes <= listener.granted:
                 continue
-            if change.uri is None or await self._is_subscribed(key, change.uri):
-                await self._streams.append_event(key, STANDALONE, message)
-                self._wakeups.wake((key, STANDALONE))
+            is_wanted = change.uri is None or await self._is_subscribed(key, change.uri)
+            if is_wanted and not await self._append(listener, message) and self._has_left(listener):
+                # The session is over, or its client listens at another process, which has heard of this too.
+                del self._left[key]
 
     def end(self, session_fingerprint: bytes) -> None:
         """End the streams of a session that is over."""
@@ -193,38 +208,55 @@ class SessionListening:
         if found is not None and found[1] > 0:
             # The store looks among the events of this session only, so that nobody gets another one's.
             events, _ = await self._streams.events_after(key, found[0], found[1] - 1, limit=1)
-            if events and events[0].number == found[1]:
+            # Of a session's own stream the oldest are given up; who comes back after one of them gets what is left.
+            if events and (events[0].number == found[1] or found[0] == STANDALONE):
                 return found
         raise InvalidRequest("Last-Event-ID names no event of this session.")
 
-    async def _admit(self, listener: Listener, *, takes_up: bool) -> Listener:
+    def _admit(self, listener: Listener, *, takes_up: bool) -> None:
         key, stream_id = listener.session_fingerprint, listener.stream_id
         if self._is_closing:
             raise Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=((b"retry-after", b"5"),))
-        others = self._listeners.setdefault(key, {})
+        others = self._listeners.get(key, {})
         before = others.get(stream_id)
         if before is not None and takes_up:
             self._end(before)
         elif before is not None or len(others) >= MOST_CONNECTIONS:
             raise Refused(409, Reason.STREAM_TAKEN, "This session has its stream open already.")
-        others[stream_id] = listener
+        self._listeners.setdefault(key, {})[stream_id] = listener
+
+    def _has_left(self, listener: Listener) -> bool:
+        return self._left.get(listener.session_fingerprint, (0, None))[1] is listener
+
+    async def _take(self, listener: Listener) -> None:
+        """Have this connection carry its stream, instead of whichever did, here or at another process."""
+        key, stream_id = listener.session_fingerprint, listener.stream_id
+        await self._streams.take_stream(key, stream_id, listener.carrier)
         live = self._live.get((key, stream_id))
         if live is not None:
             await live.detach()
-        return listener
+
+    async def _append(self, listener: Listener, message: bytes) -> int:
+        """Keep an event of a session's own stream; 0 when this connection does not carry it, and is told so."""
+        key = listener.session_fingerprint
+        number = await self._streams.append_event(key, STANDALONE, message, carrier=listener.carrier, most=MOST_EVENTS)
+        self._wakeups.wake((key, STANDALONE))
+        return number
 
     async def _follow(
         self, listener: Listener, number: int, response: ResponseStream, is_admitted: Callable[[], Awaitable[bool]]
     ) -> None:
         """Send the events behind `number`, and those that come, until the stream ends."""
         key, stream_id = listener.session_fingerprint, listener.stream_id
-        # What belongs to no request is appended by this process alone, so there is nothing to look for.
+        # What belongs to no request is appended by who carries the stream, so there is nothing to look for.
         pause = self._keep_alive_seconds if stream_id == STANDALONE else self._poll_seconds
         quiet = 0.0
         with self._wakeups.expected((key, stream_id)) as event:
             while not listener.is_over:
                 event.clear()
-                events, is_finished = await self._streams.events_after(key, stream_id, number, limit=_AT_ONCE)
+                events, is_finished = await self._streams.events_after(
+                    key, stream_id, number, limit=_AT_ONCE, carrier=listener.carrier
+                )
                 for kept in events:
                     number = kept.number
                     if kept.message and not listener.is_over:

@@ -81,7 +81,8 @@ class SessionStream:
         self._wakeups = wakeups
         self._is_primed = is_primed
         self._keep_alive_seconds = keep_alive_seconds
-        self._is_attached = True
+        self.is_attached = True
+        """Whether the HTTP response still carries it."""
         self.is_finished = False
         """Whether the request has been answered, so that nothing more may be said about it."""
         self._count = 0
@@ -113,7 +114,7 @@ class SessionStream:
             return
         await self._flush()
         async with self._writing:
-            if self._is_attached:
+            if self.is_attached:
                 await self._response.write(b"retry: %d\n\n" % RETRY_MILLISECONDS)
             await self._detach()
 
@@ -172,7 +173,7 @@ class SessionStream:
                 # The client that is there gets it all the same; one that comes back will miss it.
                 logger.warning("an event could not be kept")
         self._wakeups.wake((self._session_fingerprint, self.stream_id))
-        if not self._is_attached:
+        if not self.is_attached:
             return
         if number:
             await self._response.write(numbered_event(self.stream_id, number, message))
@@ -182,11 +183,11 @@ class SessionStream:
     async def _detach(self) -> None:
         if self._keep_alive is not None:
             self._keep_alive.cancel()
-        if self._is_attached:
-            self._is_attached = False
+        if self.is_attached:
+            self.is_attached = False
             await self._response.finish(_LAST)
 
     async def _stay_alive(self) -> None:
-        while self._is_attached:
+        while self.is_attached:
             await asyncio.sleep(self._keep_alive_seconds)
             await self._response.write(KEEP_ALIVE)
