@@ -102,6 +102,7 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=WatchedConnection,
+        ws="none",
         log_config=None,
         # Paths and queries of the pages carry one-time links and authorization requests.
         access_log=False,

@@ -11,13 +11,13 @@ import asyncio
 import logging
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from gatepost.slow_senders import TimedConnection
 
 logger = logging.getLogger("gatepost.web")
 
 
-class WatchedConnection(HttpToolsProtocol):
-    """uvicorn's connection, with an end to waiting.
+class WatchedConnection(TimedConnection):
+    """uvicorn's connection, with an end to waiting, for requests too.
 
     While more is in the buffer than should be (64 KiB), the client has to take `least_bytes` in any `look_seconds`.
     Connections that keep up cost nothing.

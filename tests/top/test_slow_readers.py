@@ -43,6 +43,7 @@ class Line:
         config = uvicorn.Config(cast("Any", lambda: None), log_config=None)
         self.connection = WatchedConnection(config, ServerState(), {}, cast("Any", self))
         self.connection.connection_made(cast("Any", self))
+        self.timers.clear()  # that for the first request (test_slow_senders.py)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         self.timers.append(Timer(seconds, callback))
