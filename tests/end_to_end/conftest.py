@@ -1,4 +1,4 @@
-"""A running server with its owner's account and an app that was allowed."""
+"""Running servers: fresh ones with an owner, and ones that tests share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.running_server import RunningServer
-from tests.end_to_end.scripted_client import Person, close_http
+from tests.end_to_end.scripted_client import Person, close_http, count_open_http
+from tests.outbound.certificates import issue
 
 TARGET = "tests/end_to_end/sample_server.py:server"
+OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
+"""Settings of a server that everybody on this machine can call."""
 
 
 @pytest.fixture(autouse=True)
 def _closed_connections() -> Iterator[None]:
+    before = count_open_http()
     yield
-    close_http()
+    close_http(keep=before)
+
+
+def owner_of(server: RunningServer) -> Person:
+    """Create the owner's account through the set-up link; return the owner, logged in."""
+    person = Person(server.origin)
+    assert server.setup_link is not None
+    person.set_up(server.setup_link)
+    return person
 
 
 @pytest.fixture
@@ -29,7 +41,54 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 @pytest.fixture
 def owner(server: RunningServer) -> Person:
     """The owner, whose account was just created through the set-up link."""
-    person = Person(server.origin)
-    assert server.setup_link is not None
-    person.set_up(server.setup_link)
-    return person
+    return owner_of(server)
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server for all tests that neither stop it nor count what is in it: they bring apps of their own."""
+    with RunningServer(TARGET, tmp_path_factory.mktemp("shared") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared_owner(shared_server: RunningServer) -> Iterator[Person]:
+    """The owner of that server, in a browser that stays logged in."""
+    person = owner_of(shared_server)
+    yield person
+    person.browser.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate for localhost and the authority that issued it."""
+    directory = tmp_path_factory.mktemp("authority")
+    issue(directory, names=("localhost",))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def fetching_owner(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The owner of a server that fetches documents of clients from this machine, and trusts the authority."""
+    environment = {"OAUTH_CIMD_ALLOW_LOOPBACK": "true", "SSL_CERT_FILE": str(authority / "ca.pem")}
+    data = tmp_path_factory.mktemp("fetching") / "data"
+    with RunningServer(TARGET, data, environment=environment) as running:
+        person = owner_of(running)
+        yield person
+        person.browser.close()
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The example with every feature, open to everybody on this machine."""
+    data = tmp_path_factory.mktemp("everything")
+    with RunningServer("examples/everything.py:server", data, environment=OPEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def interop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server whose calls can be cancelled and whose resource changes."""
+    data = tmp_path_factory.mktemp("interop")
+    with RunningServer("tests/end_to_end/interop_target.py:server", data, environment=OPEN) as running:
+        yield running

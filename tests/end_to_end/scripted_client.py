@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import PASSWORD
 
 _FORM = re.compile(r"<form[^>]*method=\"post\"[^>]*>.*?</form>", re.DOTALL | re.IGNORECASE)
@@ -26,14 +27,19 @@ _opened: list[httpx2.Client] = []
 
 def open_http(**options: Any) -> httpx2.Client:
     """Return an HTTP client that `close_http` closes."""
-    client = httpx2.Client(**options)
+    client = local_http.client(**options)
     _opened.append(client)
     return client
 
 
-def close_http() -> None:
-    """Close every client that was opened; run after each test."""
-    while _opened:
+def count_open_http() -> int:
+    """Return how many clients `close_http` would close."""
+    return len(_opened)
+
+
+def close_http(*, keep: int) -> None:
+    """Close every client that was opened but the first ones; run after each test."""
+    while len(_opened) > keep:
         _opened.pop().close()
 
 

@@ -7,11 +7,11 @@ import shutil
 import threading
 from collections.abc import Iterator
 
-import httpx2
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import RequireService
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App
 
@@ -63,21 +63,25 @@ def callback() -> Iterator[Callback]:
     listening.close()
 
 
+@pytest.fixture(scope="module")
+def chromium(require_service: RequireService) -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require_service("Chromium", available=program is not None)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=_QUIET) as browser:
+        yield browser
+
+
 @pytest.fixture
-def page(require_service: RequireService) -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require_service("Chromium", available=chromium is not None)
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page of a browser that knows nothing: each context has cookies and caches of its own."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
-        context = browser.new_context(viewport={"width": 900, "height": 760})
+    with chromium.new_context(viewport={"width": 900, "height": 760}) as context:
         tab = context.new_page()
         problems: list[str] = []
         tab.on("console", lambda message: problems.append(message.text) if _is_problem(message) else None)
         tab.on("pageerror", lambda error: problems.append(str(error)))
         yield tab
-        browser.close()
-        assert problems == [], "the browser complained (a policy violation, a missing file, a script error)"
+    assert problems == [], "the browser complained (a policy violation, a missing file, a script error)"
 
 
 def _is_problem(message: ConsoleMessage) -> bool:
@@ -185,7 +189,7 @@ def test_a_client_on_loopback_is_sent_no_live_session(server: RunningServer, pag
 
 def asks_for_a_password(server: RunningServer, cookies: str) -> bool:
     """Say whether somebody with these cookies has to log in."""
-    answer = httpx2.get(f"{server.origin}/oauth/login", headers={"Cookie": cookies, "Accept": "text/html"})
+    answer = local_http.get(f"{server.origin}/oauth/login", headers={"Cookie": cookies, "Accept": "text/html"})
     return 'name="password"' in answer.text
 
 

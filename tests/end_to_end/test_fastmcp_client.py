@@ -1,7 +1,6 @@
 """FastMCP's client against a running server, in both eras: it calls, is told, is asked, reads and cancels."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,26 +16,10 @@ from mcp_types import (
     ToolListChangedNotification,
 )
 
+from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import RunningServer
 
 ERAS = ["2026-07-28", "legacy", "auto"]
-OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The example with every feature, open to everybody on this machine."""
-    data = tmp_path_factory.mktemp("everything")
-    with RunningServer("examples/everything.py:server", data, environment=OPEN) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def interop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server whose calls can be cancelled."""
-    data = tmp_path_factory.mktemp("interop")
-    with RunningServer("tests/end_to_end/interop_target.py:server", data, environment=OPEN) as server:
-        yield server
 
 
 def text_of(result: Any) -> str:
@@ -48,7 +31,7 @@ def text_of(result: Any) -> str:
 
 @pytest.mark.parametrize("mode", ERAS)
 async def test_fastmcp_lists_and_calls_tools(everything: RunningServer, mode: str) -> None:
-    async with Client(everything.mcp_url, mode=mode, timeout=20) as client:
+    async with Client(everything.mcp_url, mode=mode, timeout=PATIENCE) as client:
         tools = {tool.name for tool in await client.list_tools()}
         called = await client.call_tool("test_simple_text", {})
         with pytest.raises(ToolError) as told:
@@ -69,7 +52,7 @@ async def test_fastmcp_is_told_the_progress(interop: RunningServer, mode: str) -
     async def progressed(progress: float, total: float | None, message: str | None) -> None:
         told.append((progress, total, message))
 
-    async with Client(interop.mcp_url, mode=mode, timeout=20) as client:
+    async with Client(interop.mcp_url, mode=mode, timeout=PATIENCE) as client:
         called = await client.call_tool("steps", {"count": 3}, progress_handler=progressed)
 
     assert text_of(called) == "stepped"
@@ -93,7 +76,7 @@ async def test_fastmcp_is_asked_for_a_form_a_model_and_its_roots(everything: Run
     async with Client(
         everything.mcp_url,
         mode=mode,
-        timeout=20,
+        timeout=PATIENCE,
         elicitation_handler=fill_in,
         sampling_handler=think,
         roots=["file:///projects/ada"],
@@ -110,7 +93,7 @@ async def test_fastmcp_is_asked_for_a_form_a_model_and_its_roots(everything: Run
 
 @pytest.mark.parametrize("mode", ERAS)
 async def test_fastmcp_reads_resources_and_gets_prompts(everything: RunningServer, mode: str) -> None:
-    async with Client(everything.mcp_url, mode=mode, timeout=20) as client:
+    async with Client(everything.mcp_url, mode=mode, timeout=PATIENCE) as client:
         uris = [str(resource.uri) for resource in await client.list_resources()]
         templates = [template.uri_template for template in await client.list_resource_templates()]
         (text,) = await client.read_resource("test://static-text")
@@ -141,7 +124,7 @@ async def test_a_call_that_fastmcp_gives_up_is_cancelled(interop: RunningServer,
         begun.set()
 
     name = f"fastmcp {mode}"
-    async with Client(interop.mcp_url, mode=mode, timeout=20) as client, asyncio.timeout(20):
+    async with Client(interop.mcp_url, mode=mode, timeout=PATIENCE) as client, asyncio.timeout(PATIENCE):
         call = asyncio.create_task(client.call_tool("hold", {"name": name}, progress_handler=progressed))
         await begun.wait()
         call.cancel()
@@ -176,8 +159,8 @@ async def test_a_session_of_fastmcp_hears_log_messages_and_changes(interop: Runn
     async def log(message: LoggingMessageNotificationParams) -> None:
         logged.append((message.level, message.data))
 
-    client = Client(interop.mcp_url, mode="legacy", timeout=20, log_handler=log, message_handler=changes)
-    async with asyncio.timeout(20), client:
+    client = Client(interop.mcp_url, mode="legacy", timeout=PATIENCE, log_handler=log, message_handler=changes)
+    async with asyncio.timeout(PATIENCE), client:
         await client.set_logging_level("info")
         await client.call_tool("steps", {"count": 2})
         await client.set_logging_level("error")
@@ -193,8 +176,8 @@ async def test_a_session_of_fastmcp_hears_log_messages_and_changes(interop: Runn
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def test_a_session_of_fastmcp_hears_of_a_resource_for_as_long_as_it_subscribes(interop: RunningServer) -> None:
     changes = Changes()
-    client = Client(interop.mcp_url, mode="legacy", timeout=20, message_handler=changes)
-    async with asyncio.timeout(20), client:
+    client = Client(interop.mcp_url, mode="legacy", timeout=PATIENCE, message_handler=changes)
+    async with asyncio.timeout(PATIENCE), client:
         await client.session.subscribe_resource("watched://one")  # FastMCP has no method of its own for it
         await client.call_tool("touch", {})
         await changes.heard.wait()

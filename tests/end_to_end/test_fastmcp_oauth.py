@@ -5,6 +5,7 @@ from fastmcp import Client
 from fastmcp.client.auth import OAuth
 from mcp.client.auth import AuthorizationCodeResult
 
+from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import Person
 from tests.end_to_end.test_official_client import Visits
@@ -24,10 +25,12 @@ class ScriptedOAuth(OAuth):
 
 @pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 @pytest.mark.filterwarnings("ignore::UserWarning")  # tokens are kept in memory, and FastMCP says so
-async def test_fastmcp_logs_in_once_and_refreshes(server: RunningServer, owner: Person, mode: str) -> None:
+async def test_fastmcp_logs_in_once_and_refreshes(
+    shared_server: RunningServer, shared_owner: Person, mode: str
+) -> None:
     auth = ScriptedOAuth()
-    auth.visits = Visits(owner)
-    async with Client(server.mcp_url, auth=auth, mode=mode, timeout=20) as client:
+    auth.visits = Visits(shared_owner)
+    async with Client(shared_server.mcp_url, auth=auth, mode=mode, timeout=PATIENCE) as client:
         tools = [tool.name for tool in await client.list_tools()]
         await client.call_tool("add", {"text": "before"})
         assert auth.context.current_tokens is not None

@@ -1,8 +1,5 @@
 """Resources, prompts and completion of a running server, as the official Python client sees them in both eras."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
@@ -18,15 +15,6 @@ from mcp_types import (
 from tests.end_to_end.running_server import RunningServer
 
 ERAS = ["2026-07-28", "legacy"]
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The example with every feature, open to everybody on this machine."""
-    data: Path = tmp_path_factory.mktemp("data")
-    environment = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
-    with RunningServer("examples/everything.py:server", data, environment=environment) as server:
-        yield server
 
 
 @pytest.mark.parametrize("mode", ERAS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx2
-
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
 
 TARGET = f"{REPOSITORY / 'examples' / 'notes.py'}:server"
@@ -30,7 +29,7 @@ def test_a_server_that_stops_ends_its_streams_in_good_order(tmp_path: Path) -> N
     }
     with (
         RunningServer(TARGET, tmp_path / "data", environment={"MCP_REQUIRE_AUTH": "false"}) as server,
-        httpx2.stream("POST", server.mcp_url, json=message, headers=headers, timeout=20) as response,
+        local_http.stream("POST", server.mcp_url, json=message, headers=headers) as response,
     ):
         lines = (line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: "))
         first = json.loads(next(lines))

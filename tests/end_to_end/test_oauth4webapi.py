@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RequireService
-from tests.end_to_end.conftest import TARGET
+from tests.end_to_end.conftest import TARGET, owner_of
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import Person
 from tests.end_to_end.test_typescript_clients import PACKAGES, SOURCE, install
@@ -28,11 +28,18 @@ def strict_program(require_service: RequireService) -> Path:
     return Path(shutil.copy(SOURCE / "strict.mjs", PACKAGES / "strict.mjs"))
 
 
-@pytest.fixture
-def jwt_server(tmp_path: Path) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module")
+def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose access tokens are JWTs (RFC 9068), which the library validates."""
-    with RunningServer(TARGET, tmp_path / "data", environment={"OAUTH_ACCESS_TOKEN_FORMAT": "jwt"}) as server:
+    data = tmp_path_factory.mktemp("jwt") / "data"
+    with RunningServer(TARGET, data, environment={"OAUTH_ACCESS_TOKEN_FORMAT": "jwt"}) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def jwt_owner(jwt_server: RunningServer) -> Person:
+    """The owner of that server."""
+    return owner_of(jwt_server)
 
 
 def used(server: RunningServer, *, is_machine: bool) -> dict[str, Any]:
@@ -48,13 +55,9 @@ def used(server: RunningServer, *, is_machine: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_strict_client_discovers_registers_redeems_refreshes_validates_and_revokes(
-    strict_program: Path, jwt_server: RunningServer, method: str
+    strict_program: Path, jwt_server: RunningServer, jwt_owner: Person, method: str
 ) -> None:
-    person = Person(jwt_server.origin)
-    assert jwt_server.setup_link is not None
-    person.set_up(jwt_server.setup_link)
-
-    seen = run(strict_program, person.decide, "user", method, jwt_server.mcp_url)
+    seen = run(strict_program, jwt_owner.decide, "user", method, jwt_server.mcp_url)
 
     assert seen == {
         "iss": [True, jwt_server.origin],

@@ -15,6 +15,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 from mcp_types import TextContent
 from pydantic import AnyUrl
 
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import App, Person, open_http
 
@@ -71,16 +72,18 @@ async def connected(server: RunningServer, memory: Memory, visits: Visits, *, mo
         callback_handler=visits.callback,
     )
     async with (
-        httpx2.AsyncClient(auth=provider) as http,
+        local_http.async_client(auth=provider) as http,
         Client(streamable_http_client(server.mcp_url, http_client=http), mode=mode) as client,
     ):
         yield client
 
 
 @pytest.mark.parametrize("mode", ERAS)
-async def test_it_discovers_registers_logs_in_and_calls(server: RunningServer, owner: Person, mode: str) -> None:
-    memory, visits = Memory(), Visits(owner)
-    async with connected(server, memory, visits, mode=mode) as client:
+async def test_it_discovers_registers_logs_in_and_calls(
+    shared_server: RunningServer, shared_owner: Person, mode: str
+) -> None:
+    memory, visits = Memory(), Visits(shared_owner)
+    async with connected(shared_server, memory, visits, mode=mode) as client:
         tools = (await client.list_tools()).tools
         assert [tool.name for tool in tools] == ["add", "both", "whoami", "fail", "wait"]
         result = await client.call_tool("add", {"text": "milk"})
@@ -114,22 +117,24 @@ async def test_it_goes_on_without_a_login_after_kill_nine(server: RunningServer,
 
 
 @pytest.mark.parametrize("mode", ERAS)
-async def test_scopes_hide_tools_and_ask_for_more_at_once(server: RunningServer, owner: Person, mode: str) -> None:
-    app = App(server.origin, scope="notes:read").register()
-    location = await asyncio.to_thread(owner.decide, app.authorization_url())
+async def test_scopes_hide_tools_and_ask_for_more_at_once(
+    shared_server: RunningServer, shared_owner: Person, mode: str
+) -> None:
+    app = App(shared_server.origin, scope="notes:read").register()
+    location = await asyncio.to_thread(shared_owner.decide, app.authorization_url())
     token = app.redeem(app.code_from(location)).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers) as http,
-        Client(streamable_http_client(server.mcp_url, http_client=http), mode=mode) as client,
+        local_http.async_client(headers=headers) as http,
+        Client(streamable_http_client(shared_server.mcp_url, http_client=http), mode=mode) as client,
     ):
         assert [tool.name for tool in (await client.list_tools()).tools] == ["whoami", "fail", "wait"]
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2025-06-18", "2025-03-26"])
-def test_every_handshake_revision_is_spoken(server: RunningServer, owner: Person, revision: str) -> None:
-    app = App(server.origin).register()
-    tokens = app.redeem(app.code_from(owner.decide(app.authorization_url()))).json()
+def test_every_handshake_revision_is_spoken(shared_server: RunningServer, shared_owner: Person, revision: str) -> None:
+    app = App(shared_server.origin).register()
+    tokens = app.redeem(app.code_from(shared_owner.decide(app.authorization_url()))).json()
     http = open_http(
         headers={
             "Authorization": f"Bearer {tokens['access_token']}",
@@ -138,7 +143,7 @@ def test_every_handshake_revision_is_spoken(server: RunningServer, owner: Person
     )
 
     def post(message: dict[str, object], **headers: str) -> httpx2.Response:
-        return http.post(server.mcp_url, json={"jsonrpc": "2.0", **message}, headers=headers)
+        return http.post(shared_server.mcp_url, json={"jsonrpc": "2.0", **message}, headers=headers)
 
     hello = post(
         {

@@ -1,7 +1,7 @@
 """What the official Python client hears and is asked over streams in both eras; it cancels, and resumes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -23,26 +23,10 @@ from mcp_types import (
 )
 from pydantic import FileUrl
 
+from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import RunningServer
 
 ERAS = ["2026-07-28", "legacy"]
-OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The example with every feature, open to everybody on this machine."""
-    data = tmp_path_factory.mktemp("everything")
-    with RunningServer("examples/everything.py:server", data, environment=OPEN) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def interop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server whose calls can be cancelled and whose resource changes."""
-    data = tmp_path_factory.mktemp("interop")
-    with RunningServer("tests/end_to_end/interop_target.py:server", data, environment=OPEN) as server:
-        yield server
 
 
 def text_of(result: Any) -> str:
@@ -133,7 +117,7 @@ async def test_the_user_may_refuse_to_answer(everything: RunningServer, mode: st
 async def test_a_modern_subscription_tells_of_a_resource_and_of_the_list_of_tools(interop: RunningServer) -> None:
     transport = streamable_http_client(interop.mcp_url)
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
         Client(transport, mode="2026-07-28") as client,
         client.listen(tools_list_changed=True, resource_subscriptions=["watched://one"]) as changes,
     ):
@@ -159,7 +143,7 @@ async def test_a_session_tells_of_a_resource_until_it_is_unsubscribed(interop: R
             heard.put_nowait("tools")
 
     transport = streamable_http_client(interop.mcp_url)
-    async with asyncio.timeout(20), Client(transport, mode="legacy", message_handler=handle) as client:
+    async with asyncio.timeout(PATIENCE), Client(transport, mode="legacy", message_handler=handle) as client:
         await client.subscribe_resource("watched://one")
         await client.call_tool("touch", {})
         assert await heard.get() == "watched://one"
@@ -181,7 +165,7 @@ async def test_a_call_that_it_gives_up_is_cancelled(interop: RunningServer, mode
         begun.set()
 
     name = f"official {mode}"
-    async with asyncio.timeout(20), Client(streamable_http_client(interop.mcp_url), mode=mode) as client:
+    async with asyncio.timeout(PATIENCE), Client(streamable_http_client(interop.mcp_url), mode=mode) as client:
         call = asyncio.create_task(client.call_tool("hold", {"name": name}, progress_callback=progressed))
         await begun.wait()
         call.cancel()
@@ -246,8 +230,8 @@ async def test_a_session_resumes_a_dropped_stream_without_loss_or_repetition(int
 
     network = CuttingTransport()
     async with (
-        asyncio.timeout(20),
-        httpx2.AsyncClient(transport=network, timeout=20) as http,
+        asyncio.timeout(PATIENCE),
+        httpx2.AsyncClient(transport=network, timeout=PATIENCE) as http,
         Client(streamable_http_client(interop.mcp_url, http_client=http), mode="legacy") as client,
     ):
         called = await client.call_tool("steps", {"count": 5}, progress_callback=progressed)
@@ -261,8 +245,8 @@ async def test_a_session_resumes_a_dropped_stream_without_loss_or_repetition(int
 async def test_a_modern_call_whose_stream_drops_is_over_for_both(interop: RunningServer) -> None:
     network = CuttingTransport()
     async with (
-        asyncio.timeout(20),
-        httpx2.AsyncClient(transport=network, timeout=20) as http,
+        asyncio.timeout(PATIENCE),
+        httpx2.AsyncClient(transport=network, timeout=PATIENCE) as http,
         Client(streamable_http_client(interop.mcp_url, http_client=http), mode="2026-07-28") as client,
     ):
         with pytest.raises(MCPError):

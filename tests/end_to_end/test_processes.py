@@ -11,10 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer, free_port
 
 TARGET = "tests/end_to_end/session_target.py:server"
-DEADLINE = 30.0  # seconds for each thing that is waited for
+DEADLINE = 60.0  # seconds for each thing that is waited for
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 
@@ -35,14 +36,14 @@ class Pair:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
         if request_id is not None:
             message["id"] = request_id
-        return httpx2.post(server.mcp_url, json=message, headers=self.headers, timeout=DEADLINE)
+        return local_http.post(server.mcp_url, json=message, headers=self.headers)
 
     @contextmanager
     def waiting_tool(self, *, request_id: int) -> Iterator[Iterator[Any]]:
         """Call a tool at the first server that goes on until it is stopped, and give its messages once it has begun."""
         params = {"name": "wait", "arguments": {}, "_meta": {"progressToken": "p"}}
         message = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
-        with httpx2.stream("POST", self.one.mcp_url, json=message, headers=self.headers, timeout=DEADLINE) as response:
+        with local_http.stream("POST", self.one.mcp_url, json=message, headers=self.headers) as response:
             lines = (line.removeprefix("data: ") for line in response.iter_lines())
             messages = (json.loads(line) for line in lines if line.startswith("{"))
             assert next(messages)["method"] == "notifications/progress"
@@ -74,7 +75,7 @@ def test_a_request_is_cancelled_through_the_server_that_does_not_run_it(pair: Pa
 
 def test_a_session_that_ends_at_one_server_ends_at_the_other_with_what_runs_in_it(pair: Pair) -> None:
     with pair.waiting_tool(request_id=7) as messages:
-        ended = httpx2.delete(pair.other.mcp_url, headers=pair.headers, timeout=DEADLINE)
+        ended = local_http.delete(pair.other.mcp_url, headers=pair.headers)
         assert ended.status_code == 200
         assert list(messages) == []
     for server in (pair.one, pair.other):

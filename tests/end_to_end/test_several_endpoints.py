@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
 
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import App, Person, open_http
 
@@ -17,10 +17,11 @@ PRM = "/.well-known/oauth-protected-resource"
 WORDS = {"notes": ("Your notes", "Add notes", "Send mail"), "mail": ("Your mail", "Send mail", "Add notes")}
 
 
-@pytest.fixture(params=["opaque", "jwt"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module", params=["opaque", "jwt"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     environment = {"OAUTH_ACCESS_TOKEN_FORMAT": request.param}
-    with RunningServer(TARGET, tmp_path / "data", environment=environment) as running:
+    data = tmp_path_factory.mktemp("several") / "data"
+    with RunningServer(TARGET, data, environment=environment) as running:
         yield running
 
 
@@ -49,11 +50,11 @@ def test_each_endpoint_is_a_resource_of_its_own(server: RunningServer) -> None:
 
     for name, other, tool, scope in (("notes", "mail", "add", "notes:write"), ("mail", "notes", "send", "mail:send")):
         # 1. The challenge leads to this endpoint's own metadata.
-        bare = httpx2.post(f"{server.origin}/{name}/mcp", json={})
+        bare = local_http.post(f"{server.origin}/{name}/mcp", json={})
         assert bare.status_code == 401
         assert f'resource_metadata="{server.origin}{PRM}/{name}/mcp"' in bare.headers["www-authenticate"]
         assert f'scope="{scope}"' in bare.headers["www-authenticate"]
-        metadata = httpx2.get(f"{server.origin}{PRM}/{name}/mcp").json()
+        metadata = local_http.get(f"{server.origin}{PRM}/{name}/mcp").json()
         assert (metadata["resource"], metadata["scopes_supported"]) == (f"{server.origin}/{name}/mcp", [scope])
 
         # 2. The pages name this endpoint and what it is asked for, and not the other.
@@ -74,17 +75,17 @@ def test_each_endpoint_is_a_resource_of_its_own(server: RunningServer) -> None:
         assert 'error="invalid_token"' in refused.headers["www-authenticate"]
         assert f"{PRM}/{other}/mcp" in refused.headers["www-authenticate"]
 
-    document = httpx2.get(f"{server.origin}/.well-known/oauth-authorization-server").json()
+    document = local_http.get(f"{server.origin}/.well-known/oauth-authorization-server").json()
     assert document["protected_resources"] == [f"{server.origin}/{name}/mcp" for name in ("notes", "mail")]
     assert document["scopes_supported"] == ["notes:write", "mail:send"]
-    assert ("jwks_uri" in document) is (httpx2.get(f"{server.origin}/oauth/jwks").status_code == 200)
+    assert ("jwks_uri" in document) is (local_http.get(f"{server.origin}/oauth/jwks").status_code == 200)
 
 
 def test_a_client_that_names_no_endpoint_is_asked_which(server: RunningServer) -> None:
     app = App(server.origin).register()
     url = urlsplit(app.authorization_url())
     query = {key: value for key, (value,) in parse_qs(url.query).items() if key != "resource"}
-    answer = httpx2.get(url._replace(query=urlencode(query)).geturl())
+    answer = local_http.get(url._replace(query=urlencode(query)).geturl())
     assert answer.status_code == 303
     assert "error=invalid_target" in answer.headers["location"]
-    assert httpx2.post(f"{server.origin}/mcp", json={}).status_code == 404
+    assert local_http.post(f"{server.origin}/mcp", json={}).status_code == 404

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import RequireService
-from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import Person
 from tests.end_to_end.test_typescript_clients import DEADLINE, PACKAGES, SOURCE, install
-from tests.outbound.certificates import issue
 from tests.outbound.tls_server import TlsServer
 from tools.npm_packages import NODE, node_environment
 
@@ -63,26 +61,23 @@ def run(program: Path, answer: Callable[[str], str], *arguments: str) -> dict[st
 
 @pytest.mark.parametrize("which", REVISIONS)
 def test_it_registers_logs_in_calls_and_refreshes(
-    oauth_program: Path, server: RunningServer, owner: Person, which: str
+    oauth_program: Path, shared_server: RunningServer, shared_owner: Person, which: str
 ) -> None:
-    seen = run(oauth_program, owner.decide, which, server.mcp_url)
+    seen = run(oauth_program, shared_owner.decide, which, shared_server.mcp_url)
 
     assert seen.pop("client_id")
     assert seen == walked(which)
 
 
 @pytest.mark.parametrize("which", REVISIONS)
-def test_it_is_known_by_its_document_and_registers_nothing(oauth_program: Path, tmp_path: Path, which: str) -> None:
-    issue(tmp_path, names=("localhost",))
-    environment = {"OAUTH_CIMD_ALLOW_LOOPBACK": "true", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
-    with TlsServer(tmp_path) as web, RunningServer(TARGET, tmp_path / "data", environment=environment) as server:
+def test_it_is_known_by_its_document_and_registers_nothing(
+    oauth_program: Path, authority: Path, fetching_owner: Person, which: str
+) -> None:
+    with TlsServer(authority) as web:
         url = web.url(host="localhost")
         callback = "http://127.0.0.1:3030/callback"
         web.answer({"client_id": url, "client_name": "Documented", "redirect_uris": [callback]})
-        assert server.setup_link is not None
-        person = Person(server.origin)
-        person.set_up(server.setup_link)
-        seen = run(oauth_program, person.decide, which, server.mcp_url, url)
+        seen = run(oauth_program, fetching_owner.decide, which, f"{fetching_owner.origin}/mcp", url)
 
         assert seen == {**walked(which), "client_id": url}
         assert web.connections == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.end_to_end import local_http
 from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App, Person, open_http
@@ -66,7 +67,7 @@ def test_without_required_authentication_every_tool_is_open(tmp_path: Path) -> N
             json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "both", "arguments": {}}},
         )
         assert called.json()["result"]["content"][0]["text"] == "both"
-        assert httpx2.get(f"{server.origin}/oauth/login").status_code == 404
+        assert local_http.get(f"{server.origin}/oauth/login").status_code == 404
 
 
 def test_an_api_key_is_a_bearer_token_with_every_scope(tmp_path: Path) -> None:
@@ -97,10 +98,10 @@ def test_a_bare_function_is_served_by_its_environment_variable(tmp_path: Path) -
         assert initialized.json()["result"]["capabilities"] == {"tools": {}}
 
 
-def test_localhost_is_as_good_a_name_as_the_address(server: RunningServer, owner: Person) -> None:
-    assert owner.username
-    origin = f"http://localhost:{server.port}"
-    metadata = httpx2.get(f"{origin}/.well-known/oauth-protected-resource/mcp").json()
+def test_localhost_is_as_good_a_name_as_the_address(shared_server: RunningServer, shared_owner: Person) -> None:
+    assert shared_owner.username
+    origin = f"http://localhost:{shared_server.port}"
+    metadata = local_http.get(f"{origin}/.well-known/oauth-protected-resource/mcp").json()
     assert metadata["resource"] == f"{origin}/mcp"
     assert metadata["authorization_servers"] == [origin]
     app = App(origin).register()
@@ -108,43 +109,43 @@ def test_localhost_is_as_good_a_name_as_the_address(server: RunningServer, owner
     tokens = app.redeem(app.code_from(person.decide(app.authorization_url()))).json()
     assert app.call(tokens["access_token"], "add", {"text": "x"}).status_code == 200
     # The token is for the name that the client used; the other name is another resource.
-    assert App(server.origin).call(tokens["access_token"], "add", {"text": "x"}).status_code == 401
+    assert App(shared_server.origin).call(tokens["access_token"], "add", {"text": "x"}).status_code == 401
 
 
-def test_a_foreign_host_is_misdirected_everywhere(server: RunningServer) -> None:
+def test_a_foreign_host_is_misdirected_everywhere(shared_server: RunningServer) -> None:
     for path in ("/", "/mcp", "/health", "/docs", "/oauth/login", "/.well-known/oauth-authorization-server"):
-        for host in ("evil.example", f"evil.example:{server.port}", "localhost.evil.example"):
-            response = httpx2.post(f"{server.origin}{path}", headers={"Host": host}, json={})
+        for host in ("evil.example", f"evil.example:{shared_server.port}", "localhost.evil.example"):
+            response = local_http.post(f"{shared_server.origin}{path}", headers={"Host": host}, json={})
             assert response.status_code == 421, (path, host)
 
 
-def test_a_server_without_a_public_url_is_not_reached_through_a_proxy(server: RunningServer) -> None:
+def test_a_server_without_a_public_url_is_not_reached_through_a_proxy(shared_server: RunningServer) -> None:
     for path in ("/mcp", "/health", "/oauth/login"):
-        response = httpx2.post(server.origin + path, headers={"X-Forwarded-For": "203.0.113.9"}, json={})
+        response = local_http.post(shared_server.origin + path, headers={"X-Forwarded-For": "203.0.113.9"}, json={})
         assert response.status_code == 421
         assert "MCP_PUBLIC_URL" in response.json()["error_description"]
 
 
-def test_a_hostile_origin_cannot_call(server: RunningServer) -> None:
-    response = httpx2.post(server.mcp_url, headers={"Origin": "https://evil.example"}, json={})
+def test_a_hostile_origin_cannot_call(shared_server: RunningServer) -> None:
+    response = local_http.post(shared_server.mcp_url, headers={"Origin": "https://evil.example"}, json={})
     assert response.status_code == 403
     assert "access-control-allow-origin" not in response.headers
 
 
-def test_the_api_reference_is_sandboxed(server: RunningServer) -> None:
+def test_the_api_reference_is_sandboxed(shared_server: RunningServer) -> None:
     for path in ("/docs", "/redoc"):
-        page = httpx2.get(server.origin + path)
+        page = local_http.get(shared_server.origin + path)
         assert page.status_code == 200
         policy = page.headers["content-security-policy"]
         assert policy.startswith("sandbox allow-scripts")
         assert "allow-same-origin" not in policy
-    paths = httpx2.get(f"{server.origin}/openapi.json").json()["paths"]
+    paths = local_http.get(f"{shared_server.origin}/openapi.json").json()["paths"]
     assert {"/oauth/authorize", "/oauth/token", "/oauth/register", "/health", "/healthz"} <= set(paths)
 
 
-def test_a_port_that_is_taken_is_one_sentence(server: RunningServer, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_sentence(shared_server: RunningServer, tmp_path: Path) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "gatepost", "serve", TARGET, "--port", str(server.port)],
+        [sys.executable, "-m", "gatepost", "serve", TARGET, "--port", str(shared_server.port)],
         cwd=REPOSITORY,
         env={**os.environ, "OAUTH_STORAGE_DIR": str(tmp_path / "other")},
         capture_output=True,
@@ -153,7 +154,7 @@ def test_a_port_that_is_taken_is_one_sentence(server: RunningServer, tmp_path: P
         check=False,
     )
     assert second.returncode == 2
-    assert second.stderr.startswith(f"gatepost: MCP_HOST=127.0.0.1 MCP_PORT={server.port} cannot be listened on")
+    assert second.stderr.startswith(f"gatepost: MCP_HOST=127.0.0.1 MCP_PORT={shared_server.port} cannot be listened on")
     assert "Traceback" not in second.stderr
 
 

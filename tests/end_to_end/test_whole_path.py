@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from tests.end_to_end import local_http
 from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.running_server import PASSWORD, RunningServer
 from tests.end_to_end.scripted_client import App, Person
@@ -37,20 +38,20 @@ def test_a_stranger_sets_up_logs_in_approves_and_calls_the_tool(server: RunningS
     assert told == {"name": "owner", "client": "Test app", "scopes": ["notes:read", "notes:write"]}
 
 
-def test_the_set_up_link_is_dead_once_an_account_exists(server: RunningServer, owner: Person) -> None:
-    assert owner.username == "owner"
-    assert server.setup_link is not None
-    response = httpx2.get(server.setup_link)
+def test_the_set_up_link_is_dead_once_an_account_exists(shared_server: RunningServer, shared_owner: Person) -> None:
+    assert shared_owner.username == "owner"
+    assert shared_server.setup_link is not None
+    response = local_http.get(shared_server.setup_link)
     assert response.status_code in {400, 403, 404, 410}
     assert 'name="password"' not in response.text
 
 
-def test_denying_sends_the_client_back_without_a_code(server: RunningServer, owner: Person) -> None:
-    app = App(server.origin).register()
-    location = owner.decide(app.authorization_url(), decision="deny")
+def test_denying_sends_the_client_back_without_a_code(shared_server: RunningServer, shared_owner: Person) -> None:
+    app = App(shared_server.origin).register()
+    location = shared_owner.decide(app.authorization_url(), decision="deny")
     answer = parse_qs(urlsplit(location).query)
     assert answer["error"] == ["access_denied"]
-    assert (answer["state"], answer["iss"]) == ([app.state], [server.origin])
+    assert (answer["state"], answer["iss"]) == ([app.state], [shared_server.origin])
     assert "code" not in answer
 
 
@@ -78,18 +79,18 @@ def test_tokens_survive_kill_nine_and_a_restart(tmp_path: Path) -> None:
         server.stop()
 
 
-async def test_of_fifty_parallel_redemptions_one_wins(server: RunningServer, owner: Person) -> None:
-    app = App(server.origin).register()
-    code = app.code_from(await asyncio.to_thread(owner.decide, app.authorization_url()))
-    async with httpx2.AsyncClient(base_url=server.origin, limits=httpx2.Limits(max_connections=50)) as http:
+async def test_of_fifty_parallel_redemptions_one_wins(shared_server: RunningServer, shared_owner: Person) -> None:
+    app = App(shared_server.origin).register()
+    code = app.code_from(await asyncio.to_thread(shared_owner.decide, app.authorization_url()))
+    async with local_http.async_client(base_url=shared_server.origin, limits=httpx2.Limits(max_connections=50)) as http:
         answers = await asyncio.gather(*(http.post("/oauth/token", data=app.code_form(code)) for _ in range(50)))
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
     assert {answer.json()["error"] for answer in answers if answer.status_code != 200} == {"invalid_grant"}
 
 
-def test_a_replayed_code_revokes_what_it_gave(server: RunningServer, owner: Person) -> None:
-    app = App(server.origin).register()
-    code = app.code_from(owner.decide(app.authorization_url()))
+def test_a_replayed_code_revokes_what_it_gave(shared_server: RunningServer, shared_owner: Person) -> None:
+    app = App(shared_server.origin).register()
+    code = app.code_from(shared_owner.decide(app.authorization_url()))
     tokens = app.redeem(code).json()
     assert app.call(tokens["access_token"], "add", {"text": "a"}).status_code == 200
     assert app.redeem(code).json()["error"] == "invalid_grant"
@@ -139,27 +140,29 @@ def test_the_log_and_the_errors_hold_no_secret(tmp_path: Path) -> None:
     assert banner.count(server.setup_link) == 1
 
 
-def test_a_missing_scope_is_a_challenge_that_names_all_it_takes(server: RunningServer, owner: Person) -> None:
-    app, tokens = allowed_app(server, owner, scope="notes:read")
+def test_a_missing_scope_is_a_challenge_that_names_all_it_takes(
+    shared_server: RunningServer, shared_owner: Person
+) -> None:
+    app, tokens = allowed_app(shared_server, shared_owner, scope="notes:read")
     assert tokens["scope"] == "notes:read"
     refused = app.call(tokens["access_token"], "both", {})
     assert refused.status_code == 403
     challenge = refused.headers["www-authenticate"]
     assert 'error="insufficient_scope"' in challenge
     assert 'scope="notes:read notes:write"' in challenge
-    assert f'resource_metadata="{server.origin}/.well-known/oauth-protected-resource' in challenge
+    assert f'resource_metadata="{shared_server.origin}/.well-known/oauth-protected-resource' in challenge
 
 
-def test_without_a_token_the_challenge_says_where_to_go(server: RunningServer) -> None:
-    bare = httpx2.post(server.mcp_url, json={})
+def test_without_a_token_the_challenge_says_where_to_go(shared_server: RunningServer) -> None:
+    bare = local_http.post(shared_server.mcp_url, json={})
     assert bare.status_code == 401
     challenge = bare.headers["www-authenticate"]
     assert "error" not in challenge
     found = re.search(r'resource_metadata="([^"]+)"', challenge)
     assert found
-    metadata = httpx2.get(found[1]).json()
-    assert metadata["resource"] == server.mcp_url
-    assert metadata["authorization_servers"] == [server.origin]
+    metadata = local_http.get(found[1]).json()
+    assert metadata["resource"] == shared_server.mcp_url
+    assert metadata["authorization_servers"] == [shared_server.origin]
 
 
 def test_a_failing_tool_tells_an_incident_that_the_log_explains(server: RunningServer, owner: Person) -> None:
@@ -180,4 +183,4 @@ def test_a_failing_tool_tells_an_incident_that_the_log_explains(server: RunningS
 def test_it_stops_when_asked(server: RunningServer) -> None:
     assert server.stop() == 0
     with pytest.raises(httpx2.ConnectError):
-        httpx2.get(f"{server.origin}/health")
+        local_http.get(f"{server.origin}/health")

@@ -7,8 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
-
+from tests.end_to_end import local_http
 from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
 
@@ -18,10 +17,10 @@ JWT = {"OAUTH_ACCESS_TOKEN_FORMAT": "jwt"}
 def test_the_keys_survive_a_restart_and_a_wrong_ring_is_one_sentence(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with RunningServer(TARGET, data, environment=JWT) as server:
-        published = httpx2.get(f"{server.origin}/oauth/jwks").json()
+        published = local_http.get(f"{server.origin}/oauth/jwks").json()
         server.kill()
         server.start()
-        assert httpx2.get(f"{server.origin}/oauth/jwks").json() == published
+        assert local_http.get(f"{server.origin}/oauth/jwks").json() == published
 
     key = data / "gatepost.key"
     assert key.stat().st_mode & 0o777 == 0o600

@@ -22,6 +22,7 @@ from tests.attacks.tokens.seeding import (
     revoke_form,
     with_store,
 )
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer, free_port
 
 TARGET = "tests/attacks/tokens/dying_server.py:server"
@@ -36,11 +37,11 @@ def dying_server(tmp_path: Path, port: int, dies_at: int) -> RunningServer:
         "ARMED_BY": str(tmp_path / "armed"),
         "DIES_AT": str(dies_at),
     }
-    return RunningServer(TARGET, tmp_path / "data", port=port, environment=environment)
+    return RunningServer(TARGET, tmp_path / "data", port=port, environment=environment, will_be_killed=True)
 
 
 def post(server: RunningServer, path: str, form: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(server.origin + path, data=form, timeout=30)
+    return local_http.post(server.origin + path, data=form)
 
 
 def die_at_every_write(

@@ -26,6 +26,7 @@ from tests.attacks.tokens.seeding import (
     revoke_form,
     with_store,
 )
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
 
 TARGET = "tests/end_to_end/sample_server.py:server"
@@ -38,7 +39,7 @@ WORKERS = 4
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
     """A server that has not been started yet."""
-    running = RunningServer(TARGET, tmp_path / "data", environment={"OAUTH_LIMIT_FACTOR": "0"})
+    running = RunningServer(TARGET, tmp_path / "data", environment={"OAUTH_LIMIT_FACTOR": "0"}, will_be_killed=True)
     yield running
     running.stop()
 
@@ -56,7 +57,7 @@ def work_until_death(server: RunningServer, path: str, forms: Mapping[str, dict[
     answers = Answers()
 
     def work(share: Sequence[str]) -> None:
-        with httpx2.Client(base_url=server.origin) as http:
+        with local_http.client(base_url=server.origin) as http:
             for name in share:
                 try:
                     answers.given[name] = http.post(path, data=forms[name])
@@ -80,7 +81,7 @@ def work_until_death(server: RunningServer, path: str, forms: Mapping[str, dict[
 
 
 def post(server: RunningServer, path: str, form: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(server.origin + path, data=form)
+    return local_http.post(server.origin + path, data=form)
 
 
 @pytest.mark.parametrize("sent", ["access_token", "refresh_token"])

@@ -21,6 +21,7 @@ from tests.attacks.tokens.seeding import (
     revoke_form,
     with_store,
 )
+from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer, free_port
 
 TARGET = "tests/end_to_end/sample_server.py:server"
@@ -50,7 +51,7 @@ def post_at_once(
 
     def send(number: int) -> httpx2.Response:
         path, form = requests[number]
-        with httpx2.Client(base_url=replicas[number % len(replicas)].origin, timeout=60) as http:
+        with local_http.client(base_url=replicas[number % len(replicas)].origin) as http:
             http.get("/health", headers={"Host": host})  # so that the connection is there
             barrier.wait(60)
             return http.post(path, data=form, headers={"Host": host})
