@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -46,6 +46,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     measured = Coverage.current()
     if measured is not None:
         measured.save()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Escape what is no UTF-8: pytest-xdist refuses to send it between its processes, and tests log and print it."""
+    return _escaped((yield))
+
+
+def _escaped(value: object) -> object:
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case list() | tuple():
+            return type(value)(map(_escaped, value))
+        case dict():
+            return {_escaped(name): _escaped(item) for name, item in value.items()}
+    return value
 
 
 @contextmanager
