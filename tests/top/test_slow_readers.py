@@ -57,6 +57,11 @@ class Line:
 
     def close(self) -> None: ...
 
+    def write(self, _data: bytes) -> None: ...
+
+    def is_closing(self) -> bool:
+        return self.is_cut
+
     def get_extra_info(self, _name: str) -> None: ...
 
     def fill(self, size: int) -> None:

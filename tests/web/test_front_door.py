@@ -1,11 +1,20 @@
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.web.front_door import CrossOrigin, HostGuard, LocalOnly, McpDispatch, McpFirst, OrdinaryRequests
+from gatepost.web.front_door import (
+    ORDINARY_HEADERS,
+    CrossOrigin,
+    HostGuard,
+    LocalOnly,
+    McpDispatch,
+    McpFirst,
+    OrdinaryRequests,
+)
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
@@ -180,6 +189,19 @@ async def test_an_ordinary_mcp_request_goes_straight_to_its_endpoint() -> None:
 )
 async def test_every_other_one_meets_every_layer(headers: dict[str, str]) -> None:
     assert await way_taken(headers) == "the long way"
+
+
+async def test_a_request_in_which_a_header_stands_twice_meets_every_layer() -> None:
+    endpoint = says("straight")
+    ordinary = OrdinaryRequests(endpoints={"/mcp": endpoint}, own_hosts=frozenset({"localhost"}), is_local_only=False)
+    once = [(b"host", b"localhost"), (b"accept", b"*/*")]
+    scope: dict[str, Any] = {"type": "http", "path": "/mcp", "headers": once}
+    assert ordinary.endpoint_of(scope) is endpoint
+    assert scope[ORDINARY_HEADERS] == dict(once)
+    for second in ((b"accept", b"text/html"), (b"host", b"localhost")):
+        scope = {"type": "http", "path": "/mcp", "headers": [*once, second]}
+        assert ordinary.endpoint_of(scope) is None
+        assert ORDINARY_HEADERS not in scope
 
 
 async def test_a_local_server_lets_nothing_foreign_past_its_layers() -> None:

@@ -42,11 +42,12 @@ def is_modern(request: Request, header_version: str | None) -> bool:
         request: the request.
         header_version: as `version_in_header` gives it.
     """
+    names_modern = header_version in MODERN
+    if names_modern and request.method != "initialize":
+        return True
     meta = request.params.get("_meta")
     version = meta.get(PROTOCOL_VERSION) if type(meta) is dict else None
-    if version is None:
-        return header_version in MODERN and request.method != "initialize"
-    return header_version in MODERN or type(version) is not str or version not in HANDSHAKE
+    return version is not None and (names_modern or type(version) is not str or version not in HANDSHAKE)
 
 
 def revision_of_one_way(header_version: str | None) -> Revision:

@@ -64,7 +64,9 @@ def parse_message(raw: bytes) -> Message:
         # Revision 2025-03-26 had batches, and the next one took them back; they are not worth a second way in.
         raise InvalidRequest("The body must be one JSON-RPC message, a JSON object; batches are not supported.")
     identifier = body.get("id", _ABSENT)
-    readable = identifier if _is_request_id(identifier) else None
+    # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none.
+    kind = type(identifier)
+    readable = identifier if kind is int or (kind is str and len(identifier) <= LONGEST_REQUEST_ID) else None
     if body.get("jsonrpc") != "2.0":
         raise InvalidRequest('"jsonrpc" must be "2.0".', request_id=readable)
     method = body.get("method", _ABSENT)
@@ -153,8 +155,3 @@ def _parse_response(body: dict[str, Any], identifier: RequestId | None) -> Respo
     if identifier is None and ("result" in body or body.get("id") is not None):
         raise InvalidRequest('The "id" of a response must be that of its request.')
     return Response(identifier, result, error)
-
-
-def _is_request_id(value: object) -> bool:
-    # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none.
-    return type(value) is int or (type(value) is str and len(value) <= LONGEST_REQUEST_ID)

@@ -95,7 +95,8 @@ def check_request(
     # 3. The headers that mirror the body.
     _check_mirrors(request, method_header, name_header)
     # 4. What this era has left behind.
-    _check_method(request, revision)
+    if request.method in REMOVED_METHODS:
+        raise _removed(revision)
     return revision
 
 
@@ -115,7 +116,8 @@ def check_request_without_headers(request: Request) -> Revision:
     if revision is None:
         raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
     _check_metadata(meta)
-    _check_method(request, revision)
+    if request.method in REMOVED_METHODS:
+        raise _removed(revision)
     return revision
 
 
@@ -125,11 +127,13 @@ def finish_result(method: str, result: dict[str, Any], server_info: Mapping[str,
     That is `resultType` and, in `_meta`, who answered; and on results that clients may cache, hints that are safe for
     any author: fresh for no time, and for this caller alone. `result` itself stays as it is.
     """
-    finished = {"resultType": "complete", **result}
-    meta = finished.get("_meta")
-    # An author who wrote something else than an object hears of it from the client; it is not for here to mend.
-    if meta is None or type(meta) is dict:
-        finished["_meta"] = {SERVER_INFO: server_info, **(meta or {})}
+    meta = result.get("_meta")
+    if meta is None:
+        meta = {SERVER_INFO: server_info}
+    elif type(meta) is dict:
+        # An author who wrote something else than an object hears of it from the client; it is not for here to mend.
+        meta = {SERVER_INFO: server_info, **meta}
+    finished = {"resultType": "complete", **result, "_meta": meta}
     if method in CACHEABLE_METHODS and finished["resultType"] == "complete":
         return {**_CACHE_HINTS, **finished}
     return finished
@@ -148,9 +152,8 @@ def permitted_code(code: int) -> int:
     return code
 
 
-def _check_method(request: Request, revision: Revision) -> None:
-    if request.method in REMOVED_METHODS:
-        raise MethodNotFound(f"Revision {revision.version} has no such method any more.")
+def _removed(revision: Revision) -> MethodNotFound:
+    return MethodNotFound(f"Revision {revision.version} has no such method any more.")
 
 
 def _check_metadata(meta: dict[str, Any]) -> None:

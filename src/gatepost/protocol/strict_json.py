@@ -40,23 +40,23 @@ def load(raw: bytes) -> Any:
     if raw.count(b"{") + raw.count(b"[") > MAXIMUM_DEPTH:
         _check_depth(value)
     # 2. Loss. Of two members with one name the decoder keeps the last, and of an integer that 64 bits do not hold the
-    #    first digits, both without a word.
-    if not _is_lossless(value, raw):
+    #    first digits, both without a word. What was lost cannot be written again. If writing the value gives the very
+    #    bytes that were read, nothing was lost: an object is written with each name once, and a number that became a
+    #    double is written as one, with a point or an exponent. Most clients write as compactly as the encoder does.
+    written = orjson.dumps(value)
+    if written != raw and not _differs_in_spaces_only(written, raw):
         _check_exactly(raw)
     return value
 
 
-def _is_lossless(value: Any, raw: bytes) -> bool:
-    """Say whether `value` is surely all that `raw` says; False says nothing.
+def _differs_in_spaces_only(written: bytes, raw: bytes) -> bool:
+    """Say whether `raw` surely says no more than what was written of it; False says nothing.
 
-    What was lost cannot be written again. If writing the value gives the very bytes that were read, nothing was lost:
-    an object is written with each name once, and a number that became a double is written as one, with a point or an
-    exponent. Most clients write JSON as compactly as the encoder does, and the others nearly all put one space after
-    colons and commas. Taking those out first proves as much: numbers do not change, a string may, but two equal names
-    stay equal, so names that all differ afterwards differed before.
+    Clients that do not write compactly nearly all put one space after colons and commas. Taking those out first proves
+    as much: numbers do not change, a string may, but two equal names stay equal, so names that all differ afterwards
+    differed before.
     """
-    written = orjson.dumps(value)
-    return written == raw or written == raw.replace(b": ", b":").replace(b", ", b",")
+    return written == raw.replace(b": ", b":").replace(b", ", b",")
 
 
 def _check_depth(value: Any) -> None:

@@ -96,8 +96,35 @@ class ServerTarget:
         """Do nothing: `notifications/initialized` asks for nothing, and others are about what is not offered."""
 
     async def _call_tool(self, request: Request, revision: Revision, caller: Caller) -> Result:
+        # 1. to 3. Which tool, and with which arguments?
+        tool, arguments = self._tool_and_arguments(request, revision, caller)
+        # 4. Call it. A tool that takes no context has no way to ask its client, so there is no run to keep.
+        params = request.params
+        run: RequestRun | None = None
+        if tool.takes_context or "requestState" in params or "inputResponses" in params:
+            run = RequestRun(request, revision, caller, name=tool.name, state=self._server.state, seal=self._seal)
+        try:
+            result = await tool.call(arguments, caller.context if run is None else run.context)
+        except InvalidArguments as error:
+            if not revision.wrong_arguments_are_results:
+                raise InvalidParams(str(error)) from error
+            result = {"content": [{"type": "text", "text": str(error)}], "isError": True}
+        except BaseException as error:
+            if run is None:
+                raise
+            result = run.result_after(error)
+        else:
+            if run is not None:
+                result = run.result_or_questions(result)
+            result = tool.result_for(revision.version, result)
+        return finish_result("tools/call", result, self._server_info) if revision.modern else result
+
+    def _tool_and_arguments(
+        self, request: Request, revision: Revision, caller: Caller
+    ) -> tuple[RegisteredTool, dict[str, Any]]:
         # 1. Which tool?
-        name = request.params.get("name")
+        params = request.params
+        name = params.get("name")
         if type(name) is not str:
             raise InvalidParams('"params.name" must be a string.')
         tool = self._tools.get(name)
@@ -107,25 +134,15 @@ class ServerTarget:
         if caller.granted is not None and not tool.scopes <= caller.granted:
             raise InsufficientScope(tool.scopes)
         # 3. With which arguments?
-        arguments = request.params.get("arguments")
+        arguments = params.get("arguments")
         if arguments is None:
             arguments = {}
         elif type(arguments) is not dict:
             raise InvalidParams('"params.arguments" must be an object.')
-        _check_mirrors(tool, arguments, revision, caller)
-        # 4. Call it.
-        run = RequestRun(request, revision, caller, name=name, state=self._server.state, seal=self._seal)
-        try:
-            result = await tool.call(arguments, run.context)
-        except InvalidArguments as error:
-            if not revision.wrong_arguments_are_results:
-                raise InvalidParams(str(error)) from error
-            result = {"content": [{"type": "text", "text": str(error)}], "isError": True}
-        except BaseException as error:  # noqa: BLE001 - raised again unless it means that the client is asked something
-            result = run.result_after(error)
-        else:
-            result = tool.result_for(revision.version, run.result_or_questions(result))
-        return finish_result("tools/call", result, self._server_info) if revision.modern else result
+        # Without headers that mirror the request, as on stdio and in the handshake era, nothing can disagree.
+        if tool.mirrored and revision.modern and _MIRRORING in caller.headers:
+            check_mirrors(tool.mirrored, arguments, caller.headers)
+        return tool, arguments
 
     async def _list_tools(self, request: Request, revision: Revision, caller: Caller) -> Result:
         return self._tool_list.page(request.params, revision, caller.granted)
@@ -168,12 +185,6 @@ class ServerTarget:
 
     async def _ping(self, _request: Request, _revision: Revision, _caller: Caller) -> Result:
         return {}
-
-
-def _check_mirrors(tool: RegisteredTool, arguments: dict[str, Any], revision: Revision, caller: Caller) -> None:
-    # Without headers that mirror the request, as on stdio and in the handshake era, nothing can disagree.
-    if tool.mirrored and revision.modern and _MIRRORING in caller.headers:
-        check_mirrors(tool.mirrored, arguments, caller.headers)
 
 
 async def _not_found(_request: Request, _revision: Revision, _caller: Caller) -> Result:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -41,6 +41,13 @@ class InputType:
     whole: str | None
     """The parameter that takes the validated model; empty when the function takes nothing; None when the fields are
     the function's own parameters."""
+    is_direct: bool = field(init=False)
+    """Whether what the validator gives is what the function is called with, and it takes Python values."""
+
+    def __post_init__(self) -> None:
+        """See at once what no call changes."""
+        is_direct = self.same_in_python and self.names is None and self.whole is None
+        object.__setattr__(self, "is_direct", is_direct)
 
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the keywords to call the function with, a new dictionary every time.
@@ -48,6 +55,13 @@ class InputType:
         Raises:
             InvalidArguments: They do not fit.
         """
+        if self.is_direct:
+            try:
+                direct: dict[str, Any] = self.validator.validate_python(arguments, strict=True)
+            except ValidationError:
+                pass  # What is wrong, if anything, is found out below.
+            else:
+                return direct
         unknown = () if self.names is None else arguments.keys() - self.names
         failure: ValidationError | None = None
         try:
@@ -147,8 +161,16 @@ def _from_parameters(tool: str, signature: Signature) -> InputType:
         raise
     if len(schema["properties"]) != len(signature.parameters):
         raise ToolDefinitionError(f"{signature.function}: two of its parameters have the same name, given by an alias")
-    core_schema = adapter.core_schema
-    return InputType(tool, schema, validator_of(core_schema), same_in_python(core_schema), names=None, whole=None)
+    validator = validator_of(_called_with(dict, adapter.core_schema))
+    return InputType(tool, schema, validator, same_in_python(adapter.core_schema), names=None, whole=None)
+
+
+def _called_with(function: Callable[..., Any], core_schema: Any) -> Any:
+    """Return the core schema of a function, calling another one with the arguments."""
+    if core_schema["type"] == "definitions":
+        return {**core_schema, "schema": _called_with(function, core_schema["schema"])}
+    # A builtin takes its keywords without a frame of Python, and this is done for each call of a tool.
+    return {**core_schema, "function": function}
 
 
 def stand_in(parameters: Iterable[inspect.Parameter]) -> Callable[..., dict[str, Any]]:
@@ -174,8 +196,8 @@ def _is_model(annotation: Any) -> bool:
 
 def _accepted_names(model: type[BaseModel]) -> Iterable[str]:
     by_name = model.model_config.get("validate_by_name") or model.model_config.get("populate_by_name")
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
+    for name, info in model.model_fields.items():
+        alias = info.validation_alias
         if alias is None or by_name:
             yield name
         for choice in alias.choices if isinstance(alias, AliasChoices) else [alias]:

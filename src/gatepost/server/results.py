@@ -16,6 +16,8 @@ from gatepost.server.outputs import NO_BYTES, OutputType
 _CONTENT_TYPES: Final = ("TextContent", "ImageContent", "AudioContent", "ResourceLink", "EmbeddedResource")
 _PLAIN_TYPES: Final = frozenset({str, int, float, bool, dict, list, type(None)})
 """What most tools return, and what is no result that the tool has made itself."""
+_SMALL: Final = 2**53
+"""Integers below it are written by Python as JSON writes them; larger ones may be more than can be sent."""
 # Pydantic writes dates and dataclasses, here as in structured results.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
@@ -37,13 +39,14 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
     Raises:
         InvalidResult: The value is not JSON, or not what is declared.
     """
-    if output is None and type(value) is str:
+    kind = type(value)
+    if output is None and kind is str:
         return {"content": [_text_block(value)], "isError": False}
-    if type(value) not in _PLAIN_TYPES and (ready := _ready_result(value, output)) is not None:
+    if kind not in _PLAIN_TYPES and (ready := _ready_result(value, output)) is not None:
         return ready
     if output is None:
         return {"content": _blocks(value), "isError": False}
-    structured = output.to_json(value)
+    structured = value if kind is output.exact else output.to_json(value)
     return {"content": [_finite_block(structured)], "structuredContent": structured, "isError": False}
 
 
@@ -125,6 +128,8 @@ def _finite_block(value: Any) -> dict[str, Any]:
 
     Dumping makes `null` of infinity and of what is not a number, which the declared schema may not allow.
     """
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return {"type": "text", "text": str(value)}
     block = _text_block(value)
     if "null" in block["text"] and not all(map(math.isfinite, _floats(value))):
         raise InvalidResult("the result holds a number that JSON lacks: infinity, or not a number")

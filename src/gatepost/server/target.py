@@ -13,6 +13,7 @@ from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.channel import Channel, Line
+from gatepost.server.context import Context
 from gatepost.server.session import Session
 from gatepost.server.subscriptions import Subscription
 
@@ -47,6 +48,10 @@ class Caller:
     """
     session: Session | None = None
     """The session that the request belongs to: handshake era. None where it belongs to none."""
+
+    def context(self) -> Context:
+        """Return a context that knows who calls, and no more."""
+        return Context(principal=self.principal)
 
 
 class Target(Protocol):

@@ -79,6 +79,7 @@ class RegisteredTool:
         "mirrored",
         "name",
         "scopes",
+        "takes_context",
     )
 
     name: str
@@ -86,6 +87,8 @@ class RegisteredTool:
     """All of them are needed to see and to call the tool."""
     mirrored: tuple[MirroredArgument, ...]
     """The arguments that clients repeat in headers, for what lies between to route by."""
+    takes_context: bool
+    """Whether the function has a parameter for a `Context`."""
     definition: dict[str, Any]
     """The tool as `tools/list` shows it in the newest revision. Shared: copy before you change it."""
 
@@ -96,6 +99,7 @@ class RegisteredTool:
         self._func = tool.func
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
+        self.takes_context = signature.context_parameter is not None
         self._random_bytes = random_bytes
         documentation = documentation_of(tool.func)
         self._input = input_type(self.name, signature, tool.inputs)

@@ -13,6 +13,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,6 +36,10 @@ _MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "R
 
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
 """What proxies and tunnels add (RFC 7239)."""
+
+
+ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
+"""Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
 
 
 class McpDispatch:
@@ -61,8 +66,8 @@ class McpDispatch:
 class OrdinaryRequests:
     """Knows the MCP requests for which none of the layers would do anything.
 
-    Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, and `LocalOnly` would have
-    let it pass.
+    Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, no header stands in it twice,
+    and `LocalOnly` would have let it pass.
     """
 
     def __init__(self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool) -> None:
@@ -72,17 +77,20 @@ class OrdinaryRequests:
         self._is_local_only = is_local_only
 
     def endpoint_of(self, scope: Scope) -> ASGIApp | None:
-        """Return the endpoint of an ordinary MCP request; None for everything else."""
+        """Return the endpoint of an ordinary MCP request, which gets its `ORDINARY_HEADERS`, else None."""
         if scope["type"] != "http":
             return None
         endpoint = self._endpoints.get(scope["path"])
         if endpoint is None:
             return None
-        names = dict(scope["headers"])
-        if b"origin" in names or names.get(b"host") not in self._own_hosts:
+        raw_headers = scope["headers"]
+        headers = dict(raw_headers)
+        # A name that stands twice shows in the length.
+        if b"origin" in headers or headers.get(b"host") not in self._own_hosts or len(headers) != len(raw_headers):
             return None
-        if self._is_local_only and not (_FORWARDED.isdisjoint(names) and _is_local(scope.get("client"))):
+        if self._is_local_only and not (_FORWARDED.isdisjoint(headers) and _is_local(scope.get("client"))):
             return None
+        scope[ORDINARY_HEADERS] = headers
         return endpoint
 
 

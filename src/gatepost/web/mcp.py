@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import NoReturn
 
 from starlette.requests import Request as HTTPRequest
@@ -35,7 +36,7 @@ from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.errors import scrubbed_traceback
-from gatepost.web.front_door import LOOPBACK_ORIGIN
+from gatepost.web.front_door import LOOPBACK_ORIGIN, ORDINARY_HEADERS
 from gatepost.web.mcp_answers import (
     ACCEPTED,
     Answer,
@@ -52,7 +53,7 @@ from gatepost.web.mcp_answers import (
 )
 from gatepost.web.mcp_disconnect import run_while_connected
 from gatepost.web.mcp_handshake import HandshakeEra
-from gatepost.web.mcp_headers import accepts_json, is_json, single_values
+from gatepost.web.mcp_headers import JSON, accepts_json, is_json, single_values
 from gatepost.web.mcp_listeners import CallLater, Listeners
 from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_body
@@ -136,14 +137,11 @@ class McpEndpoint:
         """Return the answer; None when it has gone out on `stream` already."""
         # 1. Method. Streams (GET) and sessions (DELETE) are of the handshake era.
         http_method: str = scope["method"]
-        self._check_method(http_method)
-        # 2. Headers: once through, names are lower case already (ASGI). A name that stands twice shows in the length.
+        if http_method not in self._methods:
+            raise self._wrong_method()
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
-        headers = dict(raw_headers)
-        if len(headers) != len(raw_headers):
-            headers = single_values(raw_headers)
-        # 3. Is it us they mean, and do they come from where they may?
-        self._check_host_and_origin(headers)
+        # 2. Headers, 3. Host and Origin: of an ordinary request they have been looked at.
+        headers: Mapping[bytes, bytes] = scope.get(ORDINARY_HEADERS) or self._checked_headers(raw_headers)
         # 4. Who is it?
         principal: Principal | None = None
         if self._guard is not None:
@@ -158,15 +156,12 @@ class McpEndpoint:
         if http_method != "POST":
             return await self._answer_without_message(scope, headers, principal, receive, stream)
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
-        if not is_json(headers.get(b"content-type")):
-            raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
-        if not accepts_json(headers.get(b"accept")):
-            raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
+        _check_media_types(headers)
         message = parse_message(await read_body(receive, limit=self._body_limit))
         # 6. Which era is it from, and what is the answer?
         header_version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
         granted = None if principal is None else principal.scopes
-        caller = Caller(principal, granted, headers, lambda: HTTPRequest(scope), stream)
+        caller = Caller(principal, granted, headers, partial(_http_request, scope), stream)
         if not isinstance(message, Request):
             return await self._take(message, header_version, caller)
         is_modern = eras.is_modern(message, header_version)
@@ -174,23 +169,29 @@ class McpEndpoint:
             return await self._answered(message, header_version, caller, receive, is_modern=is_modern)
         return await self._exchange(self._era, message, header_version, caller, receive)
 
-    def _check_method(self, http_method: str) -> None:
-        if http_method not in self._methods:
-            allowed = ", ".join(self._methods)
-            raise Refused(
-                405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {allowed}.", headers=((b"allow", allowed.encode()),)
-            )
+    def _wrong_method(self) -> Refused:
+        allowed = ", ".join(self._methods)
+        return Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {allowed}.", headers=((b"allow", allowed.encode()),))
 
-    def _check_host_and_origin(self, headers: Mapping[bytes, bytes]) -> None:
-        """Refuse what a page of another site may have sent (DNS rebinding, RFC 9110 section 7.4)."""
+    def _checked_headers(self, raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+        """Return the headers by name, unless they tell of a page of another site.
+
+        DNS rebinding, RFC 9110 section 7.4.
+        """
+        # 2. Names are lower case already (ASGI). One that stands twice shows in the length.
+        headers = dict(raw_headers)
+        if len(headers) != len(raw_headers):
+            headers = single_values(raw_headers)
+        # 3. Is it us they mean, and do they come from where they may?
         host = headers.get(b"host", b"")
         if host not in self._allowed_hosts and host.lower() not in self._allowed_hosts:
             raise Refused(421, Reason.HOST_FOREIGN, "This server is not known by that Host.")
         origin = headers.get(b"origin")
         if origin is None or origin in self._allowed_origins:
-            return
+            return headers
         if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
             raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
+        return headers
 
     async def _answer_without_message(
         self,
@@ -341,3 +342,15 @@ class McpEndpoint:
             extra={"reason": Reason.INTERNAL_ERROR.value, "incident": incident},
         )
         return InternalError(f"Something went wrong on the server; its log explains it as incident {incident}.")
+
+
+def _check_media_types(headers: Mapping[bytes, bytes]) -> None:
+    content_type = headers.get(b"content-type")
+    if content_type != JSON and not is_json(content_type):
+        raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
+    if not accepts_json(headers.get(b"accept")):
+        raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
+
+
+def _http_request(scope: Scope) -> HTTPRequest:
+    return HTTPRequest(scope)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from gatepost.protocol.errors import HeaderMismatch, InvalidRequest
 
-_JSON = b"application/json"
-_ADMIT_JSON = frozenset({_JSON, b"application/*", b"*/*"})
+JSON = b"application/json"
+_ADMIT_JSON = frozenset({JSON, b"application/*", b"*/*"})
 _ADMIT_EVENTS = frozenset({b"text/event-stream", b"text/*", b"*/*"})
 _CHARSETS = frozenset({b"utf-8", b"utf8"})
 # What the SDKs send; looking it up is cheaper than reading it.
@@ -54,12 +54,12 @@ def is_json(content_type: bytes | None) -> bool:
     The strictness is a defence: a page of another site can make a browser post text or a form here without asking
     first, but not this type (Fetch standard, "CORS-safelisted request-header").
     """
-    if content_type == _JSON:
+    if content_type == JSON:
         return True
     if content_type is None:
         return False
     media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    if media_type != _JSON:
+    if media_type != JSON:
         return False
     for parameter in parameters:
         name, _, value = parameter.partition(b"=")
