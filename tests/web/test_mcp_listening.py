@@ -220,6 +220,19 @@ async def test_a_stream_ends_when_its_token_does() -> None:
     await listening.ended()
 
 
+async def test_a_stream_on_which_something_always_happens_ends_with_its_token_too() -> None:
+    world = SessionWorld(keep_alive=10)
+    listening = await opened(world.listen(await world.begin()))
+    for count in range(1, 4):
+        world.time += 9
+        await publish(world)
+        await listening.until_messages(count)
+    world.grants.scopes = {}
+    world.time += 2
+    await publish(world)
+    assert len((await listening.ended()).messages) == 3
+
+
 async def test_a_store_that_cannot_say_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     world = SessionWorld(keep_alive=0.01)
     listening = await opened(world.listen(await world.begin()))

@@ -250,13 +250,18 @@ class SessionListening:
         key, stream_id = listener.session_fingerprint, listener.stream_id
         # What belongs to no request is appended by who carries the stream, so there is nothing to look for.
         pause = self._keep_alive_seconds if stream_id == STANDALONE else self._poll_seconds
-        quiet = 0.0
+        quiet, looked_at = 0.0, self._now()
         with self._wakeups.expected((key, stream_id)) as event:
             while not listener.is_over:
                 event.clear()
                 events, is_finished = await self._streams.events_after(
                     key, stream_id, number, limit=_AT_ONCE, carrier=listener.carrier
                 )
+                # A stream that is never quiet is looked at as often as others, before more goes out on it.
+                if events and self._now() - looked_at >= self._keep_alive_seconds:
+                    looked_at = self._now()
+                    if not await is_admitted():
+                        return
                 for kept in events:
                     number = kept.number
                     if kept.message and not listener.is_over:
@@ -267,7 +272,7 @@ class SessionListening:
                     continue
                 quiet = 0.0 if await wait(event, pause) else quiet + pause
                 if quiet >= self._keep_alive_seconds:
-                    quiet = 0.0
+                    quiet, looked_at = 0.0, self._now()
                     if not await is_admitted():
                         return
                     await response.write(KEEP_ALIVE)
