@@ -265,6 +265,7 @@ async def test_all_callers_together_have_a_bounded_number_of_streams() -> None:
         {"resourceSubscriptions": "note://1"},
         {"resourceSubscriptions": [1]},
         {"resourceSubscriptions": ["x"] * 1001},
+        {"resourceSubscriptions": ["x" * 1024] * 257},
     ],
 )
 def test_a_malformed_filter_is_refused(notifications: Any) -> None:

@@ -57,6 +57,18 @@ async def test_a_session_has_only_so_many_subscriptions(world: SessionWorld, mon
     assert answer.body["error"]["message"] == "This session has as many subscriptions as it may."
 
 
+async def test_the_uri_of_a_subscription_has_a_bound(world: SessionWorld) -> None:
+    @world.server.resource("long://{text}")
+    def long(text: str) -> str:
+        return text
+
+    session = await world.begin()
+    for length, is_taken in ((2048, True), (2049, False)):
+        uri = "long://" + "x" * (length - len("long://"))
+        answer = await world.send(request("resources/subscribe", {"uri": uri}), session=session)
+        assert ("result" in answer.body) is is_taken
+
+
 async def test_what_sessions_bring_is_declared(world: SessionWorld) -> None:
     params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     capabilities = (await world.send(request("initialize", params))).body["result"]["capabilities"]

@@ -64,6 +64,14 @@ async def test_an_initialize_that_fails_begins_none(world: SessionWorld) -> None
     assert "mcp-session-id" not in answer.headers
 
 
+async def test_what_a_client_declares_and_a_session_keeps_has_a_bound(world: SessionWorld) -> None:
+    await world.begin(capabilities={"x": "x" * (16 * 1024 - 8)})
+    params = {"protocolVersion": "2025-11-25", "capabilities": {"x": "x" * (16 * 1024 - 7)}}
+    answer = await world.send(request("initialize", params))
+    assert answer.body["error"] == {"code": -32602, "message": '"params.capabilities" may have 16384 bytes.'}
+    assert "mcp-session-id" not in answer.headers
+
+
 async def test_a_client_that_sends_no_session_is_served_all_the_same(world: SessionWorld) -> None:
     assert (await world.send(PING)).status == 200
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gatepost.protocol.errors import InvalidParams, InvalidRequest
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import LOG_LEVELS
+
+LONGEST_URI: Final = 2048
+"""Characters of a URI that a session subscribes to; each is kept."""
 
 
 class Session(Protocol):
@@ -43,10 +46,13 @@ async def subscribe(request: Request, session: Session | None) -> dict[str, Any]
     """Answer `resources/subscribe`. The caller has made sure that the resource is there for this client.
 
     Raises:
-        InvalidParams: no resource is named, or the session has as many subscriptions as it may.
+        InvalidParams: no resource is named, its URI is too long, or the session has as many subscriptions as it may.
         InvalidRequest: the request belongs to no session.
     """
-    if not await _required(session).subscribe(resource_uri(request)):
+    uri = resource_uri(request)
+    if len(uri) > LONGEST_URI:
+        raise InvalidParams(f'"params.uri" may have {LONGEST_URI} characters.')
+    if not await _required(session).subscribe(uri):
         raise InvalidParams("This session has as many subscriptions as it may.")
     return {}
 

@@ -30,6 +30,8 @@ MOST_PER_CALLER: Final = 64
 """Subscriptions of one user; whoever is nobody in particular counts in `MOST_OPEN` alone."""
 MOST_URIS: Final = 1_000
 """Resources that one subscription watches."""
+MOST_URI_CHARACTERS: Final = 256 * 1024
+"""Characters that their URIs have together; they are kept for as long as the stream is open."""
 
 _LISTS: Final = {"toolsListChanged": "tools", "promptsListChanged": "prompts", "resourcesListChanged": "resources"}
 _METHODS: Final = {
@@ -106,6 +108,8 @@ class Subscriptions:
         uris = asked.get("resourceSubscriptions", [])
         if type(uris) is not list or len(uris) > MOST_URIS or not all(type(uri) is str for uri in uris):
             raise InvalidParams(f'"params.notifications.resourceSubscriptions" must list at most {MOST_URIS} URIs.')
+        if sum(map(len, uris)) > MOST_URI_CHARACTERS:
+            raise InvalidParams(f"The URIs of one subscription have at most {MOST_URI_CHARACTERS} characters together.")
         # What the caller may not see is left out like what does not exist, so that nobody can find out by asking.
         if visible := [uri for uri in dict.fromkeys(uris) if may_see(uri)]:
             honoured["resourceSubscriptions"] = visible

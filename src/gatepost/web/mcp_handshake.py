@@ -126,6 +126,9 @@ class HandshakeEra:
         """Begin a session for an `initialize` that was answered with `result`; return the header that names it.
 
         There is none when there is no room for a session.
+
+        Raises:
+            InvalidParams: the client's capabilities are larger than what is kept.
         """
         # A bare function may have agreed on something else than was negotiated.
         agreed = result.get("protocolVersion") if type(result) is dict else None

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.stores.mcp_protocols import McpSession, McpSessionStore
@@ -28,6 +29,8 @@ BELIEVED_SECONDS: Final = 5
 """How long a look-up is believed."""
 MOST_SUBSCRIPTIONS: Final = 1000
 """How many resources one session may be subscribed to."""
+LARGEST_CAPABILITIES: Final = 16 * 1024
+"""Bytes of what `initialize` may declare. It is kept with the session, and with each look-up that is believed."""
 _MOST_BELIEVED: Final = 10_000
 # A session that is in use is written to that often, and not at each request.
 _MOST_PROLONGATIONS: Final = 24
@@ -75,14 +78,20 @@ class McpSessions:
 
         Without authentication all sessions have one owner, and no stranger may end another's: when there is no room,
         none is begun, and the id is None. The client is served without (2025-11-25 "Session Management": MAY).
+
+        Raises:
+            InvalidParams: the capabilities are larger than what is kept.
         """
         now = self._now()
+        declared = orjson.dumps(capabilities)
+        if len(declared) > LARGEST_CAPABILITIES:
+            raise InvalidParams(f'"params.capabilities" may have {LARGEST_CAPABILITIES} bytes.')
         session_id = mint(SecretKind.MCP_SESSION, self._random_bytes)
         session = McpSession(
             session_fingerprint=fingerprint(session_id),
             owner=owner_of(principal, self._resource),
             revision=revision.version,
-            client_capabilities=orjson.dumps(capabilities),
+            client_capabilities=declared,
             created_at=now,
             expires_at=now + self._idle_seconds,
         )
