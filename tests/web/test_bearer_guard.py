@@ -284,6 +284,18 @@ async def test_the_memory_is_bounded_and_lets_the_oldest_go() -> None:
     assert [world.guard.cached(header) is not None for header in headers] == [False, False, True, True, True]
 
 
+async def test_a_token_with_more_blanks_before_it_counts_and_takes_no_room_in_the_memory() -> None:
+    world = World(cache_entries=3, api_key=API_KEY)
+    others = [bearer(world.grants.issue()), bearer(world.grants.issue())]
+    token = world.grants.issue()
+    for header in others:
+        await world.verify(header)
+    for blanks in range(2, 100):
+        assert await world.verify(b"Bearer" + b" " * blanks + token.encode()) == ANN
+        assert (await world.verify(b"Bearer" + b" " * blanks + API_KEY.encode())).subject == "api-key"
+    assert list(world.guard._verified) == others
+
+
 async def test_what_is_over_is_let_go_when_something_new_comes() -> None:
     world = World()
     old, new = bearer(world.grants.issue()), bearer(world.grants.issue())

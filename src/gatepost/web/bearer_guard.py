@@ -166,7 +166,7 @@ class BearerGuard:
         now = self._now()
         token_fingerprint = fingerprint(token)
         if self._api_key_fingerprint is not None and hmac.compare_digest(token_fingerprint, self._api_key_fingerprint):
-            self._remember(authorization[0], self._api_key_principal, now=now, until=now + self._cache_seconds)
+            self._remember(authorization[0], token, self._api_key_principal, now=now, until=now + self._cache_seconds)
             return self._api_key_principal
         # 3. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
         if self._signed_tokens is not None and looks_signed(token):
@@ -190,7 +190,8 @@ class BearerGuard:
         principal = self._from_token(live)
         # 6. Remember it, unless something was revoked while the store was asked.
         if evictions == self._evictions and principal.has(self._required_scopes):
-            self._remember(authorization[0], principal, now=now, until=min(now + self._cache_seconds, live.expires_at))
+            until = min(now + self._cache_seconds, live.expires_at)
+            self._remember(authorization[0], token, principal, now=now, until=until)
         return principal
 
     def _from_token(self, live: LiveAccessToken) -> Principal:
@@ -206,8 +207,12 @@ class BearerGuard:
             client_name=live.client_name,
         )
 
-    def _remember(self, authorization: bytes, principal: Principal, *, now: int, until: int) -> None:
+    def _remember(self, authorization: bytes, token: str, principal: Principal, *, now: int, until: int) -> None:
         """Keep a verification, and let go of what is over or too much. Keeps no token longer than it is of use."""
+        if len(authorization) != len("Bearer ") + len(token):
+            # With more blanks than one there are any number of spellings, of any length, and one token is enough to
+            # fill the memory with them.
+            return
         self._verified.pop(authorization, None)
         while self._verified:
             oldest = next(iter(self._verified))
