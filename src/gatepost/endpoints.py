@@ -86,11 +86,13 @@ def _checked(path: Any) -> str:
 
 
 def _endpoint(path: str, target: Any, settings: Settings, *, title: str | None, key_ring: KeyRing) -> Endpoint:
-    served, name, declared = _served(target, title=title, key_ring=key_ring)
+    served, name, declared = _served(path, target, title=title, key_ring=key_ring)
     return Endpoint(path, served, name, _scopes_of(declared, settings))
 
 
-def _served(target: Any, *, title: str | None, key_ring: KeyRing) -> tuple[Target, str, Mapping[str, str] | None]:
+def _served(
+    path: str, target: Any, *, title: str | None, key_ring: KeyRing
+) -> tuple[Target, str, Mapping[str, str] | None]:
     """Return what answers, its name for people, and its scopes with their words (None: it cannot declare any)."""
     from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
 
@@ -98,7 +100,7 @@ def _served(target: Any, *, title: str | None, key_ring: KeyRing) -> tuple[Targe
         from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
         from gatepost.server.sealed_state import StateSeal  # noqa: PLC0415 - likewise
 
-        seal = StateSeal(key_ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes)
+        seal = StateSeal(key_ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes, endpoint=path)
         return ServerTarget(target, seal=seal), title or target.title or target.name, target.scope_descriptions
     if callable(target) and not isinstance(target, type):
         from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used

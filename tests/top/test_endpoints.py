@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from gatepost import Server
 from gatepost.endpoints import endpoints_of
 from gatepost.loading import TargetError
+from gatepost.protocol.errors import InvalidParams
+from gatepost.server.dispatch import ServerTarget
 from gatepost.settings import load_settings
 from gatepost.tokens.keyring import KeyRing
+from tests.server.asking_client import Client, accept, greet, text
 
 RING = KeyRing([secrets.token_urlsafe(32)])
 
@@ -49,6 +52,20 @@ def test_an_endpoint_is_a_resource_at_each_origin() -> None:
         "/notes/mcp",
         "notes",
     )
+
+
+async def test_the_state_of_a_call_at_one_endpoint_is_none_of_another_with_the_same_tools() -> None:
+    server = Server("asking", tools=[greet])
+    endpoints = endpoints_of({"/a/mcp": server, "/b/mcp": server}, load_settings(), title=None, key_ring=RING)
+    client = Client(server)
+    client.target = cast("ServerTarget", endpoints[0].target)
+    state = (await client.call())["requestState"]
+    answers = {"user_name": accept(name="Ann")}
+
+    assert text(await client.call(answers, state)) == "Hello, Ann!"
+    client.target = cast("ServerTarget", endpoints[1].target)
+    with pytest.raises(InvalidParams, match="requestState"):
+        await client.call(answers, state)
 
 
 @pytest.mark.parametrize(

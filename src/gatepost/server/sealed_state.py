@@ -1,8 +1,8 @@
 """Request state: what a request of the modern era carries from one run to the next, sealed.
 
 MCP 2026-07-28 basic/patterns/mrtr, "Server Requirements". The state travels through the client, so it is encrypted and
-authenticated. It opens only for the same user, client, method, name and arguments, and for ten minutes. It may be used
-twice within them: what must happen once in all is for the tool to ensure.
+authenticated. It opens only at the same endpoint, for the same user, client, method, name and arguments, and for ten
+minutes. It may be used twice within them: what must happen once in all is for the tool to ensure.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class StateSeal:
     sealer: Sealer
     now: Callable[[], int]
     random_bytes: RandomBytes
+    endpoint: str = ""
+    """Which of the endpoints that share the keys; a state of one is none of another."""
 
     def write(self, state: RequestState, binding: bytes) -> str:
         """Return the state as a text that is valid for the binding, from now on.
@@ -74,7 +76,9 @@ class StateSeal:
             TypeError: it holds something that is not JSON.
         """
         plaintext = json.dumps([self.now() + LIFETIME, state.answers, state.asked, state.memory]).encode()
-        sealed = self.sealer.seal(plaintext, purpose=_PURPOSE, associated_data=binding, random_bytes=self.random_bytes)
+        sealed = self.sealer.seal(
+            plaintext, purpose=_PURPOSE, associated_data=self._bound_to(binding), random_bytes=self.random_bytes
+        )
         return base64.urlsafe_b64encode(sealed).decode()
 
     def read(self, text: Any, binding: bytes) -> RequestState:
@@ -85,13 +89,16 @@ class StateSeal:
         """
         try:
             sealed = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
-            plaintext = self.sealer.open(sealed, purpose=_PURPOSE, associated_data=binding)
+            plaintext = self.sealer.open(sealed, purpose=_PURPOSE, associated_data=self._bound_to(binding))
         except (AttributeError, UnicodeEncodeError, binascii.Error, SealBroken):
             raise InvalidParams(_REFUSAL) from None
         expires_at, answers, asked, memory = json.loads(plaintext)
         if expires_at <= self.now():
             raise InvalidParams(_REFUSAL)
         return RequestState(answers, asked, memory)
+
+    def _bound_to(self, binding: bytes) -> bytes:
+        return digest(self.endpoint) + binding
 
 
 def process_seal() -> StateSeal:
