@@ -121,6 +121,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             await stack.enter_async_context(installation.audit.writing(partial(asyncio.sleep, 1)))
             for endpoint in installation.endpoints:
                 await stack.enter_async_context(endpoint.target.lifespan())
+            await stack.enter_async_context(installation.relaying_changes())
             announce(banner(start_up(installation)))
             yield
 

@@ -18,6 +18,7 @@ from gatepost.settings import Settings
 from gatepost.tokens.keyring import KeyRing
 
 if TYPE_CHECKING:
+    from gatepost.server.changes import ChangeBus
     from gatepost.server.target import Target
 
 MCP_PATH = "/mcp"
@@ -48,6 +49,13 @@ class Endpoint:
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
         return ProtectedResource(origin + self.path, self.path, self.name, self.scopes)
+
+    @property
+    def changes(self) -> ChangeBus | None:
+        """What carries changes at run time; None for a function, of which none are known."""
+        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
+
+        return self.target.changes if isinstance(self.target, ServerTarget) else None
 
 
 def endpoints_of(targets: Any, settings: Settings, *, title: str | None, key_ring: KeyRing) -> tuple[Endpoint, ...]:

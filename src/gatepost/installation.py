@@ -5,11 +5,13 @@ With `app.py` this is all the wiring there is; these two are the only modules th
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -132,7 +134,6 @@ class Installation:
 
     def handshake_era(self, endpoint: Endpoint, origin: str) -> HandshakeEra:
         """Return the sessions of one MCP endpoint at one origin; those of another are not found there."""
-        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
         from gatepost.web.mcp_handshake import HandshakeEra  # noqa: PLC0415 - imports the web framework
 
         era = HandshakeEra(
@@ -140,7 +141,7 @@ class Installation:
             resource=endpoint.at(origin).identifier,
             now=self.now,
             random_bytes=self.random_bytes,
-            changes=endpoint.target.changes if isinstance(endpoint.target, ServerTarget) else None,
+            changes=endpoint.changes,
             idle_seconds=self.settings.server.session_idle_seconds,
             most_per_owner=self.settings.server.sessions_per_user,
         )
@@ -252,6 +253,15 @@ class Installation:
         return purging(
             background_purger(self.store, audit_days=audit_days, now=self.now, random_bytes=self.random_bytes)
         )
+
+    def relaying_changes(self) -> AbstractAsyncContextManager[None]:
+        """Return a context in which the processes over one store tell each other what changes at run time."""
+        from gatepost.server.change_relay import relaying, relays_of  # noqa: PLC0415 - only where it is used
+
+        endpoints = () if self.store.is_lost_at_exit else self.endpoints
+        buses = {endpoint.path: endpoint.changes for endpoint in endpoints}
+        relays = relays_of(buses, self.store.changes, now=self.now, random_bytes=self.random_bytes)
+        return relaying(relays, partial(asyncio.sleep, 1))
 
     @property
     def client_addresses(self) -> ClientAddresses:

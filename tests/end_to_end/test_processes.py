@@ -15,8 +15,17 @@ from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer, free_port
 
 TARGET = "tests/end_to_end/session_target.py:server"
-DEADLINE = 60.0  # seconds for each thing that is waited for
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+def messages_of(response: httpx2.Response) -> Iterator[Any]:
+    """The messages of an event stream, as they come."""
+    lines = (line.removeprefix("data: ") for line in response.iter_lines())
+    return (json.loads(line) for line in lines if line.startswith("{"))
 
 
 class Pair:
@@ -44,8 +53,7 @@ class Pair:
         params = {"name": "wait", "arguments": {}, "_meta": {"progressToken": "p"}}
         message = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
         with local_http.stream("POST", self.one.mcp_url, json=message, headers=self.headers) as response:
-            lines = (line.removeprefix("data: ") for line in response.iter_lines())
-            messages = (json.loads(line) for line in lines if line.startswith("{"))
+            messages = messages_of(response)
             assert next(messages)["method"] == "notifications/progress"
             yield messages
 
@@ -80,3 +88,25 @@ def test_a_session_that_ends_at_one_server_ends_at_the_other_with_what_runs_in_i
         assert list(messages) == []
     for server in (pair.one, pair.other):
         assert pair.post(server, "ping", {}, request_id=8).status_code == 404
+
+
+def test_what_changes_at_one_server_is_told_by_the_other_in_both_eras(pair: Pair) -> None:
+    modern = {
+        "jsonrpc": "2.0",
+        "id": "changes",
+        "method": "subscriptions/listen",
+        "params": {"_meta": MODERN, "notifications": {"toolsListChanged": True}},
+    }
+    accept = {"Host": pair.headers["Host"], "Accept": "application/json, text/event-stream"}
+    named = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+    url = pair.other.mcp_url
+    with (
+        local_http.stream("GET", url, headers={**pair.headers, **accept}) as session,
+        local_http.stream("POST", url, json=modern, headers={**accept, **named}) as subscription,
+    ):
+        changes = messages_of(subscription)
+        assert next(changes)["method"] == "notifications/subscriptions/acknowledged"
+        assert session.status_code == 200
+        pair.post(pair.one, "tools/call", {"name": "grow", "arguments": {}}, request_id=2)
+        for messages in (changes, messages_of(session)):
+            assert next(messages)["method"] == "notifications/tools/list_changed"

@@ -19,3 +19,17 @@ def test_every_listener_is_told_until_it_stops() -> None:
 
 def test_a_change_that_nobody_listens_to_is_gone() -> None:
     LocalChanges().publish(Change("prompts"))
+
+
+def test_a_relay_hears_of_what_was_published_here_and_of_nothing_that_was_delivered() -> None:
+    bus, listener, relay = LocalChanges(), list[Change](), list[Change]()
+    bus.listen(listener.append)
+    stop = bus.connect(relay.append)
+
+    bus.publish(Change("tools"))
+    bus.deliver(Change("prompts"))
+    stop()
+    bus.publish(Change("resources"))
+
+    assert listener == [Change("tools"), Change("prompts"), Change("resources")]
+    assert relay == [Change("tools")]
