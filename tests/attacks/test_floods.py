@@ -127,3 +127,25 @@ async def test_a_flood_is_one_event_in_the_audit_trail() -> None:
         "too_many_requests",
         "127.0.0.1",
     )
+
+
+async def test_a_client_that_changes_its_registration_all_the_time_is_refused_like_one_that_registers(
+    site: Site,
+) -> None:
+    client = (await site.register(VENDOR)).json()
+    headers = {"X-Forwarded-For": THIEF, "Authorization": f"Bearer {client['registration_access_token']}"}
+    update = {"client_id": client["client_id"], **REGISTRATION}
+
+    async def manage(method: str) -> int:
+        body = update if method == "PUT" else None
+        return (
+            await site.http.request(method, client["registration_client_uri"], json=body, headers=headers)
+        ).status_code
+
+    statuses = [await manage("PUT") for _ in range(REGISTRATIONS.uses + 50)]
+
+    assert statuses[: REGISTRATIONS.uses - 5] == [200] * (REGISTRATIONS.uses - 5)
+    assert statuses.count(429) >= 30
+    changes = await site.store.audit.list_events(AuditQuery(event=AuditEvent.CLIENT_UPDATED), before=None, limit=1000)
+    assert len(changes) == statuses.count(200)
+    assert [await manage(method) for method in ("GET", "PUT", "DELETE")] == [429, 429, 429]

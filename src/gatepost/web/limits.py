@@ -125,6 +125,9 @@ ADDRESS_LIMITS: Final[Mapping[tuple[str, str], AddressLimit]] = {
     ("POST", "/oauth/introspect"): AddressLimit("introspect", INTROSPECTIONS),
 }
 """By method and path. `POST /oauth/login` counts for itself, together with the account (`login_throttle.py`)."""
+_REGISTRATION: Final = ("POST", "/oauth/register")
+_REGISTRATIONS: Final = "/oauth/register/"
+"""What clients do to their registrations counts like registering: each change is as much work, and leaves as much."""
 
 
 class AddressLimits:
@@ -186,4 +189,6 @@ def _limit_of(scope: Scope) -> AddressLimit | None:
         return None
     # Starlette answers HEAD wherever it answers GET.
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    if scope["path"].startswith(_REGISTRATIONS):
+        return ADDRESS_LIMITS[_REGISTRATION]
     return ADDRESS_LIMITS.get((method, scope["path"]))

@@ -25,6 +25,7 @@ from gatepost.web.api_description import (
     Responses,
     challenged,
     json_answer,
+    later,
     record,
     refusal,
 )
@@ -215,6 +216,7 @@ _UPDATE_BODY: Object = {
 }
 _REFUSALS: Responses = {
     401: challenged(refusal("Not the registration access token of a client that is there, as bearer token.")),
+    429: later(refusal("Too many registrations, or changes of them, from this address.")),
     **UNAVAILABLE,
 }
 _READ: Responses = {200: json_answer("What is registered.", INFORMATION), **_REFUSALS}
