@@ -81,3 +81,44 @@ async def test_requests_in_flight_with_the_same_id_each_get_their_own_answer(wor
     for connection, colour in zip(asking, colours, strict=True):
         await connection.ended()
         assert text_of(connection.messages[1]) == colour
+
+
+async def test_a_user_with_many_sessions_has_only_so_many_streams_and_does_not_take_others_along(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.web.session_listening.MOST_OF_USER", 2)
+    sessions = [await world.begin(authorization=MALLORY) for _ in range(3)]
+    streams = [world.listen(session, authorization=MALLORY) for session in sessions[:2]]
+    for stream in streams:
+        await stream.until(lambda stream=stream: bool(stream.raw))  # type: ignore[misc] # a default is how loops bind
+    refused = await world.listen(sessions[2], authorization=MALLORY).ended()
+    assert (refused.status, refused.headers["retry-after"]) == (429, "60")
+
+    hers = world.listen(await world.begin())
+    await hers.until(lambda: bool(hers.raw))
+    assert hers.status == 200
+    streams[0].gone.set()
+    await streams[0].finished()
+    again = world.listen(sessions[2], authorization=MALLORY)
+    await again.until(lambda: bool(again.raw))
+    assert again.status == 200
+
+
+async def test_a_user_with_many_sessions_has_only_so_many_questions_open_and_does_not_take_others_along(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.web.handshake_channel.MOST_QUESTIONS_OF_USER", 2)
+    sessions = [await world.begin(authorization=MALLORY, capabilities=FORMS) for _ in range(3)]
+    asking = [world.open(call("colour"), session=session, authorization=MALLORY) for session in sessions[:2]]
+    questions = [(await connection.until_messages(1))[0] for connection in asking]
+    asking[0].gone.set()  # which does not end its call
+    refused = await world.send(call("colour"), session=sessions[2], authorization=MALLORY)
+    assert refused.body["result"]["isError"]
+
+    hers = world.open(call("colour"), session=await world.begin(capabilities=FORMS))
+    await hers.until_messages(1)
+    decline = {"jsonrpc": "2.0", "id": questions[1]["id"], "result": {"action": "decline"}}
+    assert (await world.send(decline, session=sessions[1], authorization=MALLORY)).status == 202
+    await asking[1].ended()
+    again = world.open(call("colour"), session=sessions[2], authorization=MALLORY)
+    await again.until_messages(1)

@@ -17,6 +17,7 @@ from gatepost.protocol.messages import Response, notification, request_message
 from gatepost.server.channel import ClientError, Question
 from gatepost.stores.mcp_protocols import McpQuestionStore, McpSession
 from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.web.mcp_sessions import user_of
 from gatepost.web.session_stream import SessionStream
 from gatepost.web.wakeups import Wakeups, wait
 
@@ -24,6 +25,8 @@ QUESTION_SECONDS: Final = 3600
 """How long an answer is waited for: people are asked, and they may be away."""
 MOST_QUESTIONS: Final = 64
 """How many questions of one session may wait for an answer at a time."""
+MOST_QUESTIONS_OF_USER: Final = 256
+"""How many of one user may, in whatever sessions: a call goes on waiting when its client is gone."""
 DEFAULT_LOG_LEVEL: Final = "info"
 """What a client gets that never sent `logging/setLevel`: for the server to choose (server/utilities/logging)."""
 
@@ -42,7 +45,8 @@ class Questions:
     random_bytes: RandomBytes
     poll_seconds: float = 1.0
     """How often somebody who waits looks whether another process took the answer in."""
-    open: Counter[bytes] = field(default_factory=Counter)
+    open: Counter[bytes | tuple[str, str]] = field(default_factory=Counter)
+    """How many wait, by session and by user."""
 
     async def answer(self, session: McpSession, response: Response) -> bool:
         """Take an answer in; False when this session was not asked that, or has answered it already."""
@@ -64,19 +68,22 @@ class Questions:
             TooManyQuestions: too many questions are open.
         """
         key = session.session_fingerprint
-        if self.open[key] >= MOST_QUESTIONS:
+        user = user_of(session.owner)
+        if self.open[key] >= MOST_QUESTIONS or (user is not None and self.open[user] >= MOST_QUESTIONS_OF_USER):
             raise TooManyQuestions("the client has too many unanswered questions")
         request_id = identifier("ask_", self.random_bytes)
-        self.open[key] += 1
+        counted = (key,) if user is None else (key, user)
+        self.open.update(counted)
         answer: bytes | None = None
         try:
             await self.store.ask(key, request_id, expires_at=self.now() + QUESTION_SECONDS)
             await stream.send(request_message(request_id, question.method, question.params_as(request_id)))
             answer = await self._wait(key, request_id)
         finally:
-            self.open[key] -= 1
-            if not self.open[key]:
-                del self.open[key]
+            self.open.subtract(counted)
+            for one in counted:
+                if not self.open[one]:
+                    del self.open[one]
             if answer is None:
                 await self._take_back(key, request_id, stream)
         content = orjson.loads(answer)

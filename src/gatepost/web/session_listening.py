@@ -6,7 +6,7 @@ Redelivery". The rules, per session:
 - One stream of its own for `list_changed` and the like. A second GET without `Last-Event-ID` is answered 409 while the
   first is open, because each message goes out on one stream only.
 - A GET with `Last-Event-ID` takes up the stream that the id names; the connection that carried it until then ends.
-- At most `MOST_CONNECTIONS` GETs at a time, then 409.
+- At most `MOST_CONNECTIONS` GETs at a time, then 409; and at most `MOST_OF_USER` of one user in all sessions, then 429.
 
 With several processes the store knows which connection carries a stream: the latest, since nobody here can see whether
 one at another process, which may be dead, is still open. Every process hears of every change, and the one whose
@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,7 @@ from gatepost.stores.errors import StoreUnavailable
 from gatepost.stores.mcp_protocols import McpSession, McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp_answers import Refused
+from gatepost.web.mcp_sessions import user_of
 from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
 from gatepost.web.session_stream import SessionStream, numbered_event, position
 from gatepost.web.wakeups import Wakeups, wait
@@ -39,6 +41,8 @@ STANDALONE: Final = "session"
 """The id of the stream that belongs to no request."""
 MOST_CONNECTIONS: Final = 16
 """How many GETs one session may have open in one process."""
+MOST_OF_USER: Final = 256
+"""How many GETs one user may have open in one process, in whatever sessions."""
 RESUME_SECONDS: Final = 60
 """For how long messages are kept for a client that listened and has gone away."""
 MOST_EVENTS: Final = 1000
@@ -59,6 +63,8 @@ class Listener:
     """The scopes of whoever listens; None where scopes do not count."""
     carrier: str
     """What the store knows this connection by."""
+    user: tuple[str, str] | None = None
+    """Issuer and subject; None where nobody is anybody in particular."""
     is_over: bool = False
 
 
@@ -103,6 +109,7 @@ class SessionListening:
         self._poll_seconds = poll_seconds
         self._listeners: dict[bytes, dict[str, Listener]] = {}
         self._left: dict[bytes, tuple[int, Listener]] = {}  # when who listened to a session's own stream went away
+        self._count_of: Counter[tuple[str, str]] = Counter()
         self._is_closing = False
 
     async def listen(
@@ -126,7 +133,7 @@ class SessionListening:
             is_admitted: whether session and token still count.
 
         Raises:
-            Refused: 409, there are too many.
+            Refused: 409 or 429, there are too many.
             InvalidRequest: the event is none of this session's.
         """
         key = session.session_fingerprint
@@ -134,7 +141,7 @@ class SessionListening:
             stream_id, number = STANDALONE, None
         else:
             stream_id, number = await self._taken_up(key, last_event_id)
-        listener = Listener(key, stream_id, granted, identifier("", self._random_bytes))
+        listener = Listener(key, stream_id, granted, identifier("", self._random_bytes), user_of(session.owner))
         self._admit(listener, takes_up=number is not None)
         self._follow_changes()
         try:
@@ -223,6 +230,11 @@ class SessionListening:
             self._end(before)
         elif before is not None or len(others) >= MOST_CONNECTIONS:
             raise Refused(409, Reason.STREAM_TAKEN, "This session has its stream open already.")
+        if listener.user is not None:
+            if self._count_of[listener.user] >= MOST_OF_USER:
+                message = f"At most {MOST_OF_USER} streams may be open at once."
+                raise Refused(429, Reason.TOO_MANY_REQUESTS, message, headers=((b"retry-after", b"60"),))
+            self._count_of[listener.user] += 1
         self._listeners.setdefault(key, {})[stream_id] = listener
 
     def _has_left(self, listener: Listener) -> bool:
@@ -287,6 +299,10 @@ class SessionListening:
         listeners = self._listeners.get(key, {})
         if listeners.get(listener.stream_id) is listener:
             del listeners[listener.stream_id]
+            if listener.user is not None:
+                self._count_of[listener.user] -= 1
+                if not self._count_of[listener.user]:
+                    del self._count_of[listener.user]
             if listener.stream_id == STANDALONE:
                 self._left[key] = (self._now(), listener)
         if not listeners:
