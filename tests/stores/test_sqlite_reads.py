@@ -6,14 +6,17 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
+
+import pytest
 
 from gatepost.oauth.records import Client
 from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.mcp_protocols import McpSession
 from gatepost.stores.sql import SqliteStore
 from gatepost.stores.sql.database import Transaction
-from tests.stores.sample_records import client
+from tests.stores.sample_records import NOW, client, fp
 
 
 @asynccontextmanager
@@ -88,3 +91,21 @@ async def test_a_read_that_fails_costs_its_neighbours_nothing(sqlite_store: Sqli
         Client,
     ]
     assert [results[0], results[2], results[5]] == [client()] * 3
+
+
+async def test_who_waits_for_an_answer_holds_up_nobody_who_writes_and_is_held_up_by_none(
+    sqlite_store: SqliteStore,
+) -> None:
+    session = McpSession(fp("session"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
+    await sqlite_store.mcp_sessions.start_session(session, most=9, makes_room=True)
+    await sqlite_store.mcp_questions.ask(fp("session"), "q", expires_at=NOW + 60)
+    with closing(sqlite3.connect(sqlite_store.description, isolation_level=None)) as another_process:
+        another_process.execute("BEGIN IMMEDIATE")
+        assert await sqlite_store.mcp_questions.take_answer(fp("session"), "q") is None
+        with pytest.raises(StoreUnavailable):
+            await sqlite_store.mcp_questions.answer(fp("session"), "q", b"{}", now=NOW)
+        another_process.execute("ROLLBACK")
+    assert await sqlite_store.mcp_questions.answer(fp("session"), "q", b"{}", now=NOW)
+    asked = [sqlite_store.mcp_questions.take_answer(fp("session"), "q") for _ in range(5)]
+    answers = await asyncio.gather(*asked)
+    assert (answers.count(b"{}"), answers.count(None)) == (1, 4)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from gatepost.server.changes import Change
 from gatepost.tokens.opaque import fingerprint
@@ -177,6 +180,28 @@ async def test_streams_that_are_carried_nowhere_are_not_looked_up(
     await stream.detach()
     await streams.let_go({b"key"})
     assert asked == [(b"key",)]
+
+
+async def test_a_response_that_cannot_be_ended_because_its_client_is_gone_does_no_harm(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def send(part: Message) -> None:
+        if part["type"] == "http.response.body" and not part.get("more_body"):
+            raise ConnectionResetError
+
+    async def taken_streams(keys: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        return {(key, stream.stream_id) for key in keys}
+
+    store = world.store.mcp_streams
+    monkeypatch.setattr(store, "taken_streams", taken_streams)
+    streams = RequestStreams(store=store, wakeups=Wakeups(), random_bytes=world.random_bytes, keep_alive_seconds=60)
+    stream = streams.open(b"key", ResponseStream(send), is_primed=True, loop=asyncio.get_running_loop())
+    await stream.send(b"{}")
+    before = asyncio.all_tasks()
+    with caplog.at_level(logging.DEBUG, "gatepost.mcp"):
+        await streams.let_go({b"key"})
+        await asyncio.gather(*(asyncio.all_tasks() - before))
+    assert caplog.messages == ["a response could not be ended: ConnectionResetError"]
 
 
 async def test_of_a_busy_stream_the_latest_events_are_kept(

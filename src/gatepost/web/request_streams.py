@@ -86,7 +86,7 @@ class RequestStreams:
             stream = self.live.get(name)
             if stream is not None:
                 # On its own: a client that does not read keeps it waiting.
-                detaching = asyncio.get_running_loop().create_task(stream.detach())
+                detaching = asyncio.get_running_loop().create_task(_detach(stream))
                 self._detaching.add(detaching)
                 detaching.add_done_callback(self._detaching.discard)
 
@@ -109,3 +109,10 @@ class RequestStreams:
                 await self._store.forget_stream(key, ended.popleft())
         except StoreUnavailable:
             logger.warning("an old stream could not be forgotten")
+
+
+async def _detach(stream: SessionStream) -> None:
+    try:
+        await stream.detach()
+    except Exception as error:  # noqa: BLE001 - the client is gone from there, which is what was wanted
+        logger.debug("a response could not be ended: %s", type(error).__name__)

@@ -119,6 +119,7 @@ class RunningRequests:
 
     async def _watch(self) -> None:
         """Look for word from other processes, until nothing runs."""
+        is_failing = False
         try:
             while self._runs:
                 await asyncio.sleep(self._poll_seconds)
@@ -127,7 +128,11 @@ class RunningRequests:
                     for start in range(0, len(watched), _AT_ONCE):
                         await self._look(dict(watched[start : start + _AT_ONCE]))
                 except StoreUnavailable:
-                    logger.warning("what was cancelled in other processes could not be looked up")
+                    if not is_failing:
+                        logger.warning("what was cancelled in other processes cannot be looked up")
+                    is_failing = True
+                else:
+                    is_failing = False
         finally:
             self._watching = None
 

@@ -203,19 +203,19 @@ class SqlMcpQuestionStore:
     async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
         """See `McpQuestionStore.take_answer`."""
 
-        async def operation(transaction: Transaction) -> bytes | None:
-            row = await transaction.one(
-                "SELECT answer FROM mcp_questions WHERE session_fingerprint = $1 AND request_id = $2",
-                session_fingerprint,
-                request_id,
-            )
-            if row is None or row["answer"] is None:
-                return None
-            await _withdraw(transaction, session_fingerprint, request_id)
-            answer: bytes = row["answer"]
+        async def take(transaction: Transaction) -> bytes | None:
+            answer = await _answer_of(transaction, session_fingerprint, request_id)
+            if answer is not None:
+                await _withdraw(transaction, session_fingerprint, request_id)
             return answer
 
-        return await self._database.write(operation)
+        async def is_there(transaction: Transaction) -> bool:
+            return await _answer_of(transaction, session_fingerprint, request_id) is not None
+
+        # Whoever waits asks every second, and must not hold up those who write. What is there is still taken once.
+        if not await self._database.read(is_there):
+            return None
+        return await self._database.write(take)
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
         """See `McpQuestionStore.withdraw`."""
@@ -239,6 +239,15 @@ async def _is_subscribed(transaction: Transaction, session_fingerprint: bytes, u
         "SELECT 1 FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2", session_fingerprint, uri
     )
     return row is not None
+
+
+async def _answer_of(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
+    row = await transaction.one(
+        "SELECT answer FROM mcp_questions WHERE session_fingerprint = $1 AND request_id = $2",
+        session_fingerprint,
+        request_id,
+    )
+    return None if row is None else row["answer"]
 
 
 async def _withdraw(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> None:
