@@ -57,6 +57,18 @@ def test_a_traceback_is_scrubbed_too(log: io.StringIO) -> None:
     assert "ValueError: gp_at_…" in log.getvalue()
 
 
+def test_a_traceback_cannot_forge_a_line_or_speak_to_a_terminal(log: io.StringIO) -> None:
+    forged = "2026-11-21T00:00:00.000Z INFO gatepost.audit forged"
+    for line_end in ("\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"):
+        try:
+            raise ValueError(f"what the client sent{line_end}{forged}\x1b[2K")
+        except ValueError:
+            logging.getLogger("gatepost").exception("failed")
+    lines = log.getvalue().splitlines()
+    assert [line for line in lines if not line.startswith("    ") and "ERROR gatepost failed" not in line] == []
+    assert "\x1b" not in log.getvalue()
+
+
 def test_uvicorn_speaks_only_of_warnings(log: io.StringIO) -> None:
     logging.getLogger("uvicorn.error").info("Started server process")
     logging.getLogger("uvicorn.error").warning("Something odd")

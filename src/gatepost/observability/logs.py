@@ -20,7 +20,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class LineFormatter(logging.Formatter):
-    """One event, one line (a traceback follows on lines of its own)."""
+    """One event, one line (a traceback follows on lines of its own, which are indented).
+
+    The message of an exception often quotes what a client sent, line ends included.
+    """
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -33,7 +36,8 @@ class LineFormatter(logging.Formatter):
         parts += [f"{key}={_field(value)}" for key, value in fields.items()]
         line = " ".join(parts)
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            traceback = self.formatException(record.exc_info).splitlines()
+            line += "".join(f"\n    {_one_line(text)}" for text in traceback)
         return scrub(line)
 
 
