@@ -24,10 +24,13 @@ class World:
     gate: asyncio.Event | None = None
     entries: int = 10
     fetches: int = 2
+    fetches_of_site: int = 2
     cache: DocumentCache[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.cache = DocumentCache(now=lambda: self.now, entries=self.entries, fetches=self.fetches)
+        self.cache = DocumentCache(
+            now=lambda: self.now, entries=self.entries, fetches=self.fetches, fetches_of_site=self.fetches_of_site
+        )
 
     async def get(self, url: str = URL, *, newer_than: int | None = None) -> str:
         async def load() -> Loaded[str]:
@@ -39,6 +42,12 @@ class World:
             return Loaded(f"{url} #{len(self.loads)}", 100)
 
         return await self.cache.get(url, load, newer_than=newer_than)
+
+
+async def begun() -> None:
+    """Let every task that has just been made come to where it waits."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 async def test_a_fresh_document_is_not_fetched_again() -> None:
@@ -159,6 +168,23 @@ async def test_too_many_fetches_at_once_are_refused_and_old_documents_go_on() ->
     world.gate.set()
     await slow
     assert (await world.get("another")).startswith("another")
+
+
+async def test_a_site_that_is_slow_under_many_names_keeps_no_other_from_being_fetched() -> None:
+    world = World(fetches=10, gate=asyncio.Event())
+    assert world.gate is not None
+    slow = [asyncio.create_task(world.get(f"https://{name}.slow.example:8443/c")) for name in ("a", "b.c")]
+    await begun()
+    for url in ("https://d.slow.example/c", "https://slow.example/e", "https://a.slow.example:8443/f"):
+        with pytest.raises(FetchFailed, match="busy"):
+            await world.get(url)
+
+    other = asyncio.create_task(world.get("https://app.fast.example/c"))
+    await begun()
+    assert len(world.loads) == len(slow) + 1
+    world.gate.set()
+    assert [*await asyncio.gather(*slow, other)][-1].startswith("https://app.fast.example/c")
+    assert await world.get("https://d.slow.example/c")
 
 
 async def test_a_fetch_that_is_cancelled_leaves_nothing_behind() -> None:

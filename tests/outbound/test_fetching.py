@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,3 +157,24 @@ async def test_the_system_resolves_names_in_order_and_once_each() -> None:
     addresses = await resolve("localhost", 443)
     assert set(addresses) <= {"127.0.0.1", "::1"}
     assert len(addresses) == len(set(addresses)) > 0
+
+
+async def test_names_that_take_for_ever_keep_no_other_from_being_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *arguments: Any, **options: Any) -> Any:
+        if host.endswith("slow.example"):
+            answered.wait()
+            raise OSError
+        return ask(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    waiting = [asyncio.create_task(resolve(f"{number}.slow.example", 443)) for number in range(40)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            assert await resolve("localhost", 443)
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting, return_exceptions=True)

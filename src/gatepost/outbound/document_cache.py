@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from gatepost.oauth.errors import OAuthError
+from gatepost.oauth.fetched_urls import host_of
 from gatepost.outbound.fetching import FetchFailed
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ STALE: Final = 3600
 """Seconds for which a document that is over still counts while it cannot be fetched."""
 _ENTRIES: Final = 1000
 _FETCHES: Final = 32
+_FETCHES_OF_SITE: Final = 4
+"""So that one site that is slow on purpose, under whatever host names, keeps no other from being fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,21 @@ class DocumentCache(Generic[T]):
         now: the clock, whole seconds UTC.
         entries: how many documents are kept at most; the one that was not asked for the longest goes first.
         fetches: how many fetches may be under way at once.
+        fetches_of_site: how many of them at one site, which is what the last two labels of a host name stand for.
     """
 
-    def __init__(self, *, now: Callable[[], int], entries: int = _ENTRIES, fetches: int = _FETCHES) -> None:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], int],
+        entries: int = _ENTRIES,
+        fetches: int = _FETCHES,
+        fetches_of_site: int = _FETCHES_OF_SITE,
+    ) -> None:
         self._now = now
         self._max_entries = entries
         self._max_fetches = fetches
+        self._max_fetches_of_site = fetches_of_site
         self._kept: OrderedDict[str, _Kept[T]] = OrderedDict()
         self._failures: OrderedDict[str, _Failure] = OrderedDict()
         self._loading: dict[str, asyncio.Task[T]] = {}
@@ -94,7 +106,7 @@ class DocumentCache(Generic[T]):
         # 3. One fetch for all who ask. It goes on when one of them leaves.
         task = self._loading.get(url)
         if task is None:
-            if len(self._loading) >= self._max_fetches:
+            if not self._has_room(url):
                 return self._in_spite_of(FetchFailed("busy"), url, now=now)
             task = self._loading[url] = asyncio.create_task(self._load(url, load))
             task.add_done_callback(lambda done: self._finished(url, done))
@@ -122,10 +134,18 @@ class DocumentCache(Generic[T]):
             return kept.value
         raise error.with_traceback(None)
 
+    def _has_room(self, url: str) -> bool:
+        of_site = sum(_site_of(loading) == _site_of(url) for loading in self._loading)
+        return len(self._loading) < self._max_fetches and of_site < self._max_fetches_of_site
+
     def _finished(self, url: str, task: asyncio.Task[T]) -> None:
         del self._loading[url]
         if not task.cancelled():
             task.exception()  # everybody may have left; that nobody looked is then no fault
+
+
+def _site_of(url: str) -> list[str]:
+    return host_of(url).split(".")[-2:]
 
 
 def _keep(mapping: OrderedDict[str, T], key: str, value: T, *, at_most: int) -> None:

@@ -15,6 +15,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 TOTAL_SECONDS: Final = 5.0
 """For one document: name resolution, connection, TLS and all that is read."""
 _ADDRESSES_TRIED: Final = 2
+_RESOLVERS: Final = 64
 _CONNECT_SECONDS: Final = 2.0
 _JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json[ \t]*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 _OK: Final = 200
@@ -72,11 +74,19 @@ class Fetcher(Protocol):
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a host name, in the order in which the system would try them."""
-    answers = await asyncio.get_running_loop().getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-    )
+    """Return the addresses of a host name, in the order in which the system would try them.
+
+    Whoever owns a name decides how long that takes, and the thread that waits cannot be called back. So there are
+    threads for this alone, several for each fetch that may be under way, and the event loop's own few stay free.
+    """
+    resolving = _resolvers().submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    answers = await asyncio.wrap_future(resolving)
     return list(dict.fromkeys(str(address[0]) for *_, address in answers))
+
+
+@functools.cache
+def _resolvers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="gatepost-resolve")
 
 
 @functools.cache
