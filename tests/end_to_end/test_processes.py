@@ -110,3 +110,18 @@ def test_what_changes_at_one_server_is_told_by_the_other_in_both_eras(pair: Pair
         pair.post(pair.one, "tools/call", {"name": "grow", "arguments": {}}, request_id=2)
         for messages in (changes, messages_of(session)):
             assert next(messages)["method"] == "notifications/tools/list_changed"
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_client_whose_server_was_killed_listens_at_the_other(pair: Pair, *, comes_back: bool) -> None:
+    """Nothing of the server that is gone stands in the way, whether the client goes on or begins anew."""
+    headers = {**pair.headers, "Accept": "text/event-stream"}
+    with local_http.stream("GET", pair.one.mcp_url, headers=headers) as first:
+        last_event_id = next(line.removeprefix("id: ") for line in first.iter_lines() if line.startswith("id: "))
+        pair.one.kill()
+    if comes_back:
+        headers["Last-Event-ID"] = last_event_id
+    with local_http.stream("GET", pair.other.mcp_url, headers=headers) as second:
+        assert second.status_code == 200
+        pair.post(pair.other, "tools/call", {"name": "grow", "arguments": {}}, request_id=2)
+        assert next(messages_of(second))["method"] == "notifications/tools/list_changed"
