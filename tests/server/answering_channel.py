@@ -23,6 +23,7 @@ class AnsweringChannel:
         self.answers = answers or {}
         self.client_capabilities = client_capabilities
         self.log_level = log_level
+        self.is_cancelled = False
         self.memory: dict[str, Any] = {}
         self.sent: list[tuple[str, Mapping[str, Any]]] = []
         self.asked: list[Question] = []

@@ -51,7 +51,10 @@ async def test_the_page_does_without_a_model(client: Client) -> None:
     assert text(await client.call()) == "Rome is a city."
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("search", {"city": "Rome"}), ("convert", {"files": 2})])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("search", {"city": "Rome"}), ("convert", {"files": 2}), ("count_words", {"pages": ["a b", "c"]})],
+)
 async def test_the_pages_other_tools_answer(client: Client, name: str, arguments: dict[str, Any]) -> None:
     client.name, client.arguments, client.meta = name, arguments, {"progressToken": 1}
 

@@ -1,5 +1,6 @@
 """What the tests start as a process. It prints wherever it can."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -32,6 +33,16 @@ async def greet(ctx: Context) -> str:
     """Ask for a name."""
     answer = await ctx.elicit("Who is it?", Name)
     return f"Hello {answer.data.name}" if answer.data else "nobody"
+
+
+@server.tool
+async def stubborn() -> str:
+    """Wait for ever, and do not let oneself be cancelled."""
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
 
 
 def not_json(message: dict[str, object]) -> None:

@@ -42,7 +42,7 @@ async def _answer(context: ClientRequestContext, params: ElicitRequestParams) ->
 async def test_the_official_client_lists_calls_and_answers(mode: str) -> None:
     parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], *HEADER])
     async with Client(parameters, mode=mode, elicitation_callback=_answer) as client:
-        assert [tool.name for tool in (await client.list_tools()).tools] == ["team", "greet"]
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["team", "greet", "stubborn"]
         for name, text in (("team", "garden ''"), ("greet", "Hello Ada")):
             (block,) = (await client.call_tool(name, {})).content
             assert isinstance(block, TextContent)
@@ -62,6 +62,13 @@ def test_a_line_that_is_too_long_is_refused_and_the_next_is_served() -> None:
     assert code == 0
     assert answers[0]["error"]["code"] == -32600
     assert answers[1]["id"] == 1
+
+
+def test_the_end_of_input_ends_it_also_when_a_tool_does_not_let_itself_be_cancelled() -> None:
+    call = {**CALL, "params": {"name": "stubborn", "arguments": {}}}
+    code, answers, log = run(COMMAND, line(INITIALIZE), line(call))
+    assert (code, [answer["id"] for answer in answers]) == (0, [1])
+    assert "is ended in" in log
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

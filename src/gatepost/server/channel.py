@@ -1,6 +1,7 @@
 """The way back: how a request that is being served talks to its client before its result is there.
 
     Line        notifications on the stream that answers one request          every transport, both eras
+    CallerLine  a line that says whether anybody still waits at its end       likewise
     Channel     a line, and questions to the client with what it can do       the handshake era's sessions, stdio;
                                                                               `ModernChannel` over any line
 
@@ -29,7 +30,7 @@ from typing import Any, Protocol
 
 from gatepost.protocol.errors import MissingRequiredClientCapability
 
-__all__ = ["Channel", "ClientError", "Interrupted", "Line", "MissingRequiredClientCapability", "Question"]
+__all__ = ["CallerLine", "Channel", "ClientError", "Interrupted", "Line", "MissingRequiredClientCapability", "Question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,13 @@ class Line(Protocol):
             TypeError: JSON has no form for the parameters.
         """
         ...
+
+
+class CallerLine(Line, Protocol):
+    """A request's line as its transport offers it: it also knows when there is no way back any more."""
+
+    is_cancelled: bool
+    """Whether nobody waits for the request's result any more. The transport sets it; it is read from any thread."""
 
 
 class Channel(Line, Protocol):

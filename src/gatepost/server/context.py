@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from gatepost.resource.principal import Principal
 from gatepost.server.callers import ANONYMOUS, CallingClient, User
-from gatepost.server.channel import Channel, MissingRequiredClientCapability, Question
+from gatepost.server.channel import CallerLine, Channel, MissingRequiredClientCapability, Question
 from gatepost.server.context_log import ContextLogger
 from gatepost.server.errors import UnknownState
 from gatepost.server.questions import (
@@ -28,6 +28,7 @@ from gatepost.server.questions import (
     Sampled,
     is_declared,
 )
+from gatepost.server.worker_threads import wait_in_thread
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework, over stdio for instance.
@@ -83,6 +84,7 @@ class Context:
         "_channel",
         "_counts",
         "_keys",
+        "_line",
         "_log",
         "_memory",
         "_principal",
@@ -102,6 +104,7 @@ class Context:
         tool: str = "",
         channel: Callable[[], Channel | None] | None = None,
         progress_token: str | int | None = None,
+        line: CallerLine | None = None,
     ) -> None:
         self._principal = principal
         self._request: Callable[[], Request] | Request | None = request
@@ -109,6 +112,7 @@ class Context:
         self._tool = tool
         self._channel: Callable[[], Channel | None] | Channel | None = channel
         self._progress_token = progress_token
+        self._line = line
         self._progress = -math.inf
         self._counts: dict[str, int] = {}
         self._keys: set[str] = set()
@@ -148,6 +152,16 @@ class Context:
         if callable(self._request):
             self._request = self._request()
         return self._request
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the result any more. From any thread.
+
+        The client cancelled the call or closed its response, the session was ended, or the server stops and the call
+        has had its time. An async tool is then cancelled at its next `await`, too. A plain function is not stopped: one
+        that takes long asks this now and then and returns; what it returns is dropped.
+        """
+        return self._line is not None and self._line.is_cancelled
 
     @overload
     def state(self, key: str) -> Any: ...
@@ -341,19 +355,10 @@ class Context:
         """Run one of the asynchronous methods from a tool that is a plain function: `ctx.wait(ctx.progress(1, 2))`.
 
         Raises:
+            concurrent.futures.CancelledError: The call was cancelled.
             RuntimeError: This is not such a tool's thread.
         """
-        # Only tools that are plain functions need it.
-        from anyio import NoEventLoopError, from_thread  # noqa: PLC0415 - see above
-
-        async def run() -> T:
-            return await work
-
-        try:
-            return from_thread.run(run)
-        except NoEventLoopError:
-            work.close()
-            raise RuntimeError("ctx.wait() is for tools that are plain functions; here, write await") from None
+        return wait_in_thread(work)
 
     async def close_stream(self) -> None:
         """End the HTTP response of this call early, so that a long call holds no connection; the client polls for more.

@@ -242,7 +242,9 @@ class FeatureMethods:
             return {"values": [], "total": 0, "hasMore": False}
 
         def context() -> Context:
-            return Context(principal=caller.principal, request=caller.http_request, state=self._server.state)
+            return Context(
+                principal=caller.principal, request=caller.http_request, state=self._server.state, line=caller.line
+            )
 
         try:
             return await completer.complete(value, arguments, context)

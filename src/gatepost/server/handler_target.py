@@ -7,6 +7,7 @@ has to answer and few such functions do (`initialize`, `ping`, `server/discover`
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import re
@@ -14,8 +15,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
-
-import anyio.to_thread
 
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
 from gatepost.protocol.handshake import initialize_result
@@ -25,6 +24,7 @@ from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.server.callers import ANONYMOUS
 from gatepost.server.dispatch import discover_result
 from gatepost.server.target import Caller, Result
+from gatepost.server.worker_threads import run_in_thread
 from gatepost.tokens.opaque import RandomBytes
 
 Handler = (
@@ -118,9 +118,14 @@ class HandlerTarget:
         message["scopes"] = [] if principal is None else sorted(principal.scopes)
         if self._is_async:
             return await self._handler(message)
-        response = await anyio.to_thread.run_sync(self._handler, message)
+        response = await run_in_thread(
+            functools.partial(self._handler, message), functools.partial(self._late_failure, message["method"])
+        )
         # A plain function may still return a coroutine: a lambda around an async one, for instance.
         return await response if inspect.isawaitable(response) else response
+
+    def _late_failure(self, method: str, error: BaseException) -> None:
+        self._incident("the handler failed after its request was cancelled", method, error)
 
     def _default(self, request: Request, revision: Revision) -> Result | None:
         """Return what the engine answers in the function's place, or None."""

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from anyio import to_thread
-
 from gatepost.protocol.errors import InternalError
 from gatepost.server.context import Context
 from gatepost.server.errors import ToolError
-from gatepost.server.signature import Signature
+from gatepost.server.signature import Signature, describe_function
+from gatepost.server.worker_threads import run_in_thread
 from gatepost.tokens.opaque import RandomBytes
 
 _INCIDENT_BYTES: Final = 8
@@ -42,9 +41,25 @@ class Invocation:
             given[self.context_parameter] = context()
         if self.is_async:
             return await self.func(**given)
-        value = await to_thread.run_sync(functools.partial(self.func, **given))
+        value = await run_in_thread(
+            functools.partial(self.func, **given), functools.partial(self._late_failure, context)
+        )
         # A sync function that hands out a coroutine, as decorators do.
         return await value if inspect.isawaitable(value) else value
+
+    def _late_failure(self, context: Callable[[], Context], error: BaseException) -> None:
+        """Write down what a plain function raised when its request had been cancelled already."""
+        what, subject = describe_function(self.func), context().user.subject
+        # Its own words are an answer, and not a fault.
+        level, trace = (logging.INFO, None) if isinstance(error, ToolError) else (logging.ERROR, error)
+        _log.log(
+            level,
+            "%s failed for %s after the request was cancelled",
+            what,
+            subject,
+            exc_info=trace,
+            extra={"subject": subject},
+        )
 
 
 def internal_error(

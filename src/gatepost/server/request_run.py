@@ -89,6 +89,7 @@ class RequestRun:
             tool=self._name,
             channel=self.channel,
             progress_token=token if type(token) in (str, int) else None,
+            line=caller.line,
         )
 
     def result_or_questions(self, result: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import orjson
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.channel import Channel, Line
+from gatepost.server.channel import CallerLine, Channel
 from gatepost.server.context import Context
 from gatepost.server.session import Session
 from gatepost.server.subscriptions import Subscription
@@ -39,8 +39,11 @@ class Caller:
     """The request's headers, names in lower case; among them those that mirror a tool's arguments (`mcp-param-...`)."""
     http_request: Callable[[], HTTPRequest] | None = None
     """Builds the HTTP request for those who ask for it; None where there is none."""
-    line: Line | None = None
-    """Where notifications of this request go: modern era. None where nothing can be sent before the result."""
+    line: CallerLine | None = None
+    """Where notifications of this request go in the modern era, and what says in both whether anybody waits for it.
+
+    None where nothing can be sent before the result.
+    """
     channel: Callable[[], Channel] | None = None
     """Opens the channel of this request: handshake era. None where the client cannot be asked.
 

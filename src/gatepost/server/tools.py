@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
-from anyio import to_thread
 from pydantic import BaseModel
 
 from gatepost.protocol.mirrored_arguments import InvalidAnnotation, MirroredArgument, mirrored_arguments
@@ -26,6 +25,7 @@ from gatepost.server.questions import InvalidAnswer
 from gatepost.server.results import error_result, to_result
 from gatepost.server.revisions import definition_in, result_in
 from gatepost.server.signature import describe_function, read_signature
+from gatepost.server.worker_threads import run_in_thread
 from gatepost.tokens.opaque import RandomBytes
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
@@ -162,7 +162,9 @@ class RegisteredTool:
             if self._is_async:
                 value = await self._func(**keywords)
             else:
-                value = await to_thread.run_sync(functools.partial(self._func, **keywords))
+                value = await run_in_thread(
+                    functools.partial(self._func, **keywords), functools.partial(self._late_failure, context)
+                )
                 if inspect.isawaitable(value):
                     # A sync function that hands out a coroutine, as decorators do.
                     value = await value
@@ -192,6 +194,20 @@ class RegisteredTool:
             extra={"incident": incident, "tool": self.name, "subject": subject},
         )
         return error_result(f"The tool failed. Incident {incident}.")
+
+    def _late_failure(self, context: Callable[[], Context], error: BaseException) -> None:
+        """Write down what a plain function raised when its call had been cancelled already: nobody else will know."""
+        subject = context().user.subject
+        # Its own words are an answer, and not a fault.
+        level, trace = (logging.INFO, None) if isinstance(error, ToolError) else (logging.ERROR, error)
+        _log.log(
+            level,
+            "tool %s failed for %s after the call was cancelled",
+            self.name,
+            subject,
+            exc_info=trace,
+            extra={"tool": self.name, "subject": subject},
+        )
 
 
 def _mirrored_of(schema: Mapping[str, Any], function: str) -> tuple[MirroredArgument, ...]:

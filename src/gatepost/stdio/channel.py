@@ -54,12 +54,14 @@ class StdioSession:
 class RequestLine:
     """Where one request's notifications and its answer go; see `Line`. Silent once it is closed."""
 
-    __slots__ = ("_outlet", "is_closed")
+    __slots__ = ("_outlet", "is_cancelled", "is_closed")
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self.is_closed = False
         """Whether the request is over; nothing may be sent for it any more."""
+        self.is_cancelled = False
+        """See `CallerLine.is_cancelled`."""
 
     async def send(self, message: bytes) -> None:
         """Send a message, and wait while the client is slow to read."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.protocol import eras, handshake, modern
@@ -22,6 +22,7 @@ from gatepost.protocol.messages import (
     result_response,
 )
 from gatepost.protocol.versions import HANDSHAKE, LATEST_HANDSHAKE, Revision
+from gatepost.server.cancelling import RequestCancelled, Work
 from gatepost.server.changes import Change
 from gatepost.server.context import set_current_subject
 from gatepost.server.subscriptions import Subscription
@@ -67,7 +68,8 @@ class Connection:
         self._questions = Questions(outlet)
         self._session: StdioSession | None = None
         self._running: dict[RequestId, _Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._runs: dict[asyncio.Task[None], _Run] = {}
+        """Those of requests, and of notifications that the target takes note of."""
 
     async def take(self, line: bytes | None) -> None:
         """Take a line of the client's; None stands for one that was too long. Returns before requests are answered."""
@@ -95,20 +97,21 @@ class Connection:
             refusal = "This id is in use, or too many requests are being served."
             await self._outlet.send(error_response(InvalidRequest(refusal), message.id))
             return
-        task = self._start(self._serve(message))
-        self._running[message.id] = _Run(task)
+        run = self._running[message.id] = _Run(RequestLine(self._outlet))
+        task = self._start(run, self._serve(message, run))
         # Not in the task itself: one that is cancelled before its first step never gets there.
-        task.add_done_callback(lambda _: self._forget(message.id, task))
+        task.add_done_callback(lambda _: self._forget(message.id, run))
         if message.method == "initialize":
             await asyncio.wait([task])
 
     async def finish(self, seconds: float) -> None:
-        """Give what still runs so many seconds to end, then cancel it."""
-        for _ in range(2):
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=seconds)
-            for task in self._tasks:
-                task.cancel()
+        """Give what still runs so many seconds to end, then cancel it and give it as many to clean up."""
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=seconds)
+        for run in tuple(self._runs.values()):
+            run.cancel(seconds)
+        if self._runs:
+            await asyncio.wait(self._runs)
 
     def tell(self, change: Change) -> None:
         """Tell a client of the handshake era of a change. In the event loop."""
@@ -120,11 +123,11 @@ class Connection:
         elif change.uri in session.watched:
             self._outlet.post(notification("notifications/resources/updated", {"uri": change.uri}))
 
-    def _start(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+    def _start(self, run: _Run, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = run.work.task = asyncio.get_running_loop().create_task(serving)
         # The loop itself holds tasks weakly.
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._runs[task] = run
+        task.add_done_callback(self._runs.pop)
         return task
 
     def _notice(self, message: Notification) -> None:
@@ -137,49 +140,55 @@ class Connection:
                 run.cancel()
             return
         revision = LATEST_HANDSHAKE if self._session is None else self._session.revision
-        self._start(self._target.notice(message, revision, self._caller()))
+        run = _Run(RequestLine(self._outlet))
+        self._start(run, self._take_note(message, revision, run))
 
-    def _forget(self, request_id: RequestId, task: asyncio.Task[None]) -> None:
-        run = self._running.get(request_id)
-        if run is not None and run.task is task:
+    def _forget(self, request_id: RequestId, run: _Run) -> None:
+        if self._running.get(request_id) is run:
             del self._running[request_id]
 
-    async def _serve(self, request: Request) -> None:
+    async def _take_note(self, message: Notification, revision: Revision, run: _Run) -> None:
+        with contextlib.suppress(RequestCancelled):
+            await run.work.run(self._target.notice(message, revision, self._caller()))
+
+    async def _serve(self, request: Request, run: _Run) -> None:
         """Answer a request, whatever happens, unless the client takes it back."""
         set_current_subject(None)
-        run = self._running[request.id]
-        run.lines.append(line := RequestLine(self._outlet))
         try:
-            answer = await self._answered(request, run, line)
+            answer = await self._answered(request, run)
             # Before the answer goes out: from then on, the client may use the id again.
-            self._forget(request.id, run.task)
-            await line.send(answer)
+            self._forget(request.id, run)
+            await run.line.send(answer)
+        except RequestCancelled:
+            pass
         except asyncio.CancelledError:
-            if not run.is_cancelled:
+            if not run.work.is_cancelled:
                 raise
         finally:
             run.close()
 
-    async def _answered(self, request: Request, run: _Run, line: RequestLine) -> bytes:
+    async def _answered(self, request: Request, run: _Run) -> bytes:
         try:
             # 1. Which era?
             revision, session = self._revision_of(request)
             caller = self._caller()
-            caller.line = line
+            caller.line = run.line
             if session is not None:
                 caller.session, caller.channel = (
                     session,
                     lambda: run.open_channel(session, self._questions, self._outlet),
                 )
             # 2. Answer.
-            result = await self._target.answer(request, revision, caller)
+            result = await run.work.run(self._target.answer(request, revision, caller))
             if isinstance(result, Subscription):
-                result = await _held(result, line)
+                result = await _held(result, run.line)
             elif request.method == "initialize" and not revision.modern:
                 self._begin(request, result, revision)
             return _written(request, result)
         except ProtocolError as error:
             return error_response(error, request.id)
+        except RequestCancelled:
+            raise
         except (Exception, SystemExit) as error:  # a target's sys.exit() must not end the process
             incident = self._random_bytes(8).hex()
             logger.error("incident %s: the target failed", incident, exc_info=error, extra={"incident": incident})  # noqa: TRY400 - with the trace of an exit, too
@@ -229,20 +238,24 @@ class Connection:
 
 
 class _Run:
-    """One request that is being served."""
+    """One message that is being served.
 
-    __slots__ = ("is_cancelled", "lines", "task")
+    Args:
+        line: the request's own.
+    """
 
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self.task = task
-        self.is_cancelled = False
-        self.lines: list[RequestLine] = []
+    __slots__ = ("line", "lines", "work")
 
-    def cancel(self) -> None:
+    def __init__(self, line: RequestLine) -> None:
+        self.line = line
+        self.lines = [line]
+        """All that is said for the request goes out on these."""
+        self.work = Work(line)
+
+    def cancel(self, clean_up_seconds: float | None = None) -> None:
         """Stop the work and send nothing more for it (stdio, "Cancellation")."""
-        self.is_cancelled = True
         self.close()
-        self.task.cancel()
+        self.work.cancel(clean_up_seconds)
 
     def close(self) -> None:
         for line in self.lines:
@@ -250,7 +263,7 @@ class _Run:
 
     def open_channel(self, session: StdioSession, questions: Questions, outlet: Outlet) -> StdioChannel:
         channel = StdioChannel(session, questions, outlet)
-        channel.is_closed = self.is_cancelled
+        channel.is_closed = self.work.is_cancelled
         self.lines.append(channel)
         return channel
 

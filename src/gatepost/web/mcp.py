@@ -28,6 +28,7 @@ from gatepost.protocol.messages import (
 )
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
+from gatepost.server.cancelling import RequestCancelled
 from gatepost.server.context import set_current_subject
 from gatepost.server.dispatch import InsufficientScope
 from gatepost.server.subscriptions import Subscription
@@ -57,7 +58,7 @@ from gatepost.web.mcp_headers import JSON, accepts_json, is_json, single_values
 from gatepost.web.mcp_listeners import CallLater, Listeners
 from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_body
-from gatepost.web.session_run import RequestCancelled, SessionRun
+from gatepost.web.session_run import SessionRun
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
@@ -270,7 +271,7 @@ class McpEndpoint:
                 run.revision = revision
                 result = await run.result_of(self._target.answer(request, revision, caller))
             else:
-                result = await run_while_connected(self._target.answer(request, revision, caller), receive)
+                result = await run_while_connected(self._target.answer(request, revision, caller), receive, caller.line)
             if isinstance(result, Subscription):
                 await self._listen(result, caller, receive)
             body = self._written(request, result)

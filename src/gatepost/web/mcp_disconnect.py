@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
+from gatepost.server.cancelling import RequestCancelled, Work
+from gatepost.server.channel import CallerLine
 from gatepost.web.request_body import ClientDisconnected
-from gatepost.web.suspended import resume
 
 T = TypeVar("T")
 
 
-async def run_while_connected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+async def run_while_connected(work: Coroutine[Any, Any, T], receive: Receive, line: CallerLine | None = None) -> T:
     """Run `work` to its end and return what it returns; cancel it if the client disconnects before.
 
     Most tools never wait for anything, so the first step is taken by hand: work that ends in it costs no task at all.
@@ -24,9 +25,10 @@ async def run_while_connected(work: Coroutine[Any, Any, T], receive: Receive) ->
     Args:
         work: a coroutine that has not been started.
         receive: the ASGI channel of the request, its body read to the end.
+        line: told when nobody waits for the result any more.
 
     Raises:
-        ClientDisconnected: the client went away, and `work` was cancelled.
+        ClientDisconnected: the client went away, and `work` was cancelled; whatever that did about it.
         Exception: whatever `work` raises.
     """
     try:
@@ -34,35 +36,20 @@ async def run_while_connected(work: Coroutine[Any, Any, T], receive: Receive) ->
     except StopIteration as finished:
         result: T = finished.value
         return result
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine under asyncio always runs in a task; tells mypy
-    departure = _Departure(task)
-    companion = asyncio.create_task(departure.wait(receive))
+    running = Work(line, asyncio.current_task())
+    companion = asyncio.create_task(_cancel_on_departure(running, receive))
     try:
-        return await resume(work, awaited)
-    except asyncio.CancelledError:
-        if departure.noticed:
-            raise ClientDisconnected from None
-        raise
+        return await running.finish(work, awaited)
+    except RequestCancelled:
+        raise ClientDisconnected from None
     finally:
         companion.cancel()
-        if departure.noticed:
-            # The cancellation was ours and ends here; the task has still to finish the request.
-            task.uncancel()
 
 
-class _Departure:
-    """Cancels a task when the client of its request goes away."""
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self._task = task
-        self.noticed = False
-
-    async def wait(self, receive: Receive) -> None:
-        try:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-        except Exception:  # noqa: BLE001 - middleware that lets nobody listen twice is no reason to stop the work
-            return
-        self.noticed = True
-        self._task.cancel()
+async def _cancel_on_departure(work: Work, receive: Receive) -> None:
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except Exception:  # noqa: BLE001 - middleware that lets nobody listen twice is no reason to stop the work
+        return
+    work.cancel()

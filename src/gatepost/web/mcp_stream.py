@@ -42,7 +42,17 @@ class ResponseStream:
     what lies between here and the socket is never entered twice.
     """
 
-    __slots__ = ("_flushing", "_is_finished", "_is_started", "_loop", "_send", "_waiting", "_writing", "is_open")
+    __slots__ = (
+        "_flushing",
+        "_is_finished",
+        "_is_started",
+        "_loop",
+        "_send",
+        "_waiting",
+        "_writing",
+        "is_cancelled",
+        "is_open",
+    )
 
     _is_finished: bool
     _is_started: bool
@@ -55,10 +65,14 @@ class ResponseStream:
         self._loop = asyncio.get_running_loop()
         self.is_open = False
         """Whether the answer has become a stream. Only then the other attributes are there."""
+        self.is_cancelled = False
+        """See `CallerLine.is_cancelled`. Whoever cancels the request says so; then nothing is told any more."""
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification; see `Line.notify`."""
-        await self.write(event(notification(method, params)))
+        data = event(notification(method, params))
+        if not self.is_cancelled:
+            await self.write(data)
 
     def post(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification soon, from any thread; see `Line.post`."""
@@ -96,6 +110,8 @@ class ResponseStream:
             self._flushing = None
 
     def _post(self, data: bytes) -> None:
+        if self.is_cancelled:
+            return
         self._open()
         if not self._is_finished:
             self._waiting.post(data)

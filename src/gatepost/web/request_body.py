@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import Receive
 
-from gatepost.web.suspended import resume
+from gatepost.server.suspended import resume
 
 BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive."""

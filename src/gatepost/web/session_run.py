@@ -9,6 +9,7 @@ from typing import Any
 from gatepost.protocol.errors import RequestId
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import HANDSHAKE
+from gatepost.server.cancelling import Work
 from gatepost.server.target import Result
 from gatepost.stores.mcp_protocols import McpSession
 from gatepost.web.handshake_channel import HandshakeChannel, Questions
@@ -18,11 +19,6 @@ from gatepost.web.mcp_stream import KEEP_ALIVE, ResponseStream
 from gatepost.web.request_streams import RequestStreams
 from gatepost.web.running_requests import RunningRequests
 from gatepost.web.session_stream import SessionStream
-from gatepost.web.suspended import resume
-
-
-class RequestCancelled(Exception):
-    """The client took its request back; it gets no response (basic/utilities/cancellation)."""
 
 
 class SessionRun:
@@ -41,14 +37,14 @@ class SessionRun:
     """
 
     __slots__ = (
-        "_is_cancelled",
+        "_loop",
         "_questions",
         "_request",
         "_response",
         "_running",
         "_stream",
         "_streams",
-        "_task",
+        "_work",
         "is_watched",
         "revision",
         "session",
@@ -73,8 +69,8 @@ class SessionRun:
         self._streams = streams
         self._questions = questions
         self._stream: SessionStream | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._is_cancelled = False
+        self._loop = asyncio.get_running_loop()
+        self._work: Work | None = None
         self.is_watched = False
         """Whether it has been there at a look for what other processes were told."""
 
@@ -85,12 +81,11 @@ class SessionRun:
 
     def channel(self) -> HandshakeChannel:
         """Open the way back to the client; in the event loop or in a worker thread."""
-        assert self._task is not None  # noqa: S101 - only the work opens it; tells mypy
         self._stream = self._streams.open(
             self.session.session_fingerprint,
             self._response,
             is_primed=self.revision.primes_streams,
-            loop=self._task.get_loop(),
+            loop=self._loop,
         )
         return HandshakeChannel(self.session, self._stream, self._questions)
 
@@ -101,36 +96,26 @@ class SessionRun:
         work, and work that ends in it is put down nowhere.
 
         Raises:
-            RequestCancelled: the client took the request back.
+            RequestCancelled: the client took the request back (basic/utilities/cancellation), or its session has ended;
+                it gets no response.
             Exception: whatever the work raises.
         """
-        self._task = asyncio.current_task()
         try:
             awaited = work.send(None)
         except StopIteration as finished:
             result: Result = finished.value
             return result
+        self._work = Work(self._response, asyncio.current_task())
         self._running.add(self)
         try:
-            result = await resume(work, awaited)
-        except asyncio.CancelledError:
-            if self._is_cancelled:
-                raise RequestCancelled from None
-            raise
+            return await self._work.finish(work, awaited)
         finally:
             self._running.remove(self)
-            if self._is_cancelled and self._task is not None:
-                # The cancellation was ours and ends here; the task has still to finish the exchange.
-                self._task.uncancel()
-        if self._is_cancelled:
-            raise RequestCancelled
-        return result
 
     def cancel(self) -> None:
         """Stop the work."""
-        if not self._is_cancelled and self._task is not None:
-            self._is_cancelled = True
-            self._task.cancel()
+        if self._work is not None:
+            self._work.cancel()
 
     async def finish(self, answer: Answer) -> Answer | None:
         """Send the answer on the stream if there is one, and return None; else return the answer."""

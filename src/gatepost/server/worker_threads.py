@@ -1,0 +1,152 @@
+"""Running plain functions of users in threads, for requests that may be cancelled meanwhile.
+
+Nobody can stop a thread. A request that is cancelled ends at once all the same: its thread goes on alone, what it
+returns is dropped, and what it raises is for the log. Until it ends it takes the place of another thread (anyio's
+default limiter, 40 at a time), so that requests which come and are cancelled again never make more threads than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as CancelledWait
+from typing import Any, Final, TypeVar, cast
+
+from anyio import CapacityLimiter, WouldBlock, to_thread
+
+T = TypeVar("T")
+
+_here: Final = threading.local()
+"""In a worker thread: `job`, what runs there."""
+
+
+async def run_in_thread(function: Callable[[], T], on_late_failure: Callable[[BaseException], None]) -> T:
+    """Run `function` in a worker thread, with the caller's context variables, and return what it returns.
+
+    Args:
+        function: what may block.
+        on_late_failure: gets what `function` raised after the caller was cancelled; in the event loop, or in the thread
+            if that is over.
+
+    Raises:
+        CancelledError: the caller was cancelled.
+        BaseException: whatever `function` raises.
+    """
+    job = _Job(function, on_late_failure)
+    # Asyncio's own cancellation ends this wait in any case; saying so keeps anyio's from being held up.
+    return cast("T", await to_thread.run_sync(job.run, abandon_on_cancel=True, limiter=cast("CapacityLimiter", job)))
+
+
+def wait_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Do what `Context.wait` does: run `work` in the event loop, from a function that `run_in_thread` runs.
+
+    Raises:
+        concurrent.futures.CancelledError: nobody waits for that function any more.
+        RuntimeError: this is no such function's thread.
+        BaseException: whatever `work` raises.
+    """
+    job: _Job | None = getattr(_here, "job", None)
+    if job is None:
+        work.close()
+        raise RuntimeError("ctx.wait() is for tools that are plain functions; here, write await")
+    return job.wait(work)
+
+
+class _Job:
+    """One function in one thread, and its place among the threads.
+
+    For anyio it is the limiter of its thread, because anyio's own gives the place back when the caller is cancelled.
+
+    Loop and thread each set their own mark first and look at the other's then. So at least one of them sees both, and
+    `_settle` does its work once.
+    """
+
+    __slots__ = (
+        "_error",
+        "_function",
+        "_is_abandoned",
+        "_is_done",
+        "_is_settled",
+        "_is_started",
+        "_limiter",
+        "_loop",
+        "_on_late_failure",
+        "_waiting",
+    )
+
+    def __init__(self, function: Callable[[], Any], on_late_failure: Callable[[BaseException], None]) -> None:
+        self._function = function
+        self._on_late_failure = on_late_failure
+        self._limiter = to_thread.current_default_thread_limiter()
+        self._loop = asyncio.get_running_loop()
+        self._error: BaseException | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        self._is_started = self._is_abandoned = self._is_done = self._is_settled = False
+
+    async def __aenter__(self) -> None:
+        try:
+            self._limiter.acquire_on_behalf_of_nowait(self)
+        except WouldBlock:
+            await self._limiter.acquire_on_behalf_of(self)
+
+    async def __aexit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> None:
+        if kind is not asyncio.CancelledError:
+            self._limiter.release_on_behalf_of(self)
+            return
+        self._is_abandoned = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._is_done or not self._is_started:
+            self._settle()
+
+    def run(self) -> Any:
+        """Call the function, unless nobody waits for it any more. In the thread."""
+        self._is_started = True
+        _here.job = self
+        try:
+            return None if self._is_abandoned else self._function()
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            _here.job = None
+            self._is_done = True
+            if self._is_abandoned:
+                self._settle_from_thread()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in the event loop. In the thread."""
+        if self._is_abandoned:
+            # The loop may be over; it would then never answer.
+            work.close()
+            raise CancelledWait
+        return asyncio.run_coroutine_threadsafe(self._waited(work), self._loop).result()
+
+    async def _waited(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._is_abandoned:
+            work.close()
+            raise asyncio.CancelledError
+        self._waiting = asyncio.current_task()
+        try:
+            return await work
+        finally:
+            self._waiting = None
+
+    def _settle_from_thread(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._settle)
+        except RuntimeError:  # the loop is over, and nobody counts threads any more
+            self._report()
+
+    def _settle(self) -> None:
+        if not self._is_settled:
+            self._is_settled = True
+            self._limiter.release_on_behalf_of(self)
+            self._report()
+
+    def _report(self) -> None:
+        error = self._error
+        # A wait that was cancelled with the caller is no failure.
+        if error is not None and not isinstance(error, asyncio.CancelledError | CancelledWait):
+            self._on_late_failure(error)
