@@ -87,6 +87,7 @@ def test_white_space_around_the_method_header_is_not_part_of_it() -> None:
         ({**META, LOG_LEVEL: []}, LOG_LEVEL),
         ({**META, "progressToken": True}, "progressToken"),
         ({**META, "progressToken": 1.5}, "progressToken"),
+        ({**META, "progressToken": "x" * 257}, "progressToken"),
     ],
 )
 def test_missing_or_malformed_metadata_is_named(meta: Any, missing: str) -> None:

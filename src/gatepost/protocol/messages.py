@@ -137,6 +137,11 @@ def request_message(request_id: str, method: str, params: Mapping[str, Any]) -> 
     return _dump({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
 
+def is_progress_token(value: object) -> bool:
+    """Say whether a request may ask for progress under this token: what may be an id, for every report repeats it."""
+    return type(value) is int or (type(value) is str and len(value) <= LONGEST_REQUEST_ID)
+
+
 def _dump(response: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(response)

@@ -18,7 +18,7 @@ from gatepost.protocol.errors import (
     UnsupportedProtocolVersion,
 )
 from gatepost.protocol.header_values import decode_header_value, plain_header_value
-from gatepost.protocol.messages import Request
+from gatepost.protocol.messages import LONGEST_REQUEST_ID, Request, is_progress_token
 from gatepost.protocol.versions import MODERN, SUPPORTED, Revision
 
 PROTOCOL_VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -164,8 +164,10 @@ def _check_metadata(meta: dict[str, Any]) -> None:
     if LOG_LEVEL in meta and meta[LOG_LEVEL] not in LOG_LEVELS:
         # 2026-07-28 server/utilities/logging, "Error Handling"
         raise InvalidParams(f'"{LOG_LEVEL}" must be one of {", ".join(LOG_LEVELS)}.')
-    if "progressToken" in meta and type(meta["progressToken"]) not in (str, int):
-        raise InvalidParams('"progressToken" must be a string or an integer.')
+    if "progressToken" in meta and not is_progress_token(meta["progressToken"]):
+        raise InvalidParams(
+            f'"progressToken" must be an integer, or a string of at most {LONGEST_REQUEST_ID} characters.'
+        )
 
 
 def _check_mirrors(request: Request, method_header: bytes | None, name_header: bytes | None) -> None:

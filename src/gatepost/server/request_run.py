@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gatepost.protocol.messages import Request
+from gatepost.protocol.messages import Request, is_progress_token
 from gatepost.protocol.versions import Revision
 from gatepost.server.channel import Channel, Interrupted
 from gatepost.server.context import Context
@@ -88,7 +88,7 @@ class RequestRun:
             state=self._state,
             tool=self._name,
             channel=self.channel,
-            progress_token=token if type(token) in (str, int) else None,
+            progress_token=token if is_progress_token(token) else None,
             line=caller.line,
         )
 
