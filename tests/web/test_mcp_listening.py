@@ -148,6 +148,16 @@ async def test_what_came_while_the_client_was_away_is_sent_again_for_a_while(wor
     assert [event.id for event in second.events] == ["session.2"]
 
 
+async def test_those_who_listened_are_forgotten_after_a_while_also_where_nothing_changes(world: SessionWorld) -> None:
+    for _ in range(3):
+        listening = await opened(world.listen(await world.begin()))
+        listening.gone.set()
+        await listening.finished()
+        world.time += 31
+    # Nobody sees who is kept; what is, is memory.
+    assert len(world.era.listening._left) == 2
+
+
 async def test_whoever_takes_the_stream_up_ends_the_connection_before(world: SessionWorld) -> None:
     session = await world.begin()
     first = await opened(world.listen(session))

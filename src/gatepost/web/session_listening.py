@@ -163,8 +163,7 @@ class SessionListening:
             message = notification("notifications/resources/updated", {"uri": change.uri})
         else:
             message = notification(f"notifications/{change.kind}/list_changed", {})
-        oldest = self._now() - RESUME_SECONDS
-        self._left = {key: left for key, left in self._left.items() if left[0] > oldest}
+        self._forget_left()
         told = {key: listener for key, (_, listener) in self._left.items()}
         told |= {key: streams[STANDALONE] for key, streams in self._listeners.items() if STANDALONE in streams}
         for key, listener in told.items():
@@ -304,9 +303,17 @@ class SessionListening:
                 if not self._count_of[listener.user]:
                     del self._count_of[listener.user]
             if listener.stream_id == STANDALONE:
+                # At the end: in the order in which they went.
+                self._left.pop(key, None)
                 self._left[key] = (self._now(), listener)
+                self._forget_left()
         if not listeners:
             self._listeners.pop(key, None)
+
+    def _forget_left(self) -> None:
+        oldest = self._now() - RESUME_SECONDS
+        while self._left and self._left[first := next(iter(self._left))][0] <= oldest:
+            del self._left[first]
 
 
 def _soon(loop: asyncio.AbstractEventLoop, tell: Callable[[Change], None], change: Change) -> None:
