@@ -20,11 +20,11 @@ class Gate:
     def work(self, name: str) -> str:
         self.begun.append(name)
         self.begins.release()
-        assert self.opened.wait(timeout=10)
+        assert self.opened.wait(timeout=60)
         return name
 
     async def has_begun(self) -> None:
-        assert await asyncio.to_thread(self.begins.acquire, timeout=10)
+        assert await asyncio.to_thread(self.begins.acquire, timeout=60)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["id"] == 1
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert b"Traceback" not in process.stderr.read()
 
 
