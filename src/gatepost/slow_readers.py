@@ -12,7 +12,6 @@ import logging
 from typing import ClassVar
 
 from gatepost.slow_senders import TimedConnection
-from gatepost.whole_answers import WholeAnswers
 
 logger = logging.getLogger("gatepost.web")
 
@@ -30,11 +29,6 @@ class WatchedConnection(TimedConnection):
 
     _left = 0
     _look: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin; answers go out whole from now on."""
-        super().connection_made(transport)
-        self.transport = WholeAnswers(transport, self.loop)  # type: ignore[assignment]  # it is one but for its class
 
     def pause_writing(self) -> None:
         """Take notice that the buffer is full."""

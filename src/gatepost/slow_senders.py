@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, ClassVar, Final
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Final, cast
 
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gatepost.batched_writes import BatchedWrites
+from gatepost.web.mcp_answers import WHOLE_ANSWER
+from gatepost.whole_answers import answer_whole
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -23,8 +28,10 @@ class TimedConnection(HttpToolsProtocol):
     """uvicorn's connection, with an end to waiting for requests, and to what they may hold beside their bodies.
 
     A new connection has `send_seconds` for the head of its first request, a later request as long from its first byte
-    on, and the rest of a body that was answered before it was read as long from then on. What is neither head nor body
-    of a request in the making, such as trailers, counts with the head.
+    on, and the rest of a body that was answered before it was read at least as long from then on. What is neither head
+    nor body of a request in the making, such as trailers, counts with the head.
+
+    A request that comes in one piece, as nearly all do, costs a few attributes.
     """
 
     send_seconds: ClassVar[float] = 30.0
@@ -33,55 +40,50 @@ class TimedConnection(HttpToolsProtocol):
     with the beginning of the request is not counted, and is no more than one reading of the socket."""
 
     _deadline: asyncio.TimerHandle | None = None
-    _active: RequestResponseCycle | None = None
-    """The request that is being answered. `cycle` is the newest one, which may wait behind it."""
-    _messages = 0
-    _is_receiving = False
+    _is_late = False
+    """Whether the rest of a body was missing at the last look, although the answer was complete."""
+    _is_in_body = False
     _beside_body = 0
     _body_bytes = 0
+    _earlier: Sequence[RequestResponseCycle] = ()
+    """The requests before the newest one, `cycle`, where one was sent before the answer to another was complete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take notice of a new connection."""
         super().connection_made(transport)
+        self.transport = BatchedWrites(transport, self.loop)  # type: ignore[assignment]  # it is one but for its class
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take notice that the connection is over, and tell every request on it; uvicorn tells the newest only."""
         self._expect_nothing()
         super().connection_lost(exc)
-        if self._active is not None and not self._active.response_complete:
-            self._active.disconnected = True
-            self._active.message_event.set()
+        for cycle in self._earlier:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
-        messages, was_receiving = self._messages, self._is_receiving
+        before = self.scope
         self._body_bytes = 0
         super().data_received(data)
-        if self.transport.is_closing() or not self._is_receiving:
-            return
-        if self._is_in_head() and self._deadline is None:
-            self._expect()
-        if was_receiving and messages == self._messages:
-            self._beside_body = max(0, self._beside_body + len(data) - 2 * self._body_bytes)
-            if self._beside_body > self.most_beside_body:
-                self._refuse()
-
-    def on_message_begin(self) -> None:
-        """Take notice that a request begins."""
-        super().on_message_begin()
-        self._messages += 1
-        self._is_receiving = True
-        self._beside_body = 0
-        # It was armed again if the rest of the last body came just before.
-        self._unset_keepalive_if_required()
+        scope = cast("dict[str, Any] | None", self.scope)
+        if scope is None or self._is_in_body or "method" not in scope:
+            self._look_at_rest(len(data), is_new=scope is not before)
+        elif self._deadline is not None:
+            self._expect_nothing()
 
     def on_headers_complete(self) -> None:
         """Take notice of a whole head."""
-        self._expect_nothing()
+        earlier = self.cycle
         super().on_headers_complete()
+        if self.pipeline:
+            self._earlier = [cycle for cycle in (*self._earlier, earlier) if not cycle.response_complete]
+        self._is_in_body = True
         # Trailers come under the same names and are no headers (RFC 9110 section 6.5.1); the request has its list.
         self.headers = []
+        cast("dict[str, Any]", self.scope)[WHOLE_ANSWER] = partial(answer_whole, self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body in."""
@@ -91,23 +93,12 @@ class TimedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Take notice of the end of a request."""
         super().on_message_complete()
-        self._is_receiving = False
-        if self._deadline is not None:
+        self._is_in_body = False
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The rest of a body that nobody wanted: from here on, the connection is idle.
-            self._expect_nothing()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-
-    def on_response_complete(self) -> None:
-        """Take notice of the end of an answer."""
-        super().on_response_complete()
-        if self._is_receiving and self._deadline is None and not self.transport.is_closing():
-            self._expect()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._active = cycle
-        super()._start_asgi_task(cycle, app)
 
     def _should_upgrade_to_ws(self) -> bool:
         # There is nothing here to be had by WebSocket, and such a connection would be out of sight.
@@ -116,29 +107,46 @@ class TimedConnection(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a client may ask for what it likes, and is answered in HTTP/1.1 (RFC 9110 section 7.8)."""
 
-    def _is_in_head(self) -> bool:
-        scope: Any = self.scope
-        return "method" not in scope
+    def _look_at_rest(self, size: int, *, is_new: bool) -> None:
+        """Time and count a request that is not complete with the bytes that came now."""
+        if self.transport.is_closing():
+            return
+        # It was armed again if the rest of the last body came just before.
+        self._unset_keepalive_if_required()
+        if is_new:
+            self._beside_body = 0
+        else:
+            self._beside_body = max(0, self._beside_body + size - 2 * self._body_bytes)
+            if self._beside_body > self.most_beside_body:
+                self._refuse()
+                return
+        if is_new or self._deadline is None:
+            self._expect()
 
     def _is_answering(self) -> bool:
-        return self._active is not None and not self._active.response_complete
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first
+        return cycle is not None and not all(each.response_complete for each in (*self._earlier, cycle))
 
     def _expect(self) -> None:
         self._expect_nothing()
         self._deadline = self.loop.call_later(self.send_seconds, self._give_up)
 
     def _expect_nothing(self) -> None:
+        self._is_late = False
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def _give_up(self) -> None:
         if self._is_answering():
-            # What was sent ahead is not read meanwhile, so it cannot be late.
+            # What was sent ahead is not read meanwhile, so it cannot be late; and a body is timed by its reader.
             self._expect()
-            return
-        logger.debug("a client that does not send was cut off")
-        self.transport.close()
+        elif self._is_in_body and not self._is_late:
+            self._expect()
+            self._is_late = True
+        else:
+            logger.debug("a client that does not send was cut off")
+            self.transport.close()
 
     def _refuse(self) -> None:
         logger.info("a request with too much beside its body was cut off")

@@ -57,3 +57,7 @@ def test_no_tracked_file_names_a_package_registry(tracked_texts: dict[str, str])
 
 def test_no_tracked_file_names_a_path_of_a_checkout_or_a_home(tracked_texts: dict[str, str]) -> None:
     assert list(lines_with(tracked_texts, "|".join((*_HOMES, re.escape(f"{ROOT}/"))))) == []
+
+
+def test_no_tracked_file_has_a_conflict_in_it(tracked_texts: dict[str, str]) -> None:
+    assert list(lines_with(tracked_texts, r"^(?:<{7} |={7}$|>{7} )")) == []

@@ -77,7 +77,8 @@ class Client:
 @asynccontextmanager
 async def served(app: App, http: type[WatchedConnection] = Impatient) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
     """Serve an app as `gatepost serve` would; yield what connects to it."""
-    server = uvicorn.Server(uvicorn.Config(cast("Any", app), http=http, lifespan="off", log_config=None))
+    config = uvicorn.Config(cast("Any", app), http=http, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
     clients: list[Client] = []
 
     async def connect() -> Client:
@@ -160,8 +161,8 @@ class Telling(WatchedConnection):
 
     is_idle: ClassVar[asyncio.Event]
 
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
         self._tell()
 
     def on_response_complete(self) -> None:

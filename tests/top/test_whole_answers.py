@@ -1,135 +1,99 @@
-"""Head and body of an answer in one write (record 0021)."""
+"""Plain answers that the connection takes whole (record 0021)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
-from gatepost.slow_readers import WatchedConnection
-from gatepost.whole_answers import WholeAnswers
+from gatepost.web.mcp_answers import PLAIN_HEADERS, WHOLE_ANSWER, Answer, send_answer
+from tests.top.test_slow_senders import GET, served
+from tests.top.test_slow_senders import Impatient as Connection
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
-
-
-class Line:
-    """A transport and the loop that it lives in, turned by hand."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.soon: list[Callable[[], None]] = []
-        self.is_closed = self.is_cut = False
-        self.answers = WholeAnswers(cast("Any", self), cast("Any", self))
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        self.soon.append(callback)
-
-    def turn(self) -> None:
-        """Do what the loop was asked to do."""
-        due, self.soon = self.soon, []
-        for callback in due:
-            callback()
-
-    def write(self, data: bytes) -> None:
-        assert not self.is_closed
-        self.written.append(data)
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_closed = self.is_cut = True
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def get_write_buffer_size(self) -> int:
-        return 7
-
-    def get_extra_info(self, name: str) -> str:
-        return f"the {name}"
+PLAIN: Answer = (200, b'{"jsonrpc":"2.0"}', ())
+LAST = GET.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
 
 
-def test_a_head_and_the_body_that_follows_it_are_one_write() -> None:
-    line = Line()
-    line.answers.write(HEAD)
-    assert line.written == []
-    line.answers.write(b"body")
-    line.turn()
-    assert line.written == [HEAD + b"body"]
+class App:
+    """Answers every request alike, whole if it can, and keeps what it was told."""
+
+    def __init__(self, answer: Answer, *, begins: bool = False, is_ordinary: bool = False) -> None:
+        self.answer = answer
+        self.begins = begins
+        self.is_ordinary = is_ordinary
+        self.taken: list[bool] = []
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        if self.begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.taken.append(not self.is_ordinary and scope[WHOLE_ANSWER](self.answer))
+        if self.begins:
+            await send({"type": "http.response.body", "body": b"begun"})
+        elif not self.taken[-1]:
+            await send_answer(send, self.answer)
 
 
-def test_a_head_whose_body_is_slow_goes_out_when_the_loop_has_turned() -> None:
-    line = Line()
-    line.answers.write(HEAD)
-    line.turn()
-    assert line.written == [HEAD]
-    line.answers.write(b"body")
-    line.turn()
-    assert line.written == [HEAD, b"body"]
+async def heads_and_bodies(app: App, *requests: bytes) -> list[tuple[set[bytes], bytes]]:
+    """Send requests on one connection, and return the lines of each head but its date, and each body."""
+    answers = []
+    async with served(app, Connection) as connect:
+        client = await connect()
+        for request in requests:
+            await client.send(request)
+            head = await client.reader.readuntil(b"\r\n\r\n")
+            lines = {line for line in head.split(b"\r\n") if line and not line.startswith(b"date: ")}
+            assert head.count(b"date: ") == 1
+            length = next(int(line.partition(b": ")[2]) for line in lines if line.startswith(b"content-length"))
+            answers.append((lines, await client.reader.readexactly(length)))
+    return answers
 
 
-def test_a_body_in_pieces_and_the_next_answer_keep_their_order() -> None:
-    line = Line()
-    for data in (HEAD, b"bo", b"dy", HEAD, HEAD, b"body"):
-        line.answers.write(data)
-    line.turn()
-    assert b"".join(line.written) == HEAD + b"body" + HEAD + HEAD + b"body"
-    assert line.written[1] == b"dy"
+async def test_a_plain_answer_is_the_same_whole_as_in_the_usual_way() -> None:
+    whole, usual = App(PLAIN), App(PLAIN, is_ordinary=True)
+    first = await heads_and_bodies(whole, GET, GET)
+    second = await heads_and_bodies(usual, GET, GET)
+    assert whole.taken == [True, True]
+    assert usual.taken == [False, False]
+    assert first == second
+    lines, body = first[0]
+    assert body == PLAIN[1]
+    assert {b"%s: %s" % header for header in PLAIN_HEADERS} < lines
 
 
-def test_what_waits_is_written_before_the_connection_closes() -> None:
-    line = Line()
-    line.answers.write(HEAD)
-    line.answers.close()
-    line.turn()
-    assert (line.written, line.is_closed) == ([HEAD], True)
+@pytest.mark.parametrize("answer", [(400, b"{}", ()), (202, None, ()), (200, b"{}", ((b"mcp-session-id", b"1"),))])
+async def test_an_answer_that_is_not_plain_is_sent_in_the_usual_way(answer: Answer) -> None:
+    app = App(answer)
+    (lines, body), _ = await heads_and_bodies(app, GET, GET)
+    assert app.taken == [False, False]
+    assert body == (answer[1] or b"")
+    assert {b"%s: %s" % header for header in answer[2]} <= lines
+    assert any(line.startswith(b"HTTP/1.1 %d " % answer[0]) for line in lines)
 
 
-def test_what_waits_is_lost_with_a_connection_that_is_cut() -> None:
-    line = Line()
-    line.answers.write(HEAD)
-    line.answers.abort()
-    line.turn()
-    assert (line.written, line.is_cut) == ([], True)
+async def test_the_last_answer_of_a_connection_says_so_and_is_sent_in_the_usual_way() -> None:
+    app = App(PLAIN)
+    ((lines, _),) = await heads_and_bodies(app, LAST)
+    assert app.taken == [False]
+    assert b"connection: close" in lines
 
 
-def test_nothing_is_written_to_a_connection_that_has_closed_meanwhile() -> None:
-    line = Line()
-    line.answers.write(HEAD)
-    line.close()
-    line.turn()
-    assert line.written == []
+async def test_nothing_is_added_to_an_answer_that_has_begun() -> None:
+    app = App(PLAIN, begins=True)
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(GET)
+        await client.reader.readuntil(b"\r\n\r\n")
+        assert await client.reader.readuntil(b"0\r\n\r\n") == b"5\r\nbegun\r\n0\r\n\r\n"
+    assert app.taken == [False]
 
 
-def test_everything_else_is_asked_of_the_transport_itself() -> None:
-    answers = Line().answers
-    assert answers.get_write_buffer_size() == 7
-    assert answers.get_extra_info("peername") == "the peername"
-    with pytest.raises(AttributeError):
-        answers.no_such_thing  # noqa: B018 - the look-up is the test
-
-
-class Connected(Line):
-    """A line that a connection can be put on."""
-
-    def call_later(self, _seconds: float, _callback: Callable[[], None]) -> Connected:
-        return self
-
-    def cancel(self) -> None: ...
-
-    def get_extra_info(self, name: str) -> Any: ...
-
-
-def test_the_connections_of_gatepost_serve_answer_whole() -> None:
-    async def app(_scope: Any, _receive: Any, _send: Any) -> None: ...
-
-    line = Connected()
-    connection = WatchedConnection(uvicorn.Config(app, log_config=None), ServerState(), {}, cast("Any", line))
-    connection.connection_made(cast("Any", line))
-    connection.transport.write(HEAD)
-    connection.transport.write(b"body")
-    assert line.written == [HEAD + b"body"]
+async def test_requests_sent_ahead_are_answered_in_their_order() -> None:
+    app = App(PLAIN)
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(GET + GET + GET)
+        for _ in range(3):
+            head = await client.reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert await client.reader.readexactly(len(PLAIN[1] or b"")) == PLAIN[1]
+    assert app.taken == [True] * 3

@@ -116,7 +116,8 @@ class ServerTarget:
         else:
             if run is not None:
                 result = run.result_or_questions(result)
-            result = tool.result_for(revision.version, result)
+            if not revision.modern:
+                result = tool.result_for(revision.version, result)
         return finish_result("tools/call", result, self._server_info) if revision.modern else result
 
     def _tool_and_arguments(

@@ -40,11 +40,11 @@ from gatepost.web.errors import scrubbed_traceback
 from gatepost.web.front_door import LOOPBACK_ORIGIN, ORDINARY_HEADERS
 from gatepost.web.mcp_answers import (
     ACCEPTED,
+    WHOLE_ANSWER,
     Answer,
     RawHeaders,
     Refused,
     bearer_refusal,
-    body_refused,
     challenge_headers,
     log_refusal,
     protocol_error,
@@ -116,10 +116,8 @@ class McpEndpoint:
         except ClientDisconnected:
             logger.debug("the client went away")
             return
-        except Refused as refused:
+        except (Refused, BodyTooLarge, BodyTooSlow) as refused:
             answer = refusal(refused)
-        except (BodyTooLarge, BodyTooSlow) as error:
-            answer = refusal(body_refused(error))
         except BearerRefused as refused:
             answer = bearer_refusal(refused)
         except ProtocolError as error:
@@ -131,7 +129,8 @@ class McpEndpoint:
             answer = (500, error_response(self._incident("the endpoint failed", error)), ())
         if stream.is_open:
             await stream.finish(answer)
-        else:
+        # The server may have a quicker way for an answer that is whole; it says whether it took it.
+        elif not scope.get(WHOLE_ANSWER, _no_other_way)(answer):
             await send_answer(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive, stream: ResponseStream) -> Answer | None:
@@ -355,3 +354,7 @@ def _check_media_types(headers: Mapping[bytes, bytes]) -> None:
 
 def _http_request(scope: Scope) -> HTTPRequest:
     return HTTPRequest(scope)
+
+
+def _no_other_way(_answer: Answer) -> bool:
+    return False

@@ -38,7 +38,11 @@ ACCEPTED: Answer = (202, None, ())
 """The answer to a message that is owed none."""
 
 _NO_STORE = (b"cache-control", b"no-store")
-_JSON_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
+PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
+"""The headers of every answer with a body, beside its length."""
+WHOLE_ANSWER = "gatepost.whole_answer"
+"""Where in the scope the server may have left a function that takes an `Answer` and says whether it has sent it, which
+it does if that is plain: 200, with a body, and without headers beside `PLAIN_HEADERS` (record 0021)."""
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 _REASONS = {
@@ -72,13 +76,15 @@ class Refused(Exception):
         self.error = InvalidRequest(message)
 
 
-def refusal(refused: Refused) -> Answer:
+def refusal(refused: Refused | BodyTooLarge | BodyTooSlow) -> Answer:
     """Return the answer to what is wrong with the HTTP of a request."""
+    if not isinstance(refused, Refused):
+        refused = _body_refused(refused)
     log_refusal(refused.reason, refused.status)
     return refused.status, error_response(refused.error), refused.headers
 
 
-def body_refused(error: BodyTooLarge | BodyTooSlow) -> Refused:
+def _body_refused(error: BodyTooLarge | BodyTooSlow) -> Refused:
     """Return the refusal of a body that is not read (RFC 9110 sections 15.5.9 and 15.5.14)."""
     if isinstance(error, BodyTooLarge):
         return Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.")
@@ -133,5 +139,5 @@ async def send_answer(send: Send, answer: Answer) -> None:
         await send(_NO_BODY)
         return
     length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [length, *_JSON_HEADERS, *headers]})
+    await send({"type": "http.response.start", "status": status, "headers": [length, *PLAIN_HEADERS, *headers]})
     await send({"type": "http.response.body", "body": body})
