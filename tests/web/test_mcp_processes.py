@@ -144,7 +144,7 @@ async def test_a_request_that_is_answered_at_once_is_put_down_nowhere() -> None:
         raise AssertionError
 
     session = McpSession(b"s" * 32, "owner", "2025-11-25", b"{}", 0, 60)
-    untouchable = dict.fromkeys(("running", "streams", "questions"), object())
+    untouchable = dict.fromkeys(("session_header", "running", "streams", "questions", "sessions"), object())
     run = SessionRun(Request(1, "tools/call", {}), session, ResponseStream(nobody), **cast("Any", untouchable))
     before = asyncio.all_tasks()
     assert await run.result_of(answer()) == {"content": []}

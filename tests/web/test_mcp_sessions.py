@@ -139,6 +139,35 @@ async def test_a_look_up_is_believed_for_a_moment() -> None:
     assert await sessions.find(session, principal()) is None
 
 
+async def test_a_look_up_is_believed_without_another_look_for_the_very_principal_that_it_was_made_for() -> None:
+    sessions = Sessions()
+    session = await sessions.begin()
+    ann, also_ann, bob = principal(), principal(), principal("bob")
+    assert sessions.believed(session, ann) is None
+    assert await sessions.find(session, ann) is sessions.believed(session, ann) is not None
+    assert sessions.believed(session, also_ann) is sessions.believed(session, None) is None
+    assert await sessions.find(session, bob) is None
+    assert sessions.believed(session, bob) is None
+    assert await sessions.find(session, also_ann) is sessions.believed(session, also_ann) is not None
+    sessions.time += BELIEVED_SECONDS
+    assert sessions.believed(session, also_ann) is None
+
+
+@pytest.mark.parametrize("how", ["ended", "forgotten", "too old"])
+async def test_a_session_that_is_over_is_believed_no_longer(how: str) -> None:
+    sessions = Sessions(idle_seconds=3)
+    session = await sessions.begin()
+    ann = principal()
+    await sessions.find(session, ann)
+    if how == "ended":
+        assert await sessions.end(session, ann)
+    elif how == "forgotten":
+        sessions.forget([fingerprint(session)])
+    else:
+        sessions.time += 3
+    assert sessions.believed(session, ann) is None
+
+
 async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
     sessions = Sessions(idle_seconds=3600)
 

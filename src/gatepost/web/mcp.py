@@ -243,7 +243,7 @@ class McpEndpoint:
             return None
         except StoreUnavailable as error:
             answer = store_unavailable(error)
-        return await run.finish(answer)
+        return answer if run.is_silent else await run.finish(answer)
 
     async def _answered(
         self,

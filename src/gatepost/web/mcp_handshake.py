@@ -32,7 +32,7 @@ from gatepost.web.mcp_stream import ResponseStream
 from gatepost.web.request_streams import RequestStreams
 from gatepost.web.running_requests import RunningRequests
 from gatepost.web.session_listening import SessionListening
-from gatepost.web.session_run import SessionHandle, SessionRun
+from gatepost.web.session_run import SessionRun
 from gatepost.web.wakeups import Wakeups
 
 SESSION_HEADER: Final = b"mcp-session-id"
@@ -112,10 +112,11 @@ class HandshakeEra:
         Raises:
             Refused: 404, there is no such session, or it is somebody else's.
         """
-        session_id = headers.get(SESSION_HEADER)
-        if session_id is None:
+        header = headers.get(SESSION_HEADER)
+        if header is None:
             return None
-        session = await self.sessions.find(session_id.decode("latin-1"), principal)
+        session_id = header.decode("latin-1")
+        session = self.sessions.believed(session_id, principal) or await self.sessions.find(session_id, principal)
         if session is None:
             raise session_unknown()
         return session
@@ -143,12 +144,18 @@ class HandshakeEra:
     def run(self, request: Request, session: McpSession, caller: Caller, response: ResponseStream) -> SessionRun:
         """Prepare a request of a session, and complete its caller."""
         run = SessionRun(
-            request, session, response, running=self._running, streams=self._streams, questions=self._questions
+            request,
+            session,
+            response,
+            session_header=caller.headers[SESSION_HEADER],
+            running=self._running,
+            streams=self._streams,
+            questions=self._questions,
+            sessions=self.sessions,
         )
-        session_id = caller.headers[SESSION_HEADER].decode("latin-1")
         if accepts_events(caller.headers.get(b"accept")):
             caller.channel = run.channel
-        caller.session = SessionHandle(self.sessions, session_id, session)
+        caller.session = run
         return run
 
     async def take(self, message: Notification | Response, session: McpSession) -> bool:

@@ -69,7 +69,8 @@ class McpSessions:
         # At the latest when half of its time is over, or a session that is used would end.
         least = min(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // 2)
         self._prolonged_after = max(least, idle_seconds // _MOST_PROLONGATIONS)
-        self._believed: dict[str, tuple[McpSession, int]] = {}
+        self._believed: dict[str, tuple[McpSession, int, Principal | None]] = {}
+        """By id: what was found, since when that is believed, and for whom it was found."""
 
     async def start(
         self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]
@@ -102,8 +103,19 @@ class McpSessions:
             return None, ()
         if ended:
             self.forget(ended)
-        self._believe(session_id, session, now)
+        self._believe(session_id, session, now, principal)
         return session_id, ended
+
+    def believed(self, session_id: str, principal: Principal | None) -> McpSession | None:
+        """Return the session if a look-up a moment ago found that it is this very principal's and lives."""
+        believed = self._believed.get(session_id)
+        if believed is None:
+            return None
+        session, since, whose = believed
+        now = self._now()
+        # Principals are kept for as long as tokens are believed, so equal ones mostly are the same one.
+        is_still = whose is principal and now - since < BELIEVED_SECONDS and session.expires_at > now
+        return session if is_still else None
 
     async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if it is this principal's and not over, and have it live on."""
@@ -112,14 +124,17 @@ class McpSessions:
         believed = self._believed.get(session_id)
         if believed is not None and now - believed[1] < BELIEVED_SECONDS:
             session = believed[0]
-            return session if session.owner == owner and session.expires_at > now else None
+            if session.owner != owner or session.expires_at <= now:
+                return None
+            self._believed[session_id] = (session, believed[1], principal)
+            return session
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return None
         found = await self._store.find_session(fingerprint(session_id), owner=owner, now=now)
         if found is None:
             return None
         found = await self.in_use(found)
-        self._believe(session_id, found, now)
+        self._believe(session_id, found, now, principal)
         return found
 
     async def in_use(self, session: McpSession) -> McpSession:
@@ -146,7 +161,9 @@ class McpSessions:
     async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
         await self._store.set_log_level(session.session_fingerprint, level)
-        self._believe(session_id, replace(session, log_level=level), self._now())
+        believed = self._believed.get(session_id)
+        if believed is not None:
+            self._believed[session_id] = (replace(session, log_level=level), self._now(), believed[2])
 
     async def subscribe(self, session: McpSession, uri: str) -> bool:
         """Subscribe the session to a resource; False when it has as many subscriptions as it may."""
@@ -160,11 +177,11 @@ class McpSessions:
         """Say whether the session is subscribed to a resource."""
         return await self._store.is_subscribed(session_fingerprint, uri)
 
-    def _believe(self, session_id: str, session: McpSession, now: int) -> None:
+    def _believe(self, session_id: str, session: McpSession, now: int, principal: Principal | None) -> None:
         self._believed.pop(session_id, None)
         while len(self._believed) >= _MOST_BELIEVED:
             del self._believed[next(iter(self._believed))]
-        self._believed[session_id] = (session, now)
+        self._believed[session_id] = (session, now, principal)
 
 
 def owner_of(principal: Principal | None, resource: str) -> str:

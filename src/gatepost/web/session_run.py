@@ -22,7 +22,7 @@ from gatepost.web.session_stream import SessionStream
 
 
 class SessionRun:
-    """One request of a session. Building it costs next to nothing.
+    """One request of a session, and what its target may do to the session. Building it costs next to nothing.
 
     The work runs in the request's own task, which goes on when the client disconnects: that is no cancellation here
     (basic/transports, "Sending Messages to the Server").
@@ -31,9 +31,11 @@ class SessionRun:
         request: what is served.
         session: its session.
         response: the HTTP response of the request; nothing has been sent on it.
+        session_header: the id of the session, as it came.
         running: the requests that are being served here.
         streams: where a stream is opened when the work has something to say.
         questions: what is asked of clients.
+        sessions: all sessions.
     """
 
     __slots__ = (
@@ -42,6 +44,8 @@ class SessionRun:
         "_request",
         "_response",
         "_running",
+        "_session_header",
+        "_sessions",
         "_stream",
         "_streams",
         "_work",
@@ -56,15 +60,19 @@ class SessionRun:
         session: McpSession,
         response: ResponseStream,
         *,
+        session_header: bytes,
         running: RunningRequests,
         streams: RequestStreams,
         questions: Questions,
+        sessions: McpSessions,
     ) -> None:
         self._request = request
         self.session = session
         self.revision = HANDSHAKE[session.revision]
         """What the request is in."""
         self._response = response
+        self._session_header = session_header
+        self._sessions = sessions
         self._running = running
         self._streams = streams
         self._questions = questions
@@ -78,6 +86,11 @@ class SessionRun:
     def request_id(self) -> RequestId:
         """The id of the request."""
         return self._request.id
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the way back to the client was never opened, so that there is no stream to end."""
+        return self._stream is None
 
     def channel(self) -> HandshakeChannel:
         """Open the way back to the client; in the event loop or in a worker thread."""
@@ -130,25 +143,14 @@ class SessionRun:
             await self._response.write(KEEP_ALIVE)
             await self._response.finish((200, None, ()))
 
-
-class SessionHandle:
-    """What a target can do to the session of a request; see `Session`."""
-
-    __slots__ = ("_session", "_session_id", "_sessions")
-
-    def __init__(self, sessions: McpSessions, session_id: str, session: McpSession) -> None:
-        self._sessions = sessions
-        self._session_id = session_id
-        self._session = session
-
     async def set_log_level(self, level: str) -> None:
         """See `Session.set_log_level`."""
-        await self._sessions.set_log_level(self._session_id, self._session, level)
+        await self._sessions.set_log_level(self._session_header.decode("latin-1"), self.session, level)
 
     async def subscribe(self, uri: str) -> bool:
         """See `Session.subscribe`."""
-        return await self._sessions.subscribe(self._session, uri)
+        return await self._sessions.subscribe(self.session, uri)
 
     async def unsubscribe(self, uri: str) -> None:
         """See `Session.unsubscribe`."""
-        await self._sessions.unsubscribe(self._session, uri)
+        await self._sessions.unsubscribe(self.session, uri)
