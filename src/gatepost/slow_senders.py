@@ -24,6 +24,10 @@ _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-le
 logger = logging.getLogger("gatepost.web")
 
 
+class _TooManyWaiting(Exception):
+    """Raised out of the parser's callback, which is how a message is given up in the middle of what was read."""
+
+
 class TimedConnection(HttpToolsProtocol):
     """uvicorn's connection, with an end to waiting for requests, and to what they may hold beside their bodies.
 
@@ -38,6 +42,8 @@ class TimedConnection(HttpToolsProtocol):
     most_beside_body: ClassVar[int] = 64 * 1024
     """Bytes of a head; of chunk sizes and trailers as many, beyond one for each byte of the body. What arrives together
     with the beginning of the request is not counted, and is no more than one reading of the socket."""
+    most_waiting: ClassVar[int] = 32
+    """Requests that wait behind the one that is being answered. One reading of the socket holds thousands."""
 
     _deadline: asyncio.TimerHandle | None = None
     _is_late = False
@@ -79,6 +85,8 @@ class TimedConnection(HttpToolsProtocol):
         earlier = self.cycle
         super().on_headers_complete()
         if self.pipeline:
+            if len(self.pipeline) > self.most_waiting:
+                raise _TooManyWaiting
             self._earlier = [cycle for cycle in (*self._earlier, earlier) if not cycle.response_complete]
         self._is_in_body = True
         # Trailers come under the same names and are no headers (RFC 9110 section 6.5.1); the request has its list.
@@ -99,6 +107,13 @@ class TimedConnection(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; into an answer that is under way nothing is written."""
+        if self._is_answering():
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def _should_upgrade_to_ws(self) -> bool:
         # There is nothing here to be had by WebSocket, and such a connection would be out of sight.

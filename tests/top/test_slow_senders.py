@@ -261,6 +261,39 @@ async def test_a_client_that_leaves_with_another_request_waiting_is_missed_by_th
         assert await ends.get() == "missed"
 
 
+async def test_only_so_many_requests_wait_behind_one() -> None:
+    may_answer = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await may_answer.wait()
+        await hasty(scope, receive, send)
+
+    async with served(slow, WatchedConnection) as connect:
+        patient, greedy = await connect(), await connect()
+        await patient.send(GET * (1 + WatchedConnection.most_waiting))
+        await greedy.send(GET * (2 + WatchedConnection.most_waiting))
+        assert await greedy.is_cut()
+        may_answer.set()
+        for _ in range(1 + WatchedConnection.most_waiting):
+            assert await patient.answer() == b"HTTP/1.1 200 OK"
+
+
+async def test_nothing_is_written_into_an_answer_that_is_under_way() -> None:
+    may_go_on = asyncio.Event()
+
+    async def half(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await may_go_on.wait()
+
+    async with served(half, WatchedConnection) as connect:
+        client = await connect()
+        await client.send(GET)
+        await client.reader.readuntil(b"\r\n\r\n")
+        await client.send(b"\x00 no http\r\n\r\n")
+        assert await client.is_cut()
+        may_go_on.set()
+
+
 async def test_a_websocket_is_answered_as_http() -> None:
     async with served(thorough) as connect:
         client = await connect()
