@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gatepost.web.mcp_answers import PLAIN_HEADERS, Answer
@@ -22,12 +23,16 @@ _head: tuple[_Headers, bytes] = ((), b"")
 """The server's own headers (`Date`), and what every plain answer begins with for as long as they are these."""
 
 
-def answer_whole(cycle: RequestResponseCycle, answer: Answer) -> bool:
+def answer_whole(cycle: RequestResponseCycle, send: Send, answer: Answer) -> bool:
     """Send a plain answer; False when it has to be sent in the usual way, and nothing was done yet.
 
-    This is what `RequestResponseCycle.send` does with both messages, where none of its questions arises.
+    The usual way is also that of a `send` which is not the cycle's: cross-origin rules and middleware of the user put
+    their own in its place, to see an answer or to add to it. This is what `RequestResponseCycle.send` does with both
+    messages, where none of its questions arises.
     """
     status, body, headers = answer
+    if send != cycle.send:
+        return False
     if status != 200 or body is None or headers:  # noqa: PLR2004 - the status that `_STATUS` says
         return False
     if cycle.response_started or cycle.disconnected or not cycle.keep_alive:

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from gatepost.app import create_app
+from gatepost.server.server import Server
+from gatepost.settings import load_settings
+from gatepost.stores.memory import MemoryStore
 from gatepost.web.mcp_answers import PLAIN_HEADERS, WHOLE_ANSWER, Answer, send_answer
 from tests.top.test_slow_senders import GET, served
 from tests.top.test_slow_senders import Impatient as Connection
@@ -26,14 +30,14 @@ class App:
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         if self.begins:
             await send({"type": "http.response.start", "status": 200, "headers": []})
-        self.taken.append(not self.is_ordinary and scope[WHOLE_ANSWER](self.answer))
+        self.taken.append(not self.is_ordinary and scope[WHOLE_ANSWER](send, self.answer))
         if self.begins:
             await send({"type": "http.response.body", "body": b"begun"})
         elif not self.taken[-1]:
             await send_answer(send, self.answer)
 
 
-async def heads_and_bodies(app: App, *requests: bytes) -> list[tuple[set[bytes], bytes]]:
+async def heads_and_bodies(app: Any, *requests: bytes) -> list[tuple[set[bytes], bytes]]:
     """Send requests on one connection, and return the lines of each head but its date, and each body."""
     answers = []
     async with served(app, Connection) as connect:
@@ -68,6 +72,32 @@ async def test_an_answer_that_is_not_plain_is_sent_in_the_usual_way(answer: Answ
     assert body == (answer[1] or b"")
     assert {b"%s: %s" % header for header in answer[2]} <= lines
     assert any(line.startswith(b"HTTP/1.1 %d " % answer[0]) for line in lines)
+
+
+async def test_a_layer_in_between_sees_every_answer_and_may_add_to_it() -> None:
+    app = App(PLAIN)
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        async def add(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-layer", b"1")]
+            await send(message)
+
+        await app(scope, receive, add)
+
+    ((lines, body),) = await heads_and_bodies(layer, GET)
+    assert app.taken == [False]
+    assert (b"x-layer: 1" in lines, body) == (True, PLAIN[1])
+
+
+async def test_a_page_that_may_call_is_told_so_with_every_answer() -> None:
+    settings = load_settings({"MCP_PUBLIC_URL": "http://localhost:8000", "MCP_REQUIRE_AUTH": "false"}, env_file=None)
+    app = create_app(Server("notes"), settings=settings, store=MemoryStore(), announce=lambda _: None)
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    head = b"POST /mcp HTTP/1.1\r\nhost: localhost:8000\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    request = head % len(ping) + b"origin: http://localhost:6274\r\n\r\n" + ping
+    ((lines, _),) = await heads_and_bodies(app, request)
+    assert b"access-control-allow-origin: http://localhost:6274" in lines
 
 
 async def test_the_last_answer_of_a_connection_says_so_and_is_sent_in_the_usual_way() -> None:

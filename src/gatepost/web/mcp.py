@@ -130,7 +130,7 @@ class McpEndpoint:
         if stream.is_open:
             await stream.finish(answer)
         # The server may have a quicker way for an answer that is whole; it says whether it took it.
-        elif not scope.get(WHOLE_ANSWER, _no_other_way)(answer):
+        elif not scope.get(WHOLE_ANSWER, _no_other_way)(send, answer):
             await send_answer(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive, stream: ResponseStream) -> Answer | None:
@@ -356,5 +356,5 @@ def _http_request(scope: Scope) -> HTTPRequest:
     return HTTPRequest(scope)
 
 
-def _no_other_way(_answer: Answer) -> bool:
+def _no_other_way(_send: Send, _answer: Answer) -> bool:
     return False

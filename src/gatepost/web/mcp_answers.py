@@ -41,8 +41,9 @@ _NO_STORE = (b"cache-control", b"no-store")
 PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
 """The headers of every answer with a body, beside its length."""
 WHOLE_ANSWER = "gatepost.whole_answer"
-"""Where in the scope the server may have left a function that takes an `Answer` and says whether it has sent it, which
-it does if that is plain: 200, with a body, and without headers beside `PLAIN_HEADERS` (record 0021)."""
+"""Where in the scope the server may have left a function that takes the `send` of a request and an `Answer`, and says
+whether it has sent it. It does if that is plain: 200, with a body, and without headers beside `PLAIN_HEADERS` (record
+0021); and if the `send` is the server's own, for otherwise a layer in between wants to see what is sent."""
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 _REASONS = {
