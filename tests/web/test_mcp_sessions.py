@@ -97,6 +97,17 @@ async def test_a_session_that_another_process_ended_meanwhile_is_not_ended_twice
     assert (await world.send(None, session=session, method="DELETE")).status == 404
 
 
+async def test_a_session_that_another_process_ended_is_not_kept_alive_by_what_changes_it(world: SessionWorld) -> None:
+    session = await world.begin()
+    await world.store.mcp_sessions.end_session(fingerprint(session), owner=ANN)
+    statuses = []
+    for _ in range(3):
+        answer = await world.send(request("logging/setLevel", {"level": "debug"}), session=session)
+        statuses.append(answer.status)
+        world.time += 3
+    assert statuses == [200, 200, 404]
+
+
 async def test_delete_needs_a_session(world: SessionWorld) -> None:
     answer = await world.send(None, method="DELETE")
     assert (answer.status, answer.body["error"]["message"]) == (400, "Send the Mcp-Session-Id of the session to end.")

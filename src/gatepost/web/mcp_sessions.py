@@ -163,7 +163,8 @@ class McpSessions:
         await self._store.set_log_level(session.session_fingerprint, level)
         believed = self._believed.get(session_id)
         if believed is not None:
-            self._believed[session_id] = (replace(session, log_level=level), self._now(), believed[2])
+            # For no longer than before: this was no look-up.
+            self._believed[session_id] = (replace(session, log_level=level), *believed[1:])
 
     async def subscribe(self, session: McpSession, uri: str) -> bool:
         """Subscribe the session to a resource; False when it has as many subscriptions as it may."""
