@@ -123,6 +123,43 @@ async def test_a_flood_of_events_is_bounded_and_the_log_says_how_many_were_lost(
     assert "2 audit events did not fit the queue and are lost" in caplog.text
 
 
+async def test_one_address_fills_neither_the_trail_nor_the_queue_with_refusals(
+    store: Shaky, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = NOW
+    trail = AuditTrail(store=store, addresses=ClientAddresses(), now=lambda: now, random_bytes=bytes)
+    monkeypatch.setattr(module, "MOST_REFUSALS", 3)
+    neighbour, other = (Request({**REQUEST.scope, "client": (host, 1)}) for host in ("2001:db8::2", "2001:db8:0:1::1"))
+    flooding = Request({**REQUEST.scope, "client": ("2001:db8::1", 1)})
+    for _ in range(10):
+        trail.note(flooding, AuditEvent.REFRESH, Outcome.REFUSED)
+        trail.note(neighbour, AuditEvent.REFRESH, Outcome.REFUSED)  # of the same /64
+    trail.note(flooding, AuditEvent.CODE_REDEMPTION, Outcome.REFUSED)
+    trail.note(other, AuditEvent.REFRESH, Outcome.REFUSED)
+    for _ in range(5):
+        trail.note(flooding, AuditEvent.REFRESH)
+    now += 600
+    trail.note(flooding, AuditEvent.REFRESH, Outcome.REFUSED)
+    await trail.write_queue()
+
+    refused = [record.event for record in await kept(store) if record.outcome is Outcome.REFUSED]
+    assert refused == [AuditEvent.REFRESH] * 3 + [AuditEvent.CODE_REDEMPTION] + [AuditEvent.REFRESH] * 2
+    assert len(await kept(store)) == len(refused) + 5
+    assert "17 more refusals of addresses that cause many are not in the audit trail" in caplog.text
+    caplog.clear()
+    await trail.write_queue()
+    assert caplog.text == ""
+
+
+async def test_what_is_counted_of_addresses_is_bounded(store: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    trail = AuditTrail(store=store, addresses=ClientAddresses(), now=lambda: NOW, random_bytes=bytes)
+    monkeypatch.setattr(module, "_MOST_ADDRESSES", 2)
+    for number in range(5):
+        request = Request({**REQUEST.scope, "client": (f"192.0.2.{number}", 1)})
+        trail.note(request, AuditEvent.REFRESH, Outcome.REFUSED)
+    assert len(trail._refusals) <= 2
+
+
 async def test_the_queue_is_written_in_the_background_and_at_the_end(trail: AuditTrail, store: Shaky) -> None:
     turns, waiting = asyncio.Semaphore(0), asyncio.Semaphore(0)
 

@@ -4,7 +4,8 @@ What gives or takes access and is not to be found elsewhere (logins, consent, re
 answer goes out: `record`. What the store's own rows show as well (a token that was issued), and what an attacker can
 cause at will (refusals, limits), is written behind: `note` queues it, and it is written within a second, or at the end
 of the server. A crash can lose the last second of those, and a flood what does not fit the queue; neither can slow an
-answer down.
+answer down. Of refusals of one kind only so many are kept of one address, so that nobody fills the store with them, or
+the queue when something else is not to be seen.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.audit_protocols import AuditStore
 from gatepost.stores.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.web.client_address import ClientAddresses
+from gatepost.web.client_address import ClientAddresses, limit_key
 
 _LONGEST_QUEUE: Final = 10_000
+MOST_REFUSALS: Final = 100
+"""How many refusals of one kind are noted of one address in `REFUSALS_SECONDS`."""
+REFUSALS_SECONDS: Final = 600
+_MOST_ADDRESSES: Final = 10_000
+"""With their kinds; beyond that all are counted anew."""
 
 _log = logging.getLogger("gatepost.audit")
 
@@ -97,6 +103,9 @@ class AuditTrail:
         self._made = 0
         self._queue: list[AuditRecord] = []
         self._dropped = 0
+        self._refusals: dict[tuple[str, AuditEvent], tuple[int, int]] = {}
+        """Since when how many were noted, by address and kind."""
+        self._left_out = 0
 
     async def record(
         self,
@@ -130,6 +139,11 @@ class AuditTrail:
         grant_id: str | None = None,
     ) -> None:
         """See `Audit.note`."""
+        if outcome is Outcome.REFUSED and not self._counts_refusal(
+            limit_key(self._addresses.of(connection.scope)), event
+        ):
+            self._left_out += 1
+            return
         if len(self._queue) >= _LONGEST_QUEUE:
             self._dropped += 1
             return
@@ -144,6 +158,9 @@ class AuditTrail:
         if self._dropped:
             _log.warning("%s audit events did not fit the queue and are lost", self._dropped)
             self._dropped = 0
+        if self._left_out:
+            _log.warning("%s more refusals of addresses that cause many are not in the audit trail", self._left_out)
+            self._left_out = 0
         events = self._queue
         if not events:
             return
@@ -171,6 +188,19 @@ class AuditTrail:
             with suppress(asyncio.CancelledError):
                 await task
             await self.write_queue()
+
+    def _counts_refusal(self, address: str, event: AuditEvent) -> bool:
+        """Count a refusal; False when there have been so many that it is not kept."""
+        now = self._now()
+        since, count = self._refusals.get((address, event), (now, 0))
+        if not since <= now < since + REFUSALS_SECONDS:
+            since, count = now, 0
+        if count >= MOST_REFUSALS:
+            return False
+        if len(self._refusals) >= _MOST_ADDRESSES:
+            self._refusals.clear()
+        self._refusals[address, event] = (since, count + 1)
+        return True
 
     def _event(
         self,
