@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -17,14 +18,24 @@ REPOSITORY = Path(__file__).parents[2]
 PASSWORD = "correct horse battery staple"
 _STARTED = re.compile(r"^\s*MCP URL\s+(\S+)$", re.MULTILINE)
 _LINK = re.compile(r"^\s*Set up\s+(\S+)$", re.MULTILINE)
+_PORTS = range(10_240, 32_768)  # below the ephemeral ports of Linux and macOS
+_looked_at = itertools.count(os.getpid() * 499)
 _DEADLINE = 120.0  # seconds; only ever reached when something is broken
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """Return a loopback port that nobody listens on now.
+
+    It is none of those that the system gives to connections, so it stays free until the server listens, and between a
+    death and the next start. Processes that ask at the same time begin to look at different places.
+    """
+    while True:
+        port = _PORTS[next(_looked_at) % len(_PORTS)]
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def _measures(variable: str) -> bool:
