@@ -34,7 +34,7 @@ async def hold(name: str, ctx: Context) -> str:
 @server.tool
 async def was_cancelled(name: str) -> bool:
     """Wait until the call of `hold` with this name was cancelled."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         return await _cancelled[name].wait()
 
 

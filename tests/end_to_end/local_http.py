@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-PATIENCE = 60.0  # seconds; only ever reached when something is broken
+PATIENCE = 180.0  # seconds; only ever reached when something is broken
 _OPTIONS: dict[str, Any] = {
     "timeout": PATIENCE,
     "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # trusts nobody

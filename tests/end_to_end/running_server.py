@@ -20,7 +20,7 @@ _STARTED = re.compile(r"^\s*MCP URL\s+(\S+)$", re.MULTILINE)
 _LINK = re.compile(r"^\s*Set up\s+(\S+)$", re.MULTILINE)
 _PORTS = range(10_240, 32_768)  # below the ephemeral ports of Linux and macOS
 _looked_at = itertools.count(os.getpid() * 499)
-_DEADLINE = 120.0  # seconds; only ever reached when something is broken
+_DEADLINE = 180.0  # seconds; only ever reached when something is broken
 
 
 def free_port() -> int:

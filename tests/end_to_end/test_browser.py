@@ -12,10 +12,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from tests.conftest import RequireService
 from tests.end_to_end import local_http
+from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App
 
 PICTURES = REPOSITORY / "test-artifacts" / "browser"
+_PATIENCE = PATIENCE * 1000  # milliseconds
 _QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -67,7 +69,11 @@ def callback() -> Iterator[Callback]:
 def chromium(require_service: RequireService) -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     require_service("Chromium", available=program is not None)
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=_QUIET) as browser:
+    expect.set_options(timeout=_PATIENCE)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=program, args=_QUIET, timeout=_PATIENCE) as browser,
+    ):
         yield browser
 
 
@@ -76,6 +82,7 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A page of a browser that knows nothing: each context has cookies and caches of its own."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     with chromium.new_context(viewport={"width": 900, "height": 760}) as context:
+        context.set_default_timeout(_PATIENCE)
         tab = context.new_page()
         problems: list[str] = []
         tab.on("console", lambda message: problems.append(message.text) if _is_problem(message) else None)

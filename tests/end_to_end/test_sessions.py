@@ -16,7 +16,7 @@ from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import RunningServer
 
 TARGET = "tests/end_to_end/session_target.py:server"
-OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false", "MCP_SHUTDOWN_SECONDS": "60"}
+OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false", "MCP_SHUTDOWN_SECONDS": "600"}
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -77,7 +77,7 @@ def test_a_server_with_open_streams_stops_at_once(talkative: RunningServer) -> N
         began = time.monotonic()
         assert talkative.stop() == 0
         # Well below MCP_SHUTDOWN_SECONDS, which is what it would wait for a stream that does not end.
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 300
         assert b"".join(listening.iter_bytes()).startswith(b"id: session.1\ndata: \n\n")
 
 

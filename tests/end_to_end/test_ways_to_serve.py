@@ -150,7 +150,7 @@ def test_a_port_that_is_taken_is_one_sentence(shared_server: RunningServer, tmp_
         env={**os.environ, "OAUTH_STORAGE_DIR": str(tmp_path / "other")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert second.returncode == 2
@@ -166,7 +166,7 @@ def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:
         env={**os.environ, "OAUTH_STORAGE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert started.returncode == 1

@@ -31,7 +31,7 @@ def test_the_keys_survive_a_restart_and_a_wrong_ring_is_one_sentence(tmp_path: P
         env={**os.environ, **JWT, "OAUTH_STORAGE_DIR": str(data)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert ended.returncode == 2

@@ -20,11 +20,11 @@ class Gate:
     def work(self, name: str) -> str:
         self.begun.append(name)
         self.begins.release()
-        assert self.opened.wait(timeout=60)
+        assert self.opened.wait(timeout=180)
         return name
 
     async def has_begun(self) -> None:
-        assert await asyncio.to_thread(self.begins.acquire, timeout=60)
+        assert await asyncio.to_thread(self.begins.acquire, timeout=180)
 
 
 @pytest.fixture

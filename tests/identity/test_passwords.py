@@ -141,7 +141,7 @@ async def test_hashing_runs_beside_the_event_loop_two_at_a_time() -> None:
         with lock:
             running.append(name)
             highest = max(highest, len(running))
-        both.wait(timeout=10)
+        both.wait(timeout=180)
         with lock:
             running.remove(name)
         return name

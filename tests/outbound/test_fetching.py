@@ -173,7 +173,7 @@ async def test_names_that_take_for_ever_keep_no_other_from_being_resolved(monkey
     waiting = [asyncio.create_task(resolve(f"{number}.slow.example", 443)) for number in range(40)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             assert await resolve("localhost", 443)
     finally:
         answered.set()

@@ -65,7 +65,7 @@ class TlsServer:
             except OSError:
                 return
             self.connections += 1
-            connection.settimeout(60)
+            connection.settimeout(180)
             try:
                 with self._context.wrap_socket(connection, server_side=True) as secured:
                     self._answer(secured)
@@ -97,5 +97,5 @@ class TlsServer:
         self._stop.set()
         # A listener that another thread waits on is woken by a connection, not by its closing.
         socket.create_connection(("127.0.0.1", self.port)).close()
-        self._thread.join(60)
+        self._thread.join(180)
         self._listener.close()

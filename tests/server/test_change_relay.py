@@ -153,7 +153,7 @@ class Looks:
 
     async def finish_one(self) -> None:
         """Wait until a look is over, and let the next one begin."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             await self._waiting.acquire()
         self._go.release()
 

@@ -34,7 +34,7 @@ class Client:
         await self.connection.take(orjson.dumps({"jsonrpc": "2.0", **message}))
 
     async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             return await self.received.get()
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:

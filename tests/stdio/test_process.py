@@ -25,7 +25,7 @@ CALL = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "t
 
 
 def run(command: list[str], *lines: bytes) -> tuple[int, list[dict[str, Any]], str]:
-    ended = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=60, check=False)
+    ended = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=180, check=False)
     return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr.decode()
 
 
@@ -81,7 +81,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["id"] == 1
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(180) == 0
         assert b"Traceback" not in process.stderr.read()
 
 

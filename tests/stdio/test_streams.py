@@ -29,7 +29,7 @@ def pipes() -> Iterator[tuple[int, int, int, int]]:
 
 
 async def serve(pipes: tuple[int, int, int, int], stop: asyncio.Event) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         await serve_streams(ServerTarget(Server("notes")), (pipes[0], pipes[3]), headers={}, stop=stop)
 
 

@@ -58,10 +58,10 @@ async def run_as_one_batch(store: SqliteStore, *calls: Awaitable[Any]) -> list[A
 
     async def hold(_transaction: Transaction) -> None:
         held.set()
-        assert release.wait(60)
+        assert release.wait(180)
 
     holding = asyncio.ensure_future(store._database.write(hold))
-    assert await asyncio.to_thread(held.wait, 60)
+    assert await asyncio.to_thread(held.wait, 180)
     waiting = [asyncio.ensure_future(call) for call in calls]
     for _ in range(3):  # a call that starts a task of its own queues up one turn of the loop later
         await asyncio.sleep(0)
@@ -252,11 +252,11 @@ async def test_reads_do_not_wait_for_a_write_and_do_not_see_it_before_it_is_dura
     async def write_slowly(transaction: Transaction) -> None:
         await transaction.run("UPDATE grants SET revoked_at = $1", NOW)
         wrote.set()
-        assert release.wait(60)
+        assert release.wait(180)
 
     await redeem(sqlite_store)
     writing = asyncio.ensure_future(sqlite_store._database.write(write_slowly))
-    assert await asyncio.to_thread(wrote.wait, 60)
+    assert await asyncio.to_thread(wrote.wait, 180)
 
     before = await sqlite_store.grants.find_access_token(fp("access 1"), now=NOW)
     release.set()

@@ -27,10 +27,10 @@ async def reader_held(store: SqliteStore) -> AsyncIterator[None]:
     async def hold(transaction: Transaction) -> None:
         await transaction.all("SELECT * FROM clients")
         held.set()
-        assert release.wait(60)
+        assert release.wait(180)
 
     holding = asyncio.ensure_future(store._database.read(hold))
-    assert await asyncio.to_thread(held.wait, 60)
+    assert await asyncio.to_thread(held.wait, 180)
     try:
         yield
     finally:

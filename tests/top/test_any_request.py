@@ -24,7 +24,7 @@ from tests.web.test_mcp_properties import NAMES, VALUES, bodies, honest_headers
 
 Headers = list[tuple[bytes, bytes]]
 
-SECONDS = 20.0
+SECONDS = 180.0
 """For one answer; what takes longer hangs."""
 API_KEY = "k" * 40
 REDIRECT_URI = "https://app.example/callback"

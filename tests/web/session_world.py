@@ -22,7 +22,7 @@ from gatepost.web.mcp import McpEndpoint
 from gatepost.web.mcp_handshake import HandshakeEra
 from tests.web.mcp_harness import HOST, ORIGIN, READER, RESOURCE, Grants, Pause, a_server
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Colour(BaseModel):

@@ -102,7 +102,7 @@ async def test_changes_that_cannot_be_kept_are_passed_over(
 
     monkeypatch.setattr(world.store.mcp_streams, "append_event", fail)
     world.server.tool(name="more")(lambda: 1)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         await failed.wait()
     await asyncio.sleep(0)
     assert "a change could not be told to sessions" in caplog.text

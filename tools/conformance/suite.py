@@ -25,7 +25,7 @@ ROOT = HERE.parents[1]
 REPORTS = ROOT / "test-artifacts" / "conformance"
 PACKAGES = ROOT / ".venv" / "conformance"
 
-START_SECONDS = 30
+START_SECONDS = 180
 INSTALL_SECONDS = 900
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

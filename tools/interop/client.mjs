@@ -71,7 +71,7 @@ async function connected(url, work, fetch) {
 
 const textOf = (result) => result.content[0].text;
 const call = async (client, name, args = {}, options = {}) =>
-  textOf(await sdk.call(client, { name, arguments: args }, options));
+  textOf(await sdk.call(client, { name, arguments: args }, { timeout: 180_000, ...options })); // a busy machine may need it
 
 // Listing, calling, being asked, resources and prompts.
 async function basics(client) {

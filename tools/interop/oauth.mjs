@@ -66,9 +66,14 @@ const answer = new URL(line).searchParams;
 if (answer.get("state") !== kept.state) throw new Error("another state");
 await (first ? refused.finishAuth(answer.get("code")) : refused.finishAuth(answer));
 
+const patient = { timeout: 180_000 }; // milliseconds; a busy machine may need more than a minute
 const connected = client();
-await connected.connect(opened());
-const add = async (text) => (await connected.callTool({ name: "add", arguments: { text } })).isError ?? false;
+await connected.connect(opened(), patient);
+const add = async (text) => {
+  const params = { name: "add", arguments: { text } };
+  const result = await (first ? connected.callTool(params, undefined, patient) : connected.callTool(params, patient));
+  return result.isError ?? false;
+};
 const failed = [await add("before")];
 kept.tokens = { ...kept.tokens, access_token: "gp_at_gone" }; // the server answers 401, as after its end
 failed.push(await add("after"));

@@ -70,10 +70,10 @@ def work_until_death(server: RunningServer, path: str, forms: Mapping[str, dict[
     names = list(forms)
     with ThreadPoolExecutor(WORKERS) as pool:
         working = [pool.submit(work, names[number::WORKERS]) for number in range(WORKERS)]
-        assert answers.enough.wait(60)
+        assert answers.enough.wait(180)
         server.kill()
         for one in working:
-            one.result(60)
+            one.result(180)
     server.start()
     assert {answer.status_code for answer in answers.given.values()} == {200}
     assert len(answers.given) >= ANSWERED_FIRST

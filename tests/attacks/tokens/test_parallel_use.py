@@ -53,7 +53,7 @@ def post_at_once(
         path, form = requests[number]
         with local_http.client(base_url=replicas[number % len(replicas)].origin) as http:
             http.get("/health", headers={"Host": host})  # so that the connection is there
-            barrier.wait(60)
+            barrier.wait(180)
             return http.post(path, data=form, headers={"Host": host})
 
     with ThreadPoolExecutor(len(requests)) as pool:
