@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gatepost.batched_writes import BatchedWrites
-from gatepost.web.mcp_answers import WHOLE_ANSWER
-from gatepost.whole_answers import answer_whole
+from gatepost.web.mcp_answers import MESSAGES
+from gatepost.whole_messages import WholeMessages
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -91,7 +90,7 @@ class TimedConnection(HttpToolsProtocol):
         self._is_in_body = True
         # Trailers come under the same names and are no headers (RFC 9110 section 6.5.1); the request has its list.
         self.headers = []
-        cast("dict[str, Any]", self.scope)[WHOLE_ANSWER] = partial(answer_whole, self.cycle)
+        cast("dict[str, Any]", self.scope)[MESSAGES] = WholeMessages(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body in."""

@@ -40,10 +40,12 @@ from gatepost.web.errors import scrubbed_traceback
 from gatepost.web.front_door import LOOPBACK_ORIGIN, ORDINARY_HEADERS
 from gatepost.web.mcp_answers import (
     ACCEPTED,
-    WHOLE_ANSWER,
+    MESSAGES,
     Answer,
+    Messages,
     RawHeaders,
     Refused,
+    UsualMessages,
     bearer_refusal,
     challenge_headers,
     log_refusal,
@@ -62,6 +64,8 @@ from gatepost.web.session_run import SessionRun
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
+
+_USUAL_MESSAGES = UsualMessages()
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -109,8 +113,9 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         stream = ResponseStream(send)
+        messages: Messages = scope.get(MESSAGES, _USUAL_MESSAGES)
         try:
-            answer = await self._answer(scope, receive, stream)
+            answer = await self._answer(scope, receive, stream, messages)
             if answer is None:
                 return
         except ClientDisconnected:
@@ -129,11 +134,12 @@ class McpEndpoint:
             answer = (500, error_response(self._incident("the endpoint failed", error)), ())
         if stream.is_open:
             await stream.finish(answer)
-        # The server may have a quicker way for an answer that is whole; it says whether it took it.
-        elif not scope.get(WHOLE_ANSWER, _no_other_way)(send, answer):
+        elif not messages.answer(send, answer):
             await send_answer(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, stream: ResponseStream) -> Answer | None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, stream: ResponseStream, messages: Messages
+    ) -> Answer | None:
         """Return the answer; None when it has gone out on `stream` already."""
         # 1. Method. Streams (GET) and sessions (DELETE) are of the handshake era.
         http_method: str = scope["method"]
@@ -157,7 +163,8 @@ class McpEndpoint:
             return await self._answer_without_message(scope, headers, principal, receive, stream)
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
         _check_media_types(headers)
-        message = parse_message(await read_body(receive, limit=self._body_limit))
+        body = messages.take_body(receive, self._body_limit) or await read_body(receive, limit=self._body_limit)
+        message = parse_message(body)
         # 6. Which era is it from, and what is the answer?
         header_version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
         granted = None if principal is None else principal.scopes
@@ -354,7 +361,3 @@ def _check_media_types(headers: Mapping[bytes, bytes]) -> None:
 
 def _http_request(scope: Scope) -> HTTPRequest:
     return HTTPRequest(scope)
-
-
-def _no_other_way(_send: Send, _answer: Answer) -> bool:
-    return False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Protocol
 
 import orjson
-from starlette.types import Send
+from starlette.types import Receive, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol.errors import (
@@ -40,10 +41,8 @@ ACCEPTED: Answer = (202, None, ())
 _NO_STORE = (b"cache-control", b"no-store")
 PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
 """The headers of every answer with a body, beside its length."""
-WHOLE_ANSWER = "gatepost.whole_answer"
-"""Where in the scope the server may have left a function that takes the `send` of a request and an `Answer`, and says
-whether it has sent it. It does if that is plain: 200, with a body, and without headers beside `PLAIN_HEADERS` (record
-0021); and if the `send` is the server's own, for otherwise a layer in between wants to see what is sent."""
+MESSAGES = "gatepost.messages"
+"""Where in the scope the server may have left a quicker way to the request's messages (record 0021)."""
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 _REASONS = {
@@ -56,6 +55,37 @@ _REASONS = {
     MissingRequiredClientCapability: Reason.CLIENT_CAPABILITY_MISSING,
     UnsupportedProtocolVersion: Reason.PROTOCOL_VERSION_UNSUPPORTED,
 }
+
+
+class Messages(Protocol):
+    """A quicker way than ASGI's to the messages of one request, for those that are whole.
+
+    It is given the request's `receive` and `send`, and does nothing if they are not the server's own: then a layer in
+    between wants to see what is sent.
+    """
+
+    def take_body(self, receive: Receive, limit: int) -> bytes | None:
+        """Take the request's body; None, and nothing is taken, unless all of it is here, `limit` bytes at most."""
+        ...
+
+    def answer(self, send: Send, answer: Answer) -> bool:
+        """Send an answer if it is plain, and say whether that was so; if not, nothing was done yet.
+
+        Plain is one with status 200, a body, and no headers beside `PLAIN_HEADERS`.
+        """
+        ...
+
+
+class UsualMessages:
+    """No quicker way."""
+
+    def take_body(self, receive: Receive, limit: int) -> bytes | None:  # noqa: ARG002 - as `Messages` has it
+        """Leave the body for `receive`."""
+        return None
+
+    def answer(self, send: Send, answer: Answer) -> bool:  # noqa: ARG002 - likewise
+        """Leave the answer for `send`."""
+        return False
 
 
 class Refused(Exception):

@@ -1,7 +1,8 @@
-"""Plain answers that the connection takes whole (record 0021)."""
+"""Requests and plain answers that are handed over whole (record 0021)."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from gatepost.app import create_app
 from gatepost.server.server import Server
 from gatepost.settings import load_settings
 from gatepost.stores.memory import MemoryStore
-from gatepost.web.mcp_answers import PLAIN_HEADERS, WHOLE_ANSWER, Answer, send_answer
+from gatepost.web.mcp_answers import MESSAGES, PLAIN_HEADERS, Answer, send_answer
 from tests.top.test_slow_senders import GET, served
 from tests.top.test_slow_senders import Impatient as Connection
 
@@ -30,7 +31,7 @@ class App:
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         if self.begins:
             await send({"type": "http.response.start", "status": 200, "headers": []})
-        self.taken.append(not self.is_ordinary and scope[WHOLE_ANSWER](send, self.answer))
+        self.taken.append(not self.is_ordinary and scope[MESSAGES].answer(send, self.answer))
         if self.begins:
             await send({"type": "http.response.body", "body": b"begun"})
         elif not self.taken[-1]:
@@ -127,3 +128,68 @@ async def test_requests_sent_ahead_are_answered_in_their_order() -> None:
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             assert await client.reader.readexactly(len(PLAIN[1] or b"")) == PLAIN[1]
     assert app.taken == [True] * 3
+
+
+class Reader:
+    """Takes the body whole if it can, and keeps what it was given; then reads on in the usual way."""
+
+    def __init__(self, limit: int = 10) -> None:
+        self.limit = limit
+        self.may_read = asyncio.Event()
+        self.read: asyncio.Queue[tuple[bytes | None, Any]] = asyncio.Queue()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.may_read.wait()
+        taken = scope[MESSAGES].take_body(receive, self.limit)
+        self.read.put_nowait((taken, await receive()))
+        await send_answer(send, PLAIN)
+
+
+async def read_by(app: Reader, *parts: bytes, through: Any = None) -> tuple[bytes | None, Any]:
+    """Send a request in parts, the first of which begins it, and return what the app read."""
+    async with served(through or app, Connection) as connect:
+        client = await connect()
+        await client.send(*parts)
+        app.may_read.set()
+        return await app.read.get()
+
+
+POST = b"POST /here HTTP/1.1\r\nhost: a.example\r\ncontent-length: 4\r\n\r\n"
+
+
+async def test_a_body_that_is_all_here_is_taken_whole_and_once() -> None:
+    taken, rest = await read_by(Reader(), POST + b"body")
+    assert taken == b"body"
+    assert (rest["type"], rest["body"], rest["more_body"]) == ("http.request", b"", False)
+
+
+async def test_a_body_longer_than_the_limit_is_left_for_who_says_so() -> None:
+    taken, rest = await read_by(Reader(limit=3), POST + b"body")
+    assert taken is None
+    assert rest["body"] == b"body"
+
+
+async def test_a_body_of_which_something_is_missing_is_not_taken() -> None:
+    app = Reader()
+    app.may_read.set()
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(POST + b"bo")
+        taken, rest = await app.read.get()
+    assert taken is None
+    assert (rest["body"], rest["more_body"]) == (b"bo", True)
+
+
+async def test_a_layer_in_between_that_wants_to_see_the_body_does() -> None:
+    app = Reader()
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        async def louder() -> Any:
+            message = await receive()
+            return {**message, "body": message["body"].upper()}
+
+        await app(scope, louder, send)
+
+    taken, rest = await read_by(app, POST + b"body", through=layer)
+    assert taken is None
+    assert rest["body"] == b"BODY"
