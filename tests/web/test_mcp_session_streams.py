@@ -347,6 +347,24 @@ async def test_only_the_last_streams_of_a_session_are_kept(
     await world.send(call("steps", progressToken="p"), session=await world.begin())
 
 
+async def test_only_so_many_bytes_of_a_session_are_kept_and_the_latest_stream_always(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.begin()
+
+    async def resumed() -> list[int]:
+        answers = [await world.send(call("steps", progressToken="p"), session=session) for _ in range(3)]
+        again = [await world.listen(session, last_event_id=answer.events[0].id).ended() for answer in answers]
+        assert [event.id and event.id.rpartition(".")[2] for event in answers[2].events] == ["1", "2", "3", "4"]
+        return [answer.status for answer in again]
+
+    # The messages of one call have some 300 bytes together.
+    monkeypatch.setattr("gatepost.web.request_streams.KEPT_BYTES", 800)
+    assert await resumed() == [400, 200, 200]
+    monkeypatch.setattr("gatepost.web.request_streams.KEPT_BYTES", 1)
+    assert await resumed() == [400, 400, 200]
+
+
 async def test_a_stream_that_cannot_be_forgotten_does_no_harm(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from gatepost.web.wakeups import Wakeups
 
 KEPT_STREAMS: Final = 16
 """How many streams of one session are kept after their end, for clients that missed it."""
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""How many bytes they may have together; the latest is kept in any case."""
 _MOST_SESSIONS: Final = 10_000
 
 logger = logging.getLogger("gatepost.mcp")
@@ -41,7 +43,7 @@ class RequestStreams:
         self._keep_alive_seconds = keep_alive_seconds
         self.live: dict[tuple[bytes, str], SessionStream] = {}
         """Those whose requests are being served here, by session and id, for who takes one up again."""
-        self._ended: dict[bytes, deque[str]] = {}  # by session, oldest first
+        self._ended: dict[bytes, deque[tuple[str, int]]] = {}  # by session, oldest first, with their bytes
         self._detaching: set[asyncio.Task[None]] = set()
 
     def open(
@@ -70,7 +72,7 @@ class RequestStreams:
         if not stream.has_begun:
             return False
         await stream.finish(message)
-        await self._keep_ended(key, stream.stream_id)
+        await self._keep_ended(key, stream)
         return True
 
     async def let_go(self, keys: Collection[bytes]) -> None:
@@ -94,8 +96,8 @@ class RequestStreams:
         """Forget what ended of a session that is over; in the store it has gone with it."""
         self._ended.pop(key, None)
 
-    async def _keep_ended(self, key: bytes, stream_id: str) -> None:
-        """Keep a stream that has ended, and forget the oldest of its session if there are too many.
+    async def _keep_ended(self, key: bytes, stream: SessionStream) -> None:
+        """Keep a stream that has ended, and forget the oldest of its session if they are too many or too large.
 
         What ended in another process, or before a restart, is forgotten with its session.
         """
@@ -103,10 +105,13 @@ class RequestStreams:
         while len(self._ended) >= _MOST_SESSIONS:
             del self._ended[next(iter(self._ended))]
         self._ended[key] = ended
-        ended.append(stream_id)
+        ended.append((stream.stream_id, stream.kept_bytes))
+        size = sum(size for _, size in ended)
         try:
-            while len(ended) > KEPT_STREAMS:
-                await self._store.forget_stream(key, ended.popleft())
+            while len(ended) > KEPT_STREAMS or (size > KEPT_BYTES and len(ended) > 1):
+                oldest, oldest_size = ended.popleft()
+                size -= oldest_size
+                await self._store.forget_stream(key, oldest)
         except StoreUnavailable:
             logger.warning("an old stream could not be forgotten")
 

@@ -87,6 +87,8 @@ class SessionStream:
         """Whether the request has been answered, so that nothing more may be said about it."""
         self._count = 0
         self._bytes = 0
+        self.kept_bytes = 0
+        """How many bytes of it are in the store."""
         self._loop = loop
         self._waiting = Outgoing()
         self._writing = asyncio.Lock()
@@ -172,6 +174,7 @@ class SessionStream:
             except StoreUnavailable:
                 # The client that is there gets it all the same; one that comes back will miss it.
                 logger.warning("an event could not be kept")
+            self.kept_bytes += len(message) if number else 0
         self._wakeups.wake((self._session_fingerprint, self.stream_id))
         if not self.is_attached:
             return
