@@ -80,7 +80,8 @@ class Caller:
         elif self.session is not None:
             headers["Mcp-Session-Id"] = self.session
         message = {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
-        return Request(headers, json.dumps(message).encode(), id_, total)
+        # Without spaces, as both official clients write it.
+        return Request(headers, json.dumps(message, separators=(",", ":")).encode(), id_, total)
 
 
 def common_headers(token: str) -> dict[str, str]:
