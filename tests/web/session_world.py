@@ -216,8 +216,15 @@ class SessionWorld:
             "mcp-session-id": session,
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
+        raw = [(name.encode(), value.encode()) for name, value in given.items() if value is not None]
+        return self.open_raw(method, raw, json.dumps(message).encode() if message else b"", endpoint)
+
+    def open_raw(
+        self, method: str, headers: list[tuple[bytes, bytes]], body: bytes, endpoint: McpEndpoint | None = None
+    ) -> Connection:
+        """Send exactly this."""
         connection = Connection()
-        incoming: list[Message] = [{"type": "http.request", "body": json.dumps(message).encode() if message else b""}]
+        incoming: list[Message] = [{"type": "http.request", "body": body}]
 
         async def receive() -> Message:
             if incoming:
@@ -235,8 +242,7 @@ class SessionWorld:
             connection.is_ended = part["type"] == "http.response.body" and not part.get("more_body", False)
             connection.changed.set()
 
-        raw = [(name.encode(), value.encode()) for name, value in given.items() if value is not None]
-        scope = {"type": "http", "method": method, "path": "/mcp", "query_string": b"", "headers": raw}
+        scope = {"type": "http", "method": method, "path": "/mcp", "query_string": b"", "headers": headers}
         serve = cast("Awaitable[None]", (endpoint or self.endpoint)(scope, receive, send))
         connection.task = asyncio.ensure_future(cast("Any", serve))
         return connection
