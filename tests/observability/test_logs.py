@@ -42,6 +42,11 @@ def test_a_value_cannot_forge_a_line(log: io.StringIO) -> None:
         (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer …"),
         ("authorization: basic dXNlcjpwYXNzd29yZA==", "authorization: basic …"),
         ("a bearer token", "a bearer token"),
+        (
+            "[type=int_parsing, input_value='hunter2, input_type=x', input_type=str]\nnext",
+            "[type=int_parsing, input_value=…, input_type=str]\nnext",
+        ),
+        ("input_value='hunter2'", "input_value=…"),
     ],
 )
 def test_secrets_are_cut_down_to_their_kind(text: str, scrubbed: str) -> None:

@@ -15,6 +15,8 @@ import time
 from typing import TextIO
 
 _SECRET = re.compile(r"(gp_[a-z]{2}_)[A-Za-z0-9_-]{8,}|(?i:(bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
+# What Pydantic quotes of a value that does not fit, to its end: it is the user's, and may be anything.
+_QUOTED = re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)")
 _PLAIN = re.compile(r"[\w.:/@+~-]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -42,8 +44,8 @@ class LineFormatter(logging.Formatter):
 
 
 def scrub(text: str) -> str:
-    """Return `text` with secrets cut down to their kind."""
-    return _SECRET.sub(lambda match: (match[1] or match[2] + " ") + "…", text)
+    """Return `text` with secrets cut down to their kind, and without the values that Pydantic's errors quote."""
+    return _QUOTED.sub(r"\1…", _SECRET.sub(lambda match: (match[1] or match[2] + " ") + "…", text))
 
 
 def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
