@@ -239,6 +239,7 @@ def _mcp_endpoint(
         allowed_hosts=allowed_hosts,
         allowed_origins=installation.deployment.allowed_origins,
         handshake_era=installation.handshake_era(served, origin),
+        working=installation.working,
     )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
     from gatepost.oauth.records import Client
     from gatepost.outbound.fetching import Fetcher
+    from gatepost.server.cancelling import Work
     from gatepost.stores.client_protocols import ClientFinder
     from gatepost.stores.protocols import Store
     from gatepost.stores.signing_keys import SigningKeys
@@ -74,6 +75,8 @@ class Installation:
     guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
     """Of every site that is in use; a site that is let go of takes its guard along."""
     handshake_eras: list[HandshakeEra] = field(default_factory=list)
+    working: set[Work] = field(default_factory=set)
+    """What MCP requests wait for something, of every site."""
     settings_clients: tuple[Client, ...] = ()
     """What OAUTH_CLIENTS_FILE names."""
     setup_token: str | None = None

@@ -22,6 +22,8 @@ from gatepost.slow_readers import WatchedConnection
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+CLEAN_UP_SECONDS = 1
+"""How long tools that are cancelled because the server stops have for cleaning up."""
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
@@ -59,11 +61,20 @@ class _DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, installation: Installation) -> None:
         super().__init__(config)
         self._installation = installation
+        self._seconds = installation.settings.server.shutdown_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then shut down."""
         await self._installation.drain()
-        await super().shutdown(sockets)
+        stopping = asyncio.get_running_loop().call_later(self._seconds, self._cancel_all)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            stopping.cancel()
+
+    def _cancel_all(self) -> None:
+        for work in tuple(self._installation.working):
+            work.cancel(CLEAN_UP_SECONDS)
 
 
 async def _serve(installation: Installation, server: uvicorn.Server, listener: socket.socket) -> None:
@@ -112,7 +123,8 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         lifespan="on",
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=settings.server.shutdown_seconds,
+        # Time for tools to clean up and to be ended, before whatever is left is cancelled once and for all.
+        timeout_graceful_shutdown=settings.server.shutdown_seconds + 2 * CLEAN_UP_SECONDS,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 
 from tests.end_to_end import local_http
+from tests.end_to_end.conftest import OPEN
 from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App, Person
 
@@ -106,3 +107,49 @@ def test_an_account_that_is_disabled_is_out_within_the_documented_bound(server: 
     )
     assert "disabled" in listed.stdout
     assert PASSWORD not in listed.stdout
+
+
+STUBBORN = """
+import asyncio
+from pathlib import Path
+
+from gatepost import Server
+
+server = Server("stubborn")
+
+
+@server.tool
+async def stubborn(directory: str) -> str:
+    (Path(directory) / "begun").touch()
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+"""
+
+
+def test_a_tool_that_does_not_let_itself_be_cancelled_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    target = tmp_path / "stubborn.py"
+    target.write_text(STUBBORN, encoding="utf-8")
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "stubborn", "arguments": {"directory": str(tmp_path)}},
+    }
+    headers = {"Accept": "application/json, text/event-stream"}
+    answers: list[httpx2.Response] = []
+    with RunningServer(f"{target}:server", tmp_path / "data", environment={**OPEN, "MCP_SHUTDOWN_SECONDS": "0"}) as one:
+        calling = threading.Thread(
+            target=lambda: answers.append(local_http.client().post(one.mcp_url, json=message, headers=headers))
+        )
+        calling.start()
+        while not (tmp_path / "begun").exists():
+            assert calling.is_alive()
+        assert one.stop() == 0
+        calling.join()
+        (answer,) = answers
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "is ended in" in one.output
+        assert "Traceback" not in one.output

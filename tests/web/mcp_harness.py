@@ -10,6 +10,7 @@ from typing import Any, cast
 from starlette.types import Message
 
 from gatepost.resource.resources import ProtectedResource
+from gatepost.server.cancelling import Work
 from gatepost.server.context import Context, get_current_sub
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
@@ -168,6 +169,7 @@ class McpWorld:
         required_scopes: frozenset[str] = frozenset(),
         body_limit: int = 4096,
         call_later: CallLater | None = None,
+        working: set[Work] | None = None,
     ) -> None:
         self.grants = Grants()
         self.guard = BearerGuard(
@@ -182,6 +184,7 @@ class McpWorld:
             body_limit=body_limit,
             random_bytes=lambda count: b"\xab" * count,
             call_later=call_later,
+            working=working,
         )
 
     async def send(

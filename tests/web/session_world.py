@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.types import Message
 
 from gatepost.resource.principal import Principal
+from gatepost.server.cancelling import Work
 from gatepost.server.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
@@ -158,6 +159,8 @@ class SessionWorld:
         self.counter = 0
         self.store = store or MemoryStore()
         self.pause = Pause()
+        self.working: set[Work] = set()
+        """What waits for something."""
         self.grants = Grants()
         guard = BearerGuard(
             grants=cast("GrantStore", self.grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: self.time
@@ -191,6 +194,7 @@ class SessionWorld:
             allowed_hosts=frozenset({HOST.decode()}),
             allowed_origins=frozenset(),
             handshake_era=era,
+            working=self.working,
         )
 
     def random_bytes(self, count: int) -> bytes:

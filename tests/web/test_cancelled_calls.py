@@ -12,6 +12,7 @@ from anyio import to_thread
 from starlette.types import Message
 
 from gatepost.server import cancelling
+from gatepost.server.cancelling import Work
 from gatepost.server.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import ToolError
@@ -281,3 +282,59 @@ async def test_nothing_is_told_any_more_on_the_stream_of_a_cancelled_request() -
 
     await until_only(before)
     assert (sent, stream.is_open) == ([], False)
+
+
+@pytest.mark.parametrize("tool", ["blocking", "waiting"])
+async def test_a_request_that_has_had_its_time_when_the_server_stops_is_refused_and_the_tool_can_see_it(
+    tool: str,
+) -> None:
+    watching, working = Watching(), set[Work]()
+    server = a_server()
+    server.tool(getattr(watching, tool))
+    world = McpWorld(ServerTarget(server), working=working)
+    exchange = asyncio.create_task(world.send(CALL % tool.encode(), headers_for()))
+    await watching.started.wait()
+
+    for work in tuple(working):
+        work.cancel()
+
+    async with asyncio.timeout(PATIENCE):
+        answer = await exchange
+    assert answer is not None
+    assert (answer.status, answer.headers["retry-after"], working) == (503, "5", set())
+    assert await watching.both() == [False, True]
+
+
+async def test_a_stream_that_has_had_its_time_when_the_server_stops_ends_without_a_response() -> None:
+    watching, world = Watching(), SessionWorld()
+
+    @world.server.tool
+    async def telling(ctx: Context) -> str:
+        await ctx.progress(1)
+        return await watching.waiting(ctx)
+
+    meta: dict[str, Any] = {**MODERN_META, "progressToken": 1}
+    connection = world.open(
+        call("telling", **meta), mcp_protocol_version="2026-07-28", mcp_method="tools/call", mcp_name="telling"
+    )
+    await watching.started.wait()
+
+    for work in tuple(world.working):
+        work.cancel()
+
+    await connection.finished()
+    assert [message["method"] for message in connection.messages] == ["notifications/progress"]
+    assert connection.is_ended
+
+
+async def test_a_request_of_a_session_that_has_had_its_time_when_the_server_stops_ends_without_a_response() -> None:
+    world, watching, session = await a_session("waiting")
+    connection = world.open(call("waiting"), session=session)
+    await watching.started.wait()
+
+    for work in tuple(world.working):
+        work.cancel()
+
+    await connection.finished()
+    assert (connection.messages, world.working) == ([], set())
+    assert await watching.both() == [False, True]

@@ -38,11 +38,18 @@ class Work:
     Args:
         line: told when nobody waits for the result any more.
         task: the one that calls `finish`; may be set later, but before `cancel` is called.
+        among: holds it while it waits, for whoever cancels all of them.
     """
 
-    __slots__ = ("_cancellations", "_is_given_up", "_line", "_suspended", "_timer", "is_cancelled", "task")
+    __slots__ = ("_among", "_cancellations", "_is_given_up", "_line", "_suspended", "_timer", "is_cancelled", "task")
 
-    def __init__(self, line: CallerLine | None = None, task: asyncio.Task[Any] | None = None) -> None:
+    def __init__(
+        self,
+        line: CallerLine | None = None,
+        task: asyncio.Task[Any] | None = None,
+        among: set[Work] | None = None,
+    ) -> None:
+        self._among: set[Work] = set() if among is None else among
         self._line = line
         self.task = task
         self.is_cancelled = False
@@ -76,6 +83,7 @@ class Work:
         task = self.task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine under asyncio always runs in a task; tells mypy
         self._suspended = work
+        self._among.add(self)
         try:
             result = await resume(work, awaited, self._is_ended)
         except (asyncio.CancelledError, Exception) as error:
@@ -89,6 +97,7 @@ class Work:
             if not self.is_cancelled:
                 return result
         finally:
+            self._among.discard(self)
             self._suspended = None
             self._end_cancellation(task)
         raise RequestCancelled

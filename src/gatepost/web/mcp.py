@@ -28,7 +28,7 @@ from gatepost.protocol.messages import (
 )
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.cancelling import RequestCancelled
+from gatepost.server.cancelling import RequestCancelled, Work
 from gatepost.server.context import set_current_subject
 from gatepost.server.dispatch import InsufficientScope
 from gatepost.server.subscriptions import Subscription
@@ -85,6 +85,7 @@ class McpEndpoint:
         random_bytes: RandomBytes = secrets.token_bytes,
         call_later: CallLater | None = None,
         handshake_era: HandshakeEra | None = None,
+        working: set[Work] | None = None,
     ) -> None:
         """Prepare everything that does not depend on a request.
 
@@ -98,6 +99,7 @@ class McpEndpoint:
             random_bytes: where incident ids come from.
             call_later: runs what keeps streams alive, the event loop's by default.
             handshake_era: the sessions of the handshake era; without it its requests are served one by one.
+            working: holds the work that waits for something, for whoever cancels all of it.
         """
         self._target = target
         self._guard = guard
@@ -108,6 +110,7 @@ class McpEndpoint:
         self._random_bytes = random_bytes
         self._listeners = Listeners(call_later=call_later)
         self._era = handshake_era
+        self._working: set[Work] = set() if working is None else working
         self._methods = ("POST",) if handshake_era is None else ("GET", "POST", "DELETE")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -275,9 +278,11 @@ class McpEndpoint:
                 revision = handshake.revision_of_request(request, header_version)
             if run is not None:
                 run.revision = revision
-                result = await run.result_of(self._target.answer(request, revision, caller))
+                result = await run.result_of(self._target.answer(request, revision, caller), self._working)
             else:
-                result = await run_while_connected(self._target.answer(request, revision, caller), receive, caller.line)
+                result = await run_while_connected(
+                    self._target.answer(request, revision, caller), receive, caller.line, self._working
+                )
             if isinstance(result, Subscription):
                 await self._listen(result, caller, receive)
             body = self._written(request, result)
@@ -286,7 +291,7 @@ class McpEndpoint:
             return protocol_error(error, is_modern=is_modern, request_id=request.id)
         except InsufficientScope as error:
             return self._step_up(request, error.scopes)
-        except (ClientDisconnected, RequestCancelled, StoreUnavailable):
+        except (ClientDisconnected, Refused, RequestCancelled, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - what a target lets through is a fault of ours, and still answered
             return 500, error_response(self._incident("the target failed", error), request.id), ()

@@ -91,9 +91,12 @@ class ResponseStream:
         await self._flush()
 
     async def finish(self, answer: Answer) -> None:
-        """Send the answer as the last event, and end the stream. It is too late for its status and headers."""
+        """Send the answer as the last event, and end the stream. It is too late for its status and headers.
+
+        A request that was cancelled gets no answer.
+        """
         body = answer[1]
-        if body is not None:
+        if body is not None and not self.is_cancelled:
             self._open()
             if not self._is_finished:
                 self._waiting.put(event(body))

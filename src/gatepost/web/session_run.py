@@ -102,7 +102,7 @@ class SessionRun:
         )
         return HandshakeChannel(self.session, self._stream, self._questions)
 
-    async def result_of(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def result_of(self, work: Coroutine[Any, Any, Result], among: set[Work] | None = None) -> Result:
         """Run the work; `cancel` ends it.
 
         Most tools never wait for anything, so the first step is taken by hand: until it is over nobody can cancel the
@@ -118,7 +118,7 @@ class SessionRun:
         except StopIteration as finished:
             result: Result = finished.value
             return result
-        self._work = Work(self._response, asyncio.current_task())
+        self._work = Work(self._response, asyncio.current_task(), among)
         self._running.add(self)
         try:
             return await self._work.finish(work, awaited)
