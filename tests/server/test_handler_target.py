@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import threading
@@ -200,7 +201,9 @@ async def test_a_modern_result_is_completed_and_never_public_by_default(method: 
     assert answer == {"resultType": "complete", "x": 1, "_meta": WHO, **extra}
 
 
-@pytest.mark.parametrize("failure", [ValueError("secret detail"), SystemExit("secret detail")])
+@pytest.mark.parametrize(
+    "failure", [ValueError("secret detail"), SystemExit("secret detail"), asyncio.CancelledError("secret detail")]
+)
 async def test_what_it_raises_becomes_an_incident_that_the_log_explains(
     failure: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -144,7 +145,7 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("method", "params"), FAILING)
-@pytest.mark.parametrize("error", [ValueError("my secret"), SystemExit(1)])
+@pytest.mark.parametrize("error", [ValueError("my secret"), SystemExit(1), asyncio.CancelledError()])
 async def test_a_function_that_fails_is_an_incident(
     method: str, params: dict[str, Any], error: BaseException, caplog: pytest.LogCaptureFixture, principal: Principal
 ) -> None:

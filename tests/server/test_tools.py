@@ -311,7 +311,9 @@ async def test_incident_ids_are_random_outside_of_tests() -> None:
     assert len(first) == len(second) == len(INCIDENT)
 
 
-@pytest.mark.parametrize("ending", [SystemExit(1), ExceptionGroup("several", [ValueError()]), RecursionError()])
+@pytest.mark.parametrize(
+    "ending", [SystemExit(1), ExceptionGroup("several", [ValueError()]), RecursionError(), asyncio.CancelledError()]
+)
 async def test_no_ending_of_a_tool_ends_the_server(call: Call, ending: BaseException) -> None:
     async def end() -> None:
         raise ending

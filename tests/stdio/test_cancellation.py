@@ -169,3 +169,18 @@ async def test_a_notification_that_is_not_taken_note_of_in_time_is_over_as_well(
             await client.connection.finish(0)
 
         assert asyncio.all_tasks() == before
+
+
+async def test_a_tool_whose_own_task_was_cancelled_is_answered(connect: Connect) -> None:
+    server = Server("given up")
+
+    @server.tool
+    async def wait_for_another() -> None:
+        another = asyncio.create_task(asyncio.Event().wait())
+        another.cancel()
+        await another
+
+    async with connect(ServerTarget(server)) as client:
+        answer = await client.ask("tools/call", name="wait_for_another", arguments={})
+
+    assert answer["result"]["isError"]

@@ -32,6 +32,18 @@ class RequestCancelled(Exception):
     """The request was cancelled; it gets no answer."""
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Say whether `error`, which user code raised in this task, is the cancellation of the task itself.
+
+    A `CancelledError` may also come from elsewhere: from awaiting something that another has cancelled. Nobody took the
+    request back then, so that is a failure like any other, and is answered as one.
+    """
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 class Work:
     """The work of one request, from where it first waits for something. It runs in the task that calls `finish`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from gatepost.protocol.errors import ResourceNotFound as ResourceNotFoundError
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
+from gatepost.server.cancelling import is_cancellation
 from gatepost.server.completion import RegisteredCompleter
 from gatepost.server.context import Context
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ResourceNotFound
@@ -195,7 +197,10 @@ class FeatureMethods:
             raise InvalidParams(str(error)) from None
         except ProtocolError:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises becomes an answer
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # Whatever user code raises becomes an answer.
+            if is_cancellation(error):
+                raise
             result = self._after(error, run, what)
         except BaseException as error:  # noqa: BLE001 - raised again unless it means that the client is asked something
             result = run.result_after(error)
@@ -248,7 +253,9 @@ class FeatureMethods:
 
         try:
             return await completer.complete(value, arguments, context)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises becomes an answer
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if is_cancellation(error):
+                raise
             raise internal_error(f"completion of {owner.name}", error, context, self._random_bytes) from None
 
     def _referred(self, reference: Mapping[str, Any]) -> RegisteredPrompt | RegisteredResource:

@@ -7,6 +7,7 @@ has to answer and few such functions do (`initialize`, `ping`, `server/discover`
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
@@ -22,6 +23,7 @@ from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.modern import finish_result, permitted_code
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.server.callers import ANONYMOUS
+from gatepost.server.cancelling import is_cancellation
 from gatepost.server.dispatch import discover_result
 from gatepost.server.target import Caller, Result
 from gatepost.server.worker_threads import run_in_thread
@@ -80,7 +82,10 @@ class HandlerTarget:
         message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
         try:
             response = await self._ask(message, caller)
-        except (Exception, SystemExit) as error:  # a handler's sys.exit() must not end the server
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # A handler's sys.exit() must not end the server.
+            if is_cancellation(error):
+                raise
             raise self._incident("the handler failed", request.method, error) from error
         # 2. Is its answer one?
         fault = _fault(response, request.id)
@@ -109,7 +114,10 @@ class HandlerTarget:
         message = {"jsonrpc": "2.0", "method": notification.method, "params": notification.params}
         try:
             await self._ask(message, caller)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises has nowhere to go but the log
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # Whatever it raises has nowhere to go but the log.
+            if is_cancellation(error):
+                raise
             self._incident("the handler failed", notification.method, error)
 
     async def _ask(self, message: dict[str, Any], caller: Caller) -> Any:

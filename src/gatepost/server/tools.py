@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
@@ -14,6 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from gatepost.protocol.mirrored_arguments import InvalidAnnotation, MirroredArgument, mirrored_arguments
+from gatepost.server.cancelling import is_cancellation
 from gatepost.server.channel import MissingRequiredClientCapability
 from gatepost.server.context import Context
 from gatepost.server.declarations import describe_properties, documentation_of, own_name_of, scopes_of
@@ -173,7 +175,10 @@ class RegisteredTool:
         except (MissingRequiredClientCapability, InvalidAnswer):
             # The client's fault and not the tool's: a JSON-RPC error, by the specification.
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (as above; a tool's sys.exit() must not end the server)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # As above; and a tool's sys.exit() must not end the server.
+            if is_cancellation(error):
+                raise
             return self._failure(error, context)
 
     def _failure(self, error: BaseException, context: Callable[[], Context]) -> dict[str, Any]:
