@@ -40,7 +40,7 @@ class TimedConnection(HttpToolsProtocol):
     send_seconds: ClassVar[float] = 30.0
     most_beside_body: ClassVar[int] = 64 * 1024
     """Bytes of a head; of chunk sizes and trailers as many, beyond one for each byte of the body. What arrives together
-    with the beginning of the request is not counted, and is no more than one reading of the socket."""
+    with the end of a head is not counted, and is no more than one reading of the socket."""
     most_waiting: ClassVar[int] = 32
     """Requests that wait behind the one that is being answered. One reading of the socket holds thousands."""
 
@@ -70,12 +70,12 @@ class TimedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
-        before = self.scope
+        before, cycle = self.scope, self.cycle
         self._body_bytes = 0
         super().data_received(data)
         scope = cast("dict[str, Any] | None", self.scope)
         if scope is None or self._is_in_body or "method" not in scope:
-            self._look_at_rest(len(data), is_new=scope is not before)
+            self._look_at_rest(len(data), is_new=scope is not before, has_ended_a_head=self.cycle is not cycle)
         elif self._deadline is not None:
             self._expect_nothing()
 
@@ -121,16 +121,17 @@ class TimedConnection(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a client may ask for what it likes, and is answered in HTTP/1.1 (RFC 9110 section 7.8)."""
 
-    def _look_at_rest(self, size: int, *, is_new: bool) -> None:
+    def _look_at_rest(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
         """Time and count a request that is not complete with the bytes that came now."""
         if self.transport.is_closing():
             return
         # It was armed again if the rest of the last body came just before.
         self._unset_keepalive_if_required()
-        if is_new:
+        if has_ended_a_head:
             self._beside_body = 0
         else:
-            self._beside_body = max(0, self._beside_body + size - 2 * self._body_bytes)
+            before = 0 if is_new else self._beside_body
+            self._beside_body = max(0, before + size - 2 * self._body_bytes)
             if self._beside_body > self.most_beside_body:
                 self._refuse()
                 return

@@ -199,6 +199,19 @@ async def test_a_head_without_end_is_refused(line: bytes) -> None:
             await client.send_until_cut(line)
 
 
+async def test_a_head_that_is_too_large_and_not_complete_is_refused_at_its_first_reading() -> None:
+    class Narrow(WatchedConnection):
+        most_beside_body: ClassVar[int] = 1000
+
+    async with served(thorough, Narrow) as connect:
+        client = await connect()
+        for _ in range(2):
+            await client.send(HEAD + b"cookie: " + b"x" * 900 + b"\r\n\r\n")
+            assert await client.answer() == b"HTTP/1.1 200 OK"
+        await client.send(HEAD + b"cookie: " + b"x" * 1000)
+        assert await client.answer() == b"HTTP/1.1 431 Request Header Fields Too Large"
+
+
 async def test_a_head_that_is_too_large_is_answered() -> None:
     async with served(thorough, WatchedConnection) as connect:
         client = await connect()
