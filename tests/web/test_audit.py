@@ -111,6 +111,24 @@ async def test_noted_events_wait_for_a_store_that_is_down(
     assert "audit events wait: the disk is full" in caplog.text
 
 
+async def test_events_that_the_store_fails_over_are_given_up_with_a_word_and_later_ones_are_kept(
+    trail: AuditTrail, store: Shaky, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_events: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    trail.note(REQUEST, AuditEvent.REFRESH)
+    with monkeypatch.context() as failing:
+        failing.setattr(store, "append_events", fail)
+        await trail.write_queue()
+    trail.note(REQUEST, AuditEvent.LIMIT)
+    await trail.write_queue()
+
+    assert [record.event for record in await kept(store)] == [AuditEvent.LIMIT]
+    assert "1 audit events cannot be written and are lost" in caplog.text
+    assert "a fault of ours" in caplog.text
+
+
 async def test_a_flood_of_events_is_bounded_and_the_log_says_how_many_were_lost(
     trail: AuditTrail, store: Shaky, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

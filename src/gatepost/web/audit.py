@@ -170,6 +170,9 @@ class AuditTrail:
         except StoreUnavailable as error:
             _log.warning("audit events wait: %s", error)
             self._queue = (events + self._queue)[:_LONGEST_QUEUE]
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the writing of all later events
+            # Trying again would meet it again.
+            _log.exception("%s audit events cannot be written and are lost", len(events))
 
     @asynccontextmanager
     async def writing(self, wait: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
