@@ -6,9 +6,12 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
+
+_PACKAGE: Final = Path(__file__).parent
 
 
 class TargetError(Exception):
@@ -46,7 +49,7 @@ def _from_module(name: str) -> ModuleType:
             raise TargetError(f"There is no module {name!r} in {Path.cwd()} or among the installed packages.") from None
         raise TargetError(f"{name} needs the module {error.name!r}, which is not installed.") from error
     except Exception as error:
-        raise TargetError(f"{name} failed while it was imported: {type(error).__name__}: {error}") from error
+        raise TargetError(f"{name} failed while it was imported: {_described(error)}") from error
 
 
 def _from_file(location: str) -> ModuleType:
@@ -64,8 +67,26 @@ def _from_file(location: str) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[path.stem]
-        raise TargetError(f"{location} failed while it was loaded: {type(error).__name__}: {error}") from error
+        raise TargetError(f"{location} failed while it was loaded: {_described(error)}") from error
     return module
+
+
+def _described(error: Exception) -> str:
+    """Return what was raised, and the last place on the way there that is the author's, as far as one can tell."""
+    described = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return described  # it says where itself
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
+    own = [frame for frame in frames if "site-packages" not in Path(frame.filename).parts]
+    if not frames:
+        return described
+    place = (own or frames)[-1]
+    return f"{described} ({place.filename}, line {place.lineno})"
+
+
+def _is_ours(filename: str) -> bool:
+    """Say whether a file is Gatepost's, or Python's own import."""
+    return filename.startswith("<") or Path(filename).is_relative_to(_PACKAGE) or "importlib" in Path(filename).parts
 
 
 def _put_first(directory: Path) -> None:

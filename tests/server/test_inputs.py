@@ -203,6 +203,7 @@ def test_a_type_without_a_schema_is_refused_naming_function_and_parameter() -> N
         inputs(query)
     assert "query: parameter 'connection' of type " in str(raised.value)
     assert "Connection cannot be described in JSON Schema (" in str(raised.value)
+    assert "Connection'> a dataclass, a TypedDict or a Pydantic model)" in str(raised.value)
     with pytest.raises(
         ToolDefinitionError, match="watch: parameter 'callback' of type type cannot be described in JSON Schema"
     ):

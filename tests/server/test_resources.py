@@ -144,6 +144,15 @@ def test_what_cannot_be_a_resource_is_refused_with_its_reason(uri: str, options:
         RegisteredResource(Resource(_none, uri, **options))
 
 
+def test_a_resource_without_a_uri_is_refused_and_not_forgotten() -> None:
+    server: Any = Server("notes")
+
+    with pytest.raises(ToolDefinitionError, match=r'_none: a resource needs a URI; write @server.resource\("'):
+        server.resource(_none)
+    with pytest.raises(ToolDefinitionError, match=r'_none: a resource needs a URI; write @server.resource\("'):
+        server.add_resource(_none)
+
+
 def test_a_parameter_that_is_not_in_the_uri_is_refused() -> None:
     async def func(x: str) -> str:
         return x

@@ -141,7 +141,8 @@ def test_a_result_without_a_schema_is_refused_when_declared() -> None:
         pass
 
     with pytest.raises(
-        ToolDefinitionError, match=r"notes\.keep: its result of type .*Connection cannot be described in JSON Schema"
+        ToolDefinitionError,
+        match=r"notes\.keep: its result of type .*Connection cannot be described in JSON Schema \(make .* a dataclass",
     ):
         output_type(Connection, "notes.keep")
 

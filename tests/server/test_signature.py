@@ -176,14 +176,17 @@ async def refused_async_generator() -> AsyncIterator[int]:
 
 
 class RefusedClass:
-    pass
+    def method(self, text: str) -> None: ...
 
 
 @pytest.mark.parametrize(
     ("func", "reason"),
     [
         (refused_starred, "parameter 'values' takes any number of values"),
+        (refused_starred, "if this is a decorator's function, give it functools.wraps"),
         (refused_keywords, "parameter 'values' takes any name"),
+        (refused_keywords, "if this is a decorator's function, give it functools.wraps"),
+        (RefusedClass.method, "it is a method; take it from an object, as in server.tool(notes.add)"),
         (refused_positional, "parameter 'a' is positional-only"),
         (refused_untyped, "parameter 'a' has no type; write a: str, or whatever it takes"),
         (refused_generator, "a tool returns one result; this function yields"),
@@ -200,9 +203,12 @@ def test_what_cannot_be_a_tool_is_refused_with_the_reason(func: Callable[..., An
 
 
 def test_what_cannot_be_called_is_refused() -> None:
-    not_callable: Any = "add"
-    with pytest.raises(ToolDefinitionError, match=r"builtins\.str: a tool is made of a function"):
-        read_signature(not_callable)
+    text: Any = "add"
+    with pytest.raises(ToolDefinitionError, match=r"'add' is no function; a name is given by name: name='add'"):
+        read_signature(text)
+    number: Any = 1
+    with pytest.raises(ToolDefinitionError, match=r"builtins\.int: a function is needed, not a value of this type"):
+        read_signature(number)
 
 
 def test_functions_are_described_by_module_and_name() -> None:

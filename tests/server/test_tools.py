@@ -167,6 +167,7 @@ class Keeper:
         (Keeper(), {}, "Keeper: it has no name of its own; give it one with name="),
         (functools.partial(Keeper()), {}, "Keeper: it has no name of its own; give it one with name="),
         (lambda: None, {}, "'<lambda>' is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - ."),
+        (lambda: None, {}, "A-Z a-z 0-9 _ - .; give it one with name="),
         (keep, {"name": ""}, "'' is no name for a tool"),
         (keep, {"name": "keep a note"}, "'keep a note' is no name for a tool"),
         (keep, {"name": "grüße"}, "'grüße' is no name for a tool"),

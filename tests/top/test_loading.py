@@ -56,6 +56,30 @@ def test_code_that_fails_is_told_with_its_error() -> None:
         load_target("target_d.py:server")
 
 
+def test_code_that_fails_is_told_with_its_place() -> None:
+    write("broken/target_g.py", "import neighbour_g")
+    write("broken/neighbour_g.py", "def build():\n    return unknown\n\n\nbuild()\n")
+    with pytest.raises(TargetError, match=r"NameError: name 'unknown' is not defined \(.*neighbour_g\.py, line 2\)$"):
+        load_target("broken/target_g.py:server")
+
+    # A package that somebody else wrote is not where the mistake is.
+    write("site-packages/library_g.py", "def use(value):\n    raise ValueError(value)\n")
+    sys.path.insert(0, "site-packages")
+    write("target_j.py", "import library_g\n\nlibrary_g.use('wrong')\n")
+    with pytest.raises(TargetError, match=r"ValueError: wrong \(.*target_j\.py, line 3\)$"):
+        load_target("target_j.py:server")
+
+    # What we raise ourselves is told with the line that we were called from.
+    write("target_h.py", "from gatepost.loading import load_target\n\nload_target('malformed')\n")
+    with pytest.raises(TargetError, match=r"'malformed' is not a target.* \(.*target_h\.py, line 3\)$"):
+        load_target("target_h:server")
+
+    # A syntax error names its own.
+    write("target_i.py", "def f(:\n")
+    with pytest.raises(TargetError, match=r"SyntaxError: .*\(target_i\.py, line 1\)$"):
+        load_target("target_i.py:server")
+
+
 def test_a_missing_file_is_told() -> None:
     with pytest.raises(TargetError, match="^There is no file nowhere/target.py"):
         load_target("nowhere/target.py:server")

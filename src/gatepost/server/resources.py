@@ -92,6 +92,7 @@ class RegisteredResource:
     """In milliseconds."""
 
     def __init__(self, resource: Resource) -> None:
+        check_has_uri(resource, Resource)
         label = describe_function(resource.func)
         signature = read_signature(resource.func)
         self.uri = resource.uri
@@ -163,6 +164,20 @@ class RegisteredResource:
             json_text(value)
             return {"uri": uri, "mimeType": self._mime_type or "text/plain", "text": value}
         return {"uri": uri, "mimeType": self._mime_type or "application/json", "text": json_text(value)}
+
+
+def check_has_uri(given: object, kind: type) -> None:
+    """Refuse a function that stands where a URI or a `Resource` is meant, which `kind` says.
+
+    Raises:
+        ToolDefinitionError: It says what to write.
+    """
+    if isinstance(given, kind):
+        return
+    label = describe_function(given) if callable(given) else repr(given)
+    raise ToolDefinitionError(
+        f'{label}: a resource needs a URI; write @server.resource("notes://today"), or Resource(function, "notes://today")'
+    )
 
 
 def _template_of(resource: Resource, signature: Signature) -> UriTemplate | None:

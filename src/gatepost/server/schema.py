@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,11 @@ from gatepost.server.errors import ToolDefinitionError
 _NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError, KeyError)
 """What Pydantic raises for a type it has no schema for; the last three for constraints, names and a `$ref` of the
 author's own that do not fit."""
+
+_UNKNOWN_CLASS: Final = re.compile(
+    r"Unable to generate pydantic-core schema for (<class '.*?'>)\. Set `arbitrary_types"
+)
+"""Its further advice makes a schema of nothing."""
 
 _COLLECTIONS: Final = frozenset({"list", "dict", "set", "frozenset", "tuple"})
 _PLAIN: Final = frozenset(
@@ -62,7 +68,7 @@ def describe(
         adapter = TypeAdapter(declared)
         schema = adapter.json_schema(mode=mode, schema_generator=_SchemaGenerator)
     except _NOT_DESCRIBABLE as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = _reason_of(error)
         of_type = "" if shown is None else f" of type {inspect.formatannotation(shown)}"
         raise ToolDefinitionError(
             f"{function}: {what}{of_type} cannot be described in JSON Schema ({reason})"
@@ -70,6 +76,13 @@ def describe(
     for problem in _foreign_parts(schema):
         raise ToolDefinitionError(f"{function}: {what}: {problem}")
     return adapter, _unfolded(schema)
+
+
+def _reason_of(error: Exception) -> str:
+    """Return a line that says why there is no schema, and for a class of the author's own what to make it."""
+    reason = str(error).strip().partition("\n")[0]
+    unknown = _UNKNOWN_CLASS.match(reason)
+    return reason if unknown is None else f"make {unknown[1]} a dataclass, a TypedDict or a Pydantic model"
 
 
 def is_of_our_dialect(schema: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from gatepost.server.completion import Completer
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.metadata import Annotations, Icon, ToolAnnotations, icons_of
 from gatepost.server.prompts import Prompt, RegisteredPrompt
-from gatepost.server.resources import RegisteredResource, Resource
+from gatepost.server.resources import RegisteredResource, Resource, check_has_uri
 from gatepost.server.signature import describe_function
 from gatepost.server.tools import RegisteredTool, Tool
 
@@ -300,6 +300,7 @@ class Server:
         Raises:
             ToolDefinitionError: It cannot become a resource, or the URI is taken.
         """
+        check_has_uri(uri, str)
 
         def register(decorated: F) -> F:
             self.add_resource(

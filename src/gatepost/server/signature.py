@@ -13,9 +13,11 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_
 from gatepost.server.context import Context
 from gatepost.server.errors import ToolDefinitionError
 
+_WRAPPED: Final = "if this is a decorator's function, give it functools.wraps"
 _REFUSED_KINDS: Final = {
-    inspect.Parameter.VAR_POSITIONAL: "takes any number of values; a tool's arguments are named, so list them",
-    inspect.Parameter.VAR_KEYWORD: "takes any name; clients need to know the arguments, so list them",
+    inspect.Parameter.VAR_POSITIONAL: "takes any number of values; a tool's arguments are named, so list them; "
+    + _WRAPPED,
+    inspect.Parameter.VAR_KEYWORD: "takes any name; clients need to know the arguments, so list them; " + _WRAPPED,
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only; arguments are passed by name, so remove the '/'",
 }
 
@@ -54,6 +56,8 @@ def read_signature(func: Callable[..., Any]) -> Signature:
             continue
         if parameter.kind in _REFUSED_KINDS:
             raise ToolDefinitionError(f"{label}: parameter {parameter.name!r} {_REFUSED_KINDS[parameter.kind]}")
+        if parameter.name not in hints and parameter.name == "self":
+            raise ToolDefinitionError(f"{label}: it is a method; take it from an object, as in server.tool(notes.add)")
         if parameter.name not in hints:
             raise ToolDefinitionError(
                 f"{label}: parameter {parameter.name!r} has no type; write {parameter.name}: str, or whatever it takes"
@@ -94,8 +98,10 @@ def describe_function(func: Callable[..., Any]) -> str:
 
 
 def _check_kind(func: Callable[..., Any], underlying: Callable[..., Any], label: str) -> None:
+    if isinstance(func, str):
+        raise ToolDefinitionError(f"{func!r} is no function; a name is given by name: name={func!r}")
     if not callable(func):
-        raise ToolDefinitionError(f"{label}: a tool is made of a function, not of a value of this type")
+        raise ToolDefinitionError(f"{label}: a function is needed, not a value of this type")
     if inspect.isclass(underlying):
         raise ToolDefinitionError(f"{label}: a tool is made of a function; for a class, write one that builds it")
     if inspect.isgeneratorfunction(underlying) or inspect.isasyncgenfunction(underlying):

@@ -229,6 +229,7 @@ def _name_of(tool: Tool) -> str:
         raise ToolDefinitionError(f"{label}: it has no name of its own; give it one with name=")
     if not _NAME.fullmatch(name):
         raise ToolDefinitionError(
-            f"{label}: {name!r} is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - ."
+            f"{label}: {name!r} is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - .; "
+            "give it one with name="
         )
     return name
