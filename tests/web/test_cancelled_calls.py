@@ -247,6 +247,29 @@ async def test_a_tool_that_swallows_its_cancellation_is_over_when_the_client_goe
     await until_only(before)
 
 
+async def test_what_takes_a_notification_is_over_when_the_client_goes_away_whatever_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cancelling, "CLEAN_UP_SECONDS", 0)
+    before, stubborn, gone = asyncio.all_tasks(), Stubborn(), asyncio.Event()
+
+    class Target(ServerTarget):
+        async def notice(self, *_: object) -> None:
+            await stubborn.goes_on()
+
+    world = McpWorld(Target(a_server()))
+    message = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    exchange = asyncio.create_task(world.send(message, headers_for(), disconnect=gone))
+    await stubborn.started.wait()
+
+    gone.set()
+
+    async with asyncio.timeout(PATIENCE):
+        assert await exchange is None
+    assert (stubborn.swallowed, exchange.cancelling()) == (1, 0)
+    await until_only(before)
+
+
 @pytest.mark.parametrize("how", ["notifications/cancelled", "DELETE"])
 @pytest.mark.parametrize("tool", STUBBORN)
 async def test_a_tool_of_a_session_that_swallows_its_cancellation_is_over(

@@ -173,7 +173,7 @@ class McpEndpoint:
         granted = None if principal is None else principal.scopes
         caller = Caller(principal, granted, headers, partial(_http_request, scope), stream)
         if not isinstance(message, Request):
-            return await self._take(message, header_version, caller)
+            return await self._take(message, header_version, caller, receive)
         is_modern = eras.is_modern(message, header_version)
         if is_modern or self._era is None or message.method == "initialize":
             return await self._answered(message, header_version, caller, receive, is_modern=is_modern)
@@ -312,7 +312,9 @@ class McpEndpoint:
         await self._listeners.hold(subscription, caller.line, receive, is_verified)
         raise ClientDisconnected
 
-    async def _take(self, message: Notification | Response, header_version: str | None, caller: Caller) -> Answer:
+    async def _take(
+        self, message: Notification | Response, header_version: str | None, caller: Caller, receive: Receive
+    ) -> Answer:
         """Take a message that is owed no answer."""
         revision = eras.revision_of_one_way(header_version)
         if self._era is not None and not revision.modern:
@@ -320,7 +322,8 @@ class McpEndpoint:
             if session is not None and await self._era.take(message, session):
                 return ACCEPTED
         if isinstance(message, Notification):
-            await self._target.notice(message, revision, caller)
+            noticing = self._target.notice(message, revision, caller)
+            await run_while_connected(noticing, receive, caller.line, self._working)
         elif revision.modern:
             # basic/transports/streamable-http, "Sending Messages": there are no requests to respond to.
             raise InvalidRequest("Clients of this revision send requests and notifications only.")
