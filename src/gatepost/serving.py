@@ -16,6 +16,7 @@ import uvicorn
 from gatepost.app import app_for
 from gatepost.installation import Installation
 from gatepost.observability.logs import configure_logging
+from gatepost.open_files import connections_that_fit
 from gatepost.settings import Settings, SettingsError
 from gatepost.slow_readers import WatchedConnection
 
@@ -121,7 +122,7 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         # The public URL is a setting; forwarded headers are believed from nobody.
         proxy_headers=False,
         lifespan="on",
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=connections_that_fit(_MOST_CONNECTIONS),
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         # Time for tools to clean up and to be ended, before whatever is left is cancelled once and for all.
         timeout_graceful_shutdown=settings.server.shutdown_seconds + 2 * CLEAN_UP_SECONDS,
