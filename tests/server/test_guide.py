@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import orjson
 import pytest
+from pydantic import Field
 
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.target import Caller
+from gatepost.server.tools import RegisteredTool, Tool
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tools-resources-prompts.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def target() -> ServerTarget:
-    """The server of the page."""
+def names() -> dict[str, Any]:
+    """What the page defines."""
     names: dict[str, Any] = {"__name__": "library"}
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
     exec(compile(code, "tools-resources-prompts.md", "exec"), names)  # noqa: S102 - the page's own code
+    return names
+
+
+@pytest.fixture
+def target(names: dict[str, Any]) -> ServerTarget:
+    """The server of the page."""
     return ServerTarget(names["server"])
 
 
@@ -40,6 +49,47 @@ async def test_the_page_renames_a_book(target: ServerTarget) -> None:
 
     assert (await ask(target, "tools/call", name="rename", arguments=arguments))["content"][0]["text"] == "Persuasion"
     assert (await ask(target, "tools/call", name="rename", arguments={**arguments, "number": 3}))["isError"]
+
+
+async def listed(target: ServerTarget) -> Any:
+    """The tools of a server."""
+    return orjson.loads(orjson.dumps(await ask(target, "tools/list")))["tools"]
+
+
+async def test_the_page_returns_structured_content_and_an_image(target: ServerTarget) -> None:
+    (lend,) = [tool for tool in (await listed(target)) if tool["name"] == "lend"]
+    lent = await ask(target, "tools/call", name="lend", arguments={"number": 1})
+    covered = await ask(target, "tools/call", name="cover", arguments={"number": 1})
+
+    assert lend["title"] == "Lend a book"
+    assert set(lend["outputSchema"]["properties"]) == {"title", "days"}
+    assert lent["structuredContent"] == {"title": "Emma", "days": 14}
+    assert lent["content"] == [{"type": "text", "text": '{"title":"Emma","days":14}'}]
+    assert [block["type"] for block in covered["content"]] == ["text", "image"]
+
+
+async def test_the_page_shares_a_desk(names: dict[str, Any]) -> None:
+    desk = ServerTarget(names["desk"])
+
+    async with desk.lifespan():
+        looked = await ask(desk, "tools/call", name="look", arguments={})
+
+    assert looked["content"][0]["text"] == "desk of desk"
+
+
+def test_the_page_says_what_the_fields_of_a_model_and_a_header_are(names: dict[str, Any]) -> None:
+    shelf = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Shelf"})]
+
+    def add(loan: Any) -> None: ...
+    def put(shelf: Any) -> None: ...
+
+    add.__annotations__["loan"] = names["Loan"]
+    put.__annotations__["shelf"] = shelf
+
+    assert "`def add(loan: Loan)`" in PAGE
+    assert list(RegisteredTool(Tool(add)).definition["inputSchema"]["properties"]) == ["title", "days"]
+    assert "`Mcp-Param-Shelf`" in PAGE
+    assert [mirrored.header for mirrored in RegisteredTool(Tool(put)).mirrored] == [b"mcp-param-shelf"]
 
 
 async def test_the_page_reads_its_resources(target: ServerTarget) -> None:
