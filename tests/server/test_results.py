@@ -359,3 +359,13 @@ print(json.dumps([results, heavy]))
         ],
         [],
     ]
+
+
+@pytest.mark.parametrize("declared", [list, list[Any], tuple[Any, ...]])
+def test_a_block_in_a_list_that_is_declared_as_data_is_refused(declared: Any) -> None:
+    output = output_type(declared, "notes.keep")
+    assert output is not None
+
+    assert to_result([1, {"type": "image"}], output)["structuredContent"] == [1, {"type": "image"}]
+    with pytest.raises(InvalidResult, match=r"a block of content.*; write list\[str \| ImageContent\], or Any$"):
+        to_result(["a", mcp_types.ImageContent(data=PICTURE, mime_type="image/png")], output)

@@ -34,6 +34,8 @@ class OutputType:
     serializer: SchemaSerializer
     exact: type | None
     """A type whose instances are JSON as they are."""
+    is_open_list: bool = False
+    """Whether it is a list of whatever, which an author may take for one that may hold blocks of content."""
 
     def to_json(self, value: Any) -> Any:
         """Return `value` as plain JSON values.
@@ -72,7 +74,8 @@ def output_type(declared: Any, function: str) -> OutputType | None:
     adapter, schema = describe(declared, "serialization", function, "its result", shown=declared)
     exact = declared if declared in _SCALARS else None
     # The adapter's own two are what they are called, or a plugin's stand-ins for them.
-    return OutputType(schema, adapter.validator, adapter.serializer, exact)  # type: ignore[arg-type]  # see above
+    is_open_list = schema.get("type") == "array" and not schema.get("items")
+    return OutputType(schema, adapter.validator, adapter.serializer, exact, is_open_list)  # type: ignore[arg-type]  # see above
 
 
 def _is_without_structure(declared: Any) -> bool:

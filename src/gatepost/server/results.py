@@ -14,6 +14,7 @@ from gatepost.server.errors import InvalidResult
 from gatepost.server.outputs import NO_BYTES, OutputType
 
 _CONTENT_TYPES: Final = ("TextContent", "ImageContent", "AudioContent", "ResourceLink", "EmbeddedResource")
+_DECLARE_BLOCKS: Final = "write list[str | ImageContent], or Any"
 _PLAIN_TYPES: Final = frozenset({str, int, float, bool, dict, list, type(None)})
 """What most tools return, and what is no result that the tool has made itself."""
 _SMALL: Final = 2**53
@@ -46,6 +47,8 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
         return ready
     if output is None:
         return {"content": _blocks(value), "isError": False}
+    if output.is_open_list and _holds_blocks(value):
+        raise InvalidResult("a block of content stands in a list that is declared as data; " + _DECLARE_BLOCKS)
     structured = value if kind is output.exact else output.to_json(value)
     return {"content": [_finite_block(structured)], "structuredContent": structured, "isError": False}
 
@@ -98,9 +101,15 @@ def _content_types() -> tuple[type[Any], ...]:
         return ()
 
 
+def _holds_blocks(value: Any) -> bool:
+    """Say whether a value is a list in which blocks of content stand."""
+    types = _content_types()
+    return bool(types) and isinstance(value, (list, tuple)) and any(isinstance(item, types) for item in value)
+
+
 def _blocks(value: Any) -> list[dict[str, Any]]:
     types = _content_types()
-    if types and isinstance(value, (list, tuple)) and any(isinstance(item, types) for item in value):
+    if _holds_blocks(value):
         return [_block(item, types) for item in value if item is not None]
     return [] if value is None else [_block(value, types)]
 
