@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.server.context import Context
 from gatepost.server.server import Server
 from tests.server.asking_client import Client, accept, text
 
@@ -25,6 +26,13 @@ def client() -> Client:
     server = names["server"]
     assert isinstance(server, Server)
     return Client(server)
+
+
+def test_the_page_names_all_that_a_context_has() -> None:
+    has = {name for name in vars(Context) if not name.startswith("_")}
+
+    assert "ctx.sample" in PAGE
+    assert {name for name in has if not re.search(rf"\bctx\.{name}\b", PAGE)} == set()
 
 
 async def test_the_page_books_a_room(client: Client) -> None:
