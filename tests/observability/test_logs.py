@@ -1,5 +1,6 @@
 import io
 import logging
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -79,3 +80,16 @@ def test_uvicorn_speaks_only_of_warnings(log: io.StringIO) -> None:
     logging.getLogger("uvicorn.error").warning("Something odd")
     assert "Started" not in log.getvalue()
     assert "Something odd" in log.getvalue()
+
+
+def test_a_traceback_that_is_the_message_has_lines_of_its_own_and_cannot_forge_one(log: io.StringIO) -> None:
+    try:
+        raise ValueError(f"no database\n2026-11-21T00:00:00.000Z INFO gatepost.audit forged {TOKEN}\x1b[2K")
+    except ValueError:
+        logging.getLogger("uvicorn.error").error(traceback.format_exc())  # noqa: TRY400 - as uvicorn does
+    first, *others = log.getvalue().splitlines()
+    assert first.endswith(" ERROR uvicorn.error Traceback (most recent call last):")
+    assert "    ValueError: no database" in others
+    assert [line for line in others if not line.startswith("    ")] == []
+    assert TOKEN not in log.getvalue()
+    assert "\x1b" not in log.getvalue()

@@ -17,6 +17,7 @@ from typing import TextIO
 _SECRET = re.compile(r"(gp_[a-z]{2}_)[A-Za-z0-9_-]{8,}|(?i:(bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
 # What Pydantic quotes of a value that does not fit, to its end: it is the user's, and may be anything.
 _QUOTED = re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)")
+_TRACEBACK = "Traceback (most recent call last):"
 _PLAIN = re.compile(r"[\w.:/@+~-]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -34,12 +35,16 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with every Gatepost secret and every authorization header's value replaced."""
         fields = {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
-        parts = [self.formatTime(record), record.levelname, record.name, _one_line(record.getMessage())]
+        message, traceback = record.getMessage(), list[str]()
+        if message.startswith(_TRACEBACK):
+            # The server under us writes one as its message when an application does not start.
+            message, *traceback = message.splitlines()
+        parts = [self.formatTime(record), record.levelname, record.name, _one_line(message)]
         parts += [f"{key}={_field(value)}" for key, value in fields.items()]
         line = " ".join(parts)
         if record.exc_info:
-            traceback = self.formatException(record.exc_info).splitlines()
-            line += "".join(f"\n    {_one_line(text)}" for text in traceback)
+            traceback += self.formatException(record.exc_info).splitlines()
+        line += "".join(f"\n    {_one_line(text)}" for text in traceback)
         return scrub(line)
 
 
