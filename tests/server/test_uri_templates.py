@@ -58,6 +58,44 @@ def test_another_uri_is_no_match(template: str, uri: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "values"),
+    [
+        ("notes://find", {}),
+        ("notes://find?text=milk", {"text": "milk"}),
+        ("notes://find?text=a%20b%26c&most=5", {"text": "a b&c", "most": "5"}),
+        ("notes://find?most=5&text=a/b?c", {"most": "5", "text": "a/b?c"}),
+        ("notes://find?text=", {"text": ""}),
+        ("notes://find?text=1+1", {"text": "1+1"}),
+        ("notes://find?", None),
+        ("notes://find?text", {"text": ""}),
+        ("notes://find?other=1", None),
+        ("notes://find?text=a&text=b", None),
+        ("notes://find?text=a&most=1&text=b", None),
+        ("notes://find?text=a&", None),
+        ("notes://find?text=a=b", None),
+        ("notes://find?text=a b", None),
+        ("notes://find?text=%E4", None),
+        ("notes://find?text=a#b", None),
+        ("notes://elsewhere?text=a", None),
+    ],
+)
+def test_a_query_is_read_in_any_order_and_any_part_of_it_may_be_missing(uri: str, values: dict[str, str] | None) -> None:
+    assert parse_uri_template("notes://find{?text,most}").match(uri) == values
+
+
+def test_a_query_may_follow_other_expressions() -> None:
+    template = parse_uri_template("notes://{author}{?most}")
+    assert template.names == {"author", "most"}
+    assert template.match("notes://ada?most=2") == {"author": "ada", "most": "2"}
+    assert template.match("notes://ada") == {"author": "ada"}
+
+
+@pytest.mark.parametrize("value", ["..", "a/../b", "%2e%2e/x", "/etc", "a%5Cb", "a%00"])
+def test_a_query_never_leads_out_of_a_folder(value: str) -> None:
+    assert parse_uri_template("files:///x{?name}").match(f"files:///x?name={value}") is None
+
+
+@pytest.mark.parametrize(
     "value", ["..", ".", "%2E%2E", "%2e.", "a%2Fb", "..%2fpasswd", "a%5Cb", "a%00b", "a%0Ab", "%7F"]
 )
 @pytest.mark.parametrize("template", ["files:///{name}", "files:///{name}/x"])
@@ -75,7 +113,8 @@ def test_several_segments_never_lead_out_of_their_folder(value: str) -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "{x}", "notes://{}", "notes://{x", "notes://x}", "notes://{x}{y}", "notes://{x}/{x}", "notes://{?x}",
+        "{x}", "notes://{}", "notes://{x", "notes://x}", "notes://{x}{y}", "notes://{x}/{x}", "notes://{?x}/y",
+        "notes://{x}{?x}", "notes://{?x,x}", "notes://{?}", "notes://{?x,}", "notes://{?x*}", "notes://a?b={b}{?x}", "notes://{&x}",
         "notes://{x*}", "notes://{x:3}", "notes://{x,y}", "notes://{1x}", "no tes://{x}", "notes://{x}/ä",
         "notes://{x}/a b", "/notes/{x}", "{+x}://",
     ],

@@ -189,10 +189,15 @@ def _template_of(resource: Resource, signature: Signature) -> UriTemplate | None
             check_uri(resource.uri)
     except UriError as error:
         raise ToolDefinitionError(f"{label}: {error}") from None
-    variables = set() if template is None else {variable.name for variable in template.variables}
+    variables = frozenset() if template is None else template.names
     parameters = {parameter.name for parameter in signature.parameters}
     if missing := sorted(variables - parameters):
         raise ToolDefinitionError(f"{label}: {resource.uri!r} has {{{missing[0]}}}, which is no parameter of it")
     if missing := sorted(parameters - variables):
         raise ToolDefinitionError(f"{label}: parameter {missing[0]!r} is not in {resource.uri!r}")
+    for parameter in signature.parameters:
+        if template is not None and parameter.name in template.query and parameter.default is parameter.empty:
+            raise ToolDefinitionError(
+                f"{label}: parameter {parameter.name!r} needs a default, because clients may leave out what is in {{?...}}"
+            )
     return template

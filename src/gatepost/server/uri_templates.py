@@ -1,8 +1,10 @@
-"""URI templates (RFC 6570 levels 1 and 2) read backwards: from a URI to the values it was expanded with.
+"""URI templates (RFC 6570) read backwards: from a URI to the values it was expanded with.
 
-`{name}` stands for one path segment and `{+path}` for several. What they hold ends up in file names and queries, so
-values that mean something to a file system are no match: a slash in a `{name}`, written or encoded; `.` and `..` as a
-segment; a leading slash; a backslash; control characters (MCP server/resources, "Security Considerations").
+`{name}` stands for one path segment, `{+path}` for several, and `{?first,second}` at the end for a query, any part of
+which may be missing. The rest of RFC 6570 cannot be told apart backwards, or nobody would. What they hold ends up in
+file names and queries, so values that mean something to a file system are no match: a slash in a `{name}`, written or
+encoded; `.` and `..` as a segment; a leading slash; a backslash; control characters (MCP server/resources, "Security
+Considerations").
 
 Matching is done without a regular expression over the whole: each value ends where the next literal begins for the
 first time, so the time it takes grows with the length of the URI and with nothing else.
@@ -17,9 +19,11 @@ from urllib.parse import unquote_to_bytes
 
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"(\+?)([A-Za-z_][A-Za-z0-9_]*)")
+_QUERY: Final = re.compile(r"\{\?([A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*)\}\Z")
 # RFC 3986: pchar without the percent sign; all unreserved and reserved characters.
 _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
 _ANYTHING: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+_QUERY_VALUE: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$'()*+,;-]|%[0-9A-Fa-f]{2})*")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -40,15 +44,8 @@ class Variable:
         """Return the value that `raw` is the expansion of, or None if it is none or not a safe one."""
         if not raw or (_ANYTHING if self.many_segments else _SEGMENT).fullmatch(raw) is None:
             return None
-        try:
-            value = unquote_to_bytes(raw).decode()
-        except UnicodeDecodeError:
-            return None
-        if "\\" in value or _CONTROL.search(value) or value.startswith("/"):
-            return None
-        if not self.many_segments and "/" in value:
-            return None
-        return None if any(segment in {".", ".."} for segment in value.split("/")) else value
+        value = _safe_value(raw)
+        return None if value is None or ("/" in value and not self.many_segments) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +56,41 @@ class UriTemplate:
     variables: tuple[Variable, ...]
     literals: tuple[str, ...]
     """What stands around the variables: one more than there are of those."""
+    query: tuple[str, ...] = ()
+    """The names of the `{?...}` at the end."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names."""
+        return frozenset((*self.query, *(variable.name for variable in self.variables)))
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Return the values by name, decoded; None if `uri` is no expansion of this template with safe values."""
+        """Return the values by name, decoded; None if `uri` is no expansion of this template with safe values.
+
+        Names of the query that `uri` does not have are not there.
+        """
+        if not self.query:
+            return self._match_path(uri)
+        path, mark, query = uri.partition("?")
+        values = self._match_path(path)
+        if values is None or not mark:
+            return values
+        found = self._match_query(query)
+        return None if found is None else values | found
+
+    def _match_query(self, query: str) -> dict[str, str] | None:
+        """Read `first=1&second=2`, in any order; None if there is anything else in it."""
+        values: dict[str, str] = {}
+        # One more than there may be is enough to see that there are too many.
+        for pair in query.split("&", len(self.query)):
+            name, _, raw = pair.partition("=")
+            value = _safe_value(raw) if _QUERY_VALUE.fullmatch(raw) else None
+            if value is None or name not in self.query or name in values:
+                return None
+            values[name] = value
+        return values
+
+    def _match_path(self, uri: str) -> dict[str, str] | None:
         first, last = self.literals[0], self.literals[-1]
         end = len(uri) - len(last)
         position = len(first)
@@ -95,7 +124,12 @@ def parse_uri_template(text: str) -> UriTemplate:
     Raises:
         UriError: It is none, or has an expression that cannot be read backwards.
     """
-    pieces = _EXPRESSION.split(text)
+    found_query = _QUERY.search(text)
+    query = () if found_query is None else tuple(found_query[1].split(","))
+    path = text if found_query is None else text[: found_query.start()]
+    if query and "?" in path:
+        raise UriError(f"{text!r} has a question mark before its {{?...}}")
+    pieces = _EXPRESSION.split(path)
     literals, expressions = pieces[::2], pieces[1::2]
     check_uri(literals[0])
     variables: list[Variable] = []
@@ -103,13 +137,26 @@ def parse_uri_template(text: str) -> UriTemplate:
         found = _VARIABLE.fullmatch(expression)
         if found is None:
             raise UriError(
-                f"{{{expression}}} in {text!r} is not understood; write {{name}}, or {{+path}} for several segments"
+                f"{{{expression}}} in {text!r} is not understood; write {{name}}, {{+path}} for several segments, or "
+                "{?first,second} at the end for a query"
             )
-        if any(variable.name == found[2] for variable in variables):
-            raise UriError(f"{text!r} has {{{found[2]}}} twice")
         variables.append(Variable(found[2], many_segments=bool(found[1])))
+    names = (*query, *(variable.name for variable in variables))
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UriError(f"{text!r} has {{{twice[0]}}} twice")
     if "" in literals[1:-1]:
         raise UriError(f"{text!r} has two expressions side by side; nothing says where one ends")
     if not all(map(_ANYTHING.fullmatch, literals)):
         raise UriError(f"{text!r} has characters between its expressions that URIs do not have")
-    return UriTemplate(text, tuple(variables), tuple(literals))
+    return UriTemplate(text, tuple(variables), tuple(literals), query)
+
+
+def _safe_value(raw: str) -> str | None:
+    """Decode a value; None if it is no UTF-8, or could lead out of a folder."""
+    try:
+        value = unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return None
+    if "\\" in value or _CONTROL.search(value) or value.startswith("/"):
+        return None
+    return None if any(segment in {".", ".."} for segment in value.split("/")) else value
