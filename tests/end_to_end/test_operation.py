@@ -153,3 +153,28 @@ def test_a_tool_that_does_not_let_itself_be_cancelled_does_not_keep_the_server_f
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert "is ended in" in one.output
         assert "Traceback" not in one.output
+
+
+COUNTING = """
+import gc
+
+from gatepost import Server
+
+server = Server("counting")
+
+
+@server.tool
+def set_aside() -> bool:
+    looked_at = len(gc.get_objects())
+    return gc.get_freeze_count() > looked_at
+"""
+
+
+def test_most_of_what_a_server_is_built_of_is_set_aside_from_collections_of_garbage(tmp_path: Path) -> None:
+    target = tmp_path / "counting.py"
+    target.write_text(COUNTING, encoding="utf-8")
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "set_aside"}}
+    headers = {"Accept": "application/json, text/event-stream"}
+    with RunningServer(f"{target}:server", tmp_path / "data", environment=OPEN) as one, local_http.client() as http:
+        answer = http.post(one.mcp_url, json=message, headers=headers)
+    assert answer.json()["result"]["content"] == [{"type": "text", "text": "true"}]

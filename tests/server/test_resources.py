@@ -178,3 +178,27 @@ def test_a_server_takes_each_uri_once_and_names_the_scopes() -> None:
 
 
 async def _none() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [("find?most=5", "'' 5"), ("find?text=sea", "'sea' 10"), ("find", "'' 10"), ("find?most=2&text=a", "'a' 2")],
+)
+async def test_what_a_query_leaves_out_has_its_default(uri: str, said: str) -> None:
+    def find(text: str = "", most: int = 10) -> str:
+        return f"{text!r} {most}"
+
+    resource = RegisteredResource(Resource(find, "notes://find{?text,most}"))
+    assert resource.template is not None
+    texts = resource.template.match(f"notes://{uri}")
+    assert texts is not None
+    (part,) = (await resource.read(f"notes://{uri}", texts, Context))["contents"]
+    assert part["text"] == said
+
+
+def test_a_parameter_in_a_query_needs_a_default() -> None:
+    def find(text: str) -> str:
+        return text
+
+    with pytest.raises(ToolDefinitionError, match="parameter 'text' needs a default"):
+        RegisteredResource(Resource(find, "notes://find{?text}"))

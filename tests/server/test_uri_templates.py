@@ -79,7 +79,9 @@ def test_another_uri_is_no_match(template: str, uri: str) -> None:
         ("notes://elsewhere?text=a", None),
     ],
 )
-def test_a_query_is_read_in_any_order_and_any_part_of_it_may_be_missing(uri: str, values: dict[str, str] | None) -> None:
+def test_a_query_is_read_in_any_order_and_any_part_of_it_may_be_missing(
+    uri: str, values: dict[str, str] | None
+) -> None:
     assert parse_uri_template("notes://find{?text,most}").match(uri) == values
 
 

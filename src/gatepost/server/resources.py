@@ -198,6 +198,6 @@ def _template_of(resource: Resource, signature: Signature) -> UriTemplate | None
     for parameter in signature.parameters:
         if template is not None and parameter.name in template.query and parameter.default is parameter.empty:
             raise ToolDefinitionError(
-                f"{label}: parameter {parameter.name!r} needs a default, because clients may leave out what is in {{?...}}"
+                f"{label}: parameter {parameter.name!r} needs a default: clients may leave out what is in {{?...}}"
             )
     return template

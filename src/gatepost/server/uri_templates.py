@@ -91,6 +91,8 @@ class UriTemplate:
         return values
 
     def _match_path(self, uri: str) -> dict[str, str] | None:
+        if not self.variables:
+            return {} if uri == self.literals[0] else None
         first, last = self.literals[0], self.literals[-1]
         end = len(uri) - len(last)
         position = len(first)
