@@ -6,6 +6,7 @@ takes an agreement that somebody else has made; so it is made here, with the ses
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,11 +31,13 @@ from mcp_types import (
     ListRootsResult,
     LoggingMessageNotificationParams,
     PromptReference,
+    ResourceUpdatedNotification,
     Root,
     RootsCapability,
     SamplingCapability,
     TextContent,
     TextResourceContents,
+    ToolListChangedNotification,
 )
 from pydantic import FileUrl
 
@@ -49,6 +52,7 @@ class User:
     """Answers what the server asks, and remembers what it told."""
 
     told: list[object] = field(default_factory=list)
+    changed: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     async def think(self, context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
         del context, params
@@ -64,6 +68,12 @@ class User:
 
     async def hear(self, params: LoggingMessageNotificationParams) -> None:
         self.told.append(params.data)
+
+    async def notice(self, message: object) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self.changed.put_nowait(str(message.params.uri))
+        elif isinstance(message, ToolListChangedNotification):
+            self.changed.put_nowait("tools")
 
     async def progressed(self, progress: float, total: float | None, message: str | None) -> None:
         del total, message
@@ -98,6 +108,7 @@ async def connected(server: RunningServer, user: User, wire: Wire, revision: str
             list_roots_callback=user.list_roots,
             elicitation_callback=user.fill_in,
             logging_callback=user.hear,
+            message_handler=user.notice,
         ) as session,
     ):
         params = InitializeRequestParams(
@@ -160,3 +171,35 @@ async def test_a_form_is_filled_in_where_the_revision_has_forms(everything: Runn
     async with connected(everything, User(), Wire(), "2025-03-26") as session:
         with pytest.raises(MCPError, match="elicitation"):
             await session.call_tool("test_elicitation", {"message": "Who are you?"})
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_call_that_it_gives_up_is_cancelled(interop: RunningServer, revision: str) -> None:
+    begun = asyncio.Event()
+
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total, message
+        begun.set()
+
+    name = f"official {revision}"
+    async with asyncio.timeout(PATIENCE), connected(interop, User(), Wire(), revision) as session:
+        call = asyncio.create_task(session.call_tool("hold", {"name": name}, progress_callback=progressed))
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await text_of(session, "was_cancelled", name=name) == "true"
+
+
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_it_is_told_of_a_resource_until_it_unsubscribes(interop: RunningServer, revision: str) -> None:
+    user = User()
+    async with asyncio.timeout(PATIENCE), connected(interop, user, Wire(), revision) as session:
+        await session.subscribe_resource("watched://one")
+        await session.call_tool("touch", {})
+        assert await user.changed.get() == "watched://one"
+        await session.unsubscribe_resource("watched://one")
+        await session.call_tool("touch", {})
+        await session.call_tool("grow", {"name": f"grown_{revision}"})
+        assert await user.changed.get() == "tools"  # the order holds: nothing was sent for the second touch
