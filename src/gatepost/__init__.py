@@ -45,35 +45,35 @@ __all__ = [
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
     from gatepost.protocol.errors import MissingRequiredClientCapability
-    from gatepost.server.channel import ClientError
-    from gatepost.server.completion import Completion
-    from gatepost.server.context import Context, get_current_sub
+    from gatepost.server.calls.channel import ClientError
+    from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
+    from gatepost.server.calls.context import Context, get_current_sub
+    from gatepost.server.declared.completion import Completion
+    from gatepost.server.declared.prompts import Prompt
+    from gatepost.server.declared.resources import Resource
+    from gatepost.server.declared.tools import Tool
     from gatepost.server.errors import ResourceNotFound, ToolError
-    from gatepost.server.prompts import Prompt
-    from gatepost.server.questions import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
-    from gatepost.server.resources import Resource
     from gatepost.server.server import Server
-    from gatepost.server.tools import Tool
     from gatepost.stdio.serving import run_stdio
 
 _HOMES = {
-    "ClientError": "gatepost.server.channel",
-    "Completion": "gatepost.server.completion",
-    "Context": "gatepost.server.context",
-    "Elicit": "gatepost.server.questions",
-    "ElicitURL": "gatepost.server.questions",
-    "InvalidAnswer": "gatepost.server.questions",
-    "ListRoots": "gatepost.server.questions",
+    "ClientError": "gatepost.server.calls.channel",
+    "Completion": "gatepost.server.declared.completion",
+    "Context": "gatepost.server.calls.context",
+    "Elicit": "gatepost.server.calls.client_requests",
+    "ElicitURL": "gatepost.server.calls.client_requests",
+    "InvalidAnswer": "gatepost.server.calls.client_requests",
+    "ListRoots": "gatepost.server.calls.client_requests",
     "MissingRequiredClientCapability": "gatepost.protocol.errors",
-    "Prompt": "gatepost.server.prompts",
-    "Resource": "gatepost.server.resources",
+    "Prompt": "gatepost.server.declared.prompts",
+    "Resource": "gatepost.server.declared.resources",
     "ResourceNotFound": "gatepost.server.errors",
-    "Sample": "gatepost.server.questions",
+    "Sample": "gatepost.server.calls.client_requests",
     "Server": "gatepost.server.server",
-    "Tool": "gatepost.server.tools",
+    "Tool": "gatepost.server.declared.tools",
     "ToolError": "gatepost.server.errors",
     "create_app": "gatepost.app",
-    "get_current_sub": "gatepost.server.context",
+    "get_current_sub": "gatepost.server.calls.context",
     "run": "gatepost.app",
     "run_stdio": "gatepost.stdio.serving",
 }

@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gatepost import __version__
-from gatepost.banner import banner
-from gatepost.endpoints import Endpoint
-from gatepost.installation import Installation, install, start_up
+from gatepost.assembly.banner import banner
+from gatepost.assembly.endpoints import Endpoint
+from gatepost.assembly.installation import Installation, install, start_up
+from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.resource.resources import ProtectedResource
-from gatepost.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
     from starlette.types import Lifespan
 
     from gatepost.identity.provider import IdentityProvider
-    from gatepost.stores.protocols import Store
-    from gatepost.web.browser_session import BrowserSessions
-    from gatepost.web.direct_app import DirectApp
-    from gatepost.web.mcp import McpEndpoint
-    from gatepost.web.pages import Pages
+    from gatepost.stores.contract.protocols import Store
+    from gatepost.web.mcp.endpoint import McpEndpoint
+    from gatepost.web.pages.browser_session import BrowserSessions
+    from gatepost.web.pages.rendering import Pages
+    from gatepost.web.site.direct_app import DirectApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def run(
         TargetError: as for `create_app`.
         StoreError: the store cannot be opened.
     """
-    from gatepost.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
+    from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
 
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     settings = settings or load_settings({name: value for name, value in given.items() if value is not None})
@@ -106,9 +106,9 @@ def run(
 
 def app_for(installation: Installation, *, announce: Callable[[str], None]) -> FastAPI:
     """Return the FastAPI app of an installation; `announce` gets the banner once everything is open."""
-    from gatepost.web import front_door  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
-    from gatepost.web.reference import reference_router  # noqa: PLC0415 - likewise
+    from gatepost.web.site import front_door  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.site.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
+    from gatepost.web.site.reference import reference_router  # noqa: PLC0415 - likewise
 
     deployment = installation.deployment
 
@@ -163,13 +163,13 @@ def _site_app(
     installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
 ) -> tuple[DirectApp, Mapping[str, McpEndpoint]]:
     """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
-    from gatepost.web.api_description import ANYWHERE  # noqa: PLC0415 - wanted by the framework alone
-    from gatepost.web.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
-    from gatepost.web.direct_routes import DirectRoutes  # noqa: PLC0415 - likewise
-    from gatepost.web.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
-    from gatepost.web.front_door import McpDispatch  # noqa: PLC0415 - likewise
-    from gatepost.web.limits import AddressLimits  # noqa: PLC0415 - likewise
-    from gatepost.web.token import TOKEN_PATH  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.token import TOKEN_PATH  # noqa: PLC0415 - likewise
+    from gatepost.web.site.api_description import ANYWHERE  # noqa: PLC0415 - wanted by the framework alone
+    from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
+    from gatepost.web.site.direct_routes import DirectRoutes  # noqa: PLC0415 - likewise
+    from gatepost.web.site.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
+    from gatepost.web.site.front_door import McpDispatch  # noqa: PLC0415 - likewise
+    from gatepost.web.site.limits import AddressLimits  # noqa: PLC0415 - likewise
 
     site = _site(installation, origin, allowed_hosts)
     app = DirectApp(
@@ -199,8 +199,8 @@ def _site_app(
 
 def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]) -> Site:
     """Build the routers and the MCP endpoints of one origin."""
-    from gatepost.web.health import health_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.pages import Pages  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.rendering import Pages  # noqa: PLC0415 - likewise
+    from gatepost.web.site.health import health_router  # noqa: PLC0415 - imports the web framework
 
     endpoints = {
         endpoint.path: _mcp_endpoint(installation, endpoint, origin, allowed_hosts)
@@ -217,8 +217,8 @@ def _mcp_endpoint(
     installation: Installation, served: Endpoint, origin: str, allowed_hosts: frozenset[str]
 ) -> McpEndpoint:
     """Build one MCP endpoint at one origin, with a guard of its own: a token for another does not count here."""
-    from gatepost.web.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.mcp import McpEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.mcp.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.mcp.endpoint import McpEndpoint  # noqa: PLC0415 - likewise
 
     settings = installation.settings
     api_key = settings.server.api_key
@@ -245,10 +245,10 @@ def _mcp_endpoint(
 
 def _authorization_server(installation: Installation, origin: str, pages: Pages) -> tuple[APIRouter, ...]:
     """Build the routers of the authorization server's endpoints, and its pages."""
-    from gatepost.web.authorize import authorize_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.manage_registration import registration_routers  # noqa: PLC0415 - likewise
-    from gatepost.web.metadata import metadata_router  # noqa: PLC0415 - likewise
-    from gatepost.web.token import GRANT_TYPES, token_router  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.authorize import authorize_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.oauth.manage_registration import registration_routers  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.metadata import metadata_router  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.token import GRANT_TYPES, token_router  # noqa: PLC0415 - likewise
 
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
     rules = installation.authorization_server(origin)
@@ -304,9 +304,9 @@ def _ways_back(
     installation: Installation, origin: str, resources: tuple[ProtectedResource, ...]
 ) -> tuple[APIRouter, ...]:
     """Build the routers to which clients and resource servers bring tokens back, or where they learn to verify them."""
-    from gatepost.web.introspect import introspect_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.jwks import jwks_router  # noqa: PLC0415 - likewise
-    from gatepost.web.revoke import revoke_router  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.introspect import introspect_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.oauth.jwks import jwks_router  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.revoke import revoke_router  # noqa: PLC0415 - likewise
 
     store, now, keys = installation.store, installation.now, installation.signing_keys
     return (
@@ -340,10 +340,10 @@ def _pages(
     pages: Pages,
 ) -> tuple[APIRouter, ...]:
     """Build the routers of set-up, login and consent."""
-    from gatepost.web.consent import consent_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.login import login_router  # noqa: PLC0415 - likewise
-    from gatepost.web.setup import setup_router  # noqa: PLC0415 - likewise
-    from gatepost.web.static_files import static_router  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.consent import consent_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.pages.login import login_router  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.setup import setup_router  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.static_files import static_router  # noqa: PLC0415 - likewise
 
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
     origins = frozenset({rules.issuer})

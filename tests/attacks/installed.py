@@ -12,14 +12,14 @@ import httpx2
 
 from gatepost import Server
 from gatepost.app import app_for
-from gatepost.installation import Installation, install
+from gatepost.assembly.installation import Installation, install
+from gatepost.configuration.settings import load_settings
 from gatepost.outbound.client_directory import ClientDirectory
 from gatepost.outbound.client_keys import FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher
-from gatepost.settings import load_settings
+from gatepost.stores.contract.protocols import Store
 from gatepost.stores.memory import MemoryStore
-from gatepost.stores.protocols import Store
 
 ORIGIN = "http://127.0.0.1:8000"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B

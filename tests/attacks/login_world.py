@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import httpx2
 
 from gatepost.tokens.keyring import KeyRing
-from gatepost.web.client_address import ClientAddresses
-from gatepost.web.limits import Limits
-from gatepost.web.login_throttle import LoginThrottle
-from tests.web.pages_world import ORIGIN, PASSWORD, Form, World, make_world
+from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.site.client_address import ClientAddresses
+from gatepost.web.site.limits import Limits
+from tests.web.pages.pages_world import ORIGIN, PASSWORD, Form, World, make_world
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFG"
 

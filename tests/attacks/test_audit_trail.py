@@ -14,11 +14,11 @@ from fastapi import FastAPI
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
 from gatepost.stores.memory import MemoryStore
-from gatepost.web.audit import AuditTrail
-from gatepost.web.client_address import ClientAddresses
-from gatepost.web.errors import install_error_handlers
-from gatepost.web.token import token_router
-from tests.web.token_harness import ISSUER, NOTES, Harness
+from gatepost.web.oauth.token import token_router
+from gatepost.web.site.audit import AuditTrail
+from gatepost.web.site.client_address import ClientAddresses
+from gatepost.web.site.errors import install_error_handlers
+from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
 
 
 @dataclass

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.records import AuthorizationCode
+from gatepost.stores.contract.outcomes import ApproveOutcome
+from gatepost.stores.contract.protocols import Store
 from gatepost.stores.memory import MemoryStore
-from gatepost.stores.outcomes import ApproveOutcome
-from gatepost.stores.protocols import Store
 from tests.attacks.test_unasked_consent import Asking
-from tests.web.pages_world import NOTES, REDIRECT_URI, make_world
+from tests.web.pages.pages_world import NOTES, REDIRECT_URI, make_world
 
 SHUT_OUT: dict[str, Callable[[Store, str, int], Awaitable[object]]] = {
     "disabled": lambda store, client_id, now: store.clients.disable_client(client_id, now=now),

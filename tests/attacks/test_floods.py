@@ -10,10 +10,10 @@ import httpx2
 import pytest
 
 from gatepost.app import create_app
+from gatepost.configuration.settings import load_settings
 from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
 from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
 from gatepost.server.server import Server
-from gatepost.settings import load_settings
 from gatepost.stores.memory import MemoryStore
 
 ORIGIN = "http://127.0.0.1:8000"

@@ -10,7 +10,7 @@ import pytest
 from gatepost.oauth.policy import AutoApprove
 from gatepost.oauth.records import TransactionState
 from tests.attacks.test_unasked_consent import Asking, is_code, is_question
-from tests.web.pages_world import REDIRECT_URI, Form, World, heading, make_world
+from tests.web.pages.pages_world import REDIRECT_URI, Form, World, heading, make_world
 
 CALLBACK = "http://127.0.0.1:4711/callback"
 CONSENT = "/oauth/consent?transaction=transaction_1"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gatepost.stores.outcomes import LiveAccessToken
+from gatepost.stores.contract.outcomes import LiveAccessToken
 from gatepost.tokens.opaque import fingerprint
-from tests.web.mcp_harness import READER, STRANGER
-from tests.web.session_world import SessionWorld, call, request, text_of
+from tests.web.mcp.mcp_harness import READER, STRANGER
+from tests.web.mcp.sessions.session_world import SessionWorld, call, request, text_of
 
 FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
 MALLORY = f"Bearer {STRANGER}"
@@ -86,7 +86,7 @@ async def test_requests_in_flight_with_the_same_id_each_get_their_own_answer(wor
 async def test_a_user_with_many_sessions_has_only_so_many_streams_and_does_not_take_others_along(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.session_listening.MOST_OF_USER", 2)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.listening.MOST_OF_USER", 2)
     sessions = [await world.begin(authorization=MALLORY) for _ in range(3)]
     streams = [world.listen(session, authorization=MALLORY) for session in sessions[:2]]
     for stream in streams:
@@ -107,7 +107,7 @@ async def test_a_user_with_many_sessions_has_only_so_many_streams_and_does_not_t
 async def test_a_user_with_many_sessions_has_only_so_many_questions_open_and_does_not_take_others_along(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.handshake_channel.MOST_QUESTIONS_OF_USER", 2)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.client_requests.MOST_QUESTIONS_OF_USER", 2)
     sessions = [await world.begin(authorization=MALLORY, capabilities=FORMS) for _ in range(3)]
     asking = [world.open(call("colour"), session=session, authorization=MALLORY) for session in sessions[:2]]
     questions = [(await connection.until_messages(1))[0] for connection in asking]

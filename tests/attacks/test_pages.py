@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.attacks.test_unasked_consent import Asking, is_question
-from tests.web.pages_world import ATTACK, ORIGIN, PASSWORD, REDIRECT_URI, Form, make_world
+from tests.web.pages.pages_world import ATTACK, ORIGIN, PASSWORD, REDIRECT_URI, Form, make_world
 
 BRANDS = "\u202eGoogle\u202c \u200bSecurity\u2066 " + "x" * 500
 

@@ -11,9 +11,9 @@ import pytest
 
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.authorize import authorize_router
-from gatepost.web.pages import Pages
-from tests.web.pages_world import (
+from gatepost.web.oauth.authorize import authorize_router
+from gatepost.web.pages.rendering import Pages
+from tests.web.pages.pages_world import (
     CONSENT_LIFETIME,
     NOTES,
     ORIGIN,

@@ -2,7 +2,7 @@
 
 import os
 
-from gatepost import serving
+from gatepost.listening import serving
 from tests.end_to_end.sample_server import server
 
 __all__ = ["server"]

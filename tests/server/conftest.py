@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gatepost.resource.principal import Principal
-from gatepost.server.context import Context
-from gatepost.server.tools import RegisteredTool, Tool
+from gatepost.server.calls.context import Context
+from gatepost.server.declared.tools import RegisteredTool, Tool
 
 Register = Callable[..., RegisteredTool]
 Call = Callable[..., Awaitable[dict[str, Any]]]

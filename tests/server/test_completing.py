@@ -9,8 +9,8 @@ import pytest
 from gatepost.protocol.errors import InternalError, InvalidParams
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.completion import Completion
-from gatepost.server.context import Context
+from gatepost.server.calls.context import Context
+from gatepost.server.declared.completion import Completion
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.server import Server

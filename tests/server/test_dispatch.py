@@ -18,10 +18,10 @@ from gatepost.protocol.versions import (
     Revision,
 )
 from gatepost.resource.principal import Principal
-from gatepost.server.context import Context
+from gatepost.server.calls.context import Context
+from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.dispatch import InsufficientScope, ServerTarget
 from gatepost.server.server import Server
-from gatepost.server.subscriptions import Subscription
 from gatepost.server.target import Caller
 
 ALL = (REVISION_2026_07_28, REVISION_2025_11_25, REVISION_2025_06_18, REVISION_2025_03_26)

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
+from gatepost.server.declared.tools import RegisteredTool, Tool
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.target import Caller
-from gatepost.server.tools import RegisteredTool, Tool
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tools-resources-prompts.md").read_text(encoding="utf-8")
 

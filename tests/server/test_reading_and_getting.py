@@ -11,7 +11,7 @@ import pytest
 from gatepost.protocol.errors import InternalError, InvalidParams, ProtocolError
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.context import Context
+from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import InsufficientScope, ToolError
 from gatepost.server.server import Server

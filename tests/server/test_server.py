@@ -9,10 +9,10 @@ from typing import Any, assert_type
 import pytest
 from pydantic import BaseModel
 
-from gatepost.server.context import Context
+from gatepost.server.calls.context import Context
+from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.server import Server
-from gatepost.server.tools import Tool
 
 
 class Note(BaseModel):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gatepost.server.context import Context
+from gatepost.server.calls.context import Context
 from gatepost.server.server import Server
-from tests.server.asking_client import Client, accept, text
+from tests.server.calls.asking_client import Client, accept, text
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "talking-to-clients.md").read_text(encoding="utf-8")
 

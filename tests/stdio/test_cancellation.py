@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gatepost import Context, Server, ToolError
-from gatepost.server import cancelling
+from gatepost.server.calls import cancellation as cancelling
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 

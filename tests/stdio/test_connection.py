@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from gatepost import ClientError, Context, Server, get_current_sub
 from gatepost.protocol.versions import LATEST_HANDSHAKE
-from gatepost.server.changes import Change
+from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.stdio import channel, connection

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from gatepost import Context, Server
+from gatepost.server.calls.client_requests import Elicit, ElicitURL
 from gatepost.server.dispatch import ServerTarget
-from gatepost.server.questions import Elicit, ElicitURL
 from gatepost.stdio import channel
 
 Connect = Callable[..., AbstractAsyncContextManager[Any]]

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
+from gatepost.stores.contract.protocols import Store
 from gatepost.stores.memory import MemoryStore
-from gatepost.stores.protocols import Store
 from gatepost.stores.sql import SqliteStore
 
 BACKENDS: Final[dict[str, Callable[[Path], Store]]] = {

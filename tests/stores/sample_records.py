@@ -16,9 +16,9 @@ from gatepost.oauth.records import (
     IssuedTokens,
     RefreshToken,
 )
-from gatepost.stores.accounts import BrowserSession, User
-from gatepost.stores.outcomes import ApproveOutcome, RedeemOutcome
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.accounts import BrowserSession, User
+from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome
+from gatepost.stores.contract.protocols import Store
 
 NOW: Final = 1_800_000_000
 RESOURCE: Final = "https://notes.example/mcp"

@@ -8,7 +8,7 @@ from hypothesis.stateful import rule
 
 from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome, event_id
 from gatepost.oauth.limits import Rate, Use
-from gatepost.stores.key_protocols import SealedSigningKey
+from gatepost.stores.contract.keys import SealedSigningKey
 from tests.stores.both_stores import BothStores, text
 from tests.stores.sample_records import NOW, audit_record
 

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from gatepost.stores.mcp_protocols import McpSession
+from gatepost.stores.contract.mcp import McpSession
 from tests.stores.both_stores import BothStores, text
 from tests.stores.sample_records import fp
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from gatepost.stores.change_protocols import NotedChange
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.changes import NotedChange
+from gatepost.stores.contract.protocols import Store
 from tests.stores.sample_records import NOW
 
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from gatepost.stores.key_protocols import SealedSigningKey
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.protocols import Store
 from tests.stores.sample_records import NOW
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from gatepost.stores.mcp_protocols import McpSession, StreamEvent
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.mcp import McpSession, StreamEvent
+from gatepost.stores.contract.protocols import Store
 
 NOW = 1_800_000_000
 SESSION = McpSession(

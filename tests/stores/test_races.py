@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from gatepost.oauth.records import TransactionState
-from gatepost.stores.outcomes import ApproveOutcome, RedeemOutcome, RotateOutcome, Rotation
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.contract.protocols import Store
 from tests.stores.sample_records import (
     NOW,
     WINDOW,

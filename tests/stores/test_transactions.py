@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from gatepost.oauth.records import TransactionState
-from gatepost.stores.outcomes import ApproveOutcome, RedeemOutcome
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome
+from gatepost.stores.contract.protocols import Store
 from tests.stores.sample_records import NOW, approve, code, fp, grant, redeem, tokens, transaction
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from gatepost import settings
+from gatepost.configuration import settings
 from gatepost.oauth.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]

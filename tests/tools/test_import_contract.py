@@ -38,7 +38,7 @@ def check_contract(package: Path) -> subprocess.CompletedProcess[str]:
 
 def test_upward_sideways_and_impure_imports_are_named(package: Path) -> None:
     (package / "stores" / "planted.py").write_text("import gatepost.web\n")
-    (package / "web" / "planted.py").write_text("import gatepost.settings\n")
+    (package / "web" / "planted.py").write_text("import gatepost.configuration.settings\n")
     (package / "server" / "planted.py").write_text("import gatepost.identity\nimport gatepost.stdio.serving\n")
     (package / "oauth" / "planted.py").write_text("import gatepost.resource\nimport time\n")
     (package / "tokens" / "planted.py").write_text("def late():\n    import secrets\n")
@@ -48,7 +48,7 @@ def test_upward_sideways_and_impure_imports_are_named(package: Path) -> None:
     assert result.returncode == 1
     chains = (
         "gatepost.stores.planted -> gatepost.web",
-        "gatepost.web.planted -> gatepost.settings",
+        "gatepost.web.planted -> gatepost.configuration.settings",
         "gatepost.server.planted -> gatepost.identity",
         "gatepost.server.planted -> gatepost.stdio.serving",
         "gatepost.oauth.planted -> gatepost.resource",
@@ -68,7 +68,7 @@ def test_a_package_without_a_place_in_the_layers_is_refused(package: Path) -> No
 
 
 # What users name at run time, and the names in gatepost/__init__.py, which the contract knows of.
-IMPORTS_BY_NAME = {"__init__.py", "loading.py"}
+IMPORTS_BY_NAME = {"__init__.py", "configuration/loading.py"}
 
 
 def test_nothing_is_imported_behind_the_contracts_back() -> None:

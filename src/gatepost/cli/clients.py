@@ -15,8 +15,8 @@ from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
     from gatepost.oauth.records import Client
-    from gatepost.stores.client_protocols import ClientStore
-    from gatepost.stores.protocols import Store
+    from gatepost.stores.contract.clients import ClientStore
+    from gatepost.stores.contract.protocols import Store
 
 _METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 
@@ -193,8 +193,8 @@ async def _refuse_of_settings(store: Store, client_id: str) -> None:
     Raises:
         SettingsError: it is one.
     """
+    from gatepost.configuration.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
     from gatepost.oauth.records import ClientOrigin  # noqa: PLC0415 - with the rest of the work
-    from gatepost.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
 
     client = await store.clients.find_client(client_id)
     if client is not None and client.origin is ClientOrigin.SETTINGS:

@@ -10,8 +10,8 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
-    from gatepost.stores.approval_protocols import GrantListing
-    from gatepost.stores.protocols import Store
+    from gatepost.stores.contract.approvals import GrantListing
+    from gatepost.stores.contract.protocols import Store
 
 _MOST = 1000
 """Grants in one list; more is no use to a person."""
@@ -110,7 +110,7 @@ _HEADER = ("GRANT", "USER", "CLIENT", "RESOURCE", "SCOPES", "CREATED", "STATE")
 
 
 def _row(listing: GrantListing, *, now: int) -> tuple[str, ...]:
-    from gatepost.web.inert_text import inert_text  # noqa: PLC0415 - with the rest of the work
+    from gatepost.oauth.display_text import inert_text  # noqa: PLC0415 - with the rest of the work
 
     grant = listing.grant
     return (

@@ -12,9 +12,9 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
-    from gatepost.settings import Settings
-    from gatepost.stores.key_protocols import SealedSigningKey
-    from gatepost.stores.protocols import Store
+    from gatepost.configuration.settings import Settings
+    from gatepost.stores.contract.keys import SealedSigningKey
+    from gatepost.stores.contract.protocols import Store
     from gatepost.tokens.keyring import KeyRing
 
 
@@ -67,7 +67,7 @@ def show(_options: argparse.Namespace) -> int:
 
 def rotate(options: argparse.Namespace) -> int:
     """Add a key."""
-    from gatepost.settings import load_settings  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - with the rest of the work
 
     settings = load_settings()
     key = with_store(lambda store: _rotate(store, settings, at_once=options.now))
@@ -104,8 +104,8 @@ async def own_key_ring(store: Store, settings: Settings) -> KeyRing:
     Raises:
         SettingsError: it is not the one that the store's contents are sealed under.
     """
-    from gatepost.deployment import key_file  # noqa: PLC0415 - with the rest of the work
-    from gatepost.sealing_keys import check_key_ring, make_key_ring  # noqa: PLC0415 - likewise
+    from gatepost.configuration.deployment import key_file  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring  # noqa: PLC0415 - likewise
 
     ring = make_key_ring(settings, file=key_file(settings), random_bytes=secrets.token_bytes)
     await check_key_ring(ring, store.keys, now=int(time.time()), random_bytes=secrets.token_bytes)

@@ -20,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, 1 for a refusal that is explained, 2 for wrong usage."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
-    from gatepost.loading import TargetError  # noqa: PLC0415 - after the arguments are known to be right
-    from gatepost.settings import SettingsError  # noqa: PLC0415 - likewise
-    from gatepost.stores.errors import StoreError  # noqa: PLC0415 - likewise
+    from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - after the arguments are known to be right
+    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
+    from gatepost.stores.contract.errors import StoreError  # noqa: PLC0415 - likewise
 
     try:
         return run(options)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from gatepost.stores.protocols import Store
+    from gatepost.stores.contract.protocols import Store
 
 Answer = TypeVar("Answer")
 
@@ -19,9 +19,9 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
         SettingsError: a setting is wrong, or the store lives in the server's memory.
         StoreError: the store cannot be opened or cannot answer.
     """
-    from gatepost.deployment import database_path  # noqa: PLC0415 - with the rest of the work
-    from gatepost.installation import make_store  # noqa: PLC0415 - likewise
-    from gatepost.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
+    from gatepost.assembly.installation import make_store  # noqa: PLC0415 - likewise
+    from gatepost.configuration.deployment import database_path  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
 
     database = database_path(load_settings())
     if database is None:

@@ -14,8 +14,8 @@ def run_command(options: argparse.Namespace) -> int:
         SettingsError: a setting is wrong or the combination is unsafe.
     """
     from gatepost.app import run  # noqa: PLC0415 - not needed for --help and the other subcommands
-    from gatepost.loading import TargetError, load_target  # noqa: PLC0415 - likewise
-    from gatepost.settings import load_settings  # noqa: PLC0415 - likewise
+    from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - likewise
+    from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
 
     given = {"MCP_HOST": options.host, "MCP_PORT": options.port, "MCP_PUBLIC_URL": options.public_url}
     settings = load_settings({name: value for name, value in given.items() if value is not None})

@@ -32,9 +32,9 @@ def run_command(options: argparse.Namespace) -> int:
         TargetError: the target cannot be loaded or served.
         SettingsError: a setting is wrong.
     """
-    from gatepost.loading import TargetError, load_target  # noqa: PLC0415 - not needed for the other subcommands
+    from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - not needed for the other subcommands
+    from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
-    from gatepost.settings import load_settings  # noqa: PLC0415 - likewise
     from gatepost.stdio.serving import serve_stdio  # noqa: PLC0415 - likewise
     from gatepost.stdio.streams import standard_streams  # noqa: PLC0415 - likewise
 

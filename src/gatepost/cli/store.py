@@ -10,7 +10,7 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import say, table
 
 if TYPE_CHECKING:
-    from gatepost.stores.protocols import Store
+    from gatepost.stores.contract.protocols import Store
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +30,7 @@ def purge(_options: argparse.Namespace) -> int:
 
     Without the lease that servers take: a second purge beside the first only finds less to do.
     """
-    from gatepost.settings import load_settings  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - with the rest of the work
 
     audit_days = load_settings().oauth.audit_days
     deleted = with_store(lambda store: _purge(store, audit_days=audit_days))

@@ -13,9 +13,9 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, say
 
 if TYPE_CHECKING:
+    from gatepost.configuration.settings import Settings
     from gatepost.oauth.issuing import SignAccessToken, Tokens
-    from gatepost.settings import Settings
-    from gatepost.stores.protocols import Store
+    from gatepost.stores.contract.protocols import Store
 
 CLIENT_ID = "gatepost-cli"
 """The client of every grant that is made here; it is not registered, so nobody else can use it."""
@@ -44,12 +44,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def mint(options: argparse.Namespace) -> int:
     """Print a new access token. Exit code 1 when there is no such account, 2 when an argument is wrong."""
-    from gatepost.deployment import resolve_deployment  # noqa: PLC0415 - with the rest of the work
-    from gatepost.endpoints import MCP_PATH  # noqa: PLC0415 - likewise
+    from gatepost.assembly.endpoints import MCP_PATH  # noqa: PLC0415 - likewise
+    from gatepost.configuration.deployment import resolve_deployment  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
     from gatepost.oauth.errors import InvalidScope  # noqa: PLC0415 - likewise
     from gatepost.oauth.scopes import parse_scope  # noqa: PLC0415 - likewise
     from gatepost.resource.identifiers import canonical_identifier  # noqa: PLC0415 - likewise
-    from gatepost.settings import load_settings  # noqa: PLC0415 - likewise
 
     settings = load_settings()
     if options.lifetime is not None and options.lifetime <= 0:
@@ -119,12 +119,12 @@ async def _mint(
 
 async def _signer(store: Store, settings: Settings, *, resource: str, now: int) -> SignAccessToken | None:
     """Return what signs the token, as the server at the resource's origin would; None where tokens are opaque."""
+    from gatepost.assembly.installation import signing_keys_of  # noqa: PLC0415 - likewise
     from gatepost.cli.keys import own_key_ring  # noqa: PLC0415 - with the rest of the work
-    from gatepost.installation import signing_keys_of  # noqa: PLC0415 - likewise
 
     if settings.oauth.access_token_format == "opaque":
         return None
-    from gatepost.web.signed_tokens import SignedTokens  # noqa: PLC0415 - only where it is used
+    from gatepost.stores.signed_tokens import SignedTokens  # noqa: PLC0415 - only where it is used
 
     ring = await own_key_ring(store, settings)
     keys = signing_keys_of(settings, store, ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes)

@@ -14,7 +14,7 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
-    from gatepost.stores.protocols import Store, UserStore
+    from gatepost.stores.contract.protocols import Store, UserStore
 
 Answer = TypeVar("Answer")
 

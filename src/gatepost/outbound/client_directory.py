@@ -15,7 +15,7 @@ from gatepost.oauth.client_documents import (
 from gatepost.oauth.records import Client
 from gatepost.outbound.document_cache import DocumentCache, Loaded
 from gatepost.outbound.fetching import Fetcher, FetchFailed
-from gatepost.stores.client_protocols import ClientFinder
+from gatepost.stores.contract.clients import ClientFinder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

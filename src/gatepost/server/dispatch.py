@@ -16,17 +16,17 @@ from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.mirrored_arguments import check_mirrors
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import SUPPORTED, Revision
-from gatepost.server.changes import ChangeBus
+from gatepost.server.calls.request_run import RequestRun
+from gatepost.server.calls.request_state import StateSeal, process_seal
+from gatepost.server.changes.bus import ChangeBus
+from gatepost.server.changes.subscriptions import Subscriptions, with_notifications
+from gatepost.server.declared.tools import RegisteredTool
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.features import FeatureMethods, Method, capabilities_of
 from gatepost.server.listing import LIST_FRESHNESS_MS, Listing
-from gatepost.server.request_run import RequestRun
-from gatepost.server.sealed_state import StateSeal, process_seal
 from gatepost.server.server import Server
 from gatepost.server.session import set_level
-from gatepost.server.subscriptions import Subscriptions, with_notifications
 from gatepost.server.target import Caller, Result
-from gatepost.server.tools import RegisteredTool
 
 __all__ = ["LIST_FRESHNESS_MS", "InsufficientScope", "ServerTarget", "discover_result"]
 

@@ -12,16 +12,16 @@ from gatepost.protocol.errors import ResourceNotFound as ResourceNotFoundError
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
-from gatepost.server.cancelling import is_cancellation
-from gatepost.server.completion import RegisteredCompleter
-from gatepost.server.context import Context
+from gatepost.server.calls.cancellation import is_cancellation
+from gatepost.server.calls.context import Context
+from gatepost.server.calls.request_run import RequestRun
+from gatepost.server.calls.request_state import StateSeal
+from gatepost.server.declared.completion import RegisteredCompleter
+from gatepost.server.declared.invocation import internal_error
+from gatepost.server.declared.prompts import RegisteredPrompt
+from gatepost.server.declared.resources import RegisteredResource
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ResourceNotFound
-from gatepost.server.invocation import internal_error
 from gatepost.server.listing import Listing
-from gatepost.server.prompts import RegisteredPrompt
-from gatepost.server.request_run import RequestRun
-from gatepost.server.resources import RegisteredResource
-from gatepost.server.sealed_state import StateSeal
 from gatepost.server.server import Server
 from gatepost.server.session import resource_uri, subscribe, unsubscribe
 from gatepost.server.target import Caller, Result

@@ -22,11 +22,11 @@ from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.modern import finish_result, permitted_code
 from gatepost.protocol.versions import HANDSHAKE, Revision
-from gatepost.server.callers import ANONYMOUS
-from gatepost.server.cancelling import is_cancellation
+from gatepost.server.calls.callers import ANONYMOUS
+from gatepost.server.calls.cancellation import is_cancellation
+from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.dispatch import discover_result
 from gatepost.server.target import Caller, Result
-from gatepost.server.worker_threads import run_in_thread
 from gatepost.tokens.opaque import RandomBytes
 
 Handler = (

@@ -10,14 +10,14 @@ from typing import Any, Final, TypeVar, overload
 
 from pydantic import BaseModel
 
-from gatepost.server.changes import Change, ChangeBus, LocalChanges
-from gatepost.server.completion import Completer
+from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
+from gatepost.server.declared.completion import Completer
+from gatepost.server.declared.metadata import Annotations, Icon, ToolAnnotations, icons_of
+from gatepost.server.declared.prompts import Prompt, RegisteredPrompt
+from gatepost.server.declared.resources import RegisteredResource, Resource, check_has_uri
+from gatepost.server.declared.signature import describe_function
+from gatepost.server.declared.tools import RegisteredTool, Tool
 from gatepost.server.errors import ToolDefinitionError
-from gatepost.server.metadata import Annotations, Icon, ToolAnnotations, icons_of
-from gatepost.server.prompts import Prompt, RegisteredPrompt
-from gatepost.server.resources import RegisteredResource, Resource, check_has_uri
-from gatepost.server.signature import describe_function
-from gatepost.server.tools import RegisteredTool, Tool
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -12,10 +12,10 @@ import orjson
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.channel import CallerLine, Channel
-from gatepost.server.context import Context
+from gatepost.server.calls.channel import CallerLine, Channel
+from gatepost.server.calls.context import Context
+from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.session import Session
-from gatepost.server.subscriptions import Subscription
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.

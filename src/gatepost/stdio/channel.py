@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gatepost.protocol.messages import Response, notification, request_message
 from gatepost.protocol.versions import Revision
-from gatepost.server.channel import ClientError, Question
+from gatepost.server.calls.channel import ClientError, Question
 from gatepost.stdio.streams import Outlet
 
 QUESTION_SECONDS: Final = 3600

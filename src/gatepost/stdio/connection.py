@@ -22,10 +22,10 @@ from gatepost.protocol.messages import (
     result_response,
 )
 from gatepost.protocol.versions import HANDSHAKE, LATEST_HANDSHAKE, Revision
-from gatepost.server.cancelling import RequestCancelled, Work
-from gatepost.server.changes import Change
-from gatepost.server.context import set_current_subject
-from gatepost.server.subscriptions import Subscription
+from gatepost.server.calls.cancellation import RequestCancelled, Work
+from gatepost.server.calls.context import set_current_subject
+from gatepost.server.changes.bus import Change
+from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.target import Caller, Result, Target
 from gatepost.stdio.channel import Questions, RequestLine, StdioChannel, StdioSession
 from gatepost.stdio.lines import LINE_LIMIT

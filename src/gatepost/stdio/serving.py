@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from gatepost.server.changes import Change
+from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
-from gatepost.stores.errors import StoreUnavailable
-from gatepost.stores.expiry_protocols import LeaseStore
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.expiry import LeaseStore
+from gatepost.stores.contract.protocols import Store
 from gatepost.tokens.opaque import RandomBytes
 
 BATCH: Final = 100

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gatepost.stores.errors import StoreMisconfigured
-from gatepost.stores.key_protocols import KeyStore, SealedSigningKey
+from gatepost.stores.contract.errors import StoreMisconfigured
+from gatepost.stores.contract.keys import KeyStore, SealedSigningKey
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import SealBroken

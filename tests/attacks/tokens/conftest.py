@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.protocols import Store
 from tests.stores.conftest import BACKENDS
-from tests.web.token_harness import Harness, token_harness
+from tests.web.oauth.token_harness import Harness, token_harness
 
 
 @pytest.fixture(params=BACKENDS)

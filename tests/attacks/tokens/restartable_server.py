@@ -15,14 +15,14 @@ from starlette.requests import Request
 
 from gatepost import Server, get_current_sub
 from gatepost.app import app_for
+from gatepost.assembly.installation import Installation, install, make_store
+from gatepost.configuration.settings import load_settings
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import Identity
-from gatepost.installation import Installation, install, make_store
-from gatepost.settings import load_settings
-from gatepost.stores.protocols import UserStore
+from gatepost.stores.contract.protocols import UserStore
 from gatepost.stores.purging import purge_everything, purges_of
 from tests.attacks.installed import CHALLENGE, ORIGIN, VERIFIER
-from tests.web.mcp_harness import MODERN_META
+from tests.web.mcp.mcp_harness import MODERN_META
 
 NOTES, MAIL = f"{ORIGIN}/notes/mcp", f"{ORIGIN}/mail/mcp"
 SCOPES = frozenset({"read", "write"})

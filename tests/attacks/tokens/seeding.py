@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens, RefreshToken
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.protocols import Store
 from gatepost.stores.sql import SqliteStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from tests.end_to_end.running_server import RunningServer
 from tests.stores.sample_records import client, code, transaction
-from tests.web.token_harness import CHALLENGE, VERIFIER
+from tests.web.oauth.token_harness import CHALLENGE, VERIFIER
 
 REDIRECT_URI = "http://127.0.0.1:4711/callback"
 CLIENT = client("client-1", token_endpoint_auth_method="none", secret_fingerprint=None)

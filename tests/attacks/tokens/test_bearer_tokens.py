@@ -8,9 +8,9 @@ import pytest
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal
-from gatepost.stores.accounts import User
-from gatepost.web.bearer_guard import BearerGuard, BearerRefused
-from tests.web.token_harness import ISSUER, MAIL, NOTES, Answer, Harness
+from gatepost.stores.contract.accounts import User
+from gatepost.web.mcp.bearer_guard import BearerGuard, BearerRefused
+from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness
 
 CACHE_SECONDS = 5
 

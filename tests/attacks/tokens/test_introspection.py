@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gatepost.oauth.records import Client
-from gatepost.stores.protocols import Store
-from tests.web.token_harness import ISSUER, NOTES, Harness, refusal, token_harness
+from gatepost.stores.contract.protocols import Store
+from tests.web.oauth.token_harness import ISSUER, NOTES, Harness, refusal, token_harness
 
 SECRET = "gp_cs_" + "s" * 43
 INACTIVE = {"active": False}

@@ -7,9 +7,9 @@ import base64
 
 import pytest
 
-from gatepost.stores.errors import StoreUnavailable
-from gatepost.stores.protocols import Store
-from tests.web.token_harness import MAIL, Harness, refusal, token_harness
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.protocols import Store
+from tests.web.oauth.token_harness import MAIL, Harness, refusal, token_harness
 
 SECRET = "gp_cs_" + "s" * 43
 

@@ -14,15 +14,15 @@ from gatepost.oauth.access_tokens import TYP
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.resource.principal import Principal
-from gatepost.stores.key_protocols import SealedSigningKey
-from gatepost.stores.protocols import Store
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.protocols import Store
+from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, SigningKeys, sealed_signing_key
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.signing import SigningKey, generate_signing_key, sign, verify
-from gatepost.web.bearer_guard import BearerGuard, BearerRefused
-from gatepost.web.jwks import jwks_router
-from gatepost.web.signed_tokens import SignedTokens
-from tests.web.token_harness import ISSUER, MAIL, NOTES, Answer, Harness, refusal, token_harness
+from gatepost.web.mcp.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.oauth.jwks import jwks_router
+from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness, refusal, token_harness
 
 RING = KeyRing(["ring-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"])
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gatepost.stores.errors import StoreUnavailable
-from gatepost.stores.protocols import Store
-from tests.web.token_harness import Harness, refusal, token_harness
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.protocols import Store
+from tests.web.oauth.token_harness import Harness, refusal, token_harness
 
 
 class Failing:

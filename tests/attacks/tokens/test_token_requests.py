@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from gatepost.oauth.codes import MAX_FAILED_REDEMPTIONS
-from tests.web.token_harness import LIFETIMES, MAIL, VERIFIER, Harness, checked, refusal
+from tests.web.oauth.token_harness import LIFETIMES, MAIL, VERIFIER, Harness, checked, refusal
 
 INVALID_GRANT = (400, "invalid_grant")
 FORM = "application/x-www-form-urlencoded"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from gatepost.oauth.records import Grant, IssuedTokens
-from gatepost.stores.approval_protocols import GrantListing
+from gatepost.stores.contract.approvals import GrantListing
 from gatepost.stores.memory.records import Records
 
 

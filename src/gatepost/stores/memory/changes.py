@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from gatepost.stores.change_protocols import NotedChange
+from gatepost.stores.contract.changes import NotedChange
 
 
 class MemoryChangeStore:

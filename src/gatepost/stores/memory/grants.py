@@ -6,9 +6,16 @@ from dataclasses import replace
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
+from gatepost.stores.contract.outcomes import (
+    GrantView,
+    LiveAccessToken,
+    RedeemOutcome,
+    RefreshView,
+    RotateOutcome,
+    Rotation,
+)
 from gatepost.stores.memory.consents import forget_consents
 from gatepost.stores.memory.records import Records
-from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
 
 
 class MemoryGrantStore:

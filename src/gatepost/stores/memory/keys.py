@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatepost.stores.key_protocols import SealedSigningKey
+from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.memory.records import Records
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from gatepost.stores.mcp_protocols import McpSession, StreamEvent
+from gatepost.stores.contract.mcp import McpSession, StreamEvent
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from gatepost.oauth.audit import AuditRecord
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AccessToken, AuthorizationCode, AuthorizationTransaction, Client, Grant, RefreshToken
-from gatepost.stores.accounts import BrowserSession, User
-from gatepost.stores.key_protocols import SealedSigningKey
+from gatepost.stores.contract.accounts import BrowserSession, User
+from gatepost.stores.contract.keys import SealedSigningKey
 
 
 @dataclass(slots=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from gatepost.stores.approval_protocols import ApprovalStore
-from gatepost.stores.audit_protocols import AuditStore
-from gatepost.stores.change_protocols import ChangeStore
-from gatepost.stores.client_protocols import AssertionStore, ClientStore
-from gatepost.stores.consent_protocols import ConsentStore
-from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
-from gatepost.stores.key_protocols import KeyStore
-from gatepost.stores.limit_protocols import LimitStore
-from gatepost.stores.mcp_protocols import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.approvals import ApprovalStore
+from gatepost.stores.contract.audit import AuditStore
+from gatepost.stores.contract.changes import ChangeStore
+from gatepost.stores.contract.clients import AssertionStore, ClientStore
+from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
+from gatepost.stores.contract.keys import KeyStore
+from gatepost.stores.contract.limits import LimitStore
+from gatepost.stores.contract.mcp import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.audit import MemoryAuditStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore
@@ -31,7 +32,6 @@ from gatepost.stores.memory.mcp import (
 from gatepost.stores.memory.records import Records
 from gatepost.stores.memory.transactions import MemoryTransactionStore
 from gatepost.stores.memory.users import MemoryUserStore
-from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 
 
 class MemoryStore:

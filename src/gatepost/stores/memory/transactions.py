@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, TransactionState
+from gatepost.stores.contract.outcomes import ApproveOutcome
 from gatepost.stores.memory.consents import keep_consent
 from gatepost.stores.memory.records import Records
-from gatepost.stores.outcomes import ApproveOutcome
 
 
 class MemoryTransactionStore:

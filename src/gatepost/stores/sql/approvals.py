@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.oauth.records import Grant, IssuedTokens
-from gatepost.stores.approval_protocols import GrantListing
+from gatepost.stores.contract.approvals import GrantListing
 from gatepost.stores.sql.database import Database, Transaction, Value
 from gatepost.stores.sql.grants import grant_of, insert_grant, insert_tokens
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gatepost.stores.change_protocols import NotedChange
+from gatepost.stores.contract.changes import NotedChange
 from gatepost.stores.sql.database import Database, Transaction
 
 _LAST: Final = "SELECT COALESCE(MAX(number), 0) AS number FROM noted_changes WHERE topic = $1"

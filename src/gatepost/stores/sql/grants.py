@@ -6,7 +6,14 @@ from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, RefreshToken
-from gatepost.stores.outcomes import GrantView, LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
+from gatepost.stores.contract.outcomes import (
+    GrantView,
+    LiveAccessToken,
+    RedeemOutcome,
+    RefreshView,
+    RotateOutcome,
+    Rotation,
+)
 from gatepost.stores.sql.client_rows import select_client
 from gatepost.stores.sql.database import Database, Row, Transaction
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatepost.stores.key_protocols import SealedSigningKey
+from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.sql.database import Database, Transaction
 
 _LIVE: Final = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatepost.stores.mcp_protocols import McpSession
+from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.sql.database import Database, Transaction
 
 _INSERT_SESSION: Final = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gatepost.stores.mcp_protocols import StreamEvent
+from gatepost.stores.contract.mcp import StreamEvent
 from gatepost.stores.sql.database import Database, Transaction
 
 _APPEND_EVENT: Final = """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gatepost.stores.errors import StoreMisconfigured
+from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql import (
     schema_0001,
     schema_0002,

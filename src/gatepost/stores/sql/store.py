@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.approval_protocols import ApprovalStore
-from gatepost.stores.audit_protocols import AuditStore
-from gatepost.stores.change_protocols import ChangeStore
-from gatepost.stores.client_protocols import AssertionStore, ClientStore
-from gatepost.stores.consent_protocols import ConsentStore
-from gatepost.stores.expiry_protocols import ExpiryStore, LeaseStore
-from gatepost.stores.key_protocols import KeyStore
-from gatepost.stores.limit_protocols import LimitStore
-from gatepost.stores.mcp_protocols import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
-from gatepost.stores.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
+from gatepost.stores.contract.approvals import ApprovalStore
+from gatepost.stores.contract.audit import AuditStore
+from gatepost.stores.contract.changes import ChangeStore
+from gatepost.stores.contract.clients import AssertionStore, ClientStore
+from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
+from gatepost.stores.contract.keys import KeyStore
+from gatepost.stores.contract.limits import LimitStore
+from gatepost.stores.contract.mcp import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.audit import SqlAuditStore

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.errors import StoreMisconfigured
+from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import T
 from gatepost.stores.sql.migrations import migrate
 from gatepost.stores.sql.sqlite.errors import explained, is_busy, is_not_a_database

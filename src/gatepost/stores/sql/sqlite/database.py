@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
 from gatepost.stores.sql.sqlite.connections import open_reader, open_writer, when_free
 from gatepost.stores.sql.sqlite.errors import explained, unavailable

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreUnavailable
 
 # By primary result code. A code that is missing here (a constraint, bad SQL, misuse) is a mistake in our own code and
 # stays what it is, because a 503 would ask clients to try again what can never work.

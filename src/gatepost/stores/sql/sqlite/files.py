@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.errors import StoreMisconfigured
+from gatepost.stores.contract.errors import StoreMisconfigured
 
 # Closing any descriptor of a file drops every POSIX lock this process holds on it, SQLite's too, so no connection
 # of this process may open the file between our creating it and our closing it.

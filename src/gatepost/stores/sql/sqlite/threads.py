@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias
 
-from gatepost.stores.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
 
 LARGEST_BATCH: Final = 128

@@ -1,0 +1,179 @@
+"""From settings to a deployment: under which origin the server is known, who may reach it, where its data lies.
+
+Refuses what is unsafe, with a sentence that says what to set. A server counts as public as soon as it listens on
+anything but loopback or is known by anything but a loopback name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gatepost.configuration.settings import Settings, SettingsError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_WELL_KNOWN_SECRETS = frozenset({"change-me", "changeme", "secret", "password", "api-key", "test", "admin"})
+_SHORTEST_PUBLIC_API_KEY = 24
+"""Characters; 24 of base64 are 144 bits. Anything shorter is likely to be a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where and how this server is reached; plain values for everything below."""
+
+    public_url: str
+    """Origin without a trailing slash."""
+    is_secure: bool
+    """Whether the origin is https."""
+    is_public: bool
+    is_any_loopback: bool
+    """Whether it answers to every loopback name: it has no public URL, so whatever name a client uses is right."""
+    allowed_hosts: frozenset[str]
+    """`Host` values that are ours, lower case, with port where it is not the scheme's default."""
+    allowed_origins: frozenset[str]
+    """Browser origins that may call the MCP endpoint, beside the loopback ones."""
+    database: Path | None
+    """The SQLite file; None means memory."""
+
+
+def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deployment:
+    """Work the deployment out.
+
+    Raises:
+        SettingsError: a URL is malformed, or the combination is unsafe; every sentence says what to set.
+    """
+    server = settings.server
+    listens_publicly = not is_loopback_host(server.host)
+    if server.public_url is None:
+        if listens_publicly:
+            raise SettingsError(
+                f"MCP_HOST={server.host} can be reached from other machines, so MCP_PUBLIC_URL must say under "
+                "which https origin, such as https://mcp.example.com; or set MCP_HOST=127.0.0.1."
+            )
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        public_url = f"http://{host}:{server.port}"
+    else:
+        public_url = canonical_origin(server.public_url)
+    parts = urlsplit(public_url)
+    is_public = listens_publicly or not is_loopback_host(parts.hostname or "")
+    database = database_path(settings)
+    if problems := _unsafe(settings, public_url, is_public=is_public, is_single_user=is_single_user, database=database):
+        raise SettingsError(*problems)
+    return Deployment(
+        public_url=public_url,
+        is_secure=parts.scheme == "https",
+        is_public=is_public,
+        is_any_loopback=server.public_url is None,
+        allowed_hosts=frozenset({*_host_values(public_url), *(host.lower() for host in server.allowed_hosts)}),
+        allowed_origins=frozenset({public_url, *server.allowed_origins}),
+        database=database,
+    )
+
+
+def canonical_origin(url: str) -> str:
+    """Return `url` as an origin: lower case, no default port, no trailing slash.
+
+    Raises:
+        SettingsError: it is not an http(s) origin.
+    """
+    wrong = SettingsError(
+        "MCP_PUBLIC_URL takes the origin that clients use, such as https://mcp.example.com: http or https, a host, "
+        "perhaps a port, and no path, query or user name."
+    )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    host = parts.hostname
+    is_plain = parts.path in {"", "/"} and not (parts.query or parts.fragment) and "@" not in parts.netloc
+    if parts.scheme not in _DEFAULT_PORTS or not host or not is_plain or not url.isascii() or not url.isprintable():
+        raise wrong
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + ("" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Say whether a host name or address literal (without brackets) means this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _unsafe(
+    settings: Settings, public_url: str, *, is_public: bool, is_single_user: bool, database: Path | None
+) -> tuple[str, ...]:
+    """Return a sentence for each thing that must not be public."""
+    if not is_public:
+        return ()
+    problems = []
+    host = urlsplit(public_url).hostname or ""
+    if public_url.startswith("http:") and not is_loopback_host(host):
+        problems.append("MCP_PUBLIC_URL must be https: tokens and passwords would cross the network in clear.")
+    if database is None:
+        problems.append(
+            "MCP_STORAGE_URL=memory: forgets every client and token at a restart and is for tests: set sqlite:///path.db."
+        )
+    if settings.server.sealing_keys is None:
+        problems.append(
+            "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
+            "set a random one and keep it, for example from: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
+    if is_single_user:
+        problems.append(
+            "The single-user mode lets everybody in who can reach the server and is for loopback only: leave it out "
+            "(local accounts are the default), or set MCP_HOST=127.0.0.1 and no public MCP_PUBLIC_URL."
+        )
+    if settings.oauth.auto_approve and settings.oauth.enabled:
+        problems.append(
+            "OAUTH_AUTO_APPROVE would hand tokens to any site that a logged-in user visits: set it to false on a "
+            "public server; scripts can use MCP_API_KEY."
+        )
+    if settings.registration.documents_on_loopback:
+        problems.append(
+            "OAUTH_CIMD_ALLOW_LOOPBACK is for tests: strangers could have this server connect to itself. Remove it, "
+            "or set it to false."
+        )
+    api_key = settings.server.api_key.get_secret_value() if settings.server.api_key else None
+    if api_key is not None and (len(api_key) < _SHORTEST_PUBLIC_API_KEY or api_key.lower() in _WELL_KNOWN_SECRETS):
+        problems.append(
+            f"MCP_API_KEY is a default or shorter than {_SHORTEST_PUBLIC_API_KEY} characters: set a random one, for "
+            "example from: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
+    return tuple(problems)
+
+
+def database_path(settings: Settings) -> Path | None:
+    """Return where the SQLite file lies, or None for memory."""
+    url = settings.server.storage_url
+    if url is None:
+        return settings.oauth.storage_dir.expanduser() / "gatepost.db"
+    if url in {"memory:", "memory://"}:
+        return None
+    scheme, separator, path = url.partition("///")
+    if scheme != "sqlite:" or not separator or not path or path.endswith("/"):
+        raise SettingsError(
+            "MCP_STORAGE_URL takes sqlite:///path/to/file.db (four slashes for an absolute path) or memory:; this "
+            "version knows no other store."
+        )
+    return Path(path).expanduser()
+
+
+def key_file(settings: Settings) -> Path:
+    """Return where the sealing key is kept when MCP_SEALING_KEYS names none: beside the SQLite file if there is one."""
+    database = database_path(settings) or settings.oauth.storage_dir.expanduser() / "gatepost.db"
+    return database.with_suffix(".key")
+
+
+def _host_values(origin: str) -> tuple[str, ...]:
+    """Return the `Host` values that mean this origin: without the default port and with it (RFC 9110 section 7.2)."""
+    parts = urlsplit(origin)
+    if parts.port is not None:
+        return (parts.netloc,)
+    return (parts.netloc, f"{parts.netloc}:{_DEFAULT_PORTS[parts.scheme]}")

@@ -1,0 +1,117 @@
+"""Where the key ring comes from, and whether it is the right one.
+
+MCP_SEALING_KEYS names the keys. Without it they lie in a file beside the database, which is made at the first start and
+is for its owner alone. The store notes which key seals, so that a server with other keys refuses to start rather than
+finding out, one request at a time, that it cannot open what it sealed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+from pathlib import Path
+
+from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.stores.contract.keys import KeyStore
+from gatepost.stores.signing_keys import reseal
+from gatepost.tokens.keyring import KeyRing, is_key
+from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
+
+_OTHERS = 0o077
+
+
+def make_key_ring(settings: Settings, *, file: Path | None, random_bytes: RandomBytes) -> KeyRing:
+    """Return the key ring.
+
+    Args:
+        settings: MCP_SEALING_KEYS, where it is set.
+        file: where a key is kept otherwise; None when nothing that is sealed outlives this process.
+        random_bytes: where a new key comes from.
+
+    Raises:
+        SettingsError: see `keys_in_file`.
+    """
+    if settings.server.sealing_keys is not None:
+        return KeyRing(settings.server.sealing_keys.get_secret_value().split())
+    if file is None:
+        return KeyRing([_key_of_this_process()])
+    return KeyRing(keys_in_file(file, random_bytes=random_bytes))
+
+
+async def check_key_ring(ring: KeyRing, keys: KeyStore, *, now: int, random_bytes: RandomBytes) -> None:
+    """Refuse a ring that lacks the key the store's contents are sealed under; note which key seals from now on.
+
+    What is kept in the store is sealed anew before another key is noted, so that the old one can leave the ring.
+
+    Raises:
+        SettingsError: the ring lacks it.
+        StoreMisconfigured: something in the store was altered.
+    """
+    noted = await keys.sealing_key_id()
+    if noted is None or (noted in ring.key_ids and noted != ring.key_ids[0]):
+        await reseal(keys, ring, now=now, random_bytes=random_bytes)
+        noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
+    if noted not in ring.key_ids:
+        raise SettingsError(
+            f"The store was sealed with the key {noted}, and the keys at hand are {', '.join(ring.key_ids)}: add the "
+            "missing one to MCP_SEALING_KEYS, or restore the key file that belongs to this store."
+        )
+
+
+@functools.cache
+def _key_of_this_process() -> str:
+    """One for the whole process: a memory store may be handed from one app to the next."""
+    return mint(SecretKind.SEALING_KEY, secrets.token_bytes)
+
+
+def keys_in_file(path: Path, *, random_bytes: RandomBytes) -> tuple[str, ...]:
+    """Return the keys in the file at `path`, one a line; a file with one new key is made where there is none.
+
+    Any number of processes may start at once: all of them get the key of the one that was first.
+
+    Raises:
+        SettingsError: the file cannot be made or read, others may read it, or it holds something else than keys.
+    """
+    try:
+        if not path.exists():
+            _create(path, mint(SecretKind.SEALING_KEY, random_bytes), random_bytes)
+        if os.name == "posix" and path.stat().st_mode & _OTHERS:
+            raise SettingsError(f"The key file {path} can be read by others: chmod 600 it, or set MCP_SEALING_KEYS.")
+        keys = tuple(path.read_text(encoding="ascii").split())
+    except OSError as error:
+        raise SettingsError(
+            f"The key file {path} cannot be made or read ({error.strerror}): make its directory writable for this "
+            "user, or set MCP_SEALING_KEYS."
+        ) from None
+    except UnicodeDecodeError:
+        keys = ()
+    if not keys or not all(map(is_key, keys)):
+        raise SettingsError(
+            f"The key file {path} holds something else than keys: restore it from a backup, or set MCP_SEALING_KEYS."
+        )
+    return keys
+
+
+def _create(path: Path, key: str, random_bytes: RandomBytes) -> None:
+    """Make the file, whole or not at all: what is written elsewhere gets its name when it is complete."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{random_bytes(8).hex()}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(key + "\n")
+            file.flush()
+            # What is sealed must not outlive the key in a power cut.
+            os.fsync(file.fileno())
+        # Unlike a renaming, a link never replaces the file of a process that was faster.
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,170 @@
+"""Connections whose clients do not send what they have begun, or send without end: they are cut.
+
+uvicorn waits for the head of a request for as long as it takes and keeps whatever comes, so anybody could fill the
+connections with silence and the memory with one header. ASGI begins after the head, so this is done where the
+connection is. A body is timed by whoever reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gatepost.listening.fast_path import WholeMessages
+from gatepost.listening.write_coalescing import BatchedWrites
+from gatepost.web.mcp.exchange.answers import MESSAGES
+
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+logger = logging.getLogger("gatepost.web")
+
+
+class _TooManyWaiting(Exception):
+    """Raised out of the parser's callback, which is how a message is given up in the middle of what was read."""
+
+
+class TimedConnection(HttpToolsProtocol):
+    """uvicorn's connection, with an end to waiting for requests, and to what they may hold beside their bodies.
+
+    A new connection has `send_seconds` for the head of its first request, a later request as long from its first byte
+    on, and the rest of a body that was answered before it was read at least as long from then on. What is neither head
+    nor body of a request in the making, such as trailers, counts with the head.
+
+    A request that comes in one piece, as nearly all do, costs a few attributes.
+    """
+
+    send_seconds: ClassVar[float] = 30.0
+    most_beside_body: ClassVar[int] = 64 * 1024
+    """Bytes of a head; of chunk sizes and trailers as many, beyond one for each byte of the body. What arrives together
+    with the end of a head is not counted, and is no more than one reading of the socket."""
+    most_waiting: ClassVar[int] = 32
+    """Requests that wait behind the one that is being answered. One reading of the socket holds thousands."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _is_late = False
+    """Whether the rest of a body was missing at the last look, although the answer was complete."""
+    _is_in_body = False
+    _beside_body = 0
+    _body_bytes = 0
+    _earlier: Sequence[RequestResponseCycle] = ()
+    """The requests before the newest one, `cycle`, where one was sent before the answer to another was complete."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Take notice of a new connection."""
+        super().connection_made(transport)
+        self.transport = BatchedWrites(transport, self.loop)  # type: ignore[assignment]  # it is one but for its class
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take notice that the connection is over, and tell every request on it; uvicorn tells the newest only."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+        for cycle in self._earlier:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in."""
+        before, cycle = self.scope, self.cycle
+        self._body_bytes = 0
+        super().data_received(data)
+        scope = cast("dict[str, Any] | None", self.scope)
+        if scope is None or self._is_in_body or "method" not in scope:
+            self._look_at_rest(len(data), is_new=scope is not before, has_ended_a_head=self.cycle is not cycle)
+        elif self._deadline is not None:
+            self._expect_nothing()
+
+    def on_headers_complete(self) -> None:
+        """Take notice of a whole head."""
+        earlier = self.cycle
+        super().on_headers_complete()
+        if self.pipeline:
+            if len(self.pipeline) > self.most_waiting:
+                raise _TooManyWaiting
+            self._earlier = [cycle for cycle in (*self._earlier, earlier) if not cycle.response_complete]
+        self._is_in_body = True
+        # Trailers come under the same names and are no headers (RFC 9110 section 6.5.1); the request has its list.
+        self.headers = []
+        cast("dict[str, Any]", self.scope)[MESSAGES] = WholeMessages(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body in."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take notice of the end of a request."""
+        super().on_message_complete()
+        self._is_in_body = False
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # The rest of a body that nobody wanted: from here on, the connection is idle.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; into an answer that is under way nothing is written."""
+        if self._is_answering():
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def _should_upgrade_to_ws(self) -> bool:
+        # There is nothing here to be had by WebSocket, and such a connection would be out of sight.
+        return False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a client may ask for what it likes, and is answered in HTTP/1.1 (RFC 9110 section 7.8)."""
+
+    def _look_at_rest(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
+        """Time and count a request that is not complete with the bytes that came now."""
+        if self.transport.is_closing():
+            return
+        # It was armed again if the rest of the last body came just before.
+        self._unset_keepalive_if_required()
+        if has_ended_a_head:
+            self._beside_body = 0
+        else:
+            before = 0 if is_new else self._beside_body
+            self._beside_body = max(0, before + size - 2 * self._body_bytes)
+            if self._beside_body > self.most_beside_body:
+                self._refuse()
+                return
+        if is_new or self._deadline is None:
+            self._expect()
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first
+        return cycle is not None and not all(each.response_complete for each in (*self._earlier, cycle))
+
+    def _expect(self) -> None:
+        self._expect_nothing()
+        self._deadline = self.loop.call_later(self.send_seconds, self._give_up)
+
+    def _expect_nothing(self) -> None:
+        self._is_late = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        if self._is_answering():
+            # What was sent ahead is not read meanwhile, so it cannot be late; and a body is timed by its reader.
+            self._expect()
+        elif self._is_in_body and not self._is_late:
+            self._expect()
+            self._is_late = True
+        else:
+            logger.debug("a client that does not send was cut off")
+            self.transport.close()
+
+    def _refuse(self) -> None:
+        logger.info("a request with too much beside its body was cut off")
+        if not self._is_answering():
+            self.transport.write(_TOO_LARGE)
+        self.transport.close()

@@ -1,0 +1,192 @@
+"""Ending the work of a request: it is cancelled, has time to clean up, and is ended where it stands if it goes on.
+
+Code that catches `CancelledError` and goes on, a loop that tries again for instance, would otherwise hold its request,
+and at the end the whole server, for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Coroutine
+from types import CoroutineType
+from typing import Any, Final, TypeVar
+
+from gatepost.coroutines import resume
+from gatepost.protocol.errors import ProtocolError
+from gatepost.server.calls.channel import CallerLine
+from gatepost.server.errors import InsufficientScope
+
+T = TypeVar("T")
+
+CLEAN_UP_SECONDS: Final = 10.0
+"""How long work may go on after it was cancelled, unless told otherwise."""
+_MOST_CLOSINGS: Final = 10
+"""How often work may begin to wait again while it is being ended."""
+
+logger = logging.getLogger("gatepost.mcp")
+
+
+class RequestCancelled(Exception):
+    """The request was cancelled; it gets no answer."""
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Say whether `error`, which user code raised in this task, is the cancellation of the task itself.
+
+    A `CancelledError` may also come from elsewhere: from awaiting something that another has cancelled. Nobody took the
+    request back then, so that is a failure like any other, and is answered as one.
+    """
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+class Work:
+    """The work of one request, from where it first waits for something. It runs in the task that calls `finish`.
+
+    Args:
+        line: told when nobody waits for the result any more.
+        task: the one that calls `finish`; may be set later, but before `cancel` is called.
+        among: holds it while it waits, for whoever cancels all of them.
+    """
+
+    __slots__ = ("_among", "_cancellations", "_is_given_up", "_line", "_suspended", "_timer", "is_cancelled", "task")
+
+    def __init__(
+        self,
+        line: CallerLine | None = None,
+        task: asyncio.Task[Any] | None = None,
+        among: set[Work] | None = None,
+    ) -> None:
+        self._among: set[Work] = set() if among is None else among
+        self._line = line
+        self.task = task
+        self.is_cancelled = False
+        """Whether `cancel` was called."""
+        self._is_given_up = False
+        self._cancellations = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._suspended: Coroutine[Any, Any, Any] | None = None
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that has not begun; see `finish`."""
+        try:
+            awaited = work.send(None)
+        except StopIteration as finished:
+            result: T = finished.value
+            return result
+        return await self.finish(work, awaited)
+
+    async def finish(self, work: Coroutine[Any, Any, T], awaited: Any) -> T:
+        """Go on with work whose first step was taken by hand, and return what it returns.
+
+        Args:
+            work: a coroutine, suspended.
+            awaited: what its first step gave.
+
+        Raises:
+            RequestCancelled: `cancel` was called, whatever the work did about it.
+            CancelledError: somebody else cancelled the task.
+            Exception: whatever the work raises.
+        """
+        task = self.task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine under asyncio always runs in a task; tells mypy
+        self._suspended = work
+        self._among.add(self)
+        try:
+            result = await resume(work, awaited, self._is_ended)
+        except (asyncio.CancelledError, Exception) as error:
+            if not self.is_cancelled:
+                if isinstance(error, asyncio.CancelledError) and self._line is not None:
+                    self._line.is_cancelled = True
+                raise
+            if not isinstance(error, asyncio.CancelledError | ProtocolError | InsufficientScope):
+                logger.exception("a request failed after it was cancelled")
+        else:
+            if not self.is_cancelled:
+                return result
+        finally:
+            self._among.discard(self)
+            self._suspended = None
+            self._end_cancellation(task)
+        raise RequestCancelled
+
+    def cancel(self, clean_up_seconds: float | None = None) -> None:
+        """Cancel the work, and end it if it goes on for longer than that. In the event loop.
+
+        Another call changes nothing, except that it may leave the work less time.
+        """
+        if self.task is None:
+            return
+        loop = self.task.get_loop()
+        seconds = CLEAN_UP_SECONDS if clean_up_seconds is None else clean_up_seconds
+        if self._timer is not None:
+            if self._timer.when() <= loop.time() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self._give_up)
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            if self._line is not None:
+                self._line.is_cancelled = True
+            self._cancel_task()
+
+    def _end_cancellation(self, task: asyncio.Task[Any]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for _ in range(self._cancellations):
+            # They were ours and end here; the task may still have something to do.
+            task.uncancel()
+
+    def _cancel_task(self) -> None:
+        assert self.task is not None  # noqa: S101 - tells mypy
+        self._cancellations += 1
+        self.task.cancel()
+
+    def _give_up(self) -> None:
+        if self._suspended is None:
+            return
+        self._is_given_up = True
+        logger.warning("a request that was cancelled went on, and is ended in %s", _path_of(self._suspended))
+        self._cancel_task()
+
+    def _is_ended(self) -> bool:
+        """Say whether the work has had its time; then it is over now."""
+        if self._is_given_up and self._suspended is not None:
+            _close(self._suspended)
+        return self._is_given_up
+
+
+def _close(work: Coroutine[Any, Any, Any]) -> None:
+    """End work, from the innermost function outwards, so that each gets to its `finally`."""
+    for _ in range(_MOST_CLOSINGS):
+        if all(_is_closed(coroutine) for coroutine in reversed(_chain_of(work))):
+            return
+    logger.error("a request that was cancelled cannot be ended in %s", _path_of(work))
+
+
+def _is_closed(coroutine: CoroutineType[Any, Any, Any]) -> bool:
+    """Close a coroutine and return True; False when it waits for something again, in its `finally` for instance."""
+    try:
+        coroutine.close()
+    except BaseException:
+        if inspect.getcoroutinestate(coroutine) != inspect.CORO_CLOSED:
+            return False
+        logger.exception("a request failed while it was ended")
+    return True
+
+
+def _chain_of(work: Any) -> list[CoroutineType[Any, Any, Any]]:
+    """Return the coroutines that wait for each other, the outermost first."""
+    chain: list[CoroutineType[Any, Any, Any]] = []
+    while inspect.iscoroutine(work):
+        chain.append(work)
+        work = work.cr_await
+    return chain
+
+
+def _path_of(work: Coroutine[Any, Any, Any]) -> str:
+    return " > ".join(coroutine.cr_code.co_qualname for coroutine in _chain_of(work))

@@ -1,0 +1,384 @@
+"""What a tool can ask about the call it serves, and what it can tell and ask its client meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_origin, overload
+
+from pydantic import BaseModel
+
+from gatepost.resource.principal import Principal
+from gatepost.server.calls.callers import ANONYMOUS, CallingClient, User
+from gatepost.server.calls.channel import CallerLine, Channel, MissingRequiredClientCapability, Question
+from gatepost.server.calls.client_requests import (
+    Ask,
+    Elicit,
+    Elicited,
+    ElicitURL,
+    ListRoots,
+    Root,
+    Sample,
+    Sampled,
+    is_declared,
+)
+from gatepost.server.calls.context_log import ContextLogger
+from gatepost.server.calls.worker_threads import wait_in_thread
+from gatepost.server.errors import UnknownState
+
+if TYPE_CHECKING:
+    # For the annotation alone: this package runs without a web framework, over stdio for instance.
+    from starlette.requests import Request
+
+T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
+
+_EMPTY_STATE: Final[Mapping[str, Any]] = {}
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+_current_subject: ContextVar[str | None] = ContextVar("gatepost_current_subject", default=None)
+
+
+def set_current_subject(principal: Principal | None) -> None:
+    """Make `get_current_sub()` answer for this request.
+
+    Called in exactly one place, the MCP endpoint, once for each request and also when there is no principal, so that a
+    task that serves several requests never shows one caller to the next. Setting a context variable costs some 50 ns.
+    """
+    _current_subject.set(ANONYMOUS if principal is None else principal.subject)
+
+
+def get_current_sub() -> str:
+    """Return the subject of the caller whose request is being served; `"anonymous"` without authentication.
+
+    For code that no `Context` reaches, a library underneath a tool for instance. Tools themselves had better take a
+    `Context`.
+
+    Raises:
+        LookupError: No request is being served here.
+    """
+    subject = _current_subject.get()
+    if subject is None:
+        raise LookupError("get_current_sub() works only while a request is being served")
+    return subject
+
+
+class Context:
+    """One tool call, as the tool sees it. Injected into any parameter annotated `Context`; never part of the schema.
+
+    Everything is computed when it is asked for.
+
+    Whoever asks the client (`elicit`, `sample`, `roots`, `ask_all`) should know that in the modern era the call ends
+    there, and that **the tool runs again from its beginning** when the client comes back with the answers; what was
+    answered is then there at once. So ask before you change anything, or wrap what must not happen twice in `once`.
+
+    The asynchronous methods belong to the event loop. A tool that is a plain function, and so runs in a thread, calls
+    them through `wait`; everything else may be used there as it is.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_counts",
+        "_keys",
+        "_line",
+        "_log",
+        "_memory",
+        "_principal",
+        "_progress",
+        "_progress_token",
+        "_request",
+        "_state",
+        "_tool",
+    )
+
+    def __init__(
+        self,
+        *,
+        principal: Principal | None = None,
+        request: Callable[[], Request] | None = None,
+        state: Mapping[str, Any] = _EMPTY_STATE,
+        tool: str = "",
+        channel: Callable[[], Channel | None] | None = None,
+        progress_token: str | int | None = None,
+        line: CallerLine | None = None,
+    ) -> None:
+        self._principal = principal
+        self._request: Callable[[], Request] | Request | None = request
+        self._state = state
+        self._tool = tool
+        self._channel: Callable[[], Channel | None] | Channel | None = channel
+        self._progress_token = progress_token
+        self._line = line
+        self._progress = -math.inf
+        self._counts: dict[str, int] = {}
+        self._keys: set[str] = set()
+        self._memory: dict[str, Any] = {}
+        self._log: ContextLogger | None = None
+
+    @property
+    def user(self) -> User:
+        """Who the call is made for."""
+        principal = self._principal
+        if principal is None:
+            return User(ANONYMOUS, None)
+        return User(principal.subject, principal.display_name)
+
+    @property
+    def client(self) -> CallingClient:
+        """Which application makes the call."""
+        principal = self._principal
+        if principal is None:
+            return CallingClient(None, None)
+        return CallingClient(principal.client_id, principal.client_name)
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the caller's token allows; empty without authentication."""
+        return frozenset() if self._principal is None else self._principal.scopes
+
+    @property
+    def request(self) -> Request:
+        """The request that carries this call: headers, address, and so on. Its body has been read.
+
+        Raises:
+            RuntimeError: The call did not come with a request.
+        """
+        if self._request is None:
+            raise RuntimeError("this call did not come with a request")
+        if callable(self._request):
+            self._request = self._request()
+        return self._request
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the result any more. From any thread.
+
+        The client cancelled the call or closed its response, the session was ended, or the server stops and the call
+        has had its time. An async tool is then cancelled at its next `await`, too. A plain function is not stopped: one
+        that takes long asks this now and then and returns; what it returns is dropped.
+        """
+        return self._line is not None and self._line.is_cancelled
+
+    @overload
+    def state(self, key: str) -> Any: ...
+
+    @overload
+    def state(self, key: str, kind: type[T]) -> T: ...
+
+    def state(self, key: str, kind: type[Any] | None = None) -> Any:
+        """Return what the server's lifespan yielded under `key`.
+
+        Args:
+            key: A key of the mapping that the lifespan yielded.
+            kind: The type it must have, checked now; without it nothing is checked and the value is of type `Any`.
+
+        Raises:
+            UnknownState: The lifespan yielded no such key.
+            TypeError: The value is of another type.
+        """
+        try:
+            value = self._state[key]
+        except KeyError:
+            known = ", ".join(sorted(self._state)) or "none: the server's lifespan yielded nothing"
+            raise UnknownState(f"there is no state {key!r}; known keys: {known}") from None
+        # `dict[str, int]` is no class to check against; its origin is.
+        if kind is not None and not isinstance(value, get_origin(kind) or kind):
+            raise TypeError(f"the state {key!r} is of type {type(value).__name__}, not {kind}")
+        return value
+
+    @property
+    def log(self) -> ContextLogger:
+        """A standard logger, `gatepost.tools.<tool>`, that marks each record with user, client and tool.
+
+        Clients that ask for log messages get them, too; so write nothing here that the caller must not read.
+        """
+        if self._log is None:
+            logger = logging.getLogger(f"gatepost.tools.{self._tool}" if self._tool else "gatepost.tools")
+            fields = {"subject": self.user.subject, "client_id": self.client.client_id, "tool": self._tool}
+            self._log = ContextLogger(logger, fields, name=self._tool, channel=self._opened)
+        return self._log
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Tell the client how far the call is (MCP basic, "Progress"); nothing happens if it did not ask for that.
+
+        Args:
+            progress: How much is done. What is not more than was told before is not sent: progress only grows.
+            total: How much there is, if that is known.
+            message: What is going on, in words.
+
+        Raises:
+            ValueError: A number is infinite or none.
+        """
+        if not math.isfinite(progress) or not math.isfinite(total or 0):
+            raise ValueError("progress takes finite numbers")
+        if self._progress_token is None or progress <= self._progress:
+            return
+        channel = self._opened()
+        if channel is None:
+            return
+        self._progress = progress
+        told = {"progressToken": self._progress_token, "progress": progress, "total": total, "message": message}
+        params = {name: value for name, value in told.items() if value is not None}
+        await channel.notify("notifications/progress", params)
+
+    @property
+    def client_capabilities(self) -> Mapping[str, Any]:
+        """What the client can do, as it declares it: `"sampling" in ctx.client_capabilities`."""
+        channel = self._opened()
+        return _NOTHING if channel is None else channel.client_capabilities
+
+    @overload
+    async def elicit(self, message: str, form: type[Model], *, key: str | None = None) -> Elicited[Model]: ...
+
+    @overload
+    async def elicit(
+        self, message: str, form: Mapping[str, Any], *, key: str | None = None
+    ) -> Elicited[dict[str, Any]]: ...
+
+    async def elicit(
+        self, message: str, form: type[BaseModel] | Mapping[str, Any], *, key: str | None = None
+    ) -> Elicited[Any]:
+        """Ask the user to fill in a form. Never for passwords, keys and the like: see `elicit_url`.
+
+        Args:
+            message: What the user is told.
+            form: A Pydantic model, or a schema, with texts, numbers, booleans and choices as its fields. Defaults are
+                shown to the user.
+            key: What the answer is known by on a second run; by default the order of the questions decides.
+
+        Raises:
+            MissingRequiredClientCapability: The client shows no forms. Let it through, or do without.
+            InvalidAnswer: The client's answer does not fit the form.
+            UnsupportedForm: The form has other fields than those.
+        """
+        return await self._ask(Elicit(message, form), key)
+
+    async def elicit_url(self, message: str, url: str, *, key: str | None = None) -> Elicited[None]:
+        """Ask the user to visit a page, for what the client must not see. Raises as `elicit` does.
+
+        Returns:
+            Whether the user agreed; that they are done there is for the server to find out.
+        """
+        return await self._ask(ElicitURL(message, url), key)
+
+    async def sample(
+        self,
+        messages: str | Sequence[Any],
+        *,
+        max_tokens: int = 1000,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        stop_sequences: Sequence[str] = (),
+        model_preferences: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Sampled:
+        """Ask the client's model. Raises as `elicit` does, and `ClientError` if the user forbids it.
+
+        Args:
+            messages: A text, or messages in the shape of the wire or as `mcp_types.SamplingMessage`.
+            max_tokens: How long the answer may get.
+            system_prompt: What the client may tell the model first.
+            temperature: How much chance is wanted.
+            stop_sequences: Texts at which the answer ends.
+            model_preferences: Which models are wanted, in the shape of the wire.
+            key: As for `elicit`.
+        """
+        question = Sample(
+            messages,
+            max_tokens=max_tokens,
+            system_prompt=system_prompt,
+            temperature=temperature,
+            stop_sequences=stop_sequences,
+            model_preferences=model_preferences,
+        )
+        return await self._ask(question, key)
+
+    async def roots(self, *, key: str | None = None) -> tuple[Root, ...]:
+        """Ask which folders the user has opened in the client. Raises as `elicit` does."""
+        return await self._ask(ListRoots(), key)
+
+    async def ask_all(self, questions: Mapping[str, Ask[Any]]) -> dict[str, Any]:
+        """Ask several questions at once, which spares the modern era runs and the user waiting.
+
+        Args:
+            questions: `Elicit`, `ElicitURL`, `Sample` and `ListRoots` by key.
+
+        Returns:
+            What each of them gives, by key. Raises as `elicit` does.
+        """
+        channel = self._opened()
+        for question in questions.values():
+            # 2026-07-28 basic/patterns/mrtr: a client is asked only what it declared that it can answer.
+            if channel is None or not is_declared(question.capability, channel.client_capabilities):
+                raise MissingRequiredClientCapability(question.capability)
+        if channel is None:
+            return {}
+        if taken := self._keys & questions.keys():
+            raise ValueError(f"the key {min(taken)!r} stands for another question of this call already")
+        self._keys |= questions.keys()
+        sent = [Question(key, question.method, question.params()) for key, question in questions.items()]
+        results = await channel.ask(sent)
+        return {key: question.read(results[key]) for key, question in questions.items()}
+
+    @overload
+    async def once(self, key: str, function: Callable[[], Awaitable[T]]) -> T: ...
+
+    @overload
+    async def once(self, key: str, function: Callable[[], T]) -> T: ...
+
+    async def once(self, key: str, function: Callable[[], Any]) -> Any:
+        """Run `function` and return what it returns; on a second run of the call return that without running it again.
+
+        For what must not happen twice because the call asks its client something afterwards: writing, paying, drawing
+        a random number. What it returned travels with the client in between, sealed.
+
+        Args:
+            key: What the value is known by; unique within the call.
+            function: Takes nothing and returns JSON; sync or async. A sync one runs right here.
+
+        Raises:
+            TypeError: It returned something that is not JSON.
+        """
+        channel = self._opened()
+        memory: MutableMapping[str, Any] = self._memory if channel is None else channel.memory
+        if key not in memory:
+            value = function()
+            # Through JSON on the first run too, so that both runs see the same.
+            memory[key] = json.loads(json.dumps(await value if inspect.isawaitable(value) else value))
+        return memory[key]
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run one of the asynchronous methods from a tool that is a plain function: `ctx.wait(ctx.progress(1, 2))`.
+
+        Raises:
+            concurrent.futures.CancelledError: The call was cancelled.
+            RuntimeError: This is not such a tool's thread.
+        """
+        return wait_in_thread(work)
+
+    async def close_stream(self) -> None:
+        """End the HTTP response of this call early, so that a long call holds no connection; the client polls for more.
+
+        Only the handshake era's streams can be taken up again; elsewhere nothing happens.
+        """
+        channel = self._opened()
+        if channel is not None:
+            await channel.close_stream()
+
+    def _opened(self) -> Channel | None:
+        """Return the channel, opened when it is first needed."""
+        if callable(self._channel):
+            self._channel = self._channel()
+        return self._channel
+
+    async def _ask(self, question: Ask[T], key: str | None) -> T:
+        if key is None:
+            count = self._counts[question.kind] = self._counts.get(question.kind, 0) + 1
+            key = f"{question.kind}-{count}"
+        answers = await self.ask_all({key: question})
+        answer: T = answers[key]
+        return answer

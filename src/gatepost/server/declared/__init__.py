@@ -1,0 +1,1 @@
+"""What users declare: tools, resources, prompts, and the schemas and validators derived from their signatures."""

@@ -1,0 +1,154 @@
+"""Arguments that arrive as text: those of prompts, and the values in the URI of a resource.
+
+A parameter that takes text gets it as it is. Other types are read from it: numbers, booleans, dates and enums as people
+write them, lists and objects as JSON.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic_core import ValidationError
+
+from gatepost.server.declared.argument_errors import message_of, plain_name
+from gatepost.server.declared.inputs import stand_in
+from gatepost.server.declared.signature import Signature
+from gatepost.server.errors import ArgumentProblem, InvalidArguments, ToolDefinitionError
+from gatepost.server.json_schema import describe
+
+_STRUCTURES: Final = frozenset({"array", "object"})
+_MOST_CANDIDATES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TextArgument:
+    """One parameter."""
+
+    name: str
+    schema: Mapping[str, Any]
+    """Its JSON Schema, with all definitions inside."""
+    required: bool
+    _adapter: TypeAdapter[Any]
+    _types: frozenset[str]
+    """The JSON types it takes; empty when it takes any."""
+
+    def read(self, text: str) -> Any:
+        """Return the value.
+
+        Raises:
+            ValidationError: The text stands for none that fits.
+        """
+        if self._types & _STRUCTURES and "string" not in self._types:
+            return self._adapter.validate_json(text)
+        try:
+            return self._adapter.validate_strings(text)
+        except ValidationError:
+            if not self._types or "string" in self._types:
+                raise
+            try:
+                # Such as `Literal[1, 2]`, whose members are no texts.
+                return self._adapter.validate_json(text)
+            except ValidationError:
+                pass
+            raise
+
+    def candidates(self) -> tuple[str, ...]:
+        """Return the texts it takes, where its type lists them, as an enum does."""
+        found = [value for node in _alternatives(self.schema) for value in _listed(node)]
+        return tuple(dict.fromkeys(value for value in found if isinstance(value, str)))[:_MOST_CANDIDATES]
+
+
+@dataclass(frozen=True, slots=True)
+class TextArguments:
+    """All parameters of a function."""
+
+    owner: str
+    """What they belong to, for messages."""
+    arguments: Mapping[str, TextArgument]
+
+    def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Return the keywords to call the function with; those that are not given have their defaults there.
+
+        Raises:
+            InvalidArguments: They do not fit.
+        """
+        problems = [
+            ArgumentProblem(plain_name(name), "is not an argument here") for name in texts if name not in self.arguments
+        ]
+        keywords: dict[str, Any] = {}
+        for name, argument in self.arguments.items():
+            if name in texts:
+                try:
+                    keywords[name] = argument.read(texts[name])
+                except ValidationError as error:
+                    messages = dict.fromkeys(message_of(one) for one in error.errors(include_url=False)[:10])
+                    problems.append(ArgumentProblem(name, " or ".join(messages)))
+            elif argument.required:
+                problems.append(ArgumentProblem(name, "is required"))
+        if problems:
+            raise InvalidArguments(self.owner, problems)
+        return keywords
+
+
+def text_arguments(owner: str, signature: Signature) -> TextArguments:
+    """Derive what a function takes.
+
+    Args:
+        owner: The prompt or resource, for messages.
+        signature: Its function.
+
+    Raises:
+        ToolDefinitionError: A parameter's type has no JSON Schema.
+    """
+    arguments: dict[str, TextArgument] = {}
+    for parameter in signature.parameters:
+        what = f"parameter {parameter.name!r}"
+        _, whole = describe(stand_in([parameter]), "validation", signature.function, what, shown=parameter.annotation)
+        if parameter.name not in whole["properties"]:
+            raise ToolDefinitionError(f"{signature.function}: {what} has an alias; here its own name is used")
+        required = parameter.default is inspect.Parameter.empty
+        if required and parameter.name not in whole.get("required", ()):
+            raise ToolDefinitionError(
+                f"{signature.function}: write the default of {what} as {parameter.name}: ... = ..., outside of its type"
+            )
+        schema = {**whole["properties"][parameter.name], "$defs": whole.get("$defs", {})}
+        arguments[parameter.name] = TextArgument(
+            name=parameter.name,
+            schema=schema,
+            required=required,
+            _adapter=TypeAdapter(parameter.annotation),
+            _types=frozenset(_types(schema)),
+        )
+    return TextArguments(owner, arguments)
+
+
+def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the schemas that a value may follow: those of a union one by one, references resolved once each."""
+    definitions = schema.get("$defs", {})
+    waiting: list[Mapping[str, Any]] = [schema]
+    seen: set[str] = set()
+    while waiting:
+        node = waiting.pop(0)
+        branches = [*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())]
+        reference = node.get("$ref")
+        if reference is not None and reference not in seen:
+            seen.add(reference)
+            branches.append(definitions[reference.removeprefix("#/$defs/")])
+        if branches or reference is not None:
+            waiting += branches
+        else:
+            yield node
+
+
+def _types(schema: Mapping[str, Any]) -> Iterator[str]:
+    for node in _alternatives(schema):
+        # Without a type it takes any, text among them.
+        yield node.get("type", "string")
+
+
+def _listed(node: Mapping[str, Any]) -> list[Any]:
+    return [node["const"]] if "const" in node else list(node.get("enum", ()))

@@ -1,0 +1,21 @@
+"""The store's protocol for the audit trail. What `protocols.py` says of all operations holds here too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gatepost.oauth.audit import AuditQuery, AuditRecord
+
+
+class AuditStore(Protocol):
+    """Events, only ever added, and deleted by age."""
+
+    async def append_events(self, records: Sequence[AuditRecord]) -> None:
+        """Keep all of them."""
+
+    async def list_events(self, query: AuditQuery, *, before: str | None, limit: int) -> list[AuditRecord]:
+        """Return at most `limit` events, the newest first; the next page is `before` the last one's `event_id`."""
+
+    async def delete_events(self, *, before: int, limit: int) -> int:
+        """Delete at most `limit` events that happened until `before`; see `ExpiryStore`."""

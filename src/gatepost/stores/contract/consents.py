@@ -1,0 +1,27 @@
+"""The store's protocol for remembered consent. What `protocols.py` says of all operations holds here too."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gatepost.oauth.consent import Consent
+
+
+class ConsentStore(Protocol):
+    """What people approved before.
+
+    Revoking a grant forgets what its user approved for its client and resource, in the same step, and disabling a user
+    forgets all that they approved: who takes access away is asked before it is given again. Disabling or removing a
+    client forgets what anybody approved for it, also in the same step.
+    """
+
+    async def find_consent(
+        self, subject: str, *, client_id: str, redirect_uri: str, resource: str, now: int
+    ) -> Consent | None:
+        """Return what is remembered and has not expired."""
+
+    async def remember_consent(self, consent: Consent) -> None:
+        """Keep an approval in place of an earlier one with the same key; not for a user who is disabled."""
+
+    async def delete_consents(self, *, before: int, limit: int) -> int:
+        """Delete at most `limit` that ended; see `ExpiryStore`."""

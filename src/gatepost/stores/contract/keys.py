@@ -1,0 +1,48 @@
+"""The store's protocol for what concerns keys. What `protocols.py` says of all operations holds here too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSigningKey:
+    """A key that signs access tokens, sealed under the operator's ring. Times are whole seconds UTC."""
+
+    key_id: str
+    algorithm: str
+    sealed_secret: bytes = field(repr=False)
+    created_at: int
+    signs_from: int
+    """From then on it signs, unless one with a later time does. It is published before."""
+    ends_at: int | None = None
+    """From then on it counts as absent; None while it has no successor."""
+
+
+class KeyStore(Protocol):
+    """Keys that sign, and which key of the operator's ring seals. The ring itself never comes near a store."""
+
+    async def sealing_key_id(self) -> str | None:
+        """Return the noted id of the key that seals, or None while nothing has been noted."""
+
+    async def note_sealing_key(self, key_id: str, *, replaces: str | None) -> str:
+        """Note the id of the key that seals from now on, if nothing or `replaces` is noted; return what is noted then.
+
+        Of two processes that start with different rings on a new store, one learns that it has the wrong one.
+        """
+
+    async def signing_keys(self, *, now: int) -> list[SealedSigningKey]:
+        """Return the keys that have not ended, in the order in which they sign."""
+
+    async def begin_signing(self, key: SealedSigningKey, *, now: int) -> bool:
+        """Add the key if there is none that has not ended; False, and nothing is written, if there is one."""
+
+    async def rotate_signing_key(self, key: SealedSigningKey, *, others_end_at: int) -> None:
+        """Add the key; the others that have no end yet end at `others_end_at`, in the same step."""
+
+    async def retire_signing_key(self, key_id: str, *, now: int) -> bool:
+        """End the key at once; False when there is none, or it has ended already."""
+
+    async def reseal_signing_key(self, key_id: str, sealed_secret: bytes) -> None:
+        """Keep a key's secret under another key of the ring; an unknown key is fine."""

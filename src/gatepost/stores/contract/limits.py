@@ -1,0 +1,22 @@
+"""The store's protocol for limits. What `protocols.py` says of all operations holds here too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gatepost.oauth.limits import Use
+
+
+class LimitStore(Protocol):
+    """How much of each allowance is spent, for all processes together."""
+
+    async def take(self, uses: Sequence[Use], *, now: int) -> int:
+        """Take all of `uses`, or nothing if one is not allowed; see `gatepost.oauth.limits`.
+
+        Return 0 when they are taken, else the seconds after which all of them would be allowed. Rows are bounded: each
+        new one removes up to two that mean nothing any more.
+        """
+
+    async def delete_limits(self, *, before: int, limit: int) -> int:
+        """Delete at most `limit` rows that mean nothing since `before`; see `ExpiryStore`."""

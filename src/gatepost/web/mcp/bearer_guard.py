@@ -1,0 +1,234 @@
+"""The bearer guard: from a request's headers to a `Principal`, or to a refusal that says what to do (RFC 6750).
+
+Built for the hot path of a plain ASGI callable: a token that was verified a moment ago costs one dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from gatepost.oauth.reasons import Reason
+from gatepost.resource import bearer
+from gatepost.resource.bearer import Refusal, TokenRefused
+from gatepost.resource.challenge import bearer_challenge
+from gatepost.resource.principal import Principal
+from gatepost.resource.resource_metadata import metadata_url
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.outcomes import LiveAccessToken
+from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.signed_tokens import SignedTokens
+from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.signing import looks_signed
+
+API_KEY_SUBJECT = "api-key"
+"""Subject and client of callers that use the operator's static API key."""
+
+_CACHE_ENTRIES = 4096
+
+
+class BearerRefused(Exception):
+    """A request that may not pass, with all that its answer needs."""
+
+    def __init__(self, refusal: Refusal, *, www_authenticate: str) -> None:
+        super().__init__(refusal.reason)
+        self.status = refusal.status
+        self.www_authenticate = www_authenticate
+        """The value of the answer's `WWW-Authenticate` header; ASCII, without line breaks."""
+        self.reason = Reason(refusal.reason)
+        self.body: dict[str, str] = (
+            # Without credentials there is no error to report (RFC 6750 section 3.1), only a way to begin.
+            {"detail": refusal.description}
+            if refusal.error is None
+            else {"error": refusal.error, "error_description": refusal.description}
+        )
+        """The members of a JSON body."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: Principal = field(repr=False)
+    since: int
+    until: int
+
+
+class BearerGuard:
+    """Verifies the bearer tokens of one protected resource.
+
+    A verification counts for `cache_seconds`: for so long, and no longer, may a revocation made in another process go
+    unseen here. Revocations made in this process call `evict_all`.
+    """
+
+    def __init__(
+        self,
+        *,
+        grants: GrantStore,
+        resource: ProtectedResource,
+        issuer: str,
+        now: Callable[[], int],
+        api_key: str | None = None,
+        required_scopes: frozenset[str] = frozenset(),
+        is_discoverable: bool = True,
+        signed_tokens: SignedTokens | None = None,
+        cache_seconds: int = 5,
+        cache_entries: int = _CACHE_ENTRIES,
+    ) -> None:
+        """Prepare everything that does not depend on a request.
+
+        Args:
+            grants: where access tokens are looked up.
+            resource: the resource whose tokens count; tokens of all others are refused.
+            issuer: the authorization server, for the `Principal`.
+            now: the clock, whole seconds UTC.
+            api_key: the operator's static key, which counts as a token with all scopes; None when there is none.
+            required_scopes: what every request needs, whatever it asks for.
+            signed_tokens: checks signed access tokens; None where all of them are opaque.
+            is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
+            cache_seconds: how long a verification counts; 0 looks every token up.
+            cache_entries: how many verifications are kept at most, 1 or more.
+
+        Raises:
+            ValueError: `api_key` could never be sent as a bearer token (RFC 6750 section 2.1).
+        """
+        if api_key is not None and not bearer.is_bearer_token(api_key):
+            raise ValueError("an API key takes letters, digits and - . _ ~ + / only (RFC 6750 section 2.1)")
+        self._grants = grants
+        self._resource = resource
+        self._issuer = issuer
+        self._now = now
+        self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
+        self._required_scopes = required_scopes
+        self._signed_tokens = signed_tokens
+        self._cache_seconds = cache_seconds
+        self._cache_entries = cache_entries
+        self._metadata_url = metadata_url(resource) if is_discoverable else None
+        self._api_key_principal = Principal(
+            subject=API_KEY_SUBJECT,
+            client_id=API_KEY_SUBJECT,
+            scopes=frozenset(resource.scopes) | required_scopes,
+            resource=resource.identifier,
+            issuer=issuer,
+            grant_id=None,
+            expires_at=None,
+        )
+        # Keyed by the header's value as it came. In the order of insertion, which is that of expiry too.
+        self._verified: dict[bytes, _Verified] = {}
+        self._evictions = 0
+
+    def cached(self, authorization: bytes) -> Principal | None:
+        """Return who sent this `Authorization` value if that was verified a moment ago.
+
+        Only for a request with exactly one such header and no query; every other one goes to `verify`, which knows
+        what to refuse.
+        """
+        verified = self._verified.get(authorization)
+        # A clock that was set back must not make an entry last: hence the lower bound.
+        if verified is None or not verified.since <= self._now() < verified.until:
+            return None
+        return verified.principal
+
+    async def verify(self, raw_headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> Principal:
+        """Return who sends this request.
+
+        Args:
+            raw_headers: the `headers` of the ASGI scope.
+            query_string: the `query_string` of the ASGI scope.
+
+        Raises:
+            BearerRefused: nobody who may; it holds the answer.
+            StoreUnavailable: it cannot be known now: answer 503, never 401.
+        """
+        authorization = [value for name, value in raw_headers if name.lower() == b"authorization"]
+        try:
+            principal = await self._principal(authorization, query_string)
+        except TokenRefused as error:
+            raise self._refused(error.refusal, self._resource.default_scopes) from None
+        if not principal.has(self._required_scopes):
+            raise self.insufficient_scope(self._required_scopes)
+        return principal
+
+    def insufficient_scope(self, required: Iterable[str]) -> BearerRefused:
+        """Return the 403 for an operation that needs `required`, all of which it names (RFC 6750 section 3.1)."""
+        needed = set(required)
+        in_order = [scope for scope in self._resource.scopes if scope in needed]
+        return self._refused(bearer.INSUFFICIENT_SCOPE, [*in_order, *sorted(needed.difference(in_order))])
+
+    def evict_all(self) -> None:
+        """Forget every verification, those under way too: something was revoked in this process."""
+        self._verified.clear()
+        self._evictions += 1
+
+    async def _principal(self, authorization: list[bytes], query_string: bytes) -> Principal:
+        # 1. Shape and place.
+        token = bearer.read_bearer_token(authorization, query_string)
+        # 2. The operator's own key. It is compared by fingerprint, so that time tells nothing about it.
+        now = self._now()
+        token_fingerprint = fingerprint(token)
+        if self._api_key_fingerprint is not None and hmac.compare_digest(token_fingerprint, self._api_key_fingerprint):
+            self._remember(authorization[0], token, self._api_key_principal, now=now, until=now + self._cache_seconds)
+            return self._api_key_principal
+        # 3. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
+        if self._signed_tokens is not None and looks_signed(token):
+            await self._signed_tokens.check(token, resource=self._resource.identifier, now=now)
+        else:
+            bearer.check_kind(token)
+        # 4. Look it up.
+        evictions = self._evictions
+        live = await self._grants.find_access_token(token_fingerprint, now=now)
+        if live is None:
+            raise TokenRefused(bearer.UNKNOWN)
+        # 5. The rule decides.
+        bearer.check_live(
+            expires_at=live.expires_at,
+            revoked=live.grant_revoked,
+            user_disabled=live.user_disabled,
+            audience=live.resource,
+            resource=self._resource.identifier,
+            now=now,
+        )
+        principal = self._from_token(live)
+        # 6. Remember it, unless something was revoked while the store was asked.
+        if evictions == self._evictions and principal.has(self._required_scopes):
+            until = min(now + self._cache_seconds, live.expires_at)
+            self._remember(authorization[0], token, principal, now=now, until=until)
+        return principal
+
+    def _from_token(self, live: LiveAccessToken) -> Principal:
+        return Principal(
+            subject=live.subject,
+            client_id=live.client_id,
+            scopes=frozenset(live.scopes),
+            resource=live.resource,
+            issuer=self._issuer,
+            grant_id=live.grant_id,
+            expires_at=live.expires_at,
+            display_name=live.username,
+            client_name=live.client_name,
+        )
+
+    def _remember(self, authorization: bytes, token: str, principal: Principal, *, now: int, until: int) -> None:
+        """Keep a verification, and let go of what is over or too much. Keeps no token longer than it is of use."""
+        if len(authorization) != len("Bearer ") + len(token):
+            # With more blanks than one there are any number of spellings, of any length, and one token is enough to
+            # fill the memory with them.
+            return
+        self._verified.pop(authorization, None)
+        while self._verified:
+            oldest = next(iter(self._verified))
+            if len(self._verified) < self._cache_entries and self._verified[oldest].until > now:
+                break
+            del self._verified[oldest]
+        if until > now:
+            self._verified[authorization] = _Verified(principal, since=now, until=until)
+
+    def _refused(self, refusal: Refusal, scopes: Iterable[str]) -> BearerRefused:
+        return BearerRefused(
+            refusal,
+            www_authenticate=bearer_challenge(
+                resource_metadata=self._metadata_url,
+                scopes=scopes,
+                error=refusal.error,
+                error_description=None if refusal.error is None else refusal.description,
+            ),
+        )

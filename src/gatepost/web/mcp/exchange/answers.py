@@ -1,0 +1,174 @@
+"""The answers of the MCP endpoint on their way out: bytes, headers, and the log line of a refusal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+import orjson
+from starlette.types import Receive, Send
+
+from gatepost.oauth.reasons import Reason
+from gatepost.protocol.errors import (
+    HeaderMismatch,
+    InternalError,
+    InvalidParams,
+    InvalidRequest,
+    MethodNotFound,
+    MissingRequiredClientCapability,
+    ParseError,
+    ProtocolError,
+    RequestId,
+    ResourceNotFound,
+    UnsupportedProtocolVersion,
+)
+from gatepost.protocol.messages import error_response
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.web.mcp.bearer_guard import BearerRefused
+from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
+from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
+
+logger = logging.getLogger("gatepost.mcp")
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+Answer = tuple[int, bytes | None, RawHeaders]
+"""The status, the JSON body or None, and the headers beside those that every answer has."""
+
+ACCEPTED: Answer = (202, None, ())
+"""The answer to a message that is owed none."""
+
+_NO_STORE = (b"cache-control", b"no-store")
+PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
+"""The headers of every answer with a body, beside its length."""
+MESSAGES = "gatepost.messages"
+"""Where in the scope the server may have left a quicker way to the request's messages (record 0021)."""
+_NO_BODY = {"type": "http.response.body", "body": b""}
+
+_REASONS = {
+    ParseError: Reason.MESSAGE_MALFORMED,
+    InvalidRequest: Reason.MESSAGE_MALFORMED,
+    MethodNotFound: Reason.RPC_METHOD_UNKNOWN,
+    InvalidParams: Reason.RPC_PARAMETERS_INVALID,
+    ResourceNotFound: Reason.RPC_PARAMETERS_INVALID,
+    HeaderMismatch: Reason.MCP_HEADER_MISMATCH,
+    MissingRequiredClientCapability: Reason.CLIENT_CAPABILITY_MISSING,
+    UnsupportedProtocolVersion: Reason.PROTOCOL_VERSION_UNSUPPORTED,
+}
+
+
+class Messages(Protocol):
+    """A quicker way than ASGI's to the messages of one request, for those that are whole.
+
+    It is given the request's `receive` and `send`, and does nothing if they are not the server's own: then a layer in
+    between wants to see what is sent.
+    """
+
+    def take_body(self, receive: Receive, limit: int) -> bytes | None:
+        """Take the request's body; None, and nothing is taken, unless all of it is here, `limit` bytes at most."""
+        ...
+
+    def answer(self, send: Send, answer: Answer) -> bool:
+        """Send an answer if it is plain, and say whether that was so; if not, nothing was done yet.
+
+        Plain is one with status 200, a body, and no headers beside `PLAIN_HEADERS`.
+        """
+        ...
+
+
+class UsualMessages:
+    """No quicker way."""
+
+    def take_body(self, receive: Receive, limit: int) -> bytes | None:  # noqa: ARG002 - as `Messages` has it
+        """Leave the body for `receive`."""
+        return None
+
+    def answer(self, send: Send, answer: Answer) -> bool:  # noqa: ARG002 - likewise
+        """Leave the answer for `send`."""
+        return False
+
+
+class Refused(Exception):
+    """A request that is refused for what its HTTP says, before its message counts.
+
+    Args:
+        status: the HTTP status.
+        reason: the stable reason code.
+        message: for the client's developer.
+        headers: more headers of the answer.
+    """
+
+    def __init__(self, status: int, reason: Reason, message: str, *, headers: RawHeaders = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        # MCP basic/transports/streamable-http, "Security & Endpoint": the body may be a JSON-RPC error without an id.
+        self.error = InvalidRequest(message)
+
+
+def refusal(refused: Refused | BodyTooLarge | BodyTooSlow) -> Answer:
+    """Return the answer to what is wrong with the HTTP of a request."""
+    if not isinstance(refused, Refused):
+        refused = _body_refused(refused)
+    log_refusal(refused.reason, refused.status)
+    return refused.status, error_response(refused.error), refused.headers
+
+
+def _body_refused(error: BodyTooLarge | BodyTooSlow) -> Refused:
+    """Return the refusal of a body that is not read (RFC 9110 sections 15.5.9 and 15.5.14)."""
+    if isinstance(error, BodyTooLarge):
+        return Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.")
+    close = ((b"connection", b"close"),)
+    return Refused(408, Reason.BODY_TOO_SLOW, "Send the whole body at once.", headers=close)
+
+
+def bearer_refusal(refused: BearerRefused) -> Answer:
+    """Return the challenge to a request that comes without a token that counts (RFC 6750 section 3).
+
+    Its message has not been read yet, so the body is OAuth's and not JSON-RPC's.
+    """
+    log_refusal(refused.reason, refused.status)
+    return refused.status, orjson.dumps(refused.body), challenge_headers(refused)
+
+
+def challenge_headers(refused: BearerRefused) -> RawHeaders:
+    """Return the `WWW-Authenticate` header of a challenge."""
+    return ((b"www-authenticate", refused.www_authenticate.encode("ascii")),)
+
+
+def protocol_error(error: ProtocolError, *, is_modern: bool, request_id: RequestId | None = None) -> Answer:
+    """Return a JSON-RPC error. Those that are faults of ours have been logged by whoever found them."""
+    status = error.status(modern=is_modern)
+    reason = _REASONS.get(type(error))
+    if reason is not None:
+        log_refusal(reason, status)
+    return status, error_response(error, request_id), ()
+
+
+def store_unavailable(error: StoreUnavailable) -> Answer:
+    """Return 503: the store cannot say now whether the caller may; never 401 (RFC 9110 section 15.6.4)."""
+    logger.error(
+        "the store cannot answer\n%s", scrubbed_traceback(error), extra={"reason": Reason.STORE_UNAVAILABLE.value}
+    )
+    body = error_response(InternalError(f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."))
+    return 503, body, ((b"retry-after", b"%d" % RETRY_AFTER),)
+
+
+def log_refusal(reason: Reason, status: int) -> None:
+    """Log one refusal with its reason and status; nothing that the client sent."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("refused: %s", reason.value, extra={"reason": reason.value, "status": status})
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send a whole answer."""
+    status, body, headers = answer
+    if body is None:
+        start = {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0"), _NO_STORE]}
+        await send(start)
+        await send(_NO_BODY)
+        return
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [length, *PLAIN_HEADERS, *headers]})
+    await send({"type": "http.response.body", "body": body})

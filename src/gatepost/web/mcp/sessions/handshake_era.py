@@ -1,0 +1,271 @@
+"""The handshake era in sessions: what one request, one response, a GET and a DELETE do there.
+
+What a session is, its events and its open questions are in the store. In the process there is only what cannot be
+elsewhere: the tasks that run, and the connections that are open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from starlette.types import Receive
+
+from gatepost.oauth.reasons import Reason
+from gatepost.protocol import eras, handshake
+from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
+from gatepost.protocol.versions import HANDSHAKE, Revision
+from gatepost.resource.principal import Principal
+from gatepost.server.changes.bus import ChangeBus
+from gatepost.server.target import Caller, Result
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.protocols import Store
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
+from gatepost.web.mcp.exchange.event_stream import ResponseStream
+from gatepost.web.mcp.exchange.headers import accepts_events
+from gatepost.web.mcp.sessions.client_requests import Questions
+from gatepost.web.mcp.sessions.lifecycle import IDLE_SECONDS, MOST_PER_OWNER, McpSessions
+from gatepost.web.mcp.sessions.listening import SessionListening
+from gatepost.web.mcp.sessions.request_streams import RequestStreams
+from gatepost.web.mcp.sessions.running_requests import RunningRequests
+from gatepost.web.mcp.sessions.session_request import SessionRun
+from gatepost.web.mcp.sessions.waiters import Wakeups
+from gatepost.web.site.disconnect import run_while_connected
+
+SESSION_HEADER: Final = b"mcp-session-id"
+KEEP_ALIVE_SECONDS: Final = 15.0
+POLL_SECONDS: Final = 1.0
+
+logger = logging.getLogger("gatepost.mcp")
+
+
+class HandshakeEra:
+    """Sessions, and what goes on in them.
+
+    Args:
+        store: where sessions, events and questions are kept.
+        resource: the identifier of the endpoint that they are sessions of.
+        now: the time, whole seconds UTC.
+        random_bytes: where ids come from.
+        changes: carries what those who listen want to hear of; None where nothing changes.
+        idle_seconds: how long a session lives without being used.
+        most_per_owner: how many sessions one user may have with one app.
+        keep_alive_seconds: how often a quiet stream gets a comment.
+        poll_seconds: how often one looks for what another process may have done.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        resource: str,
+        now: Callable[[], int],
+        random_bytes: RandomBytes,
+        changes: ChangeBus | None = None,
+        idle_seconds: int = IDLE_SECONDS,
+        most_per_owner: int = MOST_PER_OWNER,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.sessions = McpSessions(
+            store=store.mcp_sessions,
+            resource=resource,
+            now=now,
+            random_bytes=random_bytes,
+            idle_seconds=idle_seconds,
+            most_per_owner=most_per_owner,
+        )
+        self._wakeups = Wakeups()
+        self._questions = Questions(store.mcp_questions, self._wakeups, now, random_bytes, poll_seconds)
+        self._streams = RequestStreams(
+            store=store.mcp_streams,
+            wakeups=self._wakeups,
+            random_bytes=random_bytes,
+            keep_alive_seconds=keep_alive_seconds,
+        )
+        self._running = RunningRequests(
+            cancellations=store.mcp_cancellations,
+            in_use=self.sessions.in_use,
+            end=self._ended_elsewhere,
+            let_go=self._streams.let_go,
+            now=now,
+            poll_seconds=poll_seconds,
+        )
+        self.listening = SessionListening(
+            streams=store.mcp_streams,
+            is_subscribed=self.sessions.is_subscribed,
+            wakeups=self._wakeups,
+            live=self._streams.live,
+            changes=changes,
+            now=now,
+            random_bytes=random_bytes,
+            keep_alive_seconds=keep_alive_seconds,
+            poll_seconds=poll_seconds,
+        )
+
+    async def session_of(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
+        """Return the session that a request names; None when it names none.
+
+        Raises:
+            Refused: 404, there is no such session, or it is somebody else's.
+        """
+        header = headers.get(SESSION_HEADER)
+        if header is None:
+            return None
+        session_id = header.decode("latin-1")
+        session = self.sessions.believed(session_id, principal) or await self.sessions.find(session_id, principal)
+        if session is None:
+            raise session_unknown()
+        return session
+
+    async def start(
+        self, request: Request, result: Result, revision: Revision, principal: Principal | None
+    ) -> RawHeaders:
+        """Begin a session for an `initialize` that was answered with `result`; return the header that names it.
+
+        There is none when there is no room for a session.
+
+        Raises:
+            InvalidParams: the client's capabilities are larger than what is kept.
+        """
+        # A bare function may have agreed on something else than was negotiated.
+        agreed = result.get("protocolVersion") if type(result) is dict else None
+        revision = HANDSHAKE.get(str(agreed), revision)
+        capabilities = request.params.get("capabilities")
+        declared = capabilities if type(capabilities) is dict else {}
+        session_id, ended = await self.sessions.start(principal, revision, declared)
+        for session_fingerprint in ended:
+            self._stop(session_fingerprint)
+        return () if session_id is None else ((SESSION_HEADER, session_id.encode("ascii")),)
+
+    def run(self, request: Request, session: McpSession, caller: Caller, response: ResponseStream) -> SessionRun:
+        """Prepare a request of a session, and complete its caller."""
+        run = SessionRun(
+            request,
+            session,
+            response,
+            session_header=caller.headers[SESSION_HEADER],
+            running=self._running,
+            streams=self._streams,
+            questions=self._questions,
+            sessions=self.sessions,
+        )
+        if accepts_events(caller.headers.get(b"accept")):
+            caller.channel = run.channel
+        caller.session = run
+        return run
+
+    async def take(self, message: Notification | Response, session: McpSession) -> bool:
+        """Take what concerns the session itself; False when the message is for the target.
+
+        Raises:
+            StoreUnavailable: what it says cannot be passed on.
+        """
+        if isinstance(message, Response):
+            if not await self._questions.answer(session, message):
+                logger.debug("a response answers no open question")
+            return True
+        if message.method == "notifications/cancelled":
+            await self._cancel(session, message.params)
+            return True
+        return False
+
+    async def listen(
+        self,
+        headers: Mapping[bytes, bytes],
+        principal: Principal | None,
+        *,
+        receive: Receive,
+        response: ResponseStream,
+        is_verified: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Serve a GET until its stream ends.
+
+        Args:
+            headers: of the request.
+            principal: who sends it.
+            receive: its ASGI channel; nothing has been read from it.
+            response: nothing has been sent on it.
+            is_verified: whether the access token still counts.
+
+        Raises:
+            Refused: the request is not one that opens a stream.
+            ProtocolError: a header is wrong.
+            ClientDisconnected: the client went away.
+        """
+        # 1. Headers. Without a session there is nothing to listen to.
+        if SESSION_HEADER not in headers:
+            message = (
+                "Send POST; GET is for sessions, so it needs the Mcp-Session-Id that initialize was answered with."
+            )
+            raise Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, message, headers=((b"allow", b"POST"),))
+        if not accepts_events(headers.get(b"accept")):
+            raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: text/event-stream.")
+        # 2. Which session, and which revision?
+        session = await self.session_of(headers, principal)
+        assert session is not None  # noqa: S101 - the header is there; tells mypy
+        version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
+        revision = handshake.revision_in_header(version or session.revision)
+
+        async def is_admitted() -> bool:
+            try:
+                return await is_verified() and await self.sessions.find(session_id, principal) is not None
+            except StoreUnavailable:
+                # What the store cannot say now, it may say in a moment; nothing is sent meanwhile that it keeps.
+                return True
+
+        # 3. Listen.
+        session_id = headers[SESSION_HEADER].decode("latin-1")
+        last_event_id = headers.get(b"last-event-id")
+        listening = self.listening.listen(
+            session,
+            revision,
+            last_event_id=last_event_id,
+            granted=None if principal is None else principal.scopes,
+            response=response,
+            is_admitted=is_admitted,
+        )
+        await run_while_connected(listening, receive)
+
+    async def end(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> Answer:
+        """End a session (DELETE): its streams end, what runs in it is cancelled.
+
+        Raises:
+            Refused: no session is named, or there is none, or it is over already.
+        """
+        session = await self.session_of(headers, principal)
+        if session is None:
+            raise Refused(400, Reason.SESSION_MISSING, "Send the Mcp-Session-Id of the session to end.")
+        if not await self.sessions.end(headers[SESSION_HEADER].decode("latin-1"), principal):
+            raise session_unknown()
+        self._stop(session.session_fingerprint)
+        return 200, None, ()
+
+    def close(self) -> None:
+        """End the streams that GETs hold open: the server is shutting down. What runs goes on to its end."""
+        self.listening.close()
+
+    def _stop(self, session_fingerprint: bytes) -> None:
+        """Stop what goes on here in a session that is over."""
+        self.listening.end(session_fingerprint)
+        self._streams.forget(session_fingerprint)
+        self._running.stop(session_fingerprint)
+
+    def _ended_elsewhere(self, session_fingerprint: bytes) -> None:
+        self.sessions.forget({session_fingerprint})
+        self._stop(session_fingerprint)
+
+    async def _cancel(self, session: McpSession, params: Mapping[str, Any]) -> None:
+        # 2025-11-25 basic/utilities/cancellation: what is unknown or over is passed over without a word.
+        request_id: Any = params.get("requestId")
+        if type(request_id) in (int, str):
+            logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(params)})
+            await self._running.cancel(session, request_id)
+
+
+def session_unknown() -> Refused:
+    """Return 404, on which a client begins anew (basic/transports, "Session Management")."""
+    return Refused(404, Reason.SESSION_UNKNOWN, "There is no such session. Send initialize to begin another one.")

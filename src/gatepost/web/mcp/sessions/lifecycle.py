@@ -1,0 +1,197 @@
+"""The sessions of the handshake era: begun, found and ended (2025-11-25 basic/transports, "Session Management").
+
+A session belongs to whom the access token speaks for, so its id alone opens nothing (basic/security_best_practices,
+"Session Hijacking"). What a look-up found is believed for a few seconds, so that most requests touch no store; for as
+long, another process may still let a request in after the session ended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.versions import Revision
+from gatepost.resource.principal import Principal
+from gatepost.stores.contract.mcp import McpSession, McpSessionStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like, mint
+
+IDLE_SECONDS: Final = 86_400
+"""How long a session lives without being used, unless told otherwise."""
+MOST_PER_OWNER: Final = 1_000
+"""How many sessions one user may have with one app, unless told otherwise."""
+MOST_OF_EVERYBODY: Final = 10_000
+"""How many sessions there may be at an endpoint without authentication, where nobody owns any."""
+BELIEVED_SECONDS: Final = 5
+"""How long a look-up is believed."""
+MOST_SUBSCRIPTIONS: Final = 1000
+"""How many resources one session may be subscribed to."""
+LARGEST_CAPABILITIES: Final = 16 * 1024
+"""Bytes of what `initialize` may declare. It is kept with the session, and with each look-up that is believed."""
+_MOST_BELIEVED: Final = 10_000
+# A session that is in use is written to that often, and not at each request.
+_MOST_PROLONGATIONS: Final = 24
+_LEAST_BETWEEN_PROLONGATIONS: Final = 60  # seconds
+
+
+class McpSessions:
+    """All sessions.
+
+    Args:
+        store: where they are kept.
+        resource: the endpoint's identifier; a session of one endpoint is none of another.
+        idle_seconds: how long one lives without being used.
+        most_per_owner: how many one user may have with one app. Beyond them the one used longest ago ends, because
+            honest clients begin new ones all the time and leave the old ones behind.
+        now: the time, whole seconds UTC.
+        random_bytes: where ids come from.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: McpSessionStore,
+        resource: str,
+        now: Callable[[], int],
+        random_bytes: RandomBytes,
+        idle_seconds: int,
+        most_per_owner: int = MOST_PER_OWNER,
+    ) -> None:
+        self._store = store
+        self._resource = resource
+        self._now = now
+        self._random_bytes = random_bytes
+        self._idle_seconds = idle_seconds
+        self._most_per_owner = most_per_owner
+        # At the latest when half of its time is over, or a session that is used would end.
+        least = min(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // 2)
+        self._prolonged_after = max(least, idle_seconds // _MOST_PROLONGATIONS)
+        self._believed: dict[str, tuple[McpSession, int, Principal | None]] = {}
+        """By id: what was found, since when that is believed, and for whom it was found."""
+
+    async def start(
+        self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]
+    ) -> tuple[str | None, Sequence[bytes]]:
+        """Begin a session; return its id, and the fingerprints of those that ended to make room for it.
+
+        Without authentication all sessions have one owner, and no stranger may end another's: when there is no room,
+        none is begun, and the id is None. The client is served without (2025-11-25 "Session Management": MAY).
+
+        Raises:
+            InvalidParams: the capabilities are larger than what is kept.
+        """
+        now = self._now()
+        declared = orjson.dumps(capabilities)
+        if len(declared) > LARGEST_CAPABILITIES:
+            raise InvalidParams(f'"params.capabilities" may have {LARGEST_CAPABILITIES} bytes.')
+        session_id = mint(SecretKind.MCP_SESSION, self._random_bytes)
+        session = McpSession(
+            session_fingerprint=fingerprint(session_id),
+            owner=owner_of(principal, self._resource),
+            revision=revision.version,
+            client_capabilities=declared,
+            created_at=now,
+            expires_at=now + self._idle_seconds,
+        )
+        is_somebodys = principal is not None
+        most = self._most_per_owner if is_somebodys else MOST_OF_EVERYBODY
+        ended = await self._store.start_session(session, most=most, makes_room=is_somebodys)
+        if ended is None:
+            return None, ()
+        if ended:
+            self.forget(ended)
+        self._believe(session_id, session, now, principal)
+        return session_id, ended
+
+    def believed(self, session_id: str, principal: Principal | None) -> McpSession | None:
+        """Return the session if a look-up a moment ago found that it is this very principal's and lives."""
+        believed = self._believed.get(session_id)
+        if believed is None:
+            return None
+        session, since, whose = believed
+        now = self._now()
+        # Principals are kept for as long as tokens are believed, so equal ones mostly are the same one.
+        is_still = whose is principal and now - since < BELIEVED_SECONDS and session.expires_at > now
+        return session if is_still else None
+
+    async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
+        """Return the session if it is this principal's and not over, and have it live on."""
+        now = self._now()
+        owner = owner_of(principal, self._resource)
+        believed = self._believed.get(session_id)
+        if believed is not None and now - believed[1] < BELIEVED_SECONDS:
+            session = believed[0]
+            if session.owner != owner or session.expires_at <= now:
+                return None
+            self._believed[session_id] = (session, believed[1], principal)
+            return session
+        if not looks_like(SecretKind.MCP_SESSION, session_id):
+            return None
+        found = await self._store.find_session(fingerprint(session_id), owner=owner, now=now)
+        if found is None:
+            return None
+        found = await self.in_use(found)
+        self._believe(session_id, found, now, principal)
+        return found
+
+    async def in_use(self, session: McpSession) -> McpSession:
+        """Have a session live on because it is used, and return it as it is then."""
+        expires_at = self._now() + self._idle_seconds
+        if expires_at - session.expires_at < self._prolonged_after:
+            return session
+        await self._store.prolong_session(session.session_fingerprint, expires_at=expires_at)
+        return replace(session, expires_at=expires_at)
+
+    async def end(self, session_id: str, principal: Principal | None) -> bool:
+        """End the session with all that is its; False when this principal has no such session."""
+        self._believed.pop(session_id, None)
+        if not looks_like(SecretKind.MCP_SESSION, session_id):
+            return False
+        return await self._store.end_session(fingerprint(session_id), owner=owner_of(principal, self._resource))
+
+    def forget(self, ended: Collection[bytes]) -> None:
+        """Believe nothing of these sessions any more, by their fingerprints: they are over."""
+        self._believed = {
+            known: found for known, found in self._believed.items() if found[0].session_fingerprint not in ended
+        }
+
+    async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
+        """Keep the level from which on the client wants log messages."""
+        await self._store.set_log_level(session.session_fingerprint, level)
+        believed = self._believed.get(session_id)
+        if believed is not None:
+            # For no longer than before: this was no look-up.
+            self._believed[session_id] = (replace(session, log_level=level), *believed[1:])
+
+    async def subscribe(self, session: McpSession, uri: str) -> bool:
+        """Subscribe the session to a resource; False when it has as many subscriptions as it may."""
+        return await self._store.subscribe(session.session_fingerprint, uri, limit=MOST_SUBSCRIPTIONS)
+
+    async def unsubscribe(self, session: McpSession, uri: str) -> None:
+        """End a subscription."""
+        await self._store.unsubscribe(session.session_fingerprint, uri)
+
+    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+        """Say whether the session is subscribed to a resource."""
+        return await self._store.is_subscribed(session_fingerprint, uri)
+
+    def _believe(self, session_id: str, session: McpSession, now: int, principal: Principal | None) -> None:
+        self._believed.pop(session_id, None)
+        while len(self._believed) >= _MOST_BELIEVED:
+            del self._believed[next(iter(self._believed))]
+        self._believed[session_id] = (session, now, principal)
+
+
+def owner_of(principal: Principal | None, resource: str) -> str:
+    """Return whom a session is bound to; with no authentication that is everybody at this endpoint."""
+    who = [] if principal is None else [principal.issuer, principal.subject, principal.client_id]
+    return orjson.dumps([resource, *who]).decode()
+
+
+def user_of(owner: str) -> tuple[str, str] | None:
+    """Return issuer and subject of whom a session is bound to; None with no authentication."""
+    _, *who = orjson.loads(owner)
+    return (who[0], who[1]) if who else None

@@ -1,0 +1,123 @@
+"""The streams of requests: those that are written here, and the last ones of each session that ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Collection
+from typing import Final
+
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.mcp import McpStreamStore
+from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.web.mcp.exchange.event_stream import ResponseStream
+from gatepost.web.mcp.sessions.session_stream import SessionStream
+from gatepost.web.mcp.sessions.waiters import Wakeups
+
+KEPT_STREAMS: Final = 16
+"""How many streams of one session are kept after their end, for clients that missed it."""
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""How many bytes they may have together; the latest is kept in any case."""
+_MOST_SESSIONS: Final = 10_000
+
+logger = logging.getLogger("gatepost.mcp")
+
+
+class RequestStreams:
+    """The streams of requests.
+
+    Args:
+        store: where their events are kept.
+        wakeups: wakes those who have taken one up again.
+        random_bytes: where ids come from.
+        keep_alive_seconds: how often a quiet stream gets a comment.
+    """
+
+    def __init__(
+        self, *, store: McpStreamStore, wakeups: Wakeups, random_bytes: RandomBytes, keep_alive_seconds: float
+    ) -> None:
+        self._store = store
+        self._wakeups = wakeups
+        self._random_bytes = random_bytes
+        self._keep_alive_seconds = keep_alive_seconds
+        self.live: dict[tuple[bytes, str], SessionStream] = {}
+        """Those whose requests are being served here, by session and id, for who takes one up again."""
+        self._ended: dict[bytes, deque[tuple[str, int]]] = {}  # by session, oldest first, with their bytes
+        self._detaching: set[asyncio.Task[None]] = set()
+
+    def open(
+        self, key: bytes, response: ResponseStream, *, is_primed: bool, loop: asyncio.AbstractEventLoop
+    ) -> SessionStream:
+        """Open the stream of a request of the session `key`; see `SessionStream`. From any thread."""
+        stream = SessionStream(
+            session_fingerprint=key,
+            stream_id=identifier("", self._random_bytes),
+            response=response,
+            streams=self._store,
+            wakeups=self._wakeups,
+            is_primed=is_primed,
+            keep_alive_seconds=self._keep_alive_seconds,
+            loop=loop,
+        )
+        self.live[key, stream.stream_id] = stream
+        return stream
+
+    async def finish(self, key: bytes, stream: SessionStream, message: bytes | None) -> bool:
+        """Send the last message, if there is one, and end the stream.
+
+        False, and nothing is sent, when nothing has been sent before: the answer needs no stream then.
+        """
+        self.live.pop((key, stream.stream_id), None)
+        if not stream.has_begun:
+            return False
+        await stream.finish(message)
+        await self._keep_ended(key, stream)
+        return True
+
+    async def let_go(self, keys: Collection[bytes]) -> None:
+        """End the HTTP responses of those streams of these sessions that clients took up at another process.
+
+        Raises:
+            StoreUnavailable: which they are cannot be said.
+        """
+        attached = {key for (key, _), stream in self.live.items() if key in keys and stream.is_attached}
+        if not attached:
+            return
+        for name in await self._store.taken_streams(tuple(attached)):
+            stream = self.live.get(name)
+            if stream is not None:
+                # On its own: a client that does not read keeps it waiting.
+                detaching = asyncio.get_running_loop().create_task(_detach(stream))
+                self._detaching.add(detaching)
+                detaching.add_done_callback(self._detaching.discard)
+
+    def forget(self, key: bytes) -> None:
+        """Forget what ended of a session that is over; in the store it has gone with it."""
+        self._ended.pop(key, None)
+
+    async def _keep_ended(self, key: bytes, stream: SessionStream) -> None:
+        """Keep a stream that has ended, and forget the oldest of its session if they are too many or too large.
+
+        What ended in another process, or before a restart, is forgotten with its session.
+        """
+        ended = self._ended.pop(key, None) or deque()
+        while len(self._ended) >= _MOST_SESSIONS:
+            del self._ended[next(iter(self._ended))]
+        self._ended[key] = ended
+        ended.append((stream.stream_id, stream.kept_bytes))
+        size = sum(size for _, size in ended)
+        try:
+            while len(ended) > KEPT_STREAMS or (size > KEPT_BYTES and len(ended) > 1):
+                oldest, oldest_size = ended.popleft()
+                size -= oldest_size
+                await self._store.forget_stream(key, oldest)
+        except StoreUnavailable:
+            logger.warning("an old stream could not be forgotten")
+
+
+async def _detach(stream: SessionStream) -> None:
+    try:
+        await stream.detach()
+    except Exception as error:  # noqa: BLE001 - the client is gone from there, which is what was wanted
+        logger.debug("a response could not be ended: %s", type(error).__name__)

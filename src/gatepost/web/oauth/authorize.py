@@ -1,0 +1,253 @@
+"""GET /oauth/authorize: an app asks for access (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, RFC 9207)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.oauth.authorization import (
+    AuthorizationRequest,
+    begin_transaction,
+    check_request,
+    error_redirect,
+    establish_redirect_uri,
+    requested_client_id,
+    requested_scopes,
+)
+from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
+from gatepost.oauth.limits import AUTHORIZATIONS_OF_CLIENT
+from gatepost.oauth.parameters import Parameters, read_parameters
+from gatepost.oauth.reasons import Reason
+from gatepost.resource.identifiers import find_resource
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.clients import ClientFinder
+from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.login import login_path
+from gatepost.web.pages.rendering import PageRefusal, Pages
+from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Responses, in_query, moved, page
+from gatepost.web.site.errors import log_refusal
+from gatepost.web.site.limits import Limits
+
+MAX_QUERY = 16 * 1024
+"""Bytes. Clients put whole URLs and signed objects into `state`; this leaves room for several."""
+
+
+def authorize_router(
+    *,
+    clients: ClientFinder,
+    transactions: TransactionStore,
+    resources: Sequence[ProtectedResource],
+    browser_sessions: BrowserSessions,
+    pages: Pages,
+    issuer: str,
+    transaction_lifetime: int,
+    now: Callable[[], int],
+    random_bytes: RandomBytes,
+    limits: Limits | None = None,
+) -> APIRouter:
+    """Return the route of the authorization endpoint.
+
+    Args:
+        clients: finds clients.
+        transactions: where a validated request waits for login and consent.
+        resources: the MCP endpoints that tokens can be for.
+        browser_sessions: tells browsers apart.
+        pages: renders the errors that must not redirect.
+        issuer: this server's issuer identifier, the `iss` of every answer.
+        transaction_lifetime: seconds in which the person has to decide.
+        now: the clock, whole seconds UTC.
+        random_bytes: where identifiers come from.
+        limits: counts the requests of each client; None counts none.
+    """
+    endpoint = _Authorize(
+        clients=clients,
+        transactions=transactions,
+        resources=resources,
+        browser_sessions=browser_sessions,
+        pages=pages,
+        issuer=issuer,
+        transaction_lifetime=transaction_lifetime,
+        now=now,
+        random_bytes=random_bytes,
+        limits=limits,
+    )
+    router = APIRouter()
+    router.add_api_route(
+        "/oauth/authorize",
+        pages.endpoint(endpoint.answer),
+        methods=["GET"],
+        name="authorize",
+        status_code=303,
+        summary="Ask a user for access",
+        description=_DESCRIPTION,
+        tags=["OAuth"],
+        response_model=None,
+        response_class=Response,  # which documents no JSON body
+        responses=_RESPONSES,
+        openapi_extra={"parameters": _PARAMETERS},
+    )
+    return router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Authorize:
+    clients: ClientFinder
+    transactions: TransactionStore
+    resources: Sequence[ProtectedResource]
+    browser_sessions: BrowserSessions
+    pages: Pages
+    issuer: str
+    transaction_lifetime: int
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    limits: Limits | None
+
+    async def answer(self, request: Request) -> Response:
+        # 1. Read the query. What is repeated or malformed is set apart: the answer depends on what it is.
+        parameters = _parameters(request)
+
+        # 2. Client and redirect URI first: until both are established, nothing redirects (RFC 6749 4.1.2.1).
+        asked = await self._established(request, parameters)
+        if self.limits is not None:
+            await self.limits.admit(f"authorize:client:{asked.client.client_id}", AUTHORIZATIONS_OF_CLIENT)
+
+        # 3. Everything else: refusals go back to the client.
+        try:
+            check_request(asked)
+            resource = _resource(asked, self.resources)
+            scopes = requested_scopes(asked, known=resource.scopes, default=resource.default_scopes)
+        except OAuthError as error:
+            log_refusal(request, error=error.error, reason=error.reason)
+            location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=self.issuer)
+            response = self.pages.redirect(location)
+            await self.browser_sessions.leave(request, response)
+            return response
+
+        # 4. Keep the request, bound to this browser; login and consent decide on what is kept.
+        session = await self.browser_sessions.current_or_new(request)
+        transaction = begin_transaction(
+            asked,
+            transaction_id=identifier("transaction_", self.random_bytes),
+            browser_id=session.record.browser_id,
+            scopes=scopes,
+            resource=resource.identifier,
+            now=self.now(),
+            lifetime=self.transaction_lifetime,
+            begins_nowhere=_begins_nowhere(request),
+        )
+        await self.transactions.begin_transaction(transaction)
+
+        # 5. On to the login, which knows who is there already.
+        response = self.pages.redirect(login_path(transaction.transaction_id))
+        self.browser_sessions.attach(response, session)
+        return response
+
+    async def _established(self, request: Request, parameters: Parameters) -> AuthorizationRequest:
+        """Return the request with its client and redirect URI.
+
+        Raises:
+            PageRefusal: one of them is missing, unknown or ambiguous.
+        """
+        try:
+            client = await self.clients.find_client(requested_client_id(parameters))
+            if client is None:
+                raise PageRefusal(
+                    Reason.CLIENT_UNKNOWN,
+                    title="This app is not known here",
+                    message="It may have been registered a long time ago, or with another server. Remove the "
+                    "connection in your app and add it again, so that it registers anew.",
+                )
+            request.state.client_id = client.client_id
+            if client.disabled_at is not None:
+                raise PageRefusal(
+                    Reason.CLIENT_DISABLED,
+                    title="This app is not allowed here",
+                    message="The people who run this server have shut it out. Ask them if you think that is a mistake.",
+                )
+            return establish_redirect_uri(client, parameters)
+        except InvalidRequest as error:
+            raise _broken_link(error.reason, error.description) from None
+        except (InvalidClient, TemporarilyUnavailable) as error:
+            raise PageRefusal(
+                error.reason,
+                title="This app could not be checked",
+                message="It keeps a description of itself on a web server, and that cannot be used. Nothing was sent "
+                f"back to the app. For its developer: {error.description}",
+            ) from None
+
+
+def _parameters(request: Request) -> Parameters:
+    query: bytes = request.scope["query_string"]
+    if len(query) > MAX_QUERY:
+        raise _broken_link(Reason.PARAMETER_MALFORMED, f"The query is longer than {MAX_QUERY} bytes.")
+    return read_parameters(query)
+
+
+def _begins_nowhere(request: Request) -> bool:
+    """Say whether no site made the browser come here: a native app opened it, or the person did (Fetch Metadata).
+
+    A browser that does not say counts as one that was sent.
+    """
+    expected = {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    return all(request.headers.getlist(name) == [value] for name, value in expected.items())
+
+
+def _broken_link(reason: Reason, description: str) -> PageRefusal:
+    return PageRefusal(
+        reason,
+        title="This link cannot be used",
+        message="The app that sent you here made a mistake in its request, so nothing was sent back to it. "
+        f"For its developer: {description}",
+    )
+
+
+def _resource(asked: AuthorizationRequest, resources: Sequence[ProtectedResource]) -> ProtectedResource:
+    """Return the resource that the token is to be for (RFC 8707 section 2).
+
+    Raises:
+        InvalidTarget: it is not one of ours, or is not named where there are several.
+    """
+    resource = find_resource(resources, asked.parameters.values.get("resource"))
+    if resource is None:
+        raise InvalidTarget(
+            Reason.RESOURCE_UNKNOWN,
+            "resource is not one of this server's; send the resource of the protected resource metadata exactly.",
+        )
+    return resource
+
+
+_DESCRIPTION = """\
+The authorization code flow with PKCE S256. A browser comes here, not a program. After login and consent it is sent to
+the redirect URI with `code`, `state` and `iss`, or with `error`, `error_description`, `state` and `iss`.
+
+As long as the client and its redirect URI are not established, an error is a page and never a redirect.
+"""
+
+
+_PARAMETERS = [
+    in_query("client_id", "The client's identifier.", required=True),
+    in_query("response_type", "Always `code`.", required=True, enum=["code"]),
+    in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
+    in_query(
+        "code_challenge",
+        "The SHA-256 of the code verifier as base64url (RFC 7636).",
+        required=True,
+        pattern="^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+    ),
+    in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
+    in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
+    in_query("resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."),
+    in_query("state", "Given back as it is."),
+]
+_RESPONSES: Responses = {
+    303: moved("On to the login, or back to the client with an error."),
+    400: page("The client or its redirect URI cannot be established."),
+    **PAGE_FLOODED,
+    **PAGE_UNAVAILABLE,
+}

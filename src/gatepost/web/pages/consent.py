@@ -1,0 +1,359 @@
+"""GET and POST /oauth/consent (RFC 6749 sections 4.1.1, 10.2 and 10.13; RFC 9700 section 4.7).
+
+Whatever is decided is decided on the transaction that the store holds; the form says yes or no and nothing else. The
+page may be loaded and answered twice: a second approval replaces the code of the first as long as nobody redeemed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.provider import IdentityProvider
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.authorization import authorization_code, error_redirect, success_redirect
+from gatepost.oauth.consent import Consent, choices, is_covered, narrowed, remembered
+from gatepost.oauth.display_text import inert_text
+from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget, OAuthError
+from gatepost.oauth.policy import AuthorizationServer
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import AuthorizationTransaction, Client, TransactionState
+from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered, is_web
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.clients import ClientFinder
+from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.outcomes import ApproveOutcome
+from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
+from gatepost.web.pages.form_page import FormPage, form_page_router
+from gatepost.web.pages.login import consent_path, login_path
+from gatepost.web.pages.pending_request import already_answered, known_browser, own_transaction, query
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.site.api_description import PAGE_FORM_REFUSALS, PAGE_UNAVAILABLE, TEXT, in_query, moved, page
+from gatepost.web.site.audit import NO_AUDIT, Audit
+
+_PURPOSE = "consent"
+
+_OWNED_LABELS = 2
+_COUNTRY = 2
+_LONGEST_REGISTRY = 3  # as in co.uk and com.au
+
+
+def consent_router(
+    *,
+    clients: ClientFinder,
+    transactions: TransactionStore,
+    browser_sessions: BrowserSessions,
+    provider: IdentityProvider,
+    authorization_server: AuthorizationServer,
+    resources: Sequence[ProtectedResource],
+    pages: Pages,
+    origins: Collection[str],
+    now: Callable[[], int],
+    random_bytes: RandomBytes,
+    audit: Audit = NO_AUDIT,
+    consents: ConsentStore | None = None,
+    consent_lifetime: int = 0,
+    required_scopes: Collection[str] = (),
+) -> APIRouter:
+    """Return the routes of the consent page.
+
+    Args:
+        clients: finds clients.
+        transactions: the authorization requests that wait.
+        browser_sessions: who is logged in where.
+        provider: says whether the logged-in user may still act.
+        authorization_server: issuer, lifetime of codes, and whether to approve without asking.
+        resources: the MCP endpoints and the words for their scopes.
+        pages: renders.
+        origins: our own origins; a POST from any other is refused.
+        now: the clock, whole seconds UTC.
+        random_bytes: the source of authorization codes.
+        audit: is told of every decision.
+        consents: where approvals are remembered; None remembers none.
+        consent_lifetime: for how many seconds; 0 asks every time.
+        required_scopes: scopes that nobody can take out, because every request to the MCP endpoint needs them.
+    """
+    consent = _Consent(
+        clients=clients,
+        transactions=transactions,
+        browser_sessions=browser_sessions,
+        provider=provider,
+        authorization_server=authorization_server,
+        resources=resources,
+        pages=pages,
+        origins=origins,
+        now=now,
+        random_bytes=random_bytes,
+        audit=audit,
+        consents=consents,
+        consent_lifetime=consent_lifetime,
+        required_scopes=frozenset(required_scopes),
+    )
+    return form_page_router(_DESCRIBED, pages=pages, show=consent.show, submit=consent.submit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Consent:
+    clients: ClientFinder
+    transactions: TransactionStore
+    browser_sessions: BrowserSessions
+    provider: IdentityProvider
+    authorization_server: AuthorizationServer
+    resources: Sequence[ProtectedResource]
+    pages: Pages
+    origins: Collection[str]
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    audit: Audit
+    consents: ConsentStore | None
+    consent_lifetime: int
+    required_scopes: frozenset[str]
+
+    async def show(self, request: Request) -> Response:
+        # 1. The authorization request is this browser's own and not yet refused.
+        session = known_browser(await self.browser_sessions.current(request))
+        transaction = await self._own_transaction(session, _transaction_id(request))
+        if transaction.state is TransactionState.DENIED:
+            raise already_answered()
+
+        # 2. It can be answered at all.
+        client = await self._client(transaction)
+        resource = next((known for known in self.resources if known.identifier == transaction.resource), None)
+        if resource is None:
+            gone = InvalidTarget(Reason.RESOURCE_UNKNOWN, "The resource is no longer served here.")
+            return await self._send_back(request, self._error_redirect(transaction, gone))
+
+        # 3. Somebody is logged in.
+        subject = await self._active_subject(session)
+        if subject is None:
+            return self.pages.redirect(login_path(transaction.transaction_id))
+
+        # 4. The operator may have decided for them; never on a public server.
+        if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
+            return await self._approve(request, transaction, subject)
+
+        # 5. So may the person, earlier, of the same or more.
+        if is_covered(transaction, await self._remembered(transaction, subject)):
+            return await self._approve(request, transaction, subject)
+
+        # 6. Ask.
+        return self._page(session, transaction, client, resource)
+
+    async def submit(self, request: Request) -> Response:
+        # 1. The form comes from our own page.
+        check_origin(request, origins=self.origins)
+        submitted = await read_form(request)
+        transaction_id = _transaction_id(request)
+        session = known_browser(await self.browser_sessions.current(request))
+        check_csrf_token(
+            session,
+            submitted.get("csrf_token"),
+            purpose=_PURPOSE,
+            transaction_id=transaction_id,
+            retry=Link(consent_path(transaction_id), "Go on"),
+        )
+
+        # 2. The authorization request is this browser's own, and can be answered still.
+        transaction = await self._own_transaction(session, transaction_id)
+        await self._client(transaction)
+
+        # 3. The user who was asked may still act. A disabled one has to log in again, and will not succeed.
+        subject = await self._active_subject(session)
+        if subject is None:
+            return self.pages.redirect(login_path(transaction_id))
+
+        # 4. Yes, with what was left ticked; or no. Nothing left is a no too.
+        chosen = narrowed(transaction.scopes, required=self.required_scopes, ticked=_ticked(transaction, submitted))
+        match submitted.get("decision"):
+            case "approve" if chosen or not transaction.scopes:
+                approved = replace(transaction, scopes=chosen)
+                return await self._approve(request, approved, subject, consent=self._to_remember(approved, subject))
+            case "approve" | "deny":
+                return await self._deny(request, transaction, subject)
+            case _:
+                raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
+
+    async def _approve(
+        self, request: Request, transaction: AuthorizationTransaction, subject: str, *, consent: Consent | None = None
+    ) -> Response:
+        code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
+        now = self.now()
+        record = authorization_code(
+            transaction,
+            subject=subject,
+            code_fingerprint=fingerprint(code),
+            now=now,
+            lifetime=self.authorization_server.lifetimes.authorization_code,
+        )
+        outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
+        if outcome is not ApproveOutcome.APPROVED:
+            raise already_answered()
+        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
+        location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
+        return await self._send_back(request, location)
+
+    async def _deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
+        if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
+            raise already_answered()
+        await self.audit.record(
+            request,
+            AuditEvent.CONSENT,
+            Outcome.REFUSED,
+            reason=Reason.USER_DENIED,
+            subject=subject,
+            client_id=transaction.client_id,
+        )
+        denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
+        return await self._send_back(request, self._error_redirect(transaction, denied))
+
+    async def _send_back(self, request: Request, location: str) -> Response:
+        """Redirect to the client; on plain http the browser goes there without its session."""
+        response = self.pages.redirect(location)
+        await self.browser_sessions.leave(request, response)
+        return response
+
+    async def _remembered(self, transaction: AuthorizationTransaction, subject: str) -> Consent | None:
+        if self.consents is None:
+            return None
+        return await self.consents.find_consent(
+            subject,
+            client_id=transaction.client_id,
+            redirect_uri=transaction.redirect_uri,
+            resource=transaction.resource,
+            now=self.now(),
+        )
+
+    def _to_remember(self, approved: AuthorizationTransaction, subject: str) -> Consent | None:
+        if self.consents is None:
+            return None
+        return remembered(approved, subject=subject, now=self.now(), lifetime=self.consent_lifetime)
+
+    async def _own_transaction(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
+        return await own_transaction(self.transactions, session, transaction_id, now=self.now())
+
+    async def _client(self, transaction: AuthorizationTransaction) -> Client:
+        """Return the client if it is still registered, and with this redirect URI.
+
+        It was when the request began. A person may take half an hour, and in between a client can be deleted for what
+        it does; nothing is sent to a place that is not registered at that very moment.
+        """
+        client = await self.clients.find_client(transaction.client_id)
+        if client is None:
+            raise _client_gone(Reason.CLIENT_UNKNOWN)
+        if client.disabled_at is not None:
+            raise _client_gone(Reason.CLIENT_DISABLED)
+        if not is_registered(transaction.redirect_uri, client.redirect_uris):
+            raise _client_gone(Reason.REDIRECT_URI_UNREGISTERED)
+        return client
+
+    async def _active_subject(self, session: OpenSession) -> str | None:
+        subject = session.record.subject
+        return subject if subject is not None and await self.provider.is_active(subject) else None
+
+    def _error_redirect(self, transaction: AuthorizationTransaction, error: OAuthError) -> str:
+        return error_redirect(
+            transaction.redirect_uri,
+            error,
+            client_state=transaction.client_state,
+            issuer=self.authorization_server.issuer,
+        )
+
+    def _page(
+        self,
+        session: OpenSession,
+        transaction: AuthorizationTransaction,
+        client: Client,
+        resource: ProtectedResource,
+    ) -> Response:
+        destination = display_host(transaction.redirect_uri)
+        leads_to_web = is_web(transaction.redirect_uri)
+        switch = login_path(transaction.transaction_id, switch_account=True)
+        free = choices(transaction.scopes, required=self.required_scopes)
+        return self.pages.render(
+            "consent.html",
+            action=consent_path(transaction.transaction_id),
+            csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=transaction.transaction_id),
+            client_name=inert_text(client.client_name),
+            # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
+            # answer goes there and nowhere else. So the page names it first and largest, and the name second.
+            destination=_emphasised(destination) if leads_to_web else ("", destination),
+            is_loopback=is_loopback(transaction.redirect_uri),
+            is_web=leads_to_web,
+            permissions=[
+                (scope, resource.scopes.get(scope) or scope, _field(index) if scope in free else None)
+                for index, scope in enumerate(transaction.scopes)
+            ],
+            can_choose=bool(free),
+            resource=resource,
+            user=session.record.display_name or session.record.subject,
+            switch_path=switch if self.provider.can_switch_account else None,
+        )
+
+
+def _transaction_id(request: Request) -> str:
+    """Return which authorization request the page's URL names; nothing is found under the empty string."""
+    return query(request).get("transaction", "")
+
+
+def _field(index: int) -> str:
+    """Return the name of the form's field for one of the request's scopes."""
+    return f"scope_{index}"
+
+
+def _ticked(transaction: AuthorizationTransaction, submitted: Mapping[str, str]) -> set[str]:
+    """Return the scopes that the form left ticked."""
+    return {scope for index, scope in enumerate(transaction.scopes) if _field(index) in submitted}
+
+
+def _emphasised(destination: str) -> tuple[str, str]:
+    """Split the host of an https URL where its owner's name begins: `("claude.ai.", "evil.example")`.
+
+    The page dims the first half, as browsers do in the address bar: whoever owns a name can put any other name in front
+    of it. This guesses the boundary (two labels, three under registries such as `co.uk`); both halves are always shown.
+    """
+    host, colon, port = destination.partition(":")
+    labels = host.split(".")
+    if host.startswith("[") or labels[-1].isdecimal():
+        return "", destination
+    is_registry = len(labels) > _OWNED_LABELS and len(labels[-1]) == _COUNTRY and len(labels[-2]) <= _LONGEST_REGISTRY
+    boundary = len(labels) - _OWNED_LABELS - is_registry
+    return "".join(label + "." for label in labels[:boundary]), ".".join(labels[boundary:]) + colon + port
+
+
+def _client_gone(reason: Reason) -> PageRefusal:
+    return PageRefusal(
+        reason,
+        title="This app is not registered any more",
+        message="It was removed while you were deciding, or it changed its address. Connect again from the app.",
+    )
+
+
+_DESCRIBED = FormPage(
+    name="consent",
+    shows="Ask whether an app may have access",
+    takes="Approve or deny",
+    parameters=[in_query("transaction", "The authorization request.", required=True)],
+    fields={
+        "decision": {"type": "string", "enum": ["approve", "deny"]},
+        "scope_0": {**TEXT, "description": "There if the first scope was left ticked; `scope_1` is the second."},
+    },
+    shown={
+        200: page("The question."),
+        303: moved("On to the login; or back to the app, when nobody has to be asked."),
+        400: page("The authorization request is over, or is another browser's."),
+        409: page("The authorization request has been answered."),
+        **PAGE_UNAVAILABLE,
+    },
+    taken={
+        303: moved("Back to the app with `code`, or with `error`; or on to the login."),
+        **PAGE_FORM_REFUSALS,
+        409: page("The authorization request has been answered."),
+    },
+)

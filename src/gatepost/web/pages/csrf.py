@@ -1,0 +1,128 @@
+"""Protection of forms against foreign sites (OWASP: synchronizer token; Fetch standard; Fetch Metadata).
+
+Two independent locks. The token: an HMAC under a key that only the browser's session secret yields, over what the form
+is for and which authorization request it belongs to, so a token of one form opens no other and dies with its session.
+The origin: what the browser itself says about where the POST comes from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.oauth.errors import InvalidRequest
+from gatepost.oauth.parameters import parse_parameters
+from gatepost.oauth.reasons import Reason
+from gatepost.tokens.opaque import base64url
+from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.site.request_body import media_type, read_body
+
+_LONGEST_FORM = 16 * 1024  # bytes; the longest form of ours holds two passwords
+_KEY_LABEL = b"gatepost csrf"
+
+
+def csrf_token(session: OpenSession, *, purpose: str, transaction_id: str | None) -> str:
+    """Return the token for one form of one session.
+
+    Args:
+        session: the browser's session.
+        purpose: which form; a constant of ours.
+        transaction_id: the authorization request that the form belongs to, if any.
+    """
+    key = hmac.digest(session.secret.encode(), _KEY_LABEL, hashlib.sha256)
+    # NUL cannot occur in a parameter, so no two pairs give the same message.
+    message = f"{purpose}\0{transaction_id or ''}".encode()
+    return base64url(hmac.digest(key, message, hashlib.sha256))
+
+
+def check_csrf_token(
+    session: OpenSession, presented: str | None, *, purpose: str, transaction_id: str | None, retry: Link
+) -> None:
+    """Refuse a form whose token is not the one that `csrf_token` gives.
+
+    Args:
+        session: the browser's session.
+        presented: what the form sent.
+        purpose: which form.
+        transaction_id: the authorization request that the form names, if any.
+        retry: where a fresh form is to be had. An honest form gets old when its browser logs in in another tab.
+
+    Raises:
+        PageRefusal: the token is missing or wrong.
+    """
+    expected = csrf_token(session, purpose=purpose, transaction_id=transaction_id)
+    if not hmac.compare_digest(expected.encode(), (presented or "").encode()):
+        raise PageRefusal(
+            Reason.CSRF_TOKEN_WRONG,
+            status=403,
+            title="This page was out of date",
+            message="You may have logged in in another tab in the meantime. Nothing was changed; please try once more.",
+            link=retry,
+        )
+
+
+def check_origin(request: Request, *, origins: Collection[str]) -> None:
+    """Refuse a POST that comes from a page of somebody else.
+
+    Browsers too old to send either header are tolerated: the token and the cookie's SameSite still stand. `null` is
+    what a sandboxed or disguised page sends, so it is foreign.
+
+    Args:
+        request: the POST.
+        origins: our own origins, such as `https://mcp.example.com`.
+
+    Raises:
+        PageRefusal: `Origin` or `Sec-Fetch-Site` says so.
+    """
+    is_foreign = any(origin not in origins for origin in request.headers.getlist("origin"))
+    # `none` is the user's own doing (a reload, a restored tab); `same-site` is a neighbour on another host or port.
+    crosses = any(site not in {"same-origin", "none"} for site in request.headers.getlist("sec-fetch-site"))
+    if is_foreign or crosses:
+        raise PageRefusal(
+            Reason.ORIGIN_FOREIGN,
+            status=403,
+            title="This did not come from our own page",
+            message="For your safety nothing was done. Go back to your app and connect again.",
+        )
+
+
+def without_session(request: Request, browser_sessions: BrowserSessions, pages: Pages, *, path: str) -> Response:
+    """Answer a form that came without a live session: no token of it can be checked, so it is not acted upon.
+
+    Args:
+        request: the POST.
+        browser_sessions: tells whether any cookie came.
+        pages: renders.
+        path: where the form is.
+
+    Raises:
+        PageRefusal: no cookie came at all; loading the form again would not help.
+    """
+    if browser_sessions.sent_a_cookie(request):
+        # The session expired, or this is the second click of two and the first has renewed it. The page finds out.
+        return pages.redirect(path)
+    raise PageRefusal(
+        Reason.CSRF_TOKEN_WRONG,
+        title="Cookies are needed here",
+        message="This browser did not send our cookie back: it does not accept cookies from this site, or you have "
+        "answered a request of an app in another tab. Please try again.",
+        link=Link(path, "Try again"),
+    )
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a submitted form; empty fields count as absent.
+
+    Raises:
+        InvalidRequest: the body is not a form, or sends a field twice.
+        BodyTooLarge: it is longer than any form of ours.
+        ClientDisconnected: the browser went away.
+    """
+    if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
+        raise InvalidRequest(Reason.CONTENT_TYPE_UNSUPPORTED, "This page takes its own form only.")
+    return parse_parameters(await read_body(request.receive, limit=_LONGEST_FORM))

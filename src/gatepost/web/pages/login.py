@@ -1,0 +1,289 @@
+"""GET and POST /oauth/login: who is at the browser?
+
+With `?transaction=ID` the login is a step of that authorization request and goes on to consent; without, it only logs
+in. There is no parameter that says where to go next, so there is nothing to point elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.provider import Identity, IdentityProvider
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.errors import TooManyRequests
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import AuthorizationTransaction, TransactionState
+from gatepost.oauth.redirect_uris import display_host, is_loopback
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.concurrent_attempts import AttemptsAtOnce
+from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.pages.form_page import FormPage, form_page_router
+from gatepost.web.pages.login_throttle import LoginThrottle, account_of
+from gatepost.web.pages.pending_request import already_answered, own_transaction, query
+from gatepost.web.pages.rendering import Link, Pages
+from gatepost.web.site.api_description import (
+    PAGE_FLOODED,
+    PAGE_FORM_REFUSALS,
+    PAGE_UNAVAILABLE,
+    TEXT,
+    in_query,
+    moved,
+    page,
+)
+from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.disconnect import run_while_connected
+
+_PURPOSE = "login"
+
+
+def login_path(transaction_id: str | None = None, *, switch_account: bool = False) -> str:
+    """Return the path of the login page, for an authorization request or by itself.
+
+    With `switch_account` the page asks even if somebody is logged in.
+    """
+    parameters = [] if transaction_id is None else [f"transaction={quote(transaction_id, safe='')}"]
+    if switch_account:
+        parameters.append("switch=1")
+    return "/oauth/login" + ("?" + "&".join(parameters) if parameters else "")
+
+
+def consent_path(transaction_id: str) -> str:
+    """Return the path of the consent page of an authorization request."""
+    return f"/oauth/consent?transaction={quote(transaction_id, safe='')}"
+
+
+def login_router(
+    *,
+    transactions: TransactionStore,
+    browser_sessions: BrowserSessions,
+    provider: IdentityProvider,
+    resources: Sequence[ProtectedResource],
+    pages: Pages,
+    origins: Collection[str],
+    now: Callable[[], int],
+    throttle: LoginThrottle | None = None,
+    audit: Audit = NO_AUDIT,
+) -> APIRouter:
+    """Return the routes of the login page.
+
+    Args:
+        transactions: the authorization requests that wait.
+        browser_sessions: who is logged in where.
+        provider: says who somebody is.
+        resources: the MCP endpoints, whose URLs a person who just logs in is told.
+        pages: renders.
+        origins: our own origins; a POST from any other is refused.
+        now: the clock, whole seconds UTC.
+        throttle: counts the attempts; None lets everybody try as often as they like.
+        audit: is told of every attempt.
+    """
+    login = _Login(
+        transactions=transactions,
+        browser_sessions=browser_sessions,
+        provider=provider,
+        resources=resources,
+        pages=pages,
+        origins=origins,
+        now=now,
+        throttle=throttle,
+        audit=audit,
+        attempts=AttemptsAtOnce(),
+    )
+    return form_page_router(_DESCRIBED, pages=pages, show=login.show, submit=login.submit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Login:
+    transactions: TransactionStore
+    browser_sessions: BrowserSessions
+    provider: IdentityProvider
+    resources: Sequence[ProtectedResource]
+    pages: Pages
+    origins: Collection[str]
+    now: Callable[[], int]
+    throttle: LoginThrottle | None
+    audit: Audit
+    attempts: AttemptsAtOnce
+
+    async def show(self, request: Request) -> Response:
+        # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
+        session = await self.browser_sessions.current_or_new(request)
+
+        # 2. Which authorization request is it for, if any?
+        parameters = query(request)
+        transaction = await self._transaction(session, parameters.get("transaction"))
+        if transaction is not None and transaction.state is TransactionState.DENIED:
+            raise already_answered()
+        switch_account = "switch" in parameters
+
+        # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
+        subject = session.record.subject
+        if subject is not None and not switch_account and await self.provider.is_active(subject):
+            return self._go_on(session, transaction)
+
+        # 4. Nobody can log in before the first account exists.
+        if await self.provider.awaits_setup():
+            return self._with_cookie(self.pages.render("setup_needed.html", retry=_path(transaction)), session)
+
+        # 5. Some providers know without asking, some ask elsewhere.
+        identity = await self.provider.authenticate(request, {})
+        if identity is not None:
+            renewed = await self._log_in(request, session, identity)
+            if renewed is None:
+                return self.pages.redirect(_path(transaction))  # another tab was quicker; this one finds out
+            return self._with_cookie(self._go_on(renewed, transaction), renewed)
+        response = await self.provider.challenge(
+            request,
+            browser_id=session.record.browser_id,
+            return_to=_path(transaction),
+            switch_account=switch_account,
+        )
+
+        # 6. The others ask here.
+        return self._with_cookie(response or self._form(session, transaction), session)
+
+    async def submit(self, request: Request) -> Response:
+        # 1. The form comes from our own page.
+        check_origin(request, origins=self.origins)
+        submitted = await read_form(request)
+        transaction_id = query(request).get("transaction")
+        session = await self.browser_sessions.current(request)
+        if session is None:
+            return without_session(request, self.browser_sessions, self.pages, path=login_path(transaction_id))
+        check_csrf_token(
+            session,
+            submitted.get("csrf_token"),
+            purpose=_PURPOSE,
+            transaction_id=transaction_id,
+            retry=Link(login_path(transaction_id), "Go on"),
+        )
+
+        # 2. The authorization request, if any, is this browser's own.
+        transaction = await self._transaction(session, transaction_id)
+
+        # 3. Who is it? Every guess at a password passes here and nowhere else, and is counted before it is looked at.
+        fields = self.provider.login_fields
+        credentials = {field.name: submitted.get(field.name, "") for field in fields}
+        account = account_of(credentials, fields)
+        with self.attempts.one_of(session.record.browser_id):
+            await self._admit(request, account)
+            # Of a browser that has gone, no password needs to be checked.
+            checking = self.provider.authenticate(request, credentials)
+            identity = await run_while_connected(checking, request.receive)
+        if identity is None:
+            await self.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
+            typed = {field.name: credentials[field.name] for field in fields if not field.secret}
+            return self._form(session, transaction, typed=typed, failed=True)
+
+        # 4. Log in under a new session, and on to consent; or, without a request, to this page by itself, so that
+        #    loading it again sends no password again.
+        renewed = await self._log_in(request, session, identity)
+        if renewed is None:
+            return without_session(request, self.browser_sessions, self.pages, path=login_path(transaction_id))
+        location = login_path() if transaction is None else consent_path(transaction.transaction_id)
+        response = self._with_cookie(self.pages.redirect(location), renewed)
+        if self.throttle is not None:
+            self.throttle.remember(response, account)
+        return response
+
+    async def _transaction(self, session: OpenSession, transaction_id: str | None) -> AuthorizationTransaction | None:
+        if transaction_id is None:
+            return None
+        return await own_transaction(self.transactions, session, transaction_id, now=self.now())
+
+    async def _admit(self, request: Request, account: str) -> None:
+        """Count an attempt to log in.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        if self.throttle is None:
+            return
+        try:
+            await self.throttle.admit(request, account)
+        except TooManyRequests as refusal:
+            # Behind, and in a bounded queue: an attacker can cause as many of these as it likes.
+            self.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
+            raise
+
+    async def _log_in(self, request: Request, session: OpenSession, identity: Identity) -> OpenSession | None:
+        await self.audit.record(request, AuditEvent.LOGIN, subject=identity.subject)
+        return await self.browser_sessions.renew(session, subject=identity.subject, display_name=identity.display_name)
+
+    def _go_on(self, session: OpenSession, transaction: AuthorizationTransaction | None) -> Response:
+        if transaction is not None:
+            return self.pages.redirect(consent_path(transaction.transaction_id))
+        return self.pages.render(
+            "logged_in.html",
+            user=session.record.display_name or session.record.subject,
+            mcp_urls=[resource.identifier for resource in self.resources],
+            switch_path=login_path(switch_account=True) if self.provider.can_switch_account else None,
+        )
+
+    def _form(
+        self,
+        session: OpenSession,
+        transaction: AuthorizationTransaction | None,
+        *,
+        typed: dict[str, str] | None = None,
+        failed: bool = False,
+    ) -> Response:
+        context: dict[str, Any] = {
+            "action": _path(transaction),
+            "csrf_token": csrf_token(
+                session, purpose=_PURPOSE, transaction_id=transaction.transaction_id if transaction else None
+            ),
+            "fields": self.provider.login_fields,
+            "typed": typed or {},
+            "failed": failed,
+            "destination": display_host(transaction.redirect_uri) if transaction else None,
+            "is_loopback": transaction is not None and is_loopback(transaction.redirect_uri),
+        }
+        if not failed:
+            return self.pages.render("login.html", **context)
+        # 403 is what RFC 9110 section 15.5.4 has for credentials that do not suffice; 401 would have to carry a
+        # WWW-Authenticate challenge, and browsers answer those with a dialogue of their own.
+        return self.pages.refuse("login.html", status=403, reason=Reason.LOGIN_FAILED, **context)
+
+    def _with_cookie(self, response: Response, session: OpenSession) -> Response:
+        self.browser_sessions.attach(response, session)
+        return response
+
+
+def _path(transaction: AuthorizationTransaction | None) -> str:
+    return login_path(transaction.transaction_id if transaction else None)
+
+
+_DESCRIBED = FormPage(
+    name="login",
+    shows="Ask who is at the browser",
+    takes="Log in",
+    parameters=[
+        in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
+        in_query("switch", "Ask also somebody who is logged in."),
+    ],
+    # Local accounts; other providers have fields of their own, or none.
+    fields={"username": TEXT, "password": {"type": "string", "format": "password"}},
+    shown={
+        200: page("The form; or who is logged in, when there is nothing to go on to."),
+        303: moved("On to consent, or to where the login provider asks."),
+        400: page("The authorization request is over, or is another browser's."),
+        409: page("The authorization request has been answered."),
+        **PAGE_FLOODED,
+        **PAGE_UNAVAILABLE,
+    },
+    taken={
+        303: moved("Logged in: on to consent, or to this page. Or the form again."),
+        **PAGE_FORM_REFUSALS,
+        **PAGE_FLOODED,
+    },
+)

@@ -1,0 +1,125 @@
+"""How often somebody may try to log in (NIST SP 800-63B section 3.2.2; OWASP: device cookies).
+
+A limit per account alone would let anybody lock its owner out. So the attacker's address is slowed first, and a browser
+that has logged in to the account before carries a cookie that says so: it is counted by itself, and what strangers do
+to the account never keeps it out. A new browser has to wait only while an attack from very many addresses is going on.
+
+The cookie is sealed with the server's keys and opens nothing: whoever steals it may try ten passwords in ten minutes.
+On plain http browsers send cookies to every port of a host, so another program on this computer can get hold of it (RFC
+6265 section 8.5). What it gains is those tries, which it has anyway as an address of its own; what it can take is the
+tries of this one browser, for minutes, and a browser without the cookie is counted by its address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.provider import LoginField
+from gatepost.identity.usernames import UsernameRefused, canonical_username
+from gatepost.oauth.limits import (
+    LOGINS_OF_ACCOUNT,
+    LOGINS_OF_ACCOUNT_FROM_ADDRESS,
+    LOGINS_OF_ADDRESS,
+    LOGINS_OF_KNOWN_BROWSER,
+    Rate,
+)
+from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.tokens.sealing import SealBroken
+from gatepost.web.site.client_address import ClientAddresses, limit_key
+from gatepost.web.site.limits import Limits
+
+_PURPOSE: Final = "known-browser"
+_LIFETIME: Final = 180 * 24 * 3600
+_NAME_BYTES: Final = 16
+_TIME_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginThrottle:
+    """Counts the attempts to log in, and knows the browsers that have."""
+
+    limits: Limits
+    addresses: ClientAddresses
+    key_ring: KeyRing
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    cookie_name: str
+    secure: bool
+    """Whether the public URL is https."""
+
+    async def admit(self, request: Request, account: str) -> None:
+        """Count one attempt, before the password is looked at.
+
+        Args:
+            request: the attempt.
+            account: what was typed that says which account is meant, in one spelling; nobody need have it.
+
+        Raises:
+            TooManyRequests: it is one too many.
+            StoreUnavailable: it cannot be counted, so no password is checked.
+        """
+        named = _named(account)
+        browser = self._known_browser(request, account)
+        if browser is not None:
+            await self.limits.admit_exactly({f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER})
+            return
+        address = limit_key(self.addresses.of(request.scope))
+        uses: dict[str, Rate] = {
+            f"login:address:{address}": LOGINS_OF_ADDRESS,
+            f"login:account:{named}:{address}": LOGINS_OF_ACCOUNT_FROM_ADDRESS,
+            f"login:account:{named}": LOGINS_OF_ACCOUNT,
+        }
+        await self.limits.admit_exactly(uses)
+
+    def remember(self, response: Response, account: str) -> None:
+        """Let this browser's next attempt at `account` count by itself; after a login that succeeded."""
+        end = (self.now() + _LIFETIME).to_bytes(_TIME_BYTES, "big")
+        sealed = self.key_ring.seal(
+            end + self.random_bytes(_NAME_BYTES),
+            purpose=_PURPOSE,
+            associated_data=account.encode(),
+            random_bytes=self.random_bytes,
+        )
+        response.set_cookie(
+            self.cookie_name,
+            sealed.hex(),
+            max_age=_LIFETIME,
+            path="/",
+            secure=self.secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _known_browser(self, request: Request, account: str) -> str | None:
+        """Return this browser's name if it has logged in to `account` before."""
+        try:
+            sealed = bytes.fromhex(request.cookies.get(self.cookie_name, ""))
+            opened = self.key_ring.open(sealed, purpose=_PURPOSE, associated_data=account.encode())
+        except (ValueError, SealBroken):
+            return None
+        end = int.from_bytes(opened[:_TIME_BYTES], "big")
+        return opened[_TIME_BYTES:].hex() if end > self.now() else None
+
+
+def account_of(credentials: Mapping[str, str], fields: Sequence[LoginField]) -> str:
+    """Return the account that somebody means who typed `credentials`, in one spelling for all spellings of one."""
+    return "\n".join(_spelt(credentials[field.name]) for field in fields if not field.secret)
+
+
+def _spelt(typed: str) -> str:
+    try:
+        return canonical_username(typed)
+    except UsernameRefused:
+        return typed.strip().casefold()
+
+
+def _named(account: str) -> str:
+    """Return what stands for an account in the limits, which keep nothing that somebody typed."""
+    return hashlib.sha256(account.encode()).hexdigest()[:32]

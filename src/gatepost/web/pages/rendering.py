@@ -1,0 +1,211 @@
+"""HTML pages: rendering, page errors, redirects of the pages.
+
+Templates are compiled at first use: a server that only answers tools never imports Jinja. Every value is escaped, and a
+template that names a value it was not given fails instead of showing a blank.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from gatepost.identity.password_workers import PasswordWorkersBusy
+from gatepost.oauth.errors import OAuthError, TooManyRequests
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.web.pages.headers import page_headers
+from gatepost.web.pages.static_files import logo, static_url
+from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
+from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_log = logging.getLogger(__name__)
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_MINUTE: Final = 60
+_TEMPLATES_OUTSIDE_FLOW: Final = frozenset({"setup.html", "setup_done.html", "logged_in.html"})
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way on from a page: one of our own paths and the words for it."""
+
+    path: str
+    words: str
+
+
+class PageRefusal(Exception):
+    """A page's request is refused: what the person is told, and the reason that the log is told.
+
+    Title and message are ours alone; nothing that the request brought with it may stand in them.
+    """
+
+    def __init__(
+        self, reason: Reason, *, title: str, message: str, status: int = 400, link: Link | None = None
+    ) -> None:
+        super().__init__(f"{title} [{reason.value}]")
+        self.reason = reason
+        self.title = title
+        self.message = message
+        self.status = status
+        self.link = link
+
+
+class Pages:
+    """Renders pages.
+
+    Args:
+        server_name: shown at the top of every page.
+        secure: whether the public URL is https.
+    """
+
+    def __init__(self, *, server_name: str, secure: bool) -> None:
+        self._server_name = server_name
+        self._secure = secure
+        self._environment: Environment | None = None
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """Return the page that `template` (a file name in `web/templates/`) makes of `context`."""
+        if self._environment is None:
+            self._environment = self._compile()
+        html = self._environment.get_template(template).render(context)
+        return HTMLResponse(
+            html, status, page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
+        )
+
+    def refuse(self, template: str, *, status: int, reason: Reason, **context: Any) -> Response:
+        """Return a page that says no, and log the reason; the page itself does not show it."""
+        _log.info("page refused: %s", reason.value, extra={"reason": reason.value, "status": status})
+        return self.render(template, status=status, **context)
+
+    def error_page(
+        self, *, status: int, title: str, message: str, reason: Reason, link: Link | None = None
+    ) -> Response:
+        """Return an error page and log its reason.
+
+        Args:
+            status: the HTTP status.
+            title: the page's heading.
+            message: one or two sentences for a person who is no programmer: what happened, what to do.
+            reason: for the log; never shown.
+            link: a way on, when there is one.
+        """
+        return self.refuse("error.html", status=status, reason=reason, title=title, message=message, link=link)
+
+    def redirect(self, location: str) -> Response:
+        """Return a 303 (RFC 9110 section 15.4.4: the browser follows with GET) to our own path or to a redirect URI.
+
+        `location` is sent byte for byte: a custom scheme or an unusual query must arrive as the client registered it.
+        """
+        if not location.isascii() or not location.isprintable() or " " in location:
+            raise ValueError("a Location header holds printable ASCII without spaces")
+        return Response(
+            status_code=303, headers={"Location": location, **page_headers(secure=self._secure, in_flow=True)}
+        )
+
+    def endpoint(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Wrap a page's handler so that whatever it refuses is answered with a page.
+
+        `errors.py` answers the same exceptions with a page or JSON, whichever the caller seems to want. On a page's own
+        URL there is nothing to guess: some web views send none of the headers that tell.
+        """
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except PageRefusal as refusal:
+                return self.error_page(
+                    status=refusal.status,
+                    title=refusal.title,
+                    message=refusal.message,
+                    reason=refusal.reason,
+                    link=refusal.link,
+                )
+            except TooManyRequests as error:
+                response = self.error_page(
+                    status=error.status,
+                    title="Please wait a moment",
+                    message=f"There were too many tries. Try again in {_in_words(error.retry_after)}.",
+                    reason=error.reason,
+                )
+                response.headers["Retry-After"] = str(error.retry_after)
+                return response
+            except OAuthError as error:
+                return self.error_page(
+                    status=error.status,
+                    title="This request was refused",
+                    message=error.description,
+                    reason=error.reason,
+                )
+            except (BodyTooLarge, BodyTooSlow) as error:
+                return self._unread(error)
+            except (StoreUnavailable, PasswordWorkersBusy) as error:
+                return self._unavailable(error)
+
+        return answer
+
+    def _unread(self, error: BodyTooLarge | BodyTooSlow) -> Response:
+        if isinstance(error, BodyTooLarge):
+            return self.error_page(
+                status=413,
+                title="That is too much text",
+                message="The form was longer than this server reads. Go back and try again with less.",
+                reason=Reason.BODY_TOO_LARGE,
+            )
+        response = self.error_page(
+            status=408,
+            title="That took too long",
+            message="The form did not arrive in time. Go back and send it again.",
+            reason=Reason.BODY_TOO_SLOW,
+        )
+        # The rest of the form may still come, and is not to be taken for a request.
+        response.headers["Connection"] = "close"
+        return response
+
+    def _unavailable(self, error: StoreUnavailable | PasswordWorkersBusy) -> Response:
+        if isinstance(error, StoreUnavailable):
+            _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
+            message = "This server cannot reach its storage just now. Nothing is lost: load this page again."
+            reason = Reason.STORE_UNAVAILABLE
+        else:
+            message = "Very many people are logging in just now. Go back and send the form again."
+            reason = Reason.PASSWORD_WORKERS_BUSY
+        response = self.error_page(status=503, title="Please try again in a moment", message=message, reason=reason)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+        return response
+
+    def _compile(self) -> Environment:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - off the start-up path
+        from markupsafe import Markup  # noqa: PLC0415 - likewise
+
+        environment = Environment(
+            # Branding: a folder of the operator's own, put in front of ours, would override single templates.
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals.update(
+            server_name=self._server_name,
+            static_url=static_url,
+            logo=Markup(logo()),  # noqa: S704 - our own file
+        )
+        return environment
+
+
+def _in_words(seconds: int) -> str:
+    """Return a stretch of time as people say it, rounded up."""
+    if seconds < _MINUTE:
+        return "a minute" if seconds > _MINUTE // 2 else "half a minute"
+    minutes = -(-seconds // _MINUTE)
+    return f"{minutes} minutes" if minutes > 1 else "a minute"

@@ -1,0 +1,222 @@
+"""GET and POST /oauth/setup?token=…: the first account, through the link that the terminal shows.
+
+The link works until any account exists, however that came about; `UserStore.create_first_user` decides in one step, so
+of two people with the same link one becomes the owner and the other is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.local_accounts import new_user
+from gatepost.identity.passwords import PasswordRefused, in_worker
+from gatepost.identity.usernames import UsernameRefused
+from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.reasons import Reason
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.accounts import User
+from gatepost.stores.contract.protocols import UserStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
+from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.pages.form_page import FormPage, form_page_router
+from gatepost.web.pages.login import login_path
+from gatepost.web.pages.pending_request import query
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.site.api_description import (
+    PAGE_FLOODED,
+    PAGE_FORM_REFUSALS,
+    PAGE_UNAVAILABLE,
+    TEXT,
+    in_query,
+    moved,
+    page,
+)
+from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.disconnect import run_while_connected
+
+_PURPOSE = "setup"
+_DONE = "/oauth/setup"
+
+
+def setup_path(token: str) -> str:
+    """Return the path of the set-up page that this link's token opens."""
+    return f"/oauth/setup?token={quote(token, safe='')}"
+
+
+def setup_router(
+    *,
+    users: UserStore,
+    browser_sessions: BrowserSessions,
+    resources: Sequence[ProtectedResource],
+    pages: Pages,
+    origins: Collection[str],
+    now: Callable[[], int],
+    random_bytes: RandomBytes,
+    audit: Audit = NO_AUDIT,
+) -> APIRouter:
+    """Return the routes of the set-up page; only for servers with local accounts.
+
+    Args:
+        users: where the account is kept.
+        browser_sessions: the browser that makes the account is logged in with it.
+        resources: the MCP endpoints, whose URLs the owner is told.
+        pages: renders.
+        origins: our own origins; a POST from any other is refused.
+        now: the clock, whole seconds UTC.
+        random_bytes: the source of the account's subject.
+        audit: is told that the first account exists.
+    """
+    setup = _Setup(
+        users=users,
+        browser_sessions=browser_sessions,
+        resources=resources,
+        pages=pages,
+        origins=origins,
+        now=now,
+        random_bytes=random_bytes,
+        audit=audit,
+    )
+    return form_page_router(_DESCRIBED, pages=pages, show=setup.show, submit=setup.submit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setup:
+    users: UserStore
+    browser_sessions: BrowserSessions
+    resources: Sequence[ProtectedResource]
+    pages: Pages
+    origins: Collection[str]
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    audit: Audit
+
+    async def show(self, request: Request) -> Response:
+        # 1. The link is the valid one, or this is who has used it: the page that follows can be loaded again.
+        token = await self._valid_token(request)
+        session = await self.browser_sessions.current(request)
+        if token is None:
+            if session is None or session.record.subject is None:
+                raise _link_over()
+            return self.pages.render(
+                "setup_done.html",
+                user=session.record.display_name or session.record.subject,
+                mcp_urls=[resource.identifier for resource in self.resources],
+            )
+
+        # 2. Ask for name and password.
+        session = session or await self.browser_sessions.current_or_new(request)
+        response = self._form(session, token)
+        self.browser_sessions.attach(response, session)
+        return response
+
+    async def submit(self, request: Request) -> Response:
+        # 1. The form comes from our own page.
+        check_origin(request, origins=self.origins)
+        submitted = await read_form(request)
+        token = await self._valid_token(request)
+        session = await self.browser_sessions.current(request)
+        if session is None:
+            path = _DONE if token is None else setup_path(token)
+            return without_session(request, self.browser_sessions, self.pages, path=path)
+
+        # 2. The link is still the valid one.
+        if token is None:
+            raise _link_over()
+        check_csrf_token(
+            session,
+            submitted.get("csrf_token"),
+            purpose=_PURPOSE,
+            transaction_id=None,
+            retry=Link(setup_path(token), "Try again"),
+        )
+
+        # 3. Name and password can be ones.
+        username, password = submitted.get("username", ""), submitted.get("password", "")
+        if password != submitted.get("repeat", ""):
+            return self._form(session, token, typed=username, field="repeat", problem="The two passwords differ.")
+        create = partial(new_user, username, password, now=self.now(), random_bytes=self.random_bytes)
+        try:
+            user: User = await run_while_connected(in_worker(create), request.receive)
+        except UsernameRefused as refused:
+            return self._form(session, token, typed=username, field="username", problem=str(refused))
+        except PasswordRefused as refused:
+            return self._form(session, token, typed=username, field="password", problem=str(refused))
+
+        # 4. Be the first, or learn that somebody else was.
+        if not await self.users.create_first_user(fingerprint(token), user):
+            raise _link_over()
+        await self.audit.record(request, AuditEvent.SET_UP, subject=user.subject)
+
+        # 5. Log in under a new session. The redirect lets the next page be loaded again without creating anything.
+        renewed = await self.browser_sessions.renew(session, subject=user.subject, display_name=user.username)
+        if renewed is None:
+            return without_session(request, self.browser_sessions, self.pages, path=_DONE)
+        response = self.pages.redirect(_DONE)
+        self.browser_sessions.attach(response, renewed)
+        return response
+
+    async def _valid_token(self, request: Request) -> str | None:
+        """Return the token of the page's URL if it is the valid link's, else None."""
+        token = query(request).get("token")
+        if token is None or not looks_like(SecretKind.SETUP_LINK, token):
+            return None
+        return token if await self.users.setup_is_open(fingerprint(token)) else None
+
+    def _form(
+        self, session: OpenSession, token: str, *, typed: str = "", field: str | None = None, problem: str | None = None
+    ) -> Response:
+        return self.pages.render(
+            "setup.html",
+            # RFC 9110 section 15.5.21: understood and well formed, but not to be carried out as it is.
+            status=200 if problem is None else 422,
+            action=setup_path(token),
+            csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=None),
+            username=typed,
+            field=field,
+            problem=problem,
+        )
+
+
+def _link_over() -> PageRefusal:
+    return PageRefusal(
+        Reason.SETUP_LINK_INVALID,
+        title="This set-up link does not work any more",
+        message=(
+            "The first account exists already, or the server has been started again and shows a newer link in its "
+            "terminal. If you have an account, you can log in."
+        ),
+        link=Link(login_path(), "Log in"),
+    )
+
+
+_DESCRIBED = FormPage(
+    name="setup",
+    shows="Ask the first person for a name and a password",
+    takes="Make the first account",
+    parameters=[in_query("token", "What the terminal shows, until there is an account.")],
+    fields={
+        "username": TEXT,
+        "password": {"type": "string", "format": "password"},
+        "repeat": {"type": "string", "format": "password"},
+    },
+    shown={
+        200: page("The form; or, to who has sent it, what to do next."),
+        400: page("The link does not work any more."),
+        **PAGE_FLOODED,
+        **PAGE_UNAVAILABLE,
+    },
+    taken={
+        303: moved("The account is there and logged in; or the form again."),
+        **PAGE_FORM_REFUSALS,
+        422: page("The form again: the name or the password cannot be one, or the two passwords differ."),
+        **PAGE_FLOODED,
+    },
+)

@@ -1,0 +1,266 @@
+"""The one place where an error becomes a response (RFC 6749 section 5.2, RFC 9110 section 15).
+
+    OAuthError            its status, JSON (RFC 6749 section 5.2)
+    StoreUnavailable      503 with Retry-After: never 401, never invalid_client
+    BodyTooLarge          413
+    BodyTooSlow           408
+    ClientDisconnected    nothing; nobody is listening
+    HTTPException         its status; the router's own 404 and 405 say what to do
+    anything else         500 with an incident id that the log explains
+
+Pages answer their own errors (`pages.py`); only the 500 becomes a page here, for a browser that navigates. Every
+refusal is logged at INFO with its reason, the route's template and, once a route has put it into
+`request.state.client_id`, the identifier of a client that exists. What the client sent is never logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import traceback
+from collections.abc import Mapping
+from typing import Protocol
+
+from fastapi import FastAPI
+from fastapi.exception_handlers import http_exception_handler
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gatepost.oauth.errors import InvalidClient, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
+
+logger = logging.getLogger("gatepost.web")
+
+RETRY_AFTER = 5
+"""Seconds after which a client may ask again when the store cannot answer."""
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+_BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
+_CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
+_REQUEST_TIMEOUT = 408  # RFC 9110 section 15.5.9
+
+# The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
+# cut), credentials by their scheme, and what Pydantic writes into its errors, to the end of that value.
+_SECRETS = (
+    re.compile(r"(gp_[a-z]{2}_|\b(?:Bearer|Basic|DPoP) +)\S+", re.IGNORECASE),
+    re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)"),
+)
+
+# Keyed by the status and text of the router's own errors; a route of the user's that raises its own text keeps it.
+_ADVICE = {
+    (404, "Not Found"): (
+        "not_found",
+        "Nothing is served at this address; /.well-known/oauth-protected-resource names the MCP endpoint.",
+    ),
+    (405, "Method Not Allowed"): (
+        "method_not_allowed",
+        "This address does not take this method; the Allow header lists those it takes.",
+    ),
+}
+
+
+class ScrubbedTraceback(Exception):
+    """The traceback of `error` as text without credentials; as `exc_info`, every log formatter sets it apart."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(scrubbed_traceback(error))
+
+
+class AnswerCutShort(Exception):
+    """A route failed after its answer had begun."""
+
+
+class ErrorPage(Protocol):
+    """Renders a local error page: `gatepost.web.pages.rendering.Pages.error_page`."""
+
+    def __call__(self, *, status: int, title: str, message: str, reason: Reason) -> Response:
+        """Return the page."""
+
+
+def oauth_error_response(
+    error: OAuthError, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the JSON answer to `error`, never to be cached (RFC 6749 sections 5.1 and 5.2).
+
+    Args:
+        error: the refusal.
+        status: an HTTP status that says more than the error's own, such as 413.
+        headers: more headers, such as the challenge that a failed Basic authentication needs.
+    """
+    wait = RETRY_AFTER if isinstance(error, TemporarilyUnavailable) else error.retry_after
+    retry_after = {} if wait is None else {"Retry-After": str(wait)}
+    return JSONResponse(
+        {"error": error.error, "error_description": error.description},
+        status_code=status or error.status,
+        headers={**_NO_STORE, **retry_after, **(headers or {})},
+    )
+
+
+def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason) -> None:
+    """Log one refusal with the fields `error`, `reason`, `endpoint` and `client_id` (None when not known)."""
+    endpoint = endpoint_of(connection.scope)
+    client_id: str | None = getattr(connection.state, "client_id", None)
+    logger.info(
+        "refused at %s: %s (%s)",
+        endpoint,
+        reason.value,
+        error,
+        extra={"error": error, "reason": reason.value, "endpoint": endpoint, "client_id": client_id},
+    )
+
+
+def store_unavailable(connection: HTTPConnection, error: Exception) -> TemporarilyUnavailable:
+    """Log that the store cannot answer, and return what the client is told."""
+    endpoint = endpoint_of(connection.scope)
+    logger.error(
+        "the store cannot answer %s",
+        endpoint,
+        exc_info=ScrubbedTraceback(error),
+        extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint},
+    )
+    return TemporarilyUnavailable(
+        Reason.STORE_UNAVAILABLE, f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."
+    )
+
+
+def endpoint_of(scope: Scope) -> str:
+    """Return the template of the matched route, such as `/oauth/token`; the path itself is the client's text."""
+    path: str = getattr(scope.get("route"), "path", "(no route)")
+    return path
+
+
+def scrubbed_traceback(error: BaseException) -> str:
+    """Return the traceback of `error` and of its causes without what looks like a credential in their messages."""
+    text = "".join(traceback.format_exception(error))
+    for secret in _SECRETS:
+        text = secret.sub(r"\1[scrubbed]", text)
+    return text
+
+
+def install_error_handlers(
+    app: FastAPI, *, error_page: ErrorPage | None = None, random_bytes: RandomBytes = secrets.token_bytes
+) -> None:
+    """Make `app` answer every error in one way.
+
+    Call it before other middleware is added: what is added later lies outside and sees the errors as responses, so
+    that CORS headers stand on a 500 too.
+
+    Args:
+        app: the application, not yet started.
+        error_page: renders a 500 for browsers; without it everybody gets JSON.
+        random_bytes: where incident ids come from.
+    """
+    answers = _Answers(error_page)
+    app.add_exception_handler(OAuthError, answers.refusal)
+    app.add_exception_handler(BodyTooLarge, answers.body_too_large)
+    app.add_exception_handler(BodyTooSlow, answers.body_too_slow)
+    app.add_exception_handler(ClientDisconnected, answers.disconnected)
+    app.add_exception_handler(StoreUnavailable, answers.store_unavailable)
+    app.add_exception_handler(HTTPException, answers.http_exception)
+    app.add_middleware(_Incidents, answers=answers, random_bytes=random_bytes)
+
+
+class _Answers:
+    """The handlers. Each takes `Exception`, the type that Starlette calls them with."""
+
+    def __init__(self, error_page: ErrorPage | None) -> None:
+        self._error_page = error_page
+
+    async def refusal(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, OAuthError)  # noqa: S101 - registered for this type only; tells mypy
+        log_refusal(request, error=error.error, reason=error.reason)
+        # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would say
+        # nothing, and would make browsers ask their user for a password.
+        tried = isinstance(error, InvalidClient) and "authorization" in request.headers
+        return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if tried else None)
+
+    async def body_too_large(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, BodyTooLarge)  # noqa: S101 - registered for this type only; tells mypy
+        refusal = InvalidRequest(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {error.limit} bytes.")
+        log_refusal(request, error=refusal.error, reason=refusal.reason)
+        return oauth_error_response(refusal, status=_CONTENT_TOO_LARGE)
+
+    async def body_too_slow(self, request: Request, _error: Exception) -> Response:
+        refusal = InvalidRequest(Reason.BODY_TOO_SLOW, "The body did not arrive in time; send it again, at once.")
+        log_refusal(request, error=refusal.error, reason=refusal.reason)
+        # The rest of the body may still come, and is not to be taken for a request.
+        return oauth_error_response(refusal, status=_REQUEST_TIMEOUT, headers={"Connection": "close"})
+
+    async def disconnected(self, request: Request, _error: Exception) -> Response:
+        logger.debug("the client went away from %s", endpoint_of(request.scope))
+        return Response(status_code=400)
+
+    async def store_unavailable(self, request: Request, error: Exception) -> Response:
+        return oauth_error_response(store_unavailable(request, error))
+
+    async def http_exception(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only; tells mypy
+        advice = _ADVICE.get((error.status_code, error.detail))
+        response: Response
+        if advice is None:
+            response = await http_exception_handler(request, error)
+        else:
+            code, description = advice
+            response = JSONResponse(
+                {"error": code, "error_description": description}, status_code=error.status_code, headers=error.headers
+            )
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def incident(self, request: Request, error: Exception, incident: str) -> Response:
+        endpoint = endpoint_of(request.scope)
+        logger.error(
+            "incident %s at %s",
+            incident,
+            endpoint,
+            exc_info=ScrubbedTraceback(error),
+            extra={"reason": Reason.INTERNAL_ERROR.value, "endpoint": endpoint, "incident": incident},
+        )
+        description = f"Something went wrong on the server; its log explains it as incident {incident}."
+        # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
+        if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
+            return self._error_page(
+                status=500, title="Something went wrong", message=description, reason=Reason.INTERNAL_ERROR
+            )
+        return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
+
+
+class _Incidents:
+    """Answers what nobody else caught.
+
+    Starlette's own place for this lies outside of all middleware, and raises the exception again for the server to log
+    with whatever its message holds.
+    """
+
+    def __init__(self, app: ASGIApp, *, answers: _Answers, random_bytes: RandomBytes) -> None:
+        self._app = app
+        self._answers = answers
+        self._random_bytes = random_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001 - this is the place where everything ends
+            incident = self._random_bytes(8).hex()
+            response = self._answers.incident(Request(scope), error, incident)
+            if started:
+                # Half an answer is out. Only the server can cut the connection, and an exception makes it do so; it
+                # logs what it catches, so it gets one that quotes nothing.
+                raise AnswerCutShort(f"the answer was cut short, see incident {incident}") from None
+            await response(scope, receive, send)

@@ -1,0 +1,251 @@
+"""What every request passes before a route sees it: foreign hosts, cross-origin rules, and the short cut to MCP.
+
+Plain ASGI layers, outermost first: `McpFirst`, `CrossOrigin`, `LocalOnly`, `HostGuard`, `McpDispatch`. They sit inside
+any middleware that the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's
+throughput.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gatepost.oauth.reasons import Reason
+from gatepost.web.site.loopback_names import LOOPBACK_HOST
+
+_log = logging.getLogger("gatepost.web")
+
+LOOPBACK_ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?")
+"""Browser tools that run on the developer's own machine, such as the MCP Inspector."""
+
+_OPEN_PATHS = re.compile(
+    r"/\.well-known/|/oauth/(?:token|register|revoke|introspect|jwks)$|/openapi\.json$|.+/\.well-known/"
+)
+"""Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
+
+_MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After")
+
+
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+"""What proxies and tunnels add (RFC 7239)."""
+
+
+ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
+"""Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
+
+
+class McpDispatch:
+    """Hands the MCP endpoints' paths, with and without a trailing slash, straight to them; never redirects.
+
+    A redirect would drop the `Authorization` header in many clients.
+    """
+
+    def __init__(self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp]) -> None:
+        """`endpoints` maps a path without trailing slash, such as `/mcp`, to its ASGI callable."""
+        self.app = app
+        self._endpoints = _with_twins(endpoints)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one request."""
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class OrdinaryRequests:
+    """Knows the MCP requests for which none of the layers would do anything.
+
+    Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, no header stands in it twice,
+    and `LocalOnly` would have let it pass.
+    """
+
+    def __init__(self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool) -> None:
+        """`endpoints` as for `McpDispatch`, `own_hosts` in lower case; `is_local_only`: see `LocalOnly`."""
+        self._endpoints = _with_twins(endpoints)
+        self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
+        self._is_local_only = is_local_only
+
+    def endpoint_of(self, scope: Scope) -> ASGIApp | None:
+        """Return the endpoint of an ordinary MCP request, which gets its `ORDINARY_HEADERS`, else None."""
+        if scope["type"] != "http":
+            return None
+        endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None:
+            return None
+        raw_headers = scope["headers"]
+        headers = dict(raw_headers)
+        # A name that stands twice shows in the length.
+        if b"origin" in headers or headers.get(b"host") not in self._own_hosts or len(headers) != len(raw_headers):
+            return None
+        if self._is_local_only and not (_FORWARDED.isdisjoint(headers) and _is_local(scope.get("client"))):
+            return None
+        scope[ORDINARY_HEADERS] = headers
+        return endpoint
+
+
+class McpFirst:
+    """Takes the ordinary MCP request past the layers below, none of which would do anything for it.
+
+    Everything else takes the long way and meets every layer, which costs a fifth of the throughput.
+    """
+
+    def __init__(self, app: ASGIApp, *, ordinary: OrdinaryRequests) -> None:
+        self.app = app
+        self._endpoint_of = ordinary.endpoint_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one request."""
+        await (self._endpoint_of(scope) or self.app)(scope, receive, send)
+
+
+class LocalOnly:
+    """Answers 421 to what does not come straight from this machine; for a server without a public URL.
+
+    Such a server may have no login, an answer for every loopback name, and plain http. Started by another ASGI server
+    on all interfaces, or put behind a proxy or a tunnel, it would be public without anybody having said so.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] != "http" or (_is_local(scope.get("client")) and not _is_forwarded(scope["headers"])):
+            await self.app(scope, receive, send)
+            return
+        _log.info("refused", extra={"reason": Reason.PEER_FOREIGN.value, "path": scope["path"][:200]})
+        await _answer(
+            send,
+            421,
+            {
+                "error": "misdirected_request",
+                "error_description": "This server is set up for its own machine only. To reach it through a proxy, a "
+                "tunnel or a network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
+            },
+        )
+
+
+class HostGuard:
+    """Answers 421 to a `Host` that is not ours, against DNS rebinding (RFC 9110 sections 7.2 and 15.5.20).
+
+    The MCP endpoints look at `Host` themselves while they go through the headers once, so they are passed by here.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, allowed_hosts: frozenset[str], passed_by: frozenset[str], any_loopback: bool = False
+    ) -> None:
+        """Prepare.
+
+        Args:
+            app: what is guarded.
+            allowed_hosts: `Host` values that are ours, in lower case.
+            passed_by: paths that check for themselves.
+            any_loopback: whether every loopback name is ours too, on any port; for a server without a public URL.
+        """
+        self.app = app
+        self._any_loopback = any_loopback
+        self._allowed_hosts = frozenset(host.encode("latin-1") for host in allowed_hosts)
+        self._passed_by = passed_by
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] != "http" or scope["path"] in self._passed_by:
+            await self.app(scope, receive, send)
+            return
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) == 1 and self._is_ours(hosts[0].lower()):
+            await self.app(scope, receive, send)
+            return
+        _log.info("refused", extra={"reason": Reason.HOST_FOREIGN.value, "path": scope["path"][:200]})
+        await _answer(
+            send,
+            421,
+            {
+                "error": "misdirected_request",
+                "error_description": "This server is not known by that Host. The operator can allow it with "
+                "MCP_PUBLIC_URL or MCP_ALLOWED_HOSTS.",
+            },
+        )
+
+    def _is_ours(self, host: bytes) -> bool:
+        return host in self._allowed_hosts or (self._any_loopback and LOOPBACK_HOST.fullmatch(host) is not None)
+
+
+class CrossOrigin:
+    """Cross-origin rules (CORS): open for what clients must discover, named origins for MCP, nothing for pages."""
+
+    def __init__(self, app: ASGIApp, *, mcp_paths: frozenset[str], allowed_origins: frozenset[str]) -> None:
+        """`mcp_paths` are the MCP endpoints' paths with their trailing-slash twins."""
+        self.app = app
+        self._mcp_paths = mcp_paths
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=_MCP_EXPOSED
+        )
+        self._mcp = CORSMiddleware(
+            app,
+            allow_origins=sorted(allowed_origins),
+            allow_origin_regex=LOOPBACK_ORIGIN.pattern,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=_MCP_EXPOSED,
+            max_age=3600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Apply the rules of the request's path."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path in self._mcp_paths:
+                await self._mcp(scope, receive, send)
+                return
+            if _OPEN_PATHS.match(path):
+                await self._open(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _with_twins(endpoints: Mapping[str, ASGIApp]) -> dict[str, ASGIApp]:
+    return {twin: endpoint for path, endpoint in endpoints.items() for twin in (path, path + "/")}
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_local_address(host: str) -> bool:
+    """Say whether an address is this machine's. A test client's is a word, and no network has words for addresses."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _is_local(client: tuple[str, int] | None) -> bool:
+    """Say whether a peer is on this machine; one at a Unix socket, which has no address, is."""
+    return client is None or _is_local_address(client[0])
+
+
+def _is_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name in _FORWARDED for name, _ in headers)
+
+
+async def _answer(send: Send, status: int, body: Mapping[str, str]) -> None:
+    content = json.dumps(body).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

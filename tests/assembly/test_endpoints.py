@@ -1,0 +1,110 @@
+"""Under which paths what is served, and what is refused."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, cast
+
+import pytest
+
+from gatepost import Server
+from gatepost.assembly.endpoints import endpoints_of
+from gatepost.configuration.loading import TargetError
+from gatepost.configuration.settings import load_settings
+from gatepost.protocol.errors import InvalidParams
+from gatepost.server.dispatch import ServerTarget
+from gatepost.tokens.keyring import KeyRing
+from tests.server.calls.asking_client import Client, accept, greet, text
+
+RING = KeyRing([secrets.token_urlsafe(32)])
+
+
+def handler(_request: dict[str, Any]) -> None:
+    """Answer nothing."""
+
+
+def shapes(targets: Any, title: str | None = None, **variables: str) -> list[tuple[str, str, list[str]]]:
+    endpoints = endpoints_of(targets, load_settings(variables), title=title, key_ring=RING)
+    return [(endpoint.path, endpoint.name, list(endpoint.scopes)) for endpoint in endpoints]
+
+
+def test_a_single_target_is_served_at_mcp_under_the_title_it_is_given() -> None:
+    assert shapes(Server("notes")) == [("/mcp", "notes", ["mcp"])]
+    assert shapes(Server("notes", title="Notes")) == [("/mcp", "Notes", ["mcp"])]
+    assert shapes(Server("notes"), title="Mine") == [("/mcp", "Mine", ["mcp"])]
+    assert shapes(handler) == [("/mcp", "handler", ["mcp:read", "mcp:write", "mcp:admin"])]
+
+
+def test_each_path_of_a_mapping_has_its_own_name_and_scopes() -> None:
+    notes, mail = Server("notes", scopes={"notes:read": "Read"}), Server("mail", title="Mail")
+    assert shapes({"/notes/mcp": notes, "/mail/mcp/": mail, "/raw": handler}, OAUTH_REQUIRED_SCOPE="base") == [
+        ("/notes/mcp", "notes", ["notes:read", "base"]),
+        ("/mail/mcp", "Mail", ["base"]),
+        ("/raw", "handler", ["base"]),
+    ]
+
+
+def test_an_endpoint_is_a_resource_at_each_origin() -> None:
+    (endpoint,) = endpoints_of({"/notes/mcp": Server("notes")}, load_settings(), title=None, key_ring=RING)
+    resource = endpoint.at("https://mcp.example.com")
+    assert (resource.identifier, resource.path, resource.name) == (
+        "https://mcp.example.com/notes/mcp",
+        "/notes/mcp",
+        "notes",
+    )
+
+
+async def test_the_state_of_a_call_at_one_endpoint_is_none_of_another_with_the_same_tools() -> None:
+    server = Server("asking", tools=[greet])
+    endpoints = endpoints_of({"/a/mcp": server, "/b/mcp": server}, load_settings(), title=None, key_ring=RING)
+    client = Client(server)
+    client.target = cast("ServerTarget", endpoints[0].target)
+    state = (await client.call())["requestState"]
+    answers = {"user_name": accept(name="Ann")}
+
+    assert text(await client.call(answers, state)) == "Hello, Ann!"
+    client.target = cast("ServerTarget", endpoints[1].target)
+    with pytest.raises(InvalidParams, match="requestState"):
+        await client.call(answers, state)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "mcp",
+        "//mcp",
+        "/mcp//",
+        "/a/../mcp",
+        "/.well-known/mcp",
+        "/a b",
+        "/a%2fb",
+        "/a?b",
+        "/a#b",
+        "/ä",
+        "/oauth",
+        "/oauth/token",
+        "/docs",
+        "/openapi.json",
+        "/health/",
+        "/healthz/mcp",
+        7,
+    ],
+)
+def test_a_path_that_is_ours_or_has_two_spellings_is_refused(path: Any) -> None:
+    with pytest.raises(TargetError, match="cannot be the path of an MCP endpoint"):
+        shapes({path: Server("notes")})
+
+
+def test_the_same_path_twice_or_none_is_refused() -> None:
+    with pytest.raises(TargetError, match="differ only by a slash"):
+        shapes({"/a": Server("a"), "/a/": Server("b")})
+    with pytest.raises(TargetError, match="nothing to serve"):
+        shapes({})
+
+
+@pytest.mark.parametrize("target", [7, Server, "notes:server"])
+def test_anything_else_cannot_be_served(target: Any) -> None:
+    with pytest.raises(TargetError, match="cannot be served"):
+        shapes({"/mcp": target})

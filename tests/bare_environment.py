@@ -1,0 +1,14 @@
+"""A bare environment: settings tests see only what they set."""
+
+import os
+
+import pytest
+
+from gatepost.configuration.settings import known_names
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]) -> None:
+    for name in known_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)

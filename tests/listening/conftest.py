@@ -1,0 +1,3 @@
+from tests.bare_environment import bare_environment
+
+__all__ = ["bare_environment"]

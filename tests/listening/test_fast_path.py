@@ -1,0 +1,195 @@
+"""Requests and plain answers that are handed over whole (record 0021)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gatepost.app import create_app
+from gatepost.configuration.settings import load_settings
+from gatepost.server.server import Server
+from gatepost.stores.memory import MemoryStore
+from gatepost.web.mcp.exchange.answers import MESSAGES, PLAIN_HEADERS, Answer, send_answer
+from tests.listening.test_slow_senders import GET, served
+from tests.listening.test_slow_senders import Impatient as Connection
+
+PLAIN: Answer = (200, b'{"jsonrpc":"2.0"}', ())
+LAST = GET.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+
+
+class App:
+    """Answers every request alike, whole if it can, and keeps what it was told."""
+
+    def __init__(self, answer: Answer, *, begins: bool = False, is_ordinary: bool = False) -> None:
+        self.answer = answer
+        self.begins = begins
+        self.is_ordinary = is_ordinary
+        self.taken: list[bool] = []
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        if self.begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.taken.append(not self.is_ordinary and scope[MESSAGES].answer(send, self.answer))
+        if self.begins:
+            await send({"type": "http.response.body", "body": b"begun"})
+        elif not self.taken[-1]:
+            await send_answer(send, self.answer)
+
+
+async def heads_and_bodies(app: Any, *requests: bytes) -> list[tuple[set[bytes], bytes]]:
+    """Send requests on one connection, and return the lines of each head but its date, and each body."""
+    answers = []
+    async with served(app, Connection) as connect:
+        client = await connect()
+        for request in requests:
+            await client.send(request)
+            head = await client.reader.readuntil(b"\r\n\r\n")
+            lines = {line for line in head.split(b"\r\n") if line and not line.startswith(b"date: ")}
+            assert head.count(b"date: ") == 1
+            length = next(int(line.partition(b": ")[2]) for line in lines if line.startswith(b"content-length"))
+            answers.append((lines, await client.reader.readexactly(length)))
+    return answers
+
+
+async def test_a_plain_answer_is_the_same_whole_as_in_the_usual_way() -> None:
+    whole, usual = App(PLAIN), App(PLAIN, is_ordinary=True)
+    first = await heads_and_bodies(whole, GET, GET)
+    second = await heads_and_bodies(usual, GET, GET)
+    assert whole.taken == [True, True]
+    assert usual.taken == [False, False]
+    assert first == second
+    lines, body = first[0]
+    assert body == PLAIN[1]
+    assert {b"%s: %s" % header for header in PLAIN_HEADERS} < lines
+
+
+@pytest.mark.parametrize("answer", [(400, b"{}", ()), (202, None, ()), (200, b"{}", ((b"mcp-session-id", b"1"),))])
+async def test_an_answer_that_is_not_plain_is_sent_in_the_usual_way(answer: Answer) -> None:
+    app = App(answer)
+    (lines, body), _ = await heads_and_bodies(app, GET, GET)
+    assert app.taken == [False, False]
+    assert body == (answer[1] or b"")
+    assert {b"%s: %s" % header for header in answer[2]} <= lines
+    assert any(line.startswith(b"HTTP/1.1 %d " % answer[0]) for line in lines)
+
+
+async def test_a_layer_in_between_sees_every_answer_and_may_add_to_it() -> None:
+    app = App(PLAIN)
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        async def add(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-layer", b"1")]
+            await send(message)
+
+        await app(scope, receive, add)
+
+    ((lines, body),) = await heads_and_bodies(layer, GET)
+    assert app.taken == [False]
+    assert (b"x-layer: 1" in lines, body) == (True, PLAIN[1])
+
+
+async def test_a_page_that_may_call_is_told_so_with_every_answer() -> None:
+    settings = load_settings({"MCP_PUBLIC_URL": "http://localhost:8000", "MCP_REQUIRE_AUTH": "false"}, env_file=None)
+    app = create_app(Server("notes"), settings=settings, store=MemoryStore(), announce=lambda _: None)
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    head = b"POST /mcp HTTP/1.1\r\nhost: localhost:8000\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    request = head % len(ping) + b"origin: http://localhost:6274\r\n\r\n" + ping
+    ((lines, _),) = await heads_and_bodies(app, request)
+    assert b"access-control-allow-origin: http://localhost:6274" in lines
+
+
+async def test_the_last_answer_of_a_connection_says_so_and_is_sent_in_the_usual_way() -> None:
+    app = App(PLAIN)
+    ((lines, _),) = await heads_and_bodies(app, LAST)
+    assert app.taken == [False]
+    assert b"connection: close" in lines
+
+
+async def test_nothing_is_added_to_an_answer_that_has_begun() -> None:
+    app = App(PLAIN, begins=True)
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(GET)
+        await client.reader.readuntil(b"\r\n\r\n")
+        assert await client.reader.readuntil(b"0\r\n\r\n") == b"5\r\nbegun\r\n0\r\n\r\n"
+    assert app.taken == [False]
+
+
+async def test_requests_sent_ahead_are_answered_in_their_order() -> None:
+    app = App(PLAIN)
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(GET + GET + GET)
+        for _ in range(3):
+            head = await client.reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert await client.reader.readexactly(len(PLAIN[1] or b"")) == PLAIN[1]
+    assert app.taken == [True] * 3
+
+
+class Reader:
+    """Takes the body whole if it can, and keeps what it was given; then reads on in the usual way."""
+
+    def __init__(self, limit: int = 10) -> None:
+        self.limit = limit
+        self.may_read = asyncio.Event()
+        self.read: asyncio.Queue[tuple[bytes | None, Any]] = asyncio.Queue()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.may_read.wait()
+        taken = scope[MESSAGES].take_body(receive, self.limit)
+        self.read.put_nowait((taken, await receive()))
+        await send_answer(send, PLAIN)
+
+
+async def read_by(app: Reader, *parts: bytes, through: Any = None) -> tuple[bytes | None, Any]:
+    """Send a request in parts, the first of which begins it, and return what the app read."""
+    async with served(through or app, Connection) as connect:
+        client = await connect()
+        await client.send(*parts)
+        app.may_read.set()
+        return await app.read.get()
+
+
+POST = b"POST /here HTTP/1.1\r\nhost: a.example\r\ncontent-length: 4\r\n\r\n"
+
+
+async def test_a_body_that_is_all_here_is_taken_whole_and_once() -> None:
+    taken, rest = await read_by(Reader(), POST + b"body")
+    assert taken == b"body"
+    assert (rest["type"], rest["body"], rest["more_body"]) == ("http.request", b"", False)
+
+
+async def test_a_body_longer_than_the_limit_is_left_for_who_says_so() -> None:
+    taken, rest = await read_by(Reader(limit=3), POST + b"body")
+    assert taken is None
+    assert rest["body"] == b"body"
+
+
+async def test_a_body_of_which_something_is_missing_is_not_taken() -> None:
+    app = Reader()
+    app.may_read.set()
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(POST + b"bo")
+        taken, rest = await app.read.get()
+    assert taken is None
+    assert (rest["body"], rest["more_body"]) == (b"bo", True)
+
+
+async def test_a_layer_in_between_that_wants_to_see_the_body_does() -> None:
+    app = Reader()
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        async def louder() -> Any:
+            message = await receive()
+            return {**message, "body": message["body"].upper()}
+
+        await app(scope, louder, send)
+
+    taken, rest = await read_by(app, POST + b"body", through=layer)
+    assert taken is None
+    assert rest["body"] == b"BODY"

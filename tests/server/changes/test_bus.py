@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from gatepost.server.changes.bus import Change, LocalChanges
+
+
+def test_every_listener_is_told_until_it_stops() -> None:
+    bus, first, second = LocalChanges(), list[Change](), list[Change]()
+    stop_first = bus.listen(first.append)
+    bus.listen(second.append)
+
+    bus.publish(Change("tools"))
+    stop_first()
+    stop_first()
+    bus.publish(Change("resource", uri="note://1"))
+
+    assert first == [Change("tools")]
+    assert second == [Change("tools"), Change("resource", uri="note://1")]
+
+
+def test_a_change_that_nobody_listens_to_is_gone() -> None:
+    LocalChanges().publish(Change("prompts"))
+
+
+def test_a_relay_hears_of_what_was_published_here_and_of_nothing_that_was_delivered() -> None:
+    bus, listener, relay = LocalChanges(), list[Change](), list[Change]()
+    bus.listen(listener.append)
+    stop = bus.connect(relay.append)
+
+    bus.publish(Change("tools"))
+    bus.deliver(Change("prompts"))
+    stop()
+    bus.publish(Change("resources"))
+
+    assert listener == [Change("tools"), Change("prompts"), Change("resources")]
+    assert relay == [Change("tools")]

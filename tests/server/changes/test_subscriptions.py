@@ -1,0 +1,282 @@
+"""Streams of changes (2026-07-28 basic/patterns/subscriptions)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.messages import Request
+from gatepost.resource.principal import Principal
+from gatepost.server.changes.bus import Change, LocalChanges
+from gatepost.server.changes.subscriptions import Subscription, Subscriptions, TooManySubscriptions, with_notifications
+
+ID = "io.modelcontextprotocol/subscriptionId"
+WHO = {"name": "notes", "version": "1"}
+EVERYTHING: Mapping[str, Any] = {"tools": {}, "prompts": {}, "resources": {}}
+TOOLS = {"method": "notifications/tools/list_changed", "_meta": {ID: 7}}
+
+
+class ClientLine:
+    """A client that reads, or is slow, or is gone."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.is_gone = False
+        self.ended: list[dict[str, Any]] = []
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        await self.reads.wait()
+        if self.is_gone:
+            raise OSError
+        self.heard.append({"method": method, **params})
+
+    def post(self, method: str, params: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    async def end(self, result: dict[str, Any]) -> None:
+        self.ended.append(result)
+
+
+class World:
+    """A bus and its subscriptions."""
+
+    def __init__(self, **limits: int) -> None:
+        self.bus = LocalChanges()
+        self.open = Subscriptions(self.bus, server_info=WHO, **limits)
+
+    def prepare(
+        self,
+        notifications: Any,
+        *,
+        principal: Principal | None = None,
+        granted: frozenset[str] | None = None,
+        offered: Mapping[str, Any] = EVERYTHING,
+    ) -> Subscription:
+        request = Request(7, "subscriptions/listen", {"notifications": notifications})
+        return self.open.prepare(
+            request, principal, granted, offered=offered, may_see=lambda uri: not uri.startswith("secret:")
+        )
+
+    async def listen(self, notifications: Any, **options: Any) -> tuple[Subscription, ClientLine]:
+        line = ClientLine()
+        subscription = self.prepare(notifications, **options)
+        await subscription.begin(line, line.end)
+        return subscription, line
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_the_acknowledgement_comes_first_and_says_what_is_honoured() -> None:
+    asked = {
+        "toolsListChanged": True,
+        "promptsListChanged": False,
+        "resourcesListChanged": True,
+        "resourceSubscriptions": ["note://1", "note://1", "secret://2"],
+        "unknown": True,
+    }
+
+    _, line = await World().listen(asked, offered={"tools": {}, "prompts": {}})
+
+    assert line.heard == [
+        {
+            "method": "notifications/subscriptions/acknowledged",
+            "_meta": {ID: 7},
+            "notifications": {"toolsListChanged": True, "resourceSubscriptions": ["note://1"]},
+        }
+    ]
+
+
+async def test_only_what_was_asked_for_is_told() -> None:
+    world = World()
+    _, tools = await world.listen({"toolsListChanged": True})
+    _, others = await world.listen(
+        {"promptsListChanged": True, "resourcesListChanged": True, "resourceSubscriptions": ["note://1"]}
+    )
+
+    for change in (
+        Change("tools"),
+        Change("prompts"),
+        Change("resources"),
+        Change("resource", uri="note://1"),
+        Change("resource", uri="note://2"),
+    ):
+        world.bus.publish(change)
+    await settle()
+
+    assert tools.heard[1:] == [TOOLS]
+    assert others.heard[1:] == [
+        {"method": "notifications/prompts/list_changed", "_meta": {ID: 7}},
+        {"method": "notifications/resources/list_changed", "_meta": {ID: 7}},
+        {"method": "notifications/resources/updated", "_meta": {ID: 7}, "uri": "note://1"},
+    ]
+
+
+async def test_nobody_is_told_of_what_their_scopes_do_not_show() -> None:
+    world = World()
+    _, reader = await world.listen({"toolsListChanged": True}, granted=frozenset({"read"}))
+    _, anybody = await world.listen({"toolsListChanged": True})
+
+    world.bus.publish(Change("tools", frozenset({"read", "write"})))
+    await settle()
+    assert (len(reader.heard), len(anybody.heard)) == (1, 2)
+
+    world.bus.publish(Change("tools", frozenset({"read"})))
+    await settle()
+    assert reader.heard[1:] == [TOOLS]
+
+
+async def test_a_slow_client_is_told_once_of_what_changes_often() -> None:
+    world = World()
+    _, line = await world.listen({"toolsListChanged": True, "promptsListChanged": True})
+    line.reads.clear()
+
+    for _ in range(100):
+        world.bus.publish(Change("tools"))
+        world.bus.publish(Change("prompts"))
+        await asyncio.sleep(0)
+    line.reads.set()
+    await settle()
+
+    told = [message["method"] for message in line.heard[1:]]
+    assert told.count("notifications/tools/list_changed") == 2
+    assert len(told) <= 4
+
+
+async def test_a_change_during_the_acknowledgement_comes_after_it() -> None:
+    world, line = World(), ClientLine()
+    line.reads.clear()
+    subscription = world.prepare({"toolsListChanged": True})
+    beginning = asyncio.create_task(subscription.begin(line, line.end))
+    await asyncio.sleep(0)
+
+    world.bus.publish(Change("tools"))
+    await settle()
+    line.reads.set()
+    await beginning
+    await settle()
+
+    assert [message["method"] for message in line.heard] == [
+        "notifications/subscriptions/acknowledged",
+        "notifications/tools/list_changed",
+    ]
+
+
+async def test_changes_published_in_a_thread_arrive() -> None:
+    world = World()
+    _, line = await world.listen({"toolsListChanged": True})
+
+    await asyncio.to_thread(world.bus.publish, Change("tools"))
+    await settle()
+
+    assert line.heard[1:] == [TOOLS]
+
+
+async def test_the_servers_end_brings_every_stream_its_result() -> None:
+    world = World()
+    lines = [(await world.listen({}))[1] for _ in range(2)]
+
+    await world.open.end_all()
+
+    result = {
+        "resultType": "complete",
+        "_meta": {ID: 7, "io.modelcontextprotocol/serverInfo": WHO},
+    }
+    assert [line.ended for line in lines] == [[result], [result]]
+    assert len(world.open) == 0
+
+
+async def test_a_client_that_leaves_is_forgotten_and_gets_nothing_more() -> None:
+    world = World()
+    subscription, line = await world.listen({"toolsListChanged": True})
+    line.reads.clear()
+    world.bus.publish(Change("tools"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    subscription.leave()
+    subscription.leave()
+    line.reads.set()
+    world.bus.publish(Change("tools"))
+    await world.open.end_all()
+    await subscription.end()
+    await settle()
+
+    assert len(line.heard) == 1
+    assert line.ended == []
+    assert len(world.open) == 0
+
+
+async def test_a_client_that_is_gone_is_told_nothing_and_harms_nobody() -> None:
+    world = World()
+    _, gone = await world.listen({"toolsListChanged": True})
+    _, there = await world.listen({"toolsListChanged": True})
+    gone.is_gone = True
+
+    world.bus.publish(Change("tools"))
+    await settle()
+
+    assert there.heard[1:] == [TOOLS]
+
+
+async def test_a_caller_has_a_bounded_number_of_streams(principal: Principal) -> None:
+    world = World(most_per_caller=2)
+    first, _ = await world.listen({}, principal=principal)
+    await world.listen({}, principal=replace(principal, client_id="another"))
+
+    with pytest.raises(TooManySubscriptions, match="At most 2") as caught:
+        world.prepare({}, principal=principal)
+    assert caught.value.status(modern=True) == 429
+    await world.listen({}, principal=replace(principal, subject="bob"))
+    await world.listen({})
+
+    first.leave()
+    await world.listen({}, principal=principal)
+
+
+async def test_all_callers_together_have_a_bounded_number_of_streams() -> None:
+    world = World(most_open=2)
+    await world.listen({})
+    late = world.prepare({})
+    await world.listen({})
+
+    with pytest.raises(TooManySubscriptions):
+        world.prepare({})
+    with pytest.raises(TooManySubscriptions):
+        await late.begin(ClientLine(), ClientLine().end)
+
+
+@pytest.mark.parametrize(
+    "notifications",
+    [
+        None,
+        [],
+        {"toolsListChanged": 1},
+        {"promptsListChanged": "true"},
+        {"resourceSubscriptions": "note://1"},
+        {"resourceSubscriptions": [1]},
+        {"resourceSubscriptions": ["x"] * 1001},
+        {"resourceSubscriptions": ["x" * 1024] * 257},
+    ],
+)
+def test_a_malformed_filter_is_refused(notifications: Any) -> None:
+    with pytest.raises(InvalidParams):
+        World().prepare(notifications)
+
+
+def test_capabilities_say_which_notifications_go_with_them() -> None:
+    assert with_notifications({"tools": {}, "resources": {}, "completions": {}}) == {
+        "logging": {},
+        "tools": {"listChanged": True},
+        "resources": {"listChanged": True, "subscribe": True},
+        "completions": {},
+    }

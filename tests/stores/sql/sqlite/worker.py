@@ -1,0 +1,172 @@
+"""A process of its own that uses a store: `worker.py ACTION DATABASE NAME`.
+
+It says `ready`, waits for a line, does its work and prints one line of JSON; `stream` prints a line for every write
+that was acknowledged, until it is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.sql import SqliteStore
+from tests.stores.sample_records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
+
+PER_PROCESS: Final = 12
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def wait_for_the_others() -> None:
+    """Say that this process is ready, and wait for a line."""
+    say("ready")
+    sys.stdin.readline()
+
+
+async def redeem_code(store: SqliteStore, name: str) -> list[str]:
+    """Redeem `code-1` many times at once."""
+    grants = [grant(f"grant-{name}-{number}") for number in range(PER_PROCESS)]
+    outcomes = await asyncio.gather(
+        *(
+            store.grants.redeem_code(fp("code-1"), mine, tokens(mine.grant_id, mine.grant_id), now=NOW)
+            for mine in grants
+        )
+    )
+    return [outcome.name for outcome in outcomes]
+
+
+async def rotate(store: SqliteStore, name: str) -> list[tuple[str, str]]:
+    """Use `refresh 1` many times at once; gives each outcome and what was sealed, or offered to be."""
+    offered = [f"sealed {name} {number}" for number in range(PER_PROCESS)]
+    rotations = await asyncio.gather(
+        *(
+            store.grants.rotate_refresh_token(fp("refresh 1"), tokens(sealed), sealed.encode(), now=NOW, window=WINDOW)
+            for sealed in offered
+        )
+    )
+    return [
+        (rotation.outcome.name, (rotation.sealed_successor or sealed.encode()).decode())
+        for rotation, sealed in zip(rotations, offered, strict=True)
+    ]
+
+
+async def create_first_user(store: SqliteStore, name: str) -> bool:
+    """Use the set-up link."""
+    return await store.users.create_first_user(fp("link"), user(f"user-{name}", f"name-{name}"))
+
+
+async def register(store: SqliteStore, name: str) -> None:
+    """Write something."""
+    await store.clients.register_client(client(f"client-{name}"))
+
+
+async def remember_jti(store: SqliteStore, _: str) -> list[bool]:
+    """Authenticate with one assertion many times at once."""
+    return await asyncio.gather(
+        *(store.assertions.remember_jti("client-1", "jti-1", expires_at=NOW + 60, now=NOW) for _ in range(PER_PROCESS))
+    )
+
+
+async def forget_jtis(store: SqliteStore, _: str) -> list[int]:
+    """Purge identifiers, in small batches and several at once."""
+    return await asyncio.gather(
+        *(store.assertions.forget_jtis(before=NOW, limit=PER_PROCESS) for _ in range(PER_PROCESS))
+    )
+
+
+async def begin_signing(store: SqliteStore, name: str) -> list[bool]:
+    """Begin to sign with keys of this process's own, many times at once."""
+    return await asyncio.gather(
+        *(
+            store.keys.begin_signing(SealedSigningKey(f"{name}-{number}", "ES256", b"sealed", NOW, NOW), now=NOW)
+            for number in range(PER_PROCESS)
+        )
+    )
+
+
+async def keep_settings_clients(store: SqliteStore, _: str) -> list[int]:
+    """Bring the store in line with one and the same file many times at once; gives how many clients each added."""
+    wanted = [client(f"client-{number}", origin=ClientOrigin.SETTINGS) for number in range(3)]
+    done = await asyncio.gather(*(store.clients.keep_settings_clients(wanted, now=NOW) for _ in range(PER_PROCESS)))
+    return [len(one.added) for one in done]
+
+
+async def append_events(store: SqliteStore, name: str) -> list[int]:
+    """Append to one stream many times at once."""
+    return await asyncio.gather(
+        *(
+            store.mcp_streams.append_event(fp("session"), "stream", f"{name}-{number}".encode())
+            for number in range(PER_PROCESS)
+        )
+    )
+
+
+async def note_changes(store: SqliteStore, name: str) -> None:
+    """Note changes of one topic many times at once."""
+    await asyncio.gather(
+        *(
+            store.changes.note_changes("/mcp", [f"{name}-{number}"], origin=name, now=NOW)
+            for number in range(PER_PROCESS)
+        )
+    )
+
+
+async def stream(store: SqliteStore, name: str) -> None:
+    """Redeem, rotate and revoke until killed, several at a time."""
+
+    async def live(chain: str) -> None:
+        for number in range(1_000_000):
+            mine = f"{name}-{chain}-{number}"
+            granted = await redeem(store, mine)
+            say(f"redeemed {mine}")
+            await store.grants.rotate_refresh_token(
+                fp(f"refresh {mine}"), tokens(f"{mine}+", granted.grant_id), b"sealed", now=NOW, window=WINDOW
+            )
+            say(f"rotated {mine}")
+            await store.grants.revoke_grant(granted.grant_id, reason="asked", now=NOW)
+            say(f"revoked {mine}")
+
+    await asyncio.gather(*(live(chain) for chain in "abcd"))
+
+
+ACTIONS: Final[dict[str, Callable[[SqliteStore, str], Awaitable[Any]]]] = {
+    "redeem": redeem_code,
+    "rotate": rotate,
+    "create-first-user": create_first_user,
+    "register": register,
+    "remember-jti": remember_jti,
+    "forget-jtis": forget_jtis,
+    "begin-signing": begin_signing,
+    "keep-settings-clients": keep_settings_clients,
+    "append-events": append_events,
+    "note-changes": note_changes,
+    "stream": stream,
+}
+
+
+async def main(action: str, path: str, name: str) -> None:
+    """Do one action on an open store. For `register` even the opening waits for the others."""
+    store = SqliteStore(Path(path))
+    if action == "register":
+        wait_for_the_others()
+        await store.open()
+    else:
+        await store.open()
+        wait_for_the_others()
+    result = await ACTIONS[action](store, name)
+    await store.close()
+    say(json.dumps(result))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

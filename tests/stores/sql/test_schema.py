@@ -1,0 +1,257 @@
+"""The schema: migrations go forward once, and every look-up has its index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from gatepost.oauth.audit import AuditQuery
+from gatepost.oauth.consent import Consent
+from gatepost.oauth.limits import Rate, Use
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.outcomes import RotateOutcome, Rotation
+from gatepost.stores.sql.approvals import SqlApprovalStore
+from gatepost.stores.sql.audit import SqlAuditStore
+from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
+from gatepost.stores.sql.changes import SqlChangeStore
+from gatepost.stores.sql.clients import SqlClientStore
+from gatepost.stores.sql.consents import SqlConsentStore
+from gatepost.stores.sql.database import Operation, T, Value
+from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
+from gatepost.stores.sql.grants import SqlGrantStore
+from gatepost.stores.sql.keys import SqlKeyStore
+from gatepost.stores.sql.limits import SqlLimitStore
+from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore
+from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
+from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
+from gatepost.stores.sql.migrations import MIGRATIONS, migrate
+from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
+from gatepost.stores.sql.transactions import SqlTransactionStore
+from gatepost.stores.sql.users import SqlUserStore
+from tests.stores.sample_records import (
+    NOW,
+    WINDOW,
+    audit_record,
+    client,
+    code,
+    fp,
+    grant,
+    session,
+    tokens,
+    transaction,
+    user,
+)
+
+SQLITE_TYPES = {"BYTEA": "BLOB"}
+
+# Whole tables are read only where that is the question, or where there is one row at the most.
+SCANS_ON_PURPOSE = {
+    "SELECT * FROM users",
+    "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id",
+    "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL",
+    "SELECT 1 FROM users LIMIT 1",
+    "SELECT 1 FROM setup_link WHERE link_fingerprint = $1",
+}
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def schema(connection: sqlite3.Connection) -> set[str]:
+    return {row["name"] for row in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def version(connection: sqlite3.Connection) -> list[int]:
+    return [row["version"] for row in connection.execute("SELECT version FROM schema_version")]
+
+
+def test_migrating_again_changes_nothing(connection: sqlite3.Connection) -> None:
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
+    before = schema(connection)
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
+
+    assert schema(connection) == before
+    assert version(connection) == [len(MIGRATIONS)]
+
+
+def test_only_the_migrations_that_are_missing_are_run(connection: sqlite3.Connection) -> None:
+    one = ("CREATE TABLE one (secret BYTEA)",)
+    two = ("CREATE TABLE two (secret BYTEA)", "ALTER TABLE one ADD COLUMN more BIGINT")
+    for known in ((one,), (one, two), (one, two)):
+        run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES, migrations=known))
+
+    assert schema(connection) == {"schema_version", "one", "two"}
+    assert version(connection) == [2]
+    columns = [(row["name"], row["type"]) for row in connection.execute("PRAGMA table_info(one)")]
+    assert columns == [("secret", "BLOB"), ("more", "BIGINT")]
+
+
+def test_a_migration_that_fails_leaves_the_version_as_it_was(connection: sqlite3.Connection) -> None:
+    good = ("CREATE TABLE one (secret BYTEA)",)
+    bad = ("CREATE TABLE two (secret BYTEA)", "CREATE TABLE one (secret BYTEA)")
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES, migrations=(good,)))
+
+    connection.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES, migrations=(good, bad)))
+    connection.execute("ROLLBACK")
+
+    assert schema(connection) == {"schema_version", "one"}
+    assert version(connection) == [1]
+
+
+class PlanningTransaction(SqliteTransaction):
+    """Notes every statement for which SQLite would read a whole table."""
+
+    def __init__(self, connection: sqlite3.Connection, scans: set[str]) -> None:
+        super().__init__(connection)
+        self._scans = scans
+
+    def _execute(self, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
+        plan = super()._execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+        if any(step["detail"].startswith("SCAN") and "CONSTANT ROW" not in step["detail"] for step in plan):
+            self._scans.add(" ".join(sql.split()))
+        return super()._execute(sql, parameters)
+
+
+class PlanningDatabase:
+    """A `Database` in memory that notes what would read whole tables."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.scans: set[str] = set()
+        self._transaction = PlanningTransaction(connection, self.scans)
+
+    async def read(self, operation: Operation[T]) -> T:
+        return run_to_end(operation(self._transaction))
+
+    async def write(self, operation: Operation[T]) -> T:
+        return run_to_end(operation(self._transaction))
+
+
+async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite3.Connection) -> None:
+    """A million live tokens must be as fast as a thousand."""
+    run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
+    database = PlanningDatabase(connection)
+
+    await use_every_operation(database)
+
+    assert database.scans == SCANS_ON_PURPOSE
+
+
+async def use_every_operation(database: PlanningDatabase) -> None:
+    clients, transactions = SqlClientStore(database), SqlTransactionStore(database)
+    grants, users, sessions = SqlGrantStore(database), SqlUserStore(database), SqlBrowserSessionStore(database)
+    keys = SqlKeyStore(database)
+    assert await keys.note_sealing_key("a", replaces=None) == await keys.sealing_key_id()
+    assert await keys.begin_signing(SealedSigningKey("a", "ES256", b"", NOW, signs_from=NOW), now=NOW)
+    await keys.rotate_signing_key(SealedSigningKey("b", "ES256", b"", NOW, signs_from=NOW), others_end_at=NOW + 1)
+    await keys.reseal_signing_key("b", b"sealed")
+    assert await keys.retire_signing_key("a", now=NOW)
+    await users.offer_setup(fp("link"), now=NOW)
+    assert await users.setup_is_open(fp("link"))
+    assert await users.create_first_user(fp("link"), user())
+    await users.add_user(user("user-2", "bob"))
+    assert await users.find_user("ada") == await users.find_user_by_subject("user-1")
+    assert len(await users.list_users()) == 2
+    await clients.register_client(client())
+    assert await clients.find_client("client-1") is not None
+    await transactions.begin_transaction(transaction())
+    await transactions.approve_transaction(code(), now=NOW)
+    assert not await transactions.deny_transaction("transaction-1", now=NOW)
+    assert await transactions.find_transaction("transaction-1", now=NOW) is not None
+    assert await grants.find_code(fp("code-1"), now=NOW) is not None
+    await grants.count_failed_redemption(fp("code-1"))
+    await grants.redeem_code(fp("code-1"), grant(), tokens(), now=NOW)
+    for name, now, outcome in (
+        ("second", NOW, RotateOutcome.ROTATED),
+        ("third", NOW + WINDOW + 1, RotateOutcome.REUSED),
+    ):
+        rotation = await grants.rotate_refresh_token(fp("refresh first"), tokens(name), b"", now=now, window=WINDOW)
+        assert rotation == Rotation(outcome)
+    assert await grants.find_refresh_token(fp("refresh first")) is not None
+    assert await grants.find_access_token(fp("access first"), now=NOW) is not None
+    assert await grants.find_grant("grant-1") is not None
+    approvals = SqlApprovalStore(database)
+    await approvals.give_grant(grant("grant-2"), tokens("given", "grant-2"))
+    assert await approvals.find_grant_of_token(fp("refresh given")) == grant("grant-2")
+    for subject, client_id in (("user-1", None), (None, "client-1")):
+        found = await approvals.list_grants(live_at=NOW, subject=subject, client_id=client_id, limit=9)
+        assert [listing.grant.grant_id for listing in found] == ["grant-2"]
+    await grants.revoke_grant("grant-1", reason="asked", now=NOW)
+    assert await sessions.start_session(session("before"))
+    assert await sessions.start_session(session(), replaces=fp("before"))
+    assert await sessions.find_session(fp("session-1"), now=NOW) is not None
+    await sessions.end_session(fp("session-1"))
+    assert await users.change_password("ada", "$argon2id$new")
+    assert await users.disable_user("ada", now=NOW)
+    assert await users.enable_user("ada")
+    await use_mcp_sessions(database)
+    await purge(database)
+
+
+async def use_mcp_sessions(database: PlanningDatabase) -> None:
+    sessions, streams = SqlMcpSessionStore(database), SqlMcpStreamStore(database)
+    for number in (1, 2):
+        begun = McpSession(fp(f"mcp {number}"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
+        await sessions.start_session(begun, most=1, makes_room=True)
+    key = fp("mcp 2")
+    assert await sessions.find_session(key, owner="owner", now=NOW) is not None
+    await sessions.prolong_session(key, expires_at=NOW + 90)
+    await sessions.set_log_level(key, "debug")
+    assert await sessions.subscribe(key, "notes://1", limit=1)
+    await sessions.unsubscribe(key, "notes://1")
+    assert await streams.take_stream(key, "a", "me")
+    assert [await streams.append_event(key, "a", b"one", carrier="me", most=1) for _ in range(2)] == [1, 2]
+    await streams.finish_stream(key, "a")
+    assert (await streams.events_after(key, "a", 1, limit=1, carrier="me"))[1]
+    assert await streams.taken_streams([key]) == {(key, "a")}
+    await streams.forget_stream(key, "a")
+    questions = SqlMcpQuestionStore(database)
+    await questions.ask(key, "q", expires_at=NOW + 9)
+    assert await questions.answer(key, "q", b"{}", now=NOW)
+    assert await questions.take_answer(key, "q") == b"{}"
+    await questions.withdraw(key, "q")
+    cancellations = SqlMcpCancellationStore(database)
+    await cancellations.cancel_request(key, "1", now=NOW, expires_at=NOW + 9, most=1)
+    assert await cancellations.cancelled_requests([key], now=NOW) == {key: {"1"}}
+    assert await sessions.end_session(key, owner="owner")
+    await sessions.delete_sessions(before=NOW, limit=10)
+    changes = SqlChangeStore(database)
+    await changes.note_changes("/mcp", ["a", "b"], origin="me", now=NOW)
+    assert len(await changes.changes_after("/mcp", 0, limit=9)) == await changes.last_change("/mcp")
+    assert await changes.delete_changes(before=NOW, limit=10) == 1
+
+
+async def purge(database: PlanningDatabase) -> None:
+    consents = SqlConsentStore(database)
+    consent = Consent("user-1", "client-1", "https://app.example", "https://mcp.example", (), NOW, NOW + 1)
+    await consents.remember_consent(consent)
+    found = await consents.find_consent(
+        "user-1", client_id="client-1", redirect_uri="https://app.example", resource="https://mcp.example", now=NOW
+    )
+    assert found == consent
+    await consents.delete_consents(before=NOW, limit=10)
+    audit = SqlAuditStore(database)
+    await audit.append_events([audit_record()])
+    assert len(await audit.list_events(AuditQuery(subject="user-1"), before=None, limit=5)) == 1
+    await audit.delete_events(before=NOW, limit=10)
+    limits = SqlLimitStore(database)
+    await limits.take([Use("key", Rate(1, 60))], now=NOW)
+    await limits.delete_limits(before=NOW, limit=10)
+    expiry, leases = SqlExpiryStore(database), SqlLeaseStore(database)
+    assert await leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
+    await leases.return_lease("purge", holder="me")
+    end = NOW + 1_000_000
+    await expiry.delete_transactions(before=end, limit=10)
+    await expiry.delete_access_tokens(before=NOW, limit=10)
+    await expiry.delete_refresh_tokens(before=NOW, limit=10)
+    await expiry.delete_browser_sessions(before=end, limit=10)
+    assert await expiry.delete_grants(before=end, limit=10) > 0

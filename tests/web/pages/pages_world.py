@@ -1,0 +1,288 @@
+"""The pages over ASGI, with a store, a clock that stands still and browsers that keep their cookies apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.provider import Identity, IdentityProvider, LoginField
+from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.oauth.records import AuthorizationTransaction, Client
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.memory import MemoryStore
+from gatepost.tokens.opaque import SecretKind, fingerprint, mint
+from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.consent import consent_router
+from gatepost.web.pages.login import login_router
+from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.setup import setup_router
+from gatepost.web.pages.static_files import static_router
+
+ORIGIN = "https://mcp.example.com"
+NOTES = ProtectedResource(
+    identifier=f"{ORIGIN}/mcp",
+    path="/mcp",
+    name="Notes",
+    scopes={"notes:read": "Read your notes", "notes:write": "Change your notes", "raw": ""},
+)
+REDIRECT_URI = "https://app.example/callback"
+LIFETIMES = Lifetimes(authorization_code=60, transaction=1800, browser_session=3600)
+CONSENT_LIFETIME = 90 * 24 * 3600
+PASSWORD = "correct horse battery"
+ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+class Counter:
+    """Random bytes that are all different and the same in every run."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, length: int) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(4, "big").rjust(length, b"\xa5")
+
+
+@dataclass
+class Accounts(IdentityProvider):
+    """A provider that knows plain passwords, so that a test of pages need not hash any."""
+
+    passwords: dict[str, str] = field(default_factory=lambda: {"ada": PASSWORD, "bob": "bobs own password"})
+    disabled: set[str] = field(default_factory=set)
+    known_without_asking: Identity | None = None
+    asks_elsewhere: Response | None = None
+    has_no_accounts: bool = False
+    can_switch_account: bool = True
+    challenges: list[tuple[str, str, bool]] = field(default_factory=list)
+    login_fields: tuple[LoginField, ...] = (
+        LoginField("username", "Username", autocomplete="username"),
+        LoginField("password", "Password", secret=True, autocomplete="current-password"),
+    )
+
+    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
+        del request
+        if not credentials:
+            return self.known_without_asking
+        username = credentials["username"]
+        if self.passwords.get(username) != credentials["password"] or f"user_{username}" in self.disabled:
+            return None
+        return Identity(f"user_{username}", username)
+
+    async def is_active(self, subject: str) -> bool:
+        return subject not in self.disabled
+
+    async def challenge(
+        self, request: Request, *, browser_id: str, return_to: str, switch_account: bool
+    ) -> Response | None:
+        del request
+        self.challenges.append((browser_id, return_to, switch_account))
+        return self.asks_elsewhere
+
+    async def awaits_setup(self) -> bool:
+        return self.has_no_accounts
+
+
+class Form(HTMLParser):
+    """The one form of a page: its action, its fields and its buttons."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self.fields: dict[str, str] = {}
+        self.buttons: list[str | None] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "form":
+            assert values["method"] == "post"
+            self.action = values["action"]
+        elif tag == "input":
+            self.fields[values["name"] or ""] = values.get("value") or ""
+        elif tag == "button":
+            self.buttons.append(values.get("value"))
+
+
+@dataclass
+class World:
+    """The pages and what is around them."""
+
+    store: MemoryStore
+    accounts: Accounts
+    app: FastAPI
+    sessions: BrowserSessions
+    random_bytes: Counter
+    now: int = 1_000_000
+    browsers: list[httpx2.AsyncClient] = field(default_factory=list)
+
+    def browser(self) -> httpx2.AsyncClient:
+        """Return a browser that has never been here."""
+        browser = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url=ORIGIN)
+        self.browsers.append(browser)
+        return browser
+
+    async def register(self, **changes: Any) -> Client:
+        """Register a client; `changes` replace the fields of an ordinary one."""
+        values: dict[str, Any] = {
+            "client_id": "client_1",
+            "client_name": "Reading list",
+            "redirect_uris": (REDIRECT_URI,),
+            "grant_types": ("authorization_code",),
+            "response_types": ("code",),
+            "token_endpoint_auth_method": "none",
+            "application_type": "web",
+            "scope": None,
+            "client_uri": None,
+            "logo_uri": None,
+            "secret_fingerprint": None,
+            "created_at": self.now,
+        }
+        client = Client(**{**values, **changes})
+        await self.store.clients.register_client(client)
+        return client
+
+    async def begin(self, browser: httpx2.AsyncClient, **changes: Any) -> AuthorizationTransaction:
+        """Begin an authorization request in this browser, as the authorization endpoint does."""
+        response = Response()
+        session = await self.sessions.current_or_new(self._request(browser))
+        self.sessions.attach(response, session)
+        browser.cookies.set(self.sessions.cookie_name, session.secret, domain="mcp.example.com", path="/")
+        values: dict[str, Any] = {
+            "transaction_id": "transaction_1",
+            "browser_id": session.record.browser_id,
+            "client_id": "client_1",
+            "redirect_uri": REDIRECT_URI,
+            "redirect_uri_was_sent": True,
+            "scopes": ("notes:read", "raw"),
+            "resource": NOTES.identifier,
+            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            "client_state": "st/a te&<",
+            "created_at": self.now,
+            "expires_at": self.now + LIFETIMES.transaction,
+        }
+        transaction = AuthorizationTransaction(**{**values, **changes})
+        await self.store.transactions.begin_transaction(transaction)
+        return transaction
+
+    async def log_in(
+        self, browser: httpx2.AsyncClient, username: str = "ada", path: str = "/oauth/login"
+    ) -> httpx2.Response:
+        """Fill the login form at `path` in."""
+        form = Form((await browser.get(path)).text)
+        fields = {**form.fields, "username": username, "password": self.accounts.passwords[username]}
+        return await browser.post(form.action or "", data=fields)
+
+    def secret(self, browser: httpx2.AsyncClient) -> str | None:
+        """Return what this browser's session cookie holds."""
+        return browser.cookies.get(self.sessions.cookie_name)
+
+    def _request(self, browser: httpx2.AsyncClient) -> Request:
+        secret = self.secret(browser)
+        cookie = [] if secret is None else [(b"cookie", f"{self.sessions.cookie_name}={secret}".encode())]
+        return Request({"type": "http", "headers": cookie})
+
+
+def make_world(
+    *,
+    auto_approve: AutoApprove = AutoApprove.NEVER,
+    throttle: Callable[[World], LoginThrottle] | None = None,
+    required_scopes: Collection[str] = (),
+    secure: bool = True,
+) -> World:
+    """Return the pages with a fresh memory store; `secure` says whether their cookies are those of https."""
+    store = MemoryStore()
+    random_bytes = Counter()
+    accounts = Accounts()
+    pages = Pages(server_name="Notes server", secure=True)
+    app = FastAPI()
+    resources = (NOTES,)
+    origins = frozenset({ORIGIN})
+
+    def now() -> int:
+        return world.now
+
+    sessions = BrowserSessions(
+        sessions=store.browser_sessions,
+        secure=secure,
+        lifetime=LIFETIMES.browser_session,
+        now=now,
+        random_bytes=random_bytes,
+    )
+    world = World(store, accounts, app, sessions, random_bytes)
+    app.include_router(static_router())
+    app.include_router(
+        login_router(
+            transactions=store.transactions,
+            browser_sessions=sessions,
+            provider=accounts,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=now,
+            throttle=None if throttle is None else throttle(world),
+        )
+    )
+    app.include_router(
+        consent_router(
+            clients=store.clients,
+            transactions=store.transactions,
+            browser_sessions=sessions,
+            provider=accounts,
+            consents=store.consents,
+            consent_lifetime=CONSENT_LIFETIME,
+            required_scopes=required_scopes,
+            authorization_server=AuthorizationServer(issuer=ORIGIN, lifetimes=LIFETIMES, auto_approve=auto_approve),
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=now,
+            random_bytes=random_bytes,
+        )
+    )
+    app.include_router(
+        setup_router(
+            users=store.users,
+            browser_sessions=sessions,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=now,
+            random_bytes=random_bytes,
+        )
+    )
+    return world
+
+
+async def offer_setup(world: World) -> str:
+    """Print a set-up link, as the start of the server does; return its token."""
+    token = mint(SecretKind.SETUP_LINK, world.random_bytes)
+    assert await world.store.users.offer_setup(fingerprint(token), now=world.now)
+    return token
+
+
+def heading(response: httpx2.Response) -> str:
+    """Return the text of a page's heading."""
+    match = re.search(r"<h1>(.*?)</h1>", response.text, re.DOTALL)
+    assert match is not None, response.text
+    return match[1].strip()
+
+
+def location_parameters(response: httpx2.Response) -> tuple[str, dict[str, list[str]]]:
+    """Return where a redirect goes, without its query, and the query's parameters."""
+    parts = urlsplit(response.headers["location"])
+    return parts._replace(query="").geturl(), parse_qs(parts.query, strict_parsing=True)
+
+
+def names(reason_records: list[Any]) -> list[str]:
+    """Return the reasons that were logged."""
+    return [record.reason for record in reason_records if hasattr(record, "reason")]

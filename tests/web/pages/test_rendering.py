@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.password_workers import PasswordWorkersBusy
+from gatepost.oauth.errors import InvalidRequest
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.web.pages import static_files
+from gatepost.web.pages.headers import page_headers
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.static_files import static_url
+from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
+from tests.web.pages.pages_world import ATTACK, World, make_world, names, offer_setup
+
+TEMPLATES = Path(static_files.__file__).parent / "templates"
+STRICT = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@pytest.fixture
+def pages() -> Pages:
+    return Pages(server_name="Notes", secure=True)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = make_world()
+    yield world
+    for browser in world.browsers:
+        await browser.aclose()
+
+
+def error_page(pages: Pages, **changes: object) -> Response:
+    values: dict[str, object] = {"title": "No", "message": "Not so.", "link": None, **changes}
+    return pages.render("error.html", status=400, **values)
+
+
+def text(response: Response) -> str:
+    return bytes(response.body).decode()
+
+
+# --- Headers ---
+
+
+def test_headers_of_a_page_in_the_flow() -> None:
+    """No form-action: Chrome would hold the redirect to the client against it. No opener policy: pop-ups need it."""
+    headers = page_headers(secure=True, in_flow=True)
+    policy = headers.pop("Permissions-Policy")
+    assert headers == {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": STRICT,
+        "Cross-Origin-Opener-Policy": "unsafe-none",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "same-origin",
+        "Strict-Transport-Security": "max-age=31536000",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+    assert all(feature.endswith("=()") for feature in policy.split(", "))
+
+
+def test_headers_of_a_page_outside_the_flow_are_stricter() -> None:
+    headers = page_headers(secure=True, in_flow=False)
+    assert headers["Content-Security-Policy"] == STRICT + "; form-action 'self'"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_plain_http_promises_no_https() -> None:
+    assert "Strict-Transport-Security" not in page_headers(secure=False, in_flow=True)
+
+
+async def test_every_answer_of_every_page_has_them(world: World) -> None:
+    browser = world.browser()
+    await world.register()
+    await world.begin(browser)
+    setup = f"/oauth/setup?token={await offer_setup(world)}"
+    consent = "/oauth/consent?transaction=transaction_1"
+    answers = [
+        await browser.get(setup),
+        await browser.get("/oauth/setup"),
+        await browser.post(setup),
+        await browser.get("/oauth/login"),
+        await browser.get("/oauth/login?transaction=no"),
+        await browser.post("/oauth/login"),
+        await browser.get(consent),
+        await world.log_in(browser),
+        await browser.get("/oauth/login"),
+        await browser.get(consent),
+        await browser.post(consent),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 400, 400, 200, 400, 400, 303, 303, 200, 200, 400]
+    for answer in answers:
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["content-security-policy"].startswith(STRICT)
+        assert "unsafe-inline" not in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_no_answer_between_client_and_redirect_uri_cuts_a_pop_up_off(world: World) -> None:
+    browser = world.browser()
+    await world.register()
+    await world.begin(browser)
+    login, consent = (f"/oauth/{page}?transaction=transaction_1" for page in ("login", "consent"))
+    form = await browser.get(login)
+    logged_in = await world.log_in(browser, path=login)
+    for answer in (form, logged_in, await browser.get(consent)):
+        assert answer.headers["cross-origin-opener-policy"] == "unsafe-none"
+        assert "form-action" not in answer.headers["content-security-policy"]
+
+
+# --- Rendering ---
+
+
+def test_a_page_is_html_with_language_title_and_viewport(pages: Pages) -> None:
+    html = text(error_page(pages))
+    assert html.startswith('<!doctype html>\n<html lang="en">')
+    assert "<title>No · Notes</title>" in html
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
+
+
+def test_everything_is_escaped(pages: Pages) -> None:
+    hostile = Pages(server_name=ATTACK, secure=True)
+    html = text(error_page(hostile, title=ATTACK, message=ATTACK, link=Link(f'/"{ATTACK}', ATTACK)))
+    assert "<script" not in html
+    assert "<img" not in html
+    assert html.count("&lt;script&gt;") == 7
+    assert text(error_page(pages)).count("<svg") == 1
+
+
+def test_a_forgotten_value_is_an_error_and_not_a_blank(pages: Pages) -> None:
+    with pytest.raises(UndefinedError):
+        pages.render("error.html", title="No")
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_no_template_has_anything_that_the_policy_forbids(template: Path) -> None:
+    source = template.read_text()
+    assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe|<iframe|http-equiv", source)
+
+
+def test_an_error_page_logs_its_reason_and_does_not_show_it(pages: Pages, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    response = pages.error_page(
+        status=400, title="No", message="Not so.", reason=Reason.CLIENT_UNKNOWN, link=Link("/x", "Go")
+    )
+    assert response.status_code == 400
+    assert '<a class="button plain" href="/x">Go</a>' in text(response)
+    assert "client_unknown" not in text(response)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "page refused: client_unknown")
+    ]
+    assert names(caplog.records) == ["client_unknown"]
+
+
+# --- Redirects ---
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/oauth/login", "https://app.example/cb?a=%2F&b=~!$'()*,;:@", "cursor://host/path?x=1", "com.example.app:/cb"],
+)
+def test_a_redirect_is_a_303_to_exactly_that_place(pages: Pages, location: str) -> None:
+    response = pages.redirect(location)
+    assert (response.status_code, response.headers["location"]) == (303, location)
+    assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("location", ["/a\r\nSet-Cookie: x=1", "/a\nb", "/a b", "/\x7f", "/ä", "/\u2028"])
+def test_a_redirect_cannot_break_out_of_its_header(pages: Pages, location: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        pages.redirect(location)
+
+
+# --- What a handler refuses ---
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason", "says"),
+    [
+        (lambda: PageRefusal(Reason.LOGIN_FAILED, title="T", message="M", status=418), 418, "login_failed", "M"),
+        (
+            lambda: InvalidRequest(Reason.PARAMETER_REPEATED, "Send it once."),
+            400,
+            "parameter_repeated",
+            "Send it once.",
+        ),
+        (lambda: BodyTooLarge(10), 413, "body_too_large", "longer than this server reads"),
+        (BodyTooSlow, 408, "body_too_slow", "did not arrive in time"),
+        (PasswordWorkersBusy, 503, "password_workers_busy", "Very many people"),
+        (lambda: StoreUnavailable("gp_at_secretsecret"), 503, "store_unavailable", "Nothing is lost"),
+    ],
+)
+async def test_what_a_handler_refuses_is_answered_with_a_page(
+    pages: Pages,
+    caplog: pytest.LogCaptureFixture,
+    error: Callable[[], Exception],
+    status: int,
+    reason: str,
+    says: str,
+) -> None:
+    async def handle(_: Request) -> Response:
+        raise error()
+
+    caplog.set_level("INFO")
+    response = await pages.endpoint(handle)(Request({"type": "http", "headers": []}))
+    assert response.status_code == status
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert says in text(response)
+    assert ("retry-after" in response.headers) == (status == 503)
+    assert response.headers.get("connection") == ("close" if status == 408 else None)
+    assert names(caplog.records) == [reason]
+    assert "secretsecret" not in caplog.text + text(response)
+
+
+async def test_a_fault_of_ours_is_left_to_the_app(pages: Pages) -> None:
+    async def handle(_: Request) -> Response:
+        raise ClientDisconnected
+
+    with pytest.raises(ClientDisconnected):
+        await pages.endpoint(handle)(Request({"type": "http", "headers": []}))
+
+
+def test_a_refusal_names_its_reason_in_a_traceback() -> None:
+    assert str(PageRefusal(Reason.LOGIN_FAILED, title="T", message="M")) == "T [login_failed]"
+
+
+# --- Static files ---
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"), [("gatepost.css", "text/css; charset=utf-8"), ("gatepost.svg", "image/svg+xml")]
+)
+async def test_static_files_are_kept_for_good_under_their_hash(world: World, name: str, media_type: str) -> None:
+    async with world.browser() as browser:
+        response = await browser.get(static_url(name))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == media_type
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.content == (Path(static_files.__file__).parent / "static" / name).read_bytes()
+
+
+@pytest.mark.parametrize("query", ["", "?v=", "?v=0123456789abcdef"])
+async def test_under_another_hash_nothing_is_kept(world: World, query: str) -> None:
+    async with world.browser() as browser:
+        response = await browser.get("/oauth/static/gatepost.css" + query)
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-cache")
+
+
+@pytest.mark.parametrize("name", ["", "x", "..%2Fpages.py", "%2e%2e/pages.py", "GATEPOST.CSS"])
+async def test_nothing_else_is_served(world: World, name: str) -> None:
+    async with world.browser() as browser:
+        assert (await browser.get(f"/oauth/static/{name}")).status_code == 404
+
+
+def test_the_style_sheet_is_small_and_needs_nothing_else() -> None:
+    source = (Path(static_files.__file__).parent / "static" / "gatepost.css").read_text()
+    assert len(source) < 12_000
+    assert "url(" not in source
+    assert "@import" not in source

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.memory import MemoryStore
+from gatepost.web.site.health import Check, health_router
+
+
+@asynccontextmanager
+async def serving(checks: Mapping[str, Check]) -> AsyncIterator[httpx2.AsyncClient]:
+    app = FastAPI()
+    app.include_router(health_router(server_name="notes", checks=checks))
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
+        yield http
+
+
+async def fails() -> None:
+    raise StoreUnavailable("disk /secret/path is full, token gp_at_leaked")
+
+
+async def test_an_answering_process_is_alive_whatever_its_store_says() -> None:
+    async with serving({"store": fails}) as http:
+        response = await http.get("/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "server": "notes"})
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_server_whose_store_works_is_ready() -> None:
+    async with serving({"store": MemoryStore().check}) as http:
+        response = await http.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "checks": {"store": "ok"}})
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_failing_check_is_named_and_explained_to_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving({"store": fails, "other": MemoryStore().check}) as http:
+        response = await http.get("/healthz")
+    assert response.status_code == 503
+    assert response.json() == {"status": "failing", "checks": {"store": "failing", "other": "ok"}}
+    assert response.headers["cache-control"] == "no-store"
+    [record] = caplog.records
+    assert (record.levelno, record.__dict__["reason"]) == (logging.ERROR, "store_unavailable")
+    assert "the health check store fails" in caplog.text
+    assert "disk /secret/path is full" in caplog.text
+    assert "leaked" not in caplog.text
+
+
+async def test_a_balancer_may_ask_with_head() -> None:
+    async with serving({"store": fails}) as http:
+        assert (await http.head("/health")).status_code == 200
+        assert (await http.head("/healthz")).status_code == 503
+
+
+def test_both_probes_are_described() -> None:
+    app = FastAPI()
+    app.include_router(health_router(server_name="notes", checks={}))
+    paths = app.openapi()["paths"]
+    assert {path: set(operations) for path, operations in paths.items()} == {"/health": {"get"}, "/healthz": {"get"}}
+
+
+async def test_a_flood_of_probes_costs_one_check_a_second() -> None:
+    now, asked = [100.0], []
+
+    async def check() -> None:
+        asked.append(now[0])
+        await asyncio.sleep(0)
+
+    app = FastAPI()
+    app.include_router(health_router(server_name="notes", checks={"store": check}, monotonic=lambda: now[0]))
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
+        for now[0] in (100.0, 100.99, 101.0):
+            answers = await asyncio.gather(*(http.get("/healthz") for _ in range(20)))
+            assert {answer.status_code for answer in answers} == {200}
+
+    assert asked == [100.0, 101.0]

@@ -1,0 +1,253 @@
+"""What a process counts by itself, and what the layer in front of the endpoints answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message
+
+from gatepost.oauth.errors import TooManyRequests
+from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.memory import MemoryStore
+from gatepost.web.pages.rendering import Pages
+from gatepost.web.site import limits as module
+from gatepost.web.site.client_address import ClientAddresses
+from gatepost.web.site.limits import ADDRESS_LIMITS, AddressLimits, Limits
+
+
+@dataclass
+class Counted:
+    """A limit store that notes what it is asked for."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    fault: bool = False
+
+    async def take(self, uses: Sequence[Use], *, now: int) -> int:
+        self.asked += [(use.key, use.count) for use in uses]
+        if self.fault:
+            raise StoreUnavailable("down")
+        return await self.store.limits.take(uses, now=now)
+
+    async def delete_limits(self, *, before: int, limit: int) -> int:
+        return await self.store.limits.delete_limits(before=before, limit=limit)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def counted() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def limits(counted: Counted, clock: Clock) -> Limits:
+    return Limits(store=counted, now=clock)
+
+
+async def refused_for(limits: Limits, key: str, rate: Rate) -> int:
+    """Return for how many seconds a use is refused; 0 when it is allowed."""
+    try:
+        await limits.admit(key, rate)
+    except TooManyRequests as error:
+        return error.retry_after
+    return 0
+
+
+async def test_a_busy_key_is_asked_for_once_in_a_while(limits: Limits, counted: Counted) -> None:
+    for _ in range(12):
+        await limits.admit("a", Rate(1000, 100))
+
+    assert counted.asked == [("a", 10), ("a", 10)]
+
+
+async def test_what_was_taken_ahead_is_not_kept_for_long(limits: Limits, counted: Counted, clock: Clock) -> None:
+    await limits.admit("a", Rate(1000, 100))
+    clock.now += 10
+    await limits.admit("a", Rate(1000, 100))
+
+    assert counted.asked == [("a", 10), ("a", 10)]
+
+
+async def test_a_small_limit_is_exact(limits: Limits) -> None:
+    assert [await refused_for(limits, "a", Rate(3, 30)) for _ in range(4)] == [0, 0, 0, 10]
+
+
+async def test_a_refusal_is_remembered_so_that_a_flood_costs_the_store_nothing(
+    limits: Limits, counted: Counted, clock: Clock
+) -> None:
+    for _ in range(3):
+        await refused_for(limits, "a", Rate(1, 30))
+
+    assert len(counted.asked) == 2
+    clock.now += 20
+    assert await refused_for(limits, "a", Rate(1, 30)) == 10
+    clock.now += 10
+    assert await refused_for(limits, "a", Rate(1, 30)) == 0
+    assert len(counted.asked) == 3
+
+
+async def test_processes_count_together(counted: Counted, clock: Clock) -> None:
+    one, two = (Limits(store=counted, now=clock) for _ in range(2))
+
+    answers = [await refused_for(process, "a", Rate(3, 30)) for process in (one, two, one, two, one)]
+
+    assert answers == [0, 0, 0, 10, 10]
+
+
+async def test_the_factor_multiplies_and_zero_switches_off(counted: Counted, clock: Clock) -> None:
+    double, off = Limits(store=counted, now=clock, factor=2), Limits(store=counted, now=clock, factor=0)
+
+    assert [await refused_for(double, "a", Rate(1, 30)) for _ in range(3)] == [0, 0, 15]
+    assert [await refused_for(off, "b", Rate(1, 30)) for _ in range(3)] == [0, 0, 0]
+    await off.admit_exactly({"b": Rate(1, 30)})
+    assert "b" not in {key for key, _ in counted.asked}
+
+
+async def test_several_keys_are_taken_together(limits: Limits) -> None:
+    await limits.admit_exactly({"a": Rate(1, 30), "b": Rate(2, 30)})
+    with pytest.raises(TooManyRequests) as caught:
+        await limits.admit_exactly({"a": Rate(1, 30), "b": Rate(2, 30)})
+
+    assert caught.value.retry_after == 30
+    await limits.admit_exactly({"b": Rate(2, 30)})
+
+
+async def test_what_is_remembered_is_bounded(limits: Limits, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_REMEMBERED", 2)
+    for key in "abc":
+        await limits.admit(key, Rate(1000, 100))
+
+    await limits.admit("c", Rate(1000, 100))
+    await limits.admit("a", Rate(1000, 100))
+    assert [key for key, _ in counted.asked] == ["a", "b", "c", "a"]
+
+
+# --- the layer ---
+
+
+@dataclass
+class Front:
+    """A server with two endpoints behind the layer."""
+
+    http: httpx2.AsyncClient
+    counted: Counted
+    read: list[str]
+
+
+@pytest.fixture
+def front(limits: Limits, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> Front:
+    for place, limit in ADDRESS_LIMITS.items():
+        monkeypatch.setitem(ADDRESS_LIMITS, place, module.AddressLimit(limit.kind, Rate(2, 60)))
+    app = FastAPI()
+    read: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        read.append(request.url.path)
+        return JSONResponse({"path": request.url.path})
+
+    for path in ("/oauth/token", "/oauth/revoke", "/oauth/register", "/oauth/login", "/health"):
+        app.add_route(path, answer, methods=["GET", "POST"])
+    layer = AddressLimits(
+        app,
+        limits=limits,
+        addresses=ClientAddresses(["127.0.0.1"]),
+        pages=Pages(server_name="Notes", secure=True),
+    )
+    transport = httpx2.ASGITransport(app=layer)
+    return Front(httpx2.AsyncClient(transport=transport, base_url="https://mcp.example"), counted, read)
+
+
+def of(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+async def test_an_address_that_asks_too_often_gets_429_with_retry_after(front: Front) -> None:
+    answers = [await front.http.post("/oauth/token", headers=of("192.0.2.1")) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    refused = answers[-1]
+    assert refused.json() == {
+        "error": "temporarily_unavailable",
+        "error_description": "Too many requests; try again in 30 seconds.",
+    }
+    assert refused.headers["retry-after"] == "30"
+    assert refused.headers["cache-control"] == "no-store"
+    assert len(front.read) == 2
+
+
+async def test_other_addresses_and_other_kinds_of_endpoint_go_on(front: Front) -> None:
+    for _ in range(3):
+        await front.http.post("/oauth/token", headers=of("192.0.2.1"))
+
+    assert (await front.http.post("/oauth/revoke", headers=of("192.0.2.1"))).status_code == 429
+    assert (await front.http.post("/oauth/token", headers=of("192.0.2.2"))).status_code == 200
+    assert (await front.http.post("/oauth/register", headers=of("192.0.2.1"))).status_code == 200
+    assert (await front.http.get("/health", headers=of("192.0.2.1"))).status_code == 200
+
+
+async def test_a_person_gets_a_page(front: Front) -> None:
+    for _ in range(2):
+        await front.http.head("/oauth/login", headers=of("192.0.2.1"))
+    refused = await front.http.get("/oauth/login", headers=of("192.0.2.1"))
+
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "30"
+    assert refused.headers["content-type"].startswith("text/html")
+    assert "Please wait a moment" in refused.text
+    assert refused.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/oauth/token", "application/json"), ("/oauth/login", "text/html")])
+async def test_what_cannot_be_counted_is_not_done(front: Front, path: str, kind: str) -> None:
+    """A store that reads and does not write must not become an unlimited password oracle."""
+    front.counted.fault = True
+    method = "GET" if path == "/oauth/login" else "POST"
+
+    refused = await front.http.request(method, path)
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "5"
+    assert refused.headers["content-type"].startswith(kind)
+    assert front.read == []
+
+
+async def test_other_protocols_pass_by(limits: Limits) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Message, *_: object) -> None:
+        seen.append(scope["type"])
+
+    layer = AddressLimits(
+        app,
+        limits=limits,
+        addresses=ClientAddresses(),
+        pages=Pages(server_name="Notes", secure=True),
+    )
+    await layer({"type": "lifespan"}, None, None)  # type: ignore[arg-type]  # not used
+
+    assert seen == ["lifespan"]
+
+
+def test_the_limits_are_generous_for_a_vendor_of_many_users() -> None:
+    """150 people connect within ten minutes from one address of a client that registers twice."""
+    assert REGISTRATIONS.uses >= 300
+    assert ADDRESS_LIMITS["POST", "/oauth/token"].rate.uses >= 3 * 10_000 / 6
