@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.sql import SqliteStore
-from gatepost.web.mcp.bearer_guard import BearerGuard
+from gatepost.web.resource.bearer_guard import BearerGuard
 
 CHECKS = 20_000
 _AT_ONCE = 32

@@ -217,8 +217,8 @@ def _mcp_endpoint(
     installation: Installation, served: Endpoint, origin: str, allowed_hosts: frozenset[str]
 ) -> McpEndpoint:
     """Build one MCP endpoint at one origin, with a guard of its own: a token for another does not count here."""
-    from gatepost.web.mcp.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
     from gatepost.web.mcp.endpoint import McpEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.resource.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
 
     settings = installation.settings
     api_key = settings.server.api_key

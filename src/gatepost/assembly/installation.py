@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from gatepost.stores.contract.protocols import Store
     from gatepost.stores.signed_tokens import SignedTokens
     from gatepost.stores.signing_keys import SigningKeys
-    from gatepost.web.mcp.bearer_guard import BearerGuard
     from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
     from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys
     from gatepost.web.pages.browser_session import BrowserSessions
     from gatepost.web.pages.login_throttle import LoginThrottle
+    from gatepost.web.resource.bearer_guard import BearerGuard
     from gatepost.web.site.audit import AuditTrail
     from gatepost.web.site.client_address import ClientAddresses
     from gatepost.web.site.limits import Limits

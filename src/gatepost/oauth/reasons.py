@@ -99,6 +99,7 @@ class Reason(StrEnum):
     TOKEN_OF_ANOTHER_RESOURCE = "token_of_another_resource"
     TOKEN_IN_QUERY = "token_in_query"
     SCOPE_INSUFFICIENT = "scope_insufficient"
+    PATH_AMBIGUOUS = "path_ambiguous"
     # messages at the MCP endpoint
     HTTP_METHOD_NOT_ALLOWED = "http_method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"

@@ -20,8 +20,8 @@ from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, SigningKeys, sealed_signing_key
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.signing import SigningKey, generate_signing_key, sign, verify
-from gatepost.web.mcp.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.oauth.jwks import jwks_router
+from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness, refusal, token_harness
 
 RING = KeyRing(["ring-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"])

@@ -19,9 +19,9 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.outcomes import LiveAccessToken
 from gatepost.stores.contract.protocols import GrantStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.mcp.bearer_guard import BearerGuard
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.listeners import CallLater
+from gatepost.web.resource.bearer_guard import BearerGuard
 
 ORIGIN = "https://mcp.example.com"
 HOST = b"mcp.example.com"

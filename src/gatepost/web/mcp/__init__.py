@@ -1,6 +1,6 @@
 """The MCP endpoint over Streamable HTTP.
 
-Owns: the endpoint, the bearer guard in front of it, open `subscriptions/listen` streams; `exchange` is one HTTP
+Owns: the endpoint, open `subscriptions/listen` streams; `exchange` is one HTTP
 exchange, `sessions` the sessions of the handshake era.
 Depends on: `web.site`, `server`, `stores.contract`, the rules.
 """

@@ -35,7 +35,6 @@ from gatepost.server.dispatch import InsufficientScope
 from gatepost.server.target import Caller, Result, ResultBody, Target
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.web.mcp.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.mcp.exchange.answers import (
     ACCEPTED,
     MESSAGES,
@@ -57,6 +56,7 @@ from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json, singl
 from gatepost.web.mcp.listeners import CallLater, Listeners
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_request import SessionRun
+from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import scrubbed_traceback
 from gatepost.web.site.front_door import LOOPBACK_ORIGIN, ORDINARY_HEADERS

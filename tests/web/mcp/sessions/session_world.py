@@ -18,9 +18,9 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
 from gatepost.stores.contract.protocols import GrantStore, Store
 from gatepost.stores.memory import MemoryStore
-from gatepost.web.mcp.bearer_guard import BearerGuard
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
+from gatepost.web.resource.bearer_guard import BearerGuard
 from tests.web.mcp.mcp_harness import HOST, ORIGIN, READER, RESOURCE, Grants, Pause, a_server
 
 PATIENCE = 180.0

@@ -25,7 +25,7 @@ from gatepost.protocol.errors import (
 )
 from gatepost.protocol.messages import error_response
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.web.mcp.bearer_guard import BearerRefused
+from gatepost.web.resource.bearer_guard import BearerRefused
 from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 

@@ -16,7 +16,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.outcomes import LiveAccessToken
 from gatepost.stores.contract.protocols import GrantStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.mcp.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 
 ISSUER = "https://mcp.example.com"
 NOTES = ProtectedResource(

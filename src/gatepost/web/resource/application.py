@@ -1,0 +1,168 @@
+"""Any ASGI application as a protected resource: the bearer guard in front, the principal in the scope (RFC 6750).
+
+The application never sees the client's token (MCP 2026-07-28 basic/authorization, "Access Token Privilege
+Restriction"): the `Authorization` header is taken out of what it gets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.scopes import is_scope_token
+from gatepost.resource.principal import Principal
+from gatepost.server.calls.context import set_current_subject
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.lifespan import AsgiLifespan
+from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
+
+PRINCIPAL: Final = "gatepost.principal"
+"""Where in the ASGI scope the application finds the `Principal`; None where the server demands no token."""
+
+_POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
+# What one router takes for another path than the next one does: empty and dot segments, backslashes, and separators
+# that are percent-encoded. A rule about paths must never be asked about another path than the application is.
+_AMBIGUOUS: Final = re.compile(r"//|/\.{1,2}(?:/|$)|[\\\x00-\x1f\x7f]")
+_AMBIGUOUS_ENCODED: Final = re.compile(rb"%(?:2[fF]|5[cC])")
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """An ASGI application that is served under a path, to those who show an access token for it.
+
+        create_app({
+            "/mcp": notes,
+            "/reports": Protected(app, scopes={"/": ["reports:read"], "/admin": ["reports:admin"]}),
+        })
+
+    The application finds the path it is served under in `scope["root_path"]`, as it does under Starlette's `Mount`, and
+    the caller as a `Principal` in `scope["gatepost.principal"]`; `get_current_sub()` works too. WebSockets are closed
+    before they open.
+
+    Args:
+        app: the application; its ASGI lifespan runs with the server.
+        scopes: the scopes that are needed, by path below the application's own. A path covers itself and everything
+            below it, and a request needs the scopes of **every** path that covers it: above, `/reports/admin/users`
+            needs both.
+        descriptions: what the consent page says of a scope, by scope.
+        title: the resource's name for people; its path when None.
+
+    Raises:
+        ValueError: a path or a scope cannot be one; the sentence says which.
+        TypeError: `app` cannot be called, or scopes are no list.
+    """
+
+    app: ASGIApp
+    scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    title: str | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.app):
+            raise TypeError(f"Protected takes an ASGI application, and a {type(self.app).__name__} cannot be called.")
+        for path, scopes in self.scopes.items():
+            if not path.startswith("/") or _AMBIGUOUS.search(path):
+                raise ValueError(f"scopes: {path!r} is no path; write one such as '/' or '/admin'.")
+            if isinstance(scopes, str):
+                raise TypeError(f"scopes: {path!r} takes a list; write [{scopes!r}].")
+            for scope in scopes:
+                if not is_scope_token(scope):
+                    raise ValueError(f"scopes: {scope!r} is no scope (RFC 6749 section 3.3).")
+
+    @property
+    def scope_descriptions(self) -> dict[str, str]:
+        """Every scope that any path needs, with its words for people."""
+        named = dict.fromkeys(scope for scopes in self.scopes.values() for scope in scopes)
+        return {scope: self.descriptions.get(scope, f"Use “{scope}”") for scope in named}
+
+
+class GuardedApplication:
+    """A `Protected` application at one origin: a plain ASGI callable for its path and everything below."""
+
+    def __init__(self, protected: Protected, *, path: str, guard: BearerGuard | None, lifespan: AsgiLifespan) -> None:
+        """Prepare everything that does not depend on a request.
+
+        Args:
+            protected: what is served.
+            path: where, without a slash at its end.
+            guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
+            lifespan: has the application's state.
+        """
+        self._app = protected.app
+        self._path = path
+        self._guard = guard
+        self._lifespan = lifespan
+        self._needed = tuple((prefix.rstrip("/"), frozenset(scopes)) for prefix, scopes in protected.scopes.items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "websocket":
+            # Closing before accepting makes the server answer the handshake 403 (ASGI, "WebSocket").
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        # 1. Every router has to understand the path alike.
+        if _AMBIGUOUS.search(scope["path"]) or _AMBIGUOUS_ENCODED.search(scope.get("raw_path") or b""):
+            await _refused_path(scope)(scope, receive, send)
+            return
+        # 2. Who is it, and do the scopes suffice?
+        try:
+            principal = await self._principal(scope)
+        except BearerRefused as refused:
+            await _challenge(scope, refused)(scope, receive, send)
+            return
+        except StoreUnavailable as error:
+            unavailable = oauth_error_response(store_unavailable(HTTPConnection(scope), error))
+            await unavailable(scope, receive, send)
+            return
+        # 3. On to the application, without the token.
+        set_current_subject(principal)
+        await self._app(self._scope_for(scope, principal), receive, send)
+
+    async def _principal(self, scope: Scope) -> Principal | None:
+        if self._guard is None:
+            return None
+        raw_headers, query_string = scope["headers"], scope.get("query_string", b"")
+        given = [value for name, value in raw_headers if name == b"authorization"]
+        # A token that was verified a moment ago costs one look-up.
+        principal = None if query_string or len(given) != 1 else self._guard.cached(given[0])
+        if principal is None:
+            principal = await self._guard.verify(raw_headers, query_string)
+        needed = self._scopes_for(scope)
+        if not principal.has(needed):
+            raise self._guard.insufficient_scope(needed)
+        return principal
+
+    def _scopes_for(self, scope: Scope) -> frozenset[str]:
+        below: str = scope["path"].removeprefix(scope.get("root_path", "") + self._path)
+        covering = (scopes for prefix, scopes in self._needed if below == prefix or below.startswith(prefix + "/"))
+        return frozenset[str]().union(*covering)
+
+    def _scope_for(self, scope: Scope, principal: Principal | None) -> Scope:
+        given = dict(scope)
+        given["headers"] = [header for header in scope["headers"] if header[0] != b"authorization"]
+        given["root_path"] = scope.get("root_path", "") + self._path
+        given["state"] = self._lifespan.state.copy()
+        given[PRINCIPAL] = principal
+        return given
+
+
+def _challenge(scope: Scope, refused: BearerRefused) -> Response:
+    log_refusal(HTTPConnection(scope), error=refused.body.get("error", "unauthorized"), reason=refused.reason)
+    headers = {"WWW-Authenticate": refused.www_authenticate, "Cache-Control": "no-store"}
+    return JSONResponse(refused.body, status_code=refused.status, headers=headers)
+
+
+def _refused_path(scope: Scope) -> Response:
+    log_refusal(HTTPConnection(scope), error="invalid_request", reason=Reason.PATH_AMBIGUOUS)
+    description = "Empty and dot segments, backslashes and encoded slashes do not belong into a path here."
+    body = {"error": "invalid_request", "error_description": description}
+    return JSONResponse(body, status_code=400, headers={"Cache-Control": "no-store"})

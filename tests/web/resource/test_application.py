@@ -1,0 +1,244 @@
+"""Any ASGI application behind the bearer guard (security.md rows 27 to 31)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from gatepost.server.calls.context import get_current_sub
+from gatepost.stores.contract.protocols import GrantStore
+from gatepost.web.resource.application import GuardedApplication, Protected
+from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.lifespan import ApplicationNotStarted, AsgiLifespan
+from tests.web.mcp.mcp_harness import NOW, ORIGIN, READER, RESOURCE, STRANGER, Grants
+
+METADATA = 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'
+
+
+async def whoami(request: Request) -> JSONResponse:
+    principal = request.scope["gatepost.principal"]
+    return JSONResponse(
+        {
+            "subject": None if principal is None else principal.subject,
+            "current": get_current_sub(),
+            "headers": sorted(request.headers),
+            "root_path": request.scope["root_path"],
+            "url": str(request.url_for("whoami")),
+            "state": getattr(request.state, "opened", None),
+        }
+    )
+
+
+@asynccontextmanager
+async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, str]]:
+    yield {"opened": "by its lifespan"}
+
+
+def an_application() -> Starlette:
+    return Starlette(
+        routes=[
+            Route("/who", whoami),
+            Route("/admin/users", whoami, name="admin"),
+            Route("/adminer", whoami, name="x"),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def guarded(grants: Grants | None = None, *, is_guarded: bool = True, **options: Any) -> GuardedApplication:
+    protected = Protected(an_application(), **options)
+    guard = BearerGuard(
+        grants=cast("GrantStore", grants or Grants()), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW
+    )
+    return GuardedApplication(
+        protected, path="/mcp", guard=guard if is_guarded else None, lifespan=AsgiLifespan(protected.app)
+    )
+
+
+async def get(app: GuardedApplication, path: str, token: str | None = READER) -> httpx2.Response:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ORIGIN) as client:
+        return await client.get(path, headers=headers)
+
+
+async def test_the_application_sees_the_principal_and_never_the_token() -> None:
+    answer = await get(guarded(), "/mcp/who")
+
+    body = answer.json()
+    assert (answer.status_code, body["subject"], body["current"]) == (200, "ann", "ann")
+    assert "authorization" not in body["headers"]
+    assert "host" in body["headers"]
+
+
+async def test_the_application_finds_its_own_path_as_under_a_mount() -> None:
+    body = (await get(guarded(), "/mcp/who")).json()
+
+    assert (body["root_path"], body["url"]) == ("/mcp", f"{ORIGIN}/mcp/who")
+
+
+async def test_without_a_token_the_challenge_names_the_metadata_and_no_error() -> None:
+    answer = await get(guarded(), "/mcp/who", token=None)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith(f"Bearer {METADATA}")
+    assert "error" not in answer.headers["www-authenticate"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_an_unknown_token_is_invalid() -> None:
+    answer = await get(guarded(), "/mcp/who", token=READER[:-4] + "AAAA")
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+async def test_a_token_in_the_query_is_refused() -> None:
+    answer = await get(guarded(), f"/mcp/who?access_token={READER}")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/mcp/who", 200), ("/mcp/admin/users", 403), ("/mcp/adminer", 200), ("/mcp/admin", 403), ("/mcp/admin/", 403)],
+)
+async def test_a_path_needs_the_scopes_of_every_path_that_covers_it(path: str, status: int) -> None:
+    app = guarded(scopes={"/": ["notes:read"], "/admin": ["notes:write"]})
+
+    answer = await get(app, path)
+
+    assert answer.status_code == status
+    if status == 403:  # all that the operation needs are named
+        assert 'scope="notes:read notes:write"' in answer.headers["www-authenticate"]
+
+
+async def test_the_scopes_of_the_root_are_needed_at_the_bare_path_too() -> None:
+    answer = await get(guarded(scopes={"/": ["notes:read"]}), "/mcp", token=STRANGER)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/mcp//admin", "/mcp/./who", "/mcp/x/..", "/mcp/a%2Fb", "/mcp/a%5cb", "/mcp/a%5Cb"])
+async def test_paths_that_routers_read_differently_are_refused(path: str) -> None:
+    sent = await exchange(guarded(), path)
+
+    assert sent[0]["status"] == 400
+
+
+async def exchange(app: GuardedApplication, raw_path: str) -> list[Message]:
+    """Send a path as it is; client libraries would make it canonical."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": raw_path.replace("%2F", "/").replace("%5c", "\\").replace("%5C", "\\"),
+        "raw_path": raw_path.encode(),
+        "query_string": b"",
+        "headers": [(b"authorization", b"Bearer " + READER.encode())],
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_a_store_that_is_down_is_503_and_never_401() -> None:
+    grants = Grants()
+    grants.is_down = True
+
+    answer = await get(guarded(grants), "/mcp/who")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+
+
+async def test_without_a_guard_everybody_is_served_as_nobody() -> None:
+    body = (await get(guarded(is_guarded=False, scopes={"/": ["notes:write"]}), "/mcp/who", token=None)).json()
+
+    assert (body["subject"], body["current"]) == (None, "anonymous")
+
+
+async def test_websockets_are_closed_before_they_open() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await guarded()({"type": "websocket", "path": "/mcp/who", "headers": []}, receive, send)
+
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_the_applications_own_lifespan_runs_and_its_state_reaches_requests() -> None:
+    protected = Protected(an_application())
+    life = AsgiLifespan(protected.app)
+    app = GuardedApplication(protected, path="/mcp", guard=None, lifespan=life)
+
+    async with life.running():
+        body = (await get(app, "/mcp/who", token=None)).json()
+
+    assert body["state"] == "by its lifespan"
+
+
+async def test_an_application_without_a_lifespan_is_served() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        assert scope["type"] == "http"
+
+    async with AsgiLifespan(app).running():
+        pass
+
+
+async def test_an_application_that_cannot_start_stops_the_start_with_its_words() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    with pytest.raises(ApplicationNotStarted, match="could not start: no database"):
+        async with AsgiLifespan(app).running():
+            raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("scopes", "words"),
+    [
+        ({"admin": ["a"]}, "'admin' is no path"),
+        ({"/a/../b": ["a"]}, "'/a/../b' is no path"),
+        ({"/": "a"}, "takes a list; write ['a']"),
+        ({"/": ["a b"]}, "'a b' is no scope"),
+    ],
+)
+def test_scopes_that_cannot_be_are_refused_with_what_to_write(scopes: dict[str, Any], words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match="scopes: ") as caught:
+        Protected(an_application(), scopes=scopes)
+
+    assert words in str(caught.value)
+
+
+def test_what_is_no_application_is_refused() -> None:
+    with pytest.raises(TypeError, match="a dict cannot be called"):
+        Protected(cast("Any", {}))
+
+
+def test_every_scope_has_words_for_the_consent_page() -> None:
+    protected = Protected(an_application(), scopes={"/": ["a"], "/admin": ["b", "a"]}, descriptions={"b": "Administer"})
+
+    assert protected.scope_descriptions == {"a": "Use “a”", "b": "Administer"}
