@@ -65,3 +65,40 @@ def test_decorators_do_not_count(tmp_path: Path) -> None:
 
 def test_finding_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
     assert length_gate.main([str(tmp_path)]) == 1
+
+
+def exceptions(tmp_path: Path, file: Path, *, lines: int = 450, reason: str = "one table of one state machine") -> Path:
+    listed = tmp_path / "exceptions.toml"
+    listed.write_text(f'[[exception]]\nfile = "{file}"\nlines = {lines}\nreason = "{reason}"\n')
+    return listed
+
+
+def test_a_file_on_the_list_of_exceptions_has_its_own_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "long.py"
+    path.write_text("\n" * 450)
+    assert length_gate.main([str(path)], exceptions(tmp_path, path)) == 0
+
+    path.write_text("\n" * 451)
+    assert length_gate.main([str(path)], exceptions(tmp_path, path)) == 1
+    assert f"{path}: the file has 451 lines, above 450\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("lines", "reason", "words"), [(401, "too long", "gives no reason"), (400, "", "needs no")])
+def test_an_exception_without_a_reason_or_a_need_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: int, reason: str, words: str
+) -> None:
+    path = tmp_path / "long.py"
+    path.write_text("\n" * lines)
+
+    assert length_gate.main([str(path)], exceptions(tmp_path, path, reason=reason)) == 1
+    assert words in capsys.readouterr().out
+
+
+def test_a_long_list_of_exceptions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "long.py"
+    path.write_text("\n" * 401)
+    listed = exceptions(tmp_path, path)
+    listed.write_text(listed.read_text() * 9)
+
+    assert length_gate.main([str(path)], listed) == 1
+    assert "9 exceptions, above 8" in capsys.readouterr().out
