@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import gatepost.app  # so that every class there is has been defined
-from gatepost.protocol.errors import ApplicationError, ProtocolError, ResourceNotFound
+from gatepost.protocol.errors import ApplicationError, ProtocolError, UnknownResource
 
 
 def classes_below(base: type[ProtocolError]) -> Iterator[type[ProtocolError]]:
@@ -16,8 +16,8 @@ def classes_below(base: type[ProtocolError]) -> Iterator[type[ProtocolError]]:
 
 
 def test_our_own_errors_have_codes_of_json_rpc_or_of_the_specification_alone() -> None:
-    ours = set(classes_below(ProtocolError)) - {ApplicationError, ResourceNotFound}
+    ours = set(classes_below(ProtocolError)) - {ApplicationError, UnknownResource}
 
     assert gatepost.app is not None
     assert {error.code for error in ours} == {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
-    assert ResourceNotFound.code == -32002  # earlier revisions only, see tests/server/test_reading_and_getting.py
+    assert UnknownResource.code == -32002  # earlier revisions only, see tests/server/test_reading_and_getting.py

@@ -9,8 +9,8 @@ import pytest
 from gatepost.protocol.errors import (
     ApplicationError,
     InternalError,
+    InvalidJsonRpcRequest,
     InvalidParams,
-    InvalidRequest,
     MethodNotFound,
     MissingRequiredClientCapability,
     ProtocolError,
@@ -84,7 +84,7 @@ def test_each_shape_of_message_is_told_apart(members: dict[str, Any], message: M
 def test_other_shapes_are_refused_with_the_id_where_it_is_readable(
     members: dict[str, Any], text: str, request_id: int | str | None
 ) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
         parse(**members)
 
     assert (caught.value.message, caught.value.request_id) == (text, request_id)
@@ -92,7 +92,7 @@ def test_other_shapes_are_refused_with_the_id_where_it_is_readable(
 
 @pytest.mark.parametrize("raw", [b"[]", b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', b"1", b'"x"', b"null"])
 def test_batches_and_what_is_no_object_are_refused(raw: bytes) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
         parse_message(raw)
 
     assert caught.value.message == "The body must be one JSON-RPC message, a JSON object; batches are not supported."
@@ -128,8 +128,8 @@ def test_what_json_has_no_form_for_is_an_error_and_not_a_guess(value: Any, kind:
             7,
             {"id": 7, "error": {"code": -32602, "message": "No.", "data": {"field": "a"}}},
         ),
-        (InvalidRequest("No.", request_id="r"), None, {"id": "r", "error": {"code": -32600, "message": "No."}}),
-        (InvalidRequest("No."), None, {"error": {"code": -32600, "message": "No."}}),
+        (InvalidJsonRpcRequest("No.", request_id="r"), None, {"id": "r", "error": {"code": -32600, "message": "No."}}),
+        (InvalidJsonRpcRequest("No."), None, {"error": {"code": -32600, "message": "No."}}),
         (
             MissingRequiredClientCapability({"sampling": {}}),
             0,
@@ -170,7 +170,7 @@ def test_an_error_carries_its_id_only_when_there_is_one(
 @pytest.mark.parametrize(
     ("error", "modern", "handshake"),
     [
-        (InvalidRequest("x"), 400, 400),
+        (InvalidJsonRpcRequest("x"), 400, 400),
         (MethodNotFound("x"), 404, 200),
         (InvalidParams("x"), 400, 200),
         (InternalError("x"), 200, 200),

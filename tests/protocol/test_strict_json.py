@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatepost.protocol import strict_json
-from gatepost.protocol.errors import InvalidRequest, ParseError
+from gatepost.protocol.errors import InvalidJsonRpcRequest, ParseError
 
 REPEATED = "An object in the body names a member twice."
 WIDE = "An integer in the body does not fit into 64 bits."
@@ -72,7 +72,7 @@ def test_what_is_not_json_in_utf8_is_a_parse_error(raw: bytes) -> None:
     ],
 )
 def test_a_member_named_twice_is_refused(raw: bytes) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
         strict_json.load(raw)
 
     assert caught.value.message == REPEATED
@@ -89,7 +89,7 @@ def test_a_member_named_twice_is_refused(raw: bytes) -> None:
     ],
 )
 def test_an_integer_beyond_64_bits_is_refused_and_not_rounded(raw: bytes) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
         strict_json.load(raw)
 
     assert caught.value.message == WIDE
@@ -99,14 +99,14 @@ def test_64_levels_are_read_and_65_are_refused() -> None:
     assert strict_json.load(nested(64)) == orjson.loads(nested(64))
     assert strict_json.load(nested(64, b"1e99")) == orjson.loads(nested(64, b"1e99"))
     assert strict_json.load(nested(64, b"")) == orjson.loads(nested(64, b""))
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
         strict_json.load(nested(65))
 
     assert caught.value.message == DEEP
 
 
 def test_depth_that_a_repeated_name_hides_is_refused() -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidJsonRpcRequest):
         strict_json.load(b'{"a":' + nested(1000) + b',"a":1}')
 
 
@@ -128,7 +128,7 @@ def test_nesting_beyond_what_the_decoder_takes_is_refused() -> None:
     ids=["arrays", "objects", "beside-depth", "spaced", "integers", "members"],
 )
 def test_looking_at_values_one_by_one_ends(raw: bytes) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
         strict_json.load(raw)
 
     assert caught.value.message == MANY
@@ -179,7 +179,7 @@ def exact(text: str) -> bool:
 def test_the_short_cut_and_the_exact_check_agree(text: str) -> None:
     try:
         strict_json.load(text.encode())
-    except InvalidRequest:
+    except InvalidJsonRpcRequest:
         assert not exact(text)
     else:
         assert exact(text)
@@ -187,5 +187,5 @@ def test_the_short_cut_and_the_exact_check_agree(text: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
-    with contextlib.suppress(ParseError, InvalidRequest):
+    with contextlib.suppress(ParseError, InvalidJsonRpcRequest):
         strict_json.load(raw)

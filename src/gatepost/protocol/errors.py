@@ -2,12 +2,12 @@
 
     ProtocolError                          code     modern era   handshake era
     ├── ParseError                        -32700        400           400
-    ├── InvalidRequest                    -32600        400           400
+    ├── InvalidJsonRpcRequest             -32600        400           400
     ├── MethodNotFound                    -32601        404           200
     ├── InvalidParams                     -32602        400           200
     ├── InternalError                     -32603        200           200
     ├── HeaderMismatch                    -32020        400           400
-    ├── ResourceNotFound                  -32002         -            200
+    ├── UnknownResource                   -32002         -            200
     ├── MissingRequiredClientCapability   -32021        400           200
     ├── UnsupportedProtocolVersion        -32022        400           400
     └── ApplicationError                  its own    as the code above says, else 200
@@ -68,8 +68,8 @@ class ParseError(ProtocolError):
     code = -32700
 
 
-class InvalidRequest(ProtocolError):
-    """The body is JSON, but not one JSON-RPC message that this server takes."""
+class InvalidJsonRpcRequest(ProtocolError):
+    """Invalid Request: the body is JSON, but not one JSON-RPC message that this server takes."""
 
     code = -32600
 
@@ -97,8 +97,8 @@ class InternalError(ProtocolError):
     handshake_status = 200
 
 
-class ResourceNotFound(ProtocolError):
-    """There is no such resource: handshake era. The modern one has `InvalidParams` for it (server/resources).
+class UnknownResource(ProtocolError):
+    """Resource not found: handshake era. The modern one has `InvalidParams` for it (server/resources).
 
     Args:
         uri: what was asked for; the specification has it repeated in `data`.
@@ -179,7 +179,7 @@ _BY_CODE: Mapping[int, type[ProtocolError]] = {
     error.code: error
     for error in (
         ParseError,
-        InvalidRequest,
+        InvalidJsonRpcRequest,
         MethodNotFound,
         InvalidParams,
         InternalError,

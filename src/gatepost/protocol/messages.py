@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from gatepost.protocol import strict_json
-from gatepost.protocol.errors import InvalidRequest, ProtocolError, RequestId
+from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError, RequestId
 
 LONGEST_REQUEST_ID = 256
 _LONGEST_REASON = 200
@@ -57,18 +57,18 @@ def parse_message(raw: bytes) -> Message:
 
     Raises:
         ParseError: it is not JSON.
-        InvalidRequest: it is something else than one JSON-RPC 2.0 message, or exceeds a bound (`strict_json`).
+        InvalidJsonRpcRequest: it is something else than one JSON-RPC 2.0 message, or exceeds a bound (`strict_json`).
     """
     body = strict_json.load(raw)
     if type(body) is not dict:
         # Revision 2025-03-26 had batches, and the next one took them back; they are not worth a second way in.
-        raise InvalidRequest("The body must be one JSON-RPC message, a JSON object; batches are not supported.")
+        raise InvalidJsonRpcRequest("The body must be one JSON-RPC message, a JSON object; batches are not supported.")
     identifier = body.get("id", _ABSENT)
     # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none.
     kind = type(identifier)
     readable = identifier if kind is int or (kind is str and len(identifier) <= LONGEST_REQUEST_ID) else None
     if body.get("jsonrpc") != "2.0":
-        raise InvalidRequest('"jsonrpc" must be "2.0".', request_id=readable)
+        raise InvalidJsonRpcRequest('"jsonrpc" must be "2.0".', request_id=readable)
     method = body.get("method", _ABSENT)
     if method is _ABSENT:
         return _parse_response(body, readable)
@@ -77,14 +77,14 @@ def parse_message(raw: bytes) -> Message:
         # JSON-RPC leaves `params` out when there are none; several languages write an empty map as null.
         params = {}
     if type(method) is not str or type(params) is not dict or "result" in body or "error" in body:
-        raise InvalidRequest(
+        raise InvalidJsonRpcRequest(
             'A request has a string "method", an object as "params" if any, and neither "result" nor "error".',
             request_id=readable,
         )
     if identifier is _ABSENT:
         return Notification(method, params)
     if readable is None:
-        raise InvalidRequest(f'"id" must be an integer or a string of at most {LONGEST_REQUEST_ID} characters.')
+        raise InvalidJsonRpcRequest(f'"id" must be an integer or a string of at most {LONGEST_REQUEST_ID} characters.')
     return Request(readable, method, params)
 
 
@@ -154,9 +154,9 @@ def _dump(response: dict[str, Any]) -> bytes:
 def _parse_response(body: dict[str, Any], identifier: RequestId | None) -> Response:
     result, error = body.get("result"), body.get("error")
     if ("result" in body) == ("error" in body) or type(error if "error" in body else result) is not dict:
-        raise InvalidRequest(
+        raise InvalidJsonRpcRequest(
             'A message has a "method", or else one object as "result" or "error".', request_id=identifier
         )
     if identifier is None and ("result" in body or body.get("id") is not None):
-        raise InvalidRequest('The "id" of a response must be that of its request.')
+        raise InvalidJsonRpcRequest('The "id" of a response must be that of its request.')
     return Response(identifier, result, error)

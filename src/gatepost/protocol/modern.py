@@ -14,7 +14,7 @@ from gatepost.protocol.errors import (
     InvalidParams,
     MethodNotFound,
     MissingRequiredClientCapability,
-    ResourceNotFound,
+    UnknownResource,
     UnsupportedProtocolVersion,
 )
 from gatepost.protocol.header_values import decode_header_value, plain_header_value
@@ -145,7 +145,7 @@ def permitted_code(code: int) -> int:
     The specification keeps a range for itself, and has taken back what earlier revisions used. A resource that is not
     there has another code now; the rest is an internal error, for whoever chose the code did so by mistake.
     """
-    if code == ResourceNotFound.code:
+    if code == UnknownResource.code:
         return InvalidParams.code
     if code in _RESERVED_CODES and code not in _DEFINED_CODES:
         return InternalError.code

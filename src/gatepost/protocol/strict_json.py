@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gatepost.protocol.errors import InvalidRequest, ParseError
+from gatepost.protocol.errors import InvalidJsonRpcRequest, ParseError
 
 MAXIMUM_DEPTH = 64
 """How deep arrays and objects may nest, the message itself included."""
@@ -28,8 +28,8 @@ def load(raw: bytes) -> Any:
 
     Raises:
         ParseError: it is not JSON, not UTF-8, or has a number too large for a double.
-        InvalidRequest: it nests deeper than `MAXIMUM_DEPTH`, names a member twice in one object, has an integer that
-            64 bits do not hold, or more than `MOST_VALUES` values to look at.
+        InvalidJsonRpcRequest: it nests deeper than `MAXIMUM_DEPTH`, names a member twice in one object, has an
+            integer that 64 bits do not hold, or more than `MOST_VALUES` values to look at.
     """
     try:
         value = orjson.loads(raw)
@@ -71,7 +71,7 @@ def _check_depth(value: Any) -> None:
         if seen > MOST_VALUES:
             raise _too_many_values()
         level = [item for found in containers for item in (found.values() if type(found) is dict else found)]
-    raise InvalidRequest(f"The body nests deeper than {MAXIMUM_DEPTH} levels.")
+    raise InvalidJsonRpcRequest(f"The body nests deeper than {MAXIMUM_DEPTH} levels.")
 
 
 def _check_exactly(raw: bytes) -> None:
@@ -80,7 +80,7 @@ def _check_exactly(raw: bytes) -> None:
         _ExactReading().decode(raw.decode())
     except RecursionError as error:
         # Only what a repeated name made the decoder drop can still nest deeper than it may.
-        raise InvalidRequest(f"The body nests deeper than {MAXIMUM_DEPTH} levels.") from error
+        raise InvalidJsonRpcRequest(f"The body nests deeper than {MAXIMUM_DEPTH} levels.") from error
 
 
 class _ExactReading:
@@ -98,15 +98,15 @@ class _ExactReading:
         if self._members > MOST_VALUES:
             raise _too_many_values()
         if len({name for name, _ in pairs}) != len(pairs):
-            raise InvalidRequest("An object in the body names a member twice.")
+            raise InvalidJsonRpcRequest("An object in the body names a member twice.")
 
     def _refuse_wide(self, literal: str) -> None:
         self._integers += 1
         if self._integers > MOST_VALUES:
             raise _too_many_values()
         if len(literal) > _LONGEST_INTEGER or not _LOWEST_INTEGER <= int(literal) <= _HIGHEST_INTEGER:
-            raise InvalidRequest("An integer in the body does not fit into 64 bits.")
+            raise InvalidJsonRpcRequest("An integer in the body does not fit into 64 bits.")
 
 
-def _too_many_values() -> InvalidRequest:
-    return InvalidRequest(f"The body has more than {MOST_VALUES} values.")
+def _too_many_values() -> InvalidJsonRpcRequest:
+    return InvalidJsonRpcRequest(f"The body has more than {MOST_VALUES} values.")

@@ -7,8 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
-from gatepost.protocol.errors import InvalidParams, MethodNotFound, ProtocolError
-from gatepost.protocol.errors import ResourceNotFound as ResourceNotFoundError
+from gatepost.protocol.errors import InvalidParams, MethodNotFound, ProtocolError, UnknownResource
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
@@ -296,7 +295,7 @@ def _allowed(caller: Caller, entry: RegisteredPrompt | RegisteredResource) -> No
 
 def _no_resource(uri: str, revision: Revision) -> ProtocolError:
     """Return the error for what is not there (server/resources, "Error Handling", of either era)."""
-    return InvalidParams("Resource not found", data={"uri": uri}) if revision.modern else ResourceNotFoundError(uri)
+    return InvalidParams("Resource not found", data={"uri": uri}) if revision.modern else UnknownResource(uri)
 
 
 def _text_member(given: Mapping[str, Any], member: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from gatepost.protocol.errors import InvalidParams, InvalidRequest
+from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import LOG_LEVELS
 
@@ -33,7 +33,7 @@ async def set_level(request: Request, session: Session | None) -> dict[str, Any]
 
     Raises:
         InvalidParams: there is no such level.
-        InvalidRequest: the request belongs to no session, so there is nothing to keep the level for.
+        InvalidJsonRpcRequest: the request belongs to no session, so there is nothing to keep the level for.
     """
     level = request.params.get("level")
     if level not in LOG_LEVELS:
@@ -47,7 +47,7 @@ async def subscribe(request: Request, session: Session | None) -> dict[str, Any]
 
     Raises:
         InvalidParams: no resource is named, its URI is too long, or the session has as many subscriptions as it may.
-        InvalidRequest: the request belongs to no session.
+        InvalidJsonRpcRequest: the request belongs to no session.
     """
     uri = resource_uri(request)
     if len(uri) > LONGEST_URI:
@@ -77,5 +77,5 @@ def resource_uri(request: Request) -> str:
 
 def _required(session: Session | None) -> Session:
     if session is None:
-        raise InvalidRequest("This needs a session: send the Mcp-Session-Id that initialize was answered with.")
+        raise InvalidJsonRpcRequest("This needs a session: send the Mcp-Session-Id that initialize was answered with.")
     return session

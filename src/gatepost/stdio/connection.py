@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.protocol import eras, handshake, modern
-from gatepost.protocol.errors import InternalError, InvalidRequest, ProtocolError, RequestId
+from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, ProtocolError, RequestId
 from gatepost.protocol.messages import (
     Notification,
     Request,
@@ -75,7 +75,7 @@ class Connection:
         """Take a line of the client's; None stands for one that was too long. Returns before requests are answered."""
         # 1. What is it?
         if line is None:
-            await self._outlet.send(error_response(InvalidRequest(f"A message has at most {LINE_LIMIT} bytes.")))
+            await self._outlet.send(error_response(InvalidJsonRpcRequest(f"A message has at most {LINE_LIMIT} bytes.")))
             return
         if not line.strip():
             return
@@ -95,7 +95,7 @@ class Connection:
         # 3. A request: a task each. What comes after `initialize` relies on what that agreed on, so that is awaited.
         if message.id in self._running or len(self._running) >= MOST_RUNNING:
             refusal = "This id is in use, or too many requests are being served."
-            await self._outlet.send(error_response(InvalidRequest(refusal), message.id))
+            await self._outlet.send(error_response(InvalidJsonRpcRequest(refusal), message.id))
             return
         run = self._running[message.id] = _Run(RequestLine(self._outlet))
         task = self._start(run, self._serve(message, run))
@@ -207,7 +207,7 @@ class Connection:
             return handshake.revision_of_request(request, None), None
         if self._session is None:
             if request.method not in _AT_ANY_TIME:
-                raise InvalidRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
+                raise InvalidJsonRpcRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
             return LATEST_HANDSHAKE, None
         return self._session.revision, self._session
 

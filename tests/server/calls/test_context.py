@@ -8,21 +8,21 @@ import pytest
 from starlette.requests import Request
 
 from gatepost.resource.principal import Principal
-from gatepost.server.calls.callers import CallingClient, User
+from gatepost.server.calls.callers import CallingClient, CallingUser
 from gatepost.server.calls.context import Context, get_current_sub, set_current_subject
 from gatepost.server.errors import UnknownState
 
 
 def test_user_client_and_scopes_are_those_of_the_token(principal: Principal) -> None:
     context = Context(principal=principal)
-    assert context.user == User(subject="alice", display_name="Alice Example")
+    assert context.user == CallingUser(subject="alice", display_name="Alice Example")
     assert context.client == CallingClient(client_id="gp_client", name="Inspector")
     assert context.scopes == {"notes:read", "notes:write"}
 
 
 def test_without_authentication_the_user_is_anonymous_and_has_no_scopes() -> None:
     context = Context()
-    assert context.user == User(subject="anonymous", display_name=None)
+    assert context.user == CallingUser(subject="anonymous", display_name=None)
     assert context.client == CallingClient(client_id=None, name=None)
     assert context.scopes == frozenset()
 

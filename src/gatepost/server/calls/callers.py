@@ -10,7 +10,7 @@ ANONYMOUS: Final = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class CallingUser:
     """The person a call is made for."""
 
     subject: str

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_origin, overload
 from pydantic import BaseModel
 
 from gatepost.resource.principal import Principal
-from gatepost.server.calls.callers import ANONYMOUS, CallingClient, User
+from gatepost.server.calls.callers import ANONYMOUS, CallingClient, CallingUser
 from gatepost.server.calls.channel import CallerLine, Channel, MissingRequiredClientCapability, Question
 from gatepost.server.calls.client_requests import (
     Ask,
@@ -120,12 +120,12 @@ class Context:
         self._log: ContextLogger | None = None
 
     @property
-    def user(self) -> User:
+    def user(self) -> CallingUser:
         """Who the call is made for."""
         principal = self._principal
         if principal is None:
-            return User(ANONYMOUS, None)
-        return User(principal.subject, principal.display_name)
+            return CallingUser(ANONYMOUS, None)
+        return CallingUser(principal.subject, principal.display_name)
 
     @property
     def client(self) -> CallingClient:

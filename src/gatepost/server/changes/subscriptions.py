@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from gatepost.protocol.errors import InvalidParams, InvalidRequest, RequestId
+from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams, RequestId
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.resource.principal import Principal
@@ -43,7 +43,7 @@ _METHODS: Final = {
 End = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class TooManySubscriptions(InvalidRequest):
+class TooManySubscriptions(InvalidJsonRpcRequest):
     """The caller, or everybody together, has as many subscriptions open as there may be."""
 
     modern_status = 429

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake, modern
-from gatepost.protocol.errors import InternalError, InvalidRequest, ProtocolError
+from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, ProtocolError
 from gatepost.protocol.messages import (
     Notification,
     Request,
@@ -326,13 +326,13 @@ class McpEndpoint:
             await run_while_connected(noticing, receive, caller.line, self._working)
         elif revision.modern:
             # basic/transports/streamable-http, "Sending Messages": there are no requests to respond to.
-            raise InvalidRequest("Clients of this revision send requests and notifications only.")
+            raise InvalidJsonRpcRequest("Clients of this revision send requests and notifications only.")
         return ACCEPTED
 
     def _step_up(self, request: Request, scopes: frozenset[str]) -> Answer:
         """Answer 403 with a challenge that names every scope the operation needs, those of the endpoint too."""
         needed = self._required_scopes | scopes
-        error = InvalidRequest(
+        error = InvalidJsonRpcRequest(
             "The access token lacks a scope that this operation needs.",
             data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
         )

@@ -13,14 +13,14 @@ from gatepost.oauth.reasons import Reason
 from gatepost.protocol.errors import (
     HeaderMismatch,
     InternalError,
+    InvalidJsonRpcRequest,
     InvalidParams,
-    InvalidRequest,
     MethodNotFound,
     MissingRequiredClientCapability,
     ParseError,
     ProtocolError,
     RequestId,
-    ResourceNotFound,
+    UnknownResource,
     UnsupportedProtocolVersion,
 )
 from gatepost.protocol.messages import error_response
@@ -47,10 +47,10 @@ _NO_BODY = {"type": "http.response.body", "body": b""}
 
 _REASONS = {
     ParseError: Reason.MESSAGE_MALFORMED,
-    InvalidRequest: Reason.MESSAGE_MALFORMED,
+    InvalidJsonRpcRequest: Reason.MESSAGE_MALFORMED,
     MethodNotFound: Reason.RPC_METHOD_UNKNOWN,
     InvalidParams: Reason.RPC_PARAMETERS_INVALID,
-    ResourceNotFound: Reason.RPC_PARAMETERS_INVALID,
+    UnknownResource: Reason.RPC_PARAMETERS_INVALID,
     HeaderMismatch: Reason.MCP_HEADER_MISMATCH,
     MissingRequiredClientCapability: Reason.CLIENT_CAPABILITY_MISSING,
     UnsupportedProtocolVersion: Reason.PROTOCOL_VERSION_UNSUPPORTED,
@@ -104,7 +104,7 @@ class Refused(Exception):
         self.reason = reason
         self.headers = headers
         # MCP basic/transports/streamable-http, "Security & Endpoint": the body may be a JSON-RPC error without an id.
-        self.error = InvalidRequest(message)
+        self.error = InvalidJsonRpcRequest(message)
 
 
 def refusal(refused: Refused | BodyTooLarge | BodyTooSlow) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gatepost.protocol.errors import HeaderMismatch, InvalidRequest
+from gatepost.protocol.errors import HeaderMismatch, InvalidJsonRpcRequest
 
 JSON = b"application/json"
 _ADMIT_JSON = frozenset({JSON, b"application/*", b"*/*"})
@@ -27,7 +27,7 @@ def single_values(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, byt
 
     Raises:
         HeaderMismatch: an `Mcp-` header is repeated.
-        InvalidRequest: another header that decides something is repeated.
+        InvalidJsonRpcRequest: another header that decides something is repeated.
     """
     headers: dict[bytes, bytes] = {}
     repeated: set[bytes] = set()
@@ -42,7 +42,7 @@ def single_values(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, byt
         if name.startswith(_MIRROR_PREFIX):
             raise HeaderMismatch("An Mcp- header stands in the request twice.")
         if name in _MAY_NOT_REPEAT:
-            raise InvalidRequest(f"The header {name.decode('ascii')} stands in the request twice.")
+            raise InvalidJsonRpcRequest(f"The header {name.decode('ascii')} stands in the request twice.")
     if b"authorization" in repeated:
         del headers[b"authorization"]
     return headers

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
-from gatepost.protocol.errors import InvalidRequest
+from gatepost.protocol.errors import InvalidJsonRpcRequest
 from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
 from gatepost.server.changes.bus import Change, ChangeBus
@@ -134,7 +134,7 @@ class SessionListening:
 
         Raises:
             Refused: 409 or 429, there are too many.
-            InvalidRequest: the event is none of this session's.
+            InvalidJsonRpcRequest: the event is none of this session's.
         """
         key = session.session_fingerprint
         if last_event_id is None:
@@ -217,7 +217,7 @@ class SessionListening:
             # Of a session's own stream the oldest are given up; who comes back after one of them gets what is left.
             if events and (events[0].number == found[1] or found[0] == STANDALONE):
                 return found
-        raise InvalidRequest("Last-Event-ID names no event of this session.")
+        raise InvalidJsonRpcRequest("Last-Event-ID names no event of this session.")
 
     def _admit(self, listener: Listener, *, takes_up: bool) -> None:
         key, stream_id = listener.session_fingerprint, listener.stream_id
