@@ -21,7 +21,7 @@ from typing import Final
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens, RefreshToken
 from gatepost.oauth.records import AuthorizationCode as Code
 from gatepost.oauth.records import AuthorizationTransaction as Request
-from gatepost.stores.contract.outcomes import RotateOutcome
+from gatepost.stores.contract.grants import RotateOutcome
 from gatepost.stores.sql import SqliteStore
 
 NOW: Final = 1_800_000_000

@@ -23,8 +23,9 @@ from pathlib import Path
 from gatepost.oauth.issuing import Tokens, begin_grant, mint_tokens
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
-from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.transactions import ApproveOutcome
+from gatepost.stores.contract.store import Store
 from gatepost.stores.sql import SqliteStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import Lifespan
 
     from gatepost.identity.provider import IdentityProvider
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
     from gatepost.web.mcp.endpoint import McpEndpoint
     from gatepost.web.pages.browser_session import BrowserSessions
     from gatepost.web.pages.rendering import Pages

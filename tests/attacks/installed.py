@@ -18,7 +18,7 @@ from gatepost.outbound.client_directory import ClientDirectory
 from gatepost.outbound.client_keys import FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.memory import MemoryStore
 
 ORIGIN = "http://127.0.0.1:8000"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.records import AuthorizationCode
-from gatepost.stores.contract.outcomes import ApproveOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.memory import MemoryStore
 from tests.attacks.test_unasked_consent import Asking
 from tests.web.pages.pages_world import NOTES, REDIRECT_URI, make_world

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.stores.contract.outcomes import LiveAccessToken
+from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.tokens.opaque import fingerprint
 from tests.web.mcp.mcp_harness import READER, STRANGER
 from tests.web.mcp.sessions.session_world import SessionWorld, call, request, text_of

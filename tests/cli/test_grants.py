@@ -14,8 +14,8 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.oauth.records import Grant
-from gatepost.stores.contract.outcomes import LiveAccessToken
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import LiveAccessToken
+from gatepost.stores.contract.store import Store
 from gatepost.stores.sql import SqliteStore
 from gatepost.tokens.opaque import fingerprint
 from tests.stores.sample_records import client, grant, tokens

@@ -10,7 +10,7 @@ from gatepost.identity.local_accounts import LocalAccounts, new_user
 from gatepost.identity.passwords import PasswordRefused, password_matches
 from gatepost.identity.provider import Identity, IdentityProvider
 from gatepost.identity.usernames import UsernameRefused
-from gatepost.stores.contract.accounts import User
+from gatepost.stores.contract.users import User
 from gatepost.stores.memory import MemoryStore
 
 PASSWORD = "correct horse battery"

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sql import SqliteStore
 from tests.stores.sample_records import NOW, WINDOW

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sql import SqliteStore
 

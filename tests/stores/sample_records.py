@@ -16,9 +16,11 @@ from gatepost.oauth.records import (
     IssuedTokens,
     RefreshToken,
 )
-from gatepost.stores.contract.accounts import BrowserSession, User
-from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
+from gatepost.stores.contract.users import User
 
 NOW: Final = 1_800_000_000
 RESOURCE: Final = "https://notes.example/mcp"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from gatepost.oauth.records import IssuedTokens
-from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome, RotateOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from tests.stores.both_stores import BothStores, text
 from tests.stores.sample_records import WINDOW, client, code, fp, grant, session, tokens, transaction, user
 

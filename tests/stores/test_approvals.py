@@ -1,7 +1,7 @@
 """Grants as people and operators see them, on every backend."""
 
 from gatepost.stores.contract.approvals import GrantListing
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, client, fp, grant, redeem, tokens, user
 
 

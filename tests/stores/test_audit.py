@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, audit_record
 
 EVERYTHING = AuditQuery()

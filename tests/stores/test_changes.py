@@ -3,7 +3,7 @@
 import asyncio
 
 from gatepost.stores.contract.changes import NotedChange
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW
 
 

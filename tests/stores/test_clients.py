@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gatepost.oauth.records import Client, ClientOrigin
-from gatepost.stores.contract.outcomes import RedeemOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, approve, client, fp, grant, redeem, tokens, transaction
 
 DAY = 24 * 3600

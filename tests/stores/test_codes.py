@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from gatepost.oauth.records import IssuedTokens
-from gatepost.stores.contract.outcomes import GrantView, RedeemOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import GrantView, RedeemOutcome
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, approve, code, fp, grant, redeem, tokens, user
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.consent import Consent
-from gatepost.stores.contract.outcomes import ApproveOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from tests.stores.sample_records import NOW, RESOURCE, WINDOW, client, code, fp, redeem, tokens, transaction, user
 
 CONSENT = Consent("user-1", "client-1", "https://app.example/cb", RESOURCE, ("notes:read", "raw"), NOW, NOW + 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gatepost.oauth.records import IssuedTokens
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, WINDOW, approve, fp, grant, redeem, session, tokens, transaction
 
 

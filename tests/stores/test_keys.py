@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gatepost.stores.contract.keys import SealedSigningKey
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gatepost.oauth.limits import Rate, Use
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW
 
 TWO_PER_MINUTE = Rate(2, 60)

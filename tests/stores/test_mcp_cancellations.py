@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, fp
 
 SESSION = McpSession(fp("session"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 
 NOW = 1_800_000_000
 SESSION = McpSession(

@@ -3,7 +3,7 @@
 import pytest
 
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, fp
 
 SESSION = McpSession(fp("session"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)

@@ -12,7 +12,7 @@ from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
 from tests.stores.sample_records import NOW, audit_record, client, fp, redeem, session, transaction

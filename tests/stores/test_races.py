@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from gatepost.oauth.records import TransactionState
-from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome, RotateOutcome, Rotation
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from tests.stores.sample_records import (
     NOW,
     WINDOW,

@@ -7,7 +7,7 @@ import pytest
 
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.settings_clients import Reconciliation
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, approve, client, fp, grant, redeem, tokens, transaction
 from tests.stores.test_consents import CONSENT, find
 

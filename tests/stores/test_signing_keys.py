@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from gatepost.stores.contract.errors import StoreMisconfigured
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.tokens.keyring import KeyRing
 from tests.stores.sample_records import NOW

@@ -1,6 +1,6 @@
 """Opening, checking, describing and closing, on every backend."""
 
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import client
 
 

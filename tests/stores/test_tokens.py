@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from gatepost.oauth.records import IssuedTokens, RefreshToken
-from gatepost.stores.contract.outcomes import GrantView, LiveAccessToken, RotateOutcome, Rotation
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import GrantView, LiveAccessToken, RotateOutcome, Rotation
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, RESOURCE, WINDOW, approve, client, fp, grant, redeem, tokens, user
 
 LIVE = LiveAccessToken(

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from gatepost.oauth.records import TransactionState
-from gatepost.stores.contract.outcomes import ApproveOutcome, RedeemOutcome
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from tests.stores.sample_records import NOW, approve, code, fp, grant, redeem, tokens, transaction
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from gatepost.stores.contract.outcomes import GrantView
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import GrantView
+from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, approve, client, fp, grant, redeem, session, user
 
 

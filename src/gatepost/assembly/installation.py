@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gatepost.outbound.fetching import Fetcher
     from gatepost.server.calls.cancellation import Work
     from gatepost.stores.contract.clients import ClientFinder
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
     from gatepost.stores.signed_tokens import SignedTokens
     from gatepost.stores.signing_keys import SigningKeys
     from gatepost.web.mcp.sessions.handshake_era import HandshakeEra

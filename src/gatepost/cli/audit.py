@@ -15,7 +15,7 @@ from gatepost.cli.output import moment, say, table
 
 if TYPE_CHECKING:
     from gatepost.oauth.audit import AuditRecord
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -16,7 +16,7 @@ from gatepost.cli.output import complain, moment, say, table
 if TYPE_CHECKING:
     from gatepost.oauth.records import Client
     from gatepost.stores.contract.clients import ClientStore
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
 
 _METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 

@@ -11,7 +11,7 @@ from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
     from gatepost.stores.contract.approvals import GrantListing
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
 
 _MOST = 1000
 """Grants in one list; more is no use to a person."""

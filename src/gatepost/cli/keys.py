@@ -14,7 +14,7 @@ from gatepost.cli.output import complain, moment, say, table
 if TYPE_CHECKING:
     from gatepost.configuration.settings import Settings
     from gatepost.stores.contract.keys import SealedSigningKey
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
     from gatepost.tokens.keyring import KeyRing
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
 
 Answer = TypeVar("Answer")
 

@@ -10,7 +10,7 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import say, table
 
 if TYPE_CHECKING:
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,7 +15,7 @@ from gatepost.cli.output import complain, say
 if TYPE_CHECKING:
     from gatepost.configuration.settings import Settings
     from gatepost.oauth.issuing import SignAccessToken, Tokens
-    from gatepost.stores.contract.protocols import Store
+    from gatepost.stores.contract.store import Store
 
 CLIENT_ID = "gatepost-cli"
 """The client of every grant that is made here; it is not registered, so nobody else can use it."""

@@ -14,7 +14,8 @@ from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
-    from gatepost.stores.contract.protocols import Store, UserStore
+    from gatepost.stores.contract.store import Store
+    from gatepost.stores.contract.users import UserStore
 
 Answer = TypeVar("Answer")
 

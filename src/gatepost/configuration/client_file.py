@@ -19,7 +19,7 @@ from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.preregistration import read_preregistration
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 
 _LARGEST_FILE: Final = 1024 * 1024

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from gatepost.identity.passwords import hash_password, in_worker, password_matches
 from gatepost.identity.provider import Identity, IdentityProvider, LoginField
 from gatepost.identity.usernames import UsernameRefused, canonical_username
-from gatepost.stores.contract.accounts import User
-from gatepost.stores.contract.protocols import UserStore
+from gatepost.stores.contract.users import User, UserStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 
 _FIELDS: Final = (

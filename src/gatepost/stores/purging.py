@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.expiry import LeaseStore
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 
 BATCH: Final = 100
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class DeleteBatch(Protocol):
-    """Deletes what was over at `before`, at most `limit` rows, and returns how many; see `ExpiryStore`."""
+    """Deletes what was over at `before`, at most `limit` rows, and returns how many."""
 
     def __call__(self, *, before: int, limit: int) -> Awaitable[int]:
         """Delete one batch."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.stores.conftest import BACKENDS
 from tests.web.oauth.token_harness import Harness, token_harness
 

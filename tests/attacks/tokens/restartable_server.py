@@ -19,7 +19,7 @@ from gatepost.assembly.installation import Installation, install, make_store
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import Identity
-from gatepost.stores.contract.protocols import UserStore
+from gatepost.stores.contract.users import UserStore
 from gatepost.stores.purging import purge_everything, purges_of
 from tests.attacks.installed import CHALLENGE, ORIGIN, VERIFIER
 from tests.web.mcp.mcp_harness import MODERN_META

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens, RefreshToken
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.sql import SqliteStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from tests.end_to_end.running_server import RunningServer

@@ -8,7 +8,7 @@ import pytest
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal
-from gatepost.stores.contract.accounts import User
+from gatepost.stores.contract.users import User
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatepost.oauth.records import Client
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness, refusal, token_harness
 
 SECRET = "gp_cs_" + "s" * 43

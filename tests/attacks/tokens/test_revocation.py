@@ -8,7 +8,7 @@ import base64
 import pytest
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.web.oauth.token_harness import MAIL, Harness, refusal, token_harness
 
 SECRET = "gp_cs_" + "s" * 43

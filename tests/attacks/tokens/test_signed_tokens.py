@@ -15,7 +15,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.resource.principal import Principal
 from gatepost.stores.contract.keys import SealedSigningKey
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, SigningKeys, sealed_signing_key
 from gatepost.tokens.keyring import KeyRing

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from tests.web.oauth.token_harness import Harness, refusal, token_harness
 
 

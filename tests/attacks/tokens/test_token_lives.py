@@ -20,7 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import ClientOrigin
-from gatepost.stores.contract.accounts import User as Account
+from gatepost.stores.contract.users import User as Account
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.tokens.restartable_server import (
     MAIL,

@@ -11,9 +11,9 @@ import pytest
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
+from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.contract.outcomes import RotateOutcome, Rotation
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.audit import SqlAuditStore
 from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore

@@ -16,8 +16,7 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.outcomes import LiveAccessToken
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.listeners import CallLater

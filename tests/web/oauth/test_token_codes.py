@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.oauth.records import AuthorizationCode
-from gatepost.stores.contract.accounts import User
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sql import SqliteStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like

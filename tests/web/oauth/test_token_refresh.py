@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.records import IssuedTokens
-from gatepost.stores.contract.accounts import User
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.outcomes import Rotation
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.grants import Rotation
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sql import SqliteStore
 from gatepost.tokens.opaque import fingerprint

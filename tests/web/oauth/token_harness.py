@@ -16,8 +16,9 @@ from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.outcomes import ApproveOutcome
-from gatepost.stores.contract.protocols import GrantStore, Store
+from gatepost.stores.contract.grants import GrantStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from gatepost.web.oauth.introspect import introspect_router
 from gatepost.web.oauth.revoke import revoke_router

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.stores.contract.accounts import BrowserSession
+from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession

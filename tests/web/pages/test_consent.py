@@ -8,7 +8,7 @@ import pytest
 
 from gatepost.oauth.policy import AutoApprove
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, TransactionState
-from gatepost.stores.contract.outcomes import RedeemOutcome
+from gatepost.stores.contract.grants import RedeemOutcome
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import fingerprint
 from tests.web.pages.pages_world import (

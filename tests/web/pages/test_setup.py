@@ -9,7 +9,7 @@ import pytest
 from gatepost.identity import passwords
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.passwords import password_matches
-from gatepost.stores.contract.accounts import User
+from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.setup import setup_path
 from tests.web.pages.pages_world import ATTACK, ORIGIN, PASSWORD, Form, World, heading, make_world, names, offer_setup

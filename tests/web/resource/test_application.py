@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from gatepost.server.calls.context import get_current_sub
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore
 from gatepost.web.resource.application import GuardedApplication, Protected
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.lifespan import ApplicationNotStarted, AsgiLifespan

@@ -13,8 +13,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.outcomes import LiveAccessToken
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 

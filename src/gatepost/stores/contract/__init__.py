@@ -1,1 +1,13 @@
-"""The contract of a store: its protocols by concern, the outcomes and errors of its operations, its own records."""
+"""The contract of a store: one protocol a concern, each method one atomic operation named for its meaning.
+
+Owns: the protocols with their records and outcomes, one module a concern; the faults (`errors.py`); all of them
+together (`store.py`). Depends on: `oauth` (records). Knows no backend.
+
+Atomic means: it happens wholly or not at all, is durable when it returns, and of any number of parallel callers, in one
+process or many, each gets the answer it would get if they had come one after the other. There is never a get followed
+by a put. Every backend passes `tests/stores/` whole. Every method may raise `StoreUnavailable`.
+
+A caller that is cancelled while it waits loses the answer, not the operation: it happens wholly or not at all.
+
+`now` is whole seconds UTC, and so are all times of records. A record whose `expires_at <= now` counts as absent.
+"""

@@ -1,7 +1,4 @@
-"""The store's protocol for grants as people and operators see them: what was allowed, given, taken back.
-
-What `protocols.py` says of all operations holds here too. Taking back is `GrantStore.revoke_grant`.
-"""
+"""Grants as people and operators see them: what was allowed and given. Taking back is `GrantStore.revoke_grant`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store's protocol for the audit trail. What `protocols.py` says of all operations holds here too."""
+"""The audit trail."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class AuditStore(Protocol):
         """Return at most `limit` events, the newest first; the next page is `before` the last one's `event_id`."""
 
     async def delete_events(self, *, before: int, limit: int) -> int:
-        """Delete at most `limit` events that happened until `before`; see `ExpiryStore`."""
+        """Delete events that happened until `before`."""

@@ -1,4 +1,4 @@
-"""What changes at run time, for the other processes of a server: what `protocols.py` says holds here too."""
+"""What changes at run time, for the other processes of a server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ChangeStore(Protocol):
         """Return the topic's highest number; 0 when nothing was ever noted."""
 
     async def delete_changes(self, *, before: int, limit: int) -> int:
-        """Delete at most `limit` changes that were noted until `before`; see `ExpiryStore`.
+        """Delete changes that were noted until `before`.
 
         The last one of each topic stays, so that numbers go on counting.
         """

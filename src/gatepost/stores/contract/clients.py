@@ -1,4 +1,4 @@
-"""The store's protocols about clients; `protocols.py` says what holds for every method."""
+"""Registered clients (RFC 7591, RFC 7592)."""
 
 from __future__ import annotations
 
@@ -68,23 +68,10 @@ class ClientStore(ClientFinder, ClientGrantStore, Protocol):
             now: seconds UTC.
         """
 
-    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
-        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""
-
     async def delete_orphans(self, *, before: int, limit: int) -> int:
-        """Delete clients that nobody uses, at most `limit`, and return how many went.
+        """Delete clients that nobody uses.
 
         Those that registered themselves at `before` or earlier (seconds UTC), have no grant that lived after it, and no
         authorization request that was open after it. So a client with a live grant never goes, one whose last grant has
         ended gets as long as a new one, and what an operator registered or disabled stays.
         """
-
-
-class AssertionStore(Protocol):
-    """Assertions that clients have authenticated with (RFC 7523 section 3, item 7)."""
-
-    async def remember_jti(self, client_id: str, jti: str, *, expires_at: int, now: int) -> bool:
-        """Remember the identifier of an assertion until `expires_at`; False when it is remembered already."""
-
-    async def forget_jtis(self, *, before: int, limit: int) -> int:
-        """Delete identifiers that ended at `before` or earlier, at most `limit`, and return how many went."""

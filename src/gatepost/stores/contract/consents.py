@@ -1,4 +1,4 @@
-"""The store's protocol for remembered consent. What `protocols.py` says of all operations holds here too."""
+"""Remembered consent."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ class ConsentStore(Protocol):
         """Keep an approval in place of an earlier one with the same key; not for a user who is disabled."""
 
     async def delete_consents(self, *, before: int, limit: int) -> int:
-        """Delete at most `limit` that ended; see `ExpiryStore`."""
+        """Delete those that ended."""

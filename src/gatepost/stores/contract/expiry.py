@@ -1,6 +1,6 @@
 """The store's protocols for what is over: deleting it in small batches, by one process at a time.
 
-What `protocols.py` says of all operations holds here too. Everything deleted here counts as absent already, so
+Everything deleted here counts as absent already, so
 nothing that a caller can observe depends on whether a purge has run; only the space does.
 """
 

@@ -1,4 +1,4 @@
-"""The store's protocol for what concerns keys. What `protocols.py` says of all operations holds here too."""
+"""Keys that sign access tokens, and which key seals."""
 
 from __future__ import annotations
 

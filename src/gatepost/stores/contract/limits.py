@@ -1,4 +1,4 @@
-"""The store's protocol for limits. What `protocols.py` says of all operations holds here too."""
+"""Limits."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class LimitStore(Protocol):
         """
 
     async def delete_limits(self, *, before: int, limit: int) -> int:
-        """Delete at most `limit` rows that mean nothing since `before`; see `ExpiryStore`."""
+        """Delete rows that mean nothing since `before`."""

@@ -1,7 +1,6 @@
 """Sessions, streams, open questions and cancellations of the handshake era (MCP 2025-11-25 basic/transports).
 
-The rules of `protocols.py` hold: each method is one atomic operation, durable when it returns, and `now` is whole
-seconds UTC. Nothing of a session lives in a process, so any replica answers any request.
+Nothing of a session lives in a process, so any replica answers any request.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class McpSessionStore(Protocol):
         """Say whether the session is subscribed to this resource."""
 
     async def delete_sessions(self, *, before: int, limit: int) -> int:
-        """Delete up to `limit` sessions that had ended at `before`, with all that is theirs; return how many."""
+        """Delete sessions that ended, with all that is theirs; `limit` counts the sessions."""
 
 
 class McpStreamStore(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatepost.stores.contract.accounts import BrowserSession
+from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.memory.records import Records
 
 

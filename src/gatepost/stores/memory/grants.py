@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
-from gatepost.stores.contract.outcomes import (
+from gatepost.stores.contract.grants import (
     GrantView,
     LiveAccessToken,
     RedeemOutcome,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from gatepost.oauth.audit import AuditRecord
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AccessToken, AuthorizationCode, AuthorizationTransaction, Client, Grant, RefreshToken
-from gatepost.stores.contract.accounts import BrowserSession, User
+from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.users import User
 
 
 @dataclass(slots=True)

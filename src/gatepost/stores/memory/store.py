@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from gatepost.stores.contract.approvals import ApprovalStore
+from gatepost.stores.contract.assertions import AssertionStore
 from gatepost.stores.contract.audit import AuditStore
+from gatepost.stores.contract.browser_sessions import BrowserSessionStore
 from gatepost.stores.contract.changes import ChangeStore
-from gatepost.stores.contract.clients import AssertionStore, ClientStore
+from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.consents import ConsentStore
 from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
+from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.limits import LimitStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
-from gatepost.stores.contract.protocols import BrowserSessionStore, GrantStore, TransactionStore, UserStore
+from gatepost.stores.contract.transactions import TransactionStore
+from gatepost.stores.contract.users import UserStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
 from gatepost.stores.memory.audit import MemoryAuditStore
 from gatepost.stores.memory.browser_sessions import MemoryBrowserSessionStore

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, TransactionState
-from gatepost.stores.contract.outcomes import ApproveOutcome
+from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.memory.consents import keep_consent
 from gatepost.stores.memory.records import Records
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.accounts import User
+from gatepost.stores.contract.users import User
 from gatepost.stores.memory.consents import forget_consents
 from gatepost.stores.memory.records import Records
 

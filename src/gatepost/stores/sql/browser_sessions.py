@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatepost.stores.contract.accounts import BrowserSession
+from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.sql.database import Database, Row, Transaction
 
 _INSERT: Final = """

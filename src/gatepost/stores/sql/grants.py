@@ -6,7 +6,7 @@ from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, RefreshToken
-from gatepost.stores.contract.outcomes import (
+from gatepost.stores.contract.grants import (
     GrantView,
     LiveAccessToken,
     RedeemOutcome,

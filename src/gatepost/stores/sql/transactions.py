@@ -6,7 +6,7 @@ from typing import Final
 
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, TransactionState
-from gatepost.stores.contract.outcomes import ApproveOutcome
+from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.sql.consents import insert_consent
 from gatepost.stores.sql.database import Database, Row, Transaction
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.accounts import User
+from gatepost.stores.contract.users import User
 from gatepost.stores.sql.database import Database, Row, Transaction
 
 # Either key may be taken: the username by an earlier account, the random subject by none but a caller's mistake.

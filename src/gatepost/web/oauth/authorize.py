@@ -25,7 +25,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.resource.identifiers import find_resource
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.login import login_path

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from gatepost.oauth.client_assertions import Assertion, check_assertion, replayed, unknown_key
 from gatepost.oauth.records import Client
-from gatepost.stores.contract.clients import AssertionStore
+from gatepost.stores.contract.assertions import AssertionStore
 from gatepost.tokens.client_keys import Key, KeyUnknown
 
 REFETCH: Final = 60

@@ -13,7 +13,7 @@ from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, m
 from gatepost.oauth.records import Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.client_assertions import AssertionChecker
 from gatepost.web.oauth.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form

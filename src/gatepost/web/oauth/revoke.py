@@ -13,7 +13,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.revocation import check_revocation
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.client_assertions import AssertionChecker
 from gatepost.web.oauth.client_form import NO_STORE, OTHER_METHODS, method_not_allowed, read_client_form

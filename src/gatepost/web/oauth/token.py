@@ -36,8 +36,7 @@ from gatepost.oauth.scopes import narrow_scopes
 from gatepost.resource.identifiers import find_resource
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder, ClientGrantStore
-from gatepost.stores.contract.outcomes import RedeemOutcome, RotateOutcome
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore, RedeemOutcome, RotateOutcome
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 from gatepost.web.oauth.client_assertions import AssertionChecker
 from gatepost.web.oauth.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.stores.contract.accounts import BrowserSession
-from gatepost.stores.contract.protocols import BrowserSessionStore
+from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 
 PLAIN_HTTP_LOGIN = 15 * 60

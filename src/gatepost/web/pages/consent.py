@@ -26,8 +26,7 @@ from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registere
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.consents import ConsentStore
-from gatepost.stores.contract.outcomes import ApproveOutcome
-from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form

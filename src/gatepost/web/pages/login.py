@@ -22,7 +22,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.concurrent_attempts import AttemptsAtOnce
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session

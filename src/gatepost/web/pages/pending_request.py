@@ -10,7 +10,7 @@ from starlette.requests import Request
 from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction
-from gatepost.stores.contract.protocols import TransactionStore
+from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.rendering import PageRefusal
 

@@ -21,8 +21,7 @@ from gatepost.identity.usernames import UsernameRefused
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.accounts import User
-from gatepost.stores.contract.protocols import UserStore
+from gatepost.stores.contract.users import User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session

@@ -16,8 +16,7 @@ from gatepost.resource.challenge import bearer_challenge
 from gatepost.resource.principal import Principal
 from gatepost.resource.resource_metadata import metadata_url
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.outcomes import LiveAccessToken
-from gatepost.stores.contract.protocols import GrantStore
+from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed

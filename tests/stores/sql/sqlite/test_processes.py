@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.stores.contract.outcomes import GrantView, RedeemOutcome
+from gatepost.stores.contract.grants import GrantView, RedeemOutcome
 from gatepost.stores.sql import SqliteStore
 from tests.stores.sample_records import NOW, approve, client, code, fp, grant, redeem, tokens
 from tests.stores.sql.sqlite.worker import PER_PROCESS

@@ -16,7 +16,8 @@ from gatepost.server.calls.cancellation import Work
 from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
-from gatepost.stores.contract.protocols import GrantStore, Store
+from gatepost.stores.contract.grants import GrantStore
+from gatepost.stores.contract.store import Store
 from gatepost.stores.memory import MemoryStore
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra

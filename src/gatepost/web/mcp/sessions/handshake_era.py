@@ -21,7 +21,7 @@ from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.target import Caller, Result
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.contract.protocols import Store
+from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.event_stream import ResponseStream

@@ -1,0 +1,36 @@
+"""Browser sessions of the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """One browser, logged in or not. The cookie's secret is kept only as `session_fingerprint`."""
+
+    session_fingerprint: bytes
+    browser_id: str
+    """Survives the renewal of the session at login; transactions are bound to it. Not a secret, not a credential."""
+    subject: str | None
+    display_name: str | None
+    authenticated_at: int | None
+    created_at: int
+    expires_at: int
+
+
+class BrowserSessionStore(Protocol):
+    """Browser sessions of the pages."""
+
+    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
+        """Keep a session; the one whose fingerprint is `replaces` ends in the same step (renewal at login).
+
+        False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session.
+        """
+
+    async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
+        """Return the session if it has not expired."""
+
+    async def end_session(self, session_fingerprint: bytes) -> None:
+        """End the session; ending an unknown one is fine."""

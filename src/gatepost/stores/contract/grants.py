@@ -1,0 +1,125 @@
+"""Codes, grants and tokens (RFC 6749 sections 4.1.3, 5 and 6; RFC 7009)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from gatepost.oauth.records import AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
+
+
+class RedeemOutcome(Enum):
+    """The answer of `GrantStore.redeem_code`."""
+
+    REDEEMED = auto()
+    """This caller alone spent the code; grant and tokens are durable."""
+    LOST_RACE = auto()
+    """It cannot be spent any more: somebody else spent it between look-up and redemption, a second approval replaced
+    it, it expired, or its user was disabled. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshView:
+    """What a refresh is judged by."""
+
+    token: RefreshToken
+    """Spent or not, expired or not."""
+    grant: Grant
+    """Revoked or not."""
+    user_disabled: bool
+
+
+class RotateOutcome(Enum):
+    """The kind of answer of `GrantStore.rotate_refresh_token`."""
+
+    ROTATED = auto()
+    """The old token is spent, the new rows are durable."""
+    REPEATED = auto()
+    """The old token was spent inside the window and its successor is unused: answer the sealed successor again."""
+    REUSED = auto()
+    """The old token was spent before the window, or its successor has been used: the grant has been revoked."""
+    DEAD = auto()
+    """Unknown, expired, the grant is revoked or over, or its user is disabled: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The answer of `GrantStore.rotate_refresh_token`."""
+
+    outcome: RotateOutcome
+    sealed_successor: bytes | None = None
+    """Only for REPEATED."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAccessToken:
+    """All that a token check needs, in one read."""
+
+    subject: str
+    client_id: str
+    client_name: str | None
+    scopes: tuple[str, ...]
+    resource: str
+    grant_id: str
+    expires_at: int
+    """Seconds UTC; the earlier of token's and grant's end."""
+    grant_revoked: bool
+    user_disabled: bool
+    username: str | None
+    """The local account's name; None when the subject is not a local account."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """A grant with what its checks need beside it."""
+
+    grant: Grant
+    client: Client | None
+    user_disabled: bool
+
+
+class GrantStore(Protocol):
+    """Codes, grants and tokens (RFC 6749 sections 4.1.3, 5 and 6; RFC 7009)."""
+
+    async def find_code(self, code_fingerprint: bytes, *, now: int) -> AuthorizationCode | None:
+        """Return the code, spent or not, if it has not expired. A spent one names the grant it created."""
+
+    async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
+        """Count one wrong code verifier against the code; an unknown code is fine."""
+
+    async def redeem_code(
+        self, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
+    ) -> RedeemOutcome:
+        """Spend an unspent, unexpired code of a user who is not disabled and create its grant and tokens, together."""
+
+    async def find_refresh_token(self, token_fingerprint: bytes) -> RefreshToken | None:
+        """Return the refresh token's row, spent or not, expired or not."""
+
+    async def find_grant(self, grant_id: str) -> GrantView | None:
+        """Return the grant, revoked or not, with its client and whether its user is disabled."""
+
+    async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
+        """Return all that a refresh is judged by, as of one moment: `find_refresh_token` and `find_grant` in one."""
+
+    async def rotate_refresh_token(
+        self,
+        token_fingerprint: bytes,
+        successor: IssuedTokens,
+        sealed_successor: bytes,
+        *,
+        now: int,
+        window: int,
+    ) -> Rotation:
+        """Spend a refresh token and keep its successors, or say what it is instead.
+
+        `successor.refresh` is never None here. `window` is how many seconds after its first use the same token is
+        answered again with the same successor, as long as that successor is unspent. Reuse outside of that revokes the
+        whole grant, in this same operation.
+        """
+
+    async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
+        """Return what a token check needs, or None if the token is unknown or expired."""
+
+    async def revoke_grant(self, grant_id: str, *, reason: str, now: int) -> bool:
+        """Revoke the grant and all its tokens; False when there is none. Revoking twice keeps the first reason."""

@@ -1,0 +1,45 @@
+"""Authorization requests between /authorize and the code (RFC 6749 section 4.1)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Protocol
+
+from gatepost.oauth.consent import Consent
+from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction
+
+
+class ApproveOutcome(Enum):
+    """The answer of `TransactionStore.approve_transaction`."""
+
+    APPROVED = auto()
+    """The code is durable. An earlier, unredeemed code of the same transaction is dead now."""
+    ALREADY_FINISHED = auto()
+    """The transaction was denied, or its code has been redeemed: nothing was written."""
+    GONE = auto()
+    """Unknown or expired: nothing was written."""
+
+
+class TransactionStore(Protocol):
+    """Authorization requests between /authorize and the code (RFC 6749 section 4.1)."""
+
+    async def begin_transaction(self, transaction: AuthorizationTransaction) -> None:
+        """Keep a validated request."""
+
+    async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
+        """Return the transaction if it has not expired."""
+
+    async def approve_transaction(
+        self, code: AuthorizationCode, *, now: int, consent: Consent | None = None
+    ) -> ApproveOutcome:
+        """Mark `code.transaction_id` approved, keep its code, and remember `consent` as `ConsentStore` does, together.
+
+        So a client that is shut out at the same moment loses all three or gets none: were the consent kept in a second
+        step, it could outlive what shutting out forgets.
+
+        Approving again while the code is unredeemed replaces the code (a double click must not strand anybody); once it
+        has been redeemed, or after a denial, nothing is written.
+        """
+
+    async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
+        """Mark it denied; False when it is unknown, expired or already approved. Denying twice is True twice."""
