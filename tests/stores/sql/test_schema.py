@@ -28,7 +28,7 @@ from gatepost.stores.sql.limits import SqlLimitStore
 from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore
 from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
 from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
-from gatepost.stores.sql.migrations import MIGRATIONS, migrate
+from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.users import SqlUserStore

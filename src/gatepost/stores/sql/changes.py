@@ -8,19 +8,19 @@ from typing import Final
 from gatepost.stores.contract.changes import NotedChange
 from gatepost.stores.sql.database import Database, Transaction
 
-_LAST: Final = "SELECT COALESCE(MAX(number), 0) AS number FROM noted_changes WHERE topic = $1"
+_LAST: Final = "SELECT COALESCE(MAX(number), 0) AS number FROM change_log WHERE topic = $1"
 
 _NOTE: Final = """
-    INSERT INTO noted_changes (topic, change, number, origin, noted_at) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO change_log (topic, change, number, origin, noted_at) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (topic, change) DO UPDATE
     SET number = excluded.number, origin = excluded.origin, noted_at = excluded.noted_at
 """
 
 _OVER: Final = """
-    SELECT topic, change FROM noted_changes
+    SELECT topic, change FROM change_log
     WHERE noted_at <= $1 AND EXISTS (
-        SELECT 1 FROM noted_changes AS later
-        WHERE later.topic = noted_changes.topic AND later.number > noted_changes.number
+        SELECT 1 FROM change_log AS later
+        WHERE later.topic = change_log.topic AND later.number > change_log.number
     )
     ORDER BY noted_at LIMIT $2
 """
@@ -48,7 +48,7 @@ class SqlChangeStore:
 
         async def operation(transaction: Transaction) -> list[NotedChange]:
             rows = await transaction.all(
-                "SELECT number, change, origin FROM noted_changes WHERE topic = $1 AND number > $2 "
+                "SELECT number, change, origin FROM change_log WHERE topic = $1 AND number > $2 "
                 "ORDER BY number LIMIT $3",
                 topic,
                 number,
@@ -73,7 +73,7 @@ class SqlChangeStore:
             over = await transaction.all(_OVER, before, limit)
             for row in over:
                 await transaction.run(
-                    "DELETE FROM noted_changes WHERE topic = $1 AND change = $2", row["topic"], row["change"]
+                    "DELETE FROM change_log WHERE topic = $1 AND change = $2", row["topic"], row["change"]
                 )
             return len(over)
 

@@ -38,14 +38,14 @@ _SUBSCRIBE: Final = """
 """
 
 _ASK: Final = """
-    INSERT INTO mcp_questions (session_fingerprint, request_id, expires_at)
+    INSERT INTO mcp_client_requests (session_fingerprint, request_id, expires_at)
     SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1
-    ON CONFLICT (session_fingerprint, request_id) DO UPDATE SET expires_at = excluded.expires_at, answer = NULL
+    ON CONFLICT (session_fingerprint, request_id) DO UPDATE SET expires_at = excluded.expires_at, response = NULL
 """
 
 _ANSWER: Final = """
-    UPDATE mcp_questions SET answer = $3
-    WHERE session_fingerprint = $1 AND request_id = $2 AND answer IS NULL AND expires_at > $4
+    UPDATE mcp_client_requests SET response = $3
+    WHERE session_fingerprint = $1 AND request_id = $2 AND response IS NULL AND expires_at > $4
 """
 
 
@@ -243,14 +243,16 @@ async def _is_subscribed(transaction: Transaction, session_fingerprint: bytes, u
 
 async def _answer_of(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
     row = await transaction.one(
-        "SELECT answer FROM mcp_questions WHERE session_fingerprint = $1 AND request_id = $2",
+        "SELECT response FROM mcp_client_requests WHERE session_fingerprint = $1 AND request_id = $2",
         session_fingerprint,
         request_id,
     )
-    return None if row is None else row["answer"]
+    return None if row is None else row["response"]
 
 
 async def _withdraw(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> None:
     await transaction.run(
-        "DELETE FROM mcp_questions WHERE session_fingerprint = $1 AND request_id = $2", session_fingerprint, request_id
+        "DELETE FROM mcp_client_requests WHERE session_fingerprint = $1 AND request_id = $2",
+        session_fingerprint,
+        request_id,
     )

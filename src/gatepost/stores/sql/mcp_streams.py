@@ -21,15 +21,15 @@ _FORGET_EVENTS: Final = (
 )
 
 _TAKE_STREAM: Final = """
-    INSERT INTO mcp_stream_carriers (session_fingerprint, stream_id, carrier)
+    INSERT INTO mcp_stream_connections (session_fingerprint, stream_id, connection)
     SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1
-    ON CONFLICT (session_fingerprint, stream_id) DO UPDATE SET carrier = excluded.carrier
+    ON CONFLICT (session_fingerprint, stream_id) DO UPDATE SET connection = excluded.connection
 """
 
 _FORGET_STREAM: Final = (
     "DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2",
     "DELETE FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
-    "DELETE FROM mcp_stream_carriers WHERE session_fingerprint = $1 AND stream_id = $2",
+    "DELETE FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2",
 )
 
 
@@ -133,7 +133,7 @@ class SqlMcpStreamStore:
             taken: set[tuple[bytes, str]] = set()
             for session_fingerprint in session_fingerprints:
                 rows = await transaction.all(
-                    "SELECT stream_id FROM mcp_stream_carriers WHERE session_fingerprint = $1", session_fingerprint
+                    "SELECT stream_id FROM mcp_stream_connections WHERE session_fingerprint = $1", session_fingerprint
                 )
                 taken.update((session_fingerprint, row["stream_id"]) for row in rows)
             return taken
@@ -143,8 +143,8 @@ class SqlMcpStreamStore:
 
 async def _is_carried(transaction: Transaction, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
     row = await transaction.one(
-        "SELECT carrier FROM mcp_stream_carriers WHERE session_fingerprint = $1 AND stream_id = $2",
+        "SELECT connection FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2",
         session_fingerprint,
         stream_id,
     )
-    return row is not None and row["carrier"] == carrier
+    return row is not None and row["connection"] == carrier

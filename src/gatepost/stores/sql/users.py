@@ -10,8 +10,8 @@ from gatepost.stores.sql.database import Database, Row, Transaction
 
 # Either key may be taken: the username by an earlier account, the random subject by none but a caller's mistake.
 _INSERT: Final = """
-    INSERT INTO users (subject, username, password_hash, created_at, disabled_at)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO users (subject, issuer, external_subject, username, password_hash, created_at, disabled_at)
+    VALUES ($1, 'local', $2, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING
 """
 

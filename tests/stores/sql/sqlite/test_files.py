@@ -12,7 +12,7 @@ import pytest
 
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
 from gatepost.stores.sql import SqliteStore
-from gatepost.stores.sql.migrations import MIGRATIONS
+from gatepost.stores.sql.schema.migrations import MIGRATIONS
 from gatepost.stores.sql.sqlite import connections
 from tests.stores.sample_records import client
 

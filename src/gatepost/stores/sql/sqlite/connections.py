@@ -12,7 +12,7 @@ from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import T
-from gatepost.stores.sql.migrations import migrate
+from gatepost.stores.sql.schema.migrations import migrate
 from gatepost.stores.sql.sqlite.errors import explained, is_busy, is_not_a_database
 from gatepost.stores.sql.sqlite.files import prepare_file
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end

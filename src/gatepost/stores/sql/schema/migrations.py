@@ -10,37 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured
-from gatepost.stores.sql import (
-    schema_0001,
-    schema_0002,
-    schema_0003,
-    schema_0004,
-    schema_0005,
-    schema_0006,
-    schema_0007,
-    schema_0008,
-    schema_0009,
-    schema_0010,
-    schema_0011,
-    schema_0012,
-)
 from gatepost.stores.sql.database import Transaction
+from gatepost.stores.sql.schema import authorization_server, live_state
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (
-    schema_0001.STATEMENTS,
-    schema_0002.STATEMENTS,
-    schema_0003.STATEMENTS,
-    schema_0004.STATEMENTS,
-    schema_0005.STATEMENTS,
-    schema_0006.STATEMENTS,
-    schema_0007.STATEMENTS,
-    schema_0008.STATEMENTS,
-    schema_0009.STATEMENTS,
-    schema_0010.STATEMENTS,
-    schema_0011.STATEMENTS,
-    schema_0012.STATEMENTS,
-)
-"""The statements of each version; the first is version 1."""
+MIGRATIONS: Final[Sequence[Sequence[str]]] = ((*authorization_server.STATEMENTS, *live_state.STATEMENTS),)
+"""The statements of each version; the first is version 1. One that has been released is never edited: a change is the
+next version."""
 
 
 async def migrate(

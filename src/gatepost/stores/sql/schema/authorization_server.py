@@ -1,10 +1,7 @@
-"""Schema version 1: clients, transactions, codes, grants, tokens, users, browser sessions.
-
-A migration that has been released is never edited; a change is the next number. Column types are PostgreSQL's; for
-SQLite `migrations.py` puts its own name where one differs. Lists are JSON text, scopes are separated by spaces.
+"""The durable truth of the authorization server.
 
 `clients` and `users` are deliberately no foreign keys of `grants`: a grant outlives the removal of either as a record
-of what was allowed, and a subject need not be a local account.
+of what was allowed.
 """
 
 from __future__ import annotations
@@ -25,9 +22,19 @@ STATEMENTS: Final = (
         client_uri TEXT,
         logo_uri TEXT,
         secret_fingerprint BYTEA,
-        created_at BIGINT NOT NULL
+        jwks TEXT,
+        jwks_uri TEXT,
+        registration_token_fingerprint BYTEA,
+        created_at BIGINT NOT NULL,
+        origin TEXT NOT NULL,
+        disabled_at BIGINT
     )
     """,
+    "CREATE INDEX clients_by_origin_and_age ON clients (origin, created_at)",
+    """
+    CREATE TABLE client_assertions (assertion_fingerprint BYTEA NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)
+    """,
+    "CREATE INDEX client_assertions_by_end ON client_assertions (expires_at)",
     """
     CREATE TABLE authorization_transactions (
         transaction_id TEXT NOT NULL PRIMARY KEY,
@@ -41,9 +48,12 @@ STATEMENTS: Final = (
         client_state TEXT,
         created_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL,
-        state TEXT NOT NULL
+        state TEXT NOT NULL,
+        started_by_user BIGINT NOT NULL
     )
     """,
+    "CREATE INDEX authorization_transactions_by_client ON authorization_transactions (client_id)",
+    "CREATE INDEX authorization_transactions_by_end ON authorization_transactions (expires_at)",
     """
     CREATE TABLE authorization_codes (
         code_fingerprint BYTEA NOT NULL PRIMARY KEY,
@@ -79,6 +89,9 @@ STATEMENTS: Final = (
     """,
     "CREATE INDEX grants_by_subject ON grants (subject)",
     "CREATE INDEX grants_by_client ON grants (client_id)",
+    "CREATE INDEX grants_by_end ON grants (expires_at)",
+    # Most grants are never revoked.
+    "CREATE INDEX grants_by_revocation ON grants (revoked_at) WHERE revoked_at IS NOT NULL",
     """
     CREATE TABLE access_tokens (
         token_fingerprint BYTEA NOT NULL PRIMARY KEY,
@@ -89,6 +102,7 @@ STATEMENTS: Final = (
     )
     """,
     "CREATE INDEX access_tokens_by_grant ON access_tokens (grant_id)",
+    "CREATE INDEX access_tokens_by_end ON access_tokens (expires_at)",
     """
     CREATE TABLE refresh_tokens (
         token_fingerprint BYTEA NOT NULL PRIMARY KEY,
@@ -101,13 +115,19 @@ STATEMENTS: Final = (
     )
     """,
     "CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_id)",
+    "CREATE INDEX refresh_tokens_by_end ON refresh_tokens (expires_at)",
+    # People, whoever vouches for them. A local account's issuer is `local`, and its `external_subject` the username.
     """
     CREATE TABLE users (
         subject TEXT NOT NULL PRIMARY KEY,
-        username TEXT NOT NULL UNIQUE,
-        password_hash TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        external_subject TEXT NOT NULL,
+        username TEXT UNIQUE,
+        password_hash TEXT,
+        display_name TEXT,
         created_at BIGINT NOT NULL,
-        disabled_at BIGINT
+        disabled_at BIGINT,
+        UNIQUE (issuer, external_subject)
     )
     """,
     # One row at most: the key is always 1.
@@ -130,6 +150,48 @@ STATEMENTS: Final = (
     )
     """,
     "CREATE INDEX browser_sessions_by_subject ON browser_sessions (subject)",
+    "CREATE INDEX browser_sessions_by_end ON browser_sessions (expires_at)",
+    """
+    CREATE TABLE consents (
+        subject TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        redirect_uri TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL,
+        PRIMARY KEY (subject, client_id, resource, redirect_uri)
+    )
+    """,
+    "CREATE INDEX consents_by_client ON consents (client_id)",
+    "CREATE INDEX consents_by_end ON consents (expires_at)",
+    # One row at most: the key is always 1.
+    "CREATE TABLE sealing_key (slot BIGINT NOT NULL PRIMARY KEY, key_id TEXT NOT NULL)",
+    # A handful of rows: one is added at each rotation.
+    """
+    CREATE TABLE signing_keys (
+        key_id TEXT NOT NULL PRIMARY KEY,
+        algorithm TEXT NOT NULL,
+        sealed_secret BYTEA NOT NULL,
+        created_at BIGINT NOT NULL,
+        signs_from BIGINT NOT NULL,
+        ends_at BIGINT
+    )
+    """,
+    # An event's id sorts by time, so the key is the only index it needs.
+    """
+    CREATE TABLE audit_events (
+        event_id TEXT NOT NULL PRIMARY KEY,
+        at BIGINT NOT NULL,
+        event TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        reason TEXT,
+        subject TEXT,
+        client_id TEXT,
+        address TEXT,
+        grant_id TEXT
+    )
+    """,
     # What `Store.check` writes; one row.
     "CREATE TABLE store_probe (slot BIGINT NOT NULL PRIMARY KEY, written BIGINT NOT NULL)",
 )
