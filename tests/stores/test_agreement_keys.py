@@ -130,8 +130,8 @@ class KeysAgree(BothStores):
         self.delete(lambda store: store.audit.delete_events, before=self.now - seconds, limit=limit)
 
     @rule(topic=names, changes=st.lists(names, min_size=1, max_size=3), origin=names)
-    def note_changes(self, topic: str, changes: list[str], origin: str) -> None:
-        self.both(lambda store: store.changes.note_changes(topic, changes, origin=origin, now=self.now))
+    def append_changes(self, topic: str, changes: list[str], origin: str) -> None:
+        self.both(lambda store: store.changes.append_changes(topic, changes, origin=origin, now=self.now))
 
     @rule(seconds=seconds_ahead, limit=limits)
     def delete_changes(self, seconds: int, limit: int) -> None:

@@ -13,13 +13,13 @@ from tests.stores.sample_records import fp
 OWNERS = ("ada", "bob")
 STREAMS = QUESTIONS = ("1", "2")
 URIS = ("notes://1", "notes://2", "notes://3")
-CARRIERS = (None, "one", "two")
+CONNECTIONS = (None, "one", "two")
 
 owners = st.sampled_from(OWNERS)
 streams = st.sampled_from(STREAMS)
 questions = st.sampled_from(QUESTIONS)
 uris = st.sampled_from(URIS)
-carriers = st.sampled_from(CARRIERS)
+connections = st.sampled_from(CONNECTIONS)
 messages = st.binary(max_size=20)
 # Which of the sessions made so far is meant, the latest first; beyond the last one it is an unknown one.
 picks = st.sampled_from((0, 0, 1, 2))
@@ -92,21 +92,25 @@ class McpAgrees(BothStores):
         pick=picks,
         stream=streams,
         sent=st.lists(messages, min_size=1, max_size=3),
-        carrier=carriers,
+        connection=connections,
         most=st.none() | st.integers(1, 3),
     )
-    def append_events(self, pick: int, stream: str, sent: list[bytes], carrier: str | None, most: int | None) -> None:
+    def append_events(
+        self, pick: int, stream: str, sent: list[bytes], connection: str | None, most: int | None
+    ) -> None:
         for message in sent:
-            self.append_event(pick, stream, message, carrier, most)
+            self.append_event(pick, stream, message, connection, most)
 
-    def append_event(self, pick: int, stream: str, message: bytes, carrier: str | None, most: int | None) -> None:
+    def append_event(self, pick: int, stream: str, message: bytes, connection: str | None, most: int | None) -> None:
         self.both(
-            lambda store: store.mcp_streams.append_event(self.key(pick), stream, message, carrier=carrier, most=most)
+            lambda store: store.mcp_streams.append_event(
+                self.key(pick), stream, message, connection=connection, most=most
+            )
         )
 
-    @rule(pick=picks, stream=streams, carrier=st.sampled_from(CARRIERS[1:]))
-    def take_stream(self, pick: int, stream: str, carrier: str) -> None:
-        self.both(lambda store: store.mcp_streams.take_stream(self.key(pick), stream, carrier))
+    @rule(pick=picks, stream=streams, connection=st.sampled_from(CONNECTIONS[1:]))
+    def attach_stream(self, pick: int, stream: str, connection: str) -> None:
+        self.both(lambda store: store.mcp_streams.attach_stream(self.key(pick), stream, connection))
 
     @rule(pick=picks, stream=streams)
     def finish_stream(self, pick: int, stream: str) -> None:
@@ -116,10 +120,12 @@ class McpAgrees(BothStores):
     def forget_stream(self, pick: int, stream: str) -> None:
         self.both(lambda store: store.mcp_streams.forget_stream(self.key(pick), stream))
 
-    @rule(pick=picks, stream=streams, number=st.integers(0, 9), limit=st.integers(1, 3), carrier=carriers)
-    def events_after(self, pick: int, stream: str, number: int, limit: int, carrier: str | None) -> None:
+    @rule(pick=picks, stream=streams, number=st.integers(0, 9), limit=st.integers(1, 3), connection=connections)
+    def events_after(self, pick: int, stream: str, number: int, limit: int, connection: str | None) -> None:
         self.both(
-            lambda store: store.mcp_streams.events_after(self.key(pick), stream, number, limit=limit, carrier=carrier)
+            lambda store: store.mcp_streams.events_after(
+                self.key(pick), stream, number, limit=limit, connection=connection
+            )
         )
 
     @rule(pick=picks, question=questions, lifetime=st.sampled_from((1, 600)), most=st.integers(0, 2))
@@ -133,32 +139,32 @@ class McpAgrees(BothStores):
     @rule(pick=picks, question=questions, seconds=st.sampled_from((1, 600)))
     def ask(self, pick: int, question: str, seconds: int) -> None:
         expires_at = self.now + seconds
-        self.both(lambda store: store.mcp_questions.ask(self.key(pick), question, expires_at=expires_at))
+        self.both(lambda store: store.mcp_client_requests.open(self.key(pick), question, expires_at=expires_at))
 
     @rule(pick=picks, question=questions, message=messages)
     def answer(self, pick: int, question: str, message: bytes) -> None:
-        self.both(lambda store: store.mcp_questions.answer(self.key(pick), question, message, now=self.now))
+        self.both(lambda store: store.mcp_client_requests.respond(self.key(pick), question, message, now=self.now))
 
     @rule(pick=picks, question=questions)
     def take_answer(self, pick: int, question: str) -> None:
-        self.both(lambda store: store.mcp_questions.take_answer(self.key(pick), question))
+        self.both(lambda store: store.mcp_client_requests.take_response(self.key(pick), question))
 
     @rule(pick=picks, question=questions)
     def withdraw(self, pick: int, question: str) -> None:
-        self.both(lambda store: store.mcp_questions.withdraw(self.key(pick), question))
+        self.both(lambda store: store.mcp_client_requests.withdraw(self.key(pick), question))
 
     def look_everything_up(self) -> None:
         keys = [self.key(pick) for pick in range(self.sessions + 1)]
         self.both(lambda store: store.mcp_cancellations.cancelled_requests(keys, now=self.now))
-        self.both(lambda store: store.mcp_streams.taken_streams(keys))
+        self.both(lambda store: store.mcp_streams.attached_streams(keys))
         for pick in range(self.sessions + 1):
             for owner in OWNERS:
                 self.find_session(pick, owner)
             for uri in URIS:
                 self.is_subscribed(pick, uri)
             for stream in STREAMS:
-                for carrier in CARRIERS:
-                    self.events_after(pick, stream, 0, 100, carrier)
+                for connection in CONNECTIONS:
+                    self.events_after(pick, stream, 0, 100, connection)
             for question in QUESTIONS:
                 self.take_answer(pick, question)
 

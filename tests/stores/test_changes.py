@@ -2,13 +2,13 @@
 
 import asyncio
 
-from gatepost.stores.contract.changes import NotedChange
+from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW
 
 
 async def note(store: Store, *changes: str, topic: str = "/mcp", origin: str = "me", now: int = NOW) -> None:
-    await store.changes.note_changes(topic, changes, origin=origin, now=now)
+    await store.changes.append_changes(topic, changes, origin=origin, now=now)
 
 
 async def test_what_was_noted_after_a_look_is_seen_at_the_next(store: Store) -> None:
@@ -17,7 +17,7 @@ async def test_what_was_noted_after_a_look_is_seen_at_the_next(store: Store) -> 
     await note(store, "a", "b")
     await note(store, "c", origin="you")
     await note(store, "x", topic="/other")
-    a, b, c = NotedChange(1, "a", "me"), NotedChange(2, "b", "me"), NotedChange(3, "c", "you")
+    a, b, c = LoggedChange(1, "a", "me"), LoggedChange(2, "b", "me"), LoggedChange(3, "c", "you")
     assert await store.changes.changes_after("/mcp", 0, limit=2) == [a, b]
     assert await store.changes.changes_after("/mcp", 1, limit=9) == [b, c]
     assert await store.changes.last_change("/mcp") == 3
@@ -27,8 +27,8 @@ async def test_a_change_that_happens_again_has_a_new_number_and_takes_no_more_ro
     await note(store, "a", "b")
     await note(store, "a", origin="you")
     assert await store.changes.changes_after("/mcp", 0, limit=9) == [
-        NotedChange(2, "b", "me"),
-        NotedChange(3, "a", "you"),
+        LoggedChange(2, "b", "me"),
+        LoggedChange(3, "a", "you"),
     ]
 
 

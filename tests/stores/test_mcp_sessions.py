@@ -44,25 +44,25 @@ async def test_use_moves_the_end_on_and_never_back(store: Store, session: McpSes
 async def test_only_its_owner_ends_a_session_and_all_that_is_its(store: Store, session: McpSession) -> None:
     await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
     await store.mcp_streams.append_event(KEY, "stream", b"one")
-    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
     assert not await store.mcp_sessions.end_session(KEY, owner="somebody else")
     assert await store.mcp_sessions.end_session(KEY, owner=session.owner)
     assert not await store.mcp_sessions.end_session(KEY, owner=session.owner)
     assert await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW) is None
     assert not await store.mcp_sessions.is_subscribed(KEY, "notes://1")
     assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
-    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
+    assert not await store.mcp_client_requests.respond(KEY, "q", b"{}", now=NOW)
 
 
 async def test_nothing_is_kept_for_a_session_that_is_over(store: Store) -> None:
     assert await store.mcp_streams.append_event(KEY, "stream", b"one") == 0
     await store.mcp_streams.finish_stream(KEY, "stream")
-    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
+    await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
     await store.mcp_sessions.set_log_level(KEY, "debug")
     assert not await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
     await store.mcp_sessions.start_session(SESSION, most=9, makes_room=True)
     assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
-    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
+    assert not await store.mcp_client_requests.respond(KEY, "q", b"{}", now=NOW)
     assert await store.mcp_sessions.find_session(KEY, owner=SESSION.owner, now=NOW) == SESSION
 
 
@@ -110,33 +110,35 @@ async def test_parallel_events_get_numbers_of_their_own(store: Store, session: M
 
 async def test_the_first_answer_counts_and_is_taken_once(store: Store, session: McpSession) -> None:
     assert session.session_fingerprint == KEY
-    assert not await store.mcp_questions.answer(KEY, "q", b"early", now=NOW)
-    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
-    assert await store.mcp_questions.take_answer(KEY, "q") is None
-    answers = await asyncio.gather(*(store.mcp_questions.answer(KEY, "q", b"%d" % n, now=NOW) for n in range(10)))
+    assert not await store.mcp_client_requests.respond(KEY, "q", b"early", now=NOW)
+    await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
+    assert await store.mcp_client_requests.take_response(KEY, "q") is None
+    answers = await asyncio.gather(
+        *(store.mcp_client_requests.respond(KEY, "q", b"%d" % n, now=NOW) for n in range(10))
+    )
     assert answers.count(True) == 1
-    assert await store.mcp_questions.take_answer(KEY, "q") == b"%d" % answers.index(True)
-    assert await store.mcp_questions.take_answer(KEY, "q") is None
-    assert not await store.mcp_questions.answer(KEY, "q", b"late", now=NOW)
+    assert await store.mcp_client_requests.take_response(KEY, "q") == b"%d" % answers.index(True)
+    assert await store.mcp_client_requests.take_response(KEY, "q") is None
+    assert not await store.mcp_client_requests.respond(KEY, "q", b"late", now=NOW)
 
 
 @pytest.mark.usefixtures("session")
 async def test_a_question_that_is_asked_again_waits_anew(store: Store) -> None:
-    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
-    assert await store.mcp_questions.answer(KEY, "q", b"old", now=NOW)
-    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 20)
-    assert await store.mcp_questions.take_answer(KEY, "q") is None
-    assert await store.mcp_questions.answer(KEY, "q", b"new", now=NOW + 19)
-    assert await store.mcp_questions.take_answer(KEY, "q") == b"new"
+    await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
+    assert await store.mcp_client_requests.respond(KEY, "q", b"old", now=NOW)
+    await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 20)
+    assert await store.mcp_client_requests.take_response(KEY, "q") is None
+    assert await store.mcp_client_requests.respond(KEY, "q", b"new", now=NOW + 19)
+    assert await store.mcp_client_requests.take_response(KEY, "q") == b"new"
 
 
 async def test_a_question_can_be_withdrawn_and_ends_with_time(store: Store, session: McpSession) -> None:
     assert session.session_fingerprint == KEY
-    await store.mcp_questions.ask(KEY, "q", expires_at=NOW + 10)
-    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW + 10)
-    await store.mcp_questions.withdraw(KEY, "q")
-    await store.mcp_questions.withdraw(KEY, "q")
-    assert not await store.mcp_questions.answer(KEY, "q", b"{}", now=NOW)
+    await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
+    assert not await store.mcp_client_requests.respond(KEY, "q", b"{}", now=NOW + 10)
+    await store.mcp_client_requests.withdraw(KEY, "q")
+    await store.mcp_client_requests.withdraw(KEY, "q")
+    assert not await store.mcp_client_requests.respond(KEY, "q", b"{}", now=NOW)
 
 
 async def test_ended_sessions_are_deleted_in_batches(store: Store) -> None:

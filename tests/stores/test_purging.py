@@ -182,7 +182,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60), most=9, makes_room=True
     )
     await store.limits.take([Use("key", Rate(1, 60))], now=NOW)
-    await store.changes.note_changes("/mcp", ["old", "last"], origin="me", now=NOW)
+    await store.changes.append_changes("/mcp", ["old", "last"], origin="me", now=NOW)
     await store.audit.append_events([audit_record()])
     await store.consents.remember_consent(Consent("user-1", "client-1", "https://a", "https://b", (), NOW, NOW + 1))
     clock = Clock()

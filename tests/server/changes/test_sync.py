@@ -10,7 +10,7 @@ import pytest
 
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.changes.sync import ChangeRelay, relaying, relays_of
-from gatepost.stores.contract.changes import ChangeStore, NotedChange
+from gatepost.stores.contract.changes import ChangeStore, LoggedChange
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
 
@@ -109,7 +109,7 @@ async def test_each_bus_hears_of_its_own_topic(one: Process, board: ChangeStore)
 
 async def test_a_kind_of_change_that_is_not_known_is_passed_over(one: Process, board: ChangeStore) -> None:
     changes = [json.dumps(["tasks", [], None, "more"]), json.dumps(["prompts", [], None, "more"])]
-    await board.note_changes("/mcp", changes, origin="newer", now=NOW)
+    await board.append_changes("/mcp", changes, origin="newer", now=NOW)
     await one.relay.look()
     assert one.heard == [Change("prompts")]
 
@@ -122,7 +122,7 @@ async def test_what_the_store_could_not_take_is_noted_later(
 
     one.bus.publish(TOOLS)
     with monkeypatch.context() as patch:
-        patch.setattr(board, "note_changes", fail)
+        patch.setattr(board, "append_changes", fail)
         with pytest.raises(StoreUnavailable):
             await one.relay.look()
     one.bus.publish(Change("prompts"))
@@ -181,7 +181,7 @@ async def test_changes_are_relayed_as_long_as_the_server_runs(one: Process, boar
 async def test_a_store_that_fails_is_complained_of_once_and_asked_again(
     board: ChangeStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(*_arguments: object, **_options: object) -> list[NotedChange]:
+    async def fail(*_arguments: object, **_options: object) -> list[LoggedChange]:
         raise StoreUnavailable("gone")
 
     process, looks = Process(board, "one"), Looks()

@@ -25,7 +25,7 @@ from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.limits import SqlLimitStore
-from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore
+from gatepost.stores.sql.mcp import SqlMcpClientRequestStore, SqlMcpSessionStore
 from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
 from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
@@ -208,16 +208,16 @@ async def use_mcp_sessions(database: PlanningDatabase) -> None:
     await sessions.set_log_level(key, "debug")
     assert await sessions.subscribe(key, "notes://1", limit=1)
     await sessions.unsubscribe(key, "notes://1")
-    assert await streams.take_stream(key, "a", "me")
-    assert [await streams.append_event(key, "a", b"one", carrier="me", most=1) for _ in range(2)] == [1, 2]
+    assert await streams.attach_stream(key, "a", "me")
+    assert [await streams.append_event(key, "a", b"one", connection="me", most=1) for _ in range(2)] == [1, 2]
     await streams.finish_stream(key, "a")
-    assert (await streams.events_after(key, "a", 1, limit=1, carrier="me"))[1]
-    assert await streams.taken_streams([key]) == {(key, "a")}
+    assert (await streams.events_after(key, "a", 1, limit=1, connection="me"))[1]
+    assert await streams.attached_streams([key]) == {(key, "a")}
     await streams.forget_stream(key, "a")
-    questions = SqlMcpQuestionStore(database)
-    await questions.ask(key, "q", expires_at=NOW + 9)
-    assert await questions.answer(key, "q", b"{}", now=NOW)
-    assert await questions.take_answer(key, "q") == b"{}"
+    questions = SqlMcpClientRequestStore(database)
+    await questions.open(key, "q", expires_at=NOW + 9)
+    assert await questions.respond(key, "q", b"{}", now=NOW)
+    assert await questions.take_response(key, "q") == b"{}"
     await questions.withdraw(key, "q")
     cancellations = SqlMcpCancellationStore(database)
     await cancellations.cancel_request(key, "1", now=NOW, expires_at=NOW + 9, most=1)
@@ -225,7 +225,7 @@ async def use_mcp_sessions(database: PlanningDatabase) -> None:
     assert await sessions.end_session(key, owner="owner")
     await sessions.delete_sessions(before=NOW, limit=10)
     changes = SqlChangeStore(database)
-    await changes.note_changes("/mcp", ["a", "b"], origin="me", now=NOW)
+    await changes.append_changes("/mcp", ["a", "b"], origin="me", now=NOW)
     assert len(await changes.changes_after("/mcp", 0, limit=9)) == await changes.last_change("/mcp")
     assert await changes.delete_changes(before=NOW, limit=10) == 1
 

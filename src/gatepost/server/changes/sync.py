@@ -79,7 +79,7 @@ class ChangeRelay:
         if not waiting:
             return
         try:
-            await self._board.note_changes(self._topic, tuple(waiting), origin=self._origin, now=self._now())
+            await self._board.append_changes(self._topic, tuple(waiting), origin=self._origin, now=self._now())
         except StoreUnavailable:
             with self._noting:
                 self._waiting = waiting | self._waiting

@@ -8,33 +8,33 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class NotedChange:
-    """A change as it was noted last."""
+class LoggedChange:
+    """The latest entry of a change."""
 
     number: int
     """Counts up within its topic, from 1."""
     change: str
     origin: str
-    """Who noted it."""
+    """The process that appended it."""
 
 
 class ChangeStore(Protocol):
-    """A board on which processes note what changed. It holds each change once, however often that happens.
+    """The change log: what changed in any process, by topic. It holds each change once, under its latest number.
 
-    For backends that cannot call other processes; one that can tells them without a board.
+    Processes poll it. A backend that can notify other processes itself needs no such log.
     """
 
-    async def note_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
-        """Note changes, each with a number of its own above all of the topic; one that is there gets a new one."""
+    async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
+        """Append changes, each with a number of its own above all of the topic; one that is there gets a new one."""
 
-    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[NotedChange]:
+    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[LoggedChange]:
         """Return up to `limit` changes with a higher number, in order."""
 
     async def last_change(self, topic: str) -> int:
-        """Return the topic's highest number; 0 when nothing was ever noted."""
+        """Return the topic's highest number; 0 when nothing was ever appended."""
 
     async def delete_changes(self, *, before: int, limit: int) -> int:
-        """Delete changes that were noted until `before`.
+        """Delete changes that were appended until `before`.
 
         The last one of each topic stays, so that numbers go on counting.
         """

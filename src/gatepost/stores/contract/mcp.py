@@ -1,4 +1,4 @@
-"""Sessions, streams, open questions and cancellations of the handshake era (MCP 2025-11-25 basic/transports).
+"""Sessions, streams, open client requests and cancellations of the handshake era (MCP 2025-11-25 basic/transports).
 
 Nothing of a session lives in a process, so any replica answers any request.
 """
@@ -55,7 +55,7 @@ class McpSessionStore(Protocol):
         """Move the session's end on; never back."""
 
     async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
-        """End this owner's session with its streams, questions and subscriptions; False when there is none."""
+        """End this owner's session with its streams, client requests and subscriptions; False when there is none."""
 
     async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
@@ -74,11 +74,11 @@ class McpSessionStore(Protocol):
 
 
 class McpStreamStore(Protocol):
-    """The events of streams, kept so that a broken stream can be resumed, and who carries a stream to its client.
+    """The events of streams, kept so that a broken stream can be resumed, and which connection a stream is attached to.
 
-    A carrier is one open connection, named by who serves it. Whoever carries a stream from now on takes it from whoever
-    did until now, and that one finds out at its next operation. Nothing has to be renewed, so that nothing has to run
-    out first when a process is gone.
+    A connection is named by the process that serves it. Attaching a stream detaches it from the connection before,
+    which finds out at its next operation. This is no lease: nothing is renewed, so nothing has to expire when a process
+    is gone.
     """
 
     async def append_event(
@@ -87,7 +87,7 @@ class McpStreamStore(Protocol):
         stream_id: str,
         message: bytes,
         *,
-        carrier: str | None = None,
+        connection: str | None = None,
         most: int | None = None,
     ) -> int:
         """Keep the stream's next event and return its number; 0, and nothing kept, when the session is over.
@@ -96,8 +96,8 @@ class McpStreamStore(Protocol):
             session_fingerprint: whose stream it is.
             stream_id: unique within the session.
             message: the event.
-            carrier: keep it only if the stream is carried by this one, else return 0. Where all processes hear of the
-                same thing, one of them writes it down.
+            connection: keep it only if the stream is attached to this one, else return 0: of several processes that
+                are notified of one change, one keeps the event.
             most: how many of the stream's events stay, the latest ones, at least 1. None: all.
         """
 
@@ -105,21 +105,21 @@ class McpStreamStore(Protocol):
         """Mark that no event will follow."""
 
     async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
-        """Forget the stream with its events and its carrier; nobody will resume it any more."""
+        """Forget the stream with its events; nobody will resume it any more."""
 
     async def events_after(
-        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, carrier: str | None = None
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, connection: str | None = None
     ) -> tuple[list[StreamEvent], bool]:
         """Return up to `limit` events behind `number`, in order, and whether the stream ends with them.
 
-        For a `carrier` that does not carry the stream any more it has ended, and there are none.
+        For a `connection` that the stream is not attached to any more it has ended, and there are none.
         """
 
-    async def take_stream(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
-        """Have `carrier` carry the stream from now on, and nobody else; False when the session is over."""
+    async def attach_stream(self, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
+        """Attach the stream to `connection` and to no other one; False when the session is over."""
 
-    async def taken_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
-        """Return which streams of these sessions have been taken by a carrier."""
+    async def attached_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        """Return which streams of these sessions are attached to a connection."""
 
 
 class McpCancellationStore(Protocol):
@@ -143,17 +143,17 @@ class McpCancellationStore(Protocol):
         """Return what of these sessions was cancelled, each as of one moment; a session that is over is missing."""
 
 
-class McpQuestionStore(Protocol):
-    """Requests of the server to its client (sampling, elicitation, roots) that wait for an answer."""
+class McpClientRequestStore(Protocol):
+    """Requests of the server to its client (sampling, elicitation, roots) that wait for a response."""
 
-    async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
-        """Keep that an answer to this request is waited for; asked again, it waits anew and an old answer is gone."""
+    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        """Keep that a response to this request is awaited; opened again, it is awaited anew and an old one is gone."""
 
-    async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
-        """Keep the answer; False when nothing waits for it or it has been answered: the first answer counts."""
+    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        """Keep the response; False when nothing waits for it or there is one: the first one counts."""
 
-    async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        """Return the answer and forget the question; None while there is none."""
+    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """Return the response and delete both; None while there is none."""
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
-        """Forget the question, answered or not."""
+        """Delete the request, answered or not."""

@@ -15,7 +15,7 @@ from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.limits import LimitStore
-from gatepost.stores.contract.mcp import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.users import UserStore
 
@@ -54,7 +54,7 @@ class Store(Protocol):
     @property
     def mcp_streams(self) -> McpStreamStore: ...
     @property
-    def mcp_questions(self) -> McpQuestionStore: ...
+    def mcp_client_requests(self) -> McpClientRequestStore: ...
     @property
     def mcp_cancellations(self) -> McpCancellationStore: ...
     @property

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from gatepost.stores.contract.changes import NotedChange
+from gatepost.stores.contract.changes import LoggedChange
 
 
 class MemoryChangeStore:
     """`ChangeStore` in memory."""
 
     def __init__(self) -> None:
-        self._topics: dict[str, dict[str, tuple[NotedChange, int]]] = {}  # in the order of their numbers
+        self._topics: dict[str, dict[str, tuple[LoggedChange, int]]] = {}  # in the order of their numbers
 
-    async def note_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
-        """See `ChangeStore.note_changes`."""
+    async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
+        """See `ChangeStore.append_changes`."""
         noted = self._topics.setdefault(topic, {})
         number = await self.last_change(topic)
         for change in changes:
             number += 1
             noted.pop(change, None)
-            noted[change] = (NotedChange(number, change, origin), now)
+            noted[change] = (LoggedChange(number, change, origin), now)
 
-    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[NotedChange]:
+    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[LoggedChange]:
         """See `ChangeStore.changes_after`."""
         noted = self._topics.get(topic, {}).values()
         return list(islice((one for one, _ in noted if one.number > number), limit))

@@ -12,7 +12,7 @@ from gatepost.stores.contract.mcp import McpSession, StreamEvent
 class _Stream:
     events: list[StreamEvent] = field(default_factory=list)
     is_finished: bool = False
-    carrier: str | None = None
+    connection: str | None = None
 
 
 @dataclass(slots=True)
@@ -121,13 +121,13 @@ class MemoryMcpStreamStore:
         stream_id: str,
         message: bytes,
         *,
-        carrier: str | None = None,
+        connection: str | None = None,
         most: int | None = None,
     ) -> int:
         """See `McpStreamStore.append_event`."""
         if session_fingerprint not in self._records.sessions:
             return 0
-        if carrier is not None and not self._is_carried(session_fingerprint, stream_id, carrier):
+        if connection is not None and not self._is_attached(session_fingerprint, stream_id, connection):
             return 0
         events = self._stream(session_fingerprint, stream_id).events
         number = events[-1].number + 1 if events else 1
@@ -146,10 +146,10 @@ class MemoryMcpStreamStore:
         self._records.streams.get(session_fingerprint, {}).pop(stream_id, None)
 
     async def events_after(
-        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, carrier: str | None = None
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, connection: str | None = None
     ) -> tuple[list[StreamEvent], bool]:
         """See `McpStreamStore.events_after`."""
-        if carrier is not None and not self._is_carried(session_fingerprint, stream_id, carrier):
+        if connection is not None and not self._is_attached(session_fingerprint, stream_id, connection):
             return [], True
         stream = self._records.streams.get(session_fingerprint, {}).get(stream_id, _Stream())
         # Numbers have no gaps, so they say where an event lies.
@@ -157,51 +157,51 @@ class MemoryMcpStreamStore:
         events = stream.events[start : start + limit]
         return events, stream.is_finished and start + len(events) >= len(stream.events)
 
-    async def take_stream(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
-        """See `McpStreamStore.take_stream`."""
+    async def attach_stream(self, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
+        """See `McpStreamStore.attach_stream`."""
         if session_fingerprint not in self._records.sessions:
             return False
-        self._stream(session_fingerprint, stream_id).carrier = carrier
+        self._stream(session_fingerprint, stream_id).connection = connection
         return True
 
-    async def taken_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
-        """See `McpStreamStore.taken_streams`."""
+    async def attached_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        """See `McpStreamStore.attached_streams`."""
         return {
             (key, stream_id)
             for key in session_fingerprints
             for stream_id, stream in self._records.streams.get(key, {}).items()
-            if stream.carrier is not None
+            if stream.connection is not None
         }
 
-    def _is_carried(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
+    def _is_attached(self, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
         stream = self._records.streams.get(session_fingerprint, {}).get(stream_id)
-        return stream is not None and stream.carrier == carrier
+        return stream is not None and stream.connection == connection
 
     def _stream(self, session_fingerprint: bytes, stream_id: str) -> _Stream:
         return self._records.streams.setdefault(session_fingerprint, {}).setdefault(stream_id, _Stream())
 
 
-class MemoryMcpQuestionStore:
-    """`McpQuestionStore` in memory."""
+class MemoryMcpClientRequestStore:
+    """`McpClientRequestStore` in memory."""
 
     def __init__(self, records: McpRecords) -> None:
         self._records = records
 
-    async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
-        """See `McpQuestionStore.ask`."""
+    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        """See `McpClientRequestStore.open`."""
         if session_fingerprint in self._records.sessions:
             self._records.questions.setdefault(session_fingerprint, {})[request_id] = _Question(expires_at)
 
-    async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
-        """See `McpQuestionStore.answer`."""
+    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        """See `McpClientRequestStore.respond`."""
         question = self._records.questions.get(session_fingerprint, {}).get(request_id)
         if question is None or question.answer is not None or question.expires_at <= now:
             return False
         question.answer = message
         return True
 
-    async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        """See `McpQuestionStore.take_answer`."""
+    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """See `McpClientRequestStore.take_response`."""
         questions = self._records.questions.get(session_fingerprint, {})
         question = questions.get(request_id)
         if question is None or question.answer is None:
@@ -210,7 +210,7 @@ class MemoryMcpQuestionStore:
         return question.answer
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
-        """See `McpQuestionStore.withdraw`."""
+        """See `McpClientRequestStore.withdraw`."""
         self._records.questions.get(session_fingerprint, {}).pop(request_id, None)
 
 

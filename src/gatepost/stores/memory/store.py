@@ -13,7 +13,7 @@ from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.limits import LimitStore
-from gatepost.stores.contract.mcp import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.users import UserStore
 from gatepost.stores.memory.approvals import MemoryApprovalStore
@@ -29,7 +29,7 @@ from gatepost.stores.memory.limits import MemoryLimitStore
 from gatepost.stores.memory.mcp import (
     McpRecords,
     MemoryMcpCancellationStore,
-    MemoryMcpQuestionStore,
+    MemoryMcpClientRequestStore,
     MemoryMcpSessionStore,
     MemoryMcpStreamStore,
 )
@@ -59,7 +59,7 @@ class MemoryStore:
         mcp_records = McpRecords()
         self._mcp_sessions = MemoryMcpSessionStore(mcp_records)
         self._mcp_streams = MemoryMcpStreamStore(mcp_records)
-        self._mcp_questions = MemoryMcpQuestionStore(mcp_records)
+        self._mcp_client_requests = MemoryMcpClientRequestStore(mcp_records)
         self._mcp_cancellations = MemoryMcpCancellationStore(mcp_records)
         self._changes = MemoryChangeStore()
 
@@ -139,9 +139,9 @@ class MemoryStore:
         return self._mcp_streams
 
     @property
-    def mcp_questions(self) -> McpQuestionStore:
+    def mcp_client_requests(self) -> McpClientRequestStore:
         """See `Store`."""
-        return self._mcp_questions
+        return self._mcp_client_requests
 
     @property
     def mcp_cancellations(self) -> McpCancellationStore:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gatepost.stores.contract.changes import NotedChange
+from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.sql.database import Database, Transaction
 
 _LAST: Final = "SELECT COALESCE(MAX(number), 0) AS number FROM change_log WHERE topic = $1"
@@ -32,8 +32,8 @@ class SqlChangeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
-        """See `ChangeStore.note_changes`."""
+    async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
+        """See `ChangeStore.append_changes`."""
 
         async def operation(transaction: Transaction) -> None:
             number = await _last(transaction, topic)
@@ -43,10 +43,10 @@ class SqlChangeStore:
 
         await self._database.write(operation)
 
-    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[NotedChange]:
+    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[LoggedChange]:
         """See `ChangeStore.changes_after`."""
 
-        async def operation(transaction: Transaction) -> list[NotedChange]:
+        async def operation(transaction: Transaction) -> list[LoggedChange]:
             rows = await transaction.all(
                 "SELECT number, change, origin FROM change_log WHERE topic = $1 AND number > $2 "
                 "ORDER BY number LIMIT $3",
@@ -54,7 +54,7 @@ class SqlChangeStore:
                 number,
                 limit,
             )
-            return [NotedChange(row["number"], row["change"], row["origin"]) for row in rows]
+            return [LoggedChange(row["number"], row["change"], row["origin"]) for row in rows]
 
         return await self._database.read(operation)
 

@@ -173,14 +173,14 @@ class SqlMcpSessionStore:
         return await self._database.write(operation)
 
 
-class SqlMcpQuestionStore:
-    """`McpQuestionStore` over a database."""
+class SqlMcpClientRequestStore:
+    """`McpClientRequestStore` over a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ask(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
-        """See `McpQuestionStore.ask`."""
+    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        """See `McpClientRequestStore.open`."""
 
         async def operation(transaction: Transaction) -> None:
             await transaction.run(
@@ -192,16 +192,16 @@ class SqlMcpQuestionStore:
 
         await self._database.write(operation)
 
-    async def answer(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
-        """See `McpQuestionStore.answer`."""
+    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        """See `McpClientRequestStore.respond`."""
 
         async def operation(transaction: Transaction) -> bool:
             return await transaction.run(_ANSWER, session_fingerprint, request_id, message, now) > 0
 
         return await self._database.write(operation)
 
-    async def take_answer(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        """See `McpQuestionStore.take_answer`."""
+    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """See `McpClientRequestStore.take_response`."""
 
         async def take(transaction: Transaction) -> bytes | None:
             answer = await _answer_of(transaction, session_fingerprint, request_id)
@@ -218,7 +218,7 @@ class SqlMcpQuestionStore:
         return await self._database.write(take)
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
-        """See `McpQuestionStore.withdraw`."""
+        """See `McpClientRequestStore.withdraw`."""
 
         async def operation(transaction: Transaction) -> None:
             await _withdraw(transaction, session_fingerprint, request_id)

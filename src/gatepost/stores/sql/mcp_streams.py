@@ -20,7 +20,7 @@ _FORGET_EVENTS: Final = (
     "DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2 AND number <= $3"
 )
 
-_TAKE_STREAM: Final = """
+_ATTACH_STREAM: Final = """
     INSERT INTO mcp_stream_connections (session_fingerprint, stream_id, connection)
     SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1
     ON CONFLICT (session_fingerprint, stream_id) DO UPDATE SET connection = excluded.connection
@@ -45,13 +45,15 @@ class SqlMcpStreamStore:
         stream_id: str,
         message: bytes,
         *,
-        carrier: str | None = None,
+        connection: str | None = None,
         most: int | None = None,
     ) -> int:
         """See `McpStreamStore.append_event`."""
 
         async def operation(transaction: Transaction) -> int:
-            if carrier is not None and not await _is_carried(transaction, session_fingerprint, stream_id, carrier):
+            if connection is not None and not await _is_attached(
+                transaction, session_fingerprint, stream_id, connection
+            ):
                 return 0
             if not await transaction.run(_APPEND_EVENT, session_fingerprint, stream_id, message):
                 return 0
@@ -92,12 +94,14 @@ class SqlMcpStreamStore:
         await self._database.write(operation)
 
     async def events_after(
-        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, carrier: str | None = None
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, connection: str | None = None
     ) -> tuple[list[StreamEvent], bool]:
         """See `McpStreamStore.events_after`."""
 
         async def operation(transaction: Transaction) -> tuple[list[StreamEvent], bool]:
-            if carrier is not None and not await _is_carried(transaction, session_fingerprint, stream_id, carrier):
+            if connection is not None and not await _is_attached(
+                transaction, session_fingerprint, stream_id, connection
+            ):
                 return [], True
             # One more than asked for: it says whether these are the last.
             rows = await transaction.all(
@@ -118,16 +122,16 @@ class SqlMcpStreamStore:
 
         return await self._database.read(operation)
 
-    async def take_stream(self, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
-        """See `McpStreamStore.take_stream`."""
+    async def attach_stream(self, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
+        """See `McpStreamStore.attach_stream`."""
 
         async def operation(transaction: Transaction) -> bool:
-            return await transaction.run(_TAKE_STREAM, session_fingerprint, stream_id, carrier) > 0
+            return await transaction.run(_ATTACH_STREAM, session_fingerprint, stream_id, connection) > 0
 
         return await self._database.write(operation)
 
-    async def taken_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
-        """See `McpStreamStore.taken_streams`."""
+    async def attached_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        """See `McpStreamStore.attached_streams`."""
 
         async def operation(transaction: Transaction) -> set[tuple[bytes, str]]:
             taken: set[tuple[bytes, str]] = set()
@@ -141,10 +145,10 @@ class SqlMcpStreamStore:
         return await self._database.read(operation)
 
 
-async def _is_carried(transaction: Transaction, session_fingerprint: bytes, stream_id: str, carrier: str) -> bool:
+async def _is_attached(transaction: Transaction, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
     row = await transaction.one(
         "SELECT connection FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2",
         session_fingerprint,
         stream_id,
     )
-    return row is not None and row["connection"] == carrier
+    return row is not None and row["connection"] == connection

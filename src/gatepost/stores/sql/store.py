@@ -16,7 +16,7 @@ from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.limits import LimitStore
-from gatepost.stores.contract.mcp import McpCancellationStore, McpQuestionStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.users import UserStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
@@ -31,7 +31,7 @@ from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.limits import SqlLimitStore
-from gatepost.stores.sql.mcp import SqlMcpQuestionStore, SqlMcpSessionStore
+from gatepost.stores.sql.mcp import SqlMcpClientRequestStore, SqlMcpSessionStore
 from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
 from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
@@ -71,7 +71,7 @@ class SqliteStore:
         self._consents = SqlConsentStore(self._database)
         self._mcp_sessions = SqlMcpSessionStore(self._database)
         self._mcp_streams = SqlMcpStreamStore(self._database)
-        self._mcp_questions = SqlMcpQuestionStore(self._database)
+        self._mcp_client_requests = SqlMcpClientRequestStore(self._database)
         self._mcp_cancellations = SqlMcpCancellationStore(self._database)
         self._changes = SqlChangeStore(self._database)
 
@@ -151,9 +151,9 @@ class SqliteStore:
         return self._mcp_streams
 
     @property
-    def mcp_questions(self) -> McpQuestionStore:
+    def mcp_client_requests(self) -> McpClientRequestStore:
         """See `Store`."""
-        return self._mcp_questions
+        return self._mcp_client_requests
 
     @property
     def mcp_cancellations(self) -> McpCancellationStore:

@@ -111,11 +111,11 @@ async def append_events(store: SqliteStore, name: str) -> list[int]:
     )
 
 
-async def note_changes(store: SqliteStore, name: str) -> None:
+async def append_changes(store: SqliteStore, name: str) -> None:
     """Note changes of one topic many times at once."""
     await asyncio.gather(
         *(
-            store.changes.note_changes("/mcp", [f"{name}-{number}"], origin=name, now=NOW)
+            store.changes.append_changes("/mcp", [f"{name}-{number}"], origin=name, now=NOW)
             for number in range(PER_PROCESS)
         )
     )
@@ -149,7 +149,7 @@ ACTIONS: Final[dict[str, Callable[[SqliteStore, str], Awaitable[Any]]]] = {
     "begin-signing": begin_signing,
     "keep-settings-clients": keep_settings_clients,
     "append-events": append_events,
-    "note-changes": note_changes,
+    "note-changes": append_changes,
     "stream": stream,
 }
 

@@ -147,7 +147,7 @@ async def test_a_client_that_went_to_another_process_is_given_up(
     append, appended = world.store.mcp_streams.append_event, list[object]()
 
     async def noted(*arguments: Any, **options: Any) -> int:
-        appended.append(options["carrier"])
+        appended.append(options["connection"])
         return await append(*arguments, **options)
 
     monkeypatch.setattr(world.store.mcp_streams, "append_event", noted)
@@ -161,7 +161,7 @@ async def test_streams_that_are_carried_nowhere_are_not_looked_up(
 ) -> None:
     asked: list[object] = []
 
-    async def taken_streams(keys: object) -> set[object]:
+    async def attached_streams(keys: object) -> set[object]:
         asked.append(keys)
         return set()
 
@@ -169,7 +169,7 @@ async def test_streams_that_are_carried_nowhere_are_not_looked_up(
         """Take what is sent."""
 
     store = world.store.mcp_streams
-    monkeypatch.setattr(store, "taken_streams", taken_streams)
+    monkeypatch.setattr(store, "attached_streams", attached_streams)
     streams = RequestStreams(store=store, wakeups=Wakeups(), random_bytes=world.random_bytes, keep_alive_seconds=60)
     stream = streams.open(b"key", ResponseStream(send), is_primed=True, loop=asyncio.get_running_loop())
     await streams.let_go({b"other"})
@@ -189,11 +189,11 @@ async def test_a_response_that_cannot_be_ended_because_its_client_is_gone_does_n
         if part["type"] == "http.response.body" and not part.get("more_body"):
             raise ConnectionResetError
 
-    async def taken_streams(keys: Sequence[bytes]) -> set[tuple[bytes, str]]:
+    async def attached_streams(keys: Sequence[bytes]) -> set[tuple[bytes, str]]:
         return {(key, stream.stream_id) for key in keys}
 
     store = world.store.mcp_streams
-    monkeypatch.setattr(store, "taken_streams", taken_streams)
+    monkeypatch.setattr(store, "attached_streams", attached_streams)
     streams = RequestStreams(store=store, wakeups=Wakeups(), random_bytes=world.random_bytes, keep_alive_seconds=60)
     stream = streams.open(b"key", ResponseStream(send), is_primed=True, loop=asyncio.get_running_loop())
     await stream.send(b"{}")

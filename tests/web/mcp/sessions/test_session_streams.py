@@ -312,8 +312,8 @@ async def test_a_store_that_fails_while_a_tool_asks_is_no_fault_of_the_request(
     async def fail(*_arguments: object, **_options: object) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(world.store.mcp_questions, "ask", fail)
-    monkeypatch.setattr(world.store.mcp_questions, "withdraw", fail)
+    monkeypatch.setattr(world.store.mcp_client_requests, "open", fail)
+    monkeypatch.setattr(world.store.mcp_client_requests, "withdraw", fail)
     assert (await world.send(call("colour"), session=session)).status in (200, 503)
 
 

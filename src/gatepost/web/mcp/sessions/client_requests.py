@@ -15,7 +15,7 @@ import orjson
 
 from gatepost.protocol.messages import Response, notification, request_message
 from gatepost.server.calls.channel import ClientError, Question
-from gatepost.stores.contract.mcp import McpQuestionStore, McpSession
+from gatepost.stores.contract.mcp import McpClientRequestStore, McpSession
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp.sessions.lifecycle import user_of
 from gatepost.web.mcp.sessions.session_stream import SessionStream
@@ -39,7 +39,7 @@ class TooManyQuestions(RuntimeError):
 class Questions:
     """The questions that wait for an answer, of all sessions."""
 
-    store: McpQuestionStore
+    store: McpClientRequestStore
     wakeups: Wakeups
     now: Callable[[], int]
     random_bytes: RandomBytes
@@ -54,7 +54,7 @@ class Questions:
             return False
         content = {"result": response.result} if response.error is None else {"error": response.error}
         key = session.session_fingerprint
-        is_taken = await self.store.answer(key, response.id, orjson.dumps(content), now=self.now())
+        is_taken = await self.store.respond(key, response.id, orjson.dumps(content), now=self.now())
         if is_taken:
             self.wakeups.wake((key, response.id))
         return is_taken
@@ -76,7 +76,7 @@ class Questions:
         self.open.update(counted)
         answer: bytes | None = None
         try:
-            await self.store.ask(key, request_id, expires_at=self.now() + QUESTION_SECONDS)
+            await self.store.open(key, request_id, expires_at=self.now() + QUESTION_SECONDS)
             await stream.send(request_message(request_id, question.method, question.params_as(request_id)))
             answer = await self._wait(key, request_id)
         finally:
@@ -96,7 +96,7 @@ class Questions:
         last = self.now() + QUESTION_SECONDS
         with self.wakeups.expected((key, request_id)) as event:
             while True:
-                answer = await self.store.take_answer(key, request_id)
+                answer = await self.store.take_response(key, request_id)
                 if answer is not None:
                     return answer
                 if self.now() >= last:

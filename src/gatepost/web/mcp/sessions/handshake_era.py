@@ -79,7 +79,7 @@ class HandshakeEra:
             most_per_owner=most_per_owner,
         )
         self._wakeups = Wakeups()
-        self._questions = Questions(store.mcp_questions, self._wakeups, now, random_bytes, poll_seconds)
+        self._questions = Questions(store.mcp_client_requests, self._wakeups, now, random_bytes, poll_seconds)
         self._streams = RequestStreams(
             store=store.mcp_streams,
             wakeups=self._wakeups,

@@ -61,7 +61,7 @@ class Listener:
     stream_id: str
     granted: frozenset[str] | None
     """The scopes of whoever listens; None where scopes do not count."""
-    carrier: str
+    connection: str
     """What the store knows this connection by."""
     user: tuple[str, str] | None = None
     """Issuer and subject; None where nobody is anybody in particular."""
@@ -242,7 +242,7 @@ class SessionListening:
     async def _take(self, listener: Listener) -> None:
         """Have this connection carry its stream, instead of whichever did, here or at another process."""
         key, stream_id = listener.session_fingerprint, listener.stream_id
-        await self._streams.take_stream(key, stream_id, listener.carrier)
+        await self._streams.attach_stream(key, stream_id, listener.connection)
         live = self._live.get((key, stream_id))
         if live is not None:
             await live.detach()
@@ -250,7 +250,9 @@ class SessionListening:
     async def _append(self, listener: Listener, message: bytes) -> int:
         """Keep an event of a session's own stream; 0 when this connection does not carry it, and is told so."""
         key = listener.session_fingerprint
-        number = await self._streams.append_event(key, STANDALONE, message, carrier=listener.carrier, most=MOST_EVENTS)
+        number = await self._streams.append_event(
+            key, STANDALONE, message, connection=listener.connection, most=MOST_EVENTS
+        )
         self._wakeups.wake((key, STANDALONE))
         return number
 
@@ -266,7 +268,7 @@ class SessionListening:
             while not listener.is_over:
                 event.clear()
                 events, is_finished = await self._streams.events_after(
-                    key, stream_id, number, limit=_AT_ONCE, carrier=listener.carrier
+                    key, stream_id, number, limit=_AT_ONCE, connection=listener.connection
                 )
                 # A stream that is never quiet is looked at as often as others, before more goes out on it.
                 if events and self._now() - looked_at >= self._keep_alive_seconds:

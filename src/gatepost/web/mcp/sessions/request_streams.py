@@ -84,7 +84,7 @@ class RequestStreams:
         attached = {key for (key, _), stream in self.live.items() if key in keys and stream.is_attached}
         if not attached:
             return
-        for name in await self._store.taken_streams(tuple(attached)):
+        for name in await self._store.attached_streams(tuple(attached)):
             stream = self.live.get(name)
             if stream is not None:
                 # On its own: a client that does not read keeps it waiting.
