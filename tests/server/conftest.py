@@ -9,9 +9,9 @@ import pytest
 
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.tools import Tool
 
-Register = Callable[..., RegisteredTool]
+Register = Callable[..., Tool]
 Call = Callable[..., Awaitable[dict[str, Any]]]
 
 
@@ -33,22 +33,19 @@ def principal() -> Principal:
 
 @pytest.fixture
 def register() -> Register:
-    """Return a function that makes a tool of a function, with incident ids that are always the same."""
-
-    def make(func: Callable[..., Any], **options: Any) -> RegisteredTool:
-        return RegisteredTool(Tool(func, **options), random_bytes=lambda count: b"\xab" * count)
-
-    return make
+    """Return what makes a tool of a function."""
+    return Tool
 
 
 @pytest.fixture
 def call(principal: Principal, register: Register) -> Call:
-    """Return a function that makes a tool of a function and calls it once, for alice."""
+    """Return a function that makes a tool of a function and calls it once, for alice. Incidents are abab…."""
 
     async def make_and_call(
         func: Callable[..., Any], arguments: dict[str, Any] | None = None, **options: Any
     ) -> dict[str, Any]:
         context = Context(principal=principal, state={"greeting": "hello"}, tool="tested")
-        return await register(func, **options).call(arguments or {}, lambda: context)
+        tool = register(func, **options)
+        return await tool.call(arguments or {}, lambda: context, random_bytes=lambda count: b"\xab" * count)
 
     return make_and_call

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.tools import Tool
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.target import Caller
 
@@ -87,9 +87,9 @@ def test_the_page_says_what_the_fields_of_a_model_and_a_header_are(names: dict[s
     put.__annotations__["shelf"] = shelf
 
     assert "`def add(loan: Loan)`" in PAGE
-    assert list(RegisteredTool(Tool(add)).definition["inputSchema"]["properties"]) == ["title", "days"]
+    assert list(Tool(add).definition["inputSchema"]["properties"]) == ["title", "days"]
     assert "`Mcp-Param-Shelf`" in PAGE
-    assert [mirrored.header for mirrored in RegisteredTool(Tool(put)).mirrored] == [b"mcp-param-shelf"]
+    assert [mirrored.header for mirrored in Tool(put).mirrored] == [b"mcp-param-shelf"]
 
 
 async def test_the_page_reads_its_resources(target: ServerTarget) -> None:

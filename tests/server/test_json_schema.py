@@ -7,19 +7,19 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import ToolDefinitionError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FAR = {"$ref": "https://example.com/schema.json"}
 
 
-def with_extra(extra: dict[str, Any]) -> RegisteredTool:
+def with_extra(extra: dict[str, Any]) -> Tool:
     """A tool with an argument whose schema has something more."""
 
     def keep(text: Annotated[str, Field(json_schema_extra=extra)]) -> None: ...
 
-    return RegisteredTool(Tool(keep))
+    return Tool(keep)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_a_schema_of_another_dialect_is_refused_by_name(dialect: str) -> None:
         return Answer(text="")
 
     with pytest.raises(ToolDefinitionError, match=r"ask: its result.* 2020-12"):
-        RegisteredTool(Tool(ask))
+        Tool(ask)
     with pytest.raises(ToolDefinitionError, match="2020-12"):
         with_extra({"$schema": dialect})

@@ -88,7 +88,7 @@ PROMPT = Request(1, "prompts/get", {"name": "fail"})
 @pytest.mark.parametrize(
     ("build", "request_", "words"),
     [
-        (with_a_tool, TOOL, "tool fail failed for alice after the call was cancelled"),
+        (with_a_tool, TOOL, "tool fail failed for alice after the request was cancelled"),
         (with_a_prompt, PROMPT, "fail failed for alice after the request was cancelled"),
         (with_a_handler, TOOL, "incident 0000000000000000: the handler failed after its request was cancelled"),
     ],

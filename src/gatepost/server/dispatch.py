@@ -20,7 +20,8 @@ from gatepost.server.calls.request_run import RequestRun
 from gatepost.server.calls.request_state import StateSeal, process_seal
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.changes.subscriptions import Subscriptions, with_notifications
-from gatepost.server.declared.tools import RegisteredTool
+from gatepost.server.declared.revisions import result_in
+from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.features import FeatureMethods, Method, capabilities_of
 from gatepost.server.listing import LIST_FRESHNESS_MS, Listing
@@ -117,12 +118,10 @@ class ServerTarget:
             if run is not None:
                 result = run.result_or_questions(result)
             if not revision.modern:
-                result = tool.result_for(revision.version, result)
+                result = result_in(revision.version, result)
         return finish_result("tools/call", result, self._server_info) if revision.modern else result
 
-    def _tool_and_arguments(
-        self, request: Request, revision: Revision, caller: Caller
-    ) -> tuple[RegisteredTool, dict[str, Any]]:
+    def _tool_and_arguments(self, request: Request, revision: Revision, caller: Caller) -> tuple[Tool, dict[str, Any]]:
         # 1. Which tool?
         params = request.params
         name = params.get("name")

@@ -17,8 +17,8 @@ from gatepost.server.calls.request_run import RequestRun
 from gatepost.server.calls.request_state import StateSeal
 from gatepost.server.declared.completion import RegisteredCompleter
 from gatepost.server.declared.invocation import internal_error
-from gatepost.server.declared.prompts import RegisteredPrompt
-from gatepost.server.declared.resources import RegisteredResource
+from gatepost.server.declared.prompts import Prompt
+from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ResourceNotFound
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
@@ -149,7 +149,7 @@ class FeatureMethods:
         _offered(self._server.resources or self._server.resource_templates)
         return await unsubscribe(request, caller.session)
 
-    def _find_resource(self, uri: str) -> tuple[RegisteredResource, Mapping[str, str]] | None:
+    def _find_resource(self, uri: str) -> tuple[Resource, Mapping[str, str]] | None:
         """Return what answers for `uri`: a fixed one before any template, and templates as they were added."""
         fixed = self._server.resources.get(uri)
         if fixed is not None:
@@ -174,7 +174,7 @@ class FeatureMethods:
 
         return await self._run(request, revision, caller, f"prompt {prompt.name}", get)
 
-    def _find_prompt(self, named: Mapping[str, Any]) -> RegisteredPrompt:
+    def _find_prompt(self, named: Mapping[str, Any]) -> Prompt:
         prompt = self._server.prompts.get(_text_member(named, "name"))
         if prompt is None:
             raise InvalidParams("Unknown prompt")
@@ -235,7 +235,7 @@ class FeatureMethods:
 
     async def _completion(
         self,
-        owner: RegisteredPrompt | RegisteredResource,
+        owner: Prompt | Resource,
         name: str,
         value: str,
         arguments: Mapping[str, str],
@@ -257,7 +257,7 @@ class FeatureMethods:
                 raise
             raise internal_error(f"completion of {owner.name}", error, context, self._random_bytes) from None
 
-    def _referred(self, reference: Mapping[str, Any]) -> RegisteredPrompt | RegisteredResource:
+    def _referred(self, reference: Mapping[str, Any]) -> Prompt | Resource:
         kind = reference.get("type")
         if kind == "ref/prompt":
             return self._find_prompt(reference)
@@ -271,7 +271,7 @@ class FeatureMethods:
 
 
 def _completes(server: Server) -> bool:
-    owners: list[RegisteredPrompt | RegisteredResource] = [
+    owners: list[Prompt | Resource] = [
         *server.prompts.values(),
         *server.resource_templates.values(),
     ]
@@ -288,7 +288,7 @@ def _offered(entries: object) -> None:
         raise MethodNotFound("This server has no such method.")
 
 
-def _allowed(caller: Caller, entry: RegisteredPrompt | RegisteredResource) -> None:
+def _allowed(caller: Caller, entry: Prompt | Resource) -> None:
     if caller.granted is not None and not entry.scopes <= caller.granted:
         raise InsufficientScope(entry.scopes)
 

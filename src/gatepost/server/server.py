@@ -6,20 +6,20 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
-from gatepost.server.declared.completion import Completer
-from gatepost.server.declared.metadata import Annotations, Icon, ToolAnnotations, icons_of
-from gatepost.server.declared.prompts import Prompt, RegisteredPrompt
-from gatepost.server.declared.resources import RegisteredResource, Resource, check_has_uri
+from gatepost.server.declared.declaration import Declaration, Icon, icons_of
+from gatepost.server.declared.prompts import Prompt, PromptOptions
+from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
 
 F = TypeVar("F", bound=Callable[..., Any])
+D = TypeVar("D", bound=Declaration)
 
 DEFAULT_PAGE_SIZE: Final = 1000
 """How many entries of a list come at once: more than nearly any server has."""
@@ -87,10 +87,10 @@ class Server:
         self._lifespan = lifespan
         self._scopes = dict(scopes or {})
         self._state: Mapping[str, Any] | None = None
-        self._tools: dict[str, RegisteredTool] = {}
-        self._resources: dict[str, RegisteredResource] = {}
-        self._resource_templates: dict[str, RegisteredResource] = {}
-        self._prompts: dict[str, RegisteredPrompt] = {}
+        self._tools: dict[str, Tool] = {}
+        self._resources: dict[str, Resource] = {}
+        self._resource_templates: dict[str, Resource] = {}
+        self._prompts: dict[str, Prompt] = {}
         for tool in tools:
             self.add_tool(tool)
         for resource in resources:
@@ -99,22 +99,22 @@ class Server:
             self.add_prompt(prompt)
 
     @property
-    def tools(self) -> Mapping[str, RegisteredTool]:
+    def tools(self) -> Mapping[str, Tool]:
         """The tools by name, in the order in which they were added. A live, read-only view."""
         return MappingProxyType(self._tools)
 
     @property
-    def resources(self) -> Mapping[str, RegisteredResource]:
+    def resources(self) -> Mapping[str, Resource]:
         """The resources with a fixed URI by that, in the order in which they were added. A live, read-only view."""
         return MappingProxyType(self._resources)
 
     @property
-    def resource_templates(self) -> Mapping[str, RegisteredResource]:
+    def resource_templates(self) -> Mapping[str, Resource]:
         """The resource templates by their text, likewise."""
         return MappingProxyType(self._resource_templates)
 
     @property
-    def prompts(self) -> Mapping[str, RegisteredPrompt]:
+    def prompts(self) -> Mapping[str, Prompt]:
         """The prompts by name, likewise."""
         return MappingProxyType(self._prompts)
 
@@ -125,12 +125,10 @@ class Server:
         A scope without words stands for itself.
         """
         descriptions = dict(self._scopes)
-        used: list[frozenset[str]] = [tool.scopes for tool in self._tools.values()]
-        used += [resource.scopes for resource in (*self._resources.values(), *self._resource_templates.values())]
-        used += [prompt.scopes for prompt in self._prompts.values()]
-        for scopes in used:
-            for scope in sorted(scopes):
-                descriptions.setdefault(scope, scope)
+        for known in (self._tools, self._resources, self._resource_templates, self._prompts):
+            for declaration in known.values():
+                for scope in sorted(declaration.scopes):
+                    descriptions.setdefault(scope, scope)
         return descriptions
 
     @property
@@ -184,118 +182,71 @@ class Server:
         """
         self.changes.publish(Change("resource", uri=uri))
 
-    def add_tool(self, tool: Tool | Callable[..., Any]) -> RegisteredTool:
+    def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool.
 
         Raises:
             ToolDefinitionError: It cannot become one, or its name is taken.
         """
-        registered = RegisteredTool(tool if isinstance(tool, Tool) else Tool(tool))
-        if registered.name in self._tools:
+        added = tool if isinstance(tool, Tool) else Tool(tool)
+        return self._add(added, self._tools, added.name, Change("tools", added.scopes))
+
+    def add_resource(self, resource: Resource) -> Resource:
+        """Add a resource, or a resource template if its URI is one.
+
+        Raises:
+            ToolDefinitionError: Its URI is taken.
+        """
+        check_has_uri(resource, Resource)
+        known = self._resources if resource.template is None else self._resource_templates
+        return self._add(resource, known, resource.uri, Change("resources", resource.scopes))
+
+    def add_prompt(self, prompt: Prompt | Callable[..., Any]) -> Prompt:
+        """Add a prompt.
+
+        Raises:
+            ToolDefinitionError: It cannot become one, or its name is taken.
+        """
+        added = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
+        return self._add(added, self._prompts, added.name, Change("prompts", added.scopes))
+
+    def _add(self, declaration: D, known: dict[str, D], key: str, change: Change) -> D:
+        if key in known:
+            advice = "" if isinstance(declaration, Resource) else "; give this one another name="
             raise ToolDefinitionError(
-                f"{describe_function(tool.func if isinstance(tool, Tool) else tool)}: "
-                f"there is a tool {registered.name!r} already; give this one another name="
+                f"{describe_function(declaration.func)}: there is a {declaration.kind} {key!r} already{advice}"
             )
-        self._tools[registered.name] = registered
+        known[key] = declaration
         self.generation += 1
-        self.changes.publish(Change("tools", registered.scopes))
-        return registered
+        self.changes.publish(change)
+        return declaration
 
     @overload
     def tool(self, func: F, /) -> F: ...
 
     @overload
-    def tool(
-        self,
-        /,
-        *,
-        scopes: Iterable[str] = (),
-        name: str | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None = None,
-        icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
-        inputs: type[BaseModel] | None = None,
-        output: Any = None,
-    ) -> Callable[[F], F]: ...
+    def tool(self, /, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
 
-    def tool(
-        self,
-        func: F | None = None,
-        /,
-        *,
-        scopes: Iterable[str] = (),
-        name: str | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None = None,
-        icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
-        inputs: type[BaseModel] | None = None,
-        output: Any = None,
-    ) -> F | Callable[[F], F]:
+    def tool(self, func: F | None = None, /, **options: Unpack[ToolOptions]) -> F | Callable[[F], F]:
         """Offer a function as a tool: `@server.tool`, or `@server.tool(scopes=["notes:write"])`.
 
-        The options are those of `Tool`. The function itself is returned, unchanged.
+        The function itself is returned, unchanged.
 
         Raises:
             ToolDefinitionError: It cannot become a tool, or its name is taken.
         """
 
         def register(decorated: F) -> F:
-            self.add_tool(
-                Tool(
-                    decorated,
-                    inputs=inputs,
-                    output=output,
-                    name=name,
-                    title=title,
-                    description=description,
-                    scopes=scopes,
-                    annotations=annotations,
-                    icons=icons,
-                )
-            )
+            self.add_tool(Tool(decorated, **options))
             return decorated
 
         return register if func is None else register(func)
 
-    def add_resource(self, resource: Resource) -> RegisteredResource:
-        """Add a resource, or a resource template if its URI is one.
-
-        Raises:
-            ToolDefinitionError: It cannot become one, or its URI is taken.
-        """
-        registered = RegisteredResource(resource)
-        known = self._resources if registered.template is None else self._resource_templates
-        if registered.uri in known:
-            raise ToolDefinitionError(
-                f"{describe_function(resource.func)}: there is a resource {registered.uri!r} already"
-            )
-        known[registered.uri] = registered
-        self.generation += 1
-        self.changes.publish(Change("resources", registered.scopes))
-        return registered
-
-    def resource(
-        self,
-        uri: str,
-        /,
-        *,
-        scopes: Iterable[str] = (),
-        name: str | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        mime_type: str | None = None,
-        size: int | None = None,
-        annotations: Annotations | Mapping[str, Any] | BaseModel | None = None,
-        icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
-        completions: Mapping[str, Completer] | None = None,
-        fresh_for: int = 0,
-    ) -> Callable[[F], F]:
+    def resource(self, uri: str, /, **options: Unpack[ResourceOptions]) -> Callable[[F], F]:
         """Offer what a function returns as a resource: `@server.resource("notes://today")`.
 
         With a template, `@server.resource("notes://{author}/{number}")`, the function's parameters are the template's.
-        The options are those of `Resource`. The function itself is returned, unchanged.
+        The function itself is returned, unchanged.
 
         Raises:
             ToolDefinitionError: It cannot become a resource, or the URI is taken.
@@ -303,91 +254,28 @@ class Server:
         check_has_uri(uri, str)
 
         def register(decorated: F) -> F:
-            self.add_resource(
-                Resource(
-                    decorated,
-                    uri,
-                    name=name,
-                    title=title,
-                    description=description,
-                    mime_type=mime_type,
-                    size=size,
-                    scopes=scopes,
-                    annotations=annotations,
-                    icons=icons,
-                    completions=completions,
-                    fresh_for=fresh_for,
-                )
-            )
+            self.add_resource(Resource(decorated, uri, **options))
             return decorated
 
         return register
-
-    def add_prompt(self, prompt: Prompt | Callable[..., Any]) -> RegisteredPrompt:
-        """Add a prompt.
-
-        Raises:
-            ToolDefinitionError: It cannot become one, or its name is taken.
-        """
-        registered = RegisteredPrompt(prompt if isinstance(prompt, Prompt) else Prompt(prompt))
-        if registered.name in self._prompts:
-            raise ToolDefinitionError(
-                f"{describe_function(prompt.func if isinstance(prompt, Prompt) else prompt)}: "
-                f"there is a prompt {registered.name!r} already; give this one another name="
-            )
-        self._prompts[registered.name] = registered
-        self.generation += 1
-        self.changes.publish(Change("prompts", registered.scopes))
-        return registered
 
     @overload
     def prompt(self, func: F, /) -> F: ...
 
     @overload
-    def prompt(
-        self,
-        /,
-        *,
-        scopes: Iterable[str] = (),
-        name: str | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
-        completions: Mapping[str, Completer] | None = None,
-    ) -> Callable[[F], F]: ...
+    def prompt(self, /, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
 
-    def prompt(
-        self,
-        func: F | None = None,
-        /,
-        *,
-        scopes: Iterable[str] = (),
-        name: str | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
-        completions: Mapping[str, Completer] | None = None,
-    ) -> F | Callable[[F], F]:
+    def prompt(self, func: F | None = None, /, **options: Unpack[PromptOptions]) -> F | Callable[[F], F]:
         """Offer a function as a prompt: `@server.prompt`, or `@server.prompt(scopes=["notes:read"])`.
 
-        The options are those of `Prompt`. The function itself is returned, unchanged.
+        The function itself is returned, unchanged.
 
         Raises:
             ToolDefinitionError: It cannot become a prompt, or its name is taken.
         """
 
         def register(decorated: F) -> F:
-            self.add_prompt(
-                Prompt(
-                    decorated,
-                    name=name,
-                    title=title,
-                    description=description,
-                    scopes=scopes,
-                    icons=icons,
-                    completions=completions,
-                )
-            )
+            self.add_prompt(Prompt(decorated, **options))
             return decorated
 
         return register if func is None else register(func)

@@ -14,7 +14,7 @@ from gatepost.server.calls.channel import Channel, ClientError, Question
 from gatepost.server.calls.client_requests import Elicit, Elicited, InvalidAnswer, ListRoots, Root, Sample, Sampled
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.context_log import NOTICE, protocol_level
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.tools import Tool
 from tests.server.calls.answering_channel import AnsweringChannel
 
 
@@ -198,7 +198,7 @@ async def test_faults_of_the_client_leave_a_tool_as_errors_of_the_protocol(error
     channel = AnsweringChannel({"roots/list": {}}, client_capabilities={"roots": {}})
 
     with pytest.raises(error):
-        await RegisteredTool(Tool(ask)).call({}, lambda: on(channel))
+        await Tool(ask).call({}, lambda: on(channel))
 
 
 async def test_an_error_of_the_client_is_the_tools_to_handle() -> None:
@@ -213,7 +213,7 @@ async def test_an_error_of_the_client_is_the_tools_to_handle() -> None:
             return f"{error.code} {error.message} / {error}"
         return "never"
 
-    result = await RegisteredTool(Tool(ask)).call({}, lambda: on(Refusing()))
+    result = await Tool(ask).call({}, lambda: on(Refusing()))
 
     assert result["content"][0]["text"] == "-1 the user said no / the client answered with error -1"
 
@@ -250,7 +250,7 @@ async def test_a_tool_that_is_a_plain_function_waits_for_the_asynchronous_method
         assert answer.data is not None
         return answer.data.name
 
-    result = await RegisteredTool(Tool(ask)).call({}, lambda: on(channel, progress_token=1))
+    result = await Tool(ask).call({}, lambda: on(channel, progress_token=1))
 
     assert result["content"][0]["text"] == "Ann"
     assert [method for method, _ in channel.sent] == ["notifications/message", "notifications/progress"]

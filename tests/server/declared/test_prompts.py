@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.prompts import Prompt, RegisteredPrompt
+from gatepost.server.declared.prompts import Prompt
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 from gatepost.server.server import Server
 
@@ -24,7 +24,7 @@ async def messages(value: Any, *, revision: str = "2026-07-28") -> list[dict[str
     async def func() -> Any:
         return value
 
-    got = await RegisteredPrompt(Prompt(func)).get({}, revision, Context)
+    got = await Prompt(func).get({}, revision, Context)
     assert got.keys() == {"messages"}
     found: list[dict[str, Any]] = got["messages"]
     return found
@@ -90,7 +90,7 @@ async def test_a_whole_result_keeps_its_own_description() -> None:
             messages=[mcp_types.PromptMessage(role="user", content=mcp_types.TextContent(text="Hi"))],
         )
 
-    got = await RegisteredPrompt(Prompt(func)).get({}, "2026-07-28", Context)
+    got = await Prompt(func).get({}, "2026-07-28", Context)
 
     assert got == {"description": "Its own.", "messages": [{"role": "user", "content": TEXT}]}
 
@@ -110,7 +110,7 @@ async def test_arguments_are_typed_and_the_context_is_none_of_them() -> None:
     ) -> str:
         return f"{count} {names} {ctx.user.subject}"
 
-    prompt = RegisteredPrompt(Prompt(func, name="counted", description="Counts.", title="Count"))
+    prompt = Prompt(func, name="counted", description="Counts.", title="Count")
 
     assert prompt.definition == {
         "name": "counted",
@@ -137,7 +137,7 @@ async def test_arguments_are_typed_and_the_context_is_none_of_them() -> None:
 )
 def test_what_cannot_be_a_prompt_is_refused_with_its_reason(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ToolDefinitionError, match=message):
-        RegisteredPrompt(Prompt(_hello, **options))
+        Prompt(_hello, **options)
 
 
 def test_a_server_takes_each_name_once_and_names_the_scopes() -> None:

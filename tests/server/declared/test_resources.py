@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.resources import RegisteredResource, Resource
+from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import InvalidResult, ResourceNotFound, ToolDefinitionError
 from gatepost.server.server import Server
 
@@ -25,7 +25,7 @@ async def contents(value: Any, **options: Any) -> list[dict[str, Any]]:
     async def func() -> Any:
         return value
 
-    read = await RegisteredResource(Resource(func, URI, **options)).read(URI, {}, Context)
+    read = await Resource(func, URI, **options).read(URI, {}, Context)
     found: list[dict[str, Any]] = read["contents"]
     return found
 
@@ -94,9 +94,9 @@ async def test_sync_functions_partials_and_objects_are_read_too() -> None:
     def hands_out() -> Any:
         return coroutine()
 
-    bound = RegisteredResource(Resource(functools.partial(func, prefix="a"), "notes://{part}"))
-    reader = RegisteredResource(Resource(Reader(), URI, name="reader"))
-    late = RegisteredResource(Resource(hands_out, URI))
+    bound = Resource(functools.partial(func, prefix="a"), "notes://{part}")
+    reader = Resource(Reader(), URI, name="reader")
+    late = Resource(hands_out, URI)
 
     assert (bound.name, (await bound.read("notes://b", {"part": "b"}, Context))["contents"][0]["text"]) == (
         "func",
@@ -106,21 +106,21 @@ async def test_sync_functions_partials_and_objects_are_read_too() -> None:
     assert (await late.read(URI, {}, Context))["contents"][0]["text"] == "coroutine"
     assert reader.definition == {"uri": URI, "name": "reader", "description": "Reads."}
     with pytest.raises(ToolDefinitionError, match="no name of its own"):
-        RegisteredResource(Resource(Reader(), URI))
+        Resource(Reader(), URI)
 
 
 def test_annotations_and_a_description_are_listed() -> None:
     annotations = {"audience": ["user"], "priority": 0.5, "lastModified": "2026-01-31T12:00:00Z"}
     resource = Resource(_none, URI, description="Mine.", annotations=annotations, size=0)
 
-    assert RegisteredResource(resource).definition == {
+    assert resource.definition == {
         "uri": URI,
         "name": "_none",
         "description": "Mine.",
         "size": 0,
         "annotations": annotations,
     }
-    assert "annotations" not in RegisteredResource(Resource(_none, URI, annotations={})).definition
+    assert "annotations" not in Resource(_none, URI, annotations={}).definition
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_annotations_and_a_description_are_listed() -> None:
 )
 def test_what_cannot_be_a_resource_is_refused_with_its_reason(uri: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ToolDefinitionError, match=message):
-        RegisteredResource(Resource(_none, uri, **options))
+        Resource(_none, uri, **options)
 
 
 def test_a_resource_without_a_uri_is_refused_and_not_forgotten() -> None:
@@ -158,7 +158,7 @@ def test_a_parameter_that_is_not_in_the_uri_is_refused() -> None:
         return x
 
     with pytest.raises(ToolDefinitionError, match="parameter 'x' is not in 'notes://x'"):
-        RegisteredResource(Resource(func, URI))
+        Resource(func, URI)
 
 
 def test_a_server_takes_each_uri_once_and_names_the_scopes() -> None:
@@ -188,7 +188,7 @@ async def test_what_a_query_leaves_out_has_its_default(uri: str, said: str) -> N
     def find(text: str = "", most: int = 10) -> str:
         return f"{text!r} {most}"
 
-    resource = RegisteredResource(Resource(find, "notes://find{?text,most}"))
+    resource = Resource(find, "notes://find{?text,most}")
     assert resource.template is not None
     texts = resource.template.match(f"notes://{uri}")
     assert texts is not None
@@ -201,4 +201,4 @@ def test_a_parameter_in_a_query_needs_a_default() -> None:
         return text
 
     with pytest.raises(ToolDefinitionError, match="parameter 'text' needs a default"):
-        RegisteredResource(Resource(find, "notes://find{?text}"))
+        Resource(find, "notes://find{?text}")

@@ -39,6 +39,16 @@ def test_the_oldest_revision_gets_the_title_where_it_has_a_place_for_it() -> Non
     }
 
 
+def test_the_oldest_revision_has_no_place_for_the_title_of_a_resource() -> None:
+    definition = {"uri": "notes://x", "name": "x", "title": "X", "annotations": {"priority": 1}}
+    assert definition_in("2025-03-26", definition) == {
+        "uri": "notes://x",
+        "name": "x",
+        "annotations": {"priority": 1},
+    }
+    assert definition_in("2025-06-18", definition) is definition
+
+
 @pytest.mark.parametrize("schema", [{"type": "array"}, {"anyOf": [OBJECT, {"type": "null"}]}])
 def test_an_output_schema_that_is_no_object_is_for_the_newest_revision_only(schema: dict[str, Any]) -> None:
     definition = {"name": "a", "inputSchema": INPUT, "outputSchema": schema}

@@ -18,7 +18,7 @@ from pydantic import BaseModel, EmailStr, Field, HttpUrl, ValidationError
 from pydantic_core import from_json
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import InvalidArguments
 
 MARK = "hunter2"
@@ -80,7 +80,7 @@ async def whole(order: Order) -> None:
     """Take the fields of a model."""
 
 
-PLAIN, RICH, WHOLE = (RegisteredTool(Tool(func)) for func in (plain, rich, whole))
+PLAIN, RICH, WHOLE = (Tool(func) for func in (plain, rich, whole))
 
 texts = st.text(max_size=8).map(lambda text: MARK + text)
 # A whole number that is written as a float and lies beyond what floats tell apart is refused, which no schema says.
@@ -97,12 +97,12 @@ values = st.recursive(
 )
 
 
-def arguments_for(tool: RegisteredTool) -> st.SearchStrategy[dict[str, Any]]:
+def arguments_for(tool: Tool) -> st.SearchStrategy[dict[str, Any]]:
     names = st.sampled_from(sorted(tool.definition["inputSchema"]["properties"])) | st.text(max_size=5)
     return st.dictionaries(names, values, max_size=6)
 
 
-def answer(tool: RegisteredTool, arguments: dict[str, Any]) -> InvalidArguments | dict[str, Any]:
+def answer(tool: Tool, arguments: dict[str, Any]) -> InvalidArguments | dict[str, Any]:
     try:
         return asyncio.run(tool.call(arguments, Context))
     except InvalidArguments as error:
@@ -111,9 +111,7 @@ def answer(tool: RegisteredTool, arguments: dict[str, Any]) -> InvalidArguments 
 
 @pytest.mark.parametrize("tool", [PLAIN, RICH, WHOLE], ids=lambda tool: tool.name)
 @given(data=st.data())
-def test_a_call_ends_well_or_with_invalid_arguments_that_repeat_no_value(
-    tool: RegisteredTool, data: st.DataObject
-) -> None:
+def test_a_call_ends_well_or_with_invalid_arguments_that_repeat_no_value(tool: Tool, data: st.DataObject) -> None:
     outcome = answer(tool, data.draw(arguments_for(tool)))
     if isinstance(outcome, InvalidArguments):
         assert outcome.problems
@@ -125,7 +123,7 @@ def test_a_call_ends_well_or_with_invalid_arguments_that_repeat_no_value(
 
 @pytest.mark.parametrize("tool", [PLAIN, WHOLE], ids=lambda tool: tool.name)
 @given(data=st.data())
-def test_the_schema_and_the_validator_agree(tool: RegisteredTool, data: st.DataObject) -> None:
+def test_the_schema_and_the_validator_agree(tool: Tool, data: st.DataObject) -> None:
     arguments = data.draw(arguments_for(tool))
     # It comes with a development dependency and has no types.
     validator = importlib.import_module("jsonschema").Draft202012Validator(tool.definition["inputSchema"])
@@ -134,13 +132,13 @@ def test_the_schema_and_the_validator_agree(tool: RegisteredTool, data: st.DataO
 
 
 @pytest.mark.parametrize("tool", [PLAIN, RICH, WHOLE], ids=lambda tool: tool.name)
-def test_schemas_are_valid_json_schema(tool: RegisteredTool) -> None:
+def test_schemas_are_valid_json_schema(tool: Tool) -> None:
     importlib.import_module("jsonschema").Draft202012Validator.check_schema(tool.definition["inputSchema"])
 
 
 @pytest.mark.parametrize("tool", [PLAIN, WHOLE], ids=lambda tool: tool.name)
 @given(data=st.data())
-def test_validating_python_values_and_json_text_is_the_same(tool: RegisteredTool, data: st.DataObject) -> None:
+def test_validating_python_values_and_json_text_is_the_same(tool: Tool, data: st.DataObject) -> None:
     arguments = data.draw(arguments_for(tool))
 
     def outcome(*, same_in_python: bool) -> Any:
@@ -159,7 +157,7 @@ def test_what_a_tool_returns_is_what_is_sent(value: Any) -> None:
     async def give() -> Any:
         return value
 
-    outcome = answer(RegisteredTool(Tool(give, output=dict[str, Any] | list[Any] | float | str | None)), {})
+    outcome = answer(Tool(give, output=dict[str, Any] | list[Any] | float | str | None), {})
     assert isinstance(outcome, dict)
     if not outcome["isError"]:
         structured = outcome["structuredContent"]

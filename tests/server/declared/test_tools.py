@@ -13,10 +13,11 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.tools import RegisteredTool, Tool
+from gatepost.server.declared.revisions import result_in
+from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError, ToolError
 
-Register = Callable[..., RegisteredTool]
+Register = Callable[..., Tool]
 Call = Callable[..., Awaitable[dict[str, Any]]]
 
 INCIDENT = "The tool failed. Incident abababababababab."
@@ -120,8 +121,8 @@ def test_revisions_are_shown_what_they_know(register: Register) -> None:
     result = {"content": [], "structuredContent": 1, "isError": False}
     assert tool.definition_for("2026-07-28") is tool.definition
     assert tool.definition_for("2025-11-25").keys() == {"name", "title", "inputSchema"}
-    assert tool.result_for("2026-07-28", result) is result
-    assert tool.result_for("2025-11-25", result) == {"content": [], "isError": False}
+    assert result_in("2026-07-28", result) is result
+    assert result_in("2025-11-25", result) == {"content": [], "isError": False}
 
 
 def test_methods_partials_and_objects_have_names_and_docstrings(register: Register) -> None:
@@ -187,7 +188,7 @@ class Keeper:
 )
 def test_what_cannot_be_offered_is_refused(func: Any, options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ToolDefinitionError) as raised:
-        RegisteredTool(Tool(func, **options))
+        Tool(func, **options)
     assert reason in str(raised.value)
 
 
@@ -195,7 +196,7 @@ def test_a_reference_that_leads_nowhere_is_refused_with_the_tools_name() -> None
     def near(place: Annotated[str, Field(json_schema_extra={"$ref": "other.json"})]) -> None: ...
 
     with pytest.raises(ToolDefinitionError, match="near"):
-        RegisteredTool(Tool(near))
+        Tool(near)
 
 
 @pytest.mark.parametrize("name", ["a", "A-b_c.d9", "a" * 128])
@@ -306,7 +307,7 @@ async def test_incident_ids_are_random_outside_of_tests() -> None:
     async def fail() -> None:
         raise OSError
 
-    tool = RegisteredTool(Tool(fail))
+    tool = Tool(fail)
     first, second = [(await tool.call({}, Context))["content"][0]["text"] for _ in range(2)]
     assert first != second
     assert len(first) == len(second) == len(INCIDENT)

@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any, Final
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.invocation import Invocation
-from gatepost.server.declared.signature import read_signature
-from gatepost.server.declared.text_arguments import TextArguments
+from gatepost.server.declared.declaration import Declaration, Options
+from gatepost.server.declared.invocation import invoke
+from gatepost.server.declared.signature import Signature, read_signature
+from gatepost.server.declared.text_arguments import TextArguments, text_arguments
 from gatepost.server.errors import ToolDefinitionError
 
 MOST_VALUES: Final = 100
@@ -37,7 +38,7 @@ class RegisteredCompleter:
     """What completes one argument."""
 
     _choices: tuple[str, ...]
-    _invocation: Invocation | None = None
+    _function: Signature | None = None
     _value_parameter: str = ""
     _arguments_parameter: str | None = None
 
@@ -54,14 +55,39 @@ class RegisteredCompleter:
         Raises:
             TypeError: The function returned something else than texts.
         """
-        if self._invocation is None:
+        if self._function is None:
             begun = value.casefold()
             return _completion(Completion([choice for choice in self._choices if choice.casefold().startswith(begun)]))
         keywords: dict[str, Any] = {self._value_parameter: value}
         if self._arguments_parameter is not None:
             keywords[self._arguments_parameter] = dict(arguments)
-        found = await self._invocation(keywords, context)
+        found = await invoke(self._function, keywords, context)
         return _completion(found if isinstance(found, Completion) else Completion(found or ()))
+
+
+class CompletableOptions(Options, total=False):
+    """The options of what has arguments that arrive as text."""
+
+    completions: Mapping[str, Completer] | None
+    """What completes the arguments, by name: of a prompt, or of a resource template."""
+
+
+class CompletableDeclaration(Declaration):
+    """A declaration whose arguments arrive as text and can be completed: a prompt or a resource template."""
+
+    __slots__ = ("_arguments", "completers")
+
+    completers: Mapping[str, RegisteredCompleter]
+    """What completes its arguments."""
+
+    def _take_arguments(self, owner: str, options: CompletableOptions) -> None:
+        self._arguments = text_arguments(owner, self._signature)
+        given = options.get("completions") or {}
+        self.completers = completers_of(given, self._arguments, self._signature.function)
+
+    def takes(self, name: str) -> bool:
+        """Say whether it has an argument of this name."""
+        return name in self._arguments.arguments
 
 
 def completers_of(
@@ -96,9 +122,7 @@ def _registered(completer: Completer, label: str) -> RegisteredCompleter:
             f"{label}: {signature.function} takes the text so far and, if it wants, the other arguments; "
             "write (value: str, arguments: dict[str, str])"
         )
-    return RegisteredCompleter(
-        (), Invocation.of(completer, signature), names[0], names[1] if len(names) == _MOST_PARAMETERS else None
-    )
+    return RegisteredCompleter((), signature, names[0], names[1] if len(names) == _MOST_PARAMETERS else None)
 
 
 def _completion(found: Completion) -> dict[str, Any]:

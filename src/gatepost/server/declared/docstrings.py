@@ -6,11 +6,14 @@ other shape is all description.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+from gatepost.server.declared.signature import underlying_function
 
 _PARAMETER_SECTIONS: Final = frozenset({"args", "arguments", "parameters"})
 _SECTIONS: Final = _PARAMETER_SECTIONS | {"returns", "return", "yields", "yield", "raises"}
@@ -27,6 +30,14 @@ class Documentation:
     description: str | None = None
     parameters: dict[str, str] = field(default_factory=dict)
     """Descriptions by parameter name, each in one line."""
+
+
+def documentation_of(func: Callable[..., Any]) -> Documentation:
+    """Return what the docstring says, of a function or of the class of an object that is called."""
+    docstring = inspect.getdoc(underlying_function(func))
+    if docstring is None and not inspect.isroutine(func) and not isinstance(func, functools.partial):
+        docstring = inspect.getdoc(type(func))
+    return read_docstring(docstring)
 
 
 def read_docstring(docstring: str | None) -> Documentation:

@@ -3,97 +3,56 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Unpack
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.completion import Completer, RegisteredCompleter, completers_of
-from gatepost.server.declared.declarations import documentation_of, own_name_of, scopes_of
-from gatepost.server.declared.invocation import Invocation
-from gatepost.server.declared.metadata import Icon, icons_of
+from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
+from gatepost.server.declared.docstrings import documentation_of
+from gatepost.server.declared.invocation import invoke
 from gatepost.server.declared.results import content_block, json_text
-from gatepost.server.declared.revisions import entry_in, message_in
-from gatepost.server.declared.signature import describe_function, read_signature
-from gatepost.server.declared.text_arguments import text_arguments
+from gatepost.server.declared.revisions import message_in
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
 _LONGEST_NAME: Final = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A function that writes a prompt, and how it is offered."""
-
-    func: Callable[..., Any]
-    _: KW_ONLY
-    name: str | None = None
-    """The function's name when not given."""
-    title: str | None = None
-    """For people."""
-    description: str | None = None
-    """The docstring up to its `Args:` when not given."""
-    scopes: Iterable[str] = ()
-    """All of them are needed to see and to get it."""
-    icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = ()
-    completions: Mapping[str, Completer] | None = None
-    """What completes the arguments, by name."""
+class PromptOptions(CompletableOptions, total=False):
+    """The options of `Server.prompt` and `Prompt`."""
 
 
-class RegisteredPrompt:
-    """A prompt, ready to be listed and got.
+class Prompt(CompletableDeclaration):
+    """A function that writes a prompt, ready to be listed and got; for those who prefer an object to a decorator.
 
     Args:
-        prompt: What the user declared.
+        func: The function, async or not.
+        options: The keyword arguments of `PromptOptions`.
 
     Raises:
         ToolDefinitionError: The function cannot become one; the message names it and what to change.
     """
 
-    __slots__ = ("_arguments", "_invocation", "completers", "definition", "name", "scopes")
+    __slots__ = ()
 
-    name: str
-    scopes: frozenset[str]
-    """All of them are needed to see and to get it."""
-    definition: dict[str, Any]
-    """It as the newest revision lists it. Shared: copy before you change it."""
-    completers: Mapping[str, RegisteredCompleter]
-    """What completes its arguments."""
+    kind = "prompt"
+    option_names = PromptOptions.__optional_keys__
 
-    def __init__(self, prompt: Prompt) -> None:
-        label = describe_function(prompt.func)
-        signature = read_signature(prompt.func)
-        self.name = own_name_of(prompt.func) or "" if prompt.name is None else prompt.name
+    def __init__(self, func: Callable[..., Any], **options: Unpack[PromptOptions]) -> None:
+        super().__init__(func, options)
         if not 0 < len(self.name) <= _LONGEST_NAME or not self.name.isprintable():
-            raise ToolDefinitionError(f"{label}: {self.name!r} is no name for a prompt; give it one with name=")
-        self.scopes = scopes_of(prompt.scopes, label)
-        self._invocation = Invocation.of(prompt.func, signature)
-        documentation = documentation_of(prompt.func)
-        self._arguments = text_arguments(self.name, signature)
-        self.completers = completers_of(prompt.completions or {}, self._arguments, label)
+            raise ToolDefinitionError(
+                f"{self._signature.function}: {self.name!r} is no name for a prompt; give it one with name="
+            )
+        self._take_arguments(self.name, options)
+        documentation = documentation_of(func)
         arguments = []
         for name, argument in self._arguments.arguments.items():
             description = argument.schema.get("description", documentation.parameters.get(name))
             described = {} if description is None else {"description": description}
             arguments.append({"name": name, **described, "required": argument.required})
-        members = {
-            "name": self.name,
-            "title": prompt.title,
-            "description": documentation.description if prompt.description is None else prompt.description,
-            "arguments": arguments or None,
-            "icons": icons_of(prompt.icons, label) or None,
-        }
-        self.definition = {member: value for member, value in members.items() if value is not None}
-
-    def takes(self, name: str) -> bool:
-        """Say whether it has an argument of this name."""
-        return name in self._arguments.arguments
-
-    def definition_for(self, revision: str) -> dict[str, Any]:
-        """Return it as `revision` lists it. Shared: copy before you change it."""
-        return entry_in(revision, self.definition)
+        self._define(options, documentation.description, {"arguments": arguments or None})
 
     async def get(self, texts: Mapping[str, str], revision: str, context: Callable[[], Context]) -> dict[str, Any]:
         """Write the prompt.
@@ -111,7 +70,7 @@ class RegisteredPrompt:
             InvalidResult: The function returned what is no message.
             Exception: Whatever the function raised.
         """
-        value = await self._invocation(self._arguments.parse(texts), context)
+        value = await invoke(self._signature, self._arguments.parse(texts), context)
         result: dict[str, Any] = {}
         if (description := self.definition.get("description")) is not None:
             result["description"] = description

@@ -21,7 +21,7 @@ ANY_JSON_SINCE: Final = "2026-07-28"
 
 
 def definition_in(revision: str, definition: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool definition without what `revision` does not know; `definition` itself when it knows all of it."""
+    """Return a tool, resource, template or prompt as `revision` lists it; `definition` itself when that is whole."""
     if revision >= ANY_JSON_SINCE:
         return definition
     unknown: set[str] = set()
@@ -34,8 +34,8 @@ def definition_in(revision: str, definition: dict[str, Any]) -> dict[str, Any]:
     if unknown.isdisjoint(definition):
         return definition
     kept = {key: value for key, value in definition.items() if key not in unknown}
-    if "title" in unknown & definition.keys():
-        # The oldest revision has a place for it, too.
+    if "title" in unknown & definition.keys() and "inputSchema" in definition:
+        # In the oldest revision the annotations of tools have a place for it.
         kept["annotations"] = {"title": definition["title"], **definition.get("annotations", {})}
     return kept
 
@@ -54,16 +54,6 @@ def result_in(revision: str, result: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in result.items() if key != "structuredContent"}
     kept["content"] = [_without_link(block) for block in result["content"]]
     return kept
-
-
-def entry_in(revision: str, definition: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource, template or prompt as `revision` lists it; `definition` itself when it knows all of it."""
-    unknown = {"icons"} if revision < ICONS_SINCE else set()
-    if revision < STRUCTURED_SINCE:
-        unknown.add("title")
-    if unknown.isdisjoint(definition):
-        return definition
-    return {key: value for key, value in definition.items() if key not in unknown}
 
 
 def message_in(revision: str, message: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _REFUSED_KINDS: Final = {
 class Signature:
     """A function as a tool sees it."""
 
+    func: Callable[..., Any]
     function: str
     """The function's name for messages, with its module."""
     parameters: tuple[inspect.Parameter, ...]
@@ -70,6 +71,7 @@ def read_signature(func: Callable[..., Any]) -> Signature:
     if len(context_parameters) > 1:
         raise ToolDefinitionError(f"{label}: {' and '.join(context_parameters)} are both a Context; one is enough")
     return Signature(
+        func=func,
         function=label,
         parameters=tuple(parameters),
         context_parameter=context_parameters[0] if context_parameters else None,
@@ -86,6 +88,14 @@ def underlying_function(func: Callable[..., Any]) -> Callable[..., Any]:
         return func
     call: Callable[..., Any] = type(func).__call__
     return call
+
+
+def own_name_of(func: Callable[..., Any]) -> str | None:
+    """Return the name that a function has of its own, also behind a partial; None when it has none."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    name: str | None = getattr(func, "__name__", None)
+    return name
 
 
 def describe_function(func: Callable[..., Any]) -> str:

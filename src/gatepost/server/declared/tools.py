@@ -1,16 +1,14 @@
-"""Tools: what a user declares, and what the server calls."""
+"""Tools: what a user declares, and what the server calls (MCP server/tools)."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import inspect
-import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
 
@@ -20,118 +18,91 @@ from gatepost.server.calls.channel import MissingRequiredClientCapability
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.worker_threads import run_in_thread
-from gatepost.server.declared.declarations import describe_properties, documentation_of, own_name_of, scopes_of
+from gatepost.server.declared.declaration import Declaration, Options, ToolAnnotations, annotations_of
+from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.inputs import input_type
-from gatepost.server.declared.metadata import Icon, ToolAnnotations, annotations_of, icons_of
+from gatepost.server.declared.invocation import log_incident, log_late_failure
 from gatepost.server.declared.outputs import output_type
 from gatepost.server.declared.results import error_result, to_result
-from gatepost.server.declared.revisions import definition_in, result_in
-from gatepost.server.declared.signature import describe_function, read_signature
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError, ToolError
 from gatepost.tokens.opaque import RandomBytes
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
-_INCIDENT_BYTES: Final = 8
-
-_log: Final = logging.getLogger("gatepost.tools")
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A function and how it is offered, for those who prefer an object to a decorator."""
+class ToolOptions(Options, total=False):
+    """The options of `Server.tool` and `Tool`."""
 
-    func: Callable[..., Any]
-    _: KW_ONLY
-    inputs: type[BaseModel] | None = None
+    inputs: type[BaseModel] | None
     """A model whose fields are the arguments. The function takes one instance, or nothing; and maybe a `Context`."""
-    output: Any = None
+    output: Any
     """The type of the result, where the return annotation does not say it. `Any` for none."""
-    name: str | None = None
-    """The function's name when not given."""
-    title: str | None = None
-    """For people."""
-    description: str | None = None
-    """For models; the docstring up to its `Args:` when not given."""
-    scopes: Iterable[str] = ()
-    """All of them are needed to see and to call the tool."""
-    annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None = None
+    annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None
     """Hints in the words of the wire (`readOnlyHint`), or `mcp_types.ToolAnnotations`."""
-    icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = ()
 
 
-class RegisteredTool:
-    """A tool, ready to be listed and called: everything that no call changes has been computed.
+class Tool(Declaration):
+    """A function that is offered as a tool, for those who prefer an object to a decorator.
+
+    It is ready to be listed and called: everything that no call changes has been computed.
 
     Args:
-        tool: What the user declared.
-        random_bytes: Gives the incident ids their bytes.
+        func: The function, async or not.
+        options: The keyword arguments of `ToolOptions`.
 
     Raises:
         ToolDefinitionError: The function cannot become a tool; the message names it and what to change.
     """
 
-    __slots__ = (
-        "_context_parameter",
-        "_func",
-        "_input",
-        "_is_async",
-        "_output",
-        "_random_bytes",
-        "definition",
-        "mirrored",
-        "name",
-        "scopes",
-        "takes_context",
-    )
+    __slots__ = ("_context_parameter", "_input", "_is_async", "_output", "mirrored", "takes_context")
 
-    name: str
-    scopes: frozenset[str]
-    """All of them are needed to see and to call the tool."""
+    kind = "tool"
+    option_names = ToolOptions.__optional_keys__
+
     mirrored: tuple[MirroredArgument, ...]
     """The arguments that clients repeat in headers, for what lies between to route by."""
     takes_context: bool
     """Whether the function has a parameter for a `Context`."""
-    definition: dict[str, Any]
-    """The tool as `tools/list` shows it in the newest revision. Shared: copy before you change it."""
 
-    def __init__(self, tool: Tool, *, random_bytes: RandomBytes = secrets.token_bytes) -> None:
-        signature = read_signature(tool.func)
-        self.name = _name_of(tool)
-        self.scopes = scopes_of(tool.scopes, signature.function)
-        self._func = tool.func
+    def __init__(self, func: Callable[..., Any], **options: Unpack[ToolOptions]) -> None:
+        super().__init__(func, options)
+        signature = self._signature
+        label = signature.function
+        if not _NAME.fullmatch(self.name):
+            raise ToolDefinitionError(
+                f"{label}: {self.name!r} is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - .;"
+                " give it one with name="
+            )
+        # What every call reads is kept in the tool itself.
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
         self.takes_context = signature.context_parameter is not None
-        self._random_bytes = random_bytes
-        documentation = documentation_of(tool.func)
-        self._input = input_type(self.name, signature, tool.inputs)
-        describe_properties(self._input.schema, documentation.parameters)
-        self.mirrored = _mirrored_of(self._input.schema, signature.function)
-        declared = signature.returns if tool.output is None else tool.output
-        self._output = output_type(declared, signature.function)
-        members = {
-            "name": self.name,
-            "title": tool.title,
-            "description": documentation.description if tool.description is None else tool.description,
-            "inputSchema": self._input.schema,
+        documentation = documentation_of(func)
+        self._input = input_type(self.name, signature, options.get("inputs"))
+        schema = self._input.schema
+        properties = schema.get("properties", {})
+        for name in properties.keys() & documentation.parameters.keys():
+            properties[name].setdefault("description", documentation.parameters[name])
+        try:
+            self.mirrored = mirrored_arguments(schema)
+        except InvalidAnnotation as error:
+            raise ToolDefinitionError(f"{label}: {error}") from None
+        output = options.get("output")
+        self._output = output_type(signature.returns if output is None else output, label)
+        own_members = {
+            "inputSchema": schema,
             "outputSchema": None if self._output is None else self._output.schema,
-            "annotations": annotations_of(tool.annotations, signature.function),
-            "icons": icons_of(tool.icons, signature.function) or None,
+            "annotations": annotations_of(ToolAnnotations, options.get("annotations"), label),
         }
-        self.definition = {member: value for member, value in members.items() if value is not None}
+        self._define(options, documentation.description, own_members)
 
-    def definition_for(self, revision: str) -> dict[str, Any]:
-        """Return the tool as `tools/list` shows it in `revision` (`2025-11-25`), without what that does not know.
-
-        Shared: copy before you change it.
-        """
-        return definition_in(revision, self.definition)
-
-    def result_for(self, revision: str, result: dict[str, Any]) -> dict[str, Any]:
-        """Return `result`, which `call` gave, without what `revision` does not know; `result` itself when it fits."""
-        return result_in(revision, result)
-
-    async def call(self, arguments: dict[str, Any], context: Callable[[], Context]) -> dict[str, Any]:
+    async def call(
+        self,
+        arguments: dict[str, Any],
+        context: Callable[[], Context],
+        *,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> dict[str, Any]:
         """Validate, call, convert.
 
         An async function runs here and a sync one in a worker thread, with the caller's context variables.
@@ -139,6 +110,7 @@ class RegisteredTool:
         Args:
             arguments: A JSON object, parsed.
             context: Builds the context; called only if the tool takes one, or to say in the log whose call failed.
+            random_bytes: Gives an incident id its bytes.
 
         Returns:
             A `CallToolResult` of the newest revision as plain JSON values: `content`, `isError` and perhaps
@@ -156,17 +128,16 @@ class RegisteredTool:
         except InvalidArguments:
             raise
         except Exception as error:  # noqa: BLE001 (whatever user code raises becomes a result)
-            return self._failure(error, context)
+            return self._failure(error, context, random_bytes)
         try:
             # 2. Call.
             if self._context_parameter is not None:
                 keywords[self._context_parameter] = context()
             if self._is_async:
-                value = await self._func(**keywords)
+                value = await self.func(**keywords)
             else:
-                value = await run_in_thread(
-                    functools.partial(self._func, **keywords), functools.partial(self._late_failure, context)
-                )
+                late_failure = functools.partial(log_late_failure, f"tool {self.name}", context, tool=self.name)
+                value = await run_in_thread(functools.partial(self.func, **keywords), late_failure)
                 if inspect.isawaitable(value):
                     # A sync function that hands out a coroutine, as decorators do.
                     value = await value
@@ -179,57 +150,13 @@ class RegisteredTool:
             # As above; and a tool's sys.exit() must not end the server.
             if is_cancellation(error):
                 raise
-            return self._failure(error, context)
+            return self._failure(error, context, random_bytes)
 
-    def _failure(self, error: BaseException, context: Callable[[], Context]) -> dict[str, Any]:
-        """Return the result of a call that raised: the tool's own words, or an id under which the log says why.
-
-        Neither holds the arguments.
-        """
+    def _failure(
+        self, error: BaseException, context: Callable[[], Context], random_bytes: RandomBytes
+    ) -> dict[str, Any]:
+        """Return the result of a call that raised: the tool's own words, or an incident id. Neither holds arguments."""
         if isinstance(error, ToolError):
             return error_result(str(error))
-        incident = self._random_bytes(_INCIDENT_BYTES).hex()
-        subject = context().user.subject
-        _log.error(
-            "tool %s failed for %s, incident %s",
-            self.name,
-            subject,
-            incident,
-            exc_info=error,
-            extra={"incident": incident, "tool": self.name, "subject": subject},
-        )
+        incident = log_incident(f"tool {self.name}", error, context, random_bytes, tool=self.name)
         return error_result(f"The tool failed. Incident {incident}.")
-
-    def _late_failure(self, context: Callable[[], Context], error: BaseException) -> None:
-        """Write down what a plain function raised when its call had been cancelled already: nobody else will know."""
-        subject = context().user.subject
-        # Its own words are an answer, and not a fault.
-        level, trace = (logging.INFO, None) if isinstance(error, ToolError) else (logging.ERROR, error)
-        _log.log(
-            level,
-            "tool %s failed for %s after the call was cancelled",
-            self.name,
-            subject,
-            exc_info=trace,
-            extra={"tool": self.name, "subject": subject},
-        )
-
-
-def _mirrored_of(schema: Mapping[str, Any], function: str) -> tuple[MirroredArgument, ...]:
-    try:
-        return mirrored_arguments(schema)
-    except InvalidAnnotation as error:
-        raise ToolDefinitionError(f"{function}: {error}") from None
-
-
-def _name_of(tool: Tool) -> str:
-    name = own_name_of(tool.func) if tool.name is None else tool.name
-    label = describe_function(tool.func)
-    if name is None:
-        raise ToolDefinitionError(f"{label}: it has no name of its own; give it one with name=")
-    if not _NAME.fullmatch(name):
-        raise ToolDefinitionError(
-            f"{label}: {name!r} is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - .; "
-            "give it one with name="
-        )
-    return name
