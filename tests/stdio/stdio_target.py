@@ -7,7 +7,7 @@ import sys
 
 from pydantic import BaseModel
 
-from gatepost import Context, Server
+from gatepost import Context, Server, run_stdio
 
 if __name__ != "__main__":
     print("printed while it is imported")  # noqa: T201 - what authors do
@@ -52,4 +52,4 @@ def not_json(message: dict[str, object]) -> None:
 number = 7
 
 if __name__ == "__main__":
-    server.run_stdio(headers={"X-Team": "garden"})
+    run_stdio(server, headers={"X-Team": "garden"})

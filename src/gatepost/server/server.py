@@ -167,13 +167,6 @@ class Server:
         finally:
             self._state = None
 
-    def run_stdio(self, *, headers: Mapping[str, str] | None = None) -> None:
-        """Serve on standard input and output; see `gatepost.run_stdio`."""
-        # The one import upwards, named as such in the import contract; decision 0019.
-        from gatepost.stdio.serving import run_stdio  # noqa: PLC0415 - this package runs without transports
-
-        run_stdio(self, headers=headers)
-
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
 
