@@ -6,6 +6,7 @@ import secrets
 from typing import Any, cast
 
 import pytest
+from starlette.applications import Starlette
 
 from gatepost import Server
 from gatepost.assembly.endpoints import endpoints_of
@@ -51,6 +52,16 @@ def test_an_endpoint_is_a_resource_at_each_origin() -> None:
         "https://mcp.example.com/notes/mcp",
         "/notes/mcp",
         "notes",
+    )
+
+
+def test_an_asgi_application_is_no_function_and_is_refused_with_what_serves_it() -> None:
+    with pytest.raises(TargetError) as refused:
+        shapes({"/reports": Starlette()})
+
+    assert str(refused.value) == (
+        "Starlette cannot be served at /reports: an ASGI application is no handler dict -> dict | None; "
+        "it is served by gatepost.Protected(app, scopes=...)."
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
 from gatepost.protocol.messages import Notification, Request
@@ -53,6 +55,30 @@ def error(code: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def no_answer(_request: dict[str, Any]) -> None:
     """A handler that has no answer to anything."""
+
+
+class Application:
+    """An ASGI application in the shape that frameworks have."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI application in the shape that people write."""
+
+
+@pytest.mark.parametrize("app", [application, Application(), Application().__call__, Starlette(), FastAPI()])
+def test_an_asgi_application_is_refused_with_what_serves_it(app: Any) -> None:
+    with pytest.raises(TypeError) as refused:
+        target_of(app)
+
+    assert str(refused.value) == (
+        "an ASGI application is no handler dict -> dict | None; it is served by gatepost.Protected(app, scopes=...)"
+    )
+
+
+def test_a_handler_without_a_signature_is_taken() -> None:
+    target_of(dict)
 
 
 async def test_the_handler_reads_the_message_and_who_calls(principal: Principal) -> None:

@@ -114,7 +114,10 @@ def _served(
         from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used
 
         name = title or getattr(target, "__name__", None) or type(target).__name__
-        return HandlerTarget(target, name=name), name, None
+        try:
+            return HandlerTarget(target, name=name), name, None
+        except TypeError as error:
+            raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
     raise TargetError(
         f"A {type(target).__name__} cannot be served: give a gatepost Server, or a function that takes a JSON-RPC "
         "request (dict) and returns a response (dict) or None."

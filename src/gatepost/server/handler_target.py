@@ -62,10 +62,15 @@ class HandlerTarget:
             random_bytes: where incident ids come from.
 
         Raises:
-            TypeError: `handler` cannot be called.
+            TypeError: `handler` cannot be called, or is an ASGI application.
         """
         if not callable(handler):
             raise TypeError(f"a handler is a function dict -> dict | None, not {type(handler).__name__}")
+        if _is_asgi_application(handler):
+            raise TypeError(
+                "an ASGI application is no handler dict -> dict | None; it is served by "
+                "gatepost.Protected(app, scopes=...)"
+            )
         self._handler: Callable[[dict[str, Any]], Any] = handler
         self._is_async = _is_async(handler)
         self._server_info = {"name": name, "version": version}
@@ -170,6 +175,15 @@ class HandlerTarget:
 
 def _is_async(handler: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def _is_asgi_application(handler: Callable[..., Any]) -> bool:
+    """Say whether it takes `scope`, `receive` and `send`, as Starlette's and FastAPI's instances do (ASGI 3.0)."""
+    try:
+        names = list(inspect.signature(handler).parameters)
+    except (TypeError, ValueError):
+        return False  # some builtins have no signature
+    return names == ["scope", "receive", "send"]
 
 
 def _with_schema(tool: Any) -> Any:
