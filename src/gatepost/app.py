@@ -1,8 +1,4 @@
-"""`create_app()` and `run()`: from an installation to what HTTP sees.
-
-With `installation.py` this is all the wiring there is. An installation becomes a site (routers and MCP endpoint), a
-site becomes a FastAPI app.
-"""
+"""`create_app()` and `run()`: what HTTP sees of an installation; with `installation.py` all the wiring there is."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,7 +19,7 @@ from gatepost.oauth.policy import AuthorizationServer
 from gatepost.resource.resources import ProtectedResource
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
+    from fastapi import FastAPI
     from starlette.types import Lifespan
 
     from gatepost.identity.provider import IdentityProvider
@@ -33,16 +28,7 @@ if TYPE_CHECKING:
     from gatepost.web.pages.browser_session import BrowserSessions
     from gatepost.web.pages.rendering import Pages
     from gatepost.web.site.direct_app import DirectApp
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What one origin serves."""
-
-    routers: tuple[APIRouter, ...]
-    endpoints: Mapping[str, McpEndpoint]
-    """By path."""
-    pages: Pages | None
+    from gatepost.web.site.routing import Route
 
 
 def create_app(
@@ -108,7 +94,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
     """Return the FastAPI app of an installation; `announce` gets the banner once everything is open."""
     from gatepost.web.site import front_door  # noqa: PLC0415 - imports the web framework
     from gatepost.web.site.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
-    from gatepost.web.site.reference import reference_router  # noqa: PLC0415 - likewise
+    from gatepost.web.site.reference import ReferencePages  # noqa: PLC0415 - likewise
+    from gatepost.web.site.routing import router_of  # noqa: PLC0415 - likewise
 
     deployment = installation.deployment
 
@@ -126,7 +113,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             yield
 
     app, endpoints = _site_app(installation, deployment.public_url, deployment.allowed_hosts, lifespan=lifespan)
-    app.include_router(reference_router(title=installation.name))
+    app.include_router(router_of(ReferencePages(title=installation.name).routes()))
     # The first added is the innermost: whatever the user adds later lies around all of these.
     if deployment.is_any_loopback:
         app.add_middleware(
@@ -163,15 +150,15 @@ def _site_app(
     installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
 ) -> tuple[DirectApp, Mapping[str, McpEndpoint]]:
     """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
-    from gatepost.web.oauth.token import TOKEN_PATH  # noqa: PLC0415 - likewise
     from gatepost.web.site.api_description import ANYWHERE  # noqa: PLC0415 - wanted by the framework alone
     from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
     from gatepost.web.site.direct_routes import DirectRoutes  # noqa: PLC0415 - likewise
     from gatepost.web.site.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
     from gatepost.web.site.front_door import McpDispatch  # noqa: PLC0415 - likewise
     from gatepost.web.site.limits import AddressLimits  # noqa: PLC0415 - likewise
+    from gatepost.web.site.routing import router_of  # noqa: PLC0415 - likewise
 
-    site = _site(installation, origin, allowed_hosts)
+    routes, endpoints, pages = _site(installation, origin, allowed_hosts)
     app = DirectApp(
         title=installation.name,
         version=__version__,
@@ -183,34 +170,36 @@ def _site_app(
         # Would look for its configuration on every request, and could be told from outside to record requests whole.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for router in site.routers:
-        app.include_router(router)
+    app.include_router(router_of(routes))
+    app.describe(routes)
     # The first added is the innermost.
-    routes = [route for router in site.routers for route in router.routes]
-    app.add_middleware(DirectRoutes, routes=routes, paths={TOKEN_PATH}, handlers=app.exception_handlers)
-    if site.pages is not None:
+    app.add_middleware(DirectRoutes, routes=routes, paths={"/oauth/token"}, handlers=app.exception_handlers)
+    if pages is not None:
         limits, addresses, audit = installation.limits(), installation.client_addresses, installation.audit
-        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=site.pages, audit=audit)
-    error_page = None if site.pages is None else site.pages.error_page
+        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=pages, audit=audit)
+    error_page = None if pages is None else pages.error_page
     install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
-    app.add_middleware(McpDispatch, endpoints=site.endpoints)
-    return app, site.endpoints
+    app.add_middleware(McpDispatch, endpoints=endpoints)
+    return app, endpoints
 
 
-def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]) -> Site:
-    """Build the routers and the MCP endpoints of one origin."""
+def _site(
+    installation: Installation, origin: str, allowed_hosts: frozenset[str]
+) -> tuple[tuple[Route, ...], Mapping[str, McpEndpoint], Pages | None]:
+    """Build the routes of one origin, its MCP endpoints by path, and its pages."""
     from gatepost.web.pages.rendering import Pages  # noqa: PLC0415 - likewise
-    from gatepost.web.site.health import health_router  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.site.health import HealthChecks, HealthEndpoints  # noqa: PLC0415 - imports the web framework
 
     endpoints = {
         endpoint.path: _mcp_endpoint(installation, endpoint, origin, allowed_hosts)
         for endpoint in installation.endpoints
     }
-    health = health_router(server_name=installation.name, checks={"store": installation.store.check})
+    checks = HealthChecks({"store": installation.store.check})
+    health = HealthEndpoints(server_name=installation.name, checks=checks).routes()
     if not installation.serves_pages:
-        return Site((health,), endpoints, pages=None)
+        return health, endpoints, None
     pages = Pages(server_name=installation.name, secure=installation.deployment.is_secure)
-    return Site((health, *_authorization_server(installation, origin, pages)), endpoints, pages)
+    return (*health, *_authorization_server(installation, origin, pages)), endpoints, pages
 
 
 def _mcp_endpoint(
@@ -243,33 +232,21 @@ def _mcp_endpoint(
     )
 
 
-def _authorization_server(installation: Installation, origin: str, pages: Pages) -> tuple[APIRouter, ...]:
+def _authorization_server(installation: Installation, origin: str, pages: Pages) -> tuple[Route, ...]:
     """Build the routers of the authorization server's endpoints, and its pages."""
-    from gatepost.web.oauth.authorize import authorize_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.oauth.manage_registration import registration_routers  # noqa: PLC0415 - likewise
-    from gatepost.web.oauth.metadata import metadata_router  # noqa: PLC0415 - likewise
-    from gatepost.web.oauth.token import GRANT_TYPES, token_router  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.authorize import AuthorizeEndpoint  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.oauth.metadata import MetadataEndpoints  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.token import GRANT_TYPES, TokenEndpoint  # noqa: PLC0415 - likewise
 
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
     rules = installation.authorization_server(origin)
     browser_sessions = installation.browser_sessions(origin)
     signed_tokens = installation.signed_tokens(origin)
     resources = tuple(endpoint.at(origin) for endpoint in installation.endpoints)
-    known_scopes = frozenset(installation.scopes)
     return (
-        metadata_router(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES),
-        *registration_routers(
-            clients=store.clients,
-            known_scopes=known_scopes,
-            registration_enabled=rules.registration_enabled,
-            issuer=origin,
-            initial_access_token=installation.initial_access_token,
-            audit=installation.audit,
-            on_revocation=installation.forget_verified_tokens,
-            now=now,
-            random_bytes=random_bytes,
-        ),
-        authorize_router(
+        *MetadataEndpoints(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES).routes(),
+        *_registration(installation, rules),
+        *AuthorizeEndpoint(
             clients=installation.client_finder,
             transactions=store.transactions,
             resources=resources,
@@ -280,8 +257,8 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
             now=now,
             random_bytes=random_bytes,
             limits=installation.limits(),
-        ),
-        token_router(
+        ).routes(),
+        *TokenEndpoint(
             audit=installation.audit,
             clients=installation.client_finder,
             grants=store.grants,
@@ -294,24 +271,51 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
             assertions=installation.assertion_checker(origin),
             client_grants=store.clients,
             limits=installation.limits(),
-        ),
+        ).routes(),
         *_ways_back(installation, origin, resources),
         *_pages(installation, rules, resources, browser_sessions, pages),
     )
 
 
-def _ways_back(
-    installation: Installation, origin: str, resources: tuple[ProtectedResource, ...]
-) -> tuple[APIRouter, ...]:
+def _registration(installation: Installation, rules: AuthorizationServer) -> tuple[Route, ...]:
+    """Build the routes where clients register, and where they manage what they registered."""
+    from gatepost.web.oauth.manage_registration import ManageRegistrationEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.register import RegisterEndpoint  # noqa: PLC0415 - likewise
+
+    known_scopes = frozenset(installation.scopes)
+    return (
+        *RegisterEndpoint(
+            clients=installation.store.clients,
+            known_scopes=known_scopes,
+            registration_enabled=rules.registration_enabled,
+            issuer=rules.issuer,
+            initial_access_token=installation.initial_access_token,
+            audit=installation.audit,
+            now=installation.now,
+            random_bytes=installation.random_bytes,
+        ).routes(),
+        *ManageRegistrationEndpoint(
+            clients=installation.store.clients,
+            known_scopes=known_scopes,
+            issuer=rules.issuer,
+            on_revocation=installation.forget_verified_tokens,
+            audit=installation.audit,
+            now=installation.now,
+            random_bytes=installation.random_bytes,
+        ).routes(),
+    )
+
+
+def _ways_back(installation: Installation, origin: str, resources: tuple[ProtectedResource, ...]) -> tuple[Route, ...]:
     """Build the routers to which clients and resource servers bring tokens back, or where they learn to verify them."""
-    from gatepost.web.oauth.introspect import introspect_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.oauth.jwks import jwks_router  # noqa: PLC0415 - likewise
-    from gatepost.web.oauth.revoke import revoke_router  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.introspect import IntrospectEndpoint  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.oauth.jwks import JwksEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.revoke import RevokeEndpoint  # noqa: PLC0415 - likewise
 
     store, now, keys = installation.store, installation.now, installation.signing_keys
     return (
-        *(() if keys is None else (jwks_router(keys=keys),)),
-        revoke_router(
+        *(() if keys is None else JwksEndpoint(keys=keys).routes()),
+        *RevokeEndpoint(
             clients=installation.client_finder,
             grants=store.grants,
             approvals=store.approvals,
@@ -319,8 +323,8 @@ def _ways_back(
             now=now,
             on_revocation=installation.forget_verified_tokens,
             assertions=installation.assertion_checker(origin),
-        ),
-        introspect_router(
+        ).routes(),
+        *IntrospectEndpoint(
             clients=installation.client_finder,
             grants=store.grants,
             issuer=origin,
@@ -328,7 +332,7 @@ def _ways_back(
             resource_servers=installation.settings.oauth.introspection_clients,
             now=now,
             assertions=installation.assertion_checker(origin),
-        ),
+        ).routes(),
     )
 
 
@@ -338,18 +342,18 @@ def _pages(
     resources: tuple[ProtectedResource, ...],
     browser_sessions: BrowserSessions,
     pages: Pages,
-) -> tuple[APIRouter, ...]:
+) -> tuple[Route, ...]:
     """Build the routers of set-up, login and consent."""
-    from gatepost.web.pages.consent import consent_router  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.pages.login import login_router  # noqa: PLC0415 - likewise
-    from gatepost.web.pages.setup import setup_router  # noqa: PLC0415 - likewise
-    from gatepost.web.pages.static_files import static_router  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.consent import ConsentPage  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.pages.login import LoginPage  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.setup import SetupPage  # noqa: PLC0415 - likewise
+    from gatepost.web.pages.static_files import static_routes  # noqa: PLC0415 - likewise
 
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
     origins = frozenset({rules.issuer})
     return (
-        static_router(),
-        setup_router(
+        *static_routes(),
+        *SetupPage(
             audit=installation.audit,
             users=store.users,
             browser_sessions=browser_sessions,
@@ -358,8 +362,8 @@ def _pages(
             origins=origins,
             now=now,
             random_bytes=random_bytes,
-        ),
-        login_router(
+        ).routes(),
+        *LoginPage(
             audit=installation.audit,
             transactions=store.transactions,
             browser_sessions=browser_sessions,
@@ -369,8 +373,8 @@ def _pages(
             origins=origins,
             now=now,
             throttle=installation.login_throttle(),
-        ),
-        consent_router(
+        ).routes(),
+        *ConsentPage(
             consents=store.consents,
             consent_lifetime=installation.settings.oauth.consent_days * 24 * 3600,
             required_scopes=installation.settings.oauth.required_scope,
@@ -385,7 +389,7 @@ def _pages(
             origins=origins,
             now=now,
             random_bytes=random_bytes,
-        ),
+        ).routes(),
     )
 
 

@@ -14,10 +14,11 @@ from fastapi import FastAPI
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
 from gatepost.stores.memory import MemoryStore
-from gatepost.web.oauth.token import token_router
+from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import AuditTrail
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import install_error_handlers
+from gatepost.web.site.routing import router_of
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
 
 
@@ -54,15 +55,17 @@ async def watched() -> AsyncIterator[Watched]:
             random_bytes=secrets.token_bytes,
         )
         app.include_router(
-            token_router(
-                clients=store.clients,
-                grants=store.grants,
-                resources=(NOTES,),
-                lifetimes=Lifetimes(),
-                now=lambda: harness.now,
-                random_bytes=secrets.token_bytes,
-                on_revocation=lambda: None,
-                audit=trail,
+            router_of(
+                TokenEndpoint(
+                    clients=store.clients,
+                    grants=store.grants,
+                    resources=(NOTES,),
+                    lifetimes=Lifetimes(),
+                    now=lambda: harness.now,
+                    random_bytes=secrets.token_bytes,
+                    on_revocation=lambda: None,
+                    audit=trail,
+                ).routes()
             )
         )
         install_error_handlers(app)

@@ -11,8 +11,9 @@ import pytest
 
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.authorize import authorize_router
+from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.site.routing import router_of
 from tests.web.pages.pages_world import (
     CONSENT_LIFETIME,
     NOTES,
@@ -38,16 +39,18 @@ class Asking:
         self.world = world
         self.browser = world.browser()
         world.app.include_router(
-            authorize_router(
-                clients=world.store.clients,
-                transactions=world.store.transactions,
-                resources=(NOTES,),
-                browser_sessions=world.sessions,
-                pages=Pages(server_name="Notes", secure=True),
-                issuer=ORIGIN,
-                transaction_lifetime=1800,
-                now=lambda: world.now,
-                random_bytes=secrets.token_bytes,
+            router_of(
+                AuthorizeEndpoint(
+                    clients=world.store.clients,
+                    transactions=world.store.transactions,
+                    resources=(NOTES,),
+                    browser_sessions=world.sessions,
+                    pages=Pages(server_name="Notes", secure=True),
+                    issuer=ORIGIN,
+                    transaction_lifetime=1800,
+                    now=lambda: world.now,
+                    random_bytes=secrets.token_bytes,
+                ).routes()
             )
         )
 

@@ -16,10 +16,11 @@ from gatepost.stores.memory import MemoryStore
 from gatepost.stores.memory.clients import MemoryClientStore
 from gatepost.stores.memory.records import Records
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.authorize import MAX_QUERY, authorize_router
+from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.errors import install_error_handlers
+from gatepost.web.site.routing import described, router_of
 
 ISSUER = "https://mcp.example.com"
 ENDPOINT = f"{ISSUER}/oauth/authorize"
@@ -94,30 +95,30 @@ class Front:
         return await self.store.transactions.find_transaction(transaction_id, now=1000)
 
 
+def front_endpoint(
+    store: MemoryStore, *, clients: ClientStore | None = None, resources: tuple[ProtectedResource, ...] = (NOTES,)
+) -> AuthorizeEndpoint:
+    random_bytes = Count()
+    return AuthorizeEndpoint(
+        clients=clients or store.clients,
+        transactions=store.transactions,
+        resources=resources,
+        browser_sessions=BrowserSessions(
+            sessions=store.browser_sessions, secure=True, lifetime=3600, now=lambda: 1000, random_bytes=random_bytes
+        ),
+        pages=Pages(server_name="Notes", secure=True),
+        issuer=ISSUER,
+        transaction_lifetime=1800,
+        now=lambda: 1000,
+        random_bytes=random_bytes,
+    )
+
+
 def front_app(
     store: MemoryStore, *, clients: ClientStore | None = None, resources: tuple[ProtectedResource, ...] = (NOTES,)
 ) -> FastAPI:
-    random_bytes = Count()
     app = FastAPI()
-    app.include_router(
-        authorize_router(
-            clients=clients or store.clients,
-            transactions=store.transactions,
-            resources=resources,
-            browser_sessions=BrowserSessions(
-                sessions=store.browser_sessions,
-                secure=True,
-                lifetime=3600,
-                now=lambda: 1000,
-                random_bytes=random_bytes,
-            ),
-            pages=Pages(server_name="Notes", secure=True),
-            issuer=ISSUER,
-            transaction_lifetime=1800,
-            now=lambda: 1000,
-            random_bytes=random_bytes,
-        )
-    )
+    app.include_router(router_of(front_endpoint(store, clients=clients, resources=resources).routes()))
     install_error_handlers(app)
     return app
 
@@ -363,7 +364,7 @@ async def test_only_get_is_answered(method: str, front: Front) -> None:
 
 
 def test_the_endpoint_is_documented() -> None:
-    operation = front_app(MemoryStore()).openapi()["paths"]["/oauth/authorize"]["get"]
+    operation = described(front_endpoint(MemoryStore()).routes())["/oauth/authorize"]["get"]
     assert operation["summary"] == "Ask a user for access"
     assert [parameter["name"] for parameter in operation["parameters"]] == [
         "client_id",
@@ -375,5 +376,5 @@ def test_the_endpoint_is_documented() -> None:
         "resource",
         "state",
     ]
-    assert set(operation["responses"]) == {"303", "400", "429", "503"}
+    assert set(operation["responses"]) == {"303", "400", "421", "429", "500", "503"}
     assert "content" not in operation["responses"]["303"]

@@ -14,8 +14,9 @@ from gatepost.oauth.registration import GRANT_TYPES_SUPPORTED
 from gatepost.oauth.server_metadata import server_metadata
 from gatepost.resource.resource_metadata import resource_metadata
 from gatepost.resource.resources import ProtectedResource
-from gatepost.web.oauth.metadata import metadata_router
+from gatepost.web.oauth.metadata import MetadataEndpoints
 from gatepost.web.oauth.token import GRANT_TYPES
+from gatepost.web.site.routing import described, router_of
 
 ISSUER = "https://mcp.example.com"
 SERVER = AuthorizationServer(issuer=ISSUER, lifetimes=Lifetimes())
@@ -33,11 +34,13 @@ async def serving(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI(redirect_slashes=False)
     app.include_router(
-        metadata_router(
-            authorization_server=server,
-            resources=resources,
-            grant_types=GRANT_TYPES,
-            service_documentation=f"{ISSUER}/docs",
+        router_of(
+            MetadataEndpoints(
+                authorization_server=server,
+                resources=resources,
+                grant_types=GRANT_TYPES,
+                service_documentation=f"{ISSUER}/docs",
+            ).routes()
         )
     )
     transport = httpx2.ASGITransport(app=app)
@@ -124,6 +127,5 @@ def test_what_is_advertised_can_be_registered() -> None:
 
 
 def test_the_api_description_has_one_entry_for_each_kind_of_address() -> None:
-    app = FastAPI()
-    app.include_router(metadata_router(authorization_server=SERVER, resources=(NOTES,), grant_types=GRANT_TYPES))
-    assert set(app.openapi()["paths"]) == {PROTECTED, OAUTH, OPENID}
+    endpoints = MetadataEndpoints(authorization_server=SERVER, resources=(NOTES,), grant_types=GRANT_TYPES)
+    assert set(described(endpoints.routes())) == {PROTECTED, OAUTH, OPENID}

@@ -16,8 +16,9 @@ from gatepost.stores.memory import MemoryStore
 from gatepost.stores.memory.clients import MemoryClientStore
 from gatepost.stores.memory.records import Records
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.register import register_router
+from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.site.errors import install_error_handlers
+from gatepost.web.site.routing import described, router_of
 
 ENDPOINT = "https://mcp.example.com/oauth/register"
 JSON = {"content-type": "application/json"}
@@ -30,17 +31,19 @@ class BrokenClients(MemoryClientStore):
         raise StoreUnavailable("disk full")
 
 
+def endpoint_with(clients: ClientStore, *, registration_enabled: bool = True) -> RegisterEndpoint:
+    return RegisterEndpoint(
+        clients=clients,
+        known_scopes={"notes:read"},
+        registration_enabled=registration_enabled,
+        now=lambda: 1000,
+        random_bytes=lambda count: b"\xab" * count,
+    )
+
+
 def app_with(clients: ClientStore, *, registration_enabled: bool = True) -> FastAPI:
     app = FastAPI()
-    app.include_router(
-        register_router(
-            clients=clients,
-            known_scopes={"notes:read"},
-            registration_enabled=registration_enabled,
-            now=lambda: 1000,
-            random_bytes=lambda count: b"\xab" * count,
-        )
-    )
+    app.include_router(router_of(endpoint_with(clients, registration_enabled=registration_enabled).routes()))
     install_error_handlers(app)
     return app
 
@@ -227,8 +230,8 @@ async def test_there_is_nothing_to_get(http: httpx2.AsyncClient) -> None:
 
 
 def test_the_endpoint_is_documented(store: MemoryStore) -> None:
-    operation = app_with(store.clients).openapi()["paths"]["/oauth/register"]["post"]
+    operation = described(endpoint_with(store.clients).routes())["/oauth/register"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert operation["summary"] == "Register a client"
     assert set(schema["properties"]) >= {"redirect_uris", "client_name", "token_endpoint_auth_method", "scope"}
-    assert set(operation["responses"]) == {"201", "400", "401", "403", "408", "413", "429", "503"}
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "408", "413", "421", "429", "500", "503"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +20,11 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
-from gatepost.web.oauth.introspect import introspect_router
-from gatepost.web.oauth.revoke import revoke_router
-from gatepost.web.oauth.token import token_router
+from gatepost.web.oauth.introspect import IntrospectEndpoint
+from gatepost.web.oauth.revoke import RevokeEndpoint
+from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.errors import install_error_handlers
+from gatepost.web.site.routing import Route, router_of
 
 ISSUER = "https://mcp.example.com"
 NOTES = ProtectedResource(
@@ -56,6 +57,12 @@ class Harness:
     resource_servers: set[str] = field(default_factory=set)
     """Clients that may ask about every token."""
     app: FastAPI = field(default_factory=FastAPI)
+    routes: list[Route] = field(default_factory=list)
+
+    def serve(self, routes: Iterable[Route]) -> None:
+        """Have the app answer `routes`."""
+        self.routes += routes
+        self.app.include_router(router_of(self.routes))
 
     async def register(
         self,
@@ -176,8 +183,8 @@ async def token_harness(
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         harness = Harness(store, http, app=app)
-        app.include_router(
-            token_router(
+        harness.serve(
+            TokenEndpoint(
                 clients=clients or store.clients,
                 grants=grants or store.grants,
                 resources=(NOTES, MAIL),
@@ -186,26 +193,26 @@ async def token_harness(
                 random_bytes=secrets.token_bytes,
                 signer=signer,
                 on_revocation=lambda: harness.revocations.append(harness.now),
-            )
+            ).routes()
         )
-        app.include_router(
-            revoke_router(
+        harness.serve(
+            RevokeEndpoint(
                 clients=clients or store.clients,
                 grants=grants or store.grants,
                 approvals=store.approvals,
                 now=lambda: harness.now,
                 on_revocation=lambda: harness.revocations.append(harness.now),
-            )
+            ).routes()
         )
-        app.include_router(
-            introspect_router(
+        harness.serve(
+            IntrospectEndpoint(
                 clients=clients or store.clients,
                 grants=grants or store.grants,
                 issuer=ISSUER,
                 resources=(NOTES, MAIL),
                 resource_servers=harness.resource_servers,
                 now=lambda: harness.now,
-            )
+            ).routes()
         )
         install_error_handlers(app)
         yield harness

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -21,12 +21,13 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.memory import MemoryStore
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions
-from gatepost.web.pages.consent import consent_router
-from gatepost.web.pages.login import login_router
+from gatepost.web.pages.consent import ConsentPage
+from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.pages.rendering import Pages
-from gatepost.web.pages.setup import setup_router
-from gatepost.web.pages.static_files import static_router
+from gatepost.web.pages.setup import SetupPage
+from gatepost.web.pages.static_files import static_routes
+from gatepost.web.site.routing import Route, router_of
 
 ORIGIN = "https://mcp.example.com"
 NOTES = ProtectedResource(
@@ -124,6 +125,12 @@ class World:
     random_bytes: Counter
     now: int = 1_000_000
     browsers: list[httpx2.AsyncClient] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+
+    def serve(self, routes: Iterable[Route]) -> None:
+        """Have the app answer `routes`."""
+        self.routes += routes
+        self.app.include_router(router_of(self.routes))
 
     def browser(self) -> httpx2.AsyncClient:
         """Return a browser that has never been here."""
@@ -219,9 +226,9 @@ def make_world(
         random_bytes=random_bytes,
     )
     world = World(store, accounts, app, sessions, random_bytes)
-    app.include_router(static_router())
-    app.include_router(
-        login_router(
+    world.serve(static_routes())
+    world.serve(
+        LoginPage(
             transactions=store.transactions,
             browser_sessions=sessions,
             provider=accounts,
@@ -230,10 +237,10 @@ def make_world(
             origins=origins,
             now=now,
             throttle=None if throttle is None else throttle(world),
-        )
+        ).routes()
     )
-    app.include_router(
-        consent_router(
+    world.serve(
+        ConsentPage(
             clients=store.clients,
             transactions=store.transactions,
             browser_sessions=sessions,
@@ -247,10 +254,10 @@ def make_world(
             origins=origins,
             now=now,
             random_bytes=random_bytes,
-        )
+        ).routes()
     )
-    app.include_router(
-        setup_router(
+    world.serve(
+        SetupPage(
             users=store.users,
             browser_sessions=sessions,
             resources=resources,
@@ -258,7 +265,7 @@ def make_world(
             origins=origins,
             now=now,
             random_bytes=random_bytes,
-        )
+        ).routes()
     )
     return world
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from gatepost.web.site.direct_routes import DirectRoutes
 from gatepost.web.site.errors import endpoint_of
+from gatepost.web.site.routing import Route
 
 
 class Wrong(Exception):
@@ -35,13 +36,12 @@ async def wrong(_request: Request, _error: Exception) -> Response:
 
 
 def app_with(*, is_direct: bool) -> FastAPI:
-    router = APIRouter()
-    router.add_api_route("/here", straight, methods=["POST"])
-    router.add_api_route("/here", refused, methods=["GET"], include_in_schema=False)
     app = FastAPI()
-    app.include_router(router)
+    app.add_api_route("/here", straight, methods=["POST"])
+    app.add_api_route("/here", refused, methods=["GET"], include_in_schema=False)
     if is_direct:
-        app.add_middleware(DirectRoutes, routes=router.routes, paths={"/here"}, handlers=app.exception_handlers)
+        routes = [Route("POST", "/here", straight)]
+        app.add_middleware(DirectRoutes, routes=routes, paths={"/here"}, handlers=app.exception_handlers)
     app.add_exception_handler(Wrong, wrong)
     return app
 

@@ -11,13 +11,14 @@ from fastapi import FastAPI
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.memory import MemoryStore
-from gatepost.web.site.health import Check, health_router
+from gatepost.web.site.health import Check, HealthChecks, HealthEndpoints
+from gatepost.web.site.routing import described, router_of
 
 
 @asynccontextmanager
 async def serving(checks: Mapping[str, Check]) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.include_router(health_router(server_name="notes", checks=checks))
+    app.include_router(router_of(HealthEndpoints(server_name="notes", checks=HealthChecks(checks)).routes()))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
         yield http
@@ -61,9 +62,7 @@ async def test_a_balancer_may_ask_with_head() -> None:
 
 
 def test_both_probes_are_described() -> None:
-    app = FastAPI()
-    app.include_router(health_router(server_name="notes", checks={}))
-    paths = app.openapi()["paths"]
+    paths = described(HealthEndpoints(server_name="notes", checks=HealthChecks({})).routes())
     assert {path: set(operations) for path, operations in paths.items()} == {"/health": {"get"}, "/healthz": {"get"}}
 
 
@@ -75,7 +74,8 @@ async def test_a_flood_of_probes_costs_one_check_a_second() -> None:
         await asyncio.sleep(0)
 
     app = FastAPI()
-    app.include_router(health_router(server_name="notes", checks={"store": check}, monotonic=lambda: now[0]))
+    checks = HealthChecks({"store": check}, monotonic=lambda: now[0])
+    app.include_router(router_of(HealthEndpoints(server_name="notes", checks=checks).routes()))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
         for now[0] in (100.0, 100.99, 101.0):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,85 +29,43 @@ from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.login import login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
-from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Responses, in_query, moved, page
+from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Operation, in_query, moved, page
 from gatepost.web.site.errors import log_refusal
 from gatepost.web.site.limits import Limits
+from gatepost.web.site.routing import Route
 
 MAX_QUERY = 16 * 1024
 """Bytes. Clients put whole URLs and signed objects into `state`; this leaves room for several."""
 
 
-def authorize_router(
-    *,
-    clients: ClientFinder,
-    transactions: TransactionStore,
-    resources: Sequence[ProtectedResource],
-    browser_sessions: BrowserSessions,
-    pages: Pages,
-    issuer: str,
-    transaction_lifetime: int,
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    limits: Limits | None = None,
-) -> APIRouter:
-    """Return the route of the authorization endpoint.
-
-    Args:
-        clients: finds clients.
-        transactions: where a validated request waits for login and consent.
-        resources: the MCP endpoints that tokens can be for.
-        browser_sessions: tells browsers apart.
-        pages: renders the errors that must not redirect.
-        issuer: this server's issuer identifier, the `iss` of every answer.
-        transaction_lifetime: seconds in which the person has to decide.
-        now: the clock, whole seconds UTC.
-        random_bytes: where identifiers come from.
-        limits: counts the requests of each client; None counts none.
-    """
-    endpoint = _Authorize(
-        clients=clients,
-        transactions=transactions,
-        resources=resources,
-        browser_sessions=browser_sessions,
-        pages=pages,
-        issuer=issuer,
-        transaction_lifetime=transaction_lifetime,
-        now=now,
-        random_bytes=random_bytes,
-        limits=limits,
-    )
-    router = APIRouter()
-    router.add_api_route(
-        "/oauth/authorize",
-        pages.endpoint(endpoint.answer),
-        methods=["GET"],
-        name="authorize",
-        status_code=303,
-        summary="Ask a user for access",
-        description=_DESCRIPTION,
-        tags=["OAuth"],
-        response_model=None,
-        response_class=Response,  # which documents no JSON body
-        responses=_RESPONSES,
-        openapi_extra={"parameters": _PARAMETERS},
-    )
-    return router
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Authorize:
+class AuthorizeEndpoint:
+    """The authorization endpoint."""
+
     clients: ClientFinder
     transactions: TransactionStore
+    """Where a validated request waits for login and consent."""
     resources: Sequence[ProtectedResource]
+    """Those that tokens can be for."""
     browser_sessions: BrowserSessions
     pages: Pages
+    """Renders the errors that must not redirect."""
     issuer: str
+    """The `iss` of every answer."""
     transaction_lifetime: int
+    """Seconds in which the person has to decide."""
     now: Callable[[], int]
     random_bytes: RandomBytes
-    limits: Limits | None
+    limits: Limits | None = None
+    """Counts the requests of each client."""
 
-    async def answer(self, request: Request) -> Response:
+    def routes(self) -> tuple[Route, ...]:
+        """Return its route."""
+        # A HEAD would begin a transaction for somebody who sees nothing of it.
+        return (self.pages.route("GET", "/oauth/authorize", self.get, _AUTHORIZE, answers_head=False),)
+
+    async def get(self, request: Request) -> Response:
+        """Begin an authorization request."""
         # 1. Read the query. What is repeated or malformed is set apart: the answer depends on what it is.
         parameters = _parameters(request)
 
@@ -229,25 +186,29 @@ the redirect URI with `code`, `state` and `iss`, or with `error`, `error_descrip
 As long as the client and its redirect URI are not established, an error is a page and never a redirect.
 """
 
-
-_PARAMETERS = [
-    in_query("client_id", "The client's identifier.", required=True),
-    in_query("response_type", "Always `code`.", required=True, enum=["code"]),
-    in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
-    in_query(
-        "code_challenge",
-        "The SHA-256 of the code verifier as base64url (RFC 7636).",
-        required=True,
-        pattern="^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
-    ),
-    in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
-    in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
-    in_query("resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."),
-    in_query("state", "Given back as it is."),
-]
-_RESPONSES: Responses = {
-    303: moved("On to the login, or back to the client with an error."),
-    400: page("The client or its redirect URI cannot be established."),
-    **PAGE_FLOODED,
-    **PAGE_UNAVAILABLE,
-}
+_AUTHORIZE = Operation(
+    "authorize",
+    "Ask a user for access",
+    description=_DESCRIPTION,
+    parameters=[
+        in_query("client_id", "The client's identifier.", required=True),
+        in_query("response_type", "Always `code`.", required=True, enum=["code"]),
+        in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
+        in_query(
+            "code_challenge",
+            "The SHA-256 of the code verifier as base64url (RFC 7636).",
+            required=True,
+            pattern="^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+        ),
+        in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
+        in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
+        in_query("resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."),
+        in_query("state", "Given back as it is."),
+    ],
+    responses={
+        303: moved("On to the login, or back to the client with an error."),
+        400: page("The client or its redirect URI cannot be established."),
+        **PAGE_FLOODED,
+        **PAGE_UNAVAILABLE,
+    },
+)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from gatepost.oauth.client_authentication import authenticate_client, identified_client, read_client
 from gatepost.oauth.errors import InvalidRequest
@@ -76,12 +74,3 @@ async def read_client_form(
     client = identified_client(found, presented)
     await assertions.check(client, presented.assertion)
     return ClientForm(client, parameters)
-
-
-async def method_not_allowed() -> Response:
-    """Refuse every method but POST; the router's own 405 could be kept by a cache (RFC 9110 section 15.5.6)."""
-    raise HTTPException(405, headers={"Allow": "POST", **NO_STORE})
-
-
-OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
-"""What `method_not_allowed` is registered for."""

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import orjson
-from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.stores.signing_keys import JWKS_MAX_AGE, SigningKeys
 from gatepost.tokens.signing import public_jwk
-from gatepost.web.site.api_description import TEXT, UNAVAILABLE, Responses, json_answer, record
+from gatepost.web.site.api_description import TEXT, UNAVAILABLE, Operation, json_answer, record
+from gatepost.web.site.routing import Route
 
-JWKS_PATH = "/oauth/jwks"
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwksEndpoint:
+    """The JWK set. It shows keys before they sign, and until their last token is dead."""
 
-def jwks_router(*, keys: SigningKeys) -> APIRouter:
-    """Return the route. It shows keys before they sign, and until their last token is dead."""
+    keys: SigningKeys
 
-    async def jwks() -> Response:
-        known = await keys.current()
+    def routes(self) -> tuple[Route, ...]:
+        """Return its route."""
+        return (Route("GET", "/oauth/jwks", self.get, _JWKS),)
+
+    async def get(self, _request: Request) -> Response:
+        """Return the set."""
+        known = await self.keys.current()
         document = orjson.dumps({"keys": [public_jwk(key) for key in known.keys.values()]})
         headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}
         return Response(document, media_type="application/json", headers=headers)
 
-    router = APIRouter(tags=["Discovery"])
-    router.add_api_route(
-        JWKS_PATH,
-        jwks,
-        methods=["GET"],
-        summary="The keys that sign access tokens (RFC 7517)",
-        operation_id="jwks",
-        responses=_RESPONSES,
-    )
-    router.add_api_route(JWKS_PATH, jwks, methods=["HEAD"], include_in_schema=False)
-    return router
-
 
 _KEY = record({"kty": TEXT, "kid": TEXT, "use": TEXT, "alg": TEXT}, required=["kty", "kid", "use", "alg"])
 _SET = record({"keys": {"type": "array", "items": _KEY}}, required=["keys"])
-_RESPONSES: Responses = {200: json_answer("The set.", _SET), **UNAVAILABLE}
+_JWKS = Operation(
+    "jwks",
+    "The keys that sign access tokens (RFC 7517)",
+    tag="Discovery",
+    responses={200: json_answer("The set.", _SET), **UNAVAILABLE},
+)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -23,7 +21,6 @@ from gatepost.web.oauth.register import (
     METADATA_REFUSED,
     NO_STORE,
     read_document,
-    register_router,
     registration_uri,
 )
 from gatepost.web.oauth.registration_tokens import bearer_token, token_refused
@@ -32,6 +29,7 @@ from gatepost.web.site.api_description import (
     UNAVAILABLE,
     UNREAD,
     Object,
+    Operation,
     Responses,
     challenged,
     json_answer,
@@ -40,110 +38,44 @@ from gatepost.web.site.api_description import (
     refusal,
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.routing import Handler, Route
 
 _PATH = "/oauth/register/{client_id}"
 
 
-def registration_routers(
-    *,
-    clients: ClientStore,
-    known_scopes: Collection[str],
-    registration_enabled: bool,
-    issuer: str,
-    initial_access_token: str | None,
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    on_revocation: Callable[[], None],
-    audit: Audit = NO_AUDIT,
-) -> tuple[APIRouter, APIRouter]:
-    """Return the routes where clients register, and where they manage what they registered.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManageRegistrationEndpoint:
+    """The client configuration endpoint, whether or not others may still register."""
 
-    The arguments are those of `register_router` and `manage_registration_router`.
-    """
-    return (
-        register_router(
-            clients=clients,
-            known_scopes=known_scopes,
-            registration_enabled=registration_enabled,
-            issuer=issuer,
-            initial_access_token=initial_access_token,
-            now=now,
-            random_bytes=random_bytes,
-            audit=audit,
-        ),
-        # Clients that are registered already can manage that, whether or not others may still register.
-        manage_registration_router(
-            clients=clients,
-            known_scopes=known_scopes,
-            issuer=issuer,
-            now=now,
-            random_bytes=random_bytes,
-            on_revocation=on_revocation,
-            audit=audit,
-        ),
-    )
-
-
-def manage_registration_router(
-    *,
-    clients: ClientStore,
-    known_scopes: Collection[str],
-    issuer: str,
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    on_revocation: Callable[[], None],
-    audit: Audit = NO_AUDIT,
-) -> APIRouter:
-    """Return the routes of the client configuration endpoint.
-
-    Args:
-        clients: where clients are kept.
-        known_scopes: every scope that any resource has; a client's other scopes are dropped.
-        issuer: this server's issuer identifier, the beginning of every `registration_client_uri`.
-        now: the clock, whole seconds UTC.
-        random_bytes: where secrets come from.
-        on_revocation: called when a client has removed itself, so that no cache in this process answers for its tokens.
-        audit: is told of every change.
-    """
-    endpoint = _Management(clients, known_scopes, issuer, now, random_bytes, on_revocation, audit)
-    router = APIRouter(tags=["OAuth"])
-    for method, answer, summary, responses in (
-        ("GET", endpoint.read, "Read a client's own registration", _READ),
-        ("PUT", endpoint.update, "Replace a client's own registration", _UPDATED),
-        ("DELETE", endpoint.delete, "Remove a client's own registration, and all that was granted to it", _DELETED),
-    ):
-        router.add_api_route(
-            _PATH,
-            _refusing(answer),
-            methods=[method],
-            summary=f"{summary} (RFC 7592)",
-            operation_id=f"{method.lower()}_registration",
-            response_model=None,
-            status_code=204 if method == "DELETE" else 200,
-            responses=responses,
-            openapi_extra={"parameters": [_CLIENT_ID], **({"requestBody": _UPDATE_BODY} if method == "PUT" else {})},
-        )
-    return router
-
-
-@dataclass(frozen=True, slots=True)
-class _Management:
     clients: ClientStore
     known_scopes: Collection[str]
+    """Every scope that any resource has; a client's other scopes are dropped."""
     issuer: str
+    """The beginning of every `registration_client_uri`."""
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
-    audit: Audit
+    """Called when a client has removed itself, so that no cache in this process answers for its tokens."""
+    audit: Audit = NO_AUDIT
 
-    async def read(self, request: Request) -> Response:
+    def routes(self) -> tuple[Route, ...]:
+        """Return its routes."""
+        return (
+            Route("GET", _PATH, _refusing(self.get), _GET, answers_head=False),
+            Route("PUT", _PATH, _refusing(self.put), _PUT),
+            Route("DELETE", _PATH, _refusing(self.delete), _DELETE),
+        )
+
+    async def get(self, request: Request) -> Response:
+        """Return what is registered."""
         # 1. Is it the client itself?
         client, token = await self._client(request)
 
         # 2. Answer with what is registered. The secret is known to nobody but the client.
         return self._information(client, token, secret=None)
 
-    async def update(self, request: Request) -> Response:
+    async def put(self, request: Request) -> Response:
+        """Replace what is registered."""
         # 1. Is it the client itself?
         client, token = await self._client(request)
 
@@ -164,6 +96,7 @@ class _Management:
         return self._information(changed, token, secret=secret)
 
     async def delete(self, request: Request) -> Response:
+        """Remove the registration."""
         # 1. Is it the client itself?
         client, _ = await self._client(request)
 
@@ -191,15 +124,14 @@ class _Management:
         return JSONResponse(information, headers=NO_STORE)
 
 
-def _refusing(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+def _refusing(answer: Handler) -> Handler:
     """Return `answer` with the challenge that belongs to a wrong token."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            response: Response = await answer(request)
+            return await answer(request)
         except InvalidToken as refusal:
             return token_refused(request, refusal)
-        return response
 
     return endpoint
 
@@ -219,11 +151,27 @@ _REFUSALS: Responses = {
     429: later(refusal("Too many registrations, or changes of them, from this address.")),
     **UNAVAILABLE,
 }
-_READ: Responses = {200: json_answer("What is registered.", INFORMATION), **_REFUSALS}
-_UPDATED: Responses = {
-    200: json_answer("What is registered now.", INFORMATION),
-    400: METADATA_REFUSED,
-    **UNREAD,
-    **_REFUSALS,
-}
-_DELETED: Responses = {204: {"description": "Removed, with all that was granted to it."}, **_REFUSALS}
+_GET = Operation(
+    "get_registration",
+    "Read a client's own registration (RFC 7592)",
+    parameters=[_CLIENT_ID],
+    responses={200: json_answer("What is registered.", INFORMATION), **_REFUSALS},
+)
+_PUT = Operation(
+    "put_registration",
+    "Replace a client's own registration (RFC 7592)",
+    parameters=[_CLIENT_ID],
+    request_body=_UPDATE_BODY,
+    responses={
+        200: json_answer("What is registered now.", INFORMATION),
+        400: METADATA_REFUSED,
+        **UNREAD,
+        **_REFUSALS,
+    },
+)
+_DELETE = Operation(
+    "delete_registration",
+    "Remove a client's own registration, and all that was granted to it (RFC 7592)",
+    parameters=[_CLIENT_ID],
+    responses={204: {"description": "Removed, with all that was granted to it."}, **_REFUSALS},
+)

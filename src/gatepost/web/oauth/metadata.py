@@ -7,17 +7,19 @@ client has to guess right.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import orjson
-from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.server_metadata import server_metadata
 from gatepost.resource.resource_metadata import WELL_KNOWN_PATH, resource_metadata
 from gatepost.resource.resources import ProtectedResource
-from gatepost.web.site.api_description import TEXT, TEXTS, URL, Responses, json_answer, record
+from gatepost.web.site.api_description import TEXT, TEXTS, URL, Operation, json_answer, record
+from gatepost.web.site.routing import Route
 
 # OpenID Connect Discovery is not spoken, but MCP clients try its address (MCP authorization server discovery; RFC 8414
 # section 5). What they find there is the same truth, which claims no ID tokens.
@@ -25,63 +27,50 @@ _SERVER_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid
 _HEADERS = {"Cache-Control": "public, max-age=300"}
 
 
-def metadata_router(
-    *,
-    authorization_server: AuthorizationServer,
-    resources: Sequence[ProtectedResource],
-    grant_types: Iterable[str],
-    service_documentation: str | None = None,
-) -> APIRouter:
-    """Return the routes of both documents. Every answer is built once, here.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataEndpoints:
+    """Both documents."""
 
-    Args:
-        authorization_server: whose metadata this is.
-        resources: the protected resources; the first one is described at the root as well, unless one lives there.
-        grant_types: what the token endpoint takes.
-        service_documentation: the URL of the documentation for people, or None.
-    """
-    server_document = orjson.dumps(
-        server_metadata(
-            authorization_server,
-            grant_types=grant_types,
-            scopes=[scope for resource in resources for scope in resource.scopes],
-            resources=[resource.identifier for resource in resources],
-            service_documentation=service_documentation,
+    authorization_server: AuthorizationServer
+    resources: Sequence[ProtectedResource]
+    """The first one is described at the root as well, unless one lives there."""
+    grant_types: Iterable[str]
+    """What the token endpoint takes."""
+    service_documentation: str | None = None
+    """The URL of the documentation for people."""
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return a route for each address; every answer is built once, here."""
+        server_document = orjson.dumps(
+            server_metadata(
+                self.authorization_server,
+                grant_types=self.grant_types,
+                scopes=[scope for resource in self.resources for scope in resource.scopes],
+                resources=[resource.identifier for resource in self.resources],
+                service_documentation=self.service_documentation,
+            )
         )
-    )
-    documents: dict[str, bytes] = {}
-    for resource in resources:
-        document = orjson.dumps(resource_metadata(resource, issuer=authorization_server.issuer))
-        documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path), document)
-        # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.
-        documents.setdefault(WELL_KNOWN_PATH, document)
-    for well_known in _SERVER_PATHS:
-        for path in ("", *(resource.path for resource in resources)):
-            documents |= dict.fromkeys(_addresses(well_known, path), server_document)
-
-    router = APIRouter(tags=["Discovery"])
-    for address, document in documents.items():
-        endpoint = _answering(document)
-        summary, operation_id, responses = _DESCRIBED.get(address, (None, None, {}))
-        router.add_api_route(
-            address,
-            endpoint,
-            methods=["GET"],
-            summary=summary,
-            operation_id=operation_id,
-            # One entry for each document is enough to read; the other addresses are for clients that guess.
-            include_in_schema=address in _DESCRIBED,
-            responses=responses,
+        documents: dict[str, bytes] = {}
+        for resource in self.resources:
+            document = orjson.dumps(resource_metadata(resource, issuer=self.authorization_server.issuer))
+            documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path), document)
+            # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.
+            documents.setdefault(WELL_KNOWN_PATH, document)
+        for well_known in _SERVER_PATHS:
+            for path in ("", *(resource.path for resource in self.resources)):
+                documents |= dict.fromkeys(_addresses(well_known, path), server_document)
+        return tuple(
+            Route("GET", address, _Document(document).get, _OPERATIONS.get(address))
+            for address, document in documents.items()
         )
-        router.add_api_route(address, endpoint, methods=["HEAD"], include_in_schema=False)
-    return router
 
 
-def _answering(document: bytes) -> Callable[[], Awaitable[Response]]:
-    async def endpoint() -> Response:
-        return Response(document, media_type="application/json", headers=_HEADERS)
+@dataclass(frozen=True, slots=True)
+class _Document:
+    content: bytes
 
-    return endpoint
+    async def get(self, _request: Request) -> Response:
+        return Response(self.content, media_type="application/json", headers=_HEADERS)
 
 
 def _addresses(well_known: str, path: str) -> list[str]:
@@ -92,49 +81,53 @@ def _addresses(well_known: str, path: str) -> list[str]:
     return [f"{well_known}{path}", f"{well_known}{path}/", f"{path}{well_known}"]
 
 
-_OF_RESOURCE: Responses = {
-    200: json_answer(
-        "The document.",
-        record(
-            {
-                "resource": URL,
-                "authorization_servers": {"type": "array", "items": URL},
-                "scopes_supported": TEXTS,
-                "bearer_methods_supported": TEXTS,
-                "resource_name": TEXT,
-            },
-            required=["resource", "authorization_servers"],
-        ),
-    )
-}
-_OF_SERVER: Responses = {
-    200: json_answer(
-        "The document; RFC 8414 section 2 lists its members.",
-        record(
-            {
-                "issuer": URL,
-                "authorization_endpoint": URL,
-                "token_endpoint": URL,
-                "registration_endpoint": URL,
-                "scopes_supported": TEXTS,
-                "response_types_supported": TEXTS,
-                "grant_types_supported": TEXTS,
-                "code_challenge_methods_supported": TEXTS,
-            },
-            required=["issuer", "authorization_endpoint", "token_endpoint", "response_types_supported"],
-        ),
-    )
-}
-_DESCRIBED = {
-    WELL_KNOWN_PATH: ("Protected resource metadata (RFC 9728)", "protected_resource_metadata", _OF_RESOURCE),
-    _SERVER_PATHS[0]: (
-        "Authorization server metadata (RFC 8414)",
-        "authorization_server_metadata",
-        _OF_SERVER,
+_OF_RESOURCE = json_answer(
+    "The document.",
+    record(
+        {
+            "resource": URL,
+            "authorization_servers": {"type": "array", "items": URL},
+            "scopes_supported": TEXTS,
+            "bearer_methods_supported": TEXTS,
+            "resource_name": TEXT,
+        },
+        required=["resource", "authorization_servers"],
     ),
-    _SERVER_PATHS[1]: (
-        "The same document, where OpenID Connect Discovery would be",
+)
+_OF_SERVER = json_answer(
+    "The document; RFC 8414 section 2 lists its members.",
+    record(
+        {
+            "issuer": URL,
+            "authorization_endpoint": URL,
+            "token_endpoint": URL,
+            "registration_endpoint": URL,
+            "scopes_supported": TEXTS,
+            "response_types_supported": TEXTS,
+            "grant_types_supported": TEXTS,
+            "code_challenge_methods_supported": TEXTS,
+        },
+        required=["issuer", "authorization_endpoint", "token_endpoint", "response_types_supported"],
+    ),
+)
+# One entry for each document is enough to read; the other addresses are for clients that guess.
+_OPERATIONS = {
+    WELL_KNOWN_PATH: Operation(
+        "protected_resource_metadata",
+        "Protected resource metadata (RFC 9728)",
+        tag="Discovery",
+        responses={200: _OF_RESOURCE},
+    ),
+    _SERVER_PATHS[0]: Operation(
+        "authorization_server_metadata",
+        "Authorization server metadata (RFC 8414)",
+        tag="Discovery",
+        responses={200: _OF_SERVER},
+    ),
+    _SERVER_PATHS[1]: Operation(
         "authorization_server_metadata_openid",
-        _OF_SERVER,
+        "The same document, where OpenID Connect Discovery would be",
+        tag="Discovery",
+        responses={200: _OF_SERVER},
     ),
 }

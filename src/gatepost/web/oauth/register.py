@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -31,7 +30,7 @@ from gatepost.web.site.api_description import (
     UNREAD,
     URL,
     Object,
-    Responses,
+    Operation,
     challenged,
     json_answer,
     later,
@@ -41,71 +40,40 @@ from gatepost.web.site.api_description import (
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.errors import log_refusal, oauth_error_response
 from gatepost.web.site.request_body import media_type, read_body
+from gatepost.web.site.routing import Route
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
-def register_router(
-    *,
-    clients: ClientStore,
-    known_scopes: Collection[str],
-    registration_enabled: bool,
-    issuer: str | None = None,
-    initial_access_token: str | None = None,
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    audit: Audit = NO_AUDIT,
-) -> APIRouter:
-    """Return the route of the registration endpoint.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterEndpoint:
+    """The registration endpoint."""
 
-    Args:
-        clients: where clients are kept.
-        known_scopes: every scope that any resource has; a client's other scopes are dropped.
-        registration_enabled: False answers every request with 403.
-        issuer: this server's issuer identifier, where clients manage their registrations; None: they cannot.
-        initial_access_token: without it nobody registers; None lets everybody.
-        now: the clock, whole seconds UTC.
-        random_bytes: where identifiers and secrets come from.
-        audit: is told of every registration.
-    """
-    expected = None if initial_access_token is None else fingerprint(initial_access_token)
-    registration = _Registration(
-        clients, known_scopes, registration_enabled, issuer, expected, now, random_bytes, audit
-    )
-    router = APIRouter()
-    router.add_api_route(
-        "/oauth/register",
-        registration.register,
-        methods=["POST"],
-        status_code=201,
-        summary="Register a client",
-        description=_DESCRIPTION,
-        tags=["OAuth"],
-        response_model=None,
-        responses=_RESPONSES,
-        openapi_extra={"requestBody": METADATA_BODY},
-    )
-    return router
-
-
-@dataclass(frozen=True, slots=True)
-class _Registration:
     clients: ClientStore
     known_scopes: Collection[str]
-    is_enabled: bool
-    issuer: str | None
-    initial_access_token_fingerprint: bytes | None
+    """Every scope that any resource has; a client's other scopes are dropped."""
+    registration_enabled: bool
+    """False answers every request with 403."""
+    issuer: str | None = None
+    """Where clients manage their registrations (RFC 7592); None: they cannot."""
+    initial_access_token: str | None = field(default=None, repr=False)
+    """Without it nobody registers; None lets everybody."""
     now: Callable[[], int]
     random_bytes: RandomBytes
-    audit: Audit
+    audit: Audit = NO_AUDIT
 
-    async def register(self, request: Request) -> Response:
+    def routes(self) -> tuple[Route, ...]:
+        """Return its route."""
+        return (Route("POST", "/oauth/register", self.post, _REGISTER),)
+
+    async def post(self, request: Request) -> Response:
+        """Register a client."""
         # 1. May this be done at all, and by this caller?
-        if not self.is_enabled:
+        if not self.registration_enabled:
             return _switched_off(request)
-        if self.initial_access_token_fingerprint is not None:
+        if self.initial_access_token is not None:
             try:
-                check_initial_access_token(bearer_token(request), expected=self.initial_access_token_fingerprint)
+                check_initial_access_token(bearer_token(request), expected=fingerprint(self.initial_access_token))
             except InvalidToken as refusal:
                 return token_refused(request, refusal)
 
@@ -228,12 +196,18 @@ INFORMATION = record(
     required=["client_id", "client_id_issued_at", "redirect_uris", "grant_types", "token_endpoint_auth_method"],
 )
 METADATA_REFUSED = refusal("`invalid_redirect_uri` or `invalid_client_metadata`.")
-_RESPONSES: Responses = {
-    201: json_answer("Registered.", INFORMATION),
-    400: METADATA_REFUSED,
-    401: challenged(refusal("The operator's initial access token is missing or wrong.")),
-    403: refusal("Registration is switched off."),
-    **UNREAD,
-    429: later(refusal("Too many registrations from this address.")),
-    **UNAVAILABLE,
-}
+_REGISTER = Operation(
+    "register",
+    "Register a client",
+    description=_DESCRIPTION,
+    request_body=METADATA_BODY,
+    responses={
+        201: json_answer("Registered.", INFORMATION),
+        400: METADATA_REFUSED,
+        401: challenged(refusal("The operator's initial access token is missing or wrong.")),
+        403: refusal("Registration is switched off."),
+        **UNREAD,
+        429: later(refusal("Too many registrations from this address.")),
+        **UNAVAILABLE,
+    },
+)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import orjson
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,30 +38,85 @@ from gatepost.stores.contract.clients import ClientFinder, ClientGrantStore
 from gatepost.stores.contract.grants import GrantStore, RedeemOutcome, RotateOutcome
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 from gatepost.web.oauth.client_assertions import AssertionChecker
-from gatepost.web.oauth.client_form import NO_STORE, OTHER_METHODS, ClientForm, method_not_allowed, read_client_form
-from gatepost.web.oauth.token_description import REQUEST_BODY, RESPONSES
+from gatepost.web.oauth.client_form import NO_STORE, ClientForm, read_client_form
+from gatepost.web.site.api_description import (
+    CLIENT_FIELDS,
+    CLIENT_FORM_REFUSALS,
+    TEXT,
+    Operation,
+    form,
+    json_answer,
+    record,
+)
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.limits import Limits
+from gatepost.web.site.routing import Route
 
-TOKEN_PATH = "/oauth/token"
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenEndpoint:
-    """What the endpoint and its grant functions use; see `token_router`."""
+    """The token endpoint, and what its grant functions use."""
 
     clients: ClientFinder
     grants: GrantStore
     resources: Sequence[ProtectedResource]
+    """Those that tokens are for."""
     lifetimes: Lifetimes
     now: Callable[[], int]
     random_bytes: RandomBytes
     on_revocation: Callable[[], None]
+    """Called as soon as a replay has revoked a grant, so that no cache in this process answers for it."""
     assertions: AssertionChecker | None = None
+    """None takes no client assertions."""
     client_grants: ClientGrantStore | None = None
+    """Where clients get grants to themselves; None gives none."""
     limits: Limits | None = None
+    """Counts the requests of each client."""
     audit: Audit = NO_AUDIT
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
+    """Given the time, what signs access tokens; None makes opaque ones."""
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return its route."""
+        return (Route("POST", "/oauth/token", self.post, _TOKEN),)
+
+    async def post(self, request: Request) -> Response:
+        """Answer one token request (RFC 6749 section 3.2).
+
+        Raises:
+            OAuthError: it is refused.
+            StoreUnavailable: it cannot be decided now; nothing is lost, and the client may try again.
+        """
+        try:
+            return await self._exchange(request)
+        except OAuthError as refusal:
+            if (event := REFUSALS.get(refusal.reason)) is not None:
+                client_id = getattr(request.state, "client_id", None)
+                self.audit.note(request, event, Outcome.REFUSED, reason=refusal.reason, client_id=client_id)
+            raise
+
+    async def _exchange(self, request: Request) -> Response:
+        # 1. Parse the form and authenticate the client.
+        form = await read_client_form(request, clients=self.clients, assertions=self.assertions)
+        if self.limits is not None:
+            await self.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
+
+        # 2. Find the grant type, and whether the client may use it.
+        grant_type = form.required("grant_type")
+        exchange = GRANT_TYPES.get(grant_type)
+        if exchange is None:
+            raise UnsupportedGrantType(
+                Reason.GRANT_TYPE_UNSUPPORTED,
+                "This grant type is unknown; grant_types_supported lists those there are.",
+            )
+        check_grant_type(form.client, grant_type)
+
+        # 3. Look up, let the rule decide, and write in one atomic operation.
+        now = self.now()
+        tokens = await exchange(self, TokenRequest(form.client, form.parameters, now, request))
+
+        # 4. Answer; the tokens are durable by now.
+        return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=NO_STORE)
 
     async def mint(
         self, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool, now: int
@@ -85,108 +139,6 @@ class TokenRequest(ClientForm):
 
     now: int
     request: Request
-
-
-def token_router(
-    *,
-    clients: ClientFinder,
-    grants: GrantStore,
-    resources: Sequence[ProtectedResource],
-    lifetimes: Lifetimes,
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    on_revocation: Callable[[], None],
-    assertions: AssertionChecker | None = None,
-    client_grants: ClientGrantStore | None = None,
-    limits: Limits | None = None,
-    audit: Audit = NO_AUDIT,
-    signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
-) -> APIRouter:
-    """Return the route of the token endpoint.
-
-    Args:
-        clients: finds clients.
-        grants: codes, grants and tokens.
-        resources: the protected resources that tokens are for.
-        lifetimes: how long tokens and grants live.
-        now: the clock, whole seconds UTC.
-        random_bytes: where tokens and nonces come from.
-        on_revocation: called as soon as a replay has revoked a grant, so that no cache in this process answers for it.
-        assertions: judges the assertions of clients with keys; None takes none.
-        client_grants: where clients get grants to themselves; None gives none.
-        limits: counts the requests of each client; None counts none.
-        audit: is told what was issued, and of refusals that hint at an attack.
-        signer: given the time, what signs access tokens; None makes opaque ones.
-    """
-    endpoint = TokenEndpoint(
-        clients,
-        grants,
-        resources,
-        lifetimes,
-        now,
-        random_bytes,
-        on_revocation,
-        assertions,
-        client_grants,
-        limits,
-        audit,
-        signer,
-    )
-
-    return _routes(endpoint)
-
-
-def _routes(endpoint: TokenEndpoint) -> APIRouter:
-    async def token(request: Request) -> Response:
-        try:
-            return await answer_token_request(endpoint, request)
-        except OAuthError as refusal:
-            if (event := REFUSALS.get(refusal.reason)) is not None:
-                client_id = getattr(request.state, "client_id", None)
-                endpoint.audit.note(request, event, Outcome.REFUSED, reason=refusal.reason, client_id=client_id)
-            raise
-
-    router = APIRouter(tags=["OAuth"])
-    router.add_api_route(
-        TOKEN_PATH,
-        token,
-        methods=["POST"],
-        summary="Exchange a code or a refresh token for tokens",
-        operation_id="token",
-        responses=RESPONSES,
-        openapi_extra={"requestBody": REQUEST_BODY},
-    )
-    router.add_api_route(TOKEN_PATH, method_not_allowed, methods=OTHER_METHODS, include_in_schema=False)
-    return router
-
-
-async def answer_token_request(endpoint: TokenEndpoint, request: Request) -> Response:
-    """Answer one token request (RFC 6749 section 3.2).
-
-    Raises:
-        OAuthError: it is refused.
-        StoreUnavailable: it cannot be decided now; nothing is lost, and the client may try again.
-    """
-    # 1. Parse the form and authenticate the client.
-    form = await read_client_form(request, clients=endpoint.clients, assertions=endpoint.assertions)
-    if endpoint.limits is not None:
-        await endpoint.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
-
-    # 2. Find the grant type, and whether the client may use it.
-    grant_type = form.required("grant_type")
-    exchange = GRANT_TYPES.get(grant_type)
-    if exchange is None:
-        raise UnsupportedGrantType(
-            Reason.GRANT_TYPE_UNSUPPORTED, "This grant type is unknown; grant_types_supported lists those there are."
-        )
-    check_grant_type(form.client, grant_type)
-
-    # 3. Look up, let the rule decide, and write in one atomic operation.
-    now = endpoint.now()
-    tokens = await exchange(endpoint, TokenRequest(form.client, form.parameters, now, request))
-
-    # 4. Answer; the tokens are durable by now.
-    return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=NO_STORE)
 
 
 async def redeem_code(endpoint: TokenEndpoint, request: TokenRequest) -> Tokens:
@@ -340,3 +292,38 @@ def _named_resource(endpoint: TokenEndpoint, request: TokenRequest) -> str | Non
     requested = request.parameters.get("resource")
     found = None if requested is None else find_resource(endpoint.resources, requested)
     return requested if found is None else found.identifier
+
+
+_TOKEN = Operation(
+    "token",
+    "Exchange a code or a refresh token for tokens",
+    request_body=form(
+        {
+            "grant_type": {"type": "string", "enum": ["authorization_code", "refresh_token", "client_credentials"]},
+            "code": {"type": "string", "description": "authorization_code only"},
+            "code_verifier": {"type": "string", "description": "authorization_code only (RFC 7636)"},
+            "redirect_uri": {"type": "string", "description": "the one of the authorization request"},
+            "refresh_token": {"type": "string", "description": "refresh_token only"},
+            "scope": {"type": "string", "description": "not with authorization_code; less than could be had"},
+            "resource": {"type": "string", "description": "the MCP endpoint's URL (RFC 8707)"},
+            **CLIENT_FIELDS,
+        },
+        required=["grant_type"],
+    ),
+    responses={
+        200: json_answer(
+            "New tokens (RFC 6749 section 5.1).",
+            record(
+                {
+                    "access_token": TEXT,
+                    "token_type": {"type": "string", "enum": ["Bearer"]},
+                    "expires_in": {"type": "integer", "description": "In seconds."},
+                    "refresh_token": {"type": "string", "description": "Takes the place of the one that was sent."},
+                    "scope": {"type": "string", "description": "What the access token allows, space-separated."},
+                },
+                required=["access_token", "token_type", "expires_in", "scope"],
+            ),
+        ),
+        **CLIENT_FORM_REFUSALS,
+    },
+)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,12 +29,21 @@ from gatepost.stores.contract.transactions import ApproveOutcome, TransactionSto
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
-from gatepost.web.pages.form_page import FormPage, form_page_router
 from gatepost.web.pages.login import consent_path, login_path
 from gatepost.web.pages.pending_request import already_answered, known_browser, own_transaction, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
-from gatepost.web.site.api_description import PAGE_FORM_REFUSALS, PAGE_UNAVAILABLE, TEXT, in_query, moved, page
+from gatepost.web.site.api_description import (
+    PAGE_FORM_REFUSALS,
+    PAGE_UNAVAILABLE,
+    TEXT,
+    Operation,
+    in_query,
+    moved,
+    page,
+    page_form,
+)
 from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.routing import Route
 
 _PURPOSE = "consent"
 
@@ -44,78 +52,41 @@ _COUNTRY = 2
 _LONGEST_REGISTRY = 3  # as in co.uk and com.au
 
 
-def consent_router(
-    *,
-    clients: ClientFinder,
-    transactions: TransactionStore,
-    browser_sessions: BrowserSessions,
-    provider: IdentityProvider,
-    authorization_server: AuthorizationServer,
-    resources: Sequence[ProtectedResource],
-    pages: Pages,
-    origins: Collection[str],
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    audit: Audit = NO_AUDIT,
-    consents: ConsentStore | None = None,
-    consent_lifetime: int = 0,
-    required_scopes: Collection[str] = (),
-) -> APIRouter:
-    """Return the routes of the consent page.
-
-    Args:
-        clients: finds clients.
-        transactions: the authorization requests that wait.
-        browser_sessions: who is logged in where.
-        provider: says whether the logged-in user may still act.
-        authorization_server: issuer, lifetime of codes, and whether to approve without asking.
-        resources: the MCP endpoints and the words for their scopes.
-        pages: renders.
-        origins: our own origins; a POST from any other is refused.
-        now: the clock, whole seconds UTC.
-        random_bytes: the source of authorization codes.
-        audit: is told of every decision.
-        consents: where approvals are remembered; None remembers none.
-        consent_lifetime: for how many seconds; 0 asks every time.
-        required_scopes: scopes that nobody can take out, because every request to the MCP endpoint needs them.
-    """
-    consent = _Consent(
-        clients=clients,
-        transactions=transactions,
-        browser_sessions=browser_sessions,
-        provider=provider,
-        authorization_server=authorization_server,
-        resources=resources,
-        pages=pages,
-        origins=origins,
-        now=now,
-        random_bytes=random_bytes,
-        audit=audit,
-        consents=consents,
-        consent_lifetime=consent_lifetime,
-        required_scopes=frozenset(required_scopes),
-    )
-    return form_page_router(_DESCRIBED, pages=pages, show=consent.show, submit=consent.submit)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Consent:
+class ConsentPage:
+    """The consent page."""
+
     clients: ClientFinder
     transactions: TransactionStore
+    """The authorization requests that wait."""
     browser_sessions: BrowserSessions
     provider: IdentityProvider
+    """Says whether the logged-in user may still act."""
     authorization_server: AuthorizationServer
     resources: Sequence[ProtectedResource]
+    """The MCP endpoints and the words for their scopes."""
     pages: Pages
     origins: Collection[str]
+    """Our own origins; a POST from any other is refused."""
     now: Callable[[], int]
     random_bytes: RandomBytes
-    audit: Audit
-    consents: ConsentStore | None
-    consent_lifetime: int
-    required_scopes: frozenset[str]
+    audit: Audit = NO_AUDIT
+    consents: ConsentStore | None = None
+    """Where approvals are remembered; None remembers none."""
+    consent_lifetime: int = 0
+    """For how many seconds; 0 asks every time."""
+    required_scopes: Collection[str] = ()
+    """Scopes that nobody can take out, because every request to the MCP endpoint needs them."""
 
-    async def show(self, request: Request) -> Response:
+    def routes(self) -> tuple[Route, ...]:
+        """Return its routes."""
+        return (
+            self.pages.route("GET", "/oauth/consent", self.get, _SHOW),
+            self.pages.route("POST", "/oauth/consent", self.post, _SUBMIT),
+        )
+
+    async def get(self, request: Request) -> Response:
+        """Ask whether an app may have access, or approve what was approved before."""
         # 1. The authorization request is this browser's own and not yet refused.
         session = known_browser(await self.browser_sessions.current(request))
         transaction = await self._own_transaction(session, _transaction_id(request))
@@ -145,7 +116,8 @@ class _Consent:
         # 6. Ask.
         return self._page(session, transaction, client, resource)
 
-    async def submit(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
+        """Approve or deny."""
         # 1. The form comes from our own page.
         check_origin(request, origins=self.origins)
         submitted = await read_form(request)
@@ -334,23 +306,32 @@ def _client_gone(reason: Reason) -> PageRefusal:
     )
 
 
-_DESCRIBED = FormPage(
-    name="consent",
-    shows="Ask whether an app may have access",
-    takes="Approve or deny",
-    parameters=[in_query("transaction", "The authorization request.", required=True)],
-    fields={
-        "decision": {"type": "string", "enum": ["approve", "deny"]},
-        "scope_0": {**TEXT, "description": "There if the first scope was left ticked; `scope_1` is the second."},
-    },
-    shown={
+_PARAMETERS = [in_query("transaction", "The authorization request.", required=True)]
+_SHOW = Operation(
+    "show_consent",
+    "Ask whether an app may have access",
+    tag="Pages",
+    parameters=_PARAMETERS,
+    responses={
         200: page("The question."),
         303: moved("On to the login; or back to the app, when nobody has to be asked."),
         400: page("The authorization request is over, or is another browser's."),
         409: page("The authorization request has been answered."),
         **PAGE_UNAVAILABLE,
     },
-    taken={
+)
+_SUBMIT = Operation(
+    "submit_consent",
+    "Approve or deny",
+    tag="Pages",
+    parameters=_PARAMETERS,
+    request_body=page_form(
+        {
+            "decision": {"type": "string", "enum": ["approve", "deny"]},
+            "scope_0": {**TEXT, "description": "There if the first scope was left ticked; `scope_1` is the second."},
+        }
+    ),
+    responses={
         303: moved("Back to the app with `code`, or with `error`; or on to the login."),
         **PAGE_FORM_REFUSALS,
         409: page("The authorization request has been answered."),

@@ -7,11 +7,10 @@ in. There is no parameter that says where to go next, so there is nothing to poi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +25,6 @@ from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.concurrent_attempts import AttemptsAtOnce
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.form_page import FormPage, form_page_router
 from gatepost.web.pages.login_throttle import LoginThrottle, account_of
 from gatepost.web.pages.pending_request import already_answered, own_transaction, query
 from gatepost.web.pages.rendering import Link, Pages
@@ -35,12 +33,15 @@ from gatepost.web.site.api_description import (
     PAGE_FORM_REFUSALS,
     PAGE_UNAVAILABLE,
     TEXT,
+    Operation,
     in_query,
     moved,
     page,
+    page_form,
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.routing import Route
 
 _PURPOSE = "login"
 
@@ -61,60 +62,34 @@ def consent_path(transaction_id: str) -> str:
     return f"/oauth/consent?transaction={quote(transaction_id, safe='')}"
 
 
-def login_router(
-    *,
-    transactions: TransactionStore,
-    browser_sessions: BrowserSessions,
-    provider: IdentityProvider,
-    resources: Sequence[ProtectedResource],
-    pages: Pages,
-    origins: Collection[str],
-    now: Callable[[], int],
-    throttle: LoginThrottle | None = None,
-    audit: Audit = NO_AUDIT,
-) -> APIRouter:
-    """Return the routes of the login page.
-
-    Args:
-        transactions: the authorization requests that wait.
-        browser_sessions: who is logged in where.
-        provider: says who somebody is.
-        resources: the MCP endpoints, whose URLs a person who just logs in is told.
-        pages: renders.
-        origins: our own origins; a POST from any other is refused.
-        now: the clock, whole seconds UTC.
-        throttle: counts the attempts; None lets everybody try as often as they like.
-        audit: is told of every attempt.
-    """
-    login = _Login(
-        transactions=transactions,
-        browser_sessions=browser_sessions,
-        provider=provider,
-        resources=resources,
-        pages=pages,
-        origins=origins,
-        now=now,
-        throttle=throttle,
-        audit=audit,
-        attempts=AttemptsAtOnce(),
-    )
-    return form_page_router(_DESCRIBED, pages=pages, show=login.show, submit=login.submit)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Login:
+class LoginPage:
+    """The login page."""
+
     transactions: TransactionStore
+    """The authorization requests that wait."""
     browser_sessions: BrowserSessions
     provider: IdentityProvider
     resources: Sequence[ProtectedResource]
+    """The MCP endpoints, whose URLs a person who just logs in is told."""
     pages: Pages
     origins: Collection[str]
+    """Our own origins; a POST from any other is refused."""
     now: Callable[[], int]
-    throttle: LoginThrottle | None
-    audit: Audit
-    attempts: AttemptsAtOnce
+    throttle: LoginThrottle | None = None
+    """Counts the attempts; None lets everybody try as often as they like."""
+    audit: Audit = NO_AUDIT
+    attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
 
-    async def show(self, request: Request) -> Response:
+    def routes(self) -> tuple[Route, ...]:
+        """Return its routes."""
+        return (
+            self.pages.route("GET", "/oauth/login", self.get, _SHOW),
+            self.pages.route("POST", "/oauth/login", self.post, _SUBMIT),
+        )
+
+    async def get(self, request: Request) -> Response:
+        """Ask who is at the browser, or find out."""
         # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
         session = await self.browser_sessions.current_or_new(request)
 
@@ -151,7 +126,8 @@ class _Login:
         # 6. The others ask here.
         return self._with_cookie(response or self._form(session, transaction), session)
 
-    async def submit(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
+        """Log in."""
         # 1. The form comes from our own page.
         check_origin(request, origins=self.origins)
         submitted = await read_form(request)
@@ -263,17 +239,16 @@ def _path(transaction: AuthorizationTransaction | None) -> str:
     return login_path(transaction.transaction_id if transaction else None)
 
 
-_DESCRIBED = FormPage(
-    name="login",
-    shows="Ask who is at the browser",
-    takes="Log in",
-    parameters=[
-        in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
-        in_query("switch", "Ask also somebody who is logged in."),
-    ],
-    # Local accounts; other providers have fields of their own, or none.
-    fields={"username": TEXT, "password": {"type": "string", "format": "password"}},
-    shown={
+_PARAMETERS = [
+    in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
+    in_query("switch", "Ask also somebody who is logged in."),
+]
+_SHOW = Operation(
+    "show_login",
+    "Ask who is at the browser",
+    tag="Pages",
+    parameters=_PARAMETERS,
+    responses={
         200: page("The form; or who is logged in, when there is nothing to go on to."),
         303: moved("On to consent, or to where the login provider asks."),
         400: page("The authorization request is over, or is another browser's."),
@@ -281,7 +256,15 @@ _DESCRIBED = FormPage(
         **PAGE_FLOODED,
         **PAGE_UNAVAILABLE,
     },
-    taken={
+)
+_SUBMIT = Operation(
+    "submit_login",
+    "Log in",
+    tag="Pages",
+    parameters=_PARAMETERS,
+    # Local accounts; other providers have fields of their own, or none.
+    request_body=page_form({"username": TEXT, "password": {"type": "string", "format": "password"}}),
+    responses={
         303: moved("Logged in: on to consent, or to this page. Or the form again."),
         **PAGE_FORM_REFUSALS,
         **PAGE_FLOODED,

@@ -7,7 +7,6 @@ template that names a value it was not given fails instead of showing a blank.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,8 +20,10 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.static_files import logo, static_url
+from gatepost.web.site.api_description import Operation
 from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
+from gatepost.web.site.routing import Handler, Route
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -111,7 +112,13 @@ class Pages:
             status_code=303, headers={"Location": location, **page_headers(secure=self._secure, in_flow=True)}
         )
 
-    def endpoint(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def route(
+        self, method: str, path: str, handler: Handler, operation: Operation, *, answers_head: bool = True
+    ) -> Route:
+        """Return the route of a page."""
+        return Route(method, path, self.endpoint(handler), operation, answers_head=answers_head)
+
+    def endpoint(self, handle: Handler) -> Handler:
         """Wrap a page's handler so that whatever it refuses is answered with a page.
 
         `errors.py` answers the same exceptions with a page or JSON, whichever the caller seems to want. On a page's own

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +24,6 @@ from gatepost.stores.contract.users import User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.form_page import FormPage, form_page_router
 from gatepost.web.pages.login import login_path
 from gatepost.web.pages.pending_request import query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
@@ -34,12 +32,15 @@ from gatepost.web.site.api_description import (
     PAGE_FORM_REFUSALS,
     PAGE_UNAVAILABLE,
     TEXT,
+    Operation,
     in_query,
     moved,
     page,
+    page_form,
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.routing import Route
 
 _PURPOSE = "setup"
 _DONE = "/oauth/setup"
@@ -50,54 +51,31 @@ def setup_path(token: str) -> str:
     return f"/oauth/setup?token={quote(token, safe='')}"
 
 
-def setup_router(
-    *,
-    users: UserStore,
-    browser_sessions: BrowserSessions,
-    resources: Sequence[ProtectedResource],
-    pages: Pages,
-    origins: Collection[str],
-    now: Callable[[], int],
-    random_bytes: RandomBytes,
-    audit: Audit = NO_AUDIT,
-) -> APIRouter:
-    """Return the routes of the set-up page; only for servers with local accounts.
-
-    Args:
-        users: where the account is kept.
-        browser_sessions: the browser that makes the account is logged in with it.
-        resources: the MCP endpoints, whose URLs the owner is told.
-        pages: renders.
-        origins: our own origins; a POST from any other is refused.
-        now: the clock, whole seconds UTC.
-        random_bytes: the source of the account's subject.
-        audit: is told that the first account exists.
-    """
-    setup = _Setup(
-        users=users,
-        browser_sessions=browser_sessions,
-        resources=resources,
-        pages=pages,
-        origins=origins,
-        now=now,
-        random_bytes=random_bytes,
-        audit=audit,
-    )
-    return form_page_router(_DESCRIBED, pages=pages, show=setup.show, submit=setup.submit)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Setup:
+class SetupPage:
+    """The set-up page; only for servers with local accounts."""
+
     users: UserStore
     browser_sessions: BrowserSessions
+    """The browser that makes the account is logged in with it."""
     resources: Sequence[ProtectedResource]
+    """The MCP endpoints, whose URLs the owner is told."""
     pages: Pages
     origins: Collection[str]
+    """Our own origins; a POST from any other is refused."""
     now: Callable[[], int]
     random_bytes: RandomBytes
-    audit: Audit
+    audit: Audit = NO_AUDIT
 
-    async def show(self, request: Request) -> Response:
+    def routes(self) -> tuple[Route, ...]:
+        """Return its routes."""
+        return (
+            self.pages.route("GET", "/oauth/setup", self.get, _SHOW),
+            self.pages.route("POST", "/oauth/setup", self.post, _SUBMIT),
+        )
+
+    async def get(self, request: Request) -> Response:
+        """Ask for the first account's name and password, or say what to do next."""
         # 1. The link is the valid one, or this is who has used it: the page that follows can be loaded again.
         token = await self._valid_token(request)
         session = await self.browser_sessions.current(request)
@@ -116,7 +94,8 @@ class _Setup:
         self.browser_sessions.attach(response, session)
         return response
 
-    async def submit(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
+        """Make the first account."""
         # 1. The form comes from our own page.
         check_origin(request, origins=self.origins)
         submitted = await read_form(request)
@@ -196,23 +175,27 @@ def _link_over() -> PageRefusal:
     )
 
 
-_DESCRIBED = FormPage(
-    name="setup",
-    shows="Ask the first person for a name and a password",
-    takes="Make the first account",
-    parameters=[in_query("token", "What the terminal shows, until there is an account.")],
-    fields={
-        "username": TEXT,
-        "password": {"type": "string", "format": "password"},
-        "repeat": {"type": "string", "format": "password"},
-    },
-    shown={
+_PASSWORD = {"type": "string", "format": "password"}
+_PARAMETERS = [in_query("token", "What the terminal shows, until there is an account.")]
+_SHOW = Operation(
+    "show_setup",
+    "Ask the first person for a name and a password",
+    tag="Pages",
+    parameters=_PARAMETERS,
+    responses={
         200: page("The form; or, to who has sent it, what to do next."),
         400: page("The link does not work any more."),
         **PAGE_FLOODED,
         **PAGE_UNAVAILABLE,
     },
-    taken={
+)
+_SUBMIT = Operation(
+    "submit_setup",
+    "Make the first account",
+    tag="Pages",
+    parameters=_PARAMETERS,
+    request_body=page_form({"username": TEXT, "password": _PASSWORD, "repeat": _PASSWORD}),
+    responses={
         303: moved("The account is there and logged in; or the form again."),
         **PAGE_FORM_REFUSALS,
         422: page("The form again: the name or the password cannot be one, or the two passwords differ."),

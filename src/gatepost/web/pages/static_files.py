@@ -10,9 +10,10 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+from gatepost.web.site.routing import Route
 
 _FOLDER: Final = Path(__file__).parent / "static"
 _MEDIA_TYPES: Final = {"gatepost.css": "text/css; charset=utf-8", "gatepost.svg": "image/svg+xml"}
@@ -29,11 +30,9 @@ def logo() -> str:
     return _load("gatepost.svg")[0].decode()
 
 
-def static_router() -> APIRouter:
+def static_routes() -> tuple[Route, ...]:
     """Return the route of the static files."""
-    router = APIRouter()
-    router.add_route(_PREFIX + "{name}", _serve, methods=["GET"], include_in_schema=False)
-    return router
+    return (Route("GET", _PREFIX + "{name}", _serve),)
 
 
 async def _serve(request: Request) -> Response:

@@ -7,11 +7,12 @@ something in front of the endpoints does, is `ANYWHERE` and is said once, of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 Object = dict[str, Any]
 Responses = dict[int | str, Object]
-"""What `responses=` of a route takes: by status code."""
+"""By status code."""
 
 TEXT: Final[Object] = {"type": "string"}
 TEXTS: Final[Object] = {"type": "array", "items": TEXT}
@@ -33,6 +34,35 @@ _ERROR: Final[Object] = {
         "error_description": {"type": "string", "description": "What is wrong and what to do, for people."},
     },
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the description says of one method at one path (OpenAPI 3.1, Operation Object)."""
+
+    name: str
+    """The `operationId`."""
+    summary: str
+    _: KW_ONLY
+    responses: Responses
+    """Beside those of `ANYWHERE`."""
+    tag: str = "OAuth"
+    description: str | None = None
+    parameters: Sequence[Object] = ()
+    request_body: Object | None = None
+
+    def as_object(self) -> Object:
+        """Return the Operation Object; what is not there is left out."""
+        members = {
+            "tags": [self.tag],
+            "summary": self.summary,
+            "description": self.description,
+            "operationId": self.name,
+            "parameters": list(self.parameters),
+            "requestBody": self.request_body,
+            "responses": {str(status): answer for status, answer in {**ANYWHERE, **self.responses}.items()},
+        }
+        return {name: value for name, value in members.items() if value}
 
 
 def record(properties: Mapping[str, Object], *, required: Sequence[str] = ()) -> Object:
@@ -74,6 +104,11 @@ def form(properties: Mapping[str, Object], *, required: Sequence[str]) -> Object
     """Return the description of a body that is a form; a field is sent at most once."""
     schema = record(properties, required=required)
     return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}
+
+
+def page_form(properties: Mapping[str, Object]) -> Object:
+    """Return the description of the form of a page of ours."""
+    return form({"csrf_token": {"type": "string", "description": "From the page."}, **properties}, required=[])
 
 
 def in_query(name: str, description: str, *, required: bool = False, **schema: Any) -> Object:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.front_door import McpFirst, OrdinaryRequests
+from gatepost.web.site.routing import Route, described
 
 
 class DirectApp(FastAPI):
@@ -20,6 +24,17 @@ class DirectApp(FastAPI):
     _ordinary: OrdinaryRequests
     _outermost: Middleware | None = None
     _is_outermost = False
+    _described: Iterable[Route] = ()
+
+    def describe(self, routes: Iterable[Route]) -> None:
+        """Have the API description name `routes` too, which are no routes of FastAPI's."""
+        self._described = routes
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the API description."""
+        document = super().openapi()
+        document["paths"] = described(self._described) | document["paths"]
+        return document
 
     def put_first(self, ordinary: OrdinaryRequests) -> None:
         """Make `ordinary` the first to see a request; to be called when all other middleware of ours is in place."""

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.routing import BaseRoute, Route, request_response
+from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gatepost.web.site.routing import Route
 
 
 class DirectRoutes:
     """Hands requests for some routes to their endpoints, with the app's own exception handlers around them."""
 
     def __init__(
-        self, app: ASGIApp, *, routes: Iterable[BaseRoute], paths: Iterable[str], handlers: Mapping[Any, Any]
+        self, app: ASGIApp, *, routes: Iterable[Route], paths: Iterable[str], handlers: Mapping[Any, Any]
     ) -> None:
         """Prepare.
 
@@ -30,10 +32,10 @@ class DirectRoutes:
         """
         self.app = app
         self._routes = {
-            (method, route.path): (route, ExceptionMiddleware(request_response(route.endpoint), handlers=handlers))
+            (method, route.path): (route, ExceptionMiddleware(request_response(route.handler), handlers=handlers))
             for route in routes
-            if isinstance(route, Route) and route.path in paths and route.include_in_schema
-            for method in route.methods or ()
+            if route.path in paths
+            for method in route.methods
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,5 +45,5 @@ class DirectRoutes:
             await self.app(scope, receive, send)
             return
         route, endpoint = found
-        scope.update(route=route, endpoint=route.endpoint, path_params={})
+        scope.update(route=route, endpoint=route.handler, path_params={})
         await endpoint(scope, receive, send)

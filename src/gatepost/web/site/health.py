@@ -6,15 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import orjson
-from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreError
-from gatepost.web.site.api_description import TEXT, Responses, json_answer, record
+from gatepost.web.site.api_description import TEXT, Operation, json_answer, record
 from gatepost.web.site.errors import scrubbed_traceback
+from gatepost.web.site.routing import Route
 
 logger = logging.getLogger("gatepost.web")
 
@@ -27,16 +29,21 @@ _FRESH_SECONDS = 1.0
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-class _Outcomes:
-    """What the checks said last, asked again once that is `_FRESH_SECONDS` old, by one probe while the others wait."""
+class HealthChecks:
+    """What the checks said last, asked again once that is `_FRESH_SECONDS` old, by one probe while the others wait.
 
-    def __init__(self, checks: Mapping[str, Check], monotonic: Callable[[], float]) -> None:
+    Args:
+        checks: by the name under which each is reported, such as `{"store": store.check}`.
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
         self._monotonic = monotonic
         self._asking = asyncio.Lock()
         self._last: tuple[float, dict[str, str]] | None = None
 
-    async def current(self) -> dict[str, str]:
+    async def outcomes(self) -> dict[str, str]:
         """Return `ok` or `failing` by the name of the check."""
         async with self._asking:
             if self._last is None or self._monotonic() - self._last[0] >= _FRESH_SECONDS:
@@ -47,45 +54,32 @@ class _Outcomes:
             return self._last[1]
 
 
-def health_router(
-    *, server_name: str, checks: Mapping[str, Check], monotonic: Callable[[], float] = time.monotonic
-) -> APIRouter:
-    """Return the two probes. Both are open to everybody, so neither says more than yes or no.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthEndpoints:
+    """The two probes. Both are open to everybody, so neither says more than yes or no."""
 
-    Args:
-        server_name: the server's public name.
-        checks: what `/healthz` asks, by the name under which it reports it, such as `{"store": store.check}`.
-        monotonic: seconds that never go back.
-    """
-    outcomes = _Outcomes(checks, monotonic)
-    router = APIRouter(tags=["Health"])
-    alive = orjson.dumps({"status": "ok", "server": server_name})
+    server_name: str
+    checks: HealthChecks
 
-    async def health() -> Response:
-        return Response(alive, media_type="application/json", headers=_NO_STORE)
+    def routes(self) -> tuple[Route, ...]:
+        """Return their routes."""
+        return (Route("GET", "/health", self.get_alive, _ALIVE), Route("GET", "/healthz", self.get_ready, _READY))
 
-    async def healthz() -> Response:
+    async def get_alive(self, _request: Request) -> Response:
+        """Answer that the process answers."""
+        return _json({"status": "ok", "server": self.server_name})
+
+    async def get_ready(self, _request: Request) -> Response:
+        """Say whether it can do its work."""
         # 1. Ask everything, so that one answer names all that fails.
-        results = await outcomes.current()
+        results = await self.checks.outcomes()
         # 2. Answer; a balancer reads the status, a person the body.
         is_ready = "failing" not in results.values()
-        body = {"status": "ok" if is_ready else "failing", "checks": results}
-        return Response(
-            orjson.dumps(body), status_code=200 if is_ready else 503, media_type="application/json", headers=_NO_STORE
-        )
+        return _json({"status": "ok" if is_ready else "failing", "checks": results}, status=200 if is_ready else 503)
 
-    router.add_api_route("/health", health, methods=["GET"], summary="Alive", operation_id="health", responses=_ALIVE)
-    router.add_api_route(
-        "/healthz",
-        healthz,
-        methods=["GET"],
-        summary="Ready: the store can be read and written",
-        operation_id="healthz",
-        responses=_READY,
-    )
-    for path, probe in (("/health", health), ("/healthz", healthz)):
-        router.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)
-    return router
+
+def _json(body: Mapping[str, object], *, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, _NO_STORE, "application/json")
 
 
 async def _passes(name: str, check: Check) -> bool:
@@ -107,12 +101,22 @@ _STATUS = {"type": "string", "enum": ["ok", "failing"]}
 _CHECKED = record(
     {"status": _STATUS, "checks": {"type": "object", "additionalProperties": _STATUS}}, required=["status", "checks"]
 )
-_ALIVE: Responses = {
-    200: json_answer(
-        "The process answers.", record({"status": _STATUS, "server": TEXT}, required=["status", "server"])
-    ),
-}
-_READY: Responses = {
-    200: json_answer("Everything passes.", _CHECKED),
-    503: json_answer("Something fails; `checks` names it.", _CHECKED),
-}
+_ALIVE = Operation(
+    "health",
+    "Alive",
+    tag="Health",
+    responses={
+        200: json_answer(
+            "The process answers.", record({"status": _STATUS, "server": TEXT}, required=["status", "server"])
+        )
+    },
+)
+_READY = Operation(
+    "healthz",
+    "Ready: the store can be read and written",
+    tag="Health",
+    responses={
+        200: json_answer("Everything passes.", _CHECKED),
+        503: json_answer("Something fails; `checks` names it.", _CHECKED),
+    },
+)

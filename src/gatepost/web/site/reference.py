@@ -7,9 +7,13 @@ read neither cookies nor pages of this server.
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from dataclasses import dataclass
+
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
+
+from gatepost.web.site.routing import Route
 
 _POLICY = (
     "sandbox allow-scripts allow-popups allow-forms; default-src 'none'; "
@@ -26,19 +30,23 @@ _HEADERS = {
 }
 
 
-def reference_router(*, title: str) -> APIRouter:
-    """Return the two reference pages."""
-    router = APIRouter(include_in_schema=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePages:
+    """The two pages."""
 
-    @router.get("/docs")
-    async def swagger() -> HTMLResponse:
-        return _sandboxed(get_swagger_ui_html(openapi_url="/openapi.json", title=f"{title}: API"))
+    title: str
 
-    @router.get("/redoc")
-    async def redoc() -> HTMLResponse:
-        return _sandboxed(get_redoc_html(openapi_url="/openapi.json", title=f"{title}: API"))
+    def routes(self) -> tuple[Route, ...]:
+        """Return their routes."""
+        return (Route("GET", "/docs", self.get_swagger), Route("GET", "/redoc", self.get_redoc))
 
-    return router
+    async def get_swagger(self, _request: Request) -> HTMLResponse:
+        """Return Swagger UI."""
+        return _sandboxed(get_swagger_ui_html(openapi_url="/openapi.json", title=f"{self.title}: API"))
+
+    async def get_redoc(self, _request: Request) -> HTMLResponse:
+        """Return Redoc."""
+        return _sandboxed(get_redoc_html(openapi_url="/openapi.json", title=f"{self.title}: API"))
 
 
 def _sandboxed(page: HTMLResponse) -> HTMLResponse:
