@@ -22,7 +22,8 @@ from gatepost.oauth.records import AccessToken, Grant, IssuedTokens, RefreshToke
 from gatepost.oauth.records import AuthorizationCode as Code
 from gatepost.oauth.records import AuthorizationTransaction as Request
 from gatepost.stores.contract.grants import RotateOutcome
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.sqlite import file_store
 
 NOW: Final = 1_800_000_000
 LATER: Final = NOW + 10**8
@@ -61,7 +62,7 @@ def pair(grant_id: str, number: int) -> IssuedTokens:
     )
 
 
-async def begin_family(store: SqliteStore, grant_id: str) -> None:
+async def begin_family(store: Store, grant_id: str) -> None:
     """Create a grant with its first pair of tokens."""
     uri, resource, scopes = "http://127.0.0.1/callback", "https://notes.example/mcp", ("notes:read", "notes:write")
     request = Request(grant_id, "browser", "client", uri, True, scopes, resource, "challenge", None, NOW, LATER)  # noqa: FBT003  in the order of the record
@@ -72,7 +73,7 @@ async def begin_family(store: SqliteStore, grant_id: str) -> None:
     await store.grants.redeem_code(code.code_fingerprint, grant, pair(grant_id, 0), now=NOW)
 
 
-async def rotate(store: SqliteStore, *, callers: int, name: str) -> tuple[float, list[float]]:
+async def rotate(store: Store, *, callers: int, name: str) -> tuple[float, list[float]]:
     """Rotate refresh tokens, each caller its own family; return rotations a second and how long each took."""
     families = [f"{name} {callers} {number}" for number in range(callers)]
     await asyncio.gather(*(begin_family(store, grant_id) for grant_id in families))
@@ -92,7 +93,7 @@ async def rotate(store: SqliteStore, *, callers: int, name: str) -> tuple[float,
     return len(took) / (time.perf_counter() - began), took
 
 
-async def check(store: SqliteStore, tokens: Sequence[bytes]) -> list[float]:
+async def check(store: Store, tokens: Sequence[bytes]) -> list[float]:
     """Check tokens one after the other; return how long each took."""
     took: list[float] = []
     for token in tokens:
@@ -131,7 +132,7 @@ def crowd(path: Path, count: int) -> list[bytes]:
 async def measure_writes(directory: Path) -> None:
     """Print rotations a second for more and more callers, and token checks beside them."""
     say(f"plain sqlite3, one row and one commit at a time: {plain_commits(directory / 'plain.db'):,.0f} a second")
-    store = SqliteStore(directory / "writes.db")
+    store = file_store(directory / "writes.db")
     await store.open()
     for callers in CALLERS:
         rate, took = await rotate(store, callers=callers, name="alone")
@@ -149,7 +150,7 @@ async def measure_crowds(directory: Path) -> None:
     The stores take turns, because the way between two threads is at times three times as long as at others, for all of
     a few seconds; only the ratios of neighbouring turns can be compared.
     """
-    few, many = [SqliteStore(directory / f"crowd-{count}.db") for count in CROWDS]
+    few, many = [file_store(directory / f"crowd-{count}.db") for count in CROWDS]
     for store in (few, many):
         await store.open()
     tokens = [
@@ -170,7 +171,7 @@ async def measure_crowds(directory: Path) -> None:
 
 async def measure_as_one_of_several(path: Path, name: str) -> None:
     """Print what one process of several gets."""
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     rate, took = await rotate(store, callers=32, name=name)
     say(f"rotations in process {name} of {PROCESSES}, 32 at once: {rate:,.0f} a second, {percentiles(took)}")

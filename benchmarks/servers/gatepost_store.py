@@ -24,9 +24,9 @@ from gatepost.oauth.issuing import Tokens, begin_grant, mint_tokens
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.stores.contract.grants import RedeemOutcome
-from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.transactions import ApproveOutcome
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 
 CLIENT_ID = "client_benchmark"
@@ -61,7 +61,7 @@ def main() -> None:
 
 async def fill(options: argparse.Namespace) -> None:
     """Register the client and create tokens and codes through the store's own operations."""
-    store = SqliteStore(options.database)
+    store = file_store(options.database)
     await store.open()
     try:
         if await store.clients.find_client(CLIENT_ID) is None:

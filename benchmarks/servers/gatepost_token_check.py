@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.web.resource.bearer_guard import BearerGuard
 
 CHECKS = 20_000
@@ -25,7 +25,7 @@ _WARM_UP = 500
 
 async def measure(database: Path, resource: str, tokens: Sequence[str]) -> float:
     """Return microseconds per check."""
-    store = SqliteStore(database)
+    store = file_store(database)
     await store.open()
     guard = BearerGuard(
         grants=store.grants,

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi import checks as described_by
 
 from gatepost import Server, create_app
 from gatepost.configuration.settings import load_settings
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from tests.conftest import no_settings_from_outside
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -47,7 +47,7 @@ def described() -> BaseSchema:
 
     with no_settings_from_outside():
         settings = load_settings({"MCP_STORAGE_URL": "memory:", "OAUTH_LIMIT_FACTOR": "0"}, env_file=None)
-    app = create_app(server, settings=settings, store=MemoryStore(), announce=lambda _: None)
+    app = create_app(server, settings=settings, store=memory_store(), announce=lambda _: None)
     config = SchemathesisConfig()
     config.projects.default.update(base_url=ORIGIN)
     config.projects.default.generation.update(max_examples=EXAMPLES, deterministic=True)

@@ -19,7 +19,7 @@ from gatepost.outbound.client_keys import FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 
 ORIGIN = "http://127.0.0.1:8000"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
@@ -64,7 +64,7 @@ async def installed(
         return "milk"
 
     clock = [1_800_000_000]
-    kept = store or MemoryStore()
+    kept = store or memory_store()
     settings = load_settings({"MCP_STORAGE_URL": "memory:", **variables}, env_file=None)
     installation = install(server, settings, provider=None, store=kept, title=None)
     installation.now = lambda: clock[0]

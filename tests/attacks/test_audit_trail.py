@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import AuditTrail
 from gatepost.web.site.client_address import ClientAddresses
@@ -44,7 +44,7 @@ class Watched:
 @pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
     app = FastAPI()
-    store = MemoryStore()
+    store = memory_store()
     transport = httpx2.ASGITransport(app=app, client=("192.0.2.66", 50_000))
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         harness = Harness(store, http)

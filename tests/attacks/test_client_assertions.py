@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from gatepost.oauth.client_assertions import ASSERTION_TYPE
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from tests.attacks.installed import ORIGIN, Installed, installed
 from tests.stores.sample_records import client
 from tests.tokens.test_client_keys import ED, P256, RSA, encoded, public, sign
@@ -100,7 +100,7 @@ async def test_neither_does_one_without_a_signature_or_with_anothers() -> None:
 
 
 async def test_an_assertion_counts_once_on_any_replica() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await store.clients.register_client(KEYED)
     async with installed(store=store) as first, installed(store=store) as second:
         signed = assertion(first)

@@ -13,7 +13,6 @@ import pytest
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
-from gatepost.stores.memory import MemoryStore
 from tests.attacks.test_unasked_consent import Asking
 from tests.web.pages.pages_world import NOTES, REDIRECT_URI, make_world
 
@@ -53,7 +52,7 @@ async def test_one_who_is_shut_out_around_the_approval_gets_and_keeps_nothing(
     asking: Asking, monkeypatch: pytest.MonkeyPatch, how: str, moment: str
 ) -> None:
     world = asking.world
-    store: MemoryStore = world.store
+    store: Store = world.store
     page = await asking.ask()
     approve = store.transactions.approve_transaction
     kept: list[AuthorizationCode] = []

@@ -14,7 +14,8 @@ from gatepost.configuration.settings import load_settings
 from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
 from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
 from gatepost.server.server import Server
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 
 ORIGIN = "http://127.0.0.1:8000"
 VENDOR, THIEF = "198.51.100.7", "192.0.2.66"
@@ -26,7 +27,7 @@ class Site:
     """A whole app behind a proxy that it trusts."""
 
     http: httpx2.AsyncClient
-    store: MemoryStore
+    store: Store
 
     async def register(self, address: str = THIEF) -> httpx2.Response:
         return await self.http.post("/oauth/register", json=REGISTRATION, headers={"X-Forwarded-For": address})
@@ -34,7 +35,7 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    store = MemoryStore()
+    store = memory_store()
     settings = load_settings({"MCP_TRUSTED_PROXIES": "127.0.0.1", "MCP_PUBLIC_URL": ORIGIN}, env_file=None)
     app = create_app(Server("Notes"), settings=settings, store=store, announce=lambda _: None)
     transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
@@ -42,7 +43,7 @@ async def site() -> AsyncIterator[Site]:
         yield Site(http, store)
 
 
-async def spend(store: MemoryStore, key: str) -> None:
+async def spend(store: Store, key: str) -> None:
     """Use an allowance up for an hour."""
     assert await store.limits.take([Use(key, Rate(1, 3600))], now=int(time.time())) == 0
 
@@ -86,7 +87,7 @@ async def test_pages_are_limited_too_before_they_keep_a_session(site: Site, path
     refused = await site.http.get(path, headers={"X-Forwarded-For": THIEF})
 
     assert (refused.status_code, "Please wait a moment" in refused.text) == (429, True)
-    assert site.store._browser_sessions._records.browser_sessions == {}
+    assert await site.store.expiry.delete_browser_sessions(before=2**40, limit=10) == 0
 
 
 async def test_one_client_that_floods_does_not_take_the_others_along(site: Site) -> None:
@@ -110,7 +111,7 @@ async def test_the_mcp_endpoint_is_not_counted(site: Site) -> None:
 
 
 async def test_a_flood_is_one_event_in_the_audit_trail() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await spend(store, "register:address:127.0.0.1")
     settings = load_settings(env_file=None)
     app = create_app(Server("Notes"), settings=settings, store=store, announce=lambda _: None)

@@ -5,8 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, Installed, installed
 from tests.stores.sample_records import client, redeem, tokens
@@ -187,7 +187,7 @@ async def test_with_an_initial_access_token_nobody_registers_without_it(headers:
 
 
 async def test_registration_that_is_switched_off_is_not_advertised_and_registered_clients_stay() -> None:
-    store = MemoryStore()
+    store = memory_store()
     async with installed(store=store) as gatepost:
         old = await register(gatepost)
     async with installed(store=store, OAUTH_REGISTRATION_ENABLED="false") as gatepost:
@@ -209,9 +209,9 @@ async def test_unused_registrations_go_after_a_day_and_used_ones_stay() -> None:
 
 async def test_a_registration_survives_a_restart(tmp_path: Any) -> None:
     path = tmp_path / "gatepost.db"
-    async with installed(store=SqliteStore(path)) as gatepost:
+    async with installed(store=file_store(path)) as gatepost:
         old = await register(gatepost)
-    async with installed(store=SqliteStore(path)) as gatepost:
+    async with installed(store=file_store(path)) as gatepost:
         answer = await gatepost.http.get(
             old["registration_client_uri"], headers=bearer(old["registration_access_token"])
         )

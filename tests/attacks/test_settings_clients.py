@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, installed
 
@@ -28,7 +28,7 @@ ASK = {"grant_type": "client_credentials", "client_id": "nightly", "resource": f
 
 
 async def test_a_client_works_from_its_entry_and_is_refused_once_the_entry_is_gone(tmp_path: Path) -> None:
-    file, store = tmp_path / "clients.toml", MemoryStore()
+    file, store = tmp_path / "clients.toml", memory_store()
     file.write_text(FILE)
     async with installed(store=store, OAUTH_CLIENTS_FILE=str(file)) as gatepost:
         login = await gatepost.authorize("my-app")

@@ -9,7 +9,7 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import NOW, audit_record
 
 
@@ -23,7 +23,7 @@ def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.fixture
 def trail(database: Path) -> None:
     async def fill() -> None:
-        store = SqliteStore(database)
+        store = file_store(database)
         await store.open()
         refused = audit_record(
             2, event=AuditEvent.CONSENT, outcome=Outcome.REFUSED, reason="user_denied", subject="user-2"

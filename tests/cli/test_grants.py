@@ -16,7 +16,7 @@ from gatepost.cli.main import main
 from gatepost.oauth.records import Grant
 from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import fingerprint
 from tests.stores.sample_records import client, grant, tokens
 
@@ -39,7 +39,7 @@ def ada(monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
 
 def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
     async def run() -> Answer:
-        store = SqliteStore(Path("data/gatepost.db"))
+        store = file_store(Path("data/gatepost.db"))
         await store.open()
         try:
             return await operation(store)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli.main import main
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import redeem, session
 
 
@@ -18,7 +18,7 @@ def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 async def fill(database: Path) -> None:
     """Keep one browser session that is over and a grant that is not."""
-    store = SqliteStore(database)
+    store = file_store(database)
     await store.open()
     await store.browser_sessions.start_session(session(expires_at=1))
     await redeem(store, "1", expires_at=int(time.time()) + 1_000_000)

@@ -14,7 +14,7 @@ from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.server.server import Server
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.stores.sample_records import NOW, client
 from tests.tokens.test_client_keys import P256, public
@@ -146,7 +146,7 @@ def test_a_file_that_is_not_there_or_is_no_text_is_told() -> None:
 
 
 async def test_what_changes_is_in_the_audit_trail_and_what_does_not_is_not() -> None:
-    store = MemoryStore()
+    store = memory_store()
 
     async def keep(*wanted: Client) -> None:
         await keep_settings_clients(store, wanted, file=None, now=NOW, random_bytes=secrets.token_bytes)
@@ -167,7 +167,7 @@ async def test_what_changes_is_in_the_audit_trail_and_what_does_not_is_not() -> 
 
 async def test_a_start_with_the_id_of_another_client_is_refused() -> None:
     write("clients.toml", APP)
-    store = MemoryStore()
+    store = memory_store()
     await store.clients.register_client(client("my-app"))
     settings = load_settings({"OAUTH_CLIENTS_FILE": "clients.toml"}, env_file=None)
     installation = install(Server("Notes"), settings, provider=None, store=store, title=None)
@@ -181,7 +181,7 @@ async def test_each_start_makes_the_store_agree_with_the_file_and_without_a_file
 ) -> None:
     write(".env", f"NIGHTLY_SECRET={SECRET}\nOAUTH_CLIENTS_FILE=clients.toml\n")
     write("clients.toml", MACHINE + 'secret_env = "NIGHTLY_SECRET"')
-    store = MemoryStore()
+    store = memory_store()
 
     async def start() -> list[str]:
         await install(Server("Notes"), load_settings(), provider=None, store=store, title=None).open()

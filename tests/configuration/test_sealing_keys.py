@@ -13,9 +13,7 @@ from gatepost.configuration.sealing_keys import check_key_ring as check_key_ring
 from gatepost.configuration.sealing_keys import keys_in_file, make_key_ring
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.stores.contract.keys import KeyStore
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.memory.keys import MemoryKeyStore
-from gatepost.stores.memory.records import Records
+from gatepost.stores.memory import memory_store
 from gatepost.stores.signing_keys import open_signing_key, sealed_signing_key
 from gatepost.tokens.keyring import KeyRing, key_id
 from gatepost.tokens.signing import generate_signing_key
@@ -102,7 +100,7 @@ def test_what_is_lost_at_exit_is_sealed_under_one_key_of_this_process() -> None:
 
 
 async def test_a_ring_without_the_stores_key_is_refused() -> None:
-    keys = MemoryStore().keys
+    keys = memory_store().keys
     await check_key_ring(KeyRing([OLD]), keys)
     await check_key_ring(KeyRing([OLD]), keys)
     with pytest.raises(SettingsError) as refusal:
@@ -115,27 +113,24 @@ async def test_a_ring_without_the_stores_key_is_refused() -> None:
 
 
 async def test_a_new_key_moves_to_the_front_and_the_old_one_leaves() -> None:
-    keys = MemoryStore().keys
+    keys = memory_store().keys
     for ring in ([OLD], [OLD, NEW], [NEW, OLD], [NEW]):
         await check_key_ring(KeyRing(ring), keys)
     assert await keys.sealing_key_id() == key_id(NEW)
 
 
-async def test_of_two_that_start_at_once_with_different_keys_the_slower_refuses() -> None:
-    keys = MemoryStore().keys
+async def test_of_two_that_start_at_once_with_different_keys_the_slower_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = memory_store().keys
 
-    class Slower(MemoryKeyStore):
-        """Looked before the other had noted its key."""
-
-        async def sealing_key_id(self) -> str | None:
-            return None
-
-        async def note_sealing_key(self, key_id: str, *, replaces: str | None) -> str:
-            return await keys.note_sealing_key(key_id, replaces=replaces)
+    async def look_before_the_other_has_noted_its_key() -> str | None:
+        return None
 
     await check_key_ring(KeyRing([OLD]), keys)
+    monkeypatch.setattr(keys, "sealing_key_id", look_before_the_other_has_noted_its_key)
     with pytest.raises(SettingsError):
-        await check_key_ring(KeyRing([NEW]), Slower(Records()))
+        await check_key_ring(KeyRing([NEW]), keys)
 
 
 def test_the_key_of_the_process_is_made_once() -> None:
@@ -143,7 +138,7 @@ def test_the_key_of_the_process_is_made_once() -> None:
 
 
 async def test_keys_in_the_store_are_sealed_anew_before_the_old_key_leaves() -> None:
-    keys = MemoryStore().keys
+    keys = memory_store().keys
     key = generate_signing_key("ES256", secrets.token_bytes)
     old, both, new = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
     await check_key_ring(old, keys)

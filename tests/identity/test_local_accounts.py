@@ -10,8 +10,9 @@ from gatepost.identity.local_accounts import LocalAccounts, new_user
 from gatepost.identity.passwords import PasswordRefused, password_matches
 from gatepost.identity.provider import Identity, IdentityProvider
 from gatepost.identity.usernames import UsernameRefused
+from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 
 PASSWORD = "correct horse battery"
 REQUEST = Request({"type": "http", "headers": []})
@@ -24,12 +25,12 @@ def random_bytes(length: int) -> bytes:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def store() -> Store:
+    return memory_store()
 
 
 @pytest.fixture
-async def ada(store: MemoryStore) -> User:
+async def ada(store: Store) -> User:
     user = new_user("Ada", PASSWORD, now=5, random_bytes=random_bytes)
     await store.users.add_user(user)
     return user
@@ -51,7 +52,7 @@ def test_a_new_user_s_name_and_password_have_to_be_ones() -> None:
         new_user("Ada.Lovelace", "ADA.LOVELACE", now=5, random_bytes=random_bytes)
 
 
-def test_it_is_a_provider_that_asks_for_username_and_password(store: MemoryStore) -> None:
+def test_it_is_a_provider_that_asks_for_username_and_password(store: Store) -> None:
     provider = LocalAccounts(users=store.users)
     assert isinstance(provider, IdentityProvider)
     assert [(field.name, field.secret, field.autocomplete) for field in provider.login_fields] == [
@@ -62,7 +63,7 @@ def test_it_is_a_provider_that_asks_for_username_and_password(store: MemoryStore
 
 
 @pytest.mark.parametrize("username", ["ada", "ADA", " Ada "])
-async def test_username_and_password_open_the_account(store: MemoryStore, ada: User, username: str) -> None:
+async def test_username_and_password_open_the_account(store: Store, ada: User, username: str) -> None:
     provider = LocalAccounts(users=store.users)
     identity = await provider.authenticate(REQUEST, {"username": username, "password": PASSWORD})
     assert identity == Identity(subject=ada.subject, display_name="ada")
@@ -70,7 +71,7 @@ async def test_username_and_password_open_the_account(store: MemoryStore, ada: U
 
 @pytest.mark.usefixtures("ada")
 async def test_an_arrival_without_credentials_is_nobody_and_costs_nothing(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(passwords, "_hasher")
     assert await LocalAccounts(users=store.users).authenticate(REQUEST, {}) is None
@@ -91,7 +92,7 @@ async def test_an_arrival_without_credentials_is_nobody_and_costs_nothing(
 )
 @pytest.mark.usefixtures("ada")
 async def test_every_failure_is_one_answer_after_one_verification(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, credentials: Mapping[str, str]
+    store: Store, monkeypatch: pytest.MonkeyPatch, credentials: Mapping[str, str]
 ) -> None:
     disabled = new_user("disabled", PASSWORD, now=5, random_bytes=lambda length: b"\x02" * length)
     await store.users.add_user(disabled)
@@ -107,7 +108,7 @@ async def test_every_failure_is_one_answer_after_one_verification(
     assert len(verifications) == 1
 
 
-async def test_an_account_is_active_until_it_is_disabled(store: MemoryStore, ada: User) -> None:
+async def test_an_account_is_active_until_it_is_disabled(store: Store, ada: User) -> None:
     provider = LocalAccounts(users=store.users)
     assert await provider.is_active(ada.subject)
     assert not await provider.is_active("ada")
@@ -119,7 +120,7 @@ async def test_an_account_is_active_until_it_is_disabled(store: MemoryStore, ada
 
 
 async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = LocalAccounts(users=store.users)
     assert await provider.awaits_setup()
@@ -129,7 +130,7 @@ async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
     assert not await provider.awaits_setup()
 
 
-async def test_nobody_is_asked_elsewhere(store: MemoryStore) -> None:
+async def test_nobody_is_asked_elsewhere(store: Store) -> None:
     challenge = await LocalAccounts(users=store.users).challenge(
         REQUEST, browser_id="browser_1", return_to="/oauth/login", switch_account=False
     )

@@ -10,7 +10,7 @@ import pytest
 from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.web.mcp.exchange.answers import MESSAGES, PLAIN_HEADERS, Answer, send_answer
 from tests.listening.test_slow_senders import GET, served
 from tests.listening.test_slow_senders import Impatient as Connection
@@ -93,7 +93,7 @@ async def test_a_layer_in_between_sees_every_answer_and_may_add_to_it() -> None:
 
 async def test_a_page_that_may_call_is_told_so_with_every_answer() -> None:
     settings = load_settings({"MCP_PUBLIC_URL": "http://localhost:8000", "MCP_REQUIRE_AUTH": "false"}, env_file=None)
-    app = create_app(Server("notes"), settings=settings, store=MemoryStore(), announce=lambda _: None)
+    app = create_app(Server("notes"), settings=settings, store=memory_store(), announce=lambda _: None)
     ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
     head = b"POST /mcp HTTP/1.1\r\nhost: localhost:8000\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
     request = head % len(ping) + b"origin: http://localhost:6274\r\n\r\n" + ping

@@ -11,7 +11,8 @@ from gatepost.oauth.reasons import Reason
 from gatepost.outbound.client_directory import ClientDirectory
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetched, FetchFailed
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 from tests.stores.sample_records import client
 
 URL = "https://app.example/client.json"
@@ -33,9 +34,9 @@ class Web:
         return Fetched(json.dumps(self.document).encode(), 300)
 
 
-def directory(web: Web, store: MemoryStore | None = None, **options: Any) -> ClientDirectory:
+def directory(web: Web, store: Store | None = None, **options: Any) -> ClientDirectory:
     return ClientDirectory(
-        registered=(store or MemoryStore()).clients,
+        registered=(store or memory_store()).clients,
         fetcher=web,
         documents=DocumentCache(now=lambda: 1000),
         known_scopes=(),
@@ -55,7 +56,7 @@ async def test_a_document_makes_a_client_and_is_fetched_once() -> None:
 
 
 async def test_registered_clients_are_the_stores() -> None:
-    store, web = MemoryStore(), Web()
+    store, web = memory_store(), Web()
     await store.clients.register_client(client())
     clients = directory(web, store)
     assert await clients.find_client("client-1") == client()
@@ -64,7 +65,7 @@ async def test_registered_clients_are_the_stores() -> None:
 
 
 async def test_a_url_that_the_operator_registered_is_not_fetched() -> None:
-    store, web = MemoryStore(), Web()
+    store, web = memory_store(), Web()
     registered = replace(client(), client_id=URL)
     await store.clients.register_client(registered)
     assert await directory(web, store).find_client(URL) == registered

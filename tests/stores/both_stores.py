@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import NOW, WINDOW
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -29,7 +29,7 @@ class BothStores(RuleBasedStateMachine):
         self.now = NOW
         self.loop = asyncio.new_event_loop()
         self.directory = tempfile.TemporaryDirectory()
-        self.stores: tuple[Store, ...] = (MemoryStore(), SqliteStore(Path(self.directory.name) / "gatepost.db"))
+        self.stores: tuple[Store, ...] = (memory_store(), file_store(Path(self.directory.name) / "gatepost.db"))
         self.both(lambda store: store.open())
 
     def teardown(self) -> None:

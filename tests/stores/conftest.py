@@ -9,12 +9,14 @@ from typing import Final
 import pytest
 
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.sql.sqlite.database import SqliteDatabase
+from gatepost.stores.sql.store import sql_store
 
 BACKENDS: Final[dict[str, Callable[[Path], Store]]] = {
-    "memory": lambda _: MemoryStore(),
-    "sqlite": lambda directory: SqliteStore(directory / "gatepost.db"),
+    "memory": lambda _: memory_store(),
+    "sqlite": lambda directory: file_store(directory / "gatepost.db"),
 }
 
 
@@ -29,9 +31,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    """An open, empty SQLite store that gives up on a lock after a few milliseconds."""
-    opened = SqliteStore(tmp_path / "gatepost.db", busy_timeout=0.01)
+async def sqlite_database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    """An open, empty SQLite file that gives up on a lock after a few milliseconds."""
+    opened = SqliteDatabase(tmp_path / "gatepost.db", busy_timeout=0.01)
     await opened.open()
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def sqlite_store(sqlite_database: SqliteDatabase) -> Store:
+    """The store over `sqlite_database`."""
+    return sql_store(sqlite_database)

@@ -13,7 +13,7 @@ from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
 from tests.stores.sample_records import NOW, audit_record, client, fp, redeem, session, transaction
 
@@ -92,7 +92,7 @@ async def test_it_deletes_all_that_is_over_in_batches_with_a_pause_after_each_fu
     many, few, clock = Rows(2 * BATCH + 1), Rows(3), Clock()
 
     deleted = await purger(
-        MemoryStore(), of("many", many.delete), of("few", few.delete, kept_for=60), clock=clock
+        memory_store(), of("many", many.delete), of("few", few.delete, kept_for=60), clock=clock
     ).purge_once()
 
     assert deleted == {"many": 2 * BATCH + 1, "few": 3}
@@ -102,7 +102,7 @@ async def test_it_deletes_all_that_is_over_in_batches_with_a_pause_after_each_fu
 
 
 async def test_only_the_process_that_holds_the_lease_purges() -> None:
-    store, rows = MemoryStore(), Rows(3)
+    store, rows = memory_store(), Rows(3)
     await store.leases.take_lease("purge", holder="another process", now=NOW, until=NOW + 60)
 
     assert await purger(store, of("rows", rows.delete), clock=Clock()).purge_once() is None
@@ -110,7 +110,7 @@ async def test_only_the_process_that_holds_the_lease_purges() -> None:
 
 
 async def test_the_lease_is_returned_after_a_round() -> None:
-    store, clock = MemoryStore(), Clock()
+    store, clock = memory_store(), Clock()
 
     await purger(store, of("rows", Rows(3).delete), clock=clock, holder="one").purge_once()
 
@@ -118,7 +118,7 @@ async def test_the_lease_is_returned_after_a_round() -> None:
 
 
 async def test_a_long_round_renews_the_lease() -> None:
-    store, clock = MemoryStore(), Clock(seconds_per_pause=61)
+    store, clock = memory_store(), Clock(seconds_per_pause=61)
     rows = Rows(4 * BATCH)
 
     assert await purger(store, of("rows", rows.delete), clock=clock).purge_once() == {"rows": 4 * BATCH}
@@ -127,7 +127,7 @@ async def test_a_long_round_renews_the_lease() -> None:
 
 async def test_a_round_ends_when_the_lease_was_lost() -> None:
     """As after a machine that slept: another process has taken over."""
-    store, rows = MemoryStore(), Rows(4 * BATCH)
+    store, rows = memory_store(), Rows(4 * BATCH)
     clock = Clock(seconds_per_pause=121)
 
     async def lose_lease() -> None:
@@ -149,7 +149,7 @@ async def test_a_round_ends_when_the_lease_was_lost() -> None:
 async def test_a_store_that_cannot_answer_is_asked_again_in_the_next_round(caplog: pytest.LogCaptureFixture) -> None:
     rows, rounds = Rows(3, fault=StoreUnavailable("the disk is full")), Rounds()
 
-    async with purging(purger(MemoryStore(), of("rows", rows.delete), clock=Clock(), next_round=rounds)):
+    async with purging(purger(memory_store(), of("rows", rows.delete), clock=Clock(), next_round=rounds)):
         await rounds.run_one()
         await rounds.run_one()
         assert rows.left == 3
@@ -166,7 +166,7 @@ async def test_it_ends_with_the_server() -> None:
     rounds = Rounds()
     before = asyncio.all_tasks()
 
-    async with purging(purger(MemoryStore(), clock=Clock(), next_round=rounds)):
+    async with purging(purger(memory_store(), clock=Clock(), next_round=rounds)):
         await rounds.waiting.acquire()
 
     assert asyncio.all_tasks() == before
@@ -221,7 +221,7 @@ async def test_what_still_says_something_is_kept_for_a_while(store: Store) -> No
 
 async def test_the_rounds_of_a_running_server_wait_for_their_time() -> None:
     """The first round is not at the start, which has enough to do."""
-    store = MemoryStore()
+    store = memory_store()
     await store.browser_sessions.start_session(session())
     real = background_purger(store, audit_days=90, now=lambda: NOW + 100_000, random_bytes=bytes)
 

@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 def make_store(database: Path | None) -> Store:
     """Return the store for a SQLite file, or a memory store for None; not opened yet."""
     if database is None:
-        from gatepost.stores.memory import MemoryStore  # noqa: PLC0415 - drivers are imported only when used
+        from gatepost.stores.memory import memory_store  # noqa: PLC0415 - drivers are imported only when used
 
-        return MemoryStore()
-    from gatepost.stores.sql import SqliteStore  # noqa: PLC0415 - likewise
+        return memory_store()
+    from gatepost.stores.sql.sqlite import file_store  # noqa: PLC0415 - likewise
 
-    return SqliteStore(database)
+    return file_store(database)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from tests.end_to_end.running_server import RunningServer
 from tests.stores.sample_records import client, code, transaction
@@ -29,7 +29,7 @@ def with_store(server: RunningServer, operation: Callable[[Store], Awaitable[Ans
     """Do something with the database of a server."""
 
     async def run() -> Answer:
-        store = SqliteStore(server.data / "gatepost.db")
+        store = file_store(server.data / "gatepost.db")
         await store.open()
         try:
             return await operation(store)

@@ -14,24 +14,11 @@ from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.sql.approvals import SqlApprovalStore
-from gatepost.stores.sql.audit import SqlAuditStore
-from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
-from gatepost.stores.sql.changes import SqlChangeStore
-from gatepost.stores.sql.clients import SqlClientStore
-from gatepost.stores.sql.consents import SqlConsentStore
+from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Operation, T, Value
-from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
-from gatepost.stores.sql.grants import SqlGrantStore
-from gatepost.stores.sql.keys import SqlKeyStore
-from gatepost.stores.sql.limits import SqlLimitStore
-from gatepost.stores.sql.mcp import SqlMcpClientRequestStore, SqlMcpSessionStore
-from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
-from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
-from gatepost.stores.sql.transactions import SqlTransactionStore
-from gatepost.stores.sql.users import SqlUserStore
+from gatepost.stores.sql.store import sql_store
 from tests.stores.sample_records import (
     NOW,
     WINDOW,
@@ -125,9 +112,21 @@ class PlanningTransaction(SqliteTransaction):
 class PlanningDatabase:
     """A `Database` in memory that notes what would read whole tables."""
 
+    description = "memory"
+    is_lost_at_exit = True
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.scans: set[str] = set()
         self._transaction = PlanningTransaction(connection, self.scans)
+
+    async def open(self) -> None:
+        """It is."""
+
+    async def close(self) -> None:
+        """Its connection is closed by the fixture."""
+
+    async def check(self) -> None:
+        """It stays where it is."""
 
     async def read(self, operation: Operation[T]) -> T:
         return run_to_end(operation(self._transaction))
@@ -141,15 +140,15 @@ async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite
     run_to_end(migrate(SqliteTransaction(connection), type_names=SQLITE_TYPES))
     database = PlanningDatabase(connection)
 
-    await use_every_operation(database)
+    await use_every_operation(sql_store(database))
 
     assert database.scans == SCANS_ON_PURPOSE
 
 
-async def use_every_operation(database: PlanningDatabase) -> None:
-    clients, transactions = SqlClientStore(database), SqlTransactionStore(database)
-    grants, users, sessions = SqlGrantStore(database), SqlUserStore(database), SqlBrowserSessionStore(database)
-    keys = SqlKeyStore(database)
+async def use_every_operation(store: Store) -> None:
+    clients, transactions = store.clients, store.transactions
+    grants, users, sessions = store.grants, store.users, store.browser_sessions
+    keys = store.keys
     assert await keys.note_sealing_key("a", replaces=None) == await keys.sealing_key_id()
     assert await keys.begin_signing(SealedSigningKey("a", "ES256", b"", NOW, signs_from=NOW), now=NOW)
     await keys.rotate_signing_key(SealedSigningKey("b", "ES256", b"", NOW, signs_from=NOW), others_end_at=NOW + 1)
@@ -179,7 +178,7 @@ async def use_every_operation(database: PlanningDatabase) -> None:
     assert await grants.find_refresh_token(fp("refresh first")) is not None
     assert await grants.find_access_token(fp("access first"), now=NOW) is not None
     assert await grants.find_grant("grant-1") is not None
-    approvals = SqlApprovalStore(database)
+    approvals = store.approvals
     await approvals.give_grant(grant("grant-2"), tokens("given", "grant-2"))
     assert await approvals.find_grant_of_token(fp("refresh given")) == grant("grant-2")
     for subject, client_id in (("user-1", None), (None, "client-1")):
@@ -193,12 +192,12 @@ async def use_every_operation(database: PlanningDatabase) -> None:
     assert await users.change_password("ada", "$argon2id$new")
     assert await users.disable_user("ada", now=NOW)
     assert await users.enable_user("ada")
-    await use_mcp_sessions(database)
-    await purge(database)
+    await use_mcp_sessions(store)
+    await purge(store)
 
 
-async def use_mcp_sessions(database: PlanningDatabase) -> None:
-    sessions, streams = SqlMcpSessionStore(database), SqlMcpStreamStore(database)
+async def use_mcp_sessions(store: Store) -> None:
+    sessions, streams = store.mcp_sessions, store.mcp_streams
     for number in (1, 2):
         begun = McpSession(fp(f"mcp {number}"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
         await sessions.start_session(begun, most=1, makes_room=True)
@@ -214,24 +213,24 @@ async def use_mcp_sessions(database: PlanningDatabase) -> None:
     assert (await streams.events_after(key, "a", 1, limit=1, connection="me"))[1]
     assert await streams.attached_streams([key]) == {(key, "a")}
     await streams.forget_stream(key, "a")
-    questions = SqlMcpClientRequestStore(database)
+    questions = store.mcp_client_requests
     await questions.open(key, "q", expires_at=NOW + 9)
     assert await questions.respond(key, "q", b"{}", now=NOW)
     assert await questions.take_response(key, "q") == b"{}"
     await questions.withdraw(key, "q")
-    cancellations = SqlMcpCancellationStore(database)
+    cancellations = store.mcp_cancellations
     await cancellations.cancel_request(key, "1", now=NOW, expires_at=NOW + 9, most=1)
     assert await cancellations.cancelled_requests([key], now=NOW) == {key: {"1"}}
     assert await sessions.end_session(key, owner="owner")
     await sessions.delete_sessions(before=NOW, limit=10)
-    changes = SqlChangeStore(database)
+    changes = store.changes
     await changes.append_changes("/mcp", ["a", "b"], origin="me", now=NOW)
     assert len(await changes.changes_after("/mcp", 0, limit=9)) == await changes.last_change("/mcp")
     assert await changes.delete_changes(before=NOW, limit=10) == 1
 
 
-async def purge(database: PlanningDatabase) -> None:
-    consents = SqlConsentStore(database)
+async def purge(store: Store) -> None:
+    consents = store.consents
     consent = Consent("user-1", "client-1", "https://app.example", "https://mcp.example", (), NOW, NOW + 1)
     await consents.remember_consent(consent)
     found = await consents.find_consent(
@@ -239,14 +238,14 @@ async def purge(database: PlanningDatabase) -> None:
     )
     assert found == consent
     await consents.delete_consents(before=NOW, limit=10)
-    audit = SqlAuditStore(database)
+    audit = store.audit
     await audit.append_events([audit_record()])
     assert len(await audit.list_events(AuditQuery(subject="user-1"), before=None, limit=5)) == 1
     await audit.delete_events(before=NOW, limit=10)
-    limits = SqlLimitStore(database)
+    limits = store.limits
     await limits.take([Use("key", Rate(1, 60))], now=NOW)
     await limits.delete_limits(before=NOW, limit=10)
-    expiry, leases = SqlExpiryStore(database), SqlLeaseStore(database)
+    expiry, leases = store.expiry, store.leases
     assert await leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
     await leases.return_lease("purge", holder="me")
     end = NOW + 1_000_000

@@ -10,11 +10,9 @@ from fastapi import FastAPI
 
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.memory.clients import MemoryClientStore
-from gatepost.stores.memory.records import Records
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
@@ -60,12 +58,6 @@ def client_with(*redirect_uris: str, client_id: str = "client_1", scope: str | N
     )
 
 
-class BrokenClients(MemoryClientStore):
-    async def find_client(self, client_id: str) -> Client | None:
-        del client_id
-        raise StoreUnavailable("down")
-
-
 class Count:
     """Random bytes that are never the same twice."""
 
@@ -79,7 +71,7 @@ class Count:
 
 @dataclass
 class Front:
-    store: MemoryStore
+    store: Store
     http: httpx2.AsyncClient
 
     async def ask(self, extra: str = "", **changes: str | None) -> httpx2.Response:
@@ -95,12 +87,10 @@ class Front:
         return await self.store.transactions.find_transaction(transaction_id, now=1000)
 
 
-def front_endpoint(
-    store: MemoryStore, *, clients: ClientStore | None = None, resources: tuple[ProtectedResource, ...] = (NOTES,)
-) -> AuthorizeEndpoint:
+def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (NOTES,)) -> AuthorizeEndpoint:
     random_bytes = Count()
     return AuthorizeEndpoint(
-        clients=clients or store.clients,
+        clients=store.clients,
         transactions=store.transactions,
         resources=resources,
         browser_sessions=BrowserSessions(
@@ -114,18 +104,16 @@ def front_endpoint(
     )
 
 
-def front_app(
-    store: MemoryStore, *, clients: ClientStore | None = None, resources: tuple[ProtectedResource, ...] = (NOTES,)
-) -> FastAPI:
+def front_app(store: Store, *, resources: tuple[ProtectedResource, ...] = (NOTES,)) -> FastAPI:
     app = FastAPI()
-    app.include_router(router_of(front_endpoint(store, clients=clients, resources=resources).routes()))
+    app.include_router(router_of(front_endpoint(store, resources=resources).routes()))
     install_error_handlers(app)
     return app
 
 
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
-    store = MemoryStore()
+    store = memory_store()
     await store.clients.register_client(client_with(CALLBACK))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=front_app(store))) as http:
         yield Front(store, http)
@@ -319,7 +307,7 @@ async def test_a_private_use_scheme_gets_its_errors_too(front: Front) -> None:
 
 
 async def test_where_there_are_several_resources_one_has_to_be_named() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await store.clients.register_client(client_with(CALLBACK))
     app = front_app(store, resources=(NOTES, MAIL))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app)) as http:
@@ -349,8 +337,13 @@ async def test_the_log_says_why_and_for_which_client_and_repeats_nothing(
     assert "hunter2" not in caplog.text
 
 
-async def test_a_store_that_is_down_is_a_503_page_and_no_refusal() -> None:
-    app = front_app(MemoryStore(), clients=BrokenClients(Records()))
+async def test_a_store_that_is_down_is_a_503_page_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_client_id: str) -> Client | None:
+        raise StoreUnavailable("down")
+
+    store = memory_store()
+    monkeypatch.setattr(store.clients, "find_client", fail)
+    app = front_app(store)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app)) as http:
         response = await http.get(ENDPOINT, params=GOOD)
     assert_local_page(response, "Please try again", status=503)
@@ -364,7 +357,7 @@ async def test_only_get_is_answered(method: str, front: Front) -> None:
 
 
 def test_the_endpoint_is_documented() -> None:
-    operation = described(front_endpoint(MemoryStore()).routes())["/oauth/authorize"]["get"]
+    operation = described(front_endpoint(memory_store()).routes())["/oauth/authorize"]["get"]
     assert operation["summary"] == "Ask a user for access"
     assert [parameter["name"] for parameter in operation["parameters"]] == [
         "client_id",

@@ -12,9 +12,8 @@ from gatepost.oauth.records import Client
 from gatepost.oauth.registration import MAX_BODY
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.memory.clients import MemoryClientStore
-from gatepost.stores.memory.records import Records
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.site.errors import install_error_handlers
@@ -23,12 +22,6 @@ from gatepost.web.site.routing import described, router_of
 ENDPOINT = "https://mcp.example.com/oauth/register"
 JSON = {"content-type": "application/json"}
 LOOPBACK = "http://127.0.0.1:33418/"
-
-
-class BrokenClients(MemoryClientStore):
-    async def register_client(self, client: Client) -> None:
-        del client
-        raise StoreUnavailable("disk full")
 
 
 def endpoint_with(clients: ClientStore, *, registration_enabled: bool = True) -> RegisterEndpoint:
@@ -53,17 +46,17 @@ def talking_to(app: FastAPI) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def store() -> Store:
+    return memory_store()
 
 
 @pytest.fixture
-async def http(store: MemoryStore) -> AsyncIterator[httpx2.AsyncClient]:
+async def http(store: Store) -> AsyncIterator[httpx2.AsyncClient]:
     async with talking_to(app_with(store.clients)) as client:
         yield client
 
 
-async def test_a_public_client_registers(http: httpx2.AsyncClient, store: MemoryStore) -> None:
+async def test_a_public_client_registers(http: httpx2.AsyncClient, store: Store) -> None:
     asked = {
         "client_name": "Visual Studio Code",
         "redirect_uris": [LOOPBACK, "https://vscode.dev/redirect"],
@@ -120,7 +113,7 @@ async def test_cursors_three_redirect_uris_are_all_taken(http: httpx2.AsyncClien
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 async def test_a_confidential_client_gets_a_secret_that_is_kept_only_as_its_fingerprint(
-    method: str, http: httpx2.AsyncClient, store: MemoryStore
+    method: str, http: httpx2.AsyncClient, store: Store
 ) -> None:
     asked = {"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": method}
     answer = (await http.post(ENDPOINT, json=asked)).json()
@@ -146,7 +139,7 @@ async def test_a_confidential_client_gets_a_secret_that_is_kept_only_as_its_fing
     ],
 )
 async def test_what_cannot_be_registered_is_refused_and_nothing_is_kept(
-    document: Any, error: str, http: httpx2.AsyncClient, store: MemoryStore
+    document: Any, error: str, http: httpx2.AsyncClient, store: Store
 ) -> None:
     response = await http.post(ENDPOINT, content=json.dumps(document), headers=JSON)
     assert (response.status_code, response.json()["error"]) == (400, error)
@@ -201,7 +194,7 @@ async def test_the_log_says_why_and_repeats_nothing(http: httpx2.AsyncClient, ca
 
 
 async def test_registration_that_is_switched_off_says_what_to_do(
-    store: MemoryStore, caplog: pytest.LogCaptureFixture
+    store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "gatepost")
     async with talking_to(app_with(store.clients, registration_enabled=False)) as http:
@@ -217,9 +210,14 @@ async def test_registration_that_is_switched_off_says_what_to_do(
     assert [vars(record)["reason"] for record in caplog.records] == ["registration_disabled"]
 
 
-async def test_a_store_that_is_down_is_503_and_no_client_is_promised() -> None:
-    async with talking_to(app_with(BrokenClients(Records()))) as http:
-        response = await http.post(ENDPOINT, json={"redirect_uris": [LOOPBACK]})
+async def test_a_store_that_is_down_is_503_and_no_client_is_promised(
+    http: httpx2.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_client: Client) -> None:
+        raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(store.clients, "register_client", fail)
+    response = await http.post(ENDPOINT, json={"redirect_uris": [LOOPBACK]})
     assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
     assert "retry-after" in response.headers
 
@@ -229,7 +227,7 @@ async def test_there_is_nothing_to_get(http: httpx2.AsyncClient) -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-def test_the_endpoint_is_documented(store: MemoryStore) -> None:
+def test_the_endpoint_is_documented(store: Store) -> None:
     operation = described(endpoint_with(store.clients).routes())["/oauth/register"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert operation["summary"] == "Register a client"

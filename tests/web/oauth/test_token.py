@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.oauth.records import Client
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.web.oauth.client_form import MAX_BODY
 from gatepost.web.oauth.token import GRANT_TYPES
 from gatepost.web.site.routing import described
@@ -22,7 +22,7 @@ SECRET = "gp_cs_" + "s" * 43
 
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
-    async with token_harness(MemoryStore()) as harness:
+    async with token_harness(memory_store()) as harness:
         yield harness
 
 
@@ -198,7 +198,7 @@ async def test_a_store_that_cannot_answer_is_a_503_and_nobodys_fault(
     async def fails(*_: object, **__: object) -> None:
         raise StoreUnavailable("the disk is gone")
 
-    store = MemoryStore()
+    store = memory_store()
     async with token_harness(store) as harness:
         client = await harness.register()
         monkeypatch.setattr(store.clients if broken == "find_client" else store.grants, broken, fails)

@@ -12,8 +12,8 @@ import pytest
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from tests.web.oauth.token_harness import CHALLENGE, MAIL, NOTES, Harness, refusal, token_harness
 
@@ -22,13 +22,13 @@ INVALID_GRANT = (400, "invalid_grant")
 
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
-    async with token_harness(MemoryStore()) as harness:
+    async with token_harness(memory_store()) as harness:
         yield harness
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "store.db")
+    store: Store = memory_store() if request.param == "memory" else file_store(tmp_path / "store.db")
     await store.open()
     yield store
     await store.close()

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatepost.oauth.records import Client
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from tests.web.oauth.token_harness import LIFETIMES, Answer, Harness, token_harness
 
 
@@ -125,7 +125,7 @@ STEPS = st.one_of(
 @example([("refresh", 0), ("wait", 60), ("redeem", 0), ("refresh", 1)])
 @example([("steal", 0), ("ask for more", 0), ("refresh", 0), ("steal", 0), ("refresh", 0)])
 async def test_model_and_server_agree_on_which_tokens_are_alive(steps: list[tuple[str, int]]) -> None:
-    async with token_harness(MemoryStore()) as harness:
+    async with token_harness(memory_store()) as harness:
         client, stranger = await harness.register(), await harness.register()
         model = Model(code_ends=harness.now + LIFETIMES.authorization_code)
         run = Run(harness, client, stranger, await harness.approve(client), model)

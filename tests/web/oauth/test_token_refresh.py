@@ -15,8 +15,8 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import Rotation
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
-from gatepost.stores.memory import MemoryStore
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import fingerprint
 from tests.web.oauth.token_harness import MAIL, NOTES, Harness, refusal, token_harness
 
@@ -25,13 +25,13 @@ INVALID_GRANT = (400, "invalid_grant")
 
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
-    async with token_harness(MemoryStore()) as harness:
+    async with token_harness(memory_store()) as harness:
         yield harness
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "store.db")
+    store: Store = memory_store() if request.param == "memory" else file_store(tmp_path / "store.db")
     await store.open()
     yield store
     await store.close()
@@ -215,7 +215,7 @@ async def test_a_grant_revoked_between_look_up_and_rotation_gives_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="gatepost.web")
-    store = MemoryStore()
+    store = memory_store()
     rotate = store.grants.rotate_refresh_token
 
     async def revoked_first(
@@ -238,7 +238,7 @@ async def test_a_store_fault_at_the_rotation_leaves_the_client_with_a_token_that
     async def fails(*_: object, **__: object) -> Rotation:
         raise StoreUnavailable("the disk is full")
 
-    store = MemoryStore()
+    store = memory_store()
     async with token_harness(store) as harness:
         client = await harness.register()
         first = await harness.begin(client)
@@ -251,7 +251,7 @@ async def test_a_store_fault_at_the_rotation_leaves_the_client_with_a_token_that
 async def test_a_rotation_that_was_written_but_reported_as_failed_is_answered_at_the_next_try(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    store = MemoryStore()
+    store = memory_store()
     rotate = store.grants.rotate_refresh_token
 
     async def written_then_lost(*arguments: Any, **options: Any) -> Rotation:

@@ -18,7 +18,8 @@ from gatepost.identity.provider import Identity, IdentityProvider, LoginField
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
@@ -118,7 +119,7 @@ class Form(HTMLParser):
 class World:
     """The pages and what is around them."""
 
-    store: MemoryStore
+    store: Store
     accounts: Accounts
     app: FastAPI
     sessions: BrowserSessions
@@ -207,7 +208,7 @@ def make_world(
     secure: bool = True,
 ) -> World:
     """Return the pages with a fresh memory store; `secure` says whether their cookies are those of https."""
-    store = MemoryStore()
+    store = memory_store()
     random_bytes = Counter()
     accounts = Accounts()
     pages = Pages(server_name="Notes server", secure=True)

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.stores.contract.browser_sessions import BrowserSession
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession
 from tests.web.pages.pages_world import Counter
@@ -17,11 +18,11 @@ WELL_SHAPED = "gp_bs_" + "A" * 43
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def store() -> Store:
+    return memory_store()
 
 
-def make(store: MemoryStore, *, secure: bool = True, port: int | None = None, now: int = NOW) -> BrowserSessions:
+def make(store: Store, *, secure: bool = True, port: int | None = None, now: int = NOW) -> BrowserSessions:
     return BrowserSessions(
         sessions=store.browser_sessions,
         secure=secure,
@@ -51,13 +52,11 @@ def set_cookie(sessions: BrowserSessions, session: OpenSession) -> list[str]:
         (False, 8000, "gatepost-8000"),
     ],
 )
-def test_the_cookie_is_named_for_scheme_and_port(
-    store: MemoryStore, *, secure: bool, port: int | None, name: str
-) -> None:
+def test_the_cookie_is_named_for_scheme_and_port(store: Store, *, secure: bool, port: int | None, name: str) -> None:
     assert make(store, secure=secure, port=port).cookie_name == name
 
 
-async def test_on_https_the_cookie_meets_the_host_prefix(store: MemoryStore) -> None:
+async def test_on_https_the_cookie_meets_the_host_prefix(store: Store) -> None:
     sessions = make(store)
     session = await sessions.current_or_new(asks())
     assert set_cookie(sessions, session) == [
@@ -70,7 +69,7 @@ async def test_on_https_the_cookie_meets_the_host_prefix(store: MemoryStore) -> 
     ]
 
 
-async def test_on_plain_http_all_but_secure_and_prefix_stays(store: MemoryStore) -> None:
+async def test_on_plain_http_all_but_secure_and_prefix_stays(store: Store) -> None:
     sessions = make(store, secure=False, port=8000)
     session = await sessions.current_or_new(asks())
     assert set_cookie(sessions, session) == [
@@ -82,13 +81,13 @@ async def test_on_plain_http_all_but_secure_and_prefix_stays(store: MemoryStore)
     ]
 
 
-async def test_the_cookie_ends_with_its_session(store: MemoryStore) -> None:
+async def test_the_cookie_ends_with_its_session(store: Store) -> None:
     session = await make(store).current_or_new(asks())
     assert "Max-Age=600" in set_cookie(make(store, now=NOW + 3000), session)
     assert "Max-Age=0" in set_cookie(make(store, now=NOW + 4000), session)
 
 
-async def test_a_new_browser_gets_a_session_that_is_nobody_s(store: MemoryStore) -> None:
+async def test_a_new_browser_gets_a_session_that_is_nobody_s(store: Store) -> None:
     session = await make(store).current_or_new(asks())
     assert looks_like(SecretKind.BROWSER_SESSION, session.secret)
     assert session.record == BrowserSession(
@@ -106,7 +105,7 @@ async def test_a_new_browser_gets_a_session_that_is_nobody_s(store: MemoryStore)
     assert session.secret not in repr(session.record)
 
 
-async def test_a_browser_with_a_live_session_keeps_it(store: MemoryStore) -> None:
+async def test_a_browser_with_a_live_session_keeps_it(store: Store) -> None:
     sessions = make(store)
     session = await sessions.current_or_new(asks())
     request = asks(f"theme=dark; __Host-gatepost={session.secret}; other=1")
@@ -118,7 +117,7 @@ async def test_a_browser_with_a_live_session_keeps_it(store: MemoryStore) -> Non
 @pytest.mark.parametrize(
     "cookies", [(), ("other=1",), ("__Host-gatepost",), ("__Host-gatepostx=1", "x__Host-gatepost=1")]
 )
-async def test_no_cookie_of_ours_is_no_session(store: MemoryStore, cookies: Sequence[str]) -> None:
+async def test_no_cookie_of_ours_is_no_session(store: Store, cookies: Sequence[str]) -> None:
     sessions = make(store)
     assert await sessions.current(asks(*cookies)) is None
     assert not sessions.sent_a_cookie(asks(*cookies))
@@ -137,14 +136,14 @@ async def test_no_cookie_of_ours_is_no_session(store: MemoryStore, cookies: Sequ
         "a=b=c",
     ],
 )
-async def test_garbage_is_no_session_but_a_cookie(store: MemoryStore, value: str) -> None:
+async def test_garbage_is_no_session_but_a_cookie(store: Store, value: str) -> None:
     sessions = make(store)
     request = asks(f"__Host-gatepost={value}")
     assert await sessions.current(request) is None
     assert sessions.sent_a_cookie(request)
 
 
-async def test_garbage_beside_the_real_one_does_no_harm(store: MemoryStore) -> None:
+async def test_garbage_beside_the_real_one_does_no_harm(store: Store) -> None:
     sessions = make(store)
     session = await sessions.current_or_new(asks())
     name = sessions.cookie_name
@@ -153,7 +152,7 @@ async def test_garbage_beside_the_real_one_does_no_harm(store: MemoryStore) -> N
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-async def test_a_second_well_shaped_one_makes_both_worthless(store: MemoryStore, *, is_first: bool) -> None:
+async def test_a_second_well_shaped_one_makes_both_worthless(store: Store, *, is_first: bool) -> None:
     """Another program on this machine may have planted it, so no order of preference is safe."""
     sessions = make(store, secure=False, port=8000)
     ours, planted = await sessions.current_or_new(asks()), await sessions.current_or_new(asks())
@@ -162,14 +161,14 @@ async def test_a_second_well_shaped_one_makes_both_worthless(store: MemoryStore,
     assert await sessions.current(request) is None
 
 
-async def test_an_expired_session_is_no_session(store: MemoryStore) -> None:
+async def test_an_expired_session_is_no_session(store: Store) -> None:
     session = await make(store).current_or_new(asks())
     request = asks(f"__Host-gatepost={session.secret}")
     assert await make(store, now=NOW + 3599).current(request) == session
     assert await make(store, now=NOW + 3600).current(request) is None
 
 
-async def test_the_fingerprint_opens_nothing(store: MemoryStore) -> None:
+async def test_the_fingerprint_opens_nothing(store: Store) -> None:
     """A stolen database holds fingerprints only."""
     sessions = make(store)
     session = await sessions.current_or_new(asks())
@@ -177,7 +176,7 @@ async def test_the_fingerprint_opens_nothing(store: MemoryStore) -> None:
     assert await sessions.current(asks(f"__Host-gatepost={stolen}")) is None
 
 
-async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: MemoryStore) -> None:
+async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: Store) -> None:
     sessions = make(store)
     planted = await sessions.current_or_new(asks())
     later = BrowserSessions(
@@ -203,7 +202,7 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: MemoryS
     assert await sessions.current(asks(f"__Host-gatepost={renewed.secret}")) == renewed
 
 
-async def test_a_session_is_renewed_once(store: MemoryStore) -> None:
+async def test_a_session_is_renewed_once(store: Store) -> None:
     sessions = make(store)
     session = await sessions.current_or_new(asks())
     assert await sessions.renew(session, subject="user_1", display_name="ada") is not None
@@ -211,7 +210,7 @@ async def test_a_session_is_renewed_once(store: MemoryStore) -> None:
 
 
 @pytest.mark.parametrize(("secure", "lifetime"), [(True, 3600), (False, PLAIN_HTTP_LOGIN)])
-async def test_a_login_on_plain_http_is_short(store: MemoryStore, *, secure: bool, lifetime: int) -> None:
+async def test_a_login_on_plain_http_is_short(store: Store, *, secure: bool, lifetime: int) -> None:
     sessions = make(store, secure=secure)
     session = await sessions.current_or_new(asks())
     assert session.record.expires_at == NOW + 3600
@@ -221,7 +220,7 @@ async def test_a_login_on_plain_http_is_short(store: MemoryStore, *, secure: boo
     assert f"Max-Age={lifetime}" in set_cookie(sessions, renewed)
 
 
-async def test_whoever_leaves_on_plain_http_leaves_every_session_behind(store: MemoryStore) -> None:
+async def test_whoever_leaves_on_plain_http_leaves_every_session_behind(store: Store) -> None:
     sessions = make(store, secure=False, port=8000)
     ours, planted = [await sessions.current_or_new(asks()) for _ in range(2)]
     response = Response()
@@ -234,7 +233,7 @@ async def test_whoever_leaves_on_plain_http_leaves_every_session_behind(store: M
     assert {"Max-Age=0", "Path=/", "HttpOnly", "SameSite=lax"} <= set(cookie)
 
 
-async def test_whoever_leaves_on_https_stays_logged_in(store: MemoryStore) -> None:
+async def test_whoever_leaves_on_https_stays_logged_in(store: Store) -> None:
     sessions = make(store)
     session = await sessions.current_or_new(asks())
     response = Response()

@@ -9,7 +9,7 @@ import pytest
 from gatepost.oauth.policy import AutoApprove
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, TransactionState
 from gatepost.stores.contract.grants import RedeemOutcome
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import fingerprint
 from tests.web.pages.pages_world import (
     LIFETIMES,
@@ -51,7 +51,7 @@ async def answer(browser: httpx2.AsyncClient, decision: str, *, path: str = CONS
     return await browser.post(form.action or "", data={**form.fields, "decision": decision})
 
 
-async def find_code(store: MemoryStore, response: httpx2.Response, *, now: int) -> AuthorizationCode | None:
+async def find_code(store: Store, response: httpx2.Response, *, now: int) -> AuthorizationCode | None:
     _, parameters = location_parameters(response)
     return await store.grants.find_code(fingerprint(parameters["code"][0]), now=now)
 

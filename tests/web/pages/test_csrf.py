@@ -4,7 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token
 from gatepost.web.pages.rendering import Link, PageRefusal
@@ -16,7 +16,7 @@ RETRY = Link("/oauth/login", "Go on")
 @pytest.fixture
 def sessions() -> BrowserSessions:
     return BrowserSessions(
-        sessions=MemoryStore().browser_sessions, secure=True, lifetime=60, now=lambda: 1, random_bytes=Counter()
+        sessions=memory_store().browser_sessions, secure=True, lifetime=60, now=lambda: 1, random_bytes=Counter()
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.web.site.health import Check, HealthChecks, HealthEndpoints
 from gatepost.web.site.routing import described, router_of
 
@@ -36,14 +36,14 @@ async def test_an_answering_process_is_alive_whatever_its_store_says() -> None:
 
 
 async def test_a_server_whose_store_works_is_ready() -> None:
-    async with serving({"store": MemoryStore().check}) as http:
+    async with serving({"store": memory_store().check}) as http:
         response = await http.get("/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "ok", "checks": {"store": "ok"}})
     assert response.headers["cache-control"] == "no-store"
 
 
 async def test_a_failing_check_is_named_and_explained_to_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving({"store": fails, "other": MemoryStore().check}) as http:
+    async with serving({"store": fails, "other": memory_store().check}) as http:
         response = await http.get("/healthz")
     assert response.status_code == 503
     assert response.json() == {"status": "failing", "checks": {"store": "failing", "other": "ok"}}

@@ -15,7 +15,8 @@ from starlette.types import Message
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.memory import memory_store
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site import limits as module
 from gatepost.web.site.client_address import ClientAddresses
@@ -26,7 +27,7 @@ from gatepost.web.site.limits import ADDRESS_LIMITS, AddressLimits, Limits
 class Counted:
     """A limit store that notes what it is asked for."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=memory_store)
     asked: list[tuple[str, int]] = field(default_factory=list)
     fault: bool = False
 

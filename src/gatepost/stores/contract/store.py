@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.assertions import AssertionStore
@@ -20,64 +21,44 @@ from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.users import UserStore
 
 
-class Store(Protocol):
-    """A whole backend: one attribute per concern."""
+@dataclass(frozen=True)
+class Store:
+    """A backend: one field a concern, in two halves that may lie in different places one day."""
 
-    @property
-    def clients(self) -> ClientStore: ...
-    @property
-    def assertions(self) -> AssertionStore: ...
-    @property
-    def transactions(self) -> TransactionStore: ...
-    @property
-    def grants(self) -> GrantStore: ...
-    @property
-    def users(self) -> UserStore: ...
-    @property
-    def browser_sessions(self) -> BrowserSessionStore: ...
-    @property
-    def keys(self) -> KeyStore: ...
-    @property
-    def approvals(self) -> ApprovalStore: ...
-    @property
-    def expiry(self) -> ExpiryStore: ...
-    @property
-    def leases(self) -> LeaseStore: ...
-    @property
-    def limits(self) -> LimitStore: ...
-    @property
-    def audit(self) -> AuditStore: ...
-    @property
-    def consents(self) -> ConsentStore: ...
-    @property
-    def mcp_sessions(self) -> McpSessionStore: ...
-    @property
-    def mcp_streams(self) -> McpStreamStore: ...
-    @property
-    def mcp_client_requests(self) -> McpClientRequestStore: ...
-    @property
-    def mcp_cancellations(self) -> McpCancellationStore: ...
-    @property
-    def changes(self) -> ChangeStore: ...
+    # The durable truth of the authorization server.
+    clients: ClientStore
+    assertions: AssertionStore
+    users: UserStore
+    browser_sessions: BrowserSessionStore
+    transactions: TransactionStore
+    consents: ConsentStore
+    grants: GrantStore
+    approvals: ApprovalStore
+    keys: KeyStore
+    audit: AuditStore
+    expiry: ExpiryStore
 
-    @property
-    def description(self) -> str:
-        """Where the data lies, for people: `memory (lost at exit)`, or a path. Never with credentials."""
+    # The live state of MCP, and what processes agree on while they run.
+    mcp_sessions: McpSessionStore
+    mcp_streams: McpStreamStore
+    mcp_client_requests: McpClientRequestStore
+    mcp_cancellations: McpCancellationStore
+    changes: ChangeStore
+    limits: LimitStore
+    leases: LeaseStore
 
-    @property
-    def is_lost_at_exit(self) -> bool:
-        """Whether all of it lives in this process."""
+    description: str
+    """Where the data lies, for people: `memory (lost at exit)`, or a path. Never with credentials."""
+    is_lost_at_exit: bool
+    """Whether all of it lives in this process."""
 
-    async def open(self) -> None:
-        """Connect and bring the schema up to date; several processes may do so at once.
+    open: Callable[[], Awaitable[None]]
+    """Connects and brings the schema up to date; several processes may do so at once.
 
-        Raises:
-            StoreMisconfigured: the location, its permissions or its schema version do not allow it.
-            StoreUnavailable: it cannot be reached now.
-        """
-
-    async def close(self) -> None:
-        """Finish what is under way and let go; closing twice is fine."""
-
-    async def check(self) -> None:
-        """Read and write a probe, durably. Raises StoreUnavailable when either fails."""
+    Raises StoreMisconfigured when the location, its permissions or its schema version do not allow it, and
+    StoreUnavailable when it cannot be reached now.
+    """
+    close: Callable[[], Awaitable[None]]
+    """Finishes what is under way and disconnects; closing twice is fine."""
+    check: Callable[[], Awaitable[None]]
+    """Reads and writes a probe, durably. Raises StoreUnavailable when either fails."""

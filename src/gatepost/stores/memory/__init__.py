@@ -4,6 +4,6 @@ Owns: the in-memory backend. Every operation is atomic because none of them awai
 its last write. Depends on: `stores` (protocols, records, outcomes), `oauth.records`.
 """
 
-from gatepost.stores.memory.store import MemoryStore
+from gatepost.stores.memory.store import memory_store
 
-__all__ = ["MemoryStore"]
+__all__ = ["memory_store"]

@@ -1,9 +1,6 @@
-"""SQL stores: one set of operations (`clients.py`, `grants.py`, …) over a small database protocol (`database.py`).
+"""Stores in SQL: one set of operations, one module a concern, over any database that runs them in transactions.
 
-Owns: the SQL text, the schema and its migrations, and the SQLite backend (`sqlite.py` and its neighbours).
-Depends on: `stores` (protocols, records, outcomes), `oauth.records`, the standard library's `sqlite3`.
+Owns: the SQL text (`grants.py`, `clients.py`, …), the schema with its migrations (`schema/`), how records become rows
+(`rows.py`, `tables.py`), the protocol that a database meets (`database.py`), and the databases (`sqlite/`).
+Depends on: `stores.contract`, `oauth`. A database's driver is imported by its own package alone.
 """
-
-from gatepost.stores.sql.store import SqliteStore
-
-__all__ = ["SqliteStore"]

@@ -41,7 +41,24 @@ Operation: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
 
 
 class Database(Protocol):
-    """Runs operations. Both methods raise `StoreUnavailable` when the database cannot answer."""
+    """Runs operations. `read` and `write` raise `StoreUnavailable` when the database cannot answer."""
+
+    @property
+    def description(self) -> str:
+        """Where it lies, for people; without credentials."""
+
+    @property
+    def is_lost_at_exit(self) -> bool:
+        """Whether all of it lives in this process."""
+
+    async def open(self) -> None:
+        """Connect and migrate. Raises `StoreMisconfigured` or `StoreUnavailable`, and nothing is left open then."""
+
+    async def close(self) -> None:
+        """Finish what is queued and disconnect; closing twice is fine."""
+
+    async def check(self) -> None:
+        """Raise `StoreUnavailable` if what is written now would not be there after a restart."""
 
     async def read(self, operation: Operation[T]) -> T:
         """Run an operation that writes nothing, on one snapshot that holds every write acknowledged before the call."""

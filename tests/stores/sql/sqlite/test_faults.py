@@ -13,20 +13,21 @@ from typing import Any
 import pytest
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Transaction
-from gatepost.stores.sql.sqlite import threads
+from gatepost.stores.sql.sqlite import file_store, threads
+from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.errors import explained, is_busy
 from tests.stores.sample_records import NOW, approve, client, code, fp, grant, redeem, tokens
 
 
-async def pragma(store: SqliteStore, setting: str) -> None:
+async def pragma(database: SqliteDatabase, setting: str) -> None:
     """Change a setting of the connection that writes."""
 
     async def operation(transaction: Transaction) -> None:
         await transaction.all(f"PRAGMA {setting}")
 
-    await store._database.write(operation)
+    await database.write(operation)
 
 
 def overwrite_pages(path: Path, pages: Iterable[int]) -> None:
@@ -37,12 +38,12 @@ def overwrite_pages(path: Path, pages: Iterable[int]) -> None:
             file.write(b"\xff" * 4096)
 
 
-def remove(store: SqliteStore) -> None:
+def remove(store: Store) -> None:
     """Take the file away under the open store."""
     Path(store.description).rename(f"{store.description}.old")
 
 
-def put_another_in_its_place(store: SqliteStore) -> None:
+def put_another_in_its_place(store: Store) -> None:
     """Give the file's name to another."""
     Path(store.description).touch(exist_ok=False)
 
@@ -52,7 +53,7 @@ async def insert_orphan(transaction: Transaction) -> None:
     await transaction.run("INSERT INTO access_tokens VALUES ($1, $2, $3, $4, $5)", b"orphan", "no grant", "", 1, 2)
 
 
-async def run_as_one_batch(store: SqliteStore, *calls: Awaitable[Any]) -> list[Any]:
+async def run_as_one_batch(database: SqliteDatabase, *calls: Awaitable[Any]) -> list[Any]:
     """Hold the writer until all calls have queued up, so that they share a transaction."""
     held, release = threading.Event(), threading.Event()
 
@@ -60,7 +61,7 @@ async def run_as_one_batch(store: SqliteStore, *calls: Awaitable[Any]) -> list[A
         held.set()
         assert release.wait(180)
 
-    holding = asyncio.ensure_future(store._database.write(hold))
+    holding = asyncio.ensure_future(database.write(hold))
     assert await asyncio.to_thread(held.wait, 180)
     waiting = [asyncio.ensure_future(call) for call in calls]
     for _ in range(3):  # a call that starts a task of its own queues up one turn of the loop later
@@ -70,9 +71,11 @@ async def run_as_one_batch(store: SqliteStore, *calls: Awaitable[Any]) -> list[A
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_a_full_disk_is_unavailable_and_writes_nothing(sqlite_store: SqliteStore) -> None:
+async def test_a_full_disk_is_unavailable_and_writes_nothing(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     await approve(sqlite_store)
-    await pragma(sqlite_store, "max_page_count = 1")  # which SQLite takes to mean: as large as it is now
+    await pragma(sqlite_database, "max_page_count = 1")  # which SQLite takes to mean: as large as it is now
     huge = tokens(grant_id="g" * 200_000)
 
     with pytest.raises(
@@ -82,14 +85,16 @@ async def test_a_full_disk_is_unavailable_and_writes_nothing(sqlite_store: Sqlit
 
     assert "ggg" not in str(fault.value)
     assert await sqlite_store.grants.find_code(fp("code-1"), now=NOW) == code()
-    await pragma(sqlite_store, "max_page_count = 1000000")
+    await pragma(sqlite_database, "max_page_count = 1000000")
     await sqlite_store.grants.redeem_code(fp("code-1"), grant("g" * 200_000), huge, now=NOW)
     assert await sqlite_store.grants.find_access_token(fp("access first"), now=NOW) is not None
 
 
-async def test_a_read_only_store_is_unavailable_for_writes_and_answers_reads(sqlite_store: SqliteStore) -> None:
+async def test_a_read_only_store_is_unavailable_for_writes_and_answers_reads(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     await redeem(sqlite_store)
-    await pragma(sqlite_store, "query_only = ON")
+    await pragma(sqlite_database, "query_only = ON")
 
     with pytest.raises(StoreUnavailable, match=r"it is read-only \(SQLITE_READONLY\)"):
         await sqlite_store.grants.revoke_grant("grant-1", reason="asked", now=NOW)
@@ -101,7 +106,7 @@ async def test_a_read_only_store_is_unavailable_for_writes_and_answers_reads(sql
     assert view.grant == grant()
 
 
-async def test_a_lock_held_too_long_is_unavailable_for_writes_and_answers_reads(sqlite_store: SqliteStore) -> None:
+async def test_a_lock_held_too_long_is_unavailable_for_writes_and_answers_reads(sqlite_store: Store) -> None:
     await redeem(sqlite_store)
     with closing(sqlite3.connect(sqlite_store.description, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -120,12 +125,12 @@ async def test_a_lock_held_while_opening_is_unavailable(tmp_path: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
 
         with pytest.raises(StoreUnavailable, match="locked it for too long"):
-            await SqliteStore(path, busy_timeout=0.01).open()
+            await file_store(path, busy_timeout=0.01).open()
 
 
 async def test_a_damaged_file_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "gatepost.db"
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     await redeem(store)
     await store.close()
@@ -135,7 +140,7 @@ async def test_a_damaged_file_is_unavailable(tmp_path: Path) -> None:
         await store.open()
 
 
-async def test_damage_found_by_a_read_is_unavailable(sqlite_store: SqliteStore) -> None:
+async def test_damage_found_by_a_read_is_unavailable(sqlite_store: Store) -> None:
     await redeem(sqlite_store)
     await sqlite_store.close()
     path = Path(sqlite_store.description)
@@ -148,15 +153,17 @@ async def test_damage_found_by_a_read_is_unavailable(sqlite_store: SqliteStore) 
         await sqlite_store.grants.find_grant("grant-1")
 
 
-async def test_a_failed_commit_fails_every_operation_of_its_batch(sqlite_store: SqliteStore) -> None:
+async def test_a_failed_commit_fails_every_operation_of_its_batch(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     async def break_the_commit(transaction: Transaction) -> None:
         await transaction.all("PRAGMA defer_foreign_keys = ON")
         await insert_orphan(transaction)
 
     results = await run_as_one_batch(
-        sqlite_store,
+        sqlite_database,
         sqlite_store.clients.register_client(client()),
-        sqlite_store._database.write(break_the_commit),
+        sqlite_database.write(break_the_commit),
     )
 
     assert [str(fault) for fault in results] == [
@@ -169,16 +176,18 @@ async def test_a_failed_commit_fails_every_operation_of_its_batch(sqlite_store: 
     assert await sqlite_store.clients.find_client("client-1") == client()
 
 
-async def test_an_operation_that_raises_undoes_itself_and_no_other(sqlite_store: SqliteStore) -> None:
+async def test_an_operation_that_raises_undoes_itself_and_no_other(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     async def fail_half_way(transaction: Transaction) -> None:
         await transaction.run("DELETE FROM clients")
         raise LookupError("no")
 
     results = await run_as_one_batch(
-        sqlite_store,
+        sqlite_database,
         sqlite_store.clients.register_client(client("client-1")),
-        sqlite_store._database.write(fail_half_way),
-        sqlite_store._database.write(insert_orphan),
+        sqlite_database.write(fail_half_way),
+        sqlite_database.write(insert_orphan),
         sqlite_store.clients.register_client(client("client-2")),
     )
 
@@ -188,7 +197,8 @@ async def test_an_operation_that_raises_undoes_itself_and_no_other(sqlite_store:
 
 
 async def test_a_fault_that_ends_the_transaction_fails_every_operation_of_its_batch(
-    sqlite_store: SqliteStore,
+    sqlite_store: Store,
+    sqlite_database: SqliteDatabase,
 ) -> None:
     """As SQLite itself does on some disk faults."""
 
@@ -197,9 +207,9 @@ async def test_a_fault_that_ends_the_transaction_fails_every_operation_of_its_ba
         await insert_orphan(transaction)
 
     results = await run_as_one_batch(
-        sqlite_store,
+        sqlite_database,
         sqlite_store.clients.register_client(client()),
-        sqlite_store._database.write(lose_the_transaction),
+        sqlite_database.write(lose_the_transaction),
     )
 
     assert [type(result) for result in results] == [StoreUnavailable, StoreUnavailable]
@@ -207,18 +217,20 @@ async def test_a_fault_that_ends_the_transaction_fails_every_operation_of_its_ba
     await sqlite_store.clients.register_client(client())
 
 
-async def test_an_operation_may_await_nothing_but_its_transaction(sqlite_store: SqliteStore) -> None:
+async def test_an_operation_may_await_nothing_but_its_transaction(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     async def wander_off(transaction: Transaction) -> None:
         await transaction.all("SELECT * FROM clients")
         await asyncio.sleep(0)
 
-    for run in (sqlite_store._database.write, sqlite_store._database.read):
+    for run in (sqlite_database.write, sqlite_database.read):
         with pytest.raises(RuntimeError, match="awaited something other than its transaction"):
             await run(wander_off)
     await sqlite_store.check()
 
 
-async def test_a_mistake_of_ours_is_not_called_unavailable(sqlite_store: SqliteStore) -> None:
+async def test_a_mistake_of_ours_is_not_called_unavailable(sqlite_store: Store) -> None:
     """A 503 would ask the client to try again what can never work."""
     await sqlite_store.clients.register_client(client())
 
@@ -226,7 +238,9 @@ async def test_a_mistake_of_ours_is_not_called_unavailable(sqlite_store: SqliteS
         await sqlite_store.clients.register_client(client())
 
 
-async def test_a_cancelled_caller_costs_nobody_else_an_answer(sqlite_store: SqliteStore) -> None:
+async def test_a_cancelled_caller_costs_nobody_else_an_answer(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     async def cancelled() -> None:
         task = asyncio.ensure_future(sqlite_store.clients.register_client(client("client-1")))
         await asyncio.sleep(0)
@@ -234,7 +248,7 @@ async def test_a_cancelled_caller_costs_nobody_else_an_answer(sqlite_store: Sqli
         await task
 
     results = await run_as_one_batch(
-        sqlite_store,
+        sqlite_database,
         sqlite_store.clients.register_client(client("client-0")),
         cancelled(),
         sqlite_store.clients.register_client(client("client-2")),
@@ -246,7 +260,9 @@ async def test_a_cancelled_caller_costs_nobody_else_an_answer(sqlite_store: Sqli
         assert await sqlite_store.clients.find_client(f"client-{number}") == client(f"client-{number}")
 
 
-async def test_reads_do_not_wait_for_a_write_and_do_not_see_it_before_it_is_durable(sqlite_store: SqliteStore) -> None:
+async def test_reads_do_not_wait_for_a_write_and_do_not_see_it_before_it_is_durable(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     wrote, release = threading.Event(), threading.Event()
 
     async def write_slowly(transaction: Transaction) -> None:
@@ -255,7 +271,7 @@ async def test_reads_do_not_wait_for_a_write_and_do_not_see_it_before_it_is_dura
         assert release.wait(180)
 
     await redeem(sqlite_store)
-    writing = asyncio.ensure_future(sqlite_store._database.write(write_slowly))
+    writing = asyncio.ensure_future(sqlite_database.write(write_slowly))
     assert await asyncio.to_thread(wrote.wait, 180)
 
     before = await sqlite_store.grants.find_access_token(fp("access 1"), now=NOW)
@@ -269,12 +285,12 @@ async def test_reads_do_not_wait_for_a_write_and_do_not_see_it_before_it_is_dura
 
 
 async def test_too_many_waiting_operations_are_refused_at_once(
-    sqlite_store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    sqlite_store: Store, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "LONGEST_QUEUE", 2)
 
     results = await run_as_one_batch(
-        sqlite_store, *(sqlite_store.clients.register_client(client(f"client-{number}")) for number in range(3))
+        sqlite_database, *(sqlite_store.clients.register_client(client(f"client-{number}")) for number in range(3))
     )
 
     assert results[:2] == [None, None]
@@ -282,7 +298,7 @@ async def test_too_many_waiting_operations_are_refused_at_once(
     assert isinstance(results[2], StoreUnavailable)
 
 
-async def test_a_file_that_was_removed_or_replaced_is_unavailable(sqlite_store: SqliteStore) -> None:
+async def test_a_file_that_was_removed_or_replaced_is_unavailable(sqlite_store: Store) -> None:
     """SQLite would go on writing into the nameless file."""
     await sqlite_store.check()
     remove(sqlite_store)

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
-from gatepost.stores.sql import SqliteStore
 from gatepost.stores.sql.schema.migrations import MIGRATIONS
-from gatepost.stores.sql.sqlite import connections
+from gatepost.stores.sql.sqlite import connections, file_store
 from tests.stores.sample_records import client
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -37,14 +36,14 @@ def names_in(directory: Path) -> list[str]:
 async def refusal(path: Path) -> str:
     """The sentence with which opening a store there is refused."""
     with pytest.raises(StoreMisconfigured) as refused:
-        await SqliteStore(path).open()
+        await file_store(path).open()
     return str(refused.value)
 
 
 @pytest.mark.usefixtures("_careless_umask")
 async def test_directory_and_files_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "data" / "gatepost.db"
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     await store.clients.register_client(client())
 
@@ -61,7 +60,7 @@ async def test_a_directory_and_a_file_that_exist_keep_their_modes(tmp_path: Path
     path.touch()
     path.chmod(0o640)
     path.parent.chmod(0o750)
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
 
     assert (mode(path), mode(path.parent)) == (0o640, 0o750)
@@ -80,7 +79,7 @@ async def test_what_is_acknowledged_is_synced_and_foreign_keys_hold(tmp_path: Pa
 
 
 async def test_a_closed_store_is_one_file_and_opens_again(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "gatepost.db")
+    store = file_store(tmp_path / "gatepost.db")
     await store.open()
     await store.clients.register_client(client())
     await store.close()
@@ -151,7 +150,7 @@ async def test_another_programs_database_is_refused_and_left_alone(tmp_path: Pat
 
 async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gatepost.db"
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     await store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -188,7 +187,7 @@ async def test_a_file_that_vanishes_while_opening_is_unavailable(
     monkeypatch.setattr(connections, "prepare_file", prepare_nothing)
 
     with pytest.raises(StoreUnavailable, match="the file cannot be opened"):
-        await SqliteStore(tmp_path / "gone" / "gatepost.db").open()
+        await file_store(tmp_path / "gone" / "gatepost.db").open()
 
 
 async def test_a_reader_that_cannot_connect_leaves_no_writer_behind(
@@ -206,7 +205,7 @@ async def test_a_reader_that_cannot_connect_leaves_no_writer_behind(
         raise error
 
     monkeypatch.setattr(sqlite3, "connect", connect_once)
-    store = SqliteStore(tmp_path / "gatepost.db")
+    store = file_store(tmp_path / "gatepost.db")
 
     with pytest.raises(StoreUnavailable, match="the file cannot be opened"):
         await store.open()

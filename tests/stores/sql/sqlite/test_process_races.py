@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import NOW, fp
 from tests.stores.sql.sqlite.test_processes import NAMES, race
 from tests.stores.sql.sqlite.worker import PER_PROCESS
@@ -22,29 +23,27 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(path)
+async def store(path: Path) -> AsyncIterator[Store]:
+    opened = file_store(path)
     await opened.open()
     yield opened
     await opened.close()
 
 
-async def test_an_assertion_counts_once_on_all_processes_together(store: SqliteStore, path: Path) -> None:
+async def test_an_assertion_counts_once_on_all_processes_together(store: Store, path: Path) -> None:
     """RFC 7523 section 3, item 7: sent to several replicas at once, one of them takes it."""
     answers = [answer for of_process in race("remember-jti", path) for answer in of_process]
     assert sorted(answers) == [False] * (ATTEMPTS - 1) + [True]
     assert not await store.assertions.remember_jti("client-1", "jti-1", expires_at=NOW + 60, now=NOW)
 
 
-async def test_of_processes_that_start_at_once_one_adds_the_clients_of_the_settings(
-    store: SqliteStore, path: Path
-) -> None:
+async def test_of_processes_that_start_at_once_one_adds_the_clients_of_the_settings(store: Store, path: Path) -> None:
     added = [count for of_process in race("keep-settings-clients", path) for count in of_process]
     assert sorted(added) == [0] * (ATTEMPTS - 1) + [3]
     assert len(await store.clients.list_clients()) == 3
 
 
-async def test_processes_that_purge_at_once_delete_each_row_once(store: SqliteStore, path: Path) -> None:
+async def test_processes_that_purge_at_once_delete_each_row_once(store: Store, path: Path) -> None:
     over = ATTEMPTS + 5
     for number in range(over):
         await store.assertions.remember_jti("client-1", f"over-{number}", expires_at=NOW, now=NOW - 1)
@@ -53,14 +52,14 @@ async def test_processes_that_purge_at_once_delete_each_row_once(store: SqliteSt
     assert not await store.assertions.remember_jti("client-1", "alive", expires_at=NOW + 60, now=NOW)
 
 
-async def test_of_processes_that_begin_to_sign_at_once_one_has_its_key_kept(store: SqliteStore, path: Path) -> None:
+async def test_of_processes_that_begin_to_sign_at_once_one_has_its_key_kept(store: Store, path: Path) -> None:
     begun = dict(zip(NAMES, race("begin-signing", path), strict=True))
     winners = [f"{name}-{number}" for name in NAMES for number in range(PER_PROCESS) if begun[name][number]]
     assert [key.key_id for key in await store.keys.signing_keys(now=NOW)] == winners
     assert len(winners) == 1
 
 
-async def test_events_that_processes_append_at_once_get_numbers_of_their_own(store: SqliteStore, path: Path) -> None:
+async def test_events_that_processes_append_at_once_get_numbers_of_their_own(store: Store, path: Path) -> None:
     session = McpSession(fp("session"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
     await store.mcp_sessions.start_session(session, most=9, makes_room=True)
     appended = dict(zip(NAMES, race("append-events", path), strict=True))
@@ -71,7 +70,7 @@ async def test_events_that_processes_append_at_once_get_numbers_of_their_own(sto
 
 
 async def test_changes_that_processes_note_at_once_are_all_seen_by_who_looks_after_a_number(
-    store: SqliteStore, path: Path
+    store: Store, path: Path
 ) -> None:
     race("note-changes", path)
     noted = await store.changes.changes_after("/mcp", 0, limit=ATTEMPTS + 1)

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from gatepost.stores.contract.grants import GrantView, RedeemOutcome
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import NOW, approve, client, code, fp, grant, redeem, tokens
 from tests.stores.sql.sqlite.worker import PER_PROCESS
 
@@ -106,7 +107,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_processes_that_redeem_one_code_at_once_have_one_winner(path: Path) -> None:
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     await approve(store)
 
@@ -125,7 +126,7 @@ async def test_processes_that_redeem_one_code_at_once_have_one_winner(path: Path
 
 
 async def test_processes_that_use_one_refresh_token_at_once_share_one_successor(path: Path) -> None:
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     await redeem(store)
 
@@ -142,7 +143,7 @@ async def test_processes_that_use_one_refresh_token_at_once_share_one_successor(
 
 
 async def test_processes_that_use_one_set_up_link_at_once_make_one_account(path: Path) -> None:
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     await store.users.offer_setup(fp("link"), now=NOW)
 
@@ -157,7 +158,7 @@ async def test_processes_that_use_one_set_up_link_at_once_make_one_account(path:
 async def test_processes_may_open_a_fresh_database_at_once(path: Path) -> None:
     assert race("register", path) == [None] * len(NAMES)
 
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     for name in NAMES:
         assert await store.clients.find_client(f"client-{name}") == client(f"client-{name}")
@@ -175,7 +176,7 @@ async def test_a_killed_process_loses_nothing_acknowledged_and_leaves_nothing_ha
         os.kill(process.pid, signal.SIGKILL)
         said += list(output)
 
-    store = SqliteStore(path)
+    store = file_store(path)
     await store.open()
     for line in said:
         await assert_is_there(store, line)
@@ -183,7 +184,7 @@ async def test_a_killed_process_loses_nothing_acknowledged_and_leaves_nothing_ha
     assert_nothing_is_half(path)
 
 
-async def assert_is_there(store: SqliteStore, line: str) -> None:
+async def assert_is_there(store: Store, line: str) -> None:
     what, name = line.split()
     view = await store.grants.find_grant(f"grant-{name}")
     assert view is not None, line

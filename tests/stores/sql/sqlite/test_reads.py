@@ -14,13 +14,14 @@ import pytest
 from gatepost.oauth.records import Client
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Transaction
+from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from tests.stores.sample_records import NOW, client, fp
 
 
 @asynccontextmanager
-async def reader_held(store: SqliteStore) -> AsyncIterator[None]:
+async def reader_held(database: SqliteDatabase) -> AsyncIterator[None]:
     """Hold the reader, with its snapshot open, so that what is asked meanwhile is one batch."""
     held, release = threading.Event(), threading.Event()
 
@@ -29,7 +30,7 @@ async def reader_held(store: SqliteStore) -> AsyncIterator[None]:
         held.set()
         assert release.wait(180)
 
-    holding = asyncio.ensure_future(store._database.read(hold))
+    holding = asyncio.ensure_future(database.read(hold))
     assert await asyncio.to_thread(held.wait, 180)
     try:
         yield
@@ -38,17 +39,19 @@ async def reader_held(store: SqliteStore) -> AsyncIterator[None]:
         await holding
 
 
-async def ask_together(store: SqliteStore, *calls: Awaitable[Any]) -> list[Any]:
+async def ask_together(database: SqliteDatabase, *calls: Awaitable[Any]) -> list[Any]:
     """Have the reader answer all calls in one batch."""
-    async with reader_held(store):
+    async with reader_held(database):
         asked = [asyncio.ensure_future(call) for call in calls]
         await asyncio.sleep(0)
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
-async def test_a_batch_sees_what_was_durable_when_it_was_asked(sqlite_store: SqliteStore) -> None:
+async def test_a_batch_sees_what_was_durable_when_it_was_asked(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     """The snapshot of the batch before is older."""
-    async with reader_held(sqlite_store):
+    async with reader_held(sqlite_database):
         await sqlite_store.clients.register_client(client())
         asked = asyncio.ensure_future(sqlite_store.clients.find_client("client-1"))
         await asyncio.sleep(0)
@@ -56,7 +59,9 @@ async def test_a_batch_sees_what_was_durable_when_it_was_asked(sqlite_store: Sql
     assert await asked == client()
 
 
-async def test_a_read_that_fails_costs_its_neighbours_nothing(sqlite_store: SqliteStore) -> None:
+async def test_a_read_that_fails_costs_its_neighbours_nothing(
+    sqlite_store: Store, sqlite_database: SqliteDatabase
+) -> None:
     async def fail(transaction: Transaction) -> None:
         await transaction.all("SELECT * FROM clients")
         raise LookupError("no")
@@ -70,10 +75,10 @@ async def test_a_read_that_fails_costs_its_neighbours_nothing(sqlite_store: Sqli
 
     await sqlite_store.clients.register_client(client())
     find = sqlite_store.clients.find_client
-    read = sqlite_store._database.read
+    read = sqlite_database.read
 
     results = await ask_together(
-        sqlite_store,
+        sqlite_database,
         find("client-1"),
         read(fail),
         find("client-1"),
@@ -94,7 +99,7 @@ async def test_a_read_that_fails_costs_its_neighbours_nothing(sqlite_store: Sqli
 
 
 async def test_who_waits_for_an_answer_holds_up_nobody_who_writes_and_is_held_up_by_none(
-    sqlite_store: SqliteStore,
+    sqlite_store: Store,
 ) -> None:
     session = McpSession(fp("session"), "owner", "2025-11-25", b"{}", NOW, NOW + 60)
     await sqlite_store.mcp_sessions.start_session(session, most=9, makes_room=True)

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.sql import SqliteStore
 from gatepost.stores.sql.database import Operation, Transaction
 from gatepost.stores.sql.sqlite import threads
+from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread
+from gatepost.stores.sql.store import sql_store
 from tests.stores.sample_records import client
 
 
@@ -121,7 +122,8 @@ async def test_a_start_that_is_cancelled_leaves_no_thread_behind(recorder: Recor
 
 def test_an_event_loop_that_ends_early_does_not_disturb_the_next(tmp_path: Path) -> None:
     """A caller's loop may be closed before its answer comes; the operation happens and the thread lives on."""
-    store = SqliteStore(tmp_path / "gatepost.db")
+    database = SqliteDatabase(tmp_path / "gatepost.db", busy_timeout=5)
+    store = sql_store(database)
     held, release = threading.Event(), threading.Event()
 
     async def hold(transaction: Transaction) -> None:
@@ -132,7 +134,7 @@ def test_an_event_loop_that_ends_early_does_not_disturb_the_next(tmp_path: Path)
     async def leave_early() -> None:
         await store.open()
         await store.clients.register_client(client())
-        asking = asyncio.ensure_future(store._database.write(hold))
+        asking = asyncio.ensure_future(database.write(hold))
         assert await asyncio.to_thread(held.wait, 180)
         asking.cancel()
 

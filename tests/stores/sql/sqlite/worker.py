@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.contract.keys import SealedSigningKey
-from gatepost.stores.sql import SqliteStore
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
 
 PER_PROCESS: Final = 12
@@ -33,7 +34,7 @@ def wait_for_the_others() -> None:
     sys.stdin.readline()
 
 
-async def redeem_code(store: SqliteStore, name: str) -> list[str]:
+async def redeem_code(store: Store, name: str) -> list[str]:
     """Redeem `code-1` many times at once."""
     grants = [grant(f"grant-{name}-{number}") for number in range(PER_PROCESS)]
     outcomes = await asyncio.gather(
@@ -45,7 +46,7 @@ async def redeem_code(store: SqliteStore, name: str) -> list[str]:
     return [outcome.name for outcome in outcomes]
 
 
-async def rotate(store: SqliteStore, name: str) -> list[tuple[str, str]]:
+async def rotate(store: Store, name: str) -> list[tuple[str, str]]:
     """Use `refresh 1` many times at once; gives each outcome and what was sealed, or offered to be."""
     offered = [f"sealed {name} {number}" for number in range(PER_PROCESS)]
     rotations = await asyncio.gather(
@@ -60,31 +61,31 @@ async def rotate(store: SqliteStore, name: str) -> list[tuple[str, str]]:
     ]
 
 
-async def create_first_user(store: SqliteStore, name: str) -> bool:
+async def create_first_user(store: Store, name: str) -> bool:
     """Use the set-up link."""
     return await store.users.create_first_user(fp("link"), user(f"user-{name}", f"name-{name}"))
 
 
-async def register(store: SqliteStore, name: str) -> None:
+async def register(store: Store, name: str) -> None:
     """Write something."""
     await store.clients.register_client(client(f"client-{name}"))
 
 
-async def remember_jti(store: SqliteStore, _: str) -> list[bool]:
+async def remember_jti(store: Store, _: str) -> list[bool]:
     """Authenticate with one assertion many times at once."""
     return await asyncio.gather(
         *(store.assertions.remember_jti("client-1", "jti-1", expires_at=NOW + 60, now=NOW) for _ in range(PER_PROCESS))
     )
 
 
-async def forget_jtis(store: SqliteStore, _: str) -> list[int]:
+async def forget_jtis(store: Store, _: str) -> list[int]:
     """Purge identifiers, in small batches and several at once."""
     return await asyncio.gather(
         *(store.assertions.forget_jtis(before=NOW, limit=PER_PROCESS) for _ in range(PER_PROCESS))
     )
 
 
-async def begin_signing(store: SqliteStore, name: str) -> list[bool]:
+async def begin_signing(store: Store, name: str) -> list[bool]:
     """Begin to sign with keys of this process's own, many times at once."""
     return await asyncio.gather(
         *(
@@ -94,14 +95,14 @@ async def begin_signing(store: SqliteStore, name: str) -> list[bool]:
     )
 
 
-async def keep_settings_clients(store: SqliteStore, _: str) -> list[int]:
+async def keep_settings_clients(store: Store, _: str) -> list[int]:
     """Bring the store in line with one and the same file many times at once; gives how many clients each added."""
     wanted = [client(f"client-{number}", origin=ClientOrigin.SETTINGS) for number in range(3)]
     done = await asyncio.gather(*(store.clients.keep_settings_clients(wanted, now=NOW) for _ in range(PER_PROCESS)))
     return [len(one.added) for one in done]
 
 
-async def append_events(store: SqliteStore, name: str) -> list[int]:
+async def append_events(store: Store, name: str) -> list[int]:
     """Append to one stream many times at once."""
     return await asyncio.gather(
         *(
@@ -111,7 +112,7 @@ async def append_events(store: SqliteStore, name: str) -> list[int]:
     )
 
 
-async def append_changes(store: SqliteStore, name: str) -> None:
+async def append_changes(store: Store, name: str) -> None:
     """Note changes of one topic many times at once."""
     await asyncio.gather(
         *(
@@ -121,7 +122,7 @@ async def append_changes(store: SqliteStore, name: str) -> None:
     )
 
 
-async def stream(store: SqliteStore, name: str) -> None:
+async def stream(store: Store, name: str) -> None:
     """Redeem, rotate and revoke until killed, several at a time."""
 
     async def live(chain: str) -> None:
@@ -139,7 +140,7 @@ async def stream(store: SqliteStore, name: str) -> None:
     await asyncio.gather(*(live(chain) for chain in "abcd"))
 
 
-ACTIONS: Final[dict[str, Callable[[SqliteStore, str], Awaitable[Any]]]] = {
+ACTIONS: Final[dict[str, Callable[[Store, str], Awaitable[Any]]]] = {
     "redeem": redeem_code,
     "rotate": rotate,
     "create-first-user": create_first_user,
@@ -156,7 +157,7 @@ ACTIONS: Final[dict[str, Callable[[SqliteStore, str], Awaitable[Any]]]] = {
 
 async def main(action: str, path: str, name: str) -> None:
     """Do one action on an open store. For `register` even the opening waits for the others."""
-    store = SqliteStore(Path(path))
+    store = file_store(Path(path))
     if action == "register":
         wait_for_the_others()
         await store.open()

@@ -18,7 +18,7 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.resource.bearer_guard import BearerGuard
@@ -158,7 +158,7 @@ class SessionWorld:
     ) -> None:
         self.time = 1_000
         self.counter = 0
-        self.store = store or MemoryStore()
+        self.store = store or memory_store()
         self.pause = Pause()
         self.working: set[Work] = set()
         """What waits for something."""

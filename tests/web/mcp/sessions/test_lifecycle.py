@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gatepost.protocol.versions import REVISION_2025_11_25
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.mcp.sessions.lifecycle import BELIEVED_SECONDS, McpSessions, owner_of
 from tests.web.mcp.mcp_harness import RESOURCE
@@ -30,7 +30,7 @@ class Sessions(McpSessions):
     def __init__(self, idle_seconds: int = 3600, most_per_owner: int = 1_000) -> None:
         self.time = 1_000
         self.begun = 0
-        self.store = MemoryStore()
+        self.store = memory_store()
         self.looks = 0
         super().__init__(
             store=self.store.mcp_sessions,

@@ -8,7 +8,7 @@ import pytest
 from gatepost.server.calls.client_requests import ElicitURL
 from gatepost.server.calls.context import Context
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import MemoryStore
+from gatepost.stores.memory import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.sessions.lifecycle import owner_of
 from gatepost.web.mcp.sessions.session_stream import position
@@ -318,7 +318,7 @@ async def test_a_store_that_fails_while_a_tool_asks_is_no_fault_of_the_request(
 
 
 async def test_the_stream_of_an_ended_session_goes_on_without_ids() -> None:
-    store = MemoryStore()
+    store = memory_store()
     world = SessionWorld(store=store)
     session = await world.begin(capabilities=FORMS)
     await store.mcp_sessions.end_session(fingerprint(session), owner=owner_of(principal(), RESOURCE.identifier))

@@ -1,5 +1,24 @@
-"""The SQLite driver of the SQL stores: files, connections, their threads, and operations in batches.
+"""SQLite: `Database` over a file, with a thread that writes and one that reads.
 
-Owns: everything that is true of SQLite only. `docs/decisions/0001-sqlite-driver.md` gives the reasons for its shape.
-Depends on: `stores.sql.database`, `stores.sql.schema.migrations`, `stores.errors`, the standard library's `sqlite3`.
+Owns: connections, files, threads, group commit, and what SQLite's errors mean.
+Depends on: `stores.sql`, `stores.contract`, the standard library's `sqlite3`.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.sqlite.database import SqliteDatabase
+from gatepost.stores.sql.store import sql_store
+
+
+def file_store(path: Path, *, busy_timeout: float = 5.0) -> Store:
+    """Return the store in one file, shared by any number of processes of this machine; not open yet.
+
+    Args:
+        path: The file; created with its directory when missing. Local disk only: SQLite's locks do not work on network
+            file systems.
+        busy_timeout: For how many seconds a write waits for other processes' writes before it is `StoreUnavailable`.
+    """
+    return sql_store(SqliteDatabase(path, busy_timeout=busy_timeout))

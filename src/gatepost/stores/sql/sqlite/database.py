@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
@@ -25,9 +25,12 @@ from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 
 
 class SqliteDatabase:
-    """See the module's docstring. `busy_timeout` is for how many seconds another process's lock is waited for."""
+    """One file. `busy_timeout` is for how many seconds another process's lock is waited for."""
+
+    is_lost_at_exit: Final = False
 
     def __init__(self, path: Path, *, busy_timeout: float) -> None:
+        self.description = str(path)
         self._path = path
         self._busy_timeout = busy_timeout
         self._identity = (0, 0)
@@ -43,7 +46,6 @@ class SqliteDatabase:
         )
 
     async def open(self) -> None:
-        """Connect and migrate. Raises `StoreMisconfigured` or `StoreUnavailable`, and nothing is left open then."""
         await self._writer.start()
         try:
             await self._reader.start()
@@ -53,24 +55,18 @@ class SqliteDatabase:
         self._identity = identity(self._path)
 
     async def close(self) -> None:
-        """Finish what is queued and disconnect; closing twice is fine."""
         # The writer goes last: closing the last connection folds the log back into the file.
         await self._reader.stop()
         await self._writer.stop()
 
-    async def read(self, operation: Operation[T]) -> T:
-        """See `Database.read`."""
-        return await self._reader.ask(operation)
+    def read(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
+        return self._reader.ask(operation)
 
-    async def write(self, operation: Operation[T]) -> T:
-        """See `Database.write`."""
-        return await self._writer.ask(operation)
+    def write(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
+        return self._writer.ask(operation)
 
-    def check_file(self) -> None:
-        """Raise `StoreUnavailable` if the file has been removed or replaced.
-
-        SQLite goes on writing to a file that has lost its name, and after a restart nothing of it would be there.
-        """
+    async def check(self) -> None:
+        # SQLite goes on writing to a file that has lost its name, and after a restart nothing of it would be there.
         if identity(self._path) != self._identity:
             raise StoreUnavailable(f"the store {self._path} has been removed or replaced: restart Gatepost")
 
