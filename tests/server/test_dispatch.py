@@ -20,7 +20,8 @@ from gatepost.protocol.versions import (
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import Context
 from gatepost.server.changes.subscriptions import Subscription
-from gatepost.server.dispatch import InsufficientScope, ServerTarget
+from gatepost.server.dispatch import ServerTarget
+from gatepost.server.errors import InsufficientScope
 from gatepost.server.server import Server
 from gatepost.server.target import Caller
 
@@ -111,6 +112,21 @@ async def test_the_handshake_era_has_initialize_and_ping_but_no_discovery(revisi
     assert await ask(target, "ping", revision=revision) == {}
     with pytest.raises(MethodNotFound):
         await ask(target, "server/discover", revision=revision)
+
+
+@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen"])
+@pytest.mark.parametrize("revision", EARLIER)
+async def test_a_method_of_the_modern_era_is_none_of_the_handshake_era(method: str, revision: Revision) -> None:
+    with pytest.raises(MethodNotFound):
+        await ask(ServerTarget(Server("notes")), method, revision=revision)
+
+
+@pytest.mark.parametrize(
+    "method", ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]
+)
+async def test_a_method_of_the_handshake_era_is_none_of_the_modern_era(method: str) -> None:
+    with pytest.raises(MethodNotFound):
+        await ask(ServerTarget(a_server()), method, {"uri": "notes://today", "level": "info"})
 
 
 @pytest.mark.parametrize("method", ["prompts/list", "unknown/method", "", "tools/call "])

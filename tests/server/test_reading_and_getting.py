@@ -78,7 +78,7 @@ async def test_a_uri_whose_values_do_not_fit_is_refused_before_any_code_runs() -
 
 @pytest.mark.parametrize("params", [{}, {"uri": 5}, {"uri": None}])
 async def test_a_uri_is_a_string(params: dict[str, Any]) -> None:
-    with pytest.raises(InvalidParams, match='"uri" must be a string'):
+    with pytest.raises(InvalidParams, match='"params.uri" must be a string'):
         await ask(ServerTarget(a_server()), "resources/read", params)
 
 

@@ -53,6 +53,8 @@ _DEFINED_CODES = frozenset(
 )
 _NAMED_BY: Mapping[str, str] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _CACHE_HINTS: Mapping[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
+LIST_FRESHNESS_MS = 300_000
+"""How long clients may take a list or a discovery for fresh, in milliseconds: a new tool shows within five minutes."""
 
 
 def check_request(
@@ -137,6 +139,27 @@ def finish_result(method: str, result: dict[str, Any], server_info: Mapping[str,
     if method in CACHEABLE_METHODS and finished["resultType"] == "complete":
         return {**_CACHE_HINTS, **finished}
     return finished
+
+
+def discover_result(
+    *, capabilities: Mapping[str, Any], server_info: Mapping[str, Any], instructions: str | None
+) -> dict[str, Any]:
+    """Return a `DiscoverResult`, which is the same for everybody (server/discover).
+
+    Args:
+        capabilities: a `ServerCapabilities` object.
+        server_info: an `Implementation` object.
+        instructions: for the model, or None.
+    """
+    said = {} if instructions is None else {"instructions": instructions}
+    result = {
+        "supportedVersions": list(SUPPORTED),
+        "capabilities": capabilities,
+        **said,
+        "ttlMs": LIST_FRESHNESS_MS,
+        "cacheScope": "public",
+    }
+    return finish_result("server/discover", result, server_info)
 
 
 def permitted_code(code: int) -> int:

@@ -20,12 +20,11 @@ from typing import Any, Final
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
 from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request
-from gatepost.protocol.modern import finish_result, permitted_code
+from gatepost.protocol.modern import discover_result, finish_result, permitted_code
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.worker_threads import run_in_thread
-from gatepost.server.dispatch import discover_result
 from gatepost.server.target import Caller, Result
 from gatepost.tokens.opaque import RandomBytes
 
@@ -143,8 +142,9 @@ class HandlerTarget:
     def _default(self, request: Request, revision: Revision) -> Result | None:
         """Return what the engine answers in the function's place, or None."""
         if request.method == "server/discover" and revision.modern:
-            result = discover_result(capabilities=_CAPABILITIES, instructions=self._instructions)
-            return finish_result(request.method, result, self._server_info)
+            return discover_result(
+                capabilities=_CAPABILITIES, server_info=self._server_info, instructions=self._instructions
+            )
         if request.method == "initialize":
             return initialize_result(
                 revision, capabilities=_CAPABILITIES, server_info=self._server_info, instructions=self._instructions

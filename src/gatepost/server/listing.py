@@ -15,11 +15,9 @@ from typing import Any, Final, Protocol
 import orjson
 
 from gatepost.protocol.errors import InvalidParams
-from gatepost.protocol.modern import finish_result
+from gatepost.protocol.modern import LIST_FRESHNESS_MS, finish_result
 from gatepost.protocol.versions import Revision
 
-LIST_FRESHNESS_MS: Final = 300_000
-"""How long clients may take a list or a discovery for fresh, in milliseconds: a new tool shows within five minutes."""
 _MOST_LISTS: Final = 64
 """How many serialised lists are kept: one per revision and set of scopes that callers really have."""
 _CURSOR_BYTES: Final = 15

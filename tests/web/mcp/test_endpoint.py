@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import SUPPORTED, Revision
-from gatepost.server.dispatch import InsufficientScope
+from gatepost.server.errors import InsufficientScope
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.target import Caller, Result
 from gatepost.stores.contract.errors import StoreUnavailable

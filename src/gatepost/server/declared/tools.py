@@ -100,7 +100,6 @@ class Tool(Declaration):
         self,
         arguments: dict[str, Any],
         context: Callable[[], Context],
-        *,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> dict[str, Any]:
         """Validate, call, convert.

@@ -31,7 +31,7 @@ from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import RequestCancelled, Work
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.subscriptions import Subscription
-from gatepost.server.dispatch import InsufficientScope
+from gatepost.server.errors import InsufficientScope
 from gatepost.server.target import Caller, Result, ResultBody, Target
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes

@@ -1,0 +1,70 @@
+"""What several methods check: members of their parameters, the caller's scopes, the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams, MethodNotFound
+from gatepost.server.declared.declaration import Declaration
+from gatepost.server.errors import InsufficientScope
+from gatepost.server.session import Session
+from gatepost.server.target import Caller
+
+
+def string_in(given: Mapping[str, Any], member: str, *, within: str = "params") -> str:
+    """Return a member that has to be a string.
+
+    Args:
+        given: the parameters of a request, or an object in them.
+        member: its name.
+        within: what `given` is, for the message.
+
+    Raises:
+        InvalidParams: it is none.
+    """
+    value = given.get(member)
+    if type(value) is not str:
+        raise InvalidParams(f'"{within}.{member}" must be a string.')
+    return value
+
+
+def object_in(params: Mapping[str, Any], member: str) -> dict[str, Any]:
+    """Return a member that has to be an object; raises as `string_in` does."""
+    value = params.get(member)
+    if type(value) is not dict:
+        raise InvalidParams(f'"params.{member}" must be an object.')
+    return value
+
+
+def strings_in(given: Mapping[str, Any], member: str, *, within: str = "params") -> dict[str, str]:
+    """Return a member that is an object of strings or absent; raises as `string_in` does."""
+    value = given.get(member)
+    if value is None:
+        return {}
+    if type(value) is not dict or not all(type(text) is str for text in value.values()):
+        raise InvalidParams(f'"{within}.{member}" must be an object of strings.')
+    return value
+
+
+def check_offered(entries: object) -> None:
+    """Raise MethodNotFound if there are none."""
+    if not entries:
+        raise MethodNotFound("This server has no such method.")
+
+
+def check_scopes(caller: Caller, declaration: Declaration) -> None:
+    """Raise InsufficientScope unless the caller has all of a declaration's scopes."""
+    if caller.granted is not None and not declaration.scopes <= caller.granted:
+        raise InsufficientScope(declaration.scopes)
+
+
+def session_of(caller: Caller) -> Session:
+    """Return the session of a request (handshake era).
+
+    Raises:
+        InvalidJsonRpcRequest: it belongs to none.
+    """
+    if caller.session is None:
+        raise InvalidJsonRpcRequest("This needs a session: send the Mcp-Session-Id that initialize was answered with.")
+    return caller.session

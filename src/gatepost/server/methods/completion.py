@@ -1,0 +1,74 @@
+"""`completion/complete` (MCP server/utilities/completion)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from gatepost.protocol.errors import InvalidParams, MethodNotFound
+from gatepost.protocol.messages import Request
+from gatepost.protocol.versions import Revision
+from gatepost.server.calls.cancellation import is_cancellation
+from gatepost.server.calls.context import Context
+from gatepost.server.declared.invocation import internal_error
+from gatepost.server.declared.prompts import Prompt
+from gatepost.server.declared.resources import Resource
+from gatepost.server.methods.checks import check_scopes, object_in, string_in, strings_in
+from gatepost.server.methods.prompts import find_prompt
+from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.server import Server
+from gatepost.server.target import Caller, Result
+
+_NOTHING: Mapping[str, Any] = {"values": [], "total": 0, "hasMore": False}
+
+
+async def complete(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+    """Answer `completion/complete`."""
+    # 1. Of what, and may the caller?
+    if not completes(served.server):
+        raise MethodNotFound("This server completes nothing.")
+    reference, argument = object_in(request.params, "ref"), object_in(request.params, "argument")
+    owner = _referred(served, reference)
+    check_scopes(caller, owner)
+    # 2. Which argument, and what is known?
+    name = string_in(argument, "name", within="params.argument")
+    value = string_in(argument, "value", within="params.argument")
+    known = object_in({"context": {}, **request.params}, "context")
+    arguments = strings_in(known, "arguments", within="params.context")
+    if not owner.takes(name):
+        raise InvalidParams("It has no argument of this name.")
+
+    # 3. Complete it.
+    def context() -> Context:
+        return Context(
+            principal=caller.principal, request=caller.http_request, state=served.server.state, line=caller.line
+        )
+
+    completer = owner.completers.get(name)
+    try:
+        completion = _NOTHING if completer is None else await completer.complete(value, arguments, context)
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if is_cancellation(error):
+            raise
+        raise internal_error(f"completion of {owner.name}", error, context, served.random_bytes) from None
+    return served.finished(request, revision, {"completion": completion})
+
+
+def completes(server: Server) -> bool:
+    """Say whether anything of a server completes its arguments."""
+    owners = (*server.prompts.values(), *server.resource_templates.values())
+    return any(owner.completers for owner in owners)
+
+
+def _referred(served: ServedServer, reference: Mapping[str, Any]) -> Prompt | Resource:
+    kind = reference.get("type")
+    if kind == "ref/prompt":
+        return find_prompt(served, reference, within="params.ref")
+    if kind != "ref/resource":
+        raise InvalidParams('"params.ref.type" must be "ref/prompt" or "ref/resource".')
+    uri = string_in(reference, "uri", within="params.ref")
+    resource = served.server.resource_templates.get(uri) or served.server.resources.get(uri)
+    if resource is None:
+        raise InvalidParams("Unknown resource template")
+    return resource

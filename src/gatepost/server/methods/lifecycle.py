@@ -1,0 +1,76 @@
+"""The methods of the server as a whole: `initialize`, `server/discover`, `ping`, and what it notifies clients of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.handshake import initialize_result
+from gatepost.protocol.messages import Request
+from gatepost.protocol.modern import LOG_LEVELS, discover_result
+from gatepost.protocol.versions import Revision
+from gatepost.server.changes.subscriptions import with_notifications
+from gatepost.server.methods.checks import session_of
+from gatepost.server.methods.completion import completes
+from gatepost.server.methods.resources import may_read
+from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.server import Server
+from gatepost.server.target import Caller, Result
+
+
+async def initialize(served: ServedServer, _request: Request, revision: Revision, _caller: Caller) -> Result:
+    """Answer `initialize` (2025-11-25 basic/lifecycle)."""
+    return initialize_result(
+        revision,
+        capabilities=with_notifications(_features_of(served.server)),
+        server_info=served.info,
+        instructions=served.server.instructions,
+    )
+
+
+async def discover(served: ServedServer, _request: Request, _revision: Revision, _caller: Caller) -> Result:
+    """Answer `server/discover` (2026-07-28 server/discover)."""
+    return discover_result(
+        capabilities=with_notifications(_features_of(served.server)),
+        server_info=served.info,
+        instructions=served.server.instructions,
+    )
+
+
+async def ping(_served: ServedServer, _request: Request, _revision: Revision, _caller: Caller) -> Result:
+    """Answer `ping`."""
+    return {}
+
+
+async def set_log_level(_served: ServedServer, request: Request, _revision: Revision, caller: Caller) -> Result:
+    """Answer `logging/setLevel` (2025-11-25 server/utilities/logging); modern requests say their level themselves."""
+    level = request.params.get("level")
+    if level not in LOG_LEVELS:
+        raise InvalidParams(f'"params.level" must be one of {", ".join(LOG_LEVELS)}.')
+    await session_of(caller).set_log_level(level)
+    return {}
+
+
+async def listen(served: ServedServer, request: Request, _revision: Revision, caller: Caller) -> Result:
+    """Answer `subscriptions/listen` (2026-07-28 basic/patterns/subscriptions)."""
+    return served.subscriptions.prepare(
+        request,
+        caller.principal,
+        caller.granted,
+        offered=_features_of(served.server),
+        may_see=lambda uri: may_read(served, uri, caller.granted),
+    )
+
+
+def _features_of(server: Server) -> dict[str, Any]:
+    """Return the `ServerCapabilities` object without notifications: what the server has at this moment.
+
+    Tools are always among them, for they may be added at run time, and their list is then the first that anyone reads.
+    """
+    features = {
+        "tools": True,
+        "resources": server.resources or server.resource_templates,
+        "prompts": server.prompts,
+        "completions": completes(server),
+    }
+    return {name: {} for name, there_are in features.items() if there_are}

@@ -1,0 +1,101 @@
+"""A server as it is served: what its methods share and no request changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from gatepost.protocol.errors import InvalidParams, ProtocolError
+from gatepost.protocol.messages import Request
+from gatepost.protocol.modern import finish_result
+from gatepost.protocol.versions import Revision
+from gatepost.server.calls.cancellation import is_cancellation
+from gatepost.server.calls.context import Context
+from gatepost.server.calls.request_run import RequestRun
+from gatepost.server.calls.request_state import StateSeal
+from gatepost.server.changes.subscriptions import Subscriptions
+from gatepost.server.declared.invocation import internal_error
+from gatepost.server.errors import InvalidArguments
+from gatepost.server.listing import Listed, Listing
+from gatepost.server.server import Server
+from gatepost.server.target import Caller, Result
+from gatepost.tokens.opaque import RandomBytes
+
+
+class ServedServer:
+    """A `Server` behind an endpoint; the arguments are those of `ServerTarget`."""
+
+    def __init__(self, server: Server, *, seal: StateSeal, random_bytes: RandomBytes) -> None:
+        optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
+        self.server = server
+        self.seal = seal
+        self.random_bytes = random_bytes
+        self.info: Mapping[str, Any] = {
+            "name": server.name,
+            "version": server.version,
+            **{member: value for member, value in optional.items() if value},
+        }
+        """Who answers: an `Implementation` object in the newest revision's shape."""
+        self.tools = server.tools
+        self.tool_list = self._listing("tools/list", "tools", server.tools.values)
+        self.resource_list = self._listing("resources/list", "resources", server.resources.values)
+        self.template_list = self._listing(
+            "resources/templates/list", "resourceTemplates", server.resource_templates.values
+        )
+        self.prompt_list = self._listing("prompts/list", "prompts", server.prompts.values)
+        self.subscriptions = Subscriptions(server.changes, server_info=self.info)
+
+    def _listing(self, method: str, member: str, entries: Callable[[], Iterable[Listed]]) -> Listing:
+        server = self.server
+        return Listing(
+            method,
+            member,
+            entries=entries,
+            generation=lambda: server.generation,
+            page_size=server.page_size,
+            server_info=self.info,
+        )
+
+    async def run(
+        self,
+        request: Request,
+        revision: Revision,
+        caller: Caller,
+        *,
+        what: str,
+        work: Callable[[Callable[[], Context]], Awaitable[dict[str, Any]]],
+    ) -> Result:
+        """Return the result of `work`, which takes what builds the context, and may ask the client as a tool may.
+
+        Raises:
+            ProtocolError: it failed; `what` did, for the log, such as `prompt review`.
+        """
+        run = RequestRun(request, revision, caller, name=what, state=self.server.state, seal=self.seal)
+        try:
+            result = await work(run.context)
+        except InvalidArguments as error:
+            raise InvalidParams(str(error)) from None
+        except ProtocolError:
+            raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # Whatever user code raises becomes an answer.
+            if is_cancellation(error):
+                raise
+            # One that failed after it asked its client is answered with what it asked.
+            result = run.result_or_questions({})
+            if not result:
+                raise internal_error(what, error, run.context, self.random_bytes) from None
+        except BaseException as error:  # noqa: BLE001 - raised again unless it means that the client is asked something
+            result = run.result_after(error)
+        else:
+            result = run.result_or_questions(result)
+        return self.finished(request, revision, result)
+
+    def finished(self, request: Request, revision: Revision, result: dict[str, Any]) -> dict[str, Any]:
+        """Return a result with what every one of its era has."""
+        return finish_result(request.method, result, self.info) if revision.modern else result
+
+
+Method = Callable[[ServedServer, Request, Revision, Caller], Coroutine[Any, Any, Result]]
+"""Answers a request of one method; its revision is one that has it."""

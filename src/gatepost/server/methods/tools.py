@@ -1,0 +1,85 @@
+"""`tools/list` and `tools/call` (MCP server/tools)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.messages import Request
+from gatepost.protocol.mirrored_arguments import check_mirrors
+from gatepost.protocol.modern import finish_result
+from gatepost.protocol.versions import Revision
+from gatepost.server.calls.request_run import RequestRun
+from gatepost.server.declared.revisions import result_in
+from gatepost.server.errors import InsufficientScope, InvalidArguments
+from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.target import Caller, Result
+
+# The specification's own characters for names (server/tools, "Tool Names"): safe to repeat in an error.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+_MIRRORING = b"mcp-method"
+"""The header that every HTTP request of the modern era has."""
+
+
+async def list_tools(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+    """Answer `tools/list`."""
+    return served.tool_list.page(request.params, revision, caller.granted)
+
+
+async def call_tool(  # noqa: C901 - in one piece, because each function more is a frame more on every call
+    served: ServedServer, request: Request, revision: Revision, caller: Caller
+) -> Result:
+    """Answer `tools/call`."""
+    # 1. Which tool, and may the caller? All scopes are needed.
+    params = request.params
+    name = params.get("name")
+    tool = served.tools.get(name) if type(name) is str else None
+    if tool is None:
+        raise _unknown_tool(name)
+    if caller.granted is not None and not tool.scopes <= caller.granted:
+        raise InsufficientScope(tool.scopes)
+    # 2. With which arguments?
+    arguments = params.get("arguments")
+    if type(arguments) is not dict:
+        arguments = _no_arguments(arguments)
+    # Without headers that mirror the request, as on stdio and in the handshake era, nothing can disagree.
+    if tool.mirrored and revision.modern and _MIRRORING in caller.headers:
+        check_mirrors(tool.mirrored, arguments, caller.headers)
+    # 3. Call it. A tool that takes no context has no way to ask its client, so there is no run to keep.
+    run: RequestRun | None = None
+    if tool.takes_context or "requestState" in params or "inputResponses" in params:
+        run = RequestRun(request, revision, caller, name=tool.name, state=served.server.state, seal=served.seal)
+    try:
+        result = await tool.call(arguments, caller.context if run is None else run.context)
+    except InvalidArguments as error:
+        result = _invalid_arguments_result(error, revision)
+    except BaseException as error:
+        if run is None:
+            raise
+        result = run.result_after(error)
+    else:
+        if run is not None:
+            result = run.result_or_questions(result)
+    if not revision.modern:
+        return result_in(revision.version, result)
+    return finish_result("tools/call", result, served.info)
+
+
+def _unknown_tool(name: object) -> InvalidParams:
+    if not isinstance(name, str):
+        return InvalidParams('"params.name" must be a string.')
+    return InvalidParams(f"Unknown tool: {name}" if _PLAIN_NAME.fullmatch(name) else "Unknown tool")
+
+
+def _no_arguments(given: object) -> dict[str, Any]:
+    if given is not None:
+        raise InvalidParams('"params.arguments" must be an object.')
+    return {}
+
+
+def _invalid_arguments_result(error: InvalidArguments, revision: Revision) -> dict[str, Any]:
+    if not revision.wrong_arguments_are_results:
+        raise InvalidParams(str(error)) from error
+    return {"content": [{"type": "text", "text": str(error)}], "isError": True}
