@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost import Server, create_app
 from gatepost.configuration.settings import load_settings
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.site.direct_app import DirectApp
 from tests.web.mcp.mcp_harness import MODERN_META
 from tests.web.mcp.test_properties import NAMES, VALUES, bodies, honest_headers

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi import checks as described_by
 
 from gatepost import Server, create_app
 from gatepost.configuration.settings import load_settings
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from tests.conftest import no_settings_from_outside
 
 ORIGIN = "http://127.0.0.1:8000"

@@ -5,7 +5,7 @@ import asyncio
 from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 
 
 def names_of_tasks() -> set[str]:

@@ -19,7 +19,7 @@ from gatepost.outbound.client_keys import FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 
 ORIGIN = "http://127.0.0.1:8000"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B

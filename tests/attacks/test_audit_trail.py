@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import AuditTrail
 from gatepost.web.site.client_address import ClientAddresses

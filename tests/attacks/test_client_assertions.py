@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from gatepost.oauth.client_assertions import ASSERTION_TYPE
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from tests.attacks.installed import ORIGIN, Installed, installed
 from tests.stores.sample_records import client
 from tests.tokens.test_client_keys import ED, P256, RSA, encoded, public, sign

@@ -15,7 +15,7 @@ from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
 from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
 from gatepost.server.server import Server
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 
 ORIGIN = "http://127.0.0.1:8000"
 VENDOR, THIEF = "198.51.100.7", "192.0.2.66"

@@ -5,8 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gatepost.stores.memory import memory_store
-from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, Installed, installed
 from tests.stores.sample_records import client, redeem, tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, installed
 

@@ -13,8 +13,8 @@ from gatepost.configuration.sealing_keys import check_key_ring as check_key_ring
 from gatepost.configuration.sealing_keys import keys_in_file, make_key_ring
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.stores.contract.keys import KeyStore
-from gatepost.stores.memory import memory_store
 from gatepost.stores.signing_keys import open_signing_key, sealed_signing_key
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.keyring import KeyRing, key_id
 from gatepost.tokens.signing import generate_signing_key
 

@@ -12,7 +12,7 @@ from gatepost.identity.provider import Identity, IdentityProvider
 from gatepost.identity.usernames import UsernameRefused
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 
 PASSWORD = "correct horse battery"
 REQUEST = Request({"type": "http", "headers": []})

@@ -10,7 +10,7 @@ import pytest
 from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.mcp.exchange.answers import MESSAGES, PLAIN_HEADERS, Answer, send_answer
 from tests.listening.test_slow_senders import GET, served
 from tests.listening.test_slow_senders import Impatient as Connection

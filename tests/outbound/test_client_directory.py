@@ -12,7 +12,7 @@ from gatepost.outbound.client_directory import ClientDirectory
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetched, FetchFailed
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from tests.stores.sample_records import client
 
 URL = "https://app.example/client.json"

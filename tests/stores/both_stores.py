@@ -1,4 +1,4 @@
-"""The memory store and the SQLite store side by side, for machines that do the same to both and compare."""
+"""The model and the SQL store side by side, for machines that do the same to both and compare."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
 from gatepost.stores.sql.sqlite import file_store
+from tests.stores.model import model_store
 from tests.stores.sample_records import NOW, WINDOW
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -29,7 +29,7 @@ class BothStores(RuleBasedStateMachine):
         self.now = NOW
         self.loop = asyncio.new_event_loop()
         self.directory = tempfile.TemporaryDirectory()
-        self.stores: tuple[Store, ...] = (memory_store(), file_store(Path(self.directory.name) / "gatepost.db"))
+        self.stores: tuple[Store, ...] = (model_store(), file_store(Path(self.directory.name) / "gatepost.db"))
         self.both(lambda store: store.open())
 
     def teardown(self) -> None:
@@ -51,9 +51,9 @@ class BothStores(RuleBasedStateMachine):
         async def ask() -> list[Any]:
             return [await call(store) for store in self.stores]
 
-        in_memory, in_sqlite = self.loop.run_until_complete(ask())
-        assert in_memory == in_sqlite
-        return in_memory
+        of_the_model, of_the_store = self.loop.run_until_complete(ask())
+        assert of_the_model == of_the_store
+        return of_the_store
 
     def delete(self, call: Callable[[Store], DeleteBatch], *, before: int, limit: int) -> None:
         """Delete a batch, then all the rest: which rows go first is promised nowhere, only how many."""

@@ -9,8 +9,7 @@ from typing import Final
 import pytest
 
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
-from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.store import sql_store
 

@@ -1,4 +1,4 @@
-"""Whatever is done to users, codes, grants and tokens, the memory store and the SQLite store give the same answers."""
+"""Whatever is done to users, codes, grants and tokens, SQL answers as the model does."""
 
 from __future__ import annotations
 

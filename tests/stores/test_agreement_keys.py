@@ -1,4 +1,4 @@
-"""Whatever is done to keys, leases, limits, assertions, noted changes and the audit trail, both stores agree."""
+"""Whatever is done to keys, leases, limits, assertions, changes and audit events, SQL answers as the model does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is done to MCP sessions, streams, questions and cancellations, both stores give the same answers."""
+"""Whatever is done to MCP sessions, streams, client requests and cancellations, SQL answers as the model does."""
 
 from __future__ import annotations
 

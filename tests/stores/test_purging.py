@@ -13,8 +13,8 @@ from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
 from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
+from gatepost.stores.sql.sqlite import memory_store
 from tests.stores.sample_records import NOW, audit_record, client, fp, redeem, session, transaction
 
 

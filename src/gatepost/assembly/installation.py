@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def make_store(database: Path | None) -> Store:
     """Return the store for a SQLite file, or a memory store for None; not opened yet."""
     if database is None:
-        from gatepost.stores.memory import memory_store  # noqa: PLC0415 - drivers are imported only when used
+        from gatepost.stores.sql.sqlite import memory_store  # noqa: PLC0415 - drivers are imported only when used
 
         return memory_store()
     from gatepost.stores.sql.sqlite import file_store  # noqa: PLC0415 - likewise

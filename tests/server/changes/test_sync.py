@@ -12,7 +12,7 @@ from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.changes.sync import ChangeRelay, relaying, relays_of
 from gatepost.stores.contract.changes import ChangeStore, LoggedChange
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 
 NOW = 1_800_000_000
 TOOLS = Change("tools", frozenset({"notes:write", "base"}))

@@ -12,7 +12,7 @@ from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions

@@ -13,7 +13,7 @@ from gatepost.oauth.registration import MAX_BODY
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.site.errors import install_error_handlers

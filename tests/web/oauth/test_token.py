@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.oauth.records import Client
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.client_form import MAX_BODY
 from gatepost.web.oauth.token import GRANT_TYPES
 from gatepost.web.site.routing import described

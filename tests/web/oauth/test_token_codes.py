@@ -12,8 +12,7 @@ import pytest
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
-from gatepost.stores.memory import memory_store
-from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from tests.web.oauth.token_harness import CHALLENGE, MAIL, NOTES, Harness, refusal, token_harness
 

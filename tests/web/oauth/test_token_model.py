@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatepost.oauth.records import Client
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from tests.web.oauth.token_harness import LIFETIMES, Answer, Harness, token_harness
 
 

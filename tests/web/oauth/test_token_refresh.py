@@ -15,8 +15,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import Rotation
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
-from gatepost.stores.memory import memory_store
-from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.web.oauth.token_harness import MAIL, NOTES, Harness, refusal, token_harness
 

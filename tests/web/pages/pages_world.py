@@ -19,7 +19,7 @@ from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage

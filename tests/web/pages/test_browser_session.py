@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession
 from tests.web.pages.pages_world import Counter

@@ -4,7 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token
 from gatepost.web.pages.rendering import Link, PageRefusal

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.site import audit as module
 from gatepost.web.site.audit import NO_AUDIT, AuditTrail
 from gatepost.web.site.client_address import ClientAddresses

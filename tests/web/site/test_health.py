@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.site.health import Check, HealthChecks, HealthEndpoints
 from gatepost.web.site.routing import described, router_of
 

@@ -16,7 +16,7 @@ from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site import limits as module
 from gatepost.web.site.client_address import ClientAddresses

@@ -18,7 +18,7 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.resource.bearer_guard import BearerGuard

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gatepost.protocol.versions import REVISION_2025_11_25
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.mcp.sessions.lifecycle import BELIEVED_SECONDS, McpSessions, owner_of
 from tests.web.mcp.mcp_harness import RESOURCE

@@ -8,7 +8,7 @@ import pytest
 from gatepost.server.calls.client_requests import ElicitURL
 from gatepost.server.calls.context import Context
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.memory import memory_store
+from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.sessions.lifecycle import owner_of
 from gatepost.web.mcp.sessions.session_stream import position

@@ -1,4 +1,4 @@
-"""SQLite: `Database` over a file, with a thread that writes and one that reads.
+"""SQLite: `Database` over a file, with a thread that writes and one that reads, and over memory.
 
 Owns: connections, files, threads, group commit, and what SQLite's errors mean.
 Depends on: `stores.sql`, `stores.contract`, the standard library's `sqlite3`.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
+from gatepost.stores.sql.sqlite.memory import MemoryDatabase
 from gatepost.stores.sql.store import sql_store
 
 
@@ -22,3 +23,8 @@ def file_store(path: Path, *, busy_timeout: float = 5.0) -> Store:
         busy_timeout: For how many seconds a write waits for other processes' writes before it is `StoreUnavailable`.
     """
     return sql_store(SqliteDatabase(path, busy_timeout=busy_timeout))
+
+
+def memory_store() -> Store:
+    """Return a store in the memory of this process, which lasts as long as it is held. It can be used at once."""
+    return sql_store(MemoryDatabase())

@@ -18,7 +18,7 @@ from gatepost.stores.sql.sqlite.files import prepare_file
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 
 _OLDEST_SQLITE: Final = (3, 24, 0)  # the first with ON CONFLICT … DO UPDATE
-_TYPE_NAMES: Final = {"BYTEA": "BLOB"}
+TYPE_NAMES: Final = {"BYTEA": "BLOB"}
 _LARGEST_KEPT_LOG: Final = 64 * 1024 * 1024  # bytes; what a burst has grown the log to is given back at a checkpoint
 _PAUSE_WHEN_BUSY: Final = 0.001  # seconds
 
@@ -36,7 +36,7 @@ def open_writer(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
         )
     prepare_file(path)
     with _faults_explained(path), contextlib.ExitStack() as undo:
-        connection = _connect(path, timeout=0)
+        connection = connect(path, timeout=0)
         undo.callback(connection.close)
         when_free(partial(_prepare_writer, connection, path), busy_timeout=busy_timeout)
         undo.pop_all()
@@ -46,7 +46,7 @@ def open_writer(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
 def open_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     """Return a connection that cannot write. Raises `StoreUnavailable`."""
     with _faults_explained(path):
-        connection = _connect(path, timeout=busy_timeout)
+        connection = connect(path, timeout=busy_timeout)
         connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -70,8 +70,11 @@ def when_free(action: Callable[[], T], *, busy_timeout: float) -> T:
         time.sleep(_PAUSE_WHEN_BUSY)
 
 
-def _connect(path: Path, *, timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, cached_statements=256)
+def connect(place: Path | str, *, timeout: float, check_same_thread: bool = True) -> sqlite3.Connection:
+    """Return a connection that begins and ends transactions only where it is told to."""
+    connection = sqlite3.connect(
+        place, timeout=timeout, isolation_level=None, cached_statements=256, check_same_thread=check_same_thread
+    )
     connection.row_factory = sqlite3.Row
     # A file from elsewhere may hold views and triggers; nothing in them gets to call functions.
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -101,7 +104,7 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("BEGIN IMMEDIATE")
     _refuse_foreign_database(connection, path)
-    run_to_end(migrate(SqliteTransaction(connection), type_names=_TYPE_NAMES))
+    run_to_end(migrate(SqliteTransaction(connection), type_names=TYPE_NAMES))
     connection.execute("COMMIT")
 
 

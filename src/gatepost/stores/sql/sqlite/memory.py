@@ -1,0 +1,59 @@
+"""`Database` in the memory of this process: one connection, gone with the object that holds it."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Final
+
+from gatepost.stores.sql.database import Operation, T
+from gatepost.stores.sql.schema.migrations import migrate
+from gatepost.stores.sql.sqlite.connections import TYPE_NAMES, connect
+from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
+
+
+class MemoryDatabase:
+    """Runs each operation where it is asked for: without a disk to wait for, a thread would take longer than the SQL.
+
+    It is ready at once and stays so after `close`, as long as it is held, so that a store can be handed from one app to
+    the next. Nothing of it is ever on disk.
+    """
+
+    description: Final = "memory (lost at exit)"
+    is_lost_at_exit: Final = True
+
+    def __init__(self) -> None:
+        self._connection = connect(":memory:", timeout=0, check_same_thread=False)
+        weakref.finalize(self, self._connection.close)
+        # One operation at a time, whatever event loops of whatever threads ask.
+        self._lock = threading.Lock()
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        # Large sorts would go to a temporary file.
+        self._connection.execute("PRAGMA temp_store = MEMORY")
+        self._run(lambda transaction: migrate(transaction, type_names=TYPE_NAMES))
+
+    async def open(self) -> None:
+        """Nothing to connect."""
+
+    async def close(self) -> None:
+        """Nothing to disconnect."""
+
+    async def check(self) -> None:
+        """Memory is never replaced."""
+
+    async def read(self, operation: Operation[T]) -> T:
+        return self._run(operation)
+
+    async def write(self, operation: Operation[T]) -> T:
+        return self._run(operation)
+
+    def _run(self, operation: Operation[T]) -> T:
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                answer = run_to_end(operation(SqliteTransaction(self._connection)))
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        return answer

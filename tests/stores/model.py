@@ -1,0 +1,585 @@
+"""What a store promises, said a second time with dictionaries: the model that the agreement tests compare with.
+
+It shares no line with the SQL, so a mistake has to be made twice to go unseen. It has the operations that those tests
+drive and no others; each is what its protocol says, and explained there. One object stands for all concerns of a half.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+from gatepost.oauth.audit import AuditQuery, AuditRecord
+from gatepost.oauth.limits import MICROSECONDS, Use, take
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import (
+    AccessToken,
+    AuthorizationCode,
+    AuthorizationTransaction,
+    Client,
+    Grant,
+    IssuedTokens,
+    RefreshToken,
+    TransactionState,
+)
+from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.changes import LoggedChange
+from gatepost.stores.contract.grants import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.mcp import McpSession, StreamEvent
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
+from gatepost.stores.contract.users import User
+
+Key = TypeVar("Key")
+
+
+def model_store() -> Store:
+    """Return the model as a store, which is open."""
+    durable, live = DurableTruth(), LiveState()
+    durable_concerns = ("clients", "assertions", "users", "browser_sessions", "transactions", "grants", "keys", "audit")
+    live_concerns = ("sessions", "streams", "client_requests", "cancellations")
+    concerns: dict[str, Any] = dict.fromkeys(durable_concerns, durable)
+    concerns |= {f"mcp_{name}": live for name in live_concerns}
+    concerns |= dict.fromkeys(("changes", "limits", "leases"), live)
+    return cast("Store", SimpleNamespace(**concerns, open=_nothing, close=_nothing))
+
+
+async def _nothing() -> None:
+    """Dictionaries need no connection."""
+
+
+def delete(rows: dict[Key, Any], over: Sequence[Key], limit: int) -> int:
+    """Delete at most `limit` of the rows that are over."""
+    for key in over[:limit]:
+        del rows[key]
+    return len(over[:limit])
+
+
+class DurableTruth:
+    def __init__(self) -> None:
+        self.clients: dict[str, Client] = {}
+        self.assertions: dict[tuple[str, str], int] = {}
+        self.transactions: dict[str, AuthorizationTransaction] = {}
+        self.codes: dict[bytes, AuthorizationCode] = {}
+        self.grants: dict[str, Grant] = {}
+        self.access_tokens: dict[bytes, AccessToken] = {}
+        self.refresh_tokens: dict[bytes, RefreshToken] = {}
+        self.users: dict[str, User] = {}  # by username
+        self.setup_link: bytes | None = None
+        self.browser_sessions: dict[bytes, BrowserSession] = {}
+        self.noted_key: str | None = None
+        self.keys: dict[str, SealedSigningKey] = {}
+        self.events: dict[str, AuditRecord] = {}
+
+    # Clients and their assertions.
+
+    async def register_client(self, client: Client) -> None:
+        self.clients[client.client_id] = client
+
+    async def find_client(self, client_id: str) -> Client | None:
+        return self.clients.get(client_id)
+
+    async def remember_jti(self, client_id: str, jti: str, *, expires_at: int, now: int) -> bool:
+        if self.assertions.get((client_id, jti), now) > now:
+            return False
+        self.assertions[client_id, jti] = expires_at
+        return True
+
+    async def forget_jtis(self, *, before: int, limit: int) -> int:
+        return delete(self.assertions, [key for key, end in self.assertions.items() if end <= before], limit)
+
+    # Authorization requests.
+
+    async def begin_transaction(self, request: AuthorizationTransaction) -> None:
+        self.transactions[request.transaction_id] = request
+
+    async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
+        request = self.transactions.get(transaction_id)
+        return None if request is None or request.expires_at <= now else request
+
+    async def approve_transaction(self, code: AuthorizationCode, *, now: int) -> ApproveOutcome:
+        request = await self.find_transaction(code.transaction_id, now=now)
+        if request is None:
+            return ApproveOutcome.GONE
+        earlier = [other for other in self.codes.values() if other.transaction_id == code.transaction_id]
+        if request.state is TransactionState.DENIED or any(other.grant_id is not None for other in earlier):
+            return ApproveOutcome.ALREADY_FINISHED
+        for other in earlier:
+            del self.codes[other.code_fingerprint]
+        self.codes[code.code_fingerprint] = code
+        self.transactions[request.transaction_id] = replace(request, state=TransactionState.APPROVED)
+        return ApproveOutcome.APPROVED
+
+    async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
+        request = await self.find_transaction(transaction_id, now=now)
+        if request is None or request.state is TransactionState.APPROVED:
+            return False
+        self.transactions[transaction_id] = replace(request, state=TransactionState.DENIED)
+        return True
+
+    # Codes, grants and tokens.
+
+    async def find_code(self, code_fingerprint: bytes, *, now: int) -> AuthorizationCode | None:
+        code = self.codes.get(code_fingerprint)
+        return None if code is None or code.expires_at <= now else code
+
+    async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
+        code = self.codes.get(code_fingerprint)
+        if code is not None:
+            self.codes[code_fingerprint] = replace(code, failed_attempts=code.failed_attempts + 1)
+
+    async def redeem_code(
+        self, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
+    ) -> RedeemOutcome:
+        code = await self.find_code(code_fingerprint, now=now)
+        if code is None or code.grant_id is not None or self._is_disabled(code.subject):
+            return RedeemOutcome.LOST_RACE
+        self.codes[code_fingerprint] = replace(code, grant_id=grant.grant_id)
+        self.grants[grant.grant_id] = grant
+        self._insert(tokens)
+        return RedeemOutcome.REDEEMED
+
+    async def find_refresh_token(self, token_fingerprint: bytes) -> RefreshToken | None:
+        return self.refresh_tokens.get(token_fingerprint)
+
+    async def find_grant(self, grant_id: str) -> GrantView | None:
+        grant = self.grants.get(grant_id)
+        if grant is None:
+            return None
+        return GrantView(grant, self.clients.get(grant.client_id), self._is_disabled(grant.subject))
+
+    async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
+        token = self.access_tokens.get(token_fingerprint)
+        grant = None if token is None else self.grants[token.grant_id]
+        if token is None or grant is None or token.expires_at <= now or grant.expires_at <= now:
+            return None
+        client, user = self.clients.get(grant.client_id), self._by_subject(grant.subject)
+        return LiveAccessToken(
+            subject=grant.subject,
+            client_id=grant.client_id,
+            client_name=None if client is None else client.client_name,
+            scopes=token.scopes,
+            resource=grant.resource,
+            grant_id=grant.grant_id,
+            expires_at=min(token.expires_at, grant.expires_at),
+            grant_revoked=grant.revoked_at is not None,
+            user_disabled=self._is_disabled(grant.subject),
+            username=None if user is None else user.username,
+        )
+
+    async def rotate_refresh_token(
+        self, token_fingerprint: bytes, successor: IssuedTokens, sealed_successor: bytes, *, now: int, window: int
+    ) -> Rotation:
+        token = self.refresh_tokens.get(token_fingerprint)
+        grant = None if token is None else self.grants[token.grant_id]
+        if token is None or grant is None or token.expires_at <= now or grant.expires_at <= now:
+            return Rotation(RotateOutcome.DEAD)
+        if grant.revoked_at is not None or self._is_disabled(grant.subject):
+            return Rotation(RotateOutcome.DEAD)
+        if token.spent_at is None:
+            assert successor.refresh is not None
+            self.refresh_tokens[token_fingerprint] = replace(
+                token,
+                spent_at=now,
+                successor_fingerprint=successor.refresh.token_fingerprint,
+                sealed_successor=sealed_successor,
+            )
+            self._insert(successor)
+            return Rotation(RotateOutcome.ROTATED)
+        next_one = self.refresh_tokens.get(token.successor_fingerprint or b"")
+        if now - token.spent_at <= window and next_one is not None and next_one.spent_at is None:
+            return Rotation(RotateOutcome.REPEATED, token.sealed_successor)
+        self._revoke(grant, reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
+        return Rotation(RotateOutcome.REUSED)
+
+    async def revoke_grant(self, grant_id: str, *, reason: str, now: int) -> bool:
+        grant = self.grants.get(grant_id)
+        if grant is not None:
+            self._revoke(grant, reason=reason, now=now)
+        return grant is not None
+
+    def _insert(self, tokens: IssuedTokens) -> None:
+        self.access_tokens[tokens.access.token_fingerprint] = tokens.access
+        if tokens.refresh is not None:
+            self.refresh_tokens[tokens.refresh.token_fingerprint] = tokens.refresh
+
+    def _revoke(self, grant: Grant, *, reason: str, now: int) -> None:
+        if grant.revoked_at is None:
+            self.grants[grant.grant_id] = replace(grant, revoked_at=now, revoked_reason=reason)
+
+    # People and their browsers.
+
+    async def offer_setup(self, link_fingerprint: bytes, *, now: int) -> bool:
+        del now  # a link has no age here
+        if self.users:
+            return False
+        self.setup_link = link_fingerprint
+        return True
+
+    async def setup_is_open(self, link_fingerprint: bytes) -> bool:
+        return not self.users and self.setup_link == link_fingerprint
+
+    async def create_first_user(self, link_fingerprint: bytes, user: User) -> bool:
+        return await self.setup_is_open(link_fingerprint) and await self.add_user(user)
+
+    async def add_user(self, user: User) -> bool:
+        if user.username in self.users or self._by_subject(user.subject) is not None:
+            return False
+        self.users[user.username] = user
+        self.setup_link = None
+        return True
+
+    async def find_user(self, username: str) -> User | None:
+        return self.users.get(username)
+
+    async def find_user_by_subject(self, subject: str) -> User | None:
+        return self._by_subject(subject)
+
+    async def list_users(self) -> list[User]:
+        return sorted(self.users.values(), key=lambda user: user.username)
+
+    async def disable_user(self, username: str, *, now: int) -> bool:
+        user = self.users.get(username)
+        if user is None:
+            return False
+        if user.disabled_at is None:
+            self.users[username] = replace(user, disabled_at=now)
+        self._end_sessions(user)
+        unspent = [key for key, code in self.codes.items() if code.subject == user.subject and code.grant_id is None]
+        delete(self.codes, unspent, len(unspent))
+        for grant in [grant for grant in self.grants.values() if grant.subject == user.subject]:
+            self._revoke(grant, reason=Reason.USER_DISABLED.value, now=now)
+        return True
+
+    async def enable_user(self, username: str) -> bool:
+        return self._change(username, disabled_at=None) is not None
+
+    async def change_password(self, username: str, password_hash: str) -> bool:
+        user = self._change(username, password_hash=password_hash)
+        if user is not None:
+            self._end_sessions(user)
+        return user is not None
+
+    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
+        if replaces is not None and self.browser_sessions.pop(replaces, None) is None:
+            return False
+        self.browser_sessions[session.session_fingerprint] = session
+        return True
+
+    async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
+        session = self.browser_sessions.get(session_fingerprint)
+        return None if session is None or session.expires_at <= now else session
+
+    async def end_session(self, session_fingerprint: bytes) -> None:
+        self.browser_sessions.pop(session_fingerprint, None)
+
+    def _by_subject(self, subject: str) -> User | None:
+        return next((user for user in self.users.values() if user.subject == subject), None)
+
+    def _is_disabled(self, subject: str) -> bool:
+        user = self._by_subject(subject)
+        return user is not None and user.disabled_at is not None
+
+    def _change(self, username: str, **changes: Any) -> User | None:
+        user = self.users.get(username)
+        if user is not None:
+            self.users[username] = replace(user, **changes)
+        return user
+
+    def _end_sessions(self, user: User) -> None:
+        ended = [key for key, session in self.browser_sessions.items() if session.subject == user.subject]
+        delete(self.browser_sessions, ended, len(ended))
+
+    # Keys and the audit trail.
+
+    async def sealing_key_id(self) -> str | None:
+        return self.noted_key
+
+    async def note_sealing_key(self, key_id: str, *, replaces: str | None) -> str:
+        if self.noted_key in {None, replaces}:
+            self.noted_key = key_id
+        return self.noted_key or key_id
+
+    async def signing_keys(self, *, now: int) -> list[SealedSigningKey]:
+        live = (key for key in self.keys.values() if key.ends_at is None or key.ends_at > now)
+        return sorted(live, key=lambda key: (key.signs_from, key.key_id))
+
+    async def begin_signing(self, key: SealedSigningKey, *, now: int) -> bool:
+        if await self.signing_keys(now=now):
+            return False
+        self.keys[key.key_id] = key
+        return True
+
+    async def rotate_signing_key(self, key: SealedSigningKey, *, others_end_at: int) -> None:
+        for other in self.keys.values():
+            if other.ends_at is None:
+                self.keys[other.key_id] = replace(other, ends_at=others_end_at)
+        self.keys[key.key_id] = key
+
+    async def retire_signing_key(self, key_id: str, *, now: int) -> bool:
+        key = self.keys.get(key_id)
+        if key is None or (key.ends_at is not None and key.ends_at <= now):
+            return False
+        self.keys[key_id] = replace(key, ends_at=now)
+        return True
+
+    async def reseal_signing_key(self, key_id: str, sealed_secret: bytes) -> None:
+        key = self.keys.get(key_id)
+        if key is not None:
+            self.keys[key_id] = replace(key, sealed_secret=sealed_secret)
+
+    async def append_events(self, records: Sequence[AuditRecord]) -> None:
+        self.events |= {record.event_id: record for record in records}
+
+    async def list_events(self, query: AuditQuery, *, before: str | None, limit: int) -> list[AuditRecord]:
+        newest_first = sorted(self.events.values(), key=lambda record: record.event_id, reverse=True)
+        matching = (one for one in newest_first if query.matches(one) and (before is None or one.event_id < before))
+        return list(islice(matching, limit))
+
+    async def delete_events(self, *, before: int, limit: int) -> int:
+        return delete(self.events, [key for key, record in self.events.items() if record.at <= before], limit)
+
+
+@dataclass
+class Stream:
+    events: list[StreamEvent] = field(default_factory=list)
+    is_finished: bool = False
+    connection: str | None = None
+
+
+@dataclass
+class ClientRequest:
+    expires_at: int
+    response: bytes | None = None
+
+
+@dataclass
+class Session:
+    """An MCP session with all that is its own."""
+
+    record: McpSession
+    subscriptions: set[str] = field(default_factory=set)
+    streams: defaultdict[str, Stream] = field(default_factory=lambda: defaultdict(Stream))
+    client_requests: dict[str, ClientRequest] = field(default_factory=dict)
+    cancellations: dict[str, int] = field(default_factory=dict)
+
+
+class LiveState:
+    def __init__(self) -> None:
+        self.sessions: dict[bytes, Session] = {}
+        self.topics: dict[str, dict[str, tuple[LoggedChange, int]]] = {}  # in the order of their numbers
+        self.limits: dict[str, int] = {}
+        self.leases: dict[str, tuple[str, int]] = {}
+
+    # MCP sessions.
+
+    async def start_session(self, session: McpSession, *, most: int, makes_room: bool) -> list[bytes] | None:
+        records = [one.record for one in self.sessions.values()]
+        live = [one for one in records if one.owner == session.owner and one.expires_at > session.created_at]
+        excess = max(0, len(live) + 1 - most)
+        if excess and not makes_room:
+            return None
+        live.sort(key=lambda one: (one.expires_at, one.created_at))
+        ended = [one.session_fingerprint for one in live[:excess]]
+        delete(self.sessions, ended, excess)
+        self.sessions[session.session_fingerprint] = Session(session)
+        return ended
+
+    async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
+        session = self.sessions.get(session_fingerprint)
+        if session is None or session.record.owner != owner or session.record.expires_at <= now:
+            return None
+        return session.record
+
+    async def prolong_session(self, session_fingerprint: bytes, *, expires_at: int) -> None:
+        session = self.sessions.get(session_fingerprint)
+        if session is not None and session.record.expires_at < expires_at:
+            session.record = replace(session.record, expires_at=expires_at)
+
+    async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
+        session = self.sessions.get(session_fingerprint)
+        if session is None or session.record.owner != owner:
+            return False
+        del self.sessions[session_fingerprint]
+        return True
+
+    async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
+        session = self.sessions.get(session_fingerprint)
+        if session is not None:
+            session.record = replace(session.record, log_level=level)
+
+    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
+        session = self.sessions.get(session_fingerprint)
+        if session is None or (uri not in session.subscriptions and len(session.subscriptions) >= limit):
+            return False
+        session.subscriptions.add(uri)
+        return True
+
+    async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
+        if session_fingerprint in self.sessions:
+            self.sessions[session_fingerprint].subscriptions.discard(uri)
+
+    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+        session = self.sessions.get(session_fingerprint)
+        return session is not None and uri in session.subscriptions
+
+    async def delete_sessions(self, *, before: int, limit: int) -> int:
+        over = [key for key, session in self.sessions.items() if session.record.expires_at <= before]
+        return delete(self.sessions, over, limit)
+
+    # Their streams.
+
+    async def append_event(
+        self,
+        session_fingerprint: bytes,
+        stream_id: str,
+        message: bytes,
+        *,
+        connection: str | None = None,
+        most: int | None = None,
+    ) -> int:
+        session = self.sessions.get(session_fingerprint)
+        if session is None or self._is_detached(session, stream_id, connection):
+            return 0
+        events = session.streams[stream_id].events
+        number = events[-1].number + 1 if events else 1
+        events.append(StreamEvent(number, message))
+        if most is not None:
+            del events[:-most]
+        return number
+
+    async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        if session_fingerprint in self.sessions:
+            self.sessions[session_fingerprint].streams[stream_id].is_finished = True
+
+    async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
+        if session_fingerprint in self.sessions:
+            self.sessions[session_fingerprint].streams.pop(stream_id, None)
+
+    async def events_after(
+        self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, connection: str | None = None
+    ) -> tuple[list[StreamEvent], bool]:
+        session = self.sessions.get(session_fingerprint)
+        if session is None or self._is_detached(session, stream_id, connection):
+            return [], connection is not None
+        stream = session.streams[stream_id]
+        behind = [event for event in stream.events if event.number > number]
+        return behind[:limit], stream.is_finished and len(behind) <= limit
+
+    async def attach_stream(self, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
+        session = self.sessions.get(session_fingerprint)
+        if session is not None:
+            session.streams[stream_id].connection = connection
+        return session is not None
+
+    async def attached_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
+        return {
+            (key, stream_id)
+            for key in session_fingerprints
+            if key in self.sessions
+            for stream_id, stream in self.sessions[key].streams.items()
+            if stream.connection is not None
+        }
+
+    def _is_detached(self, session: Session, stream_id: str, connection: str | None) -> bool:
+        return connection is not None and session.streams[stream_id].connection != connection
+
+    # Client requests and cancellations.
+
+    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        if session_fingerprint in self.sessions:
+            self.sessions[session_fingerprint].client_requests[request_id] = ClientRequest(expires_at)
+
+    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        request = self._client_request(session_fingerprint, request_id)
+        if request is None or request.response is not None or request.expires_at <= now:
+            return False
+        request.response = message
+        return True
+
+    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        request = self._client_request(session_fingerprint, request_id)
+        if request is None or request.response is None:
+            return None
+        await self.withdraw(session_fingerprint, request_id)
+        return request.response
+
+    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
+        if session_fingerprint in self.sessions:
+            self.sessions[session_fingerprint].client_requests.pop(request_id, None)
+
+    def _client_request(self, session_fingerprint: bytes, request_id: str) -> ClientRequest | None:
+        session = self.sessions.get(session_fingerprint)
+        return None if session is None else session.client_requests.get(request_id)
+
+    async def cancel_request(
+        self, session_fingerprint: bytes, request_id: str, *, now: int, expires_at: int, most: int
+    ) -> None:
+        session = self.sessions.get(session_fingerprint)
+        if session is None:
+            return
+        session.cancellations = {key: end for key, end in session.cancellations.items() if end > now}
+        if len(session.cancellations) < most:
+            session.cancellations[request_id] = expires_at
+
+    async def cancelled_requests(
+        self, session_fingerprints: Sequence[bytes], *, now: int
+    ) -> dict[bytes, frozenset[str]]:
+        return {
+            key: frozenset(request_id for request_id, end in self.sessions[key].cancellations.items() if end > now)
+            for key in session_fingerprints
+            if key in self.sessions and self.sessions[key].record.expires_at > now
+        }
+
+    # What processes agree on.
+
+    async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
+        logged = self.topics.setdefault(topic, {})
+        for number, change in enumerate(changes, start=await self.last_change(topic) + 1):
+            logged.pop(change, None)
+            logged[change] = (LoggedChange(number, change, origin), now)
+
+    async def changes_after(self, topic: str, number: int, *, limit: int) -> list[LoggedChange]:
+        logged = self.topics.get(topic, {}).values()
+        return [change for change, _ in logged if change.number > number][:limit]
+
+    async def last_change(self, topic: str) -> int:
+        return max((change.number for change, _ in self.topics.get(topic, {}).values()), default=0)
+
+    async def delete_changes(self, *, before: int, limit: int) -> int:
+        over = [
+            (topic, change)
+            for topic, logged in self.topics.items()
+            for change, (_, appended_at) in tuple(logged.items())[:-1]
+            if appended_at <= before
+        ][:limit]
+        for topic, change in over:
+            del self.topics[topic][change]
+        return len(over)
+
+    async def take(self, uses: Sequence[Use], *, now: int) -> int:
+        taken = {use.key: take(self.limits.get(use.key), use, now=now) for use in uses}
+        wait = max((one.wait for one in taken.values()), default=0)
+        if wait == 0:
+            self.limits |= {key: one.spent_until for key, one in taken.items()}
+        return wait
+
+    async def delete_limits(self, *, before: int, limit: int) -> int:
+        over = [key for key, spent_until in self.limits.items() if spent_until <= before * MICROSECONDS]
+        return delete(self.limits, over, limit)
+
+    async def take_lease(self, name: str, *, holder: str, now: int, until: int) -> bool:
+        held_by, ends_at = self.leases.get(name, (holder, until))
+        if held_by != holder and ends_at > now:
+            return False
+        self.leases[name] = (holder, until)
+        return True
+
+    async def return_lease(self, name: str, *, holder: str) -> None:
+        if self.leases.get(name, ("", 0))[0] == holder:
+            del self.leases[name]
