@@ -15,7 +15,6 @@ from gatepost.assembly.banner import banner
 from gatepost.assembly.endpoints import Endpoint
 from gatepost.assembly.installation import Installation, install, start_up
 from gatepost.configuration.settings import Settings, load_settings
-from gatepost.oauth.policy import AuthorizationServer
 from gatepost.resource.resources import ProtectedResource
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.types import Lifespan
 
     from gatepost.identity.provider import IdentityProvider
+    from gatepost.oauth.policy import AuthorizationServer
     from gatepost.stores.contract.store import Store
     from gatepost.web.mcp.endpoint import McpEndpoint
-    from gatepost.web.pages.browser_session import BrowserSessions
     from gatepost.web.pages.rendering import Pages
     from gatepost.web.site.direct_app import DirectApp
     from gatepost.web.site.routing import Route
@@ -234,7 +233,8 @@ def _mcp_endpoint(
 
 def _authorization_server(installation: Installation, origin: str, pages: Pages) -> tuple[Route, ...]:
     """Build the routers of the authorization server's endpoints, and its pages."""
-    from gatepost.web.oauth.authorize import AuthorizeEndpoint  # noqa: PLC0415 - imports the web framework
+    from gatepost.assembly.pages import decision_of, page_routes  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.oauth.authorize import AuthorizeEndpoint  # noqa: PLC0415 - likewise
     from gatepost.web.oauth.metadata import MetadataEndpoints  # noqa: PLC0415 - likewise
     from gatepost.web.oauth.token import GRANT_TYPES, TokenEndpoint  # noqa: PLC0415 - likewise
 
@@ -243,6 +243,7 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
     browser_sessions = installation.browser_sessions(origin)
     signed_tokens = installation.signed_tokens(origin)
     resources = tuple(endpoint.at(origin) for endpoint in installation.endpoints)
+    decision = decision_of(installation, rules, browser_sessions, pages)
     return (
         *MetadataEndpoints(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES).routes(),
         *_registration(installation, rules),
@@ -251,8 +252,9 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
             transactions=store.transactions,
             resources=resources,
             browser_sessions=browser_sessions,
+            provider=installation.provider,
+            decision=decision,
             pages=pages,
-            issuer=origin,
             transaction_lifetime=rules.lifetimes.transaction,
             now=now,
             random_bytes=random_bytes,
@@ -273,7 +275,7 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
             limits=installation.limits(),
         ).routes(),
         *_ways_back(installation, origin, resources),
-        *_pages(installation, rules, resources, browser_sessions, pages),
+        *page_routes(installation, resources, pages, decision),
     )
 
 
@@ -332,63 +334,6 @@ def _ways_back(installation: Installation, origin: str, resources: tuple[Protect
             resource_servers=installation.settings.oauth.introspection_clients,
             now=now,
             assertions=installation.assertion_checker(origin),
-        ).routes(),
-    )
-
-
-def _pages(
-    installation: Installation,
-    rules: AuthorizationServer,
-    resources: tuple[ProtectedResource, ...],
-    browser_sessions: BrowserSessions,
-    pages: Pages,
-) -> tuple[Route, ...]:
-    """Build the routers of set-up, login and consent."""
-    from gatepost.web.pages.consent import ConsentPage  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.pages.login import LoginPage  # noqa: PLC0415 - likewise
-    from gatepost.web.pages.setup import SetupPage  # noqa: PLC0415 - likewise
-    from gatepost.web.pages.static_files import static_routes  # noqa: PLC0415 - likewise
-
-    store, now, random_bytes = installation.store, installation.now, installation.random_bytes
-    origins = frozenset({rules.issuer})
-    return (
-        *static_routes(),
-        *SetupPage(
-            audit=installation.audit,
-            users=store.users,
-            browser_sessions=browser_sessions,
-            resources=resources,
-            pages=pages,
-            origins=origins,
-            now=now,
-            random_bytes=random_bytes,
-        ).routes(),
-        *LoginPage(
-            audit=installation.audit,
-            transactions=store.transactions,
-            browser_sessions=browser_sessions,
-            provider=installation.provider,
-            resources=resources,
-            pages=pages,
-            origins=origins,
-            now=now,
-            throttle=installation.login_throttle(),
-        ).routes(),
-        *ConsentPage(
-            consents=store.consents,
-            consent_lifetime=installation.settings.oauth.consent_days * 24 * 3600,
-            required_scopes=installation.settings.oauth.required_scope,
-            audit=installation.audit,
-            clients=installation.client_finder,
-            transactions=store.transactions,
-            browser_sessions=browser_sessions,
-            provider=installation.provider,
-            authorization_server=rules,
-            resources=resources,
-            pages=pages,
-            origins=origins,
-            now=now,
-            random_bytes=random_bytes,
         ).routes(),
     )
 

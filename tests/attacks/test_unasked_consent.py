@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,13 +10,8 @@ import pytest
 
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.authorize import AuthorizeEndpoint
-from gatepost.web.pages.rendering import Pages
-from gatepost.web.site.routing import router_of
 from tests.web.pages.pages_world import (
     CONSENT_LIFETIME,
-    NOTES,
-    ORIGIN,
     REDIRECT_URI,
     Form,
     World,
@@ -38,21 +32,6 @@ class Asking:
     def __init__(self, world: World) -> None:
         self.world = world
         self.browser = world.browser()
-        world.app.include_router(
-            router_of(
-                AuthorizeEndpoint(
-                    clients=world.store.clients,
-                    transactions=world.store.transactions,
-                    resources=(NOTES,),
-                    browser_sessions=world.sessions,
-                    pages=Pages(server_name="Notes", secure=True),
-                    issuer=ORIGIN,
-                    transaction_lifetime=1800,
-                    now=lambda: world.now,
-                    random_bytes=secrets.token_bytes,
-                ).routes()
-            )
-        )
 
     async def ask(self, headers: dict[str, str] | None = None, **changes: str) -> httpx2.Response:
         """Follow an authorization request until a page or the client's redirect URI; return that answer."""

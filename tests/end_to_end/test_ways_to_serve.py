@@ -1,6 +1,9 @@
 """The other ways to serve: without a browser, without a token, with a key, a bare function, other loopback names."""
 
+import base64
+import hashlib
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -27,17 +30,49 @@ def handler(request: dict) -> dict | None:
 """
 
 
-def test_the_single_user_mode_needs_no_browser(tmp_path: Path) -> None:
+def test_the_single_user_mode_needs_no_browser_and_no_cookies(tmp_path: Path) -> None:
+    """The client is a dozen lines of plain HTTP: it reads the first answer's Location, and keeps no cookies."""
     with RunningServer(TARGET, tmp_path / "data", "--single-user") as server:
         assert "Set up" not in server.output
         assert "nobody has to log in" in server.output
-        app = App(server.origin).register()
-        browser = open_http(base_url=server.origin)
-        response = browser.get(app.authorization_url())
-        while response.headers["location"].startswith(("/", server.origin)):
-            response = browser.get(response.headers["location"])
-        tokens = app.redeem(app.code_from(response.headers["location"])).json()
-        called = app.call(tokens["access_token"], "add", {"text": "x"}).json()
+        callback = "http://localhost:9999/cb"
+        metadata = {"client_name": "demo", "redirect_uris": [callback]}
+        client_id = local_http.post(f"{server.origin}/oauth/register", json=metadata).json()["client_id"]
+        verifier = secrets.token_urlsafe(32)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": callback,
+            "state": "xyz",
+            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+            "code_challenge_method": "S256",
+        }
+
+        answer = local_http.get(f"{server.origin}/oauth/authorize", params=query, follow_redirects=False)
+
+        assert answer.status_code == 303
+        location = httpx2.URL(answer.headers["location"])
+        assert str(location.copy_with(query=None)) == callback
+        assert (location.params["state"], location.params["iss"]) == ("xyz", server.origin)
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": client_id,
+            "code": location.params["code"],
+            "redirect_uri": callback,
+            "code_verifier": verifier,
+        }
+        tokens = local_http.post(f"{server.origin}/oauth/token", data=form).json()
+        called = local_http.post(
+            server.mcp_url,
+            headers={"Authorization": f"Bearer {tokens['access_token']}"},
+            json={
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "tools/call",
+                "params": {"name": "add", "arguments": {"text": "x"}},
+            },
+        ).json()
         assert called["result"]["content"][0]["text"] == "owner noted: x"
 
 

@@ -243,6 +243,7 @@ class Installation:
 
         return BrowserSessions(
             sessions=self.store.browser_sessions,
+            provider=self.provider,
             secure=self.deployment.is_secure,
             lifetime=Lifetimes().browser_session,
             now=self.now,

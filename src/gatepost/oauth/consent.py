@@ -41,6 +41,11 @@ def can_be_remembered(redirect_uri: str) -> bool:
     return is_https and not is_loopback("http:" + redirect_uri.removeprefix("https:"))
 
 
+def may_go_unasked(transaction: AuthorizationTransaction) -> bool:
+    """Say whether a request is of the kind that an earlier approval can answer."""
+    return transaction.started_by_user and can_be_remembered(transaction.redirect_uri)
+
+
 def is_covered(transaction: AuthorizationTransaction, consent: Consent | None) -> bool:
     """Say whether a request is answered by what the person approved before.
 
@@ -48,7 +53,7 @@ def is_covered(transaction: AuthorizationTransaction, consent: Consent | None) -
         transaction: the request.
         consent: what is remembered of its user, client, redirect URI and resource; None when nothing is.
     """
-    if consent is None or not transaction.started_by_user or not can_be_remembered(transaction.redirect_uri):
+    if consent is None or not may_go_unasked(transaction):
         return False
     return set(transaction.scopes) <= set(consent.scopes)
 

@@ -112,9 +112,11 @@ class RestartableServer:
             await self._stopping.wait()
 
     async def authorize(
-        self, client_id: str, *, username: str, resource: str, scope: str, pause: Callable[[], None]
+        self, client_id: str, *, username: str, resource: str, scope: str, pause: Callable[[], None] | None
     ) -> str | None:
-        """Walk a fresh browser through an authorization request; `pause` is called while the person looks at the login.
+        """Walk a fresh browser through an authorization request, by way of the pages or at once.
+
+        `pause` is called while the person looks at the login; without it there is none to look at.
 
         Returns the code, or None when the browser is not sent back to the client.
         """
@@ -129,8 +131,11 @@ class RestartableServer:
             "resource": resource,
             "scope": scope,
         }
-        answer = await self.http.get("/oauth/authorize", params=query)
-        pause()
+        if pause is None:
+            answer = await self.http.get("/oauth/authorize", params=query)
+        else:
+            answer = await self.http.get("/oauth/authorize", params={**query, "prompt": "login"})
+            pause()
         while answer.status_code == 303 and answer.headers["location"].startswith("/"):
             answer = await self.http.get(answer.headers["location"])
         if answer.status_code != 303:

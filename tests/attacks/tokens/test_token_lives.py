@@ -134,8 +134,9 @@ class TokenLives(RuleBasedStateMachine):
         def pause() -> None:
             self.now += seconds
 
+        pauses = pause if seconds else None
         text = self.wait_for(
-            self.server.authorize(by.client_id, username=who.name, resource=resource, scope=scope, pause=pause)
+            self.server.authorize(by.client_id, username=who.name, resource=resource, scope=scope, pause=pauses)
         )
         if who.is_disabled or by.is_disabled or seconds >= LIFETIMES.transaction:
             assert text is None

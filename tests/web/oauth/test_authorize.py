@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -16,9 +17,12 @@ from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.site.audit import NO_AUDIT
 from gatepost.web.site.errors import install_error_handlers
 from gatepost.web.site.routing import described, router_of
+from tests.web.pages.pages_world import Accounts
 
 ISSUER = "https://mcp.example.com"
 ENDPOINT = f"{ISSUER}/oauth/authorize"
@@ -89,15 +93,35 @@ class Front:
 
 def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (NOTES,)) -> AuthorizeEndpoint:
     random_bytes = Count()
+    provider = Accounts()
+    pages = Pages(server_name="Notes", secure=True)
+    browser_sessions = BrowserSessions(
+        sessions=store.browser_sessions,
+        provider=provider,
+        secure=True,
+        lifetime=3600,
+        now=lambda: 1000,
+        random_bytes=random_bytes,
+    )
+    decision = Decision(
+        transactions=store.transactions,
+        consents=store.consents,
+        consent_lifetime=0,
+        browser_sessions=browser_sessions,
+        authorization_server=AuthorizationServer(ISSUER, Lifetimes()),
+        pages=pages,
+        audit=NO_AUDIT,
+        now=lambda: 1000,
+        random_bytes=random_bytes,
+    )
     return AuthorizeEndpoint(
         clients=store.clients,
         transactions=store.transactions,
         resources=resources,
-        browser_sessions=BrowserSessions(
-            sessions=store.browser_sessions, secure=True, lifetime=3600, now=lambda: 1000, random_bytes=random_bytes
-        ),
-        pages=Pages(server_name="Notes", secure=True),
-        issuer=ISSUER,
+        browser_sessions=browser_sessions,
+        provider=provider,
+        decision=decision,
+        pages=pages,
         transaction_lifetime=1800,
         now=lambda: 1000,
         random_bytes=random_bytes,

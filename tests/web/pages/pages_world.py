@@ -21,13 +21,17 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
+from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
+from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.static_files import static_routes
+from gatepost.web.site.audit import NO_AUDIT
 from gatepost.web.site.routing import Route, router_of
 
 ORIGIN = "https://mcp.example.com"
@@ -221,38 +225,60 @@ def make_world(
 
     sessions = BrowserSessions(
         sessions=store.browser_sessions,
+        provider=accounts,
         secure=secure,
         lifetime=LIFETIMES.browser_session,
         now=now,
         random_bytes=random_bytes,
     )
+    decision = Decision(
+        transactions=store.transactions,
+        consents=store.consents,
+        consent_lifetime=CONSENT_LIFETIME,
+        browser_sessions=sessions,
+        authorization_server=AuthorizationServer(issuer=ORIGIN, lifetimes=LIFETIMES, auto_approve=auto_approve),
+        pages=pages,
+        audit=NO_AUDIT,
+        now=now,
+        random_bytes=random_bytes,
+    )
     world = World(store, accounts, app, sessions, random_bytes)
+    requests = PendingRequests(store.transactions, now)
     world.serve(static_routes())
     world.serve(
         LoginPage(
-            transactions=store.transactions,
+            requests=requests,
             browser_sessions=sessions,
             provider=accounts,
             resources=resources,
             pages=pages,
             origins=origins,
-            now=now,
             throttle=None if throttle is None else throttle(world),
         ).routes()
     )
     world.serve(
         ConsentPage(
             clients=store.clients,
-            transactions=store.transactions,
+            requests=requests,
             browser_sessions=sessions,
             provider=accounts,
-            consents=store.consents,
-            consent_lifetime=CONSENT_LIFETIME,
-            required_scopes=required_scopes,
-            authorization_server=AuthorizationServer(issuer=ORIGIN, lifetimes=LIFETIMES, auto_approve=auto_approve),
+            decision=decision,
             resources=resources,
             pages=pages,
             origins=origins,
+            required_scopes=required_scopes,
+        ).routes()
+    )
+    world.serve(
+        AuthorizeEndpoint(
+            clients=store.clients,
+            transactions=store.transactions,
+            resources=resources,
+            browser_sessions=sessions,
+            provider=accounts,
+            decision=decision,
+            pages=pages,
+            transaction_lifetime=LIFETIMES.transaction,
             now=now,
             random_bytes=random_bytes,
         ).routes()

@@ -11,7 +11,7 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession
-from tests.web.pages.pages_world import Counter
+from tests.web.pages.pages_world import Accounts, Counter
 
 NOW = 1_000_000
 WELL_SHAPED = "gp_bs_" + "A" * 43
@@ -25,6 +25,7 @@ def store() -> Store:
 def make(store: Store, *, secure: bool = True, port: int | None = None, now: int = NOW) -> BrowserSessions:
     return BrowserSessions(
         sessions=store.browser_sessions,
+        provider=Accounts(),
         secure=secure,
         lifetime=3600,
         now=lambda: now,
@@ -181,6 +182,7 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: Store) 
     planted = await sessions.current_or_new(asks())
     later = BrowserSessions(
         sessions=store.browser_sessions,
+        provider=Accounts(),
         secure=True,
         lifetime=3600,
         now=lambda: NOW + 100,

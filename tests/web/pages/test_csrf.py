@@ -8,7 +8,7 @@ from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token
 from gatepost.web.pages.rendering import Link, PageRefusal
-from tests.web.pages.pages_world import ORIGIN, Counter
+from tests.web.pages.pages_world import ORIGIN, Accounts, Counter
 
 RETRY = Link("/oauth/login", "Go on")
 
@@ -16,7 +16,12 @@ RETRY = Link("/oauth/login", "Go on")
 @pytest.fixture
 def sessions() -> BrowserSessions:
     return BrowserSessions(
-        sessions=memory_store().browser_sessions, secure=True, lifetime=60, now=lambda: 1, random_bytes=Counter()
+        sessions=memory_store().browser_sessions,
+        provider=Accounts(),
+        secure=True,
+        lifetime=60,
+        now=lambda: 1,
+        random_bytes=Counter(),
     )
 
 

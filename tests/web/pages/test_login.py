@@ -426,6 +426,7 @@ async def test_the_pages_are_described_with_what_they_answer(world: World) -> No
         for method, operation in operations.items()
     }
     assert answers == {
+        ("/oauth/authorize", "get"): {"303", "400", "429", "503", "421", "500"},
         ("/oauth/login", "get"): {"200", "303", "400", "409", "429", "503", "421", "500"},
         ("/oauth/login", "post"): {"303", "400", "403", "408", "413", "429", "503", "421", "500"},
         ("/oauth/consent", "get"): {"200", "303", "400", "409", "503", "421", "500"},

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.authorization import (
     AuthorizationRequest,
     begin_transaction,
     check_request,
-    error_redirect,
     establish_redirect_uri,
     requested_client_id,
     requested_scopes,
@@ -26,8 +26,9 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
-from gatepost.web.pages.browser_session import BrowserSessions
-from gatepost.web.pages.login import login_path
+from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.login import consent_path, login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
 from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Operation, in_query, moved, page
 from gatepost.web.site.errors import log_refusal
@@ -48,10 +49,12 @@ class AuthorizeEndpoint:
     resources: Sequence[ProtectedResource]
     """Those that tokens can be for."""
     browser_sessions: BrowserSessions
+    provider: IdentityProvider
+    """May say who is there without asking."""
+    decision: Decision
+    """Approves where nobody has to be asked."""
     pages: Pages
     """Renders the errors that must not redirect."""
-    issuer: str
-    """The `iss` of every answer."""
     transaction_lifetime: int
     """Seconds in which the person has to decide."""
     now: Callable[[], int]
@@ -65,7 +68,7 @@ class AuthorizeEndpoint:
         return (self.pages.route("GET", "/oauth/authorize", self.get, _AUTHORIZE, answers_head=False),)
 
     async def get(self, request: Request) -> Response:
-        """Begin an authorization request."""
+        """Decide on an authorization request, or begin one that login and consent decide on."""
         # 1. Read the query. What is repeated or malformed is set apart: the answer depends on what it is.
         parameters = _parameters(request)
 
@@ -81,29 +84,45 @@ class AuthorizeEndpoint:
             scopes = requested_scopes(asked, known=resource.scopes, default=resource.default_scopes)
         except OAuthError as error:
             log_refusal(request, error=error.error, reason=error.reason)
-            location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=self.issuer)
-            response = self.pages.redirect(location)
-            await self.browser_sessions.leave(request, response)
-            return response
+            return await self.decision.refuse(request, asked, error)
 
-        # 4. Keep the request, bound to this browser; login and consent decide on what is kept.
-        session = await self.browser_sessions.current_or_new(request)
+        # 4. The request becomes this browser's own.
+        session = await self.browser_sessions.current(request)
+        own = session or self.browser_sessions.new()
         transaction = begin_transaction(
             asked,
             transaction_id=identifier("transaction_", self.random_bytes),
-            browser_id=session.record.browser_id,
+            browser_id=own.record.browser_id,
             scopes=scopes,
             resource=resource.identifier,
             now=self.now(),
             lifetime=self.transaction_lifetime,
             begins_nowhere=_begins_nowhere(request),
         )
-        await self.transactions.begin_transaction(transaction)
 
-        # 5. On to the login, which knows who is there already.
-        response = self.pages.redirect(login_path(transaction.transaction_id))
-        self.browser_sessions.attach(response, session)
+        # 5. Decide at once where nobody has to log in or to be asked.
+        if "prompt" not in parameters.values and _shows_the_answer(request):
+            subject = await self._known_subject(request, session)
+            if subject is not None and await self.decision.needs_no_question(transaction, subject):
+                await self.transactions.begin_transaction(transaction)
+                return await self.decision.approve(request, transaction, subject)
+
+        # 6. Else keep it; login and consent decide on what is kept.
+        if session is None:
+            await self.browser_sessions.start(own)
+        await self.transactions.begin_transaction(transaction)
+        is_logged_in = own.subject is not None
+        path = (consent_path if is_logged_in else login_path)(transaction.transaction_id)
+        response = self.pages.redirect(path)
+        self.browser_sessions.attach(response, own)
         return response
+
+    async def _known_subject(self, request: Request, session: OpenSession | None) -> str | None:
+        """Return who is logged in, or whom the provider knows without asking."""
+        if session is not None and session.subject is not None:
+            return session.subject
+        identity = await self.provider.authenticate(request, {})
+        return None if identity is None else identity.subject
 
     async def _established(self, request: Request, parameters: Parameters) -> AuthorizationRequest:
         """Return the request with its client and redirect URI.
@@ -155,6 +174,15 @@ def _begins_nowhere(request: Request) -> bool:
     return all(request.headers.getlist(name) == [value] for name, value in expected.items())
 
 
+def _shows_the_answer(request: Request) -> bool:
+    """Say whether the answer is what the browser shows next, and no picture or frame of some page (Fetch Metadata).
+
+    A page can load such things behind the person's back. A client that is no browser, or an old one, says nothing.
+    """
+    expected = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    return all(request.headers.getlist(name) in ([], [value]) for name, value in expected.items())
+
+
 def _broken_link(reason: Reason, description: str) -> PageRefusal:
     return PageRefusal(
         reason,
@@ -181,7 +209,8 @@ def _resource(asked: AuthorizationRequest, resources: Sequence[ProtectedResource
 
 _DESCRIPTION = """\
 The authorization code flow with PKCE S256. A browser comes here, not a program. After login and consent it is sent to
-the redirect URI with `code`, `state` and `iss`, or with `error`, `error_description`, `state` and `iss`.
+the redirect URI with `code`, `state` and `iss`, or with `error`, `error_description`, `state` and `iss`; at once, where
+neither has to be asked for.
 
 As long as the client and its redirect URI are not established, an error is a page and never a redirect.
 """
@@ -206,7 +235,7 @@ _AUTHORIZE = Operation(
         in_query("state", "Given back as it is."),
     ],
     responses={
-        303: moved("On to the login, or back to the client with an error."),
+        303: moved("On to login or consent; or back to the client, with an error or when nobody has to be asked."),
         400: page("The client or its redirect URI cannot be established."),
         **PAGE_FLOODED,
         **PAGE_UNAVAILABLE,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.provider import IdentityProvider
 from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 
@@ -30,6 +31,8 @@ class OpenSession:
 
     secret: str
     record: BrowserSession
+    subject: str | None = None
+    """Who is logged in and may still act."""
 
 
 class BrowserSessions:
@@ -37,6 +40,7 @@ class BrowserSessions:
 
     Args:
         sessions: where they are kept.
+        provider: says whether a user may still act.
         secure: whether the public URL is https.
         lifetime: seconds from start or renewal until a session ends; a login on plain http ends sooner.
         now: the clock, whole seconds UTC.
@@ -48,6 +52,7 @@ class BrowserSessions:
         self,
         *,
         sessions: BrowserSessionStore,
+        provider: IdentityProvider,
         secure: bool,
         lifetime: int,
         now: Callable[[], int],
@@ -55,6 +60,7 @@ class BrowserSessions:
         port: int | None = None,
     ) -> None:
         self._sessions = sessions
+        self._provider = provider
         self._secure = secure
         self._lifetime = lifetime
         self._now = now
@@ -67,14 +73,22 @@ class BrowserSessions:
         if secret is None:
             return None
         record = await self._sessions.find_session(fingerprint(secret), now=self._now())
-        return None if record is None else OpenSession(secret, record)
+        if record is None:
+            return None
+        subject = record.subject
+        is_active = subject is not None and await self._provider.is_active(subject)
+        return OpenSession(secret, record, subject if is_active else None)
 
     async def current_or_new(self, request: Request) -> OpenSession:
         """Return the live session, or start one for a browser that is new here; `attach` it to the response."""
-        session = await self.current(request)
-        if session is not None:
-            return session
-        session = self._new(browser_id=identifier("browser_", self._random_bytes))
+        return await self.current(request) or await self.start(self.new())
+
+    def new(self) -> OpenSession:
+        """Return a session for a browser that is new here; nothing is kept until `start`."""
+        return self._new(browser_id=identifier("browser_", self._random_bytes))
+
+    async def start(self, session: OpenSession) -> OpenSession:
+        """Keep a session of `new`; `attach` it to the response."""
         await self._sessions.start_session(session.record)
         return session
 
@@ -146,7 +160,7 @@ class BrowserSessions:
             created_at=now,
             expires_at=now + lifetime,
         )
-        return OpenSession(secret, record)
+        return OpenSession(secret, record, subject)
 
 
 def _cookie_values(request: Request, name: str) -> list[str]:

@@ -6,31 +6,26 @@ page may be loaded and answered twice: a second approval replaces the code of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
-from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.oauth.authorization import authorization_code, error_redirect, success_redirect
-from gatepost.oauth.consent import Consent, choices, is_covered, narrowed, remembered
+from gatepost.oauth.consent import choices, narrowed
 from gatepost.oauth.display_text import inert_text
-from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget, OAuthError
-from gatepost.oauth.policy import AuthorizationServer
+from gatepost.oauth.errors import InvalidRequest, InvalidTarget
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import AuthorizationTransaction, Client, TransactionState
+from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered, is_web
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.consents import ConsentStore
-from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
-from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
+from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login import consent_path, login_path
-from gatepost.web.pages.pending_request import already_answered, known_browser, own_transaction, query
+from gatepost.web.pages.pending_request import PendingRequests, check_undenied, known_browser, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.api_description import (
     PAGE_FORM_REFUSALS,
@@ -42,7 +37,6 @@ from gatepost.web.site.api_description import (
     page,
     page_form,
 )
-from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.routing import Route
 
 _PURPOSE = "consent"
@@ -57,24 +51,16 @@ class ConsentPage:
     """The consent page."""
 
     clients: ClientFinder
-    transactions: TransactionStore
-    """The authorization requests that wait."""
+    requests: PendingRequests
     browser_sessions: BrowserSessions
     provider: IdentityProvider
-    """Says whether the logged-in user may still act."""
-    authorization_server: AuthorizationServer
+    """Says whether there are accounts to switch between."""
+    decision: Decision
     resources: Sequence[ProtectedResource]
     """The MCP endpoints and the words for their scopes."""
     pages: Pages
     origins: Collection[str]
     """Our own origins; a POST from any other is refused."""
-    now: Callable[[], int]
-    random_bytes: RandomBytes
-    audit: Audit = NO_AUDIT
-    consents: ConsentStore | None = None
-    """Where approvals are remembered; None remembers none."""
-    consent_lifetime: int = 0
-    """For how many seconds; 0 asks every time."""
     required_scopes: Collection[str] = ()
     """Scopes that nobody can take out, because every request to the MCP endpoint needs them."""
 
@@ -89,31 +75,23 @@ class ConsentPage:
         """Ask whether an app may have access, or approve what was approved before."""
         # 1. The authorization request is this browser's own and not yet refused.
         session = known_browser(await self.browser_sessions.current(request))
-        transaction = await self._own_transaction(session, _transaction_id(request))
-        if transaction.state is TransactionState.DENIED:
-            raise already_answered()
+        transaction = await self.requests.find(session, _transaction_id(request))
+        check_undenied(transaction)
 
         # 2. It can be answered at all.
         client = await self._client(transaction)
         resource = next((known for known in self.resources if known.identifier == transaction.resource), None)
         if resource is None:
             gone = InvalidTarget(Reason.RESOURCE_UNKNOWN, "The resource is no longer served here.")
-            return await self._send_back(request, self._error_redirect(transaction, gone))
+            return await self.decision.refuse(request, transaction, gone)
 
         # 3. Somebody is logged in.
-        subject = await self._active_subject(session)
-        if subject is None:
+        if session.subject is None:
             return self.pages.redirect(login_path(transaction.transaction_id))
 
-        # 4. The operator may have decided for them; never on a public server.
-        if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
-            return await self._approve(request, transaction, subject)
-
-        # 5. So may the person, earlier, of the same or more.
-        if is_covered(transaction, await self._remembered(transaction, subject)):
-            return await self._approve(request, transaction, subject)
-
-        # 6. Ask.
+        # 4. Ask, if it has not been decided before.
+        if await self.decision.needs_no_question(transaction, session.subject):
+            return await self.decision.approve(request, transaction, session.subject)
         return self._page(session, transaction, client, resource)
 
     async def post(self, request: Request) -> Response:
@@ -132,12 +110,11 @@ class ConsentPage:
         )
 
         # 2. The authorization request is this browser's own, and can be answered still.
-        transaction = await self._own_transaction(session, transaction_id)
+        transaction = await self.requests.find(session, transaction_id)
         await self._client(transaction)
 
         # 3. The user who was asked may still act. A disabled one has to log in again, and will not succeed.
-        subject = await self._active_subject(session)
-        if subject is None:
+        if session.subject is None:
             return self.pages.redirect(login_path(transaction_id))
 
         # 4. Yes, with what was left ticked; or no. Nothing left is a no too.
@@ -145,69 +122,11 @@ class ConsentPage:
         match submitted.get("decision"):
             case "approve" if chosen or not transaction.scopes:
                 approved = replace(transaction, scopes=chosen)
-                return await self._approve(request, approved, subject, consent=self._to_remember(approved, subject))
+                return await self.decision.approve(request, approved, session.subject, was_asked=True)
             case "approve" | "deny":
-                return await self._deny(request, transaction, subject)
+                return await self.decision.deny(request, transaction, session.subject)
             case _:
                 raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
-
-    async def _approve(
-        self, request: Request, transaction: AuthorizationTransaction, subject: str, *, consent: Consent | None = None
-    ) -> Response:
-        code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
-        now = self.now()
-        record = authorization_code(
-            transaction,
-            subject=subject,
-            code_fingerprint=fingerprint(code),
-            now=now,
-            lifetime=self.authorization_server.lifetimes.authorization_code,
-        )
-        outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
-        if outcome is not ApproveOutcome.APPROVED:
-            raise already_answered()
-        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
-        location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
-        return await self._send_back(request, location)
-
-    async def _deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
-        if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
-            raise already_answered()
-        await self.audit.record(
-            request,
-            AuditEvent.CONSENT,
-            Outcome.REFUSED,
-            reason=Reason.USER_DENIED,
-            subject=subject,
-            client_id=transaction.client_id,
-        )
-        denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
-        return await self._send_back(request, self._error_redirect(transaction, denied))
-
-    async def _send_back(self, request: Request, location: str) -> Response:
-        """Redirect to the client; on plain http the browser goes there without its session."""
-        response = self.pages.redirect(location)
-        await self.browser_sessions.leave(request, response)
-        return response
-
-    async def _remembered(self, transaction: AuthorizationTransaction, subject: str) -> Consent | None:
-        if self.consents is None:
-            return None
-        return await self.consents.find_consent(
-            subject,
-            client_id=transaction.client_id,
-            redirect_uri=transaction.redirect_uri,
-            resource=transaction.resource,
-            now=self.now(),
-        )
-
-    def _to_remember(self, approved: AuthorizationTransaction, subject: str) -> Consent | None:
-        if self.consents is None:
-            return None
-        return remembered(approved, subject=subject, now=self.now(), lifetime=self.consent_lifetime)
-
-    async def _own_transaction(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
-        return await own_transaction(self.transactions, session, transaction_id, now=self.now())
 
     async def _client(self, transaction: AuthorizationTransaction) -> Client:
         """Return the client if it is still registered, and with this redirect URI.
@@ -223,18 +142,6 @@ class ConsentPage:
         if not is_registered(transaction.redirect_uri, client.redirect_uris):
             raise _client_gone(Reason.REDIRECT_URI_UNREGISTERED)
         return client
-
-    async def _active_subject(self, session: OpenSession) -> str | None:
-        subject = session.record.subject
-        return subject if subject is not None and await self.provider.is_active(subject) else None
-
-    def _error_redirect(self, transaction: AuthorizationTransaction, error: OAuthError) -> str:
-        return error_redirect(
-            transaction.redirect_uri,
-            error,
-            client_state=transaction.client_state,
-            issuer=self.authorization_server.issuer,
-        )
 
     def _page(
         self,
@@ -263,7 +170,7 @@ class ConsentPage:
             ],
             can_choose=bool(free),
             resource=resource,
-            user=session.record.display_name or session.record.subject,
+            user=session.record.display_name or session.subject,
             switch_path=switch if self.provider.can_switch_account else None,
         )
 

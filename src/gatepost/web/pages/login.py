@@ -6,7 +6,7 @@ in. There is no parameter that says where to go next, so there is nothing to poi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -18,15 +18,14 @@ from gatepost.identity.provider import Identity, IdentityProvider
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import AuthorizationTransaction, TransactionState
+from gatepost.oauth.records import AuthorizationTransaction
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.concurrent_attempts import AttemptsAtOnce
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_throttle import LoginThrottle, account_of
-from gatepost.web.pages.pending_request import already_answered, own_transaction, query
+from gatepost.web.pages.pending_request import PendingRequests, check_undenied, query
 from gatepost.web.pages.rendering import Link, Pages
 from gatepost.web.site.api_description import (
     PAGE_FLOODED,
@@ -66,8 +65,7 @@ def consent_path(transaction_id: str) -> str:
 class LoginPage:
     """The login page."""
 
-    transactions: TransactionStore
-    """The authorization requests that wait."""
+    requests: PendingRequests
     browser_sessions: BrowserSessions
     provider: IdentityProvider
     resources: Sequence[ProtectedResource]
@@ -75,7 +73,6 @@ class LoginPage:
     pages: Pages
     origins: Collection[str]
     """Our own origins; a POST from any other is refused."""
-    now: Callable[[], int]
     throttle: LoginThrottle | None = None
     """Counts the attempts; None lets everybody try as often as they like."""
     audit: Audit = NO_AUDIT
@@ -96,13 +93,12 @@ class LoginPage:
         # 2. Which authorization request is it for, if any?
         parameters = query(request)
         transaction = await self._transaction(session, parameters.get("transaction"))
-        if transaction is not None and transaction.state is TransactionState.DENIED:
-            raise already_answered()
+        if transaction is not None:
+            check_undenied(transaction)
         switch_account = "switch" in parameters
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
-        subject = session.record.subject
-        if subject is not None and not switch_account and await self.provider.is_active(subject):
+        if session.subject is not None and not switch_account:
             return self._go_on(session, transaction)
 
         # 4. Nobody can log in before the first account exists.
@@ -148,7 +144,7 @@ class LoginPage:
 
         # 3. Who is it? Every guess at a password passes here and nowhere else, and is counted before it is looked at.
         fields = self.provider.login_fields
-        credentials = {field.name: submitted.get(field.name, "") for field in fields}
+        credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
         account = account_of(credentials, fields)
         with self.attempts.one_of(session.record.browser_id):
             await self._admit(request, account)
@@ -157,7 +153,7 @@ class LoginPage:
             identity = await run_while_connected(checking, request.receive)
         if identity is None:
             await self.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
-            typed = {field.name: credentials[field.name] for field in fields if not field.secret}
+            typed = {asked.name: credentials[asked.name] for asked in fields if not asked.secret}
             return self._form(session, transaction, typed=typed, failed=True)
 
         # 4. Log in under a new session, and on to consent; or, without a request, to this page by itself, so that
@@ -172,9 +168,7 @@ class LoginPage:
         return response
 
     async def _transaction(self, session: OpenSession, transaction_id: str | None) -> AuthorizationTransaction | None:
-        if transaction_id is None:
-            return None
-        return await own_transaction(self.transactions, session, transaction_id, now=self.now())
+        return None if transaction_id is None else await self.requests.find(session, transaction_id)
 
     async def _admit(self, request: Request, account: str) -> None:
         """Count an attempt to log in.
@@ -200,7 +194,7 @@ class LoginPage:
             return self.pages.redirect(consent_path(transaction.transaction_id))
         return self.pages.render(
             "logged_in.html",
-            user=session.record.display_name or session.record.subject,
+            user=session.record.display_name or session.subject,
             mcp_urls=[resource.identifier for resource in self.resources],
             switch_path=login_path(switch_account=True) if self.provider.can_switch_account else None,
         )

@@ -1,15 +1,17 @@
-"""The authorization request that a page is about, if it is this browser's own (RFC 6749 section 10.12)."""
+"""Pending authorization requests: the one that a page is about, if this browser began it (RFC 6749 section 10.12)."""
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from starlette.requests import Request
 
 from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import AuthorizationTransaction
+from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.rendering import PageRefusal
@@ -24,6 +26,29 @@ def query(request: Request) -> dict[str, str]:
     return parse_parameters(request.scope["query_string"])
 
 
+@dataclass(frozen=True, slots=True)
+class PendingRequests:
+    """The authorization requests that wait for login and consent."""
+
+    transactions: TransactionStore
+    now: Callable[[], int]
+    """The clock, whole seconds UTC."""
+
+    async def find(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
+        """Return the request if it has not expired and the browser of `session` began it.
+
+        Raises:
+            PageRefusal: unknown, expired or another browser's. The page is the same for all three: whether an
+                identifier exists is nobody else's business.
+        """
+        transaction = await self.transactions.find_transaction(transaction_id, now=self.now())
+        if transaction is None:
+            _refuse(Reason.TRANSACTION_EXPIRED)
+        if not hmac.compare_digest(session.record.browser_id.encode(), transaction.browser_id.encode()):
+            _refuse(Reason.TRANSACTION_OF_ANOTHER_BROWSER)
+        return transaction
+
+
 def known_browser(session: OpenSession | None) -> OpenSession:
     """Return the session; a browser without one has not begun any authorization request.
 
@@ -35,21 +60,14 @@ def known_browser(session: OpenSession | None) -> OpenSession:
     return session
 
 
-async def own_transaction(
-    transactions: TransactionStore, session: OpenSession, transaction_id: str, *, now: int
-) -> AuthorizationTransaction:
-    """Return the transaction if it has not expired and belongs to the browser of `session`.
+def check_undenied(transaction: AuthorizationTransaction) -> None:
+    """Refuse to show a page for a request that was denied.
 
     Raises:
-        PageRefusal: unknown, expired or another browser's. The page is the same for all three: whether an identifier
-            exists is nobody else's business.
+        PageRefusal: it was.
     """
-    transaction = await transactions.find_transaction(transaction_id, now=now)
-    if transaction is None:
-        _refuse(Reason.TRANSACTION_EXPIRED)
-    if not hmac.compare_digest(session.record.browser_id.encode(), transaction.browser_id.encode()):
-        _refuse(Reason.TRANSACTION_OF_ANOTHER_BROWSER)
-    return transaction
+    if transaction.state is TransactionState.DENIED:
+        raise already_answered()
 
 
 def already_answered() -> PageRefusal:

@@ -1,0 +1,132 @@
+"""The decision on an authorization request and the answer to its client (RFC 6749 sections 4.1.2, 10.2; RFC 9700 4.7).
+
+The one place for both ways there: the authorization endpoint, which decides at once when nobody has to log in or to be
+asked, and the consent page. Whatever is decided is decided on the transaction, never on what a form sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.authorization import AuthorizationRequest, authorization_code, error_redirect, success_redirect
+from gatepost.oauth.consent import Consent, is_covered, may_go_unasked, remembered
+from gatepost.oauth.errors import AccessDenied, OAuthError
+from gatepost.oauth.policy import AuthorizationServer
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import AuthorizationTransaction
+from gatepost.oauth.redirect_uris import is_loopback
+from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.pending_request import already_answered
+from gatepost.web.pages.rendering import Pages
+from gatepost.web.site.audit import Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Approves and denies authorization requests whose client, redirect URI and resource have been checked just now.
+
+    Args:
+        transactions: the authorization requests that wait.
+        consents: where approvals are remembered.
+        consent_lifetime: for how many seconds; 0 asks every time.
+        browser_sessions: on plain http the browser goes to the client without its session.
+        authorization_server: issuer, lifetime of codes, and whether to approve without asking.
+        pages: redirects.
+        audit: is told of every decision.
+        now: the clock, whole seconds UTC.
+        random_bytes: the source of authorization codes.
+    """
+
+    transactions: TransactionStore
+    consents: ConsentStore
+    consent_lifetime: int
+    browser_sessions: BrowserSessions
+    authorization_server: AuthorizationServer
+    pages: Pages
+    audit: Audit
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+
+    async def needs_no_question(self, transaction: AuthorizationTransaction, subject: str) -> bool:
+        """Say whether the operator, or this user earlier, has decided on such a request already."""
+        # Never on a public server.
+        if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
+            return True
+        return may_go_unasked(transaction) and is_covered(transaction, await self._remembered(transaction, subject))
+
+    async def approve(
+        self, request: Request, transaction: AuthorizationTransaction, subject: str, *, was_asked: bool = False
+    ) -> Response:
+        """Approve: send the browser to the client with a code. What the person was asked is remembered.
+
+        Raises:
+            PageRefusal: the request has been denied, its code has been redeemed, or it is over.
+        """
+        now = self.now()
+        code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
+        record = authorization_code(
+            transaction,
+            subject=subject,
+            code_fingerprint=fingerprint(code),
+            now=now,
+            lifetime=self.authorization_server.lifetimes.authorization_code,
+        )
+        consent = (
+            remembered(transaction, subject=subject, now=now, lifetime=self.consent_lifetime) if was_asked else None
+        )
+        outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
+        if outcome is not ApproveOutcome.APPROVED:
+            raise already_answered()
+        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
+        location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
+        return await self._send_back(request, location)
+
+    async def deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
+        """Deny: send the browser to the client with `access_denied`.
+
+        Raises:
+            PageRefusal: the request has been approved, or is over.
+        """
+        if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
+            raise already_answered()
+        await self.audit.record(
+            request,
+            AuditEvent.CONSENT,
+            Outcome.REFUSED,
+            reason=Reason.USER_DENIED,
+            subject=subject,
+            client_id=transaction.client_id,
+        )
+        denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
+        return await self.refuse(request, transaction, denied)
+
+    async def refuse(
+        self, request: Request, asked: AuthorizationRequest | AuthorizationTransaction, error: OAuthError
+    ) -> Response:
+        """Send the browser to the client with an error (RFC 6749 section 4.1.2.1)."""
+        issuer = self.authorization_server.issuer
+        location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=issuer)
+        return await self._send_back(request, location)
+
+    async def _send_back(self, request: Request, location: str) -> Response:
+        """Redirect to the client; on plain http the browser goes there without its session."""
+        response = self.pages.redirect(location)
+        await self.browser_sessions.leave(request, response)
+        return response
+
+    async def _remembered(self, transaction: AuthorizationTransaction, subject: str) -> Consent | None:
+        return await self.consents.find_consent(
+            subject,
+            client_id=transaction.client_id,
+            redirect_uri=transaction.redirect_uri,
+            resource=transaction.resource,
+            now=self.now(),
+        )
