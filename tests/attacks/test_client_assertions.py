@@ -11,7 +11,7 @@ import pytest
 from gatepost.oauth.client_assertions import ASSERTION_TYPE
 from gatepost.stores.sql.sqlite import memory_store
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import client
+from tests.stores.sample_records import client, keep_client
 from tests.tokens.test_client_keys import ED, P256, RSA, encoded, public, sign
 
 KEYED = client(
@@ -123,7 +123,7 @@ async def test_a_client_with_keys_cannot_do_without_them() -> None:
 async def test_a_client_without_keys_cannot_use_an_assertion() -> None:
     async with installed() as gatepost:
         for method in ("none", "client_secret_post"):
-            await gatepost.store.clients.register_client(client(token_endpoint_auth_method=method, jwks=KEYED.jwks))
+            await keep_client(gatepost.store, client(token_endpoint_auth_method=method, jwks=KEYED.jwks))
             assert await ask(gatepost, assertion(gatepost)) == INVALID_CLIENT
 
 

@@ -11,7 +11,7 @@ from gatepost.oauth.client_assertions import ASSERTION_TYPE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import client
+from tests.stores.sample_records import client, keep_client
 from tests.tokens.test_client_keys import P256, public, sign
 
 SECRET = "gp_cs_a-secret"
@@ -32,7 +32,7 @@ def machine(**changes: Any) -> Client:
 
 
 async def ask(gatepost: Installed, registered: Client, **more: str) -> tuple[int, dict[str, Any]]:
-    await gatepost.store.clients.register_client(registered)
+    await keep_client(gatepost.store, registered)
     answer = await gatepost.token(
         **{"grant_type": "client_credentials", "client_id": "client-1", "client_secret": SECRET, **more}
     )
@@ -54,7 +54,7 @@ async def test_a_machine_gets_a_token_for_itself_and_can_call_with_it() -> None:
 
 async def test_it_may_use_basic_or_a_signed_assertion_without_a_client_id() -> None:
     async with installed() as gatepost:
-        await gatepost.store.clients.register_client(machine(token_endpoint_auth_method="client_secret_basic"))
+        await keep_client(gatepost.store, machine(token_endpoint_auth_method="client_secret_basic"))
         basic = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
         answer = await gatepost.http.post(
             "/oauth/token",
@@ -63,7 +63,7 @@ async def test_it_may_use_basic_or_a_signed_assertion_without_a_client_id() -> N
         )
         assert answer.status_code == 200
         keyed = machine(token_endpoint_auth_method="private_key_jwt", jwks=json.dumps({"keys": [public(P256)]}))
-        await gatepost.store.clients.register_client(keyed)
+        await keep_client(gatepost.store, keyed)
         now = gatepost.clock[0]
         claims = {"iss": "client-1", "sub": "client-1", "aud": ORIGIN, "exp": now + 60, "jti": secrets.token_hex(8)}
         answer = await gatepost.token(

@@ -13,6 +13,7 @@ from tests.attacks.installed import ORIGIN, installed
 from tests.attacks.test_client_assertions import KEYED, ask, assertion
 from tests.attacks.test_client_documents import Resolver
 from tests.outbound.test_addresses import NOT_PUBLIC
+from tests.stores.sample_records import keep_client
 
 METADATA: dict[str, Any] = {"redirect_uris": ["https://app.example/cb"]}
 
@@ -91,7 +92,7 @@ async def test_keys_at_an_address_that_is_not_public_are_never_asked_for(monkeyp
     async with installed(fetcher=GuardedFetcher(resolve=resolve)) as gatepost:
         for number in range(len(NOT_PUBLIC)):
             elsewhere = f"https://keys.example/{number}"
-            await gatepost.store.clients.register_client(replace(KEYED, jwks=None, jwks_uri=elsewhere))
+            await keep_client(gatepost.store, replace(KEYED, jwks=None, jwks_uri=elsewhere))
             status, error = await ask(gatepost, assertion(gatepost))
             assert (status, error) in {(401, "invalid_client"), (503, "temporarily_unavailable")}
     assert resolve.questions == [("keys.example", 443)] * len(NOT_PUBLIC)

@@ -162,6 +162,12 @@ def audit_record(sequence: int = 0, **changes: Any) -> AuditRecord:
     )
 
 
+async def keep_client(store: Store, client: Client) -> None:
+    """Register a client, or change the registration of the one with its id."""
+    if not await store.clients.update_client(client):
+        await store.clients.register_client(client)
+
+
 async def approve(store: Store, name: str = "1", **changes: Any) -> AuthorizationCode:
     """Begin `transaction-NAME` and approve it with `code-NAME`."""
     approved = code(f"code-{name}", f"transaction-{name}", **changes)

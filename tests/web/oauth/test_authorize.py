@@ -208,7 +208,7 @@ async def test_what_may_be_left_out_may_be_left_out(front: Front) -> None:
 
 
 async def test_without_a_scope_a_client_asks_for_what_it_registered(front: Front) -> None:
-    await front.store.clients.register_client(client_with(CALLBACK, scope="notes:write gone"))
+    assert await front.store.clients.update_client(client_with(CALLBACK, scope="notes:write gone"))
     transaction = await front.begun(await front.ask(scope=None))
     assert transaction is not None
     assert transaction.scopes == ("notes:write",)
@@ -221,7 +221,7 @@ async def test_the_spellings_of_a_resource_come_to_its_canonical_one(front: Fron
 
 
 async def test_on_loopback_the_port_is_the_clients(front: Front) -> None:
-    await front.store.clients.register_client(client_with("http://127.0.0.1/cb", "http://localhost:1/cb"))
+    assert await front.store.clients.update_client(client_with("http://127.0.0.1/cb", "http://localhost:1/cb"))
     transaction = await front.begun(await front.ask(redirect_uri="http://127.0.0.1:51234/cb"))
     assert transaction is not None
     assert transaction.redirect_uri == "http://127.0.0.1:51234/cb"
@@ -256,12 +256,12 @@ async def test_as_long_as_client_and_redirect_uri_are_not_established_nothing_re
 
 
 async def test_a_client_with_two_redirect_uris_has_to_say_which(front: Front) -> None:
-    await front.store.clients.register_client(client_with(CALLBACK, "https://client.example/other"))
+    assert await front.store.clients.update_client(client_with(CALLBACK, "https://client.example/other"))
     assert_local_page(await front.ask(redirect_uri=None), "The parameter redirect_uri is missing.")
 
 
 async def test_localhost_and_127_0_0_1_are_told_apart_and_the_page_says_so(front: Front) -> None:
-    await front.store.clients.register_client(client_with("http://127.0.0.1/cb"))
+    assert await front.store.clients.update_client(client_with("http://127.0.0.1/cb"))
     response = await front.ask(redirect_uri="http://localhost:1455/cb")
     assert_local_page(response, "registered its redirect URI with 127.0.0.1 and now sends localhost")
 
@@ -325,7 +325,7 @@ async def test_of_two_states_neither_is_used(front: Front) -> None:
 
 async def test_a_private_use_scheme_gets_its_errors_too(front: Front) -> None:
     callback = "cursor://anysphere.cursor-retrieval/oauth/callback"
-    await front.store.clients.register_client(client_with(callback))
+    assert await front.store.clients.update_client(client_with(callback))
     response = await front.ask(redirect_uri=callback, response_type="token")
     assert sent_back(response, to=callback)[0] == ("error", "unsupported_response_type")
 

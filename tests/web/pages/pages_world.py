@@ -19,7 +19,9 @@ from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql.sqlite import memory_store
+from gatepost.stores.sql.database import Transaction
+from gatepost.stores.sql.sqlite.memory import MemoryDatabase
+from gatepost.stores.sql.store import sql_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
@@ -124,6 +126,7 @@ class World:
     """The pages and what is around them."""
 
     store: Store
+    database: MemoryDatabase
     accounts: Accounts
     app: FastAPI
     sessions: BrowserSessions
@@ -144,7 +147,7 @@ class World:
         return browser
 
     async def register(self, **changes: Any) -> Client:
-        """Register a client; `changes` replace the fields of an ordinary one."""
+        """Register a client, or change its registration; `changes` replace the fields of an ordinary one."""
         values: dict[str, Any] = {
             "client_id": "client_1",
             "client_name": "Reading list",
@@ -160,11 +163,12 @@ class World:
             "created_at": self.now,
         }
         client = Client(**{**values, **changes})
-        await self.store.clients.register_client(client)
+        if not await self.store.clients.update_client(client):
+            await self.store.clients.register_client(client)
         return client
 
     async def begin(self, browser: httpx2.AsyncClient, **changes: Any) -> AuthorizationTransaction:
-        """Begin an authorization request in this browser, as the authorization endpoint does."""
+        """Begin an authorization request in this browser, in place of one with the same identifier."""
         response = Response()
         session = await self.sessions.current_or_new(self._request(browser))
         self.sessions.attach(response, session)
@@ -183,6 +187,12 @@ class World:
             "expires_at": self.now + LIFETIMES.transaction,
         }
         transaction = AuthorizationTransaction(**{**values, **changes})
+
+        async def forget_earlier(open_transaction: Transaction) -> None:
+            sql = "DELETE FROM authorization_transactions WHERE transaction_id = $1"
+            await open_transaction.run(sql, transaction.transaction_id)
+
+        await self.database.write(forget_earlier)
         await self.store.transactions.begin_transaction(transaction)
         return transaction
 
@@ -212,7 +222,8 @@ def make_world(
     secure: bool = True,
 ) -> World:
     """Return the pages with a fresh memory store; `secure` says whether their cookies are those of https."""
-    store = memory_store()
+    database = MemoryDatabase()
+    store = sql_store(database)
     random_bytes = Counter()
     accounts = Accounts()
     pages = Pages(server_name="Notes server", secure=True)
@@ -242,7 +253,7 @@ def make_world(
         now=now,
         random_bytes=random_bytes,
     )
-    world = World(store, accounts, app, sessions, random_bytes)
+    world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)
     world.serve(static_routes())
     world.serve(
