@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.oauth.records import AuthorizationCode
+from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
 from tests.attacks.test_unasked_consent import Asking
@@ -89,4 +89,34 @@ async def test_one_who_is_shut_out_between_two_clicks_gets_no_second_code(asking
 
     assert second.status_code == 400
     assert "location" not in second.headers
+    assert not await is_remembered(asking)
+
+
+@pytest.mark.parametrize("how", SHUT_OUT)
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_one_who_is_shut_out_around_an_approval_at_once_gets_and_keeps_nothing(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch, how: str, moment: str
+) -> None:
+    """Between the look-up of the client and the code nobody is asked, so nothing else would notice."""
+    world, store = asking.world, asking.world.store
+    await asking.decide(await asking.ask())
+    approve = store.transactions.approve_at_once
+    kept: list[AuthorizationCode] = []
+
+    async def meanwhile(begun: AuthorizationTransaction, record: AuthorizationCode, judged: Client) -> bool:
+        kept.append(record)
+        if moment == "before":
+            await SHUT_OUT[how](store, "client_1", world.now)
+        is_approved = await approve(begun, record, judged)
+        if moment == "after":
+            await SHUT_OUT[how](store, "client_1", world.now)
+        return is_approved
+
+    monkeypatch.setattr(store.transactions, "approve_at_once", meanwhile)
+    answer = await asking.ask()
+
+    assert answer.status_code == (400 if moment == "before" else 303)
+    assert ("location" in answer.headers) == (moment == "after")
+    (record,) = kept
+    assert await store.grants.find_code(record.code_fingerprint, now=world.now) is None
     assert not await is_remembered(asking)

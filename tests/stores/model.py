@@ -115,6 +115,14 @@ class DurableTruth:
         self.transactions[request.transaction_id] = replace(request, state=TransactionState.APPROVED)
         return ApproveOutcome.APPROVED
 
+    async def approve_at_once(self, request: AuthorizationTransaction, code: AuthorizationCode, client: Client) -> bool:
+        user = next((user for user in self.users.values() if user.subject == code.subject), None)
+        if self.clients.get(client.client_id) != client or (user is not None and user.disabled_at is not None):
+            return False
+        self.transactions[request.transaction_id] = replace(request, state=TransactionState.APPROVED)
+        self.codes[code.code_fingerprint] = code
+        return True
+
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
         request = await self.find_transaction(transaction_id, now=now)
         if request is None or request.state is TransactionState.APPROVED:

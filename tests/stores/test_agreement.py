@@ -60,6 +60,22 @@ class StoresAgree(BothStores):
         if outcome is ApproveOutcome.APPROVED:
             self.codes += 1
 
+    @rule(pick=picks, subject=subjects)
+    def approve_at_once(self, pick: int, subject: str) -> None:
+        asked = transaction(f"transaction-{self.transactions}", client_id=f"client-{pick}", expires_at=self.now + 1800)
+        self.transactions += 1
+        approved = code(
+            f"code-{self.codes}",
+            asked.transaction_id,
+            client_id=asked.client_id,
+            subject=subject,
+            expires_at=self.now + 600,
+        )
+        found = self.both(lambda store: store.clients.find_client(asked.client_id))
+        judged = found or client(asked.client_id)
+        if self.both(lambda store: store.transactions.approve_at_once(asked, approved, judged)):
+            self.codes += 1
+
     @rule(pick=picks)
     def deny(self, pick: int) -> None:
         transaction_id = f"transaction-{self.latest(self.transactions, pick)}"

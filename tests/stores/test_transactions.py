@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from gatepost.oauth.records import TransactionState
+from gatepost.oauth.records import ClientOrigin, TransactionState
 from gatepost.stores.contract.grants import RedeemOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
-from tests.stores.sample_records import NOW, approve, code, fp, grant, redeem, tokens, transaction
+from tests.stores.sample_records import NOW, approve, client, code, fp, grant, redeem, tokens, transaction, user
 
 
 async def test_a_transaction_is_found_as_it_was(store: Store) -> None:
@@ -84,6 +84,56 @@ async def test_approving_one_transaction_leaves_the_codes_of_others(store: Store
     await approve(store, "2")
 
     assert await store.grants.find_code(fp("code-1"), now=NOW) == approved
+
+
+async def test_a_request_that_needs_no_question_is_kept_approved_with_its_code(store: Store) -> None:
+    await store.clients.register_client(client())
+
+    assert await store.transactions.approve_at_once(transaction(), code(), client()) is True
+
+    assert await store.transactions.find_transaction("transaction-1", now=NOW) == transaction(
+        state=TransactionState.APPROVED
+    )
+    assert await store.grants.redeem_code(fp("code-1"), grant(), tokens(), now=NOW) is RedeemOutcome.REDEEMED
+
+
+async def test_a_client_known_by_a_document_needs_no_row(store: Store) -> None:
+    document = client("https://app.example/client", origin=ClientOrigin.DOCUMENT)
+    asked = transaction(client_id=document.client_id)
+
+    assert await store.transactions.approve_at_once(asked, code(client_id=document.client_id), document) is True
+
+    await store.clients.disable_client(document.client_id, now=NOW, placeholder=document)
+    assert await store.grants.find_code(fp("code-1"), now=NOW) is None
+    again, another = transaction("transaction-2", client_id=document.client_id), code("code-2", "transaction-2")
+    assert await store.transactions.approve_at_once(again, another, document) is False
+
+
+async def test_at_once_nothing_is_written_for_a_client_that_is_not_what_it_was(store: Store) -> None:
+    await store.clients.register_client(client())
+    judged = client()
+
+    async def approve_at_once() -> bool:
+        approved = await store.transactions.approve_at_once(transaction(), code(), judged)
+        assert approved or await store.transactions.find_transaction("transaction-1", now=NOW) is None
+        return approved
+
+    await store.clients.update_client(client(redirect_uris=("https://app.example/other",)))
+    assert await approve_at_once() is False
+    await store.clients.disable_client("client-1", now=NOW)
+    assert await approve_at_once() is False
+    await store.clients.remove_client("client-1", now=NOW)
+    assert await approve_at_once() is False
+
+
+async def test_at_once_nothing_is_written_for_a_disabled_user(store: Store) -> None:
+    await store.clients.register_client(client())
+    await store.users.add_user(user())
+    await store.users.disable_user("ada", now=NOW)
+
+    assert await store.transactions.approve_at_once(transaction(), code(), client()) is False
+    assert await store.transactions.find_transaction("transaction-1", now=NOW) is None
+    assert await store.grants.find_code(fp("code-1"), now=NOW) is None
 
 
 async def test_denying_twice_is_true_twice(store: Store) -> None:

@@ -95,7 +95,7 @@ async def test_a_remembered_approval_is_one_redirect_with_code_state_and_issuer(
     assert answer.headers["cross-origin-opener-policy"] == "unsafe-none"
 
 
-async def test_it_takes_five_operations_of_the_store(world: World, browser: httpx2.AsyncClient) -> None:
+async def test_it_takes_four_operations_of_the_store(world: World, browser: httpx2.AsyncClient) -> None:
     called = count_operations(world.store)
 
     await ask(browser)
@@ -104,8 +104,7 @@ async def test_it_takes_five_operations_of_the_store(world: World, browser: http
         "clients.find_client",
         "browser_sessions.find_session",
         "consents.find_consent",
-        "transactions.begin_transaction",
-        "transactions.approve_transaction",
+        "transactions.approve_at_once",
     ]
 
 
@@ -175,8 +174,7 @@ async def test_a_client_without_cookies_gets_its_code_in_the_first_answer(approv
     assert (await code_of(approving, answer, to=LOOPBACK)).subject == "owner"
     assert [name for name in called if not name.startswith("browser_sessions.")] == [
         "clients.find_client",
-        "transactions.begin_transaction",
-        "transactions.approve_transaction",
+        "transactions.approve_at_once",
         "grants.find_code",
     ]
 

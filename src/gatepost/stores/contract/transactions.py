@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from gatepost.oauth.consent import Consent
-from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction
+from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 
 
 class ApproveOutcome(Enum):
@@ -39,6 +39,15 @@ class TransactionStore(Protocol):
 
         Approving again while the code is unredeemed replaces the code (a double click must not strand anybody); once it
         has been redeemed, or after a denial, nothing is written.
+        """
+
+    async def approve_at_once(
+        self, transaction: AuthorizationTransaction, code: AuthorizationCode, client: Client
+    ) -> bool:
+        """Keep a request that needs no question, approved, with its code: `begin_transaction` and approval in one step.
+
+        False, and nothing is written, when `client`, by which the request was judged, is not what the store holds any
+        more, or when the user is disabled. So one who is shut out at the same moment loses the code or gets none.
         """
 
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:

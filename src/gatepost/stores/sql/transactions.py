@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from gatepost.oauth.consent import Consent
-from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, TransactionState
+from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client, ClientOrigin, TransactionState
 from gatepost.stores.contract.transactions import ApproveOutcome
+from gatepost.stores.sql.client_rows import select_client
 from gatepost.stores.sql.consents import insert_consent
 from gatepost.stores.sql.database import Database, Row, Transaction
 
@@ -24,6 +26,8 @@ _INSERT_CODE: Final = """
     ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 
+_SELECT_DISABLED_USER: Final = "SELECT 1 FROM users WHERE subject = $1 AND disabled_at IS NOT NULL"
+
 
 class SqlTransactionStore:
     """`TransactionStore` over a database."""
@@ -36,22 +40,7 @@ class SqlTransactionStore:
         request = transaction
 
         async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                _INSERT_TRANSACTION,
-                request.transaction_id,
-                request.browser_id,
-                request.client_id,
-                request.redirect_uri,
-                int(request.redirect_uri_was_sent),
-                " ".join(request.scopes),
-                request.resource,
-                request.code_challenge,
-                request.client_state,
-                request.created_at,
-                request.expires_at,
-                request.state.value,
-                int(request.started_by_user),
-            )
+            await _insert_transaction(transaction, request)
 
         await self._database.write(operation)
 
@@ -92,6 +81,24 @@ class SqlTransactionStore:
 
         return await self._database.write(operation)
 
+    async def approve_at_once(
+        self, transaction: AuthorizationTransaction, code: AuthorizationCode, client: Client
+    ) -> bool:
+        """See `TransactionStore.approve_at_once`."""
+        request = replace(transaction, state=TransactionState.APPROVED)
+        # The store holds a client that is known by a document only to say that it is disabled.
+        expected = None if client.origin is ClientOrigin.DOCUMENT else client
+
+        async def operation(transaction: Transaction) -> bool:
+            is_disabled = await transaction.one(_SELECT_DISABLED_USER, code.subject) is not None
+            if is_disabled or await select_client(transaction, client.client_id) != expected:
+                return False
+            await _insert_transaction(transaction, request)
+            await _insert_code(transaction, code)
+            return True
+
+        return await self._database.write(operation)
+
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
         """See `TransactionStore.deny_transaction`."""
 
@@ -103,6 +110,25 @@ class SqlTransactionStore:
             return True
 
         return await self._database.write(operation)
+
+
+async def _insert_transaction(transaction: Transaction, request: AuthorizationTransaction) -> None:
+    await transaction.run(
+        _INSERT_TRANSACTION,
+        request.transaction_id,
+        request.browser_id,
+        request.client_id,
+        request.redirect_uri,
+        int(request.redirect_uri_was_sent),
+        " ".join(request.scopes),
+        request.resource,
+        request.code_challenge,
+        request.client_state,
+        request.created_at,
+        request.expires_at,
+        request.state.value,
+        int(request.started_by_user),
+    )
 
 
 async def _select_state(transaction: Transaction, transaction_id: str, *, now: int) -> TransactionState | None:

@@ -103,9 +103,10 @@ class AuthorizeEndpoint:
         # 5. Decide at once where nobody has to log in or to be asked.
         if "prompt" not in parameters.values and _shows_the_answer(request):
             subject = await self._known_subject(request, session)
-            if subject is not None and await self.decision.needs_no_question(transaction, subject):
-                await self.transactions.begin_transaction(transaction)
-                return await self.decision.approve(request, transaction, subject)
+            if subject is not None:
+                answer = await self.decision.at_once(request, transaction, subject, asked.client)
+                if answer is not None:
+                    return answer
 
         # 6. Else keep it; login and consent decide on what is kept.
         if session is None:

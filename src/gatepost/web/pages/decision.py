@@ -18,7 +18,7 @@ from gatepost.oauth.consent import Consent, is_covered, may_go_unasked, remember
 from gatepost.oauth.errors import AccessDenied, OAuthError
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import AuthorizationTransaction
+from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import is_loopback
 from gatepost.stores.contract.consents import ConsentStore
 from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
@@ -55,6 +55,20 @@ class Decision:
     now: Callable[[], int]
     random_bytes: RandomBytes
 
+    async def at_once(
+        self, request: Request, transaction: AuthorizationTransaction, subject: str, client: Client
+    ) -> Response | None:
+        """Approve a request that has not begun yet, if nobody has to be asked; else return None, and nothing is kept.
+
+        None also when `client`, by which the request was judged, or the user has been shut out in the meantime.
+        """
+        if not await self.needs_no_question(transaction, subject):
+            return None
+        code, record = self._code(transaction, subject)
+        if not await self.transactions.approve_at_once(transaction, record, client):
+            return None
+        return await self._send_code(request, transaction, subject, code)
+
     async def needs_no_question(self, transaction: AuthorizationTransaction, subject: str) -> bool:
         """Say whether the operator, or this user earlier, has decided on such a request already."""
         # Never on a public server.
@@ -71,23 +85,14 @@ class Decision:
             PageRefusal: the request has been denied, its code has been redeemed, or it is over.
         """
         now = self.now()
-        code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
-        record = authorization_code(
-            transaction,
-            subject=subject,
-            code_fingerprint=fingerprint(code),
-            now=now,
-            lifetime=self.authorization_server.lifetimes.authorization_code,
-        )
+        code, record = self._code(transaction, subject)
         consent = (
             remembered(transaction, subject=subject, now=now, lifetime=self.consent_lifetime) if was_asked else None
         )
         outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
-        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
-        location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
-        return await self._send_back(request, location)
+        return await self._send_code(request, transaction, subject, code)
 
     async def deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
         """Deny: send the browser to the client with `access_denied`.
@@ -114,6 +119,24 @@ class Decision:
         """Send the browser to the client with an error (RFC 6749 section 4.1.2.1)."""
         issuer = self.authorization_server.issuer
         location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=issuer)
+        return await self._send_back(request, location)
+
+    def _code(self, transaction: AuthorizationTransaction, subject: str) -> tuple[str, AuthorizationCode]:
+        """Return a fresh code and its record."""
+        code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
+        return code, authorization_code(
+            transaction,
+            subject=subject,
+            code_fingerprint=fingerprint(code),
+            now=self.now(),
+            lifetime=self.authorization_server.lifetimes.authorization_code,
+        )
+
+    async def _send_code(
+        self, request: Request, transaction: AuthorizationTransaction, subject: str, code: str
+    ) -> Response:
+        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
+        location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
         return await self._send_back(request, location)
 
     async def _send_back(self, request: Request, location: str) -> Response:
