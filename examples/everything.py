@@ -269,7 +269,7 @@ async def test_input_required_result_request_state(ctx: Context) -> str:
 @server.tool
 async def test_input_required_result_multiple_inputs(ctx: Context) -> str:
     """Ask three things at once."""
-    answers = await ctx.ask_all(
+    answers = await ctx.request_all(
         {
             "user_name": Elicit("What is your name?", NAME),
             "greeting": Sample("Generate a greeting", max_tokens=50),
@@ -302,7 +302,7 @@ async def test_input_required_result_capabilities(ctx: Context) -> str:
         "elicitation": Elicit("What is your name?", NAME),
         "sampling": Sample("Say something", max_tokens=50),
     }
-    answers = await ctx.ask_all({key: ask for key, ask in questions.items() if key in ctx.client_capabilities})
+    answers = await ctx.request_all({key: ask for key, ask in questions.items() if key in ctx.client_capabilities})
     return f"Answered: {', '.join(answers) or 'nothing'}"
 
 

@@ -45,9 +45,9 @@ __all__ = [
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
     from gatepost.protocol.errors import MissingRequiredClientCapability
-    from gatepost.server.calls.channel import ClientError
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
+    from gatepost.server.calls.pending_requests import ClientError
     from gatepost.server.declared.completion import Completion
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from gatepost.stdio.serving import run_stdio
 
 _HOMES = {
-    "ClientError": "gatepost.server.calls.channel",
+    "ClientError": "gatepost.server.calls.pending_requests",
     "Completion": "gatepost.server.declared.completion",
     "Context": "gatepost.server.calls.context",
     "Elicit": "gatepost.server.calls.client_requests",

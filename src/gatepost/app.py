@@ -227,7 +227,7 @@ def _mcp_endpoint(
         allowed_hosts=allowed_hosts,
         allowed_origins=installation.deployment.allowed_origins,
         handshake_era=installation.handshake_era(served, origin),
-        working=installation.working,
+        open_scopes=installation.open_scopes,
     )
 
 

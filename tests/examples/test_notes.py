@@ -10,6 +10,7 @@ import pytest
 from examples.notes import Notebook, add, notes_file, recent, remove, search, server
 from gatepost import Context, ToolError
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.exchange import Exchange
 
 
 def context(notebook: Notebook, subject: str) -> Context:
@@ -23,7 +24,7 @@ def context(notebook: Notebook, subject: str) -> Context:
         grant_id=None,
         expires_at=None,
     )
-    return Context(principal=principal, state={"notebook": notebook})
+    return Context(Exchange(principal), state={"notebook": notebook})
 
 
 @pytest.fixture

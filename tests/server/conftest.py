@@ -9,6 +9,7 @@ import pytest
 
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.tools import Tool
 
 Register = Callable[..., Tool]
@@ -44,7 +45,7 @@ def call(principal: Principal, register: Register) -> Call:
     async def make_and_call(
         func: Callable[..., Any], arguments: dict[str, Any] | None = None, **options: Any
     ) -> dict[str, Any]:
-        context = Context(principal=principal, state={"greeting": "hello"}, tool="tested")
+        context = Context(Exchange(principal), state={"greeting": "hello"}, tool="tested")
         tool = register(func, **options)
         return await tool.call(arguments or {}, lambda: context, random_bytes=lambda count: b"\xab" * count)
 

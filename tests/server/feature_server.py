@@ -20,7 +20,7 @@ from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import ResourceNotFound
 from gatepost.server.server import Server
-from gatepost.server.target import Caller
+from tests.server.scoped_exchange import exchange_of
 
 ALL = (REVISION_2026_07_28, REVISION_2025_11_25, REVISION_2025_06_18, REVISION_2025_03_26)
 
@@ -87,8 +87,7 @@ async def ask(
 ) -> dict[str, Any]:
     """The result of one request, as a client reads it."""
     request = Request(1, method, {"_meta": META, **(params or {})})
-    caller = Caller(principal=principal, granted=granted, headers={})
-    result = await target.answer(request, revision, caller)
+    result = await target.answer(request, revision, exchange_of(principal, granted=granted))
     assert not isinstance(result, Subscription)
     read: dict[str, Any] = json.loads(result_response(1, result))["result"]
     return read

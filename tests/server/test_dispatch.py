@@ -23,7 +23,7 @@ from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.server import Server
-from gatepost.server.target import Caller
+from tests.server.scoped_exchange import exchange_of
 
 ALL = (REVISION_2026_07_28, REVISION_2025_11_25, REVISION_2025_06_18, REVISION_2025_03_26)
 EARLIER = ALL[1:]
@@ -48,11 +48,6 @@ def a_server(**options: Any) -> Server:
     return server
 
 
-def caller(principal: Principal | None = None, *, granted: frozenset[str] | None = None) -> Caller:
-    """Whoever calls; scopes count when `granted` says so."""
-    return Caller(principal=principal, granted=granted, headers={})
-
-
 async def ask(
     target: ServerTarget,
     method: str,
@@ -64,7 +59,7 @@ async def ask(
 ) -> dict[str, Any]:
     """The result of one request, as a client reads it."""
     request = Request(1, method, dict(params or {}))
-    result = await target.answer(request, revision, caller(principal, granted=granted))
+    result = await target.answer(request, revision, exchange_of(principal, granted=granted))
     assert not isinstance(result, Subscription)
     read: dict[str, Any] = json.loads(result_response(1, result))["result"]
     return read
@@ -191,8 +186,10 @@ async def test_a_list_is_serialised_once_for_callers_who_see_the_same() -> None:
     target = ServerTarget(a_server())
     request = Request(1, "tools/list", {})
 
-    one = await target.answer(request, REVISION_2026_07_28, caller(granted=frozenset({"notes:read"})))
-    other = await target.answer(request, REVISION_2026_07_28, caller(granted=frozenset({"notes:read", "elsewhere"})))
+    one = await target.answer(request, REVISION_2026_07_28, exchange_of(granted=frozenset({"notes:read"})))
+    other = await target.answer(
+        request, REVISION_2026_07_28, exchange_of(granted=frozenset({"notes:read", "elsewhere"}))
+    )
 
     assert isinstance(one, orjson.Fragment)
     assert one is other
@@ -308,4 +305,4 @@ async def test_notifications_are_taken_note_of() -> None:
     target = ServerTarget(a_server())
 
     for method in ("notifications/initialized", "notifications/cancelled", "notifications/unknown"):
-        await target.notice(Notification(method, {}), REVISION_2025_11_25, caller())
+        await target.notice(Notification(method, {}), REVISION_2025_11_25, exchange_of())

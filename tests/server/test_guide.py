@@ -12,9 +12,9 @@ from pydantic import Field
 
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.tools import Tool
 from gatepost.server.dispatch import ServerTarget
-from gatepost.server.target import Caller
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tools-resources-prompts.md").read_text(encoding="utf-8")
 
@@ -36,7 +36,7 @@ def target(names: dict[str, Any]) -> ServerTarget:
 
 async def ask(target: ServerTarget, method: str, **params: Any) -> Any:
     """The result of one request."""
-    caller = Caller(principal=None, granted=None, headers={})
+    caller = Exchange()
     return await target.answer(Request(1, method, params), REVISION_2025_11_25, caller)
 
 

@@ -15,8 +15,9 @@ from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotF
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import REVISION_2025_06_18, REVISION_2025_11_25, REVISION_2026_07_28, Revision
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.handler_target import HandlerTarget
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 
 INCIDENT = "Something went wrong on the server; its log explains it as incident abababababababab."
 WHO = {"io.modelcontextprotocol/serverInfo": {"name": "notes", "version": "1.0"}}
@@ -40,7 +41,7 @@ async def ask(
 ) -> Result:
     """The result of one request to a handler."""
     request = Request(request_id, method, params or {})
-    return await target_of(handler).answer(request, revision, Caller(principal, None, {}))
+    return await target_of(handler).answer(request, revision, Exchange(principal))
 
 
 def result(value: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -301,7 +302,7 @@ async def test_a_notification_reaches_the_handler_and_nothing_comes_back(
 
     notification = Notification("notifications/initialized", {})
     with caplog.at_level(logging.ERROR, "gatepost.mcp"):
-        await target_of(handler).notice(notification, REVISION_2025_11_25, Caller(principal, None, {}))
+        await target_of(handler).notice(notification, REVISION_2025_11_25, Exchange(principal))
 
     assert seen == [
         {

@@ -13,11 +13,12 @@ import pytest
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import ToolError
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
-from gatepost.server.target import Caller, Target
+from gatepost.server.target import Target
 
 PATIENCE = 10.0
 
@@ -44,7 +45,7 @@ async def late_record(build: Callable[[Callable[[], Any]], Target], request: Req
         raise error
 
     principal = Principal("alice", "client-1", frozenset(), "https://mcp.example.com/mcp", "issuer", None, None)
-    caller = Caller(principal=principal, granted=None, headers={})
+    caller = Exchange(principal)
     task = asyncio.create_task(build(fail).answer(request, REVISION_2025_11_25, caller))
     await started.wait()
     task.cancel()

@@ -9,10 +9,10 @@ import pytest
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25, REVISION_2026_07_28, Revision
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
-from gatepost.server.target import Caller
 
 
 class Entry:
@@ -149,7 +149,7 @@ def test_no_more_than_a_few_lists_are_kept() -> None:
 
 async def test_a_server_with_many_tools_lists_them_in_pages() -> None:
     target = ServerTarget(Server("notes", page_size=1, tools=[_first, _second]))
-    caller = Caller(principal=None, granted=None, headers={})
+    caller = Exchange()
 
     first = await target.answer(Request(1, "tools/list", {}), REVISION_2025_11_25, caller)
     page = json.loads(orjson.dumps(first))

@@ -10,10 +10,10 @@ from pydantic import Field
 from gatepost.protocol.errors import HeaderMismatch
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25, REVISION_2026_07_28, Revision
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.server import Server
-from gatepost.server.target import Caller
 
 Region = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]
 
@@ -25,7 +25,7 @@ async def query(region: Region, text: str = "") -> str:
 async def call(headers: dict[bytes, bytes], revision: Revision = REVISION_2026_07_28) -> Any:
     target = ServerTarget(Server("sql", tools=[query]))
     params = {"name": "query", "arguments": {"region": "eu"}, "_meta": {}}
-    result = await target.answer(Request(1, "tools/call", params), revision, Caller(None, None, headers))
+    result = await target.answer(Request(1, "tools/call", params), revision, Exchange(headers=headers))
     assert isinstance(result, dict)
     return result["content"][0]["text"]
 

@@ -15,7 +15,9 @@ from gatepost.protocol.versions import LATEST_HANDSHAKE
 from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
-from gatepost.stdio import channel, connection
+from gatepost.stdio import connection, exchange
+from gatepost.stdio.exchange import PendingClientRequests, StdioSession, StdioSessionExchange
+from gatepost.stdio.streams import Outlet
 from tests.stdio.conftest import META
 
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
@@ -88,6 +90,16 @@ def _no_events() -> None:
 
 def target() -> ServerTarget:
     return ServerTarget(server)
+
+
+def in_session(outlet: Outlet, **state: Any) -> StdioSessionExchange:
+    """The exchange of a request in a session."""
+
+    def no_request() -> Any:
+        raise NotImplementedError
+
+    session = StdioSession(LATEST_HANDSHAKE, {}, **state)
+    return StdioSessionExchange(outlet, no_request, session, PendingClientRequests(outlet))
 
 
 def text_of(answer: dict[str, Any]) -> str:
@@ -285,7 +297,7 @@ async def test_cancelling_takes_open_questions_back(connect: Connect) -> None:
 
 
 async def test_questions_are_bounded(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "MOST_QUESTIONS", 0)
+    monkeypatch.setattr(exchange, "MOST_PENDING", 0)
     async with connect(target()) as client:
         await client.initialize({"elicitation": {}})
         await client.call("greet")
@@ -318,7 +330,7 @@ async def test_progress_and_logs_come_before_the_result(connect: Connect) -> Non
 async def test_changes_are_told_to_sessions_that_want_to_know(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "MOST_SUBSCRIPTIONS", 1)
+    monkeypatch.setattr(exchange, "MOST_SUBSCRIPTIONS", 1)
     async with connect(target()) as client:
         client.connection.tell(Change("tools"))
         await client.initialize()
@@ -337,10 +349,11 @@ async def test_changes_are_told_to_sessions_that_want_to_know(
         assert client.received.empty()
 
 
-async def test_subscriptions_are_bounded() -> None:
-    session = channel.StdioSession(LATEST_HANDSHAKE, {}, watched={str(n) for n in range(1000)})
-    assert not await session.subscribe("one more")
-    assert await session.subscribe("7")
+async def test_subscriptions_are_bounded(connect: Connect) -> None:
+    async with connect(target()) as client:
+        full = in_session(client, watched={str(n) for n in range(1000)})
+        assert not await full.subscribe("one more")
+        assert await full.subscribe("7")
 
 
 async def test_a_listener_hears_of_changes_until_the_server_stops(connect: Connect) -> None:
@@ -389,12 +402,11 @@ async def test_a_bare_function_is_served_and_gets_notifications(connect: Connect
 
 async def test_a_request_that_is_over_asks_nothing(connect: Connect) -> None:
     async with connect(target()) as client:
-        session = channel.StdioSession(LATEST_HANDSHAKE, {})
-        over = channel.StdioChannel(session, channel.Questions(client), client)
+        over = in_session(client)
         over.is_closed = True
         over.post("notifications/message", {})
         await over.notify("notifications/message", {})
         await over.close_stream()
         with pytest.raises(asyncio.CancelledError):
-            await over.ask([])
-        assert (over.memory, client.received.empty()) == ({}, True)
+            await over.request({})
+        assert client.received.empty()

@@ -105,10 +105,10 @@ def _served(
     from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
 
     if isinstance(target, Server):
-        from gatepost.server.calls.request_state import StateSeal  # noqa: PLC0415 - likewise
+        from gatepost.server.calls.request_state import RequestStateSeal  # noqa: PLC0415 - likewise
         from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
 
-        seal = StateSeal(key_ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes, endpoint=path)
+        seal = RequestStateSeal(key_ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes, endpoint=path)
         return ServerTarget(target, seal=seal), title or target.title or target.name, target.scope_descriptions
     if callable(target) and not isinstance(target, type):
         from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used

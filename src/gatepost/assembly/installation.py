@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
     from gatepost.oauth.records import Client
     from gatepost.outbound.fetching import Fetcher
-    from gatepost.server.calls.cancellation import Work
+    from gatepost.server.calls.cancellation import CancelScope
     from gatepost.stores.contract.clients import ClientFinder
     from gatepost.stores.contract.store import Store
     from gatepost.stores.signed_tokens import SignedTokens
@@ -75,8 +75,8 @@ class Installation:
     guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
     """Of every site that is in use; a site that is let go of takes its guard along."""
     handshake_eras: list[HandshakeEra] = field(default_factory=list)
-    working: set[Work] = field(default_factory=set)
-    """What MCP requests wait for something, of every site."""
+    open_scopes: set[CancelScope] = field(default_factory=set)
+    """Of the MCP requests that wait for something, of every site."""
     settings_clients: tuple[Client, ...] = ()
     """What OAUTH_CLIENTS_FILE names."""
     setup_token: str | None = None

@@ -86,8 +86,8 @@ class _DrainingServer(uvicorn.Server):
             stopping.cancel()
 
     def _cancel_all(self) -> None:
-        for work in tuple(self._installation.working):
-            work.cancel(CLEAN_UP_SECONDS)
+        for cancel_scope in tuple(self._installation.open_scopes):
+            cancel_scope.cancel(CLEAN_UP_SECONDS)
 
 
 async def _serve(installation: Installation, server: uvicorn.Server, listener: socket.socket) -> None:

@@ -10,12 +10,13 @@ from typing import Any, Final
 from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
-from gatepost.server.calls.request_state import StateSeal, process_seal
+from gatepost.server.calls.exchange import Exchange
+from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.methods import completion, lifecycle, prompts, resources, tools
 from gatepost.server.methods.served_server import Method, ServedServer
 from gatepost.server.server import Server
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
 
 _BOTH_ERAS: Final[Mapping[str, Method]] = {
@@ -54,7 +55,7 @@ class ServerTarget:
     """
 
     def __init__(
-        self, server: Server, *, seal: StateSeal | None = None, random_bytes: RandomBytes = secrets.token_bytes
+        self, server: Server, *, seal: RequestStateSeal | None = None, random_bytes: RandomBytes = secrets.token_bytes
     ) -> None:
         self._server = server
         self._served = ServedServer(server, seal=seal or process_seal(), random_bytes=random_bytes)
@@ -68,19 +69,19 @@ class ServerTarget:
         """Open the server's own lifespan."""
         return self._server.run_lifespan()
 
-    def answer(self, request: Request, revision: Revision, caller: Caller) -> Coroutine[Any, Any, Result]:
+    def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Coroutine[Any, Any, Result]:
         """Return the result of `request`; see `Target.answer`."""
         # A plain function that hands the method's own coroutine on: one less to go through on every step.
         method = (_MODERN if revision.modern else _HANDSHAKE).get(request.method, _not_found)
-        return method(self._served, request, revision, caller)
+        return method(self._served, request, revision, exchange)
 
     async def drain(self) -> None:
         """End what lasts until the server stops: subscriptions, each with its result."""
         await self._served.subscriptions.end_all()
 
-    async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
+    async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
         """Do nothing: `notifications/initialized` asks for nothing, and others are about what is not offered."""
 
 
-async def _not_found(_served: ServedServer, _request: Request, _revision: Revision, _caller: Caller) -> Result:
+async def _not_found(_served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
     raise MethodNotFound("This revision or this server has no such method.")

@@ -24,8 +24,9 @@ from gatepost.protocol.modern import discover_result, finish_result, permitted_c
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.cancellation import is_cancellation
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
 
 Handler = (
@@ -80,12 +81,12 @@ class HandlerTarget:
         """Open nothing."""
         return nullcontext()
 
-    async def answer(self, request: Request, revision: Revision, caller: Caller) -> Result:
+    async def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
         """Return the result of `request`; see `Target.answer`."""
         # 1. Ask the function.
         message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
         try:
-            response = await self._ask(message, caller)
+            response = await self._ask(message, exchange)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # A handler's sys.exit() must not end the server.
             if is_cancellation(error):
@@ -112,20 +113,20 @@ class HandlerTarget:
     async def drain(self) -> None:
         """Do nothing: a function is asked and answers."""
 
-    async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
+    async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
         """Hand a notification to the function. What it returns has nowhere to go."""
         del revision  # a notification has one shape in all of them
         message = {"jsonrpc": "2.0", "method": notification.method, "params": notification.params}
         try:
-            await self._ask(message, caller)
+            await self._ask(message, exchange)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # Whatever it raises has nowhere to go but the log.
             if is_cancellation(error):
                 raise
             self._incident("the handler failed", notification.method, error)
 
-    async def _ask(self, message: dict[str, Any], caller: Caller) -> Any:
-        principal = caller.principal
+    async def _ask(self, message: dict[str, Any], exchange: Exchange) -> Any:
+        principal = exchange.principal
         message["subject"] = ANONYMOUS if principal is None else principal.subject
         message["scopes"] = [] if principal is None else sorted(principal.scopes)
         if self._is_async:

@@ -22,12 +22,12 @@ from gatepost.protocol.messages import (
     result_response,
 )
 from gatepost.protocol.versions import HANDSHAKE, LATEST_HANDSHAKE, Revision
-from gatepost.server.calls.cancellation import RequestCancelled, Work
+from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
-from gatepost.server.target import Caller, Result, Target
-from gatepost.stdio.channel import Questions, RequestLine, StdioChannel, StdioSession
+from gatepost.server.target import Result, Target
+from gatepost.stdio.exchange import PendingClientRequests, StdioExchange, StdioSession, StdioSessionExchange
 from gatepost.stdio.lines import LINE_LIMIT
 from gatepost.stdio.streams import Outlet
 from gatepost.tokens.opaque import RandomBytes
@@ -65,10 +65,10 @@ class Connection:
         self._outlet = outlet
         self._headers = dict(headers or {})
         self._random_bytes = random_bytes
-        self._questions = Questions(outlet)
+        self._client_requests = PendingClientRequests(outlet)
         self._session: StdioSession | None = None
-        self._running: dict[RequestId, _Run] = {}
-        self._runs: dict[asyncio.Task[None], _Run] = {}
+        self._running: dict[RequestId, CancelScope] = {}
+        self._scopes: dict[asyncio.Task[None], CancelScope] = {}
         """Those of requests, and of notifications that the target takes note of."""
 
     async def take(self, line: bytes | None) -> None:
@@ -86,8 +86,8 @@ class Connection:
             return
         # 2. What is owed no answer.
         if isinstance(message, Response):
-            if not self._questions.answer(message):
-                logger.debug("a response answers no open question")
+            if not self._client_requests.respond(message):
+                logger.debug("a response answers no open request")
             return
         if isinstance(message, Notification):
             self._notice(message)
@@ -97,21 +97,22 @@ class Connection:
             refusal = "This id is in use, or too many requests are being served."
             await self._outlet.send(error_response(InvalidJsonRpcRequest(refusal), message.id))
             return
-        run = self._running[message.id] = _Run(RequestLine(self._outlet))
-        task = self._start(run, self._serve(message, run))
+        exchange = self._exchange_of(message)
+        scope = self._running[message.id] = CancelScope(exchange)
+        task = self._start(scope, self._serve(message, exchange, scope))
         # Not in the task itself: one that is cancelled before its first step never gets there.
-        task.add_done_callback(lambda _: self._forget(message.id, run))
+        task.add_done_callback(lambda _: self._forget(message.id, scope))
         if message.method == "initialize":
             await asyncio.wait([task])
 
     async def finish(self, seconds: float) -> None:
         """Give what still runs so many seconds to end, then cancel it and give it as many to clean up."""
-        if self._runs:
-            await asyncio.wait(self._runs, timeout=seconds)
-        for run in tuple(self._runs.values()):
-            run.cancel(seconds)
-        if self._runs:
-            await asyncio.wait(self._runs)
+        if self._scopes:
+            await asyncio.wait(self._scopes, timeout=seconds)
+        for scope in tuple(self._scopes.values()):
+            scope.cancel(seconds)
+        if self._scopes:
+            await asyncio.wait(self._scopes)
 
     def tell(self, change: Change) -> None:
         """Tell a client of the handshake era of a change. In the event loop."""
@@ -123,65 +124,61 @@ class Connection:
         elif change.uri in session.watched:
             self._outlet.post(notification("notifications/resources/updated", {"uri": change.uri}))
 
-    def _start(self, run: _Run, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = run.work.task = asyncio.get_running_loop().create_task(serving)
+    def _start(self, scope: CancelScope, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = scope.task = asyncio.get_running_loop().create_task(serving)
         # The loop itself holds tasks weakly.
-        self._runs[task] = run
-        task.add_done_callback(self._runs.pop)
+        self._scopes[task] = scope
+        task.add_done_callback(self._scopes.pop)
         return task
 
     def _notice(self, message: Notification) -> None:
         if message.method == "notifications/cancelled":
             # Basic/utilities/cancellation: what is unknown or over is passed over without a word.
             request_id = message.params.get("requestId")
-            run = self._running.get(request_id) if isinstance(request_id, int | str) else None
-            if run is not None:
+            scope = self._running.get(request_id) if isinstance(request_id, int | str) else None
+            if scope is not None:
                 logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(message.params)})
-                run.cancel()
+                scope.cancel()
             return
         revision = LATEST_HANDSHAKE if self._session is None else self._session.revision
-        run = _Run(RequestLine(self._outlet))
-        self._start(run, self._take_note(message, revision, run))
+        scope = CancelScope()
+        self._start(scope, self._take_note(message, revision, scope))
 
-    def _forget(self, request_id: RequestId, run: _Run) -> None:
-        if self._running.get(request_id) is run:
+    def _forget(self, request_id: RequestId, scope: CancelScope) -> None:
+        if self._running.get(request_id) is scope:
             del self._running[request_id]
 
-    async def _take_note(self, message: Notification, revision: Revision, run: _Run) -> None:
-        with contextlib.suppress(RequestCancelled):
-            await run.work.run(self._target.notice(message, revision, self._caller()))
+    def _exchange_of(self, request: Request) -> StdioExchange:
+        if self._session is None or request.method == "initialize" or eras.is_modern(request, None):
+            return StdioExchange(self._outlet, self._http_request)
+        return StdioSessionExchange(self._outlet, self._http_request, self._session, self._client_requests)
 
-    async def _serve(self, request: Request, run: _Run) -> None:
-        """Answer a request, whatever happens, unless the client takes it back."""
+    async def _take_note(self, message: Notification, revision: Revision, scope: CancelScope) -> None:
+        with contextlib.suppress(RequestCancelled):
+            await scope.run(self._target.notice(message, revision, StdioExchange(self._outlet, self._http_request)))
+
+    async def _serve(self, request: Request, exchange: StdioExchange, scope: CancelScope) -> None:
+        """Answer a request, whatever happens, unless the client cancels it."""
         set_current_subject(None)
         try:
-            answer = await self._answered(request, run)
+            answer = await self._answered(request, exchange, scope)
             # Before the answer goes out: from then on, the client may use the id again.
-            self._forget(request.id, run)
-            await run.line.send(answer)
+            self._forget(request.id, scope)
+            await exchange.send(answer)
         except RequestCancelled:
             pass
         except asyncio.CancelledError:
-            if not run.work.is_cancelled:
+            if not scope.is_cancelled:
                 raise
         finally:
-            run.close()
+            exchange.is_closed = True
 
-    async def _answered(self, request: Request, run: _Run) -> bytes:
+    async def _answered(self, request: Request, exchange: StdioExchange, scope: CancelScope) -> bytes:
         try:
-            # 1. Which era?
-            revision, session = self._revision_of(request)
-            caller = self._caller()
-            caller.line = run.line
-            if session is not None:
-                caller.session, caller.channel = (
-                    session,
-                    lambda: run.open_channel(session, self._questions, self._outlet),
-                )
-            # 2. Answer.
-            result = await run.work.run(self._target.answer(request, revision, caller))
+            revision = self._revision_of(request)
+            result = await scope.run(self._target.answer(request, revision, exchange))
             if isinstance(result, Subscription):
-                result = await _held(result, run.line)
+                result = await _held(result, exchange)
             elif request.method == "initialize" and not revision.modern:
                 self._begin(request, result, revision)
             return _written(request, result)
@@ -195,21 +192,21 @@ class Connection:
             message = f"Something went wrong on the server; its log explains it as incident {incident}."
             return error_response(InternalError(message), request.id)
 
-    def _revision_of(self, request: Request) -> tuple[Revision, StdioSession | None]:
-        """Return what a request is in, and its session in the handshake era.
+    def _revision_of(self, request: Request) -> Revision:
+        """Return what a request is in.
 
         Raises:
             ProtocolError: its metadata is wrong, or it comes before `initialize`.
         """
         if eras.is_modern(request, None):
-            return modern.check_request_without_headers(request), None
+            return modern.check_request_without_headers(request)
         if request.method == "initialize":
-            return handshake.revision_of_request(request, None), None
-        if self._session is None:
-            if request.method not in _AT_ANY_TIME:
-                raise InvalidJsonRpcRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
-            return LATEST_HANDSHAKE, None
-        return self._session.revision, self._session
+            return handshake.revision_of_request(request, None)
+        if self._session is not None:
+            return self._session.revision
+        if request.method not in _AT_ANY_TIME:
+            raise InvalidJsonRpcRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
+        return LATEST_HANDSHAKE
 
     def _begin(self, request: Request, result: Result, revision: Revision) -> None:
         # A bare function may have agreed on something else than was negotiated.
@@ -217,10 +214,6 @@ class Connection:
         capabilities = request.params.get("capabilities")
         declared = capabilities if type(capabilities) is dict else {}
         self._session = StdioSession(HANDSHAKE.get(str(agreed), revision), declared)
-
-    def _caller(self) -> Caller:
-        # Scopes do not count without tokens, and there are no headers that could mirror a message.
-        return Caller(principal=None, granted=None, headers={}, http_request=self._http_request)
 
     def _http_request(self) -> HTTPRequest:
         from starlette.requests import Request as HTTPRequest  # noqa: PLC0415 - only for tools that ask for it
@@ -237,38 +230,7 @@ class Connection:
         )
 
 
-class _Run:
-    """One message that is being served.
-
-    Args:
-        line: the request's own.
-    """
-
-    __slots__ = ("line", "lines", "work")
-
-    def __init__(self, line: RequestLine) -> None:
-        self.line = line
-        self.lines = [line]
-        """All that is said for the request goes out on these."""
-        self.work = Work(line)
-
-    def cancel(self, clean_up_seconds: float | None = None) -> None:
-        """Stop the work and send nothing more for it (stdio, "Cancellation")."""
-        self.close()
-        self.work.cancel(clean_up_seconds)
-
-    def close(self) -> None:
-        for line in self.lines:
-            line.is_closed = True
-
-    def open_channel(self, session: StdioSession, questions: Questions, outlet: Outlet) -> StdioChannel:
-        channel = StdioChannel(session, questions, outlet)
-        channel.is_closed = self.work.is_cancelled
-        self.lines.append(channel)
-        return channel
-
-
-async def _held(subscription: Subscription, line: RequestLine) -> dict[str, Any]:
+async def _held(subscription: Subscription, exchange: StdioExchange) -> dict[str, Any]:
     """Keep a subscription until the server ends it; return its result."""
     ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -277,7 +239,7 @@ async def _held(subscription: Subscription, line: RequestLine) -> dict[str, Any]
             ended.set_result(result)
 
     try:
-        await subscription.begin(line, end)
+        await subscription.begin(exchange, end)
         return await ended
     finally:
         subscription.leave()

@@ -13,11 +13,11 @@ from gatepost.protocol.modern import CLIENT_CAPABILITIES
 from gatepost.protocol.versions import REVISION_2026_07_28
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import Context
-from gatepost.server.calls.request_state import StateSeal
+from gatepost.server.calls.exchange import Exchange
+from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
-from gatepost.server.target import Caller
 from gatepost.tokens.keyring import KeyRing
 
 EVERYTHING: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
@@ -56,7 +56,7 @@ class Client:
         self.use_key(key)
 
     def use_key(self, *keys: str) -> None:
-        seal = StateSeal(KeyRing(keys), now=self.clock, random_bytes=lambda count: b"n" * count)
+        seal = RequestStateSeal(KeyRing(keys), now=self.clock, random_bytes=lambda count: b"n" * count)
         self.target = ServerTarget(self.server, seal=seal)
 
     async def call(self, answers: Any = None, state: Any = None, **more: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Client:
             params["inputResponses"] = answers
         if state is not None:
             params["requestState"] = state
-        caller = Caller(self.principal, None, {})
+        caller = Exchange(self.principal)
         result = await self.target.answer(Request(1, "tools/call", params), REVISION_2026_07_28, caller)
         assert not isinstance(result, Subscription)
         read: dict[str, Any] = json.loads(result_response(1, result))["result"]

@@ -1,4 +1,4 @@
-"""Work that is cancelled: it is told, has time to clean up, and is ended where it stands if it goes on."""
+"""Cancel scopes: what runs in one is cancelled, has time to clean up, and is ended where it stands if it goes on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gatepost.protocol.errors import InvalidParams
-from gatepost.server.calls.cancellation import RequestCancelled, Work
+from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.errors import InsufficientScope
-from tests.server.calls.answering_channel import AnsweringChannel
+from tests.server.calls.answering_exchange import AnsweringExchange
 
 PATIENCE = 10.0
 
@@ -55,9 +55,9 @@ async def stubborn(waits: list[int]) -> None:
         waits.append(-1)
 
 
-async def started(work: Work, waiting: Waiting) -> asyncio.Task[Any]:
+async def started(scope: CancelScope, waiting: Waiting) -> asyncio.Task[Any]:
     """Begin the work in a task of its own."""
-    task = work.task = asyncio.create_task(work.run(waiting.work()))
+    task = scope.task = asyncio.create_task(scope.run(waiting.work()))
     await waiting.started.wait()
     return task
 
@@ -78,8 +78,8 @@ async def test_work_that_nobody_cancels_gives_what_it_gives() -> None:
         await asyncio.sleep(0)
         return 2
 
-    assert await Work().run(at_once()) == 1
-    assert await Work().run(later()) == 2
+    assert await CancelScope().run(at_once()) == 1
+    assert await CancelScope().run(later()) == 2
 
 
 @pytest.mark.parametrize("error", [LookupError("own"), InvalidParams("own"), asyncio.CancelledError()])
@@ -89,31 +89,31 @@ async def test_what_it_raises_by_itself_is_raised(error: BaseException) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        await Work().run(work())
+        await CancelScope().run(work())
 
 
-async def test_cancelled_work_is_over_and_its_line_says_so_before_it_knows() -> None:
-    line, seen = AnsweringChannel(), list[bool]()
-    waiting = Waiting(lambda: seen.append(line.is_cancelled))
-    work = Work(line)
-    task = await started(work, waiting)
+async def test_cancelled_work_is_over_and_its_exchange_is_closed_before_it_knows() -> None:
+    exchange, seen = AnsweringExchange(), list[bool]()
+    waiting = Waiting(lambda: seen.append(exchange.is_closed))
+    scope = CancelScope(exchange)
+    task = await started(scope, waiting)
 
-    work.cancel()
-    work.cancel()
+    scope.cancel()
+    scope.cancel()
 
     await outcome(task)
     assert (seen, waiting.cancellations) == ([True], 1)
 
 
-async def test_work_that_another_cancels_is_over_and_its_line_says_so() -> None:
-    line = AnsweringChannel()
-    task = await started(Work(line), Waiting())
+async def test_work_that_another_cancels_is_over_and_its_exchange_is_closed() -> None:
+    exchange = AnsweringExchange()
+    task = await started(CancelScope(exchange), Waiting())
 
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert line.is_cancelled
+    assert exchange.is_closed
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ async def test_work_that_another_cancels_is_over_and_its_line_says_so() -> None:
 async def test_an_answer_that_comes_after_the_cancellation_is_dropped(
     then: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    work = Work()
-    task = await started(work, Waiting(then))
+    scope = CancelScope()
+    task = await started(scope, Waiting(then))
 
-    work.cancel()
+    scope.cancel()
 
     await outcome(task)
     assert caplog.records == []
 
 
 async def test_a_failure_after_the_cancellation_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    work = Work()
-    task = await started(work, Waiting(lambda: fail(LookupError("late"))))
+    scope = CancelScope()
+    task = await started(scope, Waiting(lambda: fail(LookupError("late"))))
 
-    work.cancel()
+    scope.cancel()
 
     await outcome(task)
     assert "LookupError: late" in caplog.text
@@ -155,10 +155,10 @@ async def test_work_has_time_to_clean_up() -> None:
             await asyncio.sleep(0)
         cleaned.set()
 
-    work = Work()
-    task = await started(work, Waiting(clean_up))
+    scope = CancelScope()
+    task = await started(scope, Waiting(clean_up))
 
-    work.cancel()
+    scope.cancel()
 
     await outcome(task)
     assert cleaned.is_set()
@@ -166,11 +166,11 @@ async def test_work_has_time_to_clean_up() -> None:
 
 async def test_work_that_goes_on_is_ended_where_it_stands(caplog: pytest.LogCaptureFixture) -> None:
     waits = list[int]()
-    work = Work()
-    task = await started(work, Waiting(lambda: stubborn(waits)))
+    scope = CancelScope()
+    task = await started(scope, Waiting(lambda: stubborn(waits)))
     before = asyncio.all_tasks() - {task}
 
-    work.cancel(0)
+    scope.cancel(0)
 
     await outcome(task)
     assert waits == [-1]
@@ -179,12 +179,12 @@ async def test_work_that_goes_on_is_ended_where_it_stands(caplog: pytest.LogCapt
 
 
 async def test_work_may_be_left_less_time_but_not_more() -> None:
-    work = Work()
-    task = await started(work, Waiting(lambda: stubborn([])))
+    scope = CancelScope()
+    task = await started(scope, Waiting(lambda: stubborn([])))
 
-    work.cancel()
-    work.cancel(0)
-    work.cancel(1000)
+    scope.cancel()
+    scope.cancel(0)
+    scope.cancel(1000)
 
     await outcome(task)
 
@@ -203,10 +203,10 @@ async def test_work_that_is_ended_may_wait_in_its_finally_but_not_for_long(caplo
                 steps.append("second")
                 await asyncio.Event().wait()
 
-    work = Work()
-    task = await started(work, Waiting(slow_to_end))
+    scope = CancelScope()
+    task = await started(scope, Waiting(slow_to_end))
 
-    work.cancel(0)
+    scope.cancel(0)
 
     await outcome(task)
     assert steps == ["first", "second"]
@@ -223,10 +223,10 @@ async def test_what_work_raises_while_it_is_ended_is_in_the_log(
         except GeneratorExit:
             raise error from None
 
-    work = Work()
-    task = await started(work, Waiting(fails_to_end))
+    scope = CancelScope()
+    task = await started(scope, Waiting(fails_to_end))
 
-    work.cancel(0)
+    scope.cancel(0)
 
     await outcome(task)
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
@@ -244,15 +244,15 @@ async def test_a_request_ends_even_if_its_work_does_not(caplog: pytest.LogCaptur
             except BaseException:  # noqa: BLE001, S112 - the point of the test
                 continue
 
-    work = Work()
-    task = await started(work, Waiting(immortal))
+    scope = CancelScope()
+    task = await started(scope, Waiting(immortal))
 
-    work.cancel(0)
+    scope.cancel(0)
 
     await outcome(task)
     assert "cannot be ended in Waiting.work" in caplog.text
     is_over = True
-    del work, task
+    del scope, task
     gc.collect()
 
 
@@ -260,15 +260,15 @@ async def test_work_that_has_not_begun_to_wait_is_cancelled_like_any_task() -> N
     async def never() -> None:
         pytest.fail("it began")
 
-    async def run(work: Work, coroutine: Coroutine[Any, Any, None]) -> None:
-        await work.run(coroutine)
+    async def run(scope: CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
+        await scope.run(coroutine)
 
     unstarted = never()
-    work = Work()
-    work.cancel()
-    task = work.task = asyncio.create_task(run(work, unstarted))
+    scope = CancelScope()
+    scope.cancel()
+    task = scope.task = asyncio.create_task(run(scope, unstarted))
 
-    work.cancel(0)
+    scope.cancel(0)
 
     with pytest.raises(asyncio.CancelledError):
         await task

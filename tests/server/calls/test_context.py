@@ -10,11 +10,12 @@ from starlette.requests import Request
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.callers import CallingClient, CallingUser
 from gatepost.server.calls.context import Context, get_current_sub, set_current_subject
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.errors import UnknownState
 
 
 def test_user_client_and_scopes_are_those_of_the_token(principal: Principal) -> None:
-    context = Context(principal=principal)
+    context = Context(Exchange(principal))
     assert context.user == CallingUser(subject="alice", display_name="Alice Example")
     assert context.client == CallingClient(client_id="gp_client", name="Inspector")
     assert context.scopes == {"notes:read", "notes:write"}
@@ -30,11 +31,12 @@ def test_without_authentication_the_user_is_anonymous_and_has_no_scopes() -> Non
 def test_the_request_is_built_once_and_only_when_asked_for() -> None:
     built: list[Request] = []
 
-    def build() -> Request:
-        built.append(Request({"type": "http", "headers": [(b"x-name", b"value")]}))
-        return built[-1]
+    class Built(Exchange):
+        def http_request(self) -> Request:
+            built.append(Request({"type": "http", "headers": [(b"x-name", b"value")]}))
+            return built[-1]
 
-    context = Context(request=build)
+    context = Context(Built())
     assert built == []
     assert context.request.headers["x-name"] == "value"
     assert context.request is context.request
@@ -75,7 +77,7 @@ def test_unknown_state_of_a_server_without_a_lifespan_says_so() -> None:
 
 def test_log_records_carry_who_calls_what(principal: Principal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="gatepost.tools")
-    context = Context(principal=principal, tool="add")
+    context = Context(Exchange(principal), tool="add")
     context.log.info("kept %d", 3, extra={"size": 4, "subject": "mallory"})
     (record,) = caplog.records
     fields = {name: getattr(record, name) for name in ("subject", "client_id", "tool", "size")}

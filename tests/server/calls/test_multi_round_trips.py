@@ -14,8 +14,8 @@ from gatepost.protocol.versions import REVISION_2025_11_25, REVISION_2026_07_28
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.client_requests import Elicit, ListRoots, Sample
 from gatepost.server.calls.context import Context
-from gatepost.server.target import Caller
-from tests.server.calls.answering_channel import AnsweringChannel
+from gatepost.server.calls.exchange import Exchange
+from tests.server.calls.answering_exchange import AnsweringExchange
 from tests.server.calls.asking_client import Client, Colour, Name, accept, greet, several, text
 
 
@@ -114,7 +114,7 @@ async def test_an_answer_of_an_earlier_round_cannot_be_changed_later() -> None:
 
 async def test_several_questions_go_out_in_one_round() -> None:
     async def many(ctx: Context) -> str:
-        answers = await ctx.ask_all({"who": Elicit("Name?", Name), "words": Sample("Hi"), "where": ListRoots()})
+        answers = await ctx.request_all({"who": Elicit("Name?", Name), "words": Sample("Hi"), "where": ListRoots()})
         return f"{answers['who'].data.name} {answers['words'].text} {answers['where'][0].uri}"
 
     client = Client(many)
@@ -214,7 +214,7 @@ async def test_another_question_under_the_same_key_is_the_authors_fault(caplog: 
 
     assert second["isError"] is True
     assert second["content"][0]["text"].startswith("The tool failed. Incident ")
-    assert "'elicit-1' is not the one that was asked before" in caplog.text
+    assert "'elicit-1' is not the one that was made before" in caplog.text
 
 
 async def test_a_capability_that_is_not_declared_is_named(principal: Principal) -> None:
@@ -235,24 +235,22 @@ async def test_log_messages_are_sent_only_at_the_level_that_the_request_asks_for
         return "done"
 
     client = Client(chatty)
-    line = AnsweringChannel()
+    exchange = AnsweringExchange()
 
     async def call(**meta: Any) -> None:
         params = {"name": "chatty", "_meta": {CLIENT_CAPABILITIES: {}, **meta}}
-        await client.target.answer(
-            Request(1, "tools/call", params), REVISION_2026_07_28, Caller(None, None, {}, line=line)
-        )
+        await client.target.answer(Request(1, "tools/call", params), REVISION_2026_07_28, exchange)
 
     await call()
-    assert line.sent == []
+    assert exchange.sent == []
     await call(**{LOG_LEVEL: "warning", "progressToken": 7})
-    assert line.sent == [
+    assert exchange.sent == [
         ("notifications/message", {"level": "warning", "logger": "chatty", "data": "warning"}),
         ("notifications/progress", {"progressToken": 7, "progress": 1}),
     ]
 
 
-async def test_a_call_without_a_line_says_nothing_on_its_way() -> None:
+async def test_a_call_that_can_send_nothing_before_its_result_is_answered_all_the_same() -> None:
     async def chatty(ctx: Context) -> str:
         ctx.log.warning("warning")
         await ctx.progress(1)
@@ -283,12 +281,12 @@ async def test_a_cancelled_call_is_cancelled_and_asks_nothing() -> None:
         await call
 
 
-async def test_in_the_handshake_era_the_same_tool_asks_on_its_channel() -> None:
+async def test_in_the_handshake_era_the_same_tool_asks_and_waits() -> None:
     client = Client(greet)
-    channel = AnsweringChannel({"elicitation/create": accept(name="Ann")})
+    exchange = AnsweringExchange({"elicitation/create": accept(name="Ann")})
     request = Request(1, "tools/call", {"name": "greet", "requestState": "ignored", "_meta": "odd"})
 
-    result = await client.target.answer(request, REVISION_2025_11_25, Caller(None, None, {}, channel=lambda: channel))
+    result = await client.target.answer(request, REVISION_2025_11_25, exchange)
     assert result == {"content": [{"type": "text", "text": "Hello, Ann!"}], "isError": False}
     with pytest.raises(MissingRequiredClientCapability):
-        await client.target.answer(request, REVISION_2025_11_25, Caller(None, None, {}))
+        await client.target.answer(request, REVISION_2025_11_25, Exchange())

@@ -12,6 +12,7 @@ import pytest
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.bus import Change, LocalChanges
 from gatepost.server.changes.subscriptions import Subscription, Subscriptions, TooManySubscriptions, with_notifications
 
@@ -21,10 +22,11 @@ EVERYTHING: Mapping[str, Any] = {"tools": {}, "prompts": {}, "resources": {}}
 TOOLS = {"method": "notifications/tools/list_changed", "_meta": {ID: 7}}
 
 
-class ClientLine:
+class ClientExchange(Exchange):
     """A client that reads, or is slow, or is gone."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.heard: list[dict[str, Any]] = []
         self.reads = asyncio.Event()
         self.reads.set()
@@ -36,9 +38,6 @@ class ClientLine:
         if self.is_gone:
             raise OSError
         self.heard.append({"method": method, **params})
-
-    def post(self, method: str, params: Mapping[str, Any]) -> None:
-        raise NotImplementedError
 
     async def end(self, result: dict[str, Any]) -> None:
         self.ended.append(result)
@@ -64,11 +63,11 @@ class World:
             request, principal, granted, offered=offered, may_see=lambda uri: not uri.startswith("secret:")
         )
 
-    async def listen(self, notifications: Any, **options: Any) -> tuple[Subscription, ClientLine]:
-        line = ClientLine()
+    async def listen(self, notifications: Any, **options: Any) -> tuple[Subscription, ClientExchange]:
+        exchange = ClientExchange()
         subscription = self.prepare(notifications, **options)
-        await subscription.begin(line, line.end)
-        return subscription, line
+        await subscription.begin(exchange, exchange.end)
+        return subscription, exchange
 
 
 async def settle() -> None:
@@ -85,9 +84,9 @@ async def test_the_acknowledgement_comes_first_and_says_what_is_honoured() -> No
         "unknown": True,
     }
 
-    _, line = await World().listen(asked, offered={"tools": {}, "prompts": {}})
+    _, exchange = await World().listen(asked, offered={"tools": {}, "prompts": {}})
 
-    assert line.heard == [
+    assert exchange.heard == [
         {
             "method": "notifications/subscriptions/acknowledged",
             "_meta": {ID: 7},
@@ -137,35 +136,35 @@ async def test_nobody_is_told_of_what_their_scopes_do_not_show() -> None:
 
 async def test_a_slow_client_is_told_once_of_what_changes_often() -> None:
     world = World()
-    _, line = await world.listen({"toolsListChanged": True, "promptsListChanged": True})
-    line.reads.clear()
+    _, exchange = await world.listen({"toolsListChanged": True, "promptsListChanged": True})
+    exchange.reads.clear()
 
     for _ in range(100):
         world.bus.publish(Change("tools"))
         world.bus.publish(Change("prompts"))
         await asyncio.sleep(0)
-    line.reads.set()
+    exchange.reads.set()
     await settle()
 
-    told = [message["method"] for message in line.heard[1:]]
+    told = [message["method"] for message in exchange.heard[1:]]
     assert told.count("notifications/tools/list_changed") == 2
     assert len(told) <= 4
 
 
 async def test_a_change_during_the_acknowledgement_comes_after_it() -> None:
-    world, line = World(), ClientLine()
-    line.reads.clear()
+    world, exchange = World(), ClientExchange()
+    exchange.reads.clear()
     subscription = world.prepare({"toolsListChanged": True})
-    beginning = asyncio.create_task(subscription.begin(line, line.end))
+    beginning = asyncio.create_task(subscription.begin(exchange, exchange.end))
     await asyncio.sleep(0)
 
     world.bus.publish(Change("tools"))
     await settle()
-    line.reads.set()
+    exchange.reads.set()
     await beginning
     await settle()
 
-    assert [message["method"] for message in line.heard] == [
+    assert [message["method"] for message in exchange.heard] == [
         "notifications/subscriptions/acknowledged",
         "notifications/tools/list_changed",
     ]
@@ -173,17 +172,17 @@ async def test_a_change_during_the_acknowledgement_comes_after_it() -> None:
 
 async def test_changes_published_in_a_thread_arrive() -> None:
     world = World()
-    _, line = await world.listen({"toolsListChanged": True})
+    _, exchange = await world.listen({"toolsListChanged": True})
 
     await asyncio.to_thread(world.bus.publish, Change("tools"))
     await settle()
 
-    assert line.heard[1:] == [TOOLS]
+    assert exchange.heard[1:] == [TOOLS]
 
 
 async def test_the_servers_end_brings_every_stream_its_result() -> None:
     world = World()
-    lines = [(await world.listen({}))[1] for _ in range(2)]
+    exchanges = [(await world.listen({}))[1] for _ in range(2)]
 
     await world.open.end_all()
 
@@ -191,28 +190,28 @@ async def test_the_servers_end_brings_every_stream_its_result() -> None:
         "resultType": "complete",
         "_meta": {ID: 7, "io.modelcontextprotocol/serverInfo": WHO},
     }
-    assert [line.ended for line in lines] == [[result], [result]]
+    assert [exchange.ended for exchange in exchanges] == [[result], [result]]
     assert len(world.open) == 0
 
 
 async def test_a_client_that_leaves_is_forgotten_and_gets_nothing_more() -> None:
     world = World()
-    subscription, line = await world.listen({"toolsListChanged": True})
-    line.reads.clear()
+    subscription, exchange = await world.listen({"toolsListChanged": True})
+    exchange.reads.clear()
     world.bus.publish(Change("tools"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
     subscription.leave()
     subscription.leave()
-    line.reads.set()
+    exchange.reads.set()
     world.bus.publish(Change("tools"))
     await world.open.end_all()
     await subscription.end()
     await settle()
 
-    assert len(line.heard) == 1
-    assert line.ended == []
+    assert len(exchange.heard) == 1
+    assert exchange.ended == []
     assert len(world.open) == 0
 
 
@@ -252,7 +251,7 @@ async def test_all_callers_together_have_a_bounded_number_of_streams() -> None:
     with pytest.raises(TooManySubscriptions):
         world.prepare({})
     with pytest.raises(TooManySubscriptions):
-        await late.begin(ClientLine(), ClientLine().end)
+        await late.begin(ClientExchange(), ClientExchange().end)
 
 
 @pytest.mark.parametrize(

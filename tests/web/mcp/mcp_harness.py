@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from starlette.types import Message
+from starlette.types import Message, Send
 
 from gatepost.resource.resources import ProtectedResource
-from gatepost.server.calls.cancellation import Work
+from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.context import Context, get_current_sub
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
@@ -19,6 +19,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.listeners import CallLater
 from gatepost.web.resource.bearer_guard import BearerGuard
 
@@ -157,6 +158,15 @@ def replaced(name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:
     return [*without(name), (name, value)]
 
 
+def exchange_on(send: Send) -> HttpExchange:
+    """The exchange of a request whose answer goes out here."""
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    return HttpExchange({"type": "http"}, receive, send, None, {})
+
+
 class McpWorld:
     """An endpoint and its clients."""
 
@@ -168,7 +178,7 @@ class McpWorld:
         required_scopes: frozenset[str] = frozenset(),
         body_limit: int = 4096,
         call_later: CallLater | None = None,
-        working: set[Work] | None = None,
+        open_scopes: set[CancelScope] | None = None,
     ) -> None:
         self.grants = Grants()
         self.guard = BearerGuard(
@@ -183,7 +193,7 @@ class McpWorld:
             body_limit=body_limit,
             random_bytes=lambda count: b"\xab" * count,
             call_later=call_later,
-            working=working,
+            open_scopes=open_scopes,
         )
 
     async def send(

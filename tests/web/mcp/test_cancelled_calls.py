@@ -12,12 +12,11 @@ from anyio import to_thread
 from starlette.types import Message
 
 from gatepost.server.calls import cancellation as cancelling
-from gatepost.server.calls.cancellation import Work
+from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import ToolError
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
-from tests.web.mcp.mcp_harness import MODERN_META, McpWorld, a_server, headers_for
+from tests.web.mcp.mcp_harness import MODERN_META, McpWorld, a_server, exchange_on, headers_for
 from tests.web.mcp.sessions.session_world import PATIENCE, SessionWorld, call, text_of
 
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}'
@@ -291,40 +290,40 @@ async def test_a_tool_of_a_session_that_swallows_its_cancellation_is_over(
     await until_only(before)
 
 
-async def test_nothing_is_told_any_more_on_the_stream_of_a_cancelled_request() -> None:
+async def test_nothing_is_sent_any_more_on_an_exchange_that_is_closed() -> None:
     before, sent = asyncio.all_tasks(), list[Message]()
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    stream = ResponseStream(send)
-    stream.is_cancelled = True
+    exchange = exchange_on(send)
+    exchange.is_closed = True
 
-    await stream.notify("notifications/message", {})
-    stream.post("notifications/message", {})
+    await exchange.notify("notifications/message", {})
+    exchange.post("notifications/message", {})
 
     await until_only(before)
-    assert (sent, stream.is_open) == ([], False)
+    assert (sent, exchange.stream) == ([], None)
 
 
 @pytest.mark.parametrize("tool", ["blocking", "waiting"])
 async def test_a_request_that_has_had_its_time_when_the_server_stops_is_refused_and_the_tool_can_see_it(
     tool: str,
 ) -> None:
-    watching, working = Watching(), set[Work]()
+    watching, open_scopes = Watching(), set[CancelScope]()
     server = a_server()
     server.tool(getattr(watching, tool))
-    world = McpWorld(ServerTarget(server), working=working)
+    world = McpWorld(ServerTarget(server), open_scopes=open_scopes)
     exchange = asyncio.create_task(world.send(CALL % tool.encode(), headers_for()))
     await watching.started.wait()
 
-    for work in tuple(working):
-        work.cancel()
+    for scope in tuple(open_scopes):
+        scope.cancel()
 
     async with asyncio.timeout(PATIENCE):
         answer = await exchange
     assert answer is not None
-    assert (answer.status, answer.headers["retry-after"], working) == (503, "5", set())
+    assert (answer.status, answer.headers["retry-after"], open_scopes) == (503, "5", set())
     assert await watching.both() == [False, True]
 
 
@@ -342,8 +341,8 @@ async def test_a_stream_that_has_had_its_time_when_the_server_stops_ends_without
     )
     await watching.started.wait()
 
-    for work in tuple(world.working):
-        work.cancel()
+    for scope in tuple(world.open_scopes):
+        scope.cancel()
 
     await connection.finished()
     assert [message["method"] for message in connection.messages] == ["notifications/progress"]
@@ -355,9 +354,9 @@ async def test_a_request_of_a_session_that_has_had_its_time_when_the_server_stop
     connection = world.open(call("waiting"), session=session)
     await watching.started.wait()
 
-    for work in tuple(world.working):
-        work.cancel()
+    for scope in tuple(world.open_scopes):
+        scope.cancel()
 
     await connection.finished()
-    assert (connection.messages, world.working) == ([], set())
+    assert (connection.messages, world.open_scopes) == ([], set())
     assert await watching.both() == [False, True]

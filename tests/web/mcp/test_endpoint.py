@@ -11,9 +11,10 @@ import pytest
 
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import SUPPORTED, Revision
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.handler_target import HandlerTarget
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 from gatepost.stores.contract.errors import StoreUnavailable
 from tests.web.mcp.mcp_harness import (
     INCIDENT,
@@ -39,16 +40,16 @@ class Failing:
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
-    async def answer(self, request: Request, revision: Revision, caller: Caller) -> Result:
-        del request, revision, caller
+    async def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
+        del request, revision, exchange
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
 
     async def drain(self) -> None: ...
 
-    async def notice(self, notification: Notification, revision: Revision, caller: Caller) -> None:
-        del notification, revision, caller
+    async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
+        del notification, revision, exchange
         if isinstance(self._outcome, Exception):
             raise self._outcome
 

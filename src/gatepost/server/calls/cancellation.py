@@ -1,4 +1,4 @@
-"""Ending the work of a request: it is cancelled, has time to clean up, and is ended where it stands if it goes on.
+"""Cancel scopes: a request is cancelled, has time to clean up, and is closed where it stands if it goes on.
 
 Code that catches `CancelledError` and goes on, a loop that tries again for instance, would otherwise hold its request,
 and at the end the whole server, for as long as it likes.
@@ -15,15 +15,15 @@ from typing import Any, Final, TypeVar
 
 from gatepost.coroutines import resume
 from gatepost.protocol.errors import ProtocolError
-from gatepost.server.calls.channel import CallerLine
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.errors import InsufficientScope
 
 T = TypeVar("T")
 
 CLEAN_UP_SECONDS: Final = 10.0
-"""How long work may go on after it was cancelled, unless told otherwise."""
+"""How long a coroutine may go on after it was cancelled, unless told otherwise."""
 _MOST_CLOSINGS: Final = 10
-"""How often work may begin to wait again while it is being ended."""
+"""How often a coroutine may begin to wait again while it is being closed."""
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -44,64 +44,76 @@ def is_cancellation(error: BaseException) -> bool:
     return task is None or task.cancelling() > 0
 
 
-class Work:
-    """The work of one request, from where it first waits for something. It runs in the task that calls `finish`.
+class CancelScope:
+    """Cancels the coroutine that answers one request, from where it first waits for something.
+
+    The coroutine runs in the task that calls `run` or `resume`.
 
     Args:
-        line: told when nobody waits for the result any more.
-        task: the one that calls `finish`; may be set later, but before `cancel` is called.
-        among: holds it while it waits, for whoever cancels all of them.
+        exchange: closed when the request is cancelled.
+        task: the one that calls `resume`; may be set later, but before `cancel` is called.
+        open_scopes: holds the scope while its coroutine waits, for whoever cancels all of them.
     """
 
-    __slots__ = ("_among", "_cancellations", "_is_given_up", "_line", "_suspended", "_timer", "is_cancelled", "task")
+    __slots__ = (
+        "_cancellations",
+        "_coroutine",
+        "_exchange",
+        "_is_given_up",
+        "_open_scopes",
+        "_timer",
+        "is_cancelled",
+        "task",
+    )
 
     def __init__(
         self,
-        line: CallerLine | None = None,
+        exchange: Exchange | None = None,
         task: asyncio.Task[Any] | None = None,
-        among: set[Work] | None = None,
+        open_scopes: set[CancelScope] | None = None,
     ) -> None:
-        self._among: set[Work] = set() if among is None else among
-        self._line = line
+        self._exchange = exchange
         self.task = task
+        self._open_scopes: set[CancelScope] = set() if open_scopes is None else open_scopes
         self.is_cancelled = False
         """Whether `cancel` was called."""
         self._is_given_up = False
         self._cancellations = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._suspended: Coroutine[Any, Any, Any] | None = None
+        self._coroutine: Coroutine[Any, Any, Any] | None = None
 
-    async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run work that has not begun; see `finish`."""
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine that has not begun; otherwise as `resume`."""
         try:
-            awaited = work.send(None)
+            # Most end in their first step, and then there is nothing to cancel.
+            awaited = coroutine.send(None)
         except StopIteration as finished:
             result: T = finished.value
             return result
-        return await self.finish(work, awaited)
+        return await self.resume(coroutine, awaited)
 
-    async def finish(self, work: Coroutine[Any, Any, T], awaited: Any) -> T:
-        """Go on with work whose first step was taken by hand, and return what it returns.
+    async def resume(self, coroutine: Coroutine[Any, Any, T], awaited: Any) -> T:
+        """Go on with a coroutine whose first step was taken by hand, and return what it returns.
 
         Args:
-            work: a coroutine, suspended.
+            coroutine: it is suspended.
             awaited: what its first step gave.
 
         Raises:
-            RequestCancelled: `cancel` was called, whatever the work did about it.
+            RequestCancelled: `cancel` was called, whatever the coroutine did about it.
             CancelledError: somebody else cancelled the task.
-            Exception: whatever the work raises.
+            Exception: whatever the coroutine raises.
         """
         task = self.task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine under asyncio always runs in a task; tells mypy
-        self._suspended = work
-        self._among.add(self)
+        self._coroutine = coroutine
+        self._open_scopes.add(self)
         try:
-            result = await resume(work, awaited, self._is_ended)
+            result = await resume(coroutine, awaited, self._is_ended)
         except (asyncio.CancelledError, Exception) as error:
             if not self.is_cancelled:
-                if isinstance(error, asyncio.CancelledError) and self._line is not None:
-                    self._line.is_cancelled = True
+                if isinstance(error, asyncio.CancelledError) and self._exchange is not None:
+                    self._exchange.is_closed = True
                 raise
             if not isinstance(error, asyncio.CancelledError | ProtocolError | InsufficientScope):
                 logger.exception("a request failed after it was cancelled")
@@ -109,15 +121,15 @@ class Work:
             if not self.is_cancelled:
                 return result
         finally:
-            self._among.discard(self)
-            self._suspended = None
+            self._open_scopes.discard(self)
+            self._coroutine = None
             self._end_cancellation(task)
         raise RequestCancelled
 
     def cancel(self, clean_up_seconds: float | None = None) -> None:
-        """Cancel the work, and end it if it goes on for longer than that. In the event loop.
+        """Cancel the coroutine, and close it if it goes on for longer than that. In the event loop.
 
-        Another call changes nothing, except that it may leave the work less time.
+        Another call changes nothing, except that it may leave it less time.
         """
         if self.task is None:
             return
@@ -130,8 +142,9 @@ class Work:
         self._timer = loop.call_later(seconds, self._give_up)
         if not self.is_cancelled:
             self.is_cancelled = True
-            if self._line is not None:
-                self._line.is_cancelled = True
+            if self._exchange is not None:
+                # First: `ctx.is_cancelled` is true before the tool hears of it (docs/decisions/0026).
+                self._exchange.is_closed = True
             self._cancel_task()
 
     def _end_cancellation(self, task: asyncio.Task[Any]) -> None:
@@ -147,25 +160,25 @@ class Work:
         self.task.cancel()
 
     def _give_up(self) -> None:
-        if self._suspended is None:
+        if self._coroutine is None:
             return
         self._is_given_up = True
-        logger.warning("a request that was cancelled went on, and is ended in %s", _path_of(self._suspended))
+        logger.warning("a request that was cancelled went on, and is ended in %s", _path_of(self._coroutine))
         self._cancel_task()
 
     def _is_ended(self) -> bool:
-        """Say whether the work has had its time; then it is over now."""
-        if self._is_given_up and self._suspended is not None:
-            _close(self._suspended)
+        """Say whether the coroutine has had its time; then it is closed now."""
+        if self._is_given_up and self._coroutine is not None:
+            _close(self._coroutine)
         return self._is_given_up
 
 
-def _close(work: Coroutine[Any, Any, Any]) -> None:
-    """End work, from the innermost function outwards, so that each gets to its `finally`."""
+def _close(outermost: Coroutine[Any, Any, Any]) -> None:
+    """Close a coroutine, from the innermost one it awaits outwards, so that each gets to its `finally`."""
     for _ in range(_MOST_CLOSINGS):
-        if all(_is_closed(coroutine) for coroutine in reversed(_chain_of(work))):
+        if all(_is_closed(coroutine) for coroutine in reversed(_chain_of(outermost))):
             return
-    logger.error("a request that was cancelled cannot be ended in %s", _path_of(work))
+    logger.error("a request that was cancelled cannot be ended in %s", _path_of(outermost))
 
 
 def _is_closed(coroutine: CoroutineType[Any, Any, Any]) -> bool:
@@ -179,14 +192,19 @@ def _is_closed(coroutine: CoroutineType[Any, Any, Any]) -> bool:
     return True
 
 
-def _chain_of(work: Any) -> list[CoroutineType[Any, Any, Any]]:
-    """Return the coroutines that wait for each other, the outermost first."""
+def _chain_of(outermost: Any) -> list[CoroutineType[Any, Any, Any]]:
+    """Return the coroutines that await each other, the outermost first.
+
+    They are closed one by one because `close` on the outermost gives up on an inner one that waits again in its
+    `finally`. `cr_await` is the documented way down (`inspect`, "Types and members"); a future, say, ends the chain.
+    """
     chain: list[CoroutineType[Any, Any, Any]] = []
-    while inspect.iscoroutine(work):
-        chain.append(work)
-        work = work.cr_await
+    awaited = outermost
+    while inspect.iscoroutine(awaited):
+        chain.append(awaited)
+        awaited = awaited.cr_await
     return chain
 
 
-def _path_of(work: Coroutine[Any, Any, Any]) -> str:
-    return " > ".join(coroutine.cr_code.co_qualname for coroutine in _chain_of(work))
+def _path_of(outermost: Coroutine[Any, Any, Any]) -> str:
+    return " > ".join(coroutine.cr_code.co_qualname for coroutine in _chain_of(outermost))

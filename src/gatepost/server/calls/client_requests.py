@@ -1,11 +1,11 @@
-"""What a tool can ask its client, and what it gets back, one class per question.
+"""The requests that a tool can send to its client, and what it gets back, one class each.
 
     Elicit      a form for the user           Elicited          client/elicitation, form mode
     ElicitURL   a page for the user to visit  Elicited          client/elicitation, URL mode
     Sample      a model's words               Sampled           client/sampling
     ListRoots   the folders that are open     tuple[Root, ...]  client/roots
 
-`Context.elicit` and its kin ask one of them, `Context.ask_all` several at once.
+`Context.elicit` and its kin send one of them, `Context.request_all` several at once.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class InvalidAnswer(InvalidParams):
     """The client's answer is not what was asked for. The message names fields and never what they hold."""
 
 
-class Ask(Protocol[T_co]):
-    """One question, and how its answer is read."""
+class ClientRequest(Protocol[T_co]):
+    """A request to the client, and how its result is read."""
 
     kind: ClassVar[str]
     """What keys are derived from: the second `elicit` of a request is `elicit-2`."""

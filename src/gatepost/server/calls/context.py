@@ -1,4 +1,4 @@
-"""What a tool can ask about the call it serves, and what it can tell and ask its client meanwhile."""
+"""What a tool can ask about the call it serves, and what it can send to its client meanwhile."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_origin, overload
 
 from pydantic import BaseModel
 
+from gatepost.protocol.errors import MissingRequiredClientCapability
+from gatepost.protocol.messages import is_progress_token
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.callers import ANONYMOUS, CallingClient, CallingUser
-from gatepost.server.calls.channel import CallerLine, Channel, MissingRequiredClientCapability, Question
 from gatepost.server.calls.client_requests import (
-    Ask,
+    ClientRequest,
     Elicit,
     Elicited,
     ElicitURL,
@@ -27,6 +28,8 @@ from gatepost.server.calls.client_requests import (
     is_declared,
 )
 from gatepost.server.calls.context_log import ContextLogger
+from gatepost.server.calls.exchange import Exchange, McpClient
+from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.calls.worker_threads import wait_in_thread
 from gatepost.server.errors import UnknownState
 
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 
-_EMPTY_STATE: Final[Mapping[str, Any]] = {}
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 _current_subject: ContextVar[str | None] = ContextVar("gatepost_current_subject", default=None)
@@ -72,24 +74,23 @@ class Context:
 
     Everything is computed when it is asked for.
 
-    Whoever asks the client (`elicit`, `sample`, `roots`, `ask_all`) should know that in the modern era the call ends
-    there, and that **the tool runs again from its beginning** when the client comes back with the answers; what was
-    answered is then there at once. So ask before you change anything, or wrap what must not happen twice in `once`.
+    Whoever asks the client (`elicit`, `sample`, `roots`, `request_all`) should know that in the modern era the call
+    ends there, and that **the tool runs again from its beginning** when the client comes back with the answers; what
+    was answered is then there at once. So ask before you change anything, or wrap what must not happen twice in `once`.
 
     The asynchronous methods belong to the event loop. A tool that is a plain function, and so runs in a thread, calls
     them through `wait`; everything else may be used there as it is.
     """
 
     __slots__ = (
-        "_channel",
+        "_client",
         "_counts",
+        "_exchange",
         "_keys",
-        "_line",
         "_log",
         "_memory",
-        "_principal",
+        "_params",
         "_progress",
-        "_progress_token",
         "_request",
         "_state",
         "_tool",
@@ -97,32 +98,38 @@ class Context:
 
     def __init__(
         self,
+        exchange: Exchange | None = None,
+        client: McpClient | None = None,
         *,
-        principal: Principal | None = None,
-        request: Callable[[], Request] | None = None,
-        state: Mapping[str, Any] = _EMPTY_STATE,
+        params: Mapping[str, Any] = _NOTHING,
+        state: Mapping[str, Any] = _NOTHING,
         tool: str = "",
-        channel: Callable[[], Channel | None] | None = None,
-        progress_token: str | int | None = None,
-        line: CallerLine | None = None,
     ) -> None:
-        self._principal = principal
-        self._request: Callable[[], Request] | Request | None = request
+        """Prepare for one run of a tool. Gatepost does; a test of a tool may, as in `Context(state={"db": db})`.
+
+        Args:
+            exchange: that of the request; by default one of somebody without authentication.
+            client: its client; None where it can be sent nothing before the result.
+            params: the request's.
+            state: what the server's lifespan yielded.
+            tool: the tool's name, or what a prompt or resource is called in the log.
+        """
+        self._exchange = Exchange() if exchange is None else exchange
+        self._client = client
+        self._params = params
         self._state = state
         self._tool = tool
-        self._channel: Callable[[], Channel | None] | Channel | None = channel
-        self._progress_token = progress_token
-        self._line = line
+        self._request: Request | None = None
         self._progress = -math.inf
         self._counts: dict[str, int] = {}
         self._keys: set[str] = set()
-        self._memory: dict[str, Any] = {}
+        self._memory: MutableMapping[str, Any] | None = None
         self._log: ContextLogger | None = None
 
     @property
     def user(self) -> CallingUser:
         """Who the call is made for."""
-        principal = self._principal
+        principal = self._exchange.principal
         if principal is None:
             return CallingUser(ANONYMOUS, None)
         return CallingUser(principal.subject, principal.display_name)
@@ -130,7 +137,7 @@ class Context:
     @property
     def client(self) -> CallingClient:
         """Which application makes the call."""
-        principal = self._principal
+        principal = self._exchange.principal
         if principal is None:
             return CallingClient(None, None)
         return CallingClient(principal.client_id, principal.client_name)
@@ -138,7 +145,7 @@ class Context:
     @property
     def scopes(self) -> frozenset[str]:
         """What the caller's token allows; empty without authentication."""
-        return frozenset() if self._principal is None else self._principal.scopes
+        return self._exchange.granted or frozenset()
 
     @property
     def request(self) -> Request:
@@ -148,9 +155,9 @@ class Context:
             RuntimeError: The call did not come with a request.
         """
         if self._request is None:
+            self._request = self._exchange.http_request()
+        if self._request is None:
             raise RuntimeError("this call did not come with a request")
-        if callable(self._request):
-            self._request = self._request()
         return self._request
 
     @property
@@ -161,7 +168,7 @@ class Context:
         has had its time. An async tool is then cancelled at its next `await`, too. A plain function is not stopped: one
         that takes long asks this now and then and returns; what it returns is dropped.
         """
-        return self._line is not None and self._line.is_cancelled
+        return self._exchange.is_closed
 
     @overload
     def state(self, key: str) -> Any: ...
@@ -199,7 +206,7 @@ class Context:
         if self._log is None:
             logger = logging.getLogger(f"gatepost.tools.{self._tool}" if self._tool else "gatepost.tools")
             fields = {"subject": self.user.subject, "client_id": self.client.client_id, "tool": self._tool}
-            self._log = ContextLogger(logger, fields, name=self._tool, channel=self._opened)
+            self._log = ContextLogger(logger, fields, name=self._tool, exchange=self._exchange, client=self._client)
         return self._log
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
@@ -215,21 +222,19 @@ class Context:
         """
         if not math.isfinite(progress) or not math.isfinite(total or 0):
             raise ValueError("progress takes finite numbers")
-        if self._progress_token is None or progress <= self._progress:
-            return
-        channel = self._opened()
-        if channel is None:
+        meta = self._params.get("_meta")
+        token = meta.get("progressToken") if type(meta) is dict else None
+        if self._client is None or not is_progress_token(token) or progress <= self._progress:
             return
         self._progress = progress
-        told = {"progressToken": self._progress_token, "progress": progress, "total": total, "message": message}
-        params = {name: value for name, value in told.items() if value is not None}
-        await channel.notify("notifications/progress", params)
+        report = {"progressToken": token, "progress": progress, "total": total, "message": message}
+        params = {name: value for name, value in report.items() if value is not None}
+        await self._exchange.notify("notifications/progress", params)
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:
         """What the client can do, as it declares it: `"sampling" in ctx.client_capabilities`."""
-        channel = self._opened()
-        return _NOTHING if channel is None else channel.client_capabilities
+        return _NOTHING if self._client is None else self._client.client_capabilities
 
     @overload
     async def elicit(self, message: str, form: type[Model], *, key: str | None = None) -> Elicited[Model]: ...
@@ -248,14 +253,14 @@ class Context:
             message: What the user is told.
             form: A Pydantic model, or a schema, with texts, numbers, booleans and choices as its fields. Defaults are
                 shown to the user.
-            key: What the answer is known by on a second run; by default the order of the questions decides.
+            key: What the answer is known by on a second run; by default the order of the requests decides.
 
         Raises:
             MissingRequiredClientCapability: The client shows no forms. Let it through, or do without.
             InvalidAnswer: The client's answer does not fit the form.
             UnsupportedForm: The form has other fields than those.
         """
-        return await self._ask(Elicit(message, form), key)
+        return await self._send(Elicit(message, form), key)
 
     async def elicit_url(self, message: str, url: str, *, key: str | None = None) -> Elicited[None]:
         """Ask the user to visit a page, for what the client must not see. Raises as `elicit` does.
@@ -263,7 +268,7 @@ class Context:
         Returns:
             Whether the user agreed; that they are done there is for the server to find out.
         """
-        return await self._ask(ElicitURL(message, url), key)
+        return await self._send(ElicitURL(message, url), key)
 
     async def sample(
         self,
@@ -287,7 +292,7 @@ class Context:
             model_preferences: Which models are wanted, in the shape of the wire.
             key: As for `elicit`.
         """
-        question = Sample(
+        request = Sample(
             messages,
             max_tokens=max_tokens,
             system_prompt=system_prompt,
@@ -295,34 +300,35 @@ class Context:
             stop_sequences=stop_sequences,
             model_preferences=model_preferences,
         )
-        return await self._ask(question, key)
+        return await self._send(request, key)
 
     async def roots(self, *, key: str | None = None) -> tuple[Root, ...]:
         """Ask which folders the user has opened in the client. Raises as `elicit` does."""
-        return await self._ask(ListRoots(), key)
+        return await self._send(ListRoots(), key)
 
-    async def ask_all(self, questions: Mapping[str, Ask[Any]]) -> dict[str, Any]:
-        """Ask several questions at once, which spares the modern era runs and the user waiting.
+    async def request_all(self, requests: Mapping[str, ClientRequest[Any]]) -> dict[str, Any]:
+        """Send several requests to the client at once, which spares the modern era runs and the user waiting.
 
         Args:
-            questions: `Elicit`, `ElicitURL`, `Sample` and `ListRoots` by key.
+            requests: `Elicit`, `ElicitURL`, `Sample` and `ListRoots` by key.
 
         Returns:
             What each of them gives, by key. Raises as `elicit` does.
         """
-        channel = self._opened()
-        for question in questions.values():
+        client, declared = self._client, self.client_capabilities
+        for request in requests.values():
             # 2026-07-28 basic/patterns/mrtr: a client is asked only what it declared that it can answer.
-            if channel is None or not is_declared(question.capability, channel.client_capabilities):
-                raise MissingRequiredClientCapability(question.capability)
-        if channel is None:
+            if client is None or not is_declared(request.capability, declared):
+                raise MissingRequiredClientCapability(request.capability)
+        if client is None:
             return {}
-        if taken := self._keys & questions.keys():
-            raise ValueError(f"the key {min(taken)!r} stands for another question of this call already")
-        self._keys |= questions.keys()
-        sent = [Question(key, question.method, question.params()) for key, question in questions.items()]
-        results = await channel.ask(sent)
-        return {key: question.read(results[key]) for key, question in questions.items()}
+        if used := self._keys & requests.keys():
+            raise ValueError(f"the key {min(used)!r} stands for another request of this call already")
+        self._keys.update(requests)
+        results = await client.request(
+            {key: {"method": request.method, "params": request.params()} for key, request in requests.items()}
+        )
+        return {key: request.read(results[key]) for key, request in requests.items()}
 
     @overload
     async def once(self, key: str, function: Callable[[], Awaitable[T]]) -> T: ...
@@ -343,8 +349,10 @@ class Context:
         Raises:
             TypeError: It returned something that is not JSON.
         """
-        channel = self._opened()
-        memory: MutableMapping[str, Any] = self._memory if channel is None else channel.memory
+        memory = self._memory
+        if memory is None:
+            # Where every request runs once, nothing has to outlast the run.
+            memory = self._memory = self._client.memory if isinstance(self._client, MultiRoundTrip) else {}
         if key not in memory:
             value = function()
             # Through JSON on the first run too, so that both runs see the same.
@@ -365,20 +373,12 @@ class Context:
 
         Only the handshake era's streams can be taken up again; elsewhere nothing happens.
         """
-        channel = self._opened()
-        if channel is not None:
-            await channel.close_stream()
+        await self._exchange.close_stream()
 
-    def _opened(self) -> Channel | None:
-        """Return the channel, opened when it is first needed."""
-        if callable(self._channel):
-            self._channel = self._channel()
-        return self._channel
-
-    async def _ask(self, question: Ask[T], key: str | None) -> T:
+    async def _send(self, request: ClientRequest[T], key: str | None) -> T:
         if key is None:
-            count = self._counts[question.kind] = self._counts.get(question.kind, 0) + 1
-            key = f"{question.kind}-{count}"
-        answers = await self.ask_all({key: question})
-        answer: T = answers[key]
-        return answer
+            self._counts[request.kind] = count = self._counts.get(request.kind, 0) + 1
+            key = f"{request.kind}-{count}"
+        results = await self.request_all({key: request})
+        result: T = results[key]
+        return result

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from gatepost.protocol.modern import LOG_LEVELS
-from gatepost.server.calls.channel import Channel
+from gatepost.server.calls.exchange import Exchange, McpClient
 
 NOTICE: Final = 25
 """Between INFO and WARNING: the protocol has this level and Python does not. `ctx.log.log(NOTICE, …)`."""
@@ -29,11 +29,18 @@ class ContextLogger(logging.LoggerAdapter[logging.Logger]):
     """
 
     def __init__(
-        self, logger: logging.Logger, extra: Mapping[str, object], *, name: str, channel: Callable[[], Channel | None]
+        self,
+        logger: logging.Logger,
+        extra: Mapping[str, object],
+        *,
+        name: str,
+        exchange: Exchange,
+        client: McpClient | None,
     ) -> None:
         super().__init__(logger, extra)
         self._name = name
-        self._channel = channel
+        self._exchange = exchange
+        self._client = client
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Add the call's fields to those given with `extra=`; the call's win."""
@@ -42,15 +49,14 @@ class ContextLogger(logging.LoggerAdapter[logging.Logger]):
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log, as `logging.Logger.log` does; `debug`, `info` and the others come through here."""
-        channel = self._channel()
-        wanted = None if channel is None else channel.log_level
-        if channel is not None and wanted is not None:
+        wanted = None if self._client is None else self._client.log_level
+        if wanted is not None:
             name = protocol_level(level)
             if LOG_LEVELS.index(name) >= LOG_LEVELS.index(wanted):
                 text = str(msg) % args if args else str(msg)
                 # A half character, from the name of a file for instance, must not fail the tool.
                 data = text.encode(errors="replace").decode()
-                channel.post("notifications/message", {"level": name, "logger": self._name, "data": data})
+                self._exchange.post("notifications/message", {"level": name, "logger": self._name, "data": data})
         # One frame more, so that a record names the line in the tool.
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
         super().log(level, msg, *args, **kwargs)

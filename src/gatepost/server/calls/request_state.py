@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
@@ -25,45 +25,29 @@ from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import SealBroken
 
 LIFETIME: Final = 600
-"""How long a client has to come back with the answers, in seconds."""
+"""How long a client has to come back with the responses, in seconds."""
 
 _PURPOSE: Final = "request-state"
 _REFUSAL: Final = '"requestState" is not valid for this request, or no longer; send the request again without it.'
-
-
-class Sealer(Protocol):
-    """Seals and opens; `tokens.keyring.KeyRing` is one."""
-
-    def seal(self, plaintext: bytes, *, purpose: str, associated_data: bytes, random_bytes: RandomBytes) -> bytes:
-        """Return `plaintext` sealed for a purpose and beside what it belongs to."""
-        ...
-
-    def open(self, sealed: bytes, *, purpose: str, associated_data: bytes) -> bytes:
-        """Return what was sealed.
-
-        Raises:
-            SealBroken: it was altered, or sealed for something else.
-        """
-        ...
 
 
 @dataclass(slots=True)
 class RequestState:
     """What is sealed. JSON values all through."""
 
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    responses: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The client's results so far, by key."""
-    asked: dict[str, str] = field(default_factory=dict)
-    """The digest of each question so far, by key, so that a second run that asks something else is noticed."""
+    requests: dict[str, str] = field(default_factory=dict)
+    """The digest of each input request so far, by key, so that a second run that asks something else is noticed."""
     memory: dict[str, Any] = field(default_factory=dict)
     """What `Context.once` returned, by key."""
 
 
 @dataclass(frozen=True, slots=True)
-class StateSeal:
+class RequestStateSeal:
     """Writes and reads `requestState`."""
 
-    sealer: Sealer
+    keys: KeyRing
     now: Callable[[], int]
     random_bytes: RandomBytes
     endpoint: str = ""
@@ -75,8 +59,8 @@ class StateSeal:
         Raises:
             TypeError: it holds something that is not JSON.
         """
-        plaintext = json.dumps([self.now() + LIFETIME, state.answers, state.asked, state.memory]).encode()
-        sealed = self.sealer.seal(
+        plaintext = json.dumps([self.now() + LIFETIME, state.responses, state.requests, state.memory]).encode()
+        sealed = self.keys.seal(
             plaintext, purpose=_PURPOSE, associated_data=self._bound_to(binding), random_bytes=self.random_bytes
         )
         return base64.urlsafe_b64encode(sealed).decode()
@@ -89,21 +73,21 @@ class StateSeal:
         """
         try:
             sealed = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
-            plaintext = self.sealer.open(sealed, purpose=_PURPOSE, associated_data=self._bound_to(binding))
+            plaintext = self.keys.open(sealed, purpose=_PURPOSE, associated_data=self._bound_to(binding))
         except (AttributeError, UnicodeEncodeError, binascii.Error, SealBroken):
             raise InvalidParams(_REFUSAL) from None
-        expires_at, answers, asked, memory = json.loads(plaintext)
+        expires_at, responses, requests, memory = json.loads(plaintext)
         if expires_at <= self.now():
             raise InvalidParams(_REFUSAL)
-        return RequestState(answers, asked, memory)
+        return RequestState(responses, requests, memory)
 
     def _bound_to(self, binding: bytes) -> bytes:
         return digest(self.endpoint) + binding
 
 
-def process_seal() -> StateSeal:
+def process_seal() -> RequestStateSeal:
     """Return a seal with a key of its own, for a server whose one process answers everything until it ends."""
-    return StateSeal(
+    return RequestStateSeal(
         KeyRing([secrets.token_urlsafe(32)]), now=lambda: int(time.time()), random_bytes=secrets.token_bytes
     )
 
@@ -124,13 +108,13 @@ def digest(value: Any) -> bytes:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
 
 
-def answers_of(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def input_responses_of(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the `inputResponses` of a request; keys that nobody asked about do no harm.
 
     Raises:
         InvalidParams: they are not an object of objects.
     """
-    answers = params.get("inputResponses", {})
-    if type(answers) is not dict or not all(type(answer) is dict for answer in answers.values()):
+    responses = params.get("inputResponses", {})
+    if type(responses) is not dict or not all(type(response) is dict for response in responses.values()):
         raise InvalidParams('"params.inputResponses" must be an object whose values are objects.')
-    return answers
+    return responses

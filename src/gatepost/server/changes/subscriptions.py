@@ -4,7 +4,7 @@ A subscription is an object and no task: whoever carries it waits for its client
 there, and a task runs only while something is being delivered.
 
     target.answer(...) -> Subscription   instead of a result
-    await subscription.begin(line, end)  sends the acknowledgement; changes follow on the line
+    await subscription.begin(exchange, end)  sends the acknowledgement; notifications of changes follow
     subscription.leave()                 when the client has gone
     await end(result)                    called when the server ends it: send the result, then close
 """
@@ -19,7 +19,7 @@ from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams, Reque
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.resource.principal import Principal
-from gatepost.server.calls.channel import Line
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.bus import Change, ChangeBus
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
@@ -173,7 +173,7 @@ class Subscriptions:
 class Subscription:
     """One `subscriptions/listen` request. Made by `Subscriptions.prepare`."""
 
-    __slots__ = ("_all", "_end", "_granted", "_honoured", "_line", "_task", "_waiting", "id", "owner")
+    __slots__ = ("_all", "_end", "_exchange", "_granted", "_honoured", "_task", "_waiting", "id", "owner")
 
     def __init__(
         self,
@@ -188,16 +188,16 @@ class Subscription:
         self._honoured = honoured
         self._granted = granted
         self.owner = owner
-        self._line: Line | None = None
+        self._exchange: Exchange | None = None
         self._end: End | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[tuple[str, str | None], None] | None = None
 
-    async def begin(self, line: Line, end: End) -> None:
+    async def begin(self, exchange: Exchange, end: End) -> None:
         """Acknowledge, and tell of changes from then on.
 
         Args:
-            line: where notifications go.
+            exchange: that of the request; notifications go there.
             end: sends the result that it is given and closes the stream; called at most once, by the server.
 
         Raises:
@@ -206,8 +206,10 @@ class Subscription:
         self._all.add(self)
         self._end = end
         # Changes while the acknowledgement is under way are kept: nothing may come before it, and nothing be lost.
-        await line.notify("notifications/subscriptions/acknowledged", self._tagged({"notifications": self._honoured}))
-        self._line = line
+        await exchange.notify(
+            "notifications/subscriptions/acknowledged", self._tagged({"notifications": self._honoured})
+        )
+        self._exchange = exchange
         if self._waiting:
             self._deliver_soon()
 
@@ -225,7 +227,7 @@ class Subscription:
         if self._waiting is None:
             self._waiting = {}
         self._waiting[key] = None
-        if self._line is not None and self._task is None:
+        if self._exchange is not None and self._task is None:
             self._deliver_soon()
 
     async def end(self) -> None:
@@ -247,10 +249,10 @@ class Subscription:
 
     async def _deliver(self) -> None:
         try:
-            while self._waiting and self._line is not None:
+            while self._waiting and self._exchange is not None:
                 method, uri = next(iter(self._waiting))
                 del self._waiting[method, uri]
-                await self._line.notify(method, self._tagged({} if uri is None else {"uri": uri}))
+                await self._exchange.notify(method, self._tagged({} if uri is None else {"uri": uri}))
         except OSError:
             # The client is gone; whoever waits for that will say so.
             self._waiting = None

@@ -12,9 +12,9 @@ from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
 
+from gatepost.protocol.errors import MissingRequiredClientCapability
 from gatepost.protocol.mirrored_arguments import InvalidAnnotation, MirroredArgument, mirrored_arguments
 from gatepost.server.calls.cancellation import is_cancellation
-from gatepost.server.calls.channel import MissingRequiredClientCapability
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.worker_threads import run_in_thread
@@ -119,7 +119,7 @@ class Tool(Declaration):
             InvalidArguments: Before any code of the tool ran.
             MissingRequiredClientCapability: The tool asked the client what it cannot answer.
             InvalidAnswer: The client answered something else than it was asked.
-            Interrupted: The tool waits for answers that will come with another run.
+            InputRequired: The tool waits for responses that will come with another run.
         """
         # 1. Validate. A validator of the user's own may fail otherwise than by saying no.
         try:

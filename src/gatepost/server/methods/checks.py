@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams, MethodNotFound
+from gatepost.server.calls.exchange import Exchange, Session
 from gatepost.server.declared.declaration import Declaration
 from gatepost.server.errors import InsufficientScope
-from gatepost.server.session import Session
-from gatepost.server.target import Caller
 
 
 def string_in(given: Mapping[str, Any], member: str, *, within: str = "params") -> str:
@@ -53,18 +52,18 @@ def check_offered(entries: object) -> None:
         raise MethodNotFound("This server has no such method.")
 
 
-def check_scopes(caller: Caller, declaration: Declaration) -> None:
+def check_scopes(exchange: Exchange, declaration: Declaration) -> None:
     """Raise InsufficientScope unless the caller has all of a declaration's scopes."""
-    if caller.granted is not None and not declaration.scopes <= caller.granted:
+    if exchange.granted is not None and not declaration.scopes <= exchange.granted:
         raise InsufficientScope(declaration.scopes)
 
 
-def session_of(caller: Caller) -> Session:
+def session_of(exchange: Exchange) -> Session:
     """Return the session of a request (handshake era).
 
     Raises:
         InvalidJsonRpcRequest: it belongs to none.
     """
-    if caller.session is None:
+    if exchange.session is None:
         raise InvalidJsonRpcRequest("This needs a session: send the Mcp-Session-Id that initialize was answered with.")
-    return caller.session
+    return exchange.session

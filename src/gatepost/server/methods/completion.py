@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gatepost.protocol.errors import InvalidParams, MethodNotFound
@@ -11,6 +12,7 @@ from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.invocation import internal_error
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource
@@ -18,19 +20,19 @@ from gatepost.server.methods.checks import check_scopes, object_in, string_in, s
 from gatepost.server.methods.prompts import find_prompt
 from gatepost.server.methods.served_server import ServedServer
 from gatepost.server.server import Server
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 
 _NOTHING: Mapping[str, Any] = {"values": [], "total": 0, "hasMore": False}
 
 
-async def complete(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def complete(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `completion/complete`."""
     # 1. Of what, and may the caller?
     if not completes(served.server):
         raise MethodNotFound("This server completes nothing.")
     reference, argument = object_in(request.params, "ref"), object_in(request.params, "argument")
     owner = _referred(served, reference)
-    check_scopes(caller, owner)
+    check_scopes(exchange, owner)
     # 2. Which argument, and what is known?
     name = string_in(argument, "name", within="params.argument")
     value = string_in(argument, "value", within="params.argument")
@@ -39,12 +41,8 @@ async def complete(served: ServedServer, request: Request, revision: Revision, c
     if not owner.takes(name):
         raise InvalidParams("It has no argument of this name.")
 
-    # 3. Complete it.
-    def context() -> Context:
-        return Context(
-            principal=caller.principal, request=caller.http_request, state=served.server.state, line=caller.line
-        )
-
+    # 3. Complete it. Its function can send the client nothing.
+    context = partial(Context, exchange, state=served.server.state)
     completer = owner.completers.get(name)
     try:
         completion = _NOTHING if completer is None else await completer.complete(value, arguments, context)

@@ -9,16 +9,17 @@ from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import LOG_LEVELS, discover_result
 from gatepost.protocol.versions import Revision
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.subscriptions import with_notifications
 from gatepost.server.methods.checks import session_of
 from gatepost.server.methods.completion import completes
 from gatepost.server.methods.resources import may_read
 from gatepost.server.methods.served_server import ServedServer
 from gatepost.server.server import Server
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 
 
-async def initialize(served: ServedServer, _request: Request, revision: Revision, _caller: Caller) -> Result:
+async def initialize(served: ServedServer, _request: Request, revision: Revision, _exchange: Exchange) -> Result:
     """Answer `initialize` (2025-11-25 basic/lifecycle)."""
     return initialize_result(
         revision,
@@ -28,7 +29,7 @@ async def initialize(served: ServedServer, _request: Request, revision: Revision
     )
 
 
-async def discover(served: ServedServer, _request: Request, _revision: Revision, _caller: Caller) -> Result:
+async def discover(served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
     """Answer `server/discover` (2026-07-28 server/discover)."""
     return discover_result(
         capabilities=with_notifications(_features_of(served.server)),
@@ -37,28 +38,28 @@ async def discover(served: ServedServer, _request: Request, _revision: Revision,
     )
 
 
-async def ping(_served: ServedServer, _request: Request, _revision: Revision, _caller: Caller) -> Result:
+async def ping(_served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
     """Answer `ping`."""
     return {}
 
 
-async def set_log_level(_served: ServedServer, request: Request, _revision: Revision, caller: Caller) -> Result:
+async def set_log_level(_served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
     """Answer `logging/setLevel` (2025-11-25 server/utilities/logging); modern requests say their level themselves."""
     level = request.params.get("level")
     if level not in LOG_LEVELS:
         raise InvalidParams(f'"params.level" must be one of {", ".join(LOG_LEVELS)}.')
-    await session_of(caller).set_log_level(level)
+    await session_of(exchange).set_log_level(level)
     return {}
 
 
-async def listen(served: ServedServer, request: Request, _revision: Revision, caller: Caller) -> Result:
+async def listen(served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
     """Answer `subscriptions/listen` (2026-07-28 basic/patterns/subscriptions)."""
     return served.subscriptions.prepare(
         request,
-        caller.principal,
-        caller.granted,
+        exchange.principal,
+        exchange.granted,
         offered=_features_of(served.server),
-        may_see=lambda uri: may_read(served, uri, caller.granted),
+        may_see=lambda uri: may_read(served, uri, exchange.granted),
     )
 
 

@@ -9,24 +9,25 @@ from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.methods.checks import check_offered, check_scopes, string_in, strings_in
 from gatepost.server.methods.served_server import ServedServer
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 
 
-async def list_prompts(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def list_prompts(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/list`."""
     check_offered(served.server.prompts)
-    return served.prompt_list.page(request.params, revision, caller.granted)
+    return served.prompt_list.page(request.params, revision, exchange.granted)
 
 
-async def get_prompt(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def get_prompt(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/get`."""
     # 1. Which prompt, and may the caller?
     check_offered(served.server.prompts)
     prompt = find_prompt(served, request.params)
-    check_scopes(caller, prompt)
+    check_scopes(exchange, prompt)
     # 2. With which arguments?
     texts = strings_in(request.params, "arguments")
 
@@ -34,7 +35,7 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
     async def get(context: Callable[[], Context]) -> dict[str, Any]:
         return await prompt.get(texts, revision.version, context)
 
-    return await served.run(request, revision, caller, what=f"prompt {prompt.name}", work=get)
+    return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", work=get)
 
 
 def find_prompt(served: ServedServer, named: Mapping[str, Any], *, within: str = "params") -> Prompt:

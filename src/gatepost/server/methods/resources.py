@@ -9,32 +9,33 @@ from gatepost.protocol.errors import InvalidParams, ProtocolError, UnknownResour
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import ResourceNotFound
 from gatepost.server.methods.checks import check_offered, check_scopes, session_of, string_in
 from gatepost.server.methods.served_server import ServedServer
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 
 LONGEST_URI: Final = 2048
 """Characters of a URI that a session subscribes to; each is kept."""
 
 
-async def list_resources(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def list_resources(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/list`."""
     _check_offered(served)
-    return served.resource_list.page(request.params, revision, caller.granted)
+    return served.resource_list.page(request.params, revision, exchange.granted)
 
 
-async def list_templates(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def list_templates(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/templates/list`."""
     _check_offered(served)
-    return served.template_list.page(request.params, revision, caller.granted)
+    return served.template_list.page(request.params, revision, exchange.granted)
 
 
-async def read_resource(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def read_resource(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/read`."""
     # 1. Which resource, and may the caller?
-    uri, resource, texts = _requested(served, request, revision, caller)
+    uri, resource, texts = _requested(served, request, revision, exchange)
 
     # 2. Read it.
     async def read(context: Callable[[], Context]) -> dict[str, Any]:
@@ -45,23 +46,23 @@ async def read_resource(served: ServedServer, request: Request, revision: Revisi
         return {"ttlMs": resource.freshness, **result} if revision.modern else result
 
     # In the log it goes by the name that its author gave it: a URI may hold what is nobody's business.
-    return await served.run(request, revision, caller, what=f"resource {resource.name}", work=read)
+    return await served.run(request, revision, exchange, what=f"resource {resource.name}", work=read)
 
 
-async def subscribe(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def subscribe(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/subscribe` (2025-11-25 server/resources); the modern era has `subscriptions/listen` for it."""
-    uri, _, _ = _requested(served, request, revision, caller)
+    uri, _, _ = _requested(served, request, revision, exchange)
     if len(uri) > LONGEST_URI:
         raise InvalidParams(f'"params.uri" may have {LONGEST_URI} characters.')
-    if not await session_of(caller).subscribe(uri):
+    if not await session_of(exchange).subscribe(uri):
         raise InvalidParams("This session has as many subscriptions as it may.")
     return {}
 
 
-async def unsubscribe(served: ServedServer, request: Request, _revision: Revision, caller: Caller) -> Result:
+async def unsubscribe(served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/unsubscribe`; whether the resource is still there does not matter."""
     _check_offered(served)
-    await session_of(caller).unsubscribe(string_in(request.params, "uri"))
+    await session_of(exchange).unsubscribe(string_in(request.params, "uri"))
     return {}
 
 
@@ -76,7 +77,7 @@ def _check_offered(served: ServedServer) -> None:
 
 
 def _requested(
-    served: ServedServer, request: Request, revision: Revision, caller: Caller
+    served: ServedServer, request: Request, revision: Revision, exchange: Exchange
 ) -> tuple[str, Resource, Mapping[str, str]]:
     """Return the URI that a request names, what answers for it, and what the template's expressions stand for in it."""
     _check_offered(served)
@@ -84,7 +85,7 @@ def _requested(
     found = _find(served, uri)
     if found is None:
         raise _not_found(uri, revision)
-    check_scopes(caller, found[0])
+    check_scopes(exchange, found[0])
     return uri, *found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from gatepost.protocol.errors import InvalidParams, ProtocolError
@@ -12,21 +13,22 @@ from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
-from gatepost.server.calls.request_run import RequestRun
-from gatepost.server.calls.request_state import StateSeal
+from gatepost.server.calls.exchange import Exchange
+from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.invocation import internal_error
 from gatepost.server.errors import InvalidArguments
 from gatepost.server.listing import Listed, Listing
 from gatepost.server.server import Server
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
 
 
 class ServedServer:
     """A `Server` behind an endpoint; the arguments are those of `ServerTarget`."""
 
-    def __init__(self, server: Server, *, seal: StateSeal, random_bytes: RandomBytes) -> None:
+    def __init__(self, server: Server, *, seal: RequestStateSeal, random_bytes: RandomBytes) -> None:
         optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
         self.server = server
         self.seal = seal
@@ -61,7 +63,7 @@ class ServedServer:
         self,
         request: Request,
         revision: Revision,
-        caller: Caller,
+        exchange: Exchange,
         *,
         what: str,
         work: Callable[[Callable[[], Context]], Awaitable[dict[str, Any]]],
@@ -71,9 +73,17 @@ class ServedServer:
         Raises:
             ProtocolError: it failed; `what` did, for the log, such as `prompt review`.
         """
-        run = RequestRun(request, revision, caller, name=what, state=self.server.state, seal=self.seal)
+        round_trip = MultiRoundTrip(request, exchange.principal, self.seal) if revision.modern else None
+        context = partial(
+            Context,
+            exchange,
+            round_trip or exchange.session,
+            params=request.params,
+            state=self.server.state,
+            tool=what,
+        )
         try:
-            result = await work(run.context)
+            result = await work(context)
         except InvalidArguments as error:
             raise InvalidParams(str(error)) from None
         except ProtocolError:
@@ -83,13 +93,15 @@ class ServedServer:
             if is_cancellation(error):
                 raise
             # One that failed after it asked its client is answered with what it asked.
-            result = run.result_or_questions({})
+            result = {} if round_trip is None else round_trip.result({})
             if not result:
-                raise internal_error(what, error, run.context, self.random_bytes) from None
-        except BaseException as error:  # noqa: BLE001 - raised again unless it means that the client is asked something
-            result = run.result_after(error)
+                raise internal_error(what, error, context, self.random_bytes) from None
+        except BaseException as error:
+            if round_trip is None:
+                raise
+            result = round_trip.result_after(error)
         else:
-            result = run.result_or_questions(result)
+            result = result if round_trip is None else round_trip.result(result)
         return self.finished(request, revision, result)
 
     def finished(self, request: Request, revision: Revision, result: dict[str, Any]) -> dict[str, Any]:
@@ -97,5 +109,5 @@ class ServedServer:
         return finish_result(request.method, result, self.info) if revision.modern else result
 
 
-Method = Callable[[ServedServer, Request, Revision, Caller], Coroutine[Any, Any, Result]]
+Method = Callable[[ServedServer, Request, Revision, Exchange], Coroutine[Any, Any, Result]]
 """Answers a request of one method; its revision is one that has it."""

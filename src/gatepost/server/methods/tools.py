@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from gatepost.protocol.errors import InvalidParams
@@ -10,11 +11,13 @@ from gatepost.protocol.messages import Request
 from gatepost.protocol.mirrored_arguments import check_mirrors
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
-from gatepost.server.calls.request_run import RequestRun
+from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange, McpClient
+from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.declared.revisions import result_in
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.methods.served_server import ServedServer
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 
 # The specification's own characters for names (server/tools, "Tool Names"): safe to repeat in an error.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -23,13 +26,13 @@ _MIRRORING = b"mcp-method"
 """The header that every HTTP request of the modern era has."""
 
 
-async def list_tools(served: ServedServer, request: Request, revision: Revision, caller: Caller) -> Result:
+async def list_tools(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `tools/list`."""
-    return served.tool_list.page(request.params, revision, caller.granted)
+    return served.tool_list.page(request.params, revision, exchange.granted)
 
 
 async def call_tool(  # noqa: C901 - in one piece, because each function more is a frame more on every call
-    served: ServedServer, request: Request, revision: Revision, caller: Caller
+    served: ServedServer, request: Request, revision: Revision, exchange: Exchange
 ) -> Result:
     """Answer `tools/call`."""
     # 1. Which tool, and may the caller? All scopes are needed.
@@ -38,30 +41,34 @@ async def call_tool(  # noqa: C901 - in one piece, because each function more is
     tool = served.tools.get(name) if type(name) is str else None
     if tool is None:
         raise _unknown_tool(name)
-    if caller.granted is not None and not tool.scopes <= caller.granted:
+    principal = exchange.principal
+    if principal is not None and not tool.scopes <= principal.scopes:
         raise InsufficientScope(tool.scopes)
     # 2. With which arguments?
     arguments = params.get("arguments")
     if type(arguments) is not dict:
         arguments = _no_arguments(arguments)
     # Without headers that mirror the request, as on stdio and in the handshake era, nothing can disagree.
-    if tool.mirrored and revision.modern and _MIRRORING in caller.headers:
-        check_mirrors(tool.mirrored, arguments, caller.headers)
-    # 3. Call it. A tool that takes no context has no way to ask its client, so there is no run to keep.
-    run: RequestRun | None = None
+    if tool.mirrored and revision.modern and _MIRRORING in exchange.headers:
+        check_mirrors(tool.mirrored, arguments, exchange.headers)
+    # 3. Call it. One that takes no context cannot ask its client; what a client brings is looked at all the same.
+    client: McpClient | None = None
     if tool.takes_context or "requestState" in params or "inputResponses" in params:
-        run = RequestRun(request, revision, caller, name=tool.name, state=served.server.state, seal=served.seal)
+        client = MultiRoundTrip(request, principal, served.seal) if revision.modern else exchange.session
+        context = partial(Context, exchange, client, params=params, state=served.server.state, tool=tool.name)
+    else:
+        context = partial(Context, exchange)
     try:
-        result = await tool.call(arguments, caller.context if run is None else run.context)
+        result = await tool.call(arguments, context)
     except InvalidArguments as error:
         result = _invalid_arguments_result(error, revision)
     except BaseException as error:
-        if run is None:
+        if not isinstance(client, MultiRoundTrip):
             raise
-        result = run.result_after(error)
+        result = client.result_after(error)
     else:
-        if run is not None:
-            result = run.result_or_questions(result)
+        if isinstance(client, MultiRoundTrip):
+            result = client.result(result)
     if not revision.modern:
         return result_in(revision.version, result)
     return finish_result("tools/call", result, served.info)

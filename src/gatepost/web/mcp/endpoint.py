@@ -9,15 +9,12 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import NoReturn
 
-from starlette.requests import Request as HTTPRequest
 from starlette.types import Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake, modern
-from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, ProtocolError
+from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, RequestId
 from gatepost.protocol.messages import (
     Notification,
     Request,
@@ -26,41 +23,35 @@ from gatepost.protocol.messages import (
     parse_message,
     result_response,
 )
-from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.calls.cancellation import RequestCancelled, Work
+from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.errors import InsufficientScope
-from gatepost.server.target import Caller, Result, ResultBody, Target
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.server.target import ResultBody, Target
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import (
     ACCEPTED,
     MESSAGES,
     Answer,
     Messages,
-    RawHeaders,
     Refused,
     UsualMessages,
-    bearer_refusal,
     challenge_headers,
+    error_answer,
     log_refusal,
-    protocol_error,
-    refusal,
     send_answer,
-    store_unavailable,
 )
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
 from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json, single_values
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.listeners import CallLater, Listeners
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
-from gatepost.web.mcp.sessions.session_request import SessionRun
+from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import scrubbed_traceback
 from gatepost.web.site.front_door import LOOPBACK_ORIGIN, ORDINARY_HEADERS
-from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_body
+from gatepost.web.site.request_body import ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
@@ -85,7 +76,7 @@ class McpEndpoint:
         random_bytes: RandomBytes = secrets.token_bytes,
         call_later: CallLater | None = None,
         handshake_era: HandshakeEra | None = None,
-        working: set[Work] | None = None,
+        open_scopes: set[CancelScope] | None = None,
     ) -> None:
         """Prepare everything that does not depend on a request.
 
@@ -99,7 +90,7 @@ class McpEndpoint:
             random_bytes: where incident ids come from.
             call_later: runs what keeps streams alive, the event loop's by default.
             handshake_era: the sessions of the handshake era; without it its requests are served one by one.
-            working: holds the work that waits for something, for whoever cancels all of it.
+            open_scopes: holds the scope of each request that waits for something, for whoever cancels all of them.
         """
         self._target = target
         self._guard = guard
@@ -110,40 +101,24 @@ class McpEndpoint:
         self._random_bytes = random_bytes
         self._listeners = Listeners(call_later=call_later)
         self._era = handshake_era
-        self._working: set[Work] = set() if working is None else working
+        self._open_scopes: set[CancelScope] = set() if open_scopes is None else open_scopes
         self._methods = ("POST",) if handshake_era is None else ("GET", "POST", "DELETE")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        stream = ResponseStream(send)
         messages: Messages = scope.get(MESSAGES, _USUAL_MESSAGES)
         try:
-            answer = await self._answer(scope, receive, stream, messages)
-            if answer is None:
-                return
+            answer = await self._answer(scope, receive, send, messages)
         except ClientDisconnected:
             logger.debug("the client went away")
             return
-        except (Refused, BodyTooLarge, BodyTooSlow) as refused:
-            answer = refusal(refused)
-        except BearerRefused as refused:
-            answer = bearer_refusal(refused)
-        except ProtocolError as error:
-            # Before the era of a message is known, its errors have the same status in both.
-            answer = protocol_error(error, is_modern=True)
-        except StoreUnavailable as error:
-            answer = store_unavailable(error)
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
-            answer = (500, error_response(self._incident("the endpoint failed", error)), ())
-        if stream.is_open:
-            await stream.finish(answer)
-        elif not messages.answer(send, answer):
+            answer = self._error_answer(error)
+        if answer is not None and not messages.answer(send, answer):
             await send_answer(send, answer)
 
-    async def _answer(
-        self, scope: Scope, receive: Receive, stream: ResponseStream, messages: Messages
-    ) -> Answer | None:
-        """Return the answer; None when it has gone out on `stream` already."""
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, messages: Messages) -> Answer | None:
+        """Return the answer; None when it has gone out on a stream already."""
         # 1. Method. Streams (GET) and sessions (DELETE) are of the handshake era.
         http_method: str = scope["method"]
         if http_method not in self._methods:
@@ -163,21 +138,28 @@ class McpEndpoint:
                 raise self._guard.insufficient_scope(self._required_scopes)
         set_current_subject(principal)
         if http_method != "POST":
-            return await self._answer_without_message(scope, headers, principal, receive, stream)
+            return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
         _check_media_types(headers)
         body = messages.take_body(receive, self._body_limit) or await read_body(receive, limit=self._body_limit)
         message = parse_message(body)
-        # 6. Which era is it from, and what is the answer?
-        header_version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
-        granted = None if principal is None else principal.scopes
-        caller = Caller(principal, granted, headers, partial(_http_request, scope), stream)
+        # 6. Which era is it from, in which session, and what is the answer?
+        version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
         if not isinstance(message, Request):
-            return await self._take(message, header_version, caller, receive)
-        is_modern = eras.is_modern(message, header_version)
-        if is_modern or self._era is None or message.method == "initialize":
-            return await self._answered(message, header_version, caller, receive, is_modern=is_modern)
-        return await self._exchange(self._era, message, header_version, caller, receive)
+            return await self._take(message, version, HttpExchange(scope, receive, send, principal, headers))
+        is_modern = eras.is_modern(message, version)
+        era, record = self._era, None
+        if era is not None and not is_modern and message.method != "initialize":
+            record = era.believed(headers, principal) or await era.session_of(headers, principal)
+        if era is None or record is None:
+            exchange = HttpExchange(scope, receive, send, principal, headers)
+        else:
+            exchange = SessionExchange(
+                scope, receive, send, principal, headers, record=record, request_id=message.id, services=era.services
+            )
+            # What the client agreed on counts where it does not say it again.
+            version = version or record.revision
+        return await self._serve(exchange, message, version, is_modern=is_modern)
 
     def _wrong_method(self) -> Refused:
         allowed = ", ".join(self._methods)
@@ -203,21 +185,13 @@ class McpEndpoint:
             raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
         return headers
 
-    async def _answer_without_message(
-        self,
-        scope: Scope,
-        headers: Mapping[bytes, bytes],
-        principal: Principal | None,
-        receive: Receive,
-        stream: ResponseStream,
-    ) -> Answer | None:
+    async def _answer_without_message(self, exchange: HttpExchange) -> Answer | None:
         """Answer a GET or a DELETE."""
         era = self._era
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
-        if scope["method"] == "DELETE":
-            return await era.end(headers, principal)
-        is_verified = self._still_verified(scope)
-        await era.listen(headers, principal, receive=receive, response=stream, is_verified=is_verified)
+        if exchange.scope["method"] == "DELETE":
+            return await era.end(exchange.headers, exchange.principal)
+        await era.listen(exchange, self._still_verified(exchange.scope))
         return None
 
     def _still_verified(self, scope: Scope) -> Callable[[], Awaitable[bool]]:
@@ -234,102 +208,70 @@ class McpEndpoint:
 
         return is_verified
 
-    async def _exchange(
-        self, era: HandshakeEra, request: Request, header_version: str | None, caller: Caller, receive: Receive
+    async def _serve(
+        self, exchange: HttpExchange, request: Request, version: str | None, *, is_modern: bool
     ) -> Answer | None:
-        """Answer a request of the handshake era; None when the answer has gone out on the caller's line already."""
-        # 1. Which session, if any?
-        session = await era.session_of(caller.headers, caller.principal)
-        if session is None:
-            return await self._answered(request, header_version, caller, receive, is_modern=False)
-        # 2. What the client agreed on counts where it does not say it again.
-        assert isinstance(caller.line, ResponseStream)  # noqa: S101 - this endpoint made it; tells mypy
-        run = era.run(request, session, caller, caller.line)
-        version = header_version or session.revision
-        try:
-            answer = await self._answered(request, version, caller, receive, run, is_modern=False)
-        except RequestCancelled:
-            await run.finish_without_answer()
-            return None
-        except StoreUnavailable as error:
-            answer = store_unavailable(error)
-        return answer if run.is_silent else await run.finish(answer)
-
-    async def _answered(
-        self,
-        request: Request,
-        header_version: str | None,
-        caller: Caller,
-        receive: Receive,
-        run: SessionRun | None = None,
-        *,
-        is_modern: bool,
-    ) -> Answer:
-        """Answer a request, whatever happens, with its own id."""
+        """Answer a request, whatever happens, with its own id; None when the answer has gone out on its stream."""
         try:
             if is_modern:
                 revision = modern.check_request(
                     request,
-                    header_version=header_version,
-                    method_header=caller.headers.get(b"mcp-method"),
-                    name_header=caller.headers.get(b"mcp-name"),
+                    header_version=version,
+                    method_header=exchange.headers.get(b"mcp-method"),
+                    name_header=exchange.headers.get(b"mcp-name"),
                 )
             else:
-                revision = handshake.revision_of_request(request, header_version)
-            if run is not None:
-                run.revision = revision
-                result = await run.result_of(self._target.answer(request, revision, caller), self._working)
-            else:
-                result = await run_while_connected(
-                    self._target.answer(request, revision, caller), receive, caller.line, self._working
-                )
+                revision = exchange.revision = handshake.revision_of_request(request, version)
+            result = await exchange.run(self._target.answer(request, revision, exchange), self._open_scopes)
             if isinstance(result, Subscription):
-                await self._listen(result, caller, receive)
-            body = self._written(request, result)
-            begun = await self._begun(request, result, revision, caller) if request.method == "initialize" else ()
-        except ProtocolError as error:
-            return protocol_error(error, is_modern=is_modern, request_id=request.id)
-        except InsufficientScope as error:
-            return self._step_up(request, error.scopes)
-        except (ClientDisconnected, Refused, RequestCancelled, StoreUnavailable):
+                await self._listeners.hold(result, exchange, self._still_verified(exchange.scope))
+            answer: Answer = 200, self._written(request, result), ()
+            if request.method == "initialize" and self._era is not None:
+                answer = 200, answer[1], await self._era.start(request, result, revision, exchange.principal)
+        except ClientDisconnected:
             raise
+        except RequestCancelled as error:
+            if exchange.session is not None:
+                # The client or the end of its session cancelled it: an event stream without a message.
+                await exchange.finish(None)
+                return None
+            answer = self._error_answer(error)
         except Exception as error:  # noqa: BLE001 - what a target lets through is a fault of ours, and still answered
-            return 500, error_response(self._incident("the target failed", error), request.id), ()
-        else:
-            return 200, body, begun
+            answer = self._error_answer(error, request, is_modern=is_modern)
+        if exchange.stream is None:
+            # What a task that the tool left behind sends from now on goes nowhere.
+            exchange.is_closed = True
+            return answer
+        await exchange.finish(None if exchange.is_closed else answer[1])
+        return None
 
-    async def _begun(self, request: Request, result: Result, revision: Revision, caller: Caller) -> RawHeaders:
-        """Return the header that names the session which an `initialize` begins, if it begins one."""
-        if self._era is None:
-            return ()
-        return await self._era.start(request, result, revision, caller.principal)
-
-    async def _listen(self, subscription: Subscription, caller: Caller, receive: Receive) -> NoReturn:
-        """Serve a stream of changes until it ends. Whoever ended it, there is nobody to answer then."""
-        assert isinstance(caller.line, ResponseStream)  # noqa: S101 - this endpoint made it; tells mypy
-        assert caller.http_request is not None  # noqa: S101 - likewise
-        is_verified = self._still_verified(caller.http_request().scope)
-        await self._listeners.hold(subscription, caller.line, receive, is_verified)
-        raise ClientDisconnected
-
-    async def _take(
-        self, message: Notification | Response, header_version: str | None, caller: Caller, receive: Receive
-    ) -> Answer:
+    async def _take(self, message: Notification | Response, version: str | None, exchange: HttpExchange) -> Answer:
         """Take a message that is owed no answer."""
-        revision = eras.revision_of_one_way(header_version)
+        revision = eras.revision_of_one_way(version)
         if self._era is not None and not revision.modern:
-            session = await self._era.session_of(caller.headers, caller.principal)
+            session = await self._era.session_of(exchange.headers, exchange.principal)
             if session is not None and await self._era.take(message, session):
                 return ACCEPTED
         if isinstance(message, Notification):
-            noticing = self._target.notice(message, revision, caller)
-            await run_while_connected(noticing, receive, caller.line, self._working)
+            noticing = self._target.notice(message, revision, exchange)
+            await run_while_connected(noticing, exchange.receive, exchange, self._open_scopes)
         elif revision.modern:
             # basic/transports/streamable-http, "Sending Messages": there are no requests to respond to.
             raise InvalidJsonRpcRequest("Clients of this revision send requests and notifications only.")
         return ACCEPTED
 
-    def _step_up(self, request: Request, scopes: frozenset[str]) -> Answer:
+    def _error_answer(self, error: Exception, request: Request | None = None, *, is_modern: bool = True) -> Answer:
+        """Return the answer to a request that failed; before its era is known, errors have one status in both."""
+        request_id = None if request is None else request.id
+        if isinstance(error, InsufficientScope):
+            return self._step_up(error.scopes, request_id)
+        answer = error_answer(error, request_id, is_modern=is_modern)
+        if answer is not None:
+            return answer
+        what = "the endpoint failed" if request is None else "the target failed"
+        return 500, error_response(self._incident(what, error), request_id), ()
+
+    def _step_up(self, scopes: frozenset[str], request_id: RequestId | None) -> Answer:
         """Answer 403 with a challenge that names every scope the operation needs, those of the endpoint too."""
         needed = self._required_scopes | scopes
         error = InvalidJsonRpcRequest(
@@ -338,7 +280,7 @@ class McpEndpoint:
         )
         challenge = () if self._guard is None else challenge_headers(self._guard.insufficient_scope(needed))
         log_refusal(Reason.SCOPE_INSUFFICIENT, 403)
-        return 403, error_response(error, request.id), challenge
+        return 403, error_response(error, request_id), challenge
 
     def _written(self, request: Request, result: ResultBody) -> bytes:
         try:
@@ -365,7 +307,3 @@ def _check_media_types(headers: Mapping[bytes, bytes]) -> None:
         raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
     if not accepts_json(headers.get(b"accept")):
         raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
-
-
-def _http_request(scope: Scope) -> HTTPRequest:
-    return HTTPRequest(scope)

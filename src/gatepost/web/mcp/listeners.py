@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
-
-from starlette.types import Receive
+from typing import Any, Final, NoReturn
 
 from gatepost.protocol.messages import result_response
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, ResponseStream
+from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
+from gatepost.web.site.request_body import ClientDisconnected
 
 KEEP_ALIVE_SECONDS: Final = 15
 """How often each stream gets a comment and its token is looked at again."""
@@ -36,38 +36,37 @@ class Listeners:
         self._last_due = 0
         self._is_ticking = False
 
-    async def hold(
-        self, subscription: Subscription, stream: ResponseStream, receive: Receive, is_verified: IsVerified
-    ) -> None:
-        """Serve a subscription until its client or the server ends it.
+    async def hold(self, subscription: Subscription, exchange: HttpExchange, is_verified: IsVerified) -> NoReturn:
+        """Serve a subscription until its client or the server ends it. There is nobody to answer then.
 
         Args:
             subscription: not begun yet.
-            stream: the answer to its request.
-            receive: the ASGI channel of the request, its body read to the end.
+            exchange: that of its request, the body read to the end.
             is_verified: says whether the token of the request still counts.
 
         Raises:
             TooManySubscriptions: there are too many.
+            ClientDisconnected: in any other case.
         """
 
         async def end(result: dict[str, Any]) -> None:
-            await stream.finish((200, result_response(subscription.id, result), ()))
+            await exchange.finish(result_response(subscription.id, result))
 
-        held = _Held(subscription, stream, is_verified)
+        held = _Held(subscription, exchange, is_verified)
         self._last_due = (self._last_due + 1) % KEEP_ALIVE_SECONDS
         due = self._due[self._last_due]
         try:
-            await subscription.begin(stream, end)
+            await subscription.begin(exchange, end)
             due.add(held)
             self._tick_on()
             # After the end of a response there is a disconnect to receive, too (ASGI specification, "Disconnect").
-            while (await receive())["type"] != "http.disconnect":
+            while (await exchange.receive())["type"] != "http.disconnect":
                 pass
         finally:
             due.discard(held)
             held.stop()
             subscription.leave()
+        raise ClientDisconnected
 
     def _tick_on(self) -> None:
         if not self._is_ticking:
@@ -86,11 +85,11 @@ class Listeners:
 class _Held:
     """One stream."""
 
-    __slots__ = ("_is_verified", "_stream", "_subscription", "_task")
+    __slots__ = ("_exchange", "_is_verified", "_subscription", "_task")
 
-    def __init__(self, subscription: Subscription, stream: ResponseStream, is_verified: IsVerified) -> None:
+    def __init__(self, subscription: Subscription, exchange: HttpExchange, is_verified: IsVerified) -> None:
         self._subscription = subscription
-        self._stream = stream
+        self._exchange = exchange
         self._is_verified = is_verified
         self._task: asyncio.Task[None] | None = None
 
@@ -106,7 +105,7 @@ class _Held:
     async def _look_after(self) -> None:
         try:
             if await self._counts():
-                await self._stream.write(KEEP_ALIVE)
+                await self._exchange.send(KEEP_ALIVE)
             else:
                 await self._subscription.end()
         except OSError:

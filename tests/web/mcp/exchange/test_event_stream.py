@@ -16,8 +16,8 @@ from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
-from tests.web.mcp.mcp_harness import MODERN_META, McpWorld, headers_for
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
+from tests.web.mcp.mcp_harness import MODERN_META, McpWorld, exchange_on, headers_for
 
 EVENT_STREAM = {
     "content-type": "text/event-stream",
@@ -240,9 +240,9 @@ async def test_a_missing_capability_is_an_error_of_the_handshake_era_too() -> No
 class LosingItsStore(ServerTarget):
     """A target that has said something when its store goes away."""
 
-    async def answer(self, request: Any, revision: Any, caller: Any) -> Any:
+    async def answer(self, request: Any, revision: Any, exchange: Any) -> Any:
         del request, revision
-        await caller.line.notify("notifications/progress", {"progressToken": 1, "progress": 1})
+        await exchange.notify("notifications/progress", {"progressToken": 1, "progress": 1})
         raise StoreUnavailable("down")
 
 
@@ -312,16 +312,16 @@ async def test_log_lines_go_out_while_the_tool_waits() -> None:
 
 
 @pytest.fixture
-async def slow() -> tuple[Sink, ResponseStream]:
+async def slow() -> tuple[Sink, HttpExchange]:
     """A stream to a client that does not read."""
     sink = Sink()
     sink.may_write.clear()
-    return sink, ResponseStream(sink.send)
+    return sink, exchange_on(sink.send)
 
 
-async def test_whoever_notifies_waits_for_a_slow_client(slow: tuple[Sink, ResponseStream]) -> None:
-    sink, stream = slow
-    writing = [asyncio.create_task(stream.notify("n", {"count": count})) for count in range(3)]
+async def test_whoever_notifies_waits_for_a_slow_client(slow: tuple[Sink, HttpExchange]) -> None:
+    sink, exchange = slow
+    writing = [asyncio.create_task(exchange.notify("n", {"count": count})) for count in range(3)]
     await asyncio.sleep(0)
     assert not any(task.done() for task in writing)
 
@@ -332,28 +332,28 @@ async def test_whoever_notifies_waits_for_a_slow_client(slow: tuple[Sink, Respon
 
 
 async def test_posts_to_a_client_that_does_not_read_are_given_up_oldest_first(
-    slow: tuple[Sink, ResponseStream],
+    slow: tuple[Sink, HttpExchange],
 ) -> None:
-    sink, stream = slow
+    sink, exchange = slow
     for count in range(1030):
-        stream.post("n", {"count": count})
+        exchange.post("n", {"count": count})
 
     sink.may_write.set()
-    await stream.finish((200, error_response(InternalError("end")), ()))
+    await exchange.finish(error_response(InternalError("end")))
 
     counts = [message["params"]["count"] for message in sink.messages[:-1]]
     assert counts == list(range(6, 1030))
 
 
-async def test_what_is_posted_late_does_not_push_the_answer_out(slow: tuple[Sink, ResponseStream]) -> None:
-    sink, stream = slow
-    writing = asyncio.create_task(stream.notify("n", {}))
+async def test_what_is_posted_late_does_not_push_the_answer_out(slow: tuple[Sink, HttpExchange]) -> None:
+    sink, exchange = slow
+    writing = asyncio.create_task(exchange.notify("n", {}))
     await asyncio.sleep(0)
     answer = error_response(InternalError("end"))
-    ending = asyncio.create_task(stream.finish((200, answer, ())))
+    ending = asyncio.create_task(exchange.finish(answer))
     await asyncio.sleep(0)
     for _ in range(1030):
-        stream.post("late", {})
+        exchange.post("late", {})
 
     sink.may_write.set()
     await asyncio.gather(writing, ending)
@@ -363,13 +363,13 @@ async def test_what_is_posted_late_does_not_push_the_answer_out(slow: tuple[Sink
 
 async def test_nothing_is_sent_after_the_end() -> None:
     sink = Sink()
-    stream = ResponseStream(sink.send)
-    await stream.notify("n", {})
-    await stream.finish((200, b"{}", ()))
+    exchange = exchange_on(sink.send)
+    await exchange.notify("n", {})
+    await exchange.finish(b"{}")
     before = list(sink.sent)
 
-    stream.post("late", {})
-    await stream.notify("late", {})
+    exchange.post("late", {})
+    await exchange.notify("late", {})
     await asyncio.sleep(0)
 
     assert sink.sent == before
@@ -378,9 +378,9 @@ async def test_nothing_is_sent_after_the_end() -> None:
 async def test_posts_to_a_client_that_is_gone_do_no_harm() -> None:
     sink = Sink()
     sink.is_gone = True
-    stream = ResponseStream(sink.send)
+    exchange = exchange_on(sink.send)
 
-    stream.post("n", {})
+    exchange.post("n", {})
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -388,10 +388,10 @@ async def test_posts_to_a_client_that_is_gone_do_no_harm() -> None:
 
 
 async def test_what_json_has_no_form_for_is_the_senders_fault() -> None:
-    stream = ResponseStream(Sink().send)
+    exchange = exchange_on(Sink().send)
 
     with pytest.raises(TypeError):
-        stream.post("n", {"set": {1}})
+        exchange.post("n", {"set": {1}})
     with pytest.raises(TypeError):
-        await stream.notify("n", {"set": {1}})
-    assert not stream.is_open
+        await exchange.notify("n", {"set": {1}})
+    assert exchange.stream is None

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.types import Message
 
 from gatepost.resource.principal import Principal
-from gatepost.server.calls.cancellation import Work
+from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
@@ -160,8 +160,8 @@ class SessionWorld:
         self.counter = 0
         self.store = store or memory_store()
         self.pause = Pause()
-        self.working: set[Work] = set()
-        """What waits for something."""
+        self.open_scopes: set[CancelScope] = set()
+        """Those of requests that wait for something."""
         self.grants = Grants()
         guard = BearerGuard(
             grants=cast("GrantStore", self.grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: self.time
@@ -195,7 +195,7 @@ class SessionWorld:
             allowed_hosts=frozenset({HOST.decode()}),
             allowed_origins=frozenset(),
             handshake_era=era,
-            working=self.working,
+            open_scopes=self.open_scopes,
         )
 
     def random_bytes(self, count: int) -> bytes:

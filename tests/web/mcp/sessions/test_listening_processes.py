@@ -13,9 +13,9 @@ from starlette.types import Message
 from gatepost.server.changes.bus import Change
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
+from gatepost.web.mcp.exchange.event_stream import EventResponse
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
-from gatepost.web.mcp.sessions.waiters import Wakeups
+from gatepost.web.mcp.sessions.waiters import Waiters
 from tests.web.mcp.sessions.session_world import Connection, SessionWorld, call, text_of
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}}
@@ -170,15 +170,15 @@ async def test_streams_that_are_carried_nowhere_are_not_looked_up(
 
     store = world.store.mcp_streams
     monkeypatch.setattr(store, "attached_streams", attached_streams)
-    streams = RequestStreams(store=store, wakeups=Wakeups(), random_bytes=world.random_bytes, keep_alive_seconds=60)
-    stream = streams.open(b"key", ResponseStream(send), is_primed=True, loop=asyncio.get_running_loop())
-    await streams.let_go({b"other"})
+    streams = RequestStreams(store=store, waiters=Waiters(), random_bytes=world.random_bytes, keep_alive_seconds=60)
+    stream = streams.open(b"key", EventResponse(send), is_primed=True)
+    await streams.detach_resumed({b"other"})
     assert asked == []
-    await streams.let_go({b"key"})
+    await streams.detach_resumed({b"key"})
     assert asked == [(b"key",)]
     await stream.send(b"{}")
     await stream.detach()
-    await streams.let_go({b"key"})
+    await streams.detach_resumed({b"key"})
     assert asked == [(b"key",)]
 
 
@@ -194,12 +194,12 @@ async def test_a_response_that_cannot_be_ended_because_its_client_is_gone_does_n
 
     store = world.store.mcp_streams
     monkeypatch.setattr(store, "attached_streams", attached_streams)
-    streams = RequestStreams(store=store, wakeups=Wakeups(), random_bytes=world.random_bytes, keep_alive_seconds=60)
-    stream = streams.open(b"key", ResponseStream(send), is_primed=True, loop=asyncio.get_running_loop())
+    streams = RequestStreams(store=store, waiters=Waiters(), random_bytes=world.random_bytes, keep_alive_seconds=60)
+    stream = streams.open(b"key", EventResponse(send), is_primed=True)
     await stream.send(b"{}")
     before = asyncio.all_tasks()
     with caplog.at_level(logging.DEBUG, "gatepost.mcp"):
-        await streams.let_go({b"key"})
+        await streams.detach_resumed({b"key"})
         await asyncio.gather(*(asyncio.all_tasks() - before))
     assert caplog.messages == ["a response could not be ended: ConnectionResetError"]
 

@@ -5,14 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from gatepost.protocol.messages import Request
+from gatepost.server.calls.cancellation import CancelScope
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
 from gatepost.web.mcp.sessions.lifecycle import owner_of
-from gatepost.web.mcp.sessions.session_request import SessionRun
+from gatepost.web.mcp.sessions.session_exchange import SessionExchange, SessionServices
 from tests.web.mcp.mcp_harness import RESOURCE
 from tests.web.mcp.sessions.session_world import SessionWorld, call, principal, request, text_of
 
@@ -140,12 +139,12 @@ async def test_a_request_that_is_answered_at_once_is_put_down_nowhere() -> None:
     async def answer() -> dict[str, Any]:
         return {"content": []}
 
-    async def nobody(_part: object) -> None:
+    async def nobody(*_: object) -> Any:
         raise AssertionError
 
     session = McpSession(b"s" * 32, "owner", "2025-11-25", b"{}", 0, 60)
-    untouchable = dict.fromkeys(("session_header", "running", "streams", "questions", "sessions"), object())
-    run = SessionRun(Request(1, "tools/call", {}), session, ResponseStream(nobody), **cast("Any", untouchable))
+    untouchable, scopes = cast("SessionServices", object()), set[CancelScope]()
+    exchange = SessionExchange({}, nobody, nobody, None, {}, record=session, request_id=1, services=untouchable)
     before = asyncio.all_tasks()
-    assert await run.result_of(answer()) == {"content": []}
-    assert asyncio.all_tasks() == before
+    assert await exchange.run(answer(), scopes) == {"content": []}
+    assert (asyncio.all_tasks(), scopes) == (before, set())

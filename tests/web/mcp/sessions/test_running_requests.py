@@ -22,7 +22,7 @@ KEY, OTHER_KEY = SESSION.session_fingerprint, OTHER.session_fingerprint
 class Run:
     """A request that knows whether it was stopped."""
 
-    session: McpSession = SESSION
+    record: McpSession = SESSION
     request_id: int | str = 1
     is_watched: bool = False
     is_cancelled: bool = False
@@ -67,7 +67,7 @@ class Cancellations:
 
 
 async def keep_all(_keys: object) -> None:
-    """Let go of no stream."""
+    """Detach no stream."""
 
 
 async def as_it_is(session: McpSession) -> McpSession:
@@ -85,7 +85,7 @@ def running(
         cancellations=cancellations,
         in_use=in_use,
         end=over.append,
-        let_go=keep_all,
+        detach_resumed=keep_all,
         now=lambda: NOW,
         poll_seconds=0.001,
     )
@@ -93,7 +93,7 @@ def running(
 
 async def test_what_runs_here_is_stopped_at_once_and_others_are_not_told() -> None:
     cancellations = Cancellations()
-    requests, run, twin, other = running(cancellations), Run(), Run(request_id="1"), Run(session=OTHER)
+    requests, run, twin, other = running(cancellations), Run(), Run(request_id="1"), Run(record=OTHER)
     for one in (run, twin, other):
         requests.add(one)
     await requests.cancel(SESSION, 1)
@@ -119,7 +119,7 @@ async def test_others_are_not_told_of_an_id_without_end() -> None:
 async def test_one_look_serves_all_that_runs() -> None:
     cancellations = Cancellations()
     requests = running(cancellations)
-    for run in (Run(), Run(request_id=2), Run(session=OTHER)):
+    for run in (Run(), Run(request_id=2), Run(record=OTHER)):
         requests.add(run)
     assert await cancellations.next_look() == [OTHER_KEY, KEY]
 
@@ -128,7 +128,7 @@ async def test_many_sessions_are_looked_up_in_turn(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gatepost.web.mcp.sessions.running_requests._AT_ONCE", 1)
     cancellations = Cancellations()
     requests = running(cancellations)
-    for run in (Run(), Run(session=OTHER)):
+    for run in (Run(), Run(record=OTHER)):
         requests.add(run)
     await cancellations.next_look()
     await cancellations.next_look()
@@ -140,7 +140,7 @@ async def test_what_was_not_there_at_the_look_before_is_left_out() -> None:
     requests = running(cancellations)
     requests.add(Run())
     await cancellations.next_look()
-    late = Run(session=OTHER)
+    late = Run(record=OTHER)
     requests.add(late)
     looks = [await cancellations.next_look() for _ in range(2)]
     assert looks == [[KEY], [OTHER_KEY, KEY]]
@@ -159,7 +159,7 @@ async def test_nobody_looks_when_nothing_runs() -> None:
 
 async def test_a_request_that_another_process_was_told_of_is_stopped() -> None:
     cancellations = Cancellations()
-    requests, run, text, other = running(cancellations), Run(), Run(request_id="1"), Run(session=OTHER)
+    requests, run, text, other = running(cancellations), Run(), Run(request_id="1"), Run(record=OTHER)
     for one in (run, text, other):
         requests.add(one)
     cancellations.cancelled[KEY] = frozenset({"1", "17"})
@@ -170,7 +170,7 @@ async def test_a_request_that_another_process_was_told_of_is_stopped() -> None:
 async def test_a_session_that_is_gone_from_the_store_is_over_here() -> None:
     cancellations, ended = Cancellations(), list[bytes]()
     requests = running(cancellations, ended=ended)
-    for run in (Run(), Run(session=OTHER)):
+    for run in (Run(), Run(record=OTHER)):
         requests.add(run)
     del cancellations.cancelled[KEY]
     await cancellations.next_look()
@@ -178,7 +178,7 @@ async def test_a_session_that_is_gone_from_the_store_is_over_here() -> None:
 
 
 async def test_the_end_of_a_session_stops_its_requests_and_no_others() -> None:
-    requests, runs = running(Cancellations()), [Run(), Run(request_id=2), Run(session=OTHER)]
+    requests, runs = running(Cancellations()), [Run(), Run(request_id=2), Run(record=OTHER)]
     for run in runs:
         requests.add(run)
     requests.stop(KEY)
@@ -216,4 +216,4 @@ async def test_what_runs_uses_its_session() -> None:
     await cancellations.next_look()
     await cancellations.next_look()
     assert used[:2] == [newer, replace(newer, expires_at=NOW + 101)]
-    assert runs[0].session is runs[1].session
+    assert runs[0].record is runs[1].record

@@ -80,7 +80,7 @@ async def test_a_tool_in_a_worker_thread_logs_in_order(world: SessionWorld) -> N
 async def test_a_client_that_does_not_keep_up_misses_the_oldest_log_messages(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.mcp.exchange.send_queue.MOST_POSTED", 1)
+    monkeypatch.setattr("gatepost.web.mcp.exchange.ordered_writer.MOST_POSTED", 1)
     answer = await world.send(call("shout"), session=await world.begin())
     assert [message["params"]["data"] for message in answer.messages[:-1]] == ["two"]
 
@@ -99,7 +99,7 @@ async def test_a_question_goes_out_on_the_stream_and_its_answer_comes_with_a_pos
 
 async def test_each_page_to_visit_has_an_id_of_its_own(world: SessionWorld) -> None:
     async def visit(ctx: Context) -> str:
-        await ctx.ask_all({"a": ElicitURL("A?", "https://a.example"), "b": ElicitURL("B?", "https://b.example")})
+        await ctx.request_all({"a": ElicitURL("A?", "https://a.example"), "b": ElicitURL("B?", "https://b.example")})
         return "visited"
 
     world.server.tool(name="visit")(visit)
@@ -156,7 +156,7 @@ async def test_a_question_that_is_never_answered_is_taken_back(world: SessionWor
 
 
 async def test_only_so_many_questions_wait_at_a_time(world: SessionWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatepost.web.mcp.sessions.client_requests.MOST_QUESTIONS", 0)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.client_requests.MOST_PENDING", 0)
     answer = await world.send(call("colour"), session=await world.begin(capabilities=FORMS))
     assert answer.body["result"]["isError"]
 

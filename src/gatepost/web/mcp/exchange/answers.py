@@ -24,6 +24,7 @@ from gatepost.protocol.errors import (
     UnsupportedProtocolVersion,
 )
 from gatepost.protocol.messages import error_response
+from gatepost.server.calls.cancellation import RequestCancelled
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerRefused
 from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
@@ -107,29 +108,35 @@ class Refused(Exception):
         self.error = InvalidJsonRpcRequest(message)
 
 
-def refusal(refused: Refused | BodyTooLarge | BodyTooSlow) -> Answer:
-    """Return the answer to what is wrong with the HTTP of a request."""
-    if not isinstance(refused, Refused):
-        refused = _body_refused(refused)
+def error_answer(error: Exception, request_id: RequestId | None, *, is_modern: bool) -> Answer | None:
+    """Return the answer to a request that ended with this error, logged; None for an error that nobody expects."""
+    match error:
+        case ProtocolError():
+            # Those that are faults of ours have been logged by whoever found them.
+            status, reason = error.status(modern=is_modern), _REASONS.get(type(error))
+            if reason is not None:
+                log_refusal(reason, status)
+            return status, error_response(error, request_id), ()
+        case BearerRefused():
+            # RFC 6750 section 3. Its message has not been read yet, so the body is OAuth's and not JSON-RPC's.
+            log_refusal(error.reason, error.status)
+            return error.status, orjson.dumps(error.body), challenge_headers(error)
+        case StoreUnavailable():
+            return _store_unavailable(error)
+        case Refused():
+            refused = error
+        case BodyTooLarge():  # RFC 9110 section 15.5.14
+            refused = Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.")
+        case BodyTooSlow():  # RFC 9110 section 15.5.9
+            close = ((b"connection", b"close"),)
+            refused = Refused(408, Reason.BODY_TOO_SLOW, "Send the whole body at once.", headers=close)
+        case RequestCancelled():
+            retry = ((b"retry-after", b"5"),)
+            refused = Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=retry)
+        case _:
+            return None
     log_refusal(refused.reason, refused.status)
     return refused.status, error_response(refused.error), refused.headers
-
-
-def _body_refused(error: BodyTooLarge | BodyTooSlow) -> Refused:
-    """Return the refusal of a body that is not read (RFC 9110 sections 15.5.9 and 15.5.14)."""
-    if isinstance(error, BodyTooLarge):
-        return Refused(413, Reason.BODY_TOO_LARGE, f"Send at most {error.limit} bytes.")
-    close = ((b"connection", b"close"),)
-    return Refused(408, Reason.BODY_TOO_SLOW, "Send the whole body at once.", headers=close)
-
-
-def bearer_refusal(refused: BearerRefused) -> Answer:
-    """Return the challenge to a request that comes without a token that counts (RFC 6750 section 3).
-
-    Its message has not been read yet, so the body is OAuth's and not JSON-RPC's.
-    """
-    log_refusal(refused.reason, refused.status)
-    return refused.status, orjson.dumps(refused.body), challenge_headers(refused)
 
 
 def challenge_headers(refused: BearerRefused) -> RawHeaders:
@@ -137,16 +144,7 @@ def challenge_headers(refused: BearerRefused) -> RawHeaders:
     return ((b"www-authenticate", refused.www_authenticate.encode("ascii")),)
 
 
-def protocol_error(error: ProtocolError, *, is_modern: bool, request_id: RequestId | None = None) -> Answer:
-    """Return a JSON-RPC error. Those that are faults of ours have been logged by whoever found them."""
-    status = error.status(modern=is_modern)
-    reason = _REASONS.get(type(error))
-    if reason is not None:
-        log_refusal(reason, status)
-    return status, error_response(error, request_id), ()
-
-
-def store_unavailable(error: StoreUnavailable) -> Answer:
+def _store_unavailable(error: StoreUnavailable) -> Answer:
     """Return 503: the store cannot say now whether the caller may; never 401 (RFC 9110 section 15.6.4)."""
     logger.error(
         "the store cannot answer\n%s", scrubbed_traceback(error), extra={"reason": Reason.STORE_UNAVAILABLE.value}

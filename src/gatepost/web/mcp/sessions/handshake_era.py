@@ -1,6 +1,6 @@
 """The handshake era in sessions: what one request, one response, a GET and a DELETE do there.
 
-What a session is, its events and its open questions are in the store. In the process there is only what cannot be
+What a session is, its events and its open client requests are in the store. In the process there is only what cannot be
 elsewhere: the tasks that run, and the connections that are open.
 """
 
@@ -10,32 +10,29 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from starlette.types import Receive
-
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake
 from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.changes.bus import ChangeBus
-from gatepost.server.target import Caller, Result
+from gatepost.server.target import Result
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
 from gatepost.web.mcp.exchange.headers import accepts_events
-from gatepost.web.mcp.sessions.client_requests import Questions
-from gatepost.web.mcp.sessions.lifecycle import IDLE_SECONDS, MOST_PER_OWNER, McpSessions
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
+from gatepost.web.mcp.sessions.client_requests import StoredClientRequests
+from gatepost.web.mcp.sessions.lifecycle import IDLE_SECONDS, MOST_PER_OWNER, SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.listening import SessionListening
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
-from gatepost.web.mcp.sessions.session_request import SessionRun
-from gatepost.web.mcp.sessions.waiters import Wakeups
+from gatepost.web.mcp.sessions.session_exchange import SessionServices
+from gatepost.web.mcp.sessions.waiters import Waiters
 from gatepost.web.site.disconnect import run_while_connected
 
-SESSION_HEADER: Final = b"mcp-session-id"
 KEEP_ALIVE_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 1.0
 
@@ -46,7 +43,7 @@ class HandshakeEra:
     """Sessions, and what goes on in them.
 
     Args:
-        store: where sessions, events and questions are kept.
+        store: where sessions, events and client requests are kept.
         resource: the identifier of the endpoint that they are sessions of.
         now: the time, whole seconds UTC.
         random_bytes: where ids come from.
@@ -54,7 +51,7 @@ class HandshakeEra:
         idle_seconds: how long a session lives without being used.
         most_per_owner: how many sessions one user may have with one app.
         keep_alive_seconds: how often a quiet stream gets a comment.
-        poll_seconds: how often one looks for what another process may have done.
+        poll_seconds: how often the store is polled for what another process did.
     """
 
     def __init__(
@@ -78,26 +75,26 @@ class HandshakeEra:
             idle_seconds=idle_seconds,
             most_per_owner=most_per_owner,
         )
-        self._wakeups = Wakeups()
-        self._questions = Questions(store.mcp_client_requests, self._wakeups, now, random_bytes, poll_seconds)
+        waiters = Waiters()
+        self._client_requests = StoredClientRequests(
+            store.mcp_client_requests, waiters, now, random_bytes, poll_seconds
+        )
         self._streams = RequestStreams(
-            store=store.mcp_streams,
-            wakeups=self._wakeups,
-            random_bytes=random_bytes,
-            keep_alive_seconds=keep_alive_seconds,
+            store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes, keep_alive_seconds=keep_alive_seconds
         )
         self._running = RunningRequests(
             cancellations=store.mcp_cancellations,
             in_use=self.sessions.in_use,
             end=self._ended_elsewhere,
-            let_go=self._streams.let_go,
+            detach_resumed=self._streams.detach_resumed,
             now=now,
             poll_seconds=poll_seconds,
         )
+        self.services = SessionServices(self.sessions, self._streams, self._running, self._client_requests)
         self.listening = SessionListening(
             streams=store.mcp_streams,
             is_subscribed=self.sessions.is_subscribed,
-            wakeups=self._wakeups,
+            waiters=waiters,
             live=self._streams.live,
             changes=changes,
             now=now,
@@ -105,6 +102,11 @@ class HandshakeEra:
             keep_alive_seconds=keep_alive_seconds,
             poll_seconds=poll_seconds,
         )
+
+    def believed(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
+        """Return the session that a request names, if it was looked up a moment ago for this very principal."""
+        header = headers.get(SESSION_HEADER)
+        return None if header is None else self.sessions.believed(header.decode("latin-1"), principal)
 
     async def session_of(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
         """Return the session that a request names; None when it names none.
@@ -141,23 +143,6 @@ class HandshakeEra:
             self._stop(session_fingerprint)
         return () if session_id is None else ((SESSION_HEADER, session_id.encode("ascii")),)
 
-    def run(self, request: Request, session: McpSession, caller: Caller, response: ResponseStream) -> SessionRun:
-        """Prepare a request of a session, and complete its caller."""
-        run = SessionRun(
-            request,
-            session,
-            response,
-            session_header=caller.headers[SESSION_HEADER],
-            running=self._running,
-            streams=self._streams,
-            questions=self._questions,
-            sessions=self.sessions,
-        )
-        if accepts_events(caller.headers.get(b"accept")):
-            caller.channel = run.channel
-        caller.session = run
-        return run
-
     async def take(self, message: Notification | Response, session: McpSession) -> bool:
         """Take what concerns the session itself; False when the message is for the target.
 
@@ -165,30 +150,19 @@ class HandshakeEra:
             StoreUnavailable: what it says cannot be passed on.
         """
         if isinstance(message, Response):
-            if not await self._questions.answer(session, message):
-                logger.debug("a response answers no open question")
+            if not await self._client_requests.respond(session, message):
+                logger.debug("a response answers no open request")
             return True
         if message.method == "notifications/cancelled":
             await self._cancel(session, message.params)
             return True
         return False
 
-    async def listen(
-        self,
-        headers: Mapping[bytes, bytes],
-        principal: Principal | None,
-        *,
-        receive: Receive,
-        response: ResponseStream,
-        is_verified: Callable[[], Awaitable[bool]],
-    ) -> None:
+    async def listen(self, exchange: HttpExchange, is_verified: Callable[[], Awaitable[bool]]) -> None:
         """Serve a GET until its stream ends.
 
         Args:
-            headers: of the request.
-            principal: who sends it.
-            receive: its ASGI channel; nothing has been read from it.
-            response: nothing has been sent on it.
+            exchange: nothing has been read or sent.
             is_verified: whether the access token still counts.
 
         Raises:
@@ -196,6 +170,7 @@ class HandshakeEra:
             ProtocolError: a header is wrong.
             ClientDisconnected: the client went away.
         """
+        headers, principal = exchange.headers, exchange.principal
         # 1. Headers. Without a session there is nothing to listen to.
         if SESSION_HEADER not in headers:
             message = (
@@ -219,16 +194,15 @@ class HandshakeEra:
 
         # 3. Listen.
         session_id = headers[SESSION_HEADER].decode("latin-1")
-        last_event_id = headers.get(b"last-event-id")
         listening = self.listening.listen(
             session,
             revision,
-            last_event_id=last_event_id,
-            granted=None if principal is None else principal.scopes,
-            response=response,
+            last_event_id=headers.get(b"last-event-id"),
+            granted=exchange.granted,
+            response=exchange.response(),
             is_admitted=is_admitted,
         )
-        await run_while_connected(listening, receive)
+        await run_while_connected(listening, exchange.receive)
 
     async def end(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> Answer:
         """End a session (DELETE): its streams end, what runs in it is cancelled.

@@ -19,6 +19,7 @@ from gatepost.resource.principal import Principal
 from gatepost.stores.contract.mcp import McpSession, McpSessionStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like, mint
 
+SESSION_HEADER: Final = b"mcp-session-id"
 IDLE_SECONDS: Final = 86_400
 """How long a session lives without being used, unless told otherwise."""
 MOST_PER_OWNER: Final = 1_000

@@ -32,10 +32,10 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession, McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp.exchange.answers import Refused
-from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, ResponseStream
+from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse
 from gatepost.web.mcp.sessions.lifecycle import user_of
 from gatepost.web.mcp.sessions.session_stream import SessionStream, numbered_event, position
-from gatepost.web.mcp.sessions.waiters import Wakeups, wait
+from gatepost.web.mcp.sessions.waiters import Waiters, wait
 
 STANDALONE: Final = "session"
 """The id of the stream that belongs to no request."""
@@ -48,7 +48,6 @@ RESUME_SECONDS: Final = 60
 MOST_EVENTS: Final = 1000
 """How many events of a session's own stream are kept; the oldest are given up."""
 _AT_ONCE: Final = 100  # events per look into the store
-_LAST = (200, None, ())
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -74,7 +73,7 @@ class SessionListening:
     Args:
         streams: where events are kept.
         is_subscribed: whether a session wants to know of changes of a resource.
-        wakeups: shared with those who append events.
+        waiters: shared with those who append events.
         live: the streams of requests that are being served.
         changes: carries what listeners want to hear of; None where nothing changes.
         now: the time, whole seconds UTC.
@@ -88,7 +87,7 @@ class SessionListening:
         *,
         streams: McpStreamStore,
         is_subscribed: Callable[[bytes, str], Awaitable[bool]],
-        wakeups: Wakeups,
+        waiters: Waiters,
         live: Mapping[tuple[bytes, str], SessionStream],
         changes: ChangeBus | None,
         now: Callable[[], int],
@@ -98,7 +97,7 @@ class SessionListening:
     ) -> None:
         self._streams = streams
         self._is_subscribed = is_subscribed
-        self._wakeups = wakeups
+        self._waiters = waiters
         self._live = live
         self._changes = changes
         self._stop_following: Callable[[], None] | None = None
@@ -119,7 +118,7 @@ class SessionListening:
         *,
         last_event_id: bytes | None,
         granted: frozenset[str] | None,
-        response: ResponseStream,
+        response: EventResponse,
         is_admitted: Callable[[], Awaitable[bool]],
     ) -> None:
         """Serve a GET until its stream ends. The caller cancels it when the client goes away.
@@ -155,7 +154,7 @@ class SessionListening:
             await self._follow(listener, number, response, is_admitted)
         finally:
             self._forget(listener)
-        await response.finish(_LAST)
+        await response.end()
 
     async def publish(self, change: Change) -> None:
         """Tell every session that listens here, or did until a moment ago, and may know."""
@@ -253,18 +252,18 @@ class SessionListening:
         number = await self._streams.append_event(
             key, STANDALONE, message, connection=listener.connection, most=MOST_EVENTS
         )
-        self._wakeups.wake((key, STANDALONE))
+        self._waiters.wake((key, STANDALONE))
         return number
 
     async def _follow(
-        self, listener: Listener, number: int, response: ResponseStream, is_admitted: Callable[[], Awaitable[bool]]
+        self, listener: Listener, number: int, response: EventResponse, is_admitted: Callable[[], Awaitable[bool]]
     ) -> None:
         """Send the events behind `number`, and those that come, until the stream ends."""
         key, stream_id = listener.session_fingerprint, listener.stream_id
         # What belongs to no request is appended by who carries the stream, so there is nothing to look for.
         pause = self._keep_alive_seconds if stream_id == STANDALONE else self._poll_seconds
         quiet, looked_at = 0.0, self._now()
-        with self._wakeups.expected((key, stream_id)) as event:
+        with self._waiters.expected((key, stream_id)) as event:
             while not listener.is_over:
                 event.clear()
                 events, is_finished = await self._streams.events_after(
@@ -293,7 +292,7 @@ class SessionListening:
     def _end(self, listener: Listener) -> None:
         listener.is_over = True
         self._forget(listener)
-        self._wakeups.wake((listener.session_fingerprint, listener.stream_id))
+        self._waiters.wake((listener.session_fingerprint, listener.stream_id))
 
     def _forget(self, listener: Listener) -> None:
         key = listener.session_fingerprint

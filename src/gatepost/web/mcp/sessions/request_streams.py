@@ -11,9 +11,9 @@ from typing import Final
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
-from gatepost.web.mcp.exchange.event_stream import ResponseStream
+from gatepost.web.mcp.exchange.event_stream import EventResponse
 from gatepost.web.mcp.sessions.session_stream import SessionStream
-from gatepost.web.mcp.sessions.waiters import Wakeups
+from gatepost.web.mcp.sessions.waiters import Waiters
 
 KEPT_STREAMS: Final = 16
 """How many streams of one session are kept after their end, for clients that missed it."""
@@ -29,54 +29,62 @@ class RequestStreams:
 
     Args:
         store: where their events are kept.
-        wakeups: wakes those who have taken one up again.
+        waiters: those who have resumed one wait there.
         random_bytes: where ids come from.
         keep_alive_seconds: how often a quiet stream gets a comment.
     """
 
     def __init__(
-        self, *, store: McpStreamStore, wakeups: Wakeups, random_bytes: RandomBytes, keep_alive_seconds: float
+        self, *, store: McpStreamStore, waiters: Waiters, random_bytes: RandomBytes, keep_alive_seconds: float
     ) -> None:
         self._store = store
-        self._wakeups = wakeups
+        self._waiters = waiters
         self._random_bytes = random_bytes
         self._keep_alive_seconds = keep_alive_seconds
         self.live: dict[tuple[bytes, str], SessionStream] = {}
-        """Those whose requests are being served here, by session and id, for who takes one up again."""
+        """Those whose requests are being served here, by session and id, for who resumes one."""
         self._ended: dict[bytes, deque[tuple[str, int]]] = {}  # by session, oldest first, with their bytes
         self._detaching: set[asyncio.Task[None]] = set()
 
-    def open(
-        self, key: bytes, response: ResponseStream, *, is_primed: bool, loop: asyncio.AbstractEventLoop
-    ) -> SessionStream:
-        """Open the stream of a request of the session `key`; see `SessionStream`. From any thread."""
+    def open(self, key: bytes, response: EventResponse, *, is_primed: bool) -> SessionStream:
+        """Open the stream of a request of the session `key`."""
         stream = SessionStream(
-            session_fingerprint=key,
+            key=key,
             stream_id=identifier("", self._random_bytes),
             response=response,
             streams=self._store,
-            wakeups=self._wakeups,
+            waiters=self._waiters,
             is_primed=is_primed,
             keep_alive_seconds=self._keep_alive_seconds,
-            loop=loop,
         )
         self.live[key, stream.stream_id] = stream
         return stream
 
-    async def finish(self, key: bytes, stream: SessionStream, message: bytes | None) -> bool:
-        """Send the last message, if there is one, and end the stream.
+    async def finish(self, stream: SessionStream, message: bytes | None) -> None:
+        """Send the last message, if there is one, end the stream, and keep it for a while.
 
-        False, and nothing is sent, when nothing has been sent before: the answer needs no stream then.
+        Of those of its session that are too many or too large, the oldest are forgotten. What ended in another process,
+        or before a restart, is forgotten with its session.
         """
+        key = stream.key
         self.live.pop((key, stream.stream_id), None)
-        if not stream.has_begun:
-            return False
         await stream.finish(message)
-        await self._keep_ended(key, stream)
-        return True
+        ended = self._ended.pop(key, None) or deque()
+        while len(self._ended) >= _MOST_SESSIONS:
+            del self._ended[next(iter(self._ended))]
+        self._ended[key] = ended
+        ended.append((stream.stream_id, stream.kept_bytes))
+        size = sum(size for _, size in ended)
+        try:
+            while len(ended) > KEPT_STREAMS or (size > KEPT_BYTES and len(ended) > 1):
+                oldest, oldest_size = ended.popleft()
+                size -= oldest_size
+                await self._store.forget_stream(key, oldest)
+        except StoreUnavailable:
+            logger.warning("an old stream could not be forgotten")
 
-    async def let_go(self, keys: Collection[bytes]) -> None:
-        """End the HTTP responses of those streams of these sessions that clients took up at another process.
+    async def detach_resumed(self, keys: Collection[bytes]) -> None:
+        """End the HTTP responses of those streams of these sessions that clients resumed at another process.
 
         Raises:
             StoreUnavailable: which they are cannot be said.
@@ -95,25 +103,6 @@ class RequestStreams:
     def forget(self, key: bytes) -> None:
         """Forget what ended of a session that is over; in the store it has gone with it."""
         self._ended.pop(key, None)
-
-    async def _keep_ended(self, key: bytes, stream: SessionStream) -> None:
-        """Keep a stream that has ended, and forget the oldest of its session if they are too many or too large.
-
-        What ended in another process, or before a restart, is forgotten with its session.
-        """
-        ended = self._ended.pop(key, None) or deque()
-        while len(self._ended) >= _MOST_SESSIONS:
-            del self._ended[next(iter(self._ended))]
-        self._ended[key] = ended
-        ended.append((stream.stream_id, stream.kept_bytes))
-        size = sum(size for _, size in ended)
-        try:
-            while len(ended) > KEPT_STREAMS or (size > KEPT_BYTES and len(ended) > 1):
-                oldest, oldest_size = ended.popleft()
-                size -= oldest_size
-                await self._store.forget_stream(key, oldest)
-        except StoreUnavailable:
-            logger.warning("an old stream could not be forgotten")
 
 
 async def _detach(stream: SessionStream) -> None:

@@ -1,8 +1,8 @@
-"""The requests of sessions that are being served here, and how word of them comes in from other processes.
+"""The requests of sessions that are being served here, and polling for what other processes were told about them.
 
-What a client takes back, a session that ends, and a stream that is taken up may reach another process than the one that
-serves the request. That one looks into the store every now and then: once for all of its sessions, only while something
-runs, and only for what was running at the look before. A request that is answered sooner costs nothing.
+What a client cancels, a session that ends, and a stream that is resumed may reach another process than the one that
+serves the request. That one polls the store: once for all of its sessions, only while something runs, and only for what
+was running at the last poll. A request that is answered sooner costs nothing.
 """
 
 from __future__ import annotations
@@ -19,40 +19,37 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpCancellationStore, McpSession
 
 CANCELLATION_SECONDS: Final = 30
-"""How long a cancellation waits for its request, or for who serves it to hear of it."""
+"""How long a cancellation waits for its request, or for the process that serves it."""
 MOST_CANCELLATIONS: Final = 100
 """How many cancellations of one session wait at a time."""
 MOST_ID_BYTES: Final = 1024
 """The longest id of a request, as JSON, that other processes are told."""
-_AT_ONCE: Final = 100  # sessions per look into the store, so that others get at it in between
+_AT_ONCE: Final = 100  # sessions per query, so that others get at the store in between
 
 logger = logging.getLogger("gatepost.mcp")
 
 
-class Run(Protocol):
+class RunningRequest(Protocol):
     """A request that is being served."""
 
-    session: McpSession
+    record: McpSession
+    request_id: RequestId
     is_watched: bool
 
-    @property
-    def request_id(self) -> RequestId:
-        """The client's name for it."""
-
     def cancel(self) -> None:
-        """Stop it."""
+        """Cancel it."""
 
 
 class RunningRequests:
     """The requests that are being served here.
 
     Args:
-        cancellations: where processes leave each other word of what was cancelled.
+        cancellations: where processes leave each other what was cancelled.
         in_use: has a session live on because something runs in it, and returns it as it is then.
         end: stops here whatever goes on in a session that is over.
-        let_go: ends the HTTP responses of these sessions whose streams are carried elsewhere.
+        detach_resumed: ends the HTTP responses of these sessions whose streams were resumed elsewhere.
         now: the time, whole seconds UTC.
-        poll_seconds: how often one looks.
+        poll_seconds: how often the store is polled.
     """
 
     def __init__(
@@ -61,39 +58,39 @@ class RunningRequests:
         cancellations: McpCancellationStore,
         in_use: Callable[[McpSession], Awaitable[McpSession]],
         end: Callable[[bytes], None],
-        let_go: Callable[[Collection[bytes]], Awaitable[None]],
+        detach_resumed: Callable[[Collection[bytes]], Awaitable[None]],
         now: Callable[[], int],
         poll_seconds: float,
     ) -> None:
         self._cancellations = cancellations
         self._in_use = in_use
         self._end = end
-        self._let_go = let_go
+        self._detach_resumed = detach_resumed
         self._now = now
         self._poll_seconds = poll_seconds
-        self._runs: dict[tuple[bytes, RequestId], set[Run]] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._requests: dict[tuple[bytes, RequestId], set[RunningRequest]] = {}
+        self._polling: asyncio.Task[None] | None = None
 
-    def add(self, run: Run) -> None:
-        """Have a request stopped when it is cancelled, from now on. Clients may use one id twice; both are it then."""
-        self._runs.setdefault((run.session.session_fingerprint, run.request_id), set()).add(run)
-        if self._watching is None:
-            self._watching = asyncio.get_running_loop().create_task(self._watch())
+    def add(self, request: RunningRequest) -> None:
+        """Have a request cancelled when its client says so, from now on. Of two with one id, both are."""
+        self._requests.setdefault((request.record.session_fingerprint, request.request_id), set()).add(request)
+        if self._polling is None:
+            self._polling = asyncio.get_running_loop().create_task(self._poll_until_idle())
 
-    def remove(self, run: Run) -> None:
+    def remove(self, request: RunningRequest) -> None:
         """Forget a request: it has been served."""
-        key = (run.session.session_fingerprint, run.request_id)
-        self._runs[key].discard(run)
-        if not self._runs[key]:
-            del self._runs[key]
+        name = (request.record.session_fingerprint, request.request_id)
+        self._requests[name].discard(request)
+        if not self._requests[name]:
+            del self._requests[name]
 
     async def cancel(self, session: McpSession, request_id: RequestId) -> None:
-        """Stop a request of the session, here or wherever it is being served.
+        """Cancel a request of the session, here or wherever it is being served.
 
-        One that comes only after its cancellation is stopped as well, unless it is answered at once.
+        One that comes only after its cancellation is cancelled as well, unless it is answered at once.
 
         Raises:
-            StoreUnavailable: it is not served here, and others cannot be told.
+            StoreUnavailable: it is not served here, and other processes cannot be told.
         """
         key = session.session_fingerprint
         if self._cancel(key, request_id):
@@ -106,27 +103,26 @@ class RunningRequests:
             )
 
     def stop(self, key: bytes) -> None:
-        """Stop all that is being served here of a session."""
-        for owner, request_id in tuple(self._runs):
+        """Cancel all that is being served here of a session."""
+        for owner, request_id in tuple(self._requests):
             if owner == key:
                 self._cancel(key, request_id)
 
     def _cancel(self, key: bytes, request_id: RequestId) -> bool:
-        runs = tuple(self._runs.get((key, request_id), ()))
-        for run in runs:
-            run.cancel()
-        return bool(runs)
+        requests = tuple(self._requests.get((key, request_id), ()))
+        for request in requests:
+            request.cancel()
+        return bool(requests)
 
-    async def _watch(self) -> None:
-        """Look for word from other processes, until nothing runs."""
+    async def _poll_until_idle(self) -> None:
         is_failing = False
         try:
-            while self._runs:
+            while self._requests:
                 await asyncio.sleep(self._poll_seconds)
-                watched = self._seen_before()
+                watched = self._watched()
                 try:
                     for start in range(0, len(watched), _AT_ONCE):
-                        await self._look(dict(watched[start : start + _AT_ONCE]))
+                        await self._poll(dict(watched[start : start + _AT_ONCE]))
                 except StoreUnavailable:
                     if not is_failing:
                         logger.warning("what was cancelled in other processes cannot be looked up")
@@ -134,28 +130,29 @@ class RunningRequests:
                 else:
                     is_failing = False
         finally:
-            self._watching = None
+            self._polling = None
 
-    def _seen_before(self) -> Sequence[tuple[bytes, list[Run]]]:
-        """Return what was running at the look before, by session."""
-        seen: dict[bytes, list[Run]] = {}
-        for (key, _), runs in self._runs.items():
-            for run in runs:
-                if run.is_watched:
-                    seen.setdefault(key, []).append(run)
-                run.is_watched = True
-        return tuple(seen.items())
+    def _watched(self) -> Sequence[tuple[bytes, list[RunningRequest]]]:
+        """Return what was running at the last poll, by session."""
+        watched: dict[bytes, list[RunningRequest]] = {}
+        for (key, _), requests in self._requests.items():
+            for request in requests:
+                if request.is_watched:
+                    watched.setdefault(key, []).append(request)
+                request.is_watched = True
+        return tuple(watched.items())
 
-    async def _look(self, watched: Mapping[bytes, Sequence[Run]]) -> None:
+    async def _poll(self, watched: Mapping[bytes, Sequence[RunningRequest]]) -> None:
         # What runs uses its session, and keeps it alive as each of the client's requests does.
-        for runs in watched.values():
-            session = await self._in_use(max((run.session for run in runs), key=lambda session: session.expires_at))
-            for run in runs:
-                run.session = session
+        for requests in watched.values():
+            latest = max((request.record for request in requests), key=lambda record: record.expires_at)
+            record = await self._in_use(latest)
+            for request in requests:
+                request.record = record
         cancelled = await self._cancellations.cancelled_requests(tuple(watched), now=self._now())
         for key in watched:
             if key not in cancelled:
                 self._end(key)
             for request_id in cancelled.get(key, ()):
                 self._cancel(key, orjson.loads(request_id))
-        await self._let_go(watched.keys())
+        await self._detach_resumed(watched.keys())

@@ -1,7 +1,7 @@
-"""Who waits for a change in the store, within this process.
+"""Waiters for a change in the store, within this process.
 
-A wake-up only spares the waiting: whoever waits also looks again after a while, since the change may have been made by
-another process, which wakes nobody here.
+Waking only shortens the wait: a waiter also polls the store, since the change may have been made by another process,
+which wakes nobody here.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 
-class Wakeups:
-    """Events by what they tell of."""
+class Waiters:
+    """The events that are waited for, by what they stand for."""
 
     def __init__(self) -> None:
         self._events: dict[Hashable, set[asyncio.Event]] = {}
 
     @contextmanager
     def expected(self, key: Hashable) -> Iterator[asyncio.Event]:
-        """Give an event that `wake` sets; what happens between a look and the wait for it is not missed."""
+        """Give an event that `wake` sets; what happens between a poll and the wait for it is not missed."""
         event = asyncio.Event()
         self._events.setdefault(key, set()).add(event)
         try:

@@ -1,17 +1,17 @@
-"""A channel of the handshake era whose client answers at once."""
+"""An exchange in a session whose client answers at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from gatepost.server.calls.channel import Question
+from gatepost.server.calls.exchange import Exchange, InputRequests, Results
 
 EVERYTHING: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}
 
 
-class AnsweringChannel:
-    """Remembers what was sent and asked; answers by method."""
+class AnsweringExchange(Exchange):
+    """Remembers what was sent and requested; answers by method."""
 
     def __init__(
         self,
@@ -20,14 +20,17 @@ class AnsweringChannel:
         client_capabilities: Mapping[str, Any] = EVERYTHING,
         log_level: str | None = None,
     ) -> None:
+        super().__init__()
         self.answers = answers or {}
         self.client_capabilities = client_capabilities
         self.log_level = log_level
-        self.is_cancelled = False
-        self.memory: dict[str, Any] = {}
         self.sent: list[tuple[str, Mapping[str, Any]]] = []
-        self.asked: list[Question] = []
+        self.requests: dict[str, Mapping[str, Any]] = {}
         self.streams_closed = 0
+
+    @property
+    def session(self) -> AnsweringExchange:
+        return self
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         self.sent.append((method, params))
@@ -35,9 +38,18 @@ class AnsweringChannel:
     def post(self, method: str, params: Mapping[str, Any]) -> None:
         self.sent.append((method, params))
 
-    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
-        self.asked += questions
-        return {question.key: self.answers[question.method] for question in questions}
+    async def request(self, requests: InputRequests) -> Results:
+        self.requests.update(requests)
+        return {key: self.answers[request["method"]] for key, request in requests.items()}
 
     async def close_stream(self) -> None:
         self.streams_closed += 1
+
+    async def set_log_level(self, level: str) -> None:
+        self.log_level = level
+
+    async def subscribe(self, uri: str) -> bool:
+        raise NotImplementedError
+
+    async def unsubscribe(self, uri: str) -> None:
+        raise NotImplementedError

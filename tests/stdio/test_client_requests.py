@@ -1,4 +1,4 @@
-"""Questions over stdio: how long they wait, which ids they have, and that each message is a line."""
+"""Client requests over stdio: how long they wait, which ids they have, and that each message is a line."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import pytest
 from gatepost import Context, Server
 from gatepost.server.calls.client_requests import Elicit, ElicitURL
 from gatepost.server.dispatch import ServerTarget
-from gatepost.stdio import channel
+from gatepost.stdio import exchange
 
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -26,7 +26,7 @@ patiences: list[asyncio.Timeout] = []
 async def greet(ctx: Context) -> str:
     """Ask for a name."""
     try:
-        await ctx.ask_all({"name": Elicit("Who is it?", FORM)})
+        await ctx.request_all({"name": Elicit("Who is it?", FORM)})
     except TimeoutError:
         return "nobody"
     return "somebody"
@@ -38,7 +38,7 @@ async def hurry(ctx: Context) -> str:
     try:
         async with asyncio.timeout(None) as patience:
             patiences.append(patience)
-            await ctx.ask_all({"name": Elicit("Who is it?", FORM)})
+            await ctx.request_all({"name": Elicit("Who is it?", FORM)})
     except TimeoutError:
         return "nobody"
     return "somebody"
@@ -47,7 +47,7 @@ async def hurry(ctx: Context) -> str:
 @server.tool
 async def visit(ctx: Context) -> str:
     """Send the user to two pages."""
-    await ctx.ask_all({"a": ElicitURL("A?", "https://a.example"), "b": ElicitURL("B?", "https://b.example")})
+    await ctx.request_all({"a": ElicitURL("A?", "https://a.example"), "b": ElicitURL("B?", "https://b.example")})
     return "visited"
 
 
@@ -56,7 +56,7 @@ async def test_a_question_that_is_never_answered_is_taken_back(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     if tool == "greet":
-        monkeypatch.setattr(channel, "QUESTION_SECONDS", 0)
+        monkeypatch.setattr(exchange, "RESPONSE_SECONDS", 0)
     async with connect(ServerTarget(server)) as client:
         await client.initialize(BOTH)
         await client.call(tool)

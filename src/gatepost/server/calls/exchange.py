@@ -1,0 +1,137 @@
+"""The exchange of a request: the one object that a transport makes for a client's message and hands to its target.
+
+It says who sends the message, with what, and whether anybody still waits for the result; notifications go out on it,
+and in the handshake era requests to the client. What an implementation promises:
+
+- The order holds: all that `post` and `notify` took goes out before the result.
+- `McpClient.request` waits until every request has its response. Other requests go on meanwhile. Cancelling the
+  exchange cancels the wait; an implementation may then tell the client with `notifications/cancelled`.
+- Who calls `McpClient.request` has checked `client_capabilities` and will check the shape of each result. The
+  implementation gives the requests their ids; keys never reach a client of the handshake era.
+- `McpClient.request` may instead end the run with `InputRequired`, as the modern era has it: the request is answered
+  `input_required` and runs again from its beginning when the client sends it again with the responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from gatepost.resource.principal import Principal
+
+if TYPE_CHECKING:
+    # For the annotation alone: this package runs without a web framework, over stdio for instance.
+    from starlette.requests import Request as HTTPRequest
+
+NO_HEADERS: Final[Mapping[bytes, bytes]] = {}
+
+InputRequests = Mapping[str, Mapping[str, Any]]
+"""Requests to the client by key, `{"method": ..., "params": ...}` each, as they stand in an `InputRequiredResult`.
+
+Plain JSON values in the newest revision's shape. A method is `elicitation/create`, `sampling/createMessage` or
+`roots/list`.
+"""
+Results = Mapping[str, Mapping[str, Any]]
+"""The client's results by key."""
+
+
+class Exchange:
+    """A message of a client, from one who cannot be sent anything before the result. Transports extend it.
+
+    Args:
+        principal: who sends it; None where nobody asks for a token.
+        headers: the request's headers, names in lower case; among them those that mirror a tool's arguments
+            (`mcp-param-...`).
+    """
+
+    __slots__ = ("headers", "is_closed", "principal")
+
+    def __init__(self, principal: Principal | None = None, headers: Mapping[bytes, bytes] = NO_HEADERS) -> None:
+        self.principal = principal
+        self.headers = headers
+        self.is_closed = False
+        """Whether nobody waits for the result any more, because the request was cancelled or has been answered.
+
+        Nothing is sent then. The transport sets it; it is read from any thread.
+        """
+
+    @property
+    def granted(self) -> frozenset[str] | None:
+        """The scopes that decide what is shown and done; None where there are no tokens, and so scopes do not count."""
+        return None if self.principal is None else self.principal.scopes
+
+    @property
+    def session(self) -> Session | None:
+        """The session that the request belongs to: handshake era. None where it belongs to none."""
+        return None
+
+    def http_request(self) -> HTTPRequest | None:
+        """Build the HTTP request for those who ask for it; None where there is none."""
+        return None
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification, and wait while the client is slow to read. Only in the event loop.
+
+        Args:
+            method: such as `notifications/progress`.
+            params: plain JSON values; not changed afterwards.
+
+        Raises:
+            TypeError: JSON has no form for the parameters.
+        """
+
+    def post(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification soon, without waiting for anything. From any thread; the client may be gone already.
+
+        Raises:
+            TypeError: JSON has no form for the parameters.
+        """
+
+    async def close_stream(self) -> None:
+        """End the HTTP response of this request early; a client that resumes gets the rest (2025-11-25, SEP-1699).
+
+        Does nothing where streams cannot be resumed: in the modern era, on stdio, without a session.
+        """
+
+
+class McpClient(Protocol):
+    """The client of one request, where it can be sent requests."""
+
+    @property
+    def client_capabilities(self) -> Mapping[str, Any]:
+        """What the client declared: a `ClientCapabilities` object of its own revision."""
+        ...
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe level that the client wants as `notifications/message`; None when it wants none.
+
+        One of `protocol.modern.LOG_LEVELS`. In the modern era the request says it, in the handshake era
+        `logging/setLevel` did, or else the server chooses.
+        """
+        ...
+
+    async def request(self, requests: InputRequests) -> Results:
+        """Send requests to the client, all at once, and return its results by key.
+
+        Raises:
+            ClientError: the client answered one of them with an error.
+            InputRequired: the responses will come with another run.
+        """
+        ...
+
+
+class Session(McpClient, Protocol):
+    """The session of one request (handshake era)."""
+
+    async def set_log_level(self, level: str) -> None:
+        """Keep the least severe level that the client wants as `notifications/message`."""
+        ...
+
+    async def subscribe(self, uri: str) -> bool:
+        """Subscribe to changes of a resource; False when the session has as many subscriptions as it may."""
+        ...
+
+    async def unsubscribe(self, uri: str) -> None:
+        """End a subscription; ending none is fine."""
+        ...

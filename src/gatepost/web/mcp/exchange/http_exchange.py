@@ -1,0 +1,112 @@
+"""The exchange of one HTTP request; its answer becomes a stream once there is something to send before the result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from starlette.requests import Request as HTTPRequest
+from starlette.types import Receive, Scope, Send
+
+from gatepost.protocol.messages import notification
+from gatepost.protocol.versions import Revision
+from gatepost.resource.principal import Principal
+from gatepost.server.calls.cancellation import CancelScope
+from gatepost.server.calls.exchange import Exchange
+from gatepost.server.target import Result
+from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse, EventStream
+from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
+from gatepost.web.site.disconnect import run_while_connected
+
+
+class HttpExchange(Exchange):
+    """One HTTP request. Building it costs next to nothing, and there is no stream until something is sent.
+
+    Args:
+        scope: the request's ASGI scope.
+        receive: its ASGI channel.
+        send: likewise; nothing has been sent on it.
+        principal: who sends it; None where nobody asks for a token.
+        headers: by name, in lower case.
+    """
+
+    __slots__ = ("_loop", "_send", "receive", "revision", "scope", "stream")
+
+    revision: Revision
+    """What the request is in; there once that is known, and in the handshake era only."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, principal: Principal | None, headers: Mapping[bytes, bytes]
+    ) -> None:
+        # What the base class would set, without the call: there is one of these for each request.
+        self.principal = principal
+        self.headers = headers
+        self.is_closed = False
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self.stream: OrderedWriter | None = None
+        """What the answer has become, if it has; its status and headers are then sent already."""
+
+    def http_request(self) -> HTTPRequest:
+        """Build the request; its body has been read."""
+        return HTTPRequest(self.scope)
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification on the stream."""
+        await self.send(notification(method, params))
+
+    async def send(self, message: bytes) -> None:
+        """Send a message on the stream, and wait while the client is slow to read."""
+        stream = self.open_stream()
+        if stream is not None:
+            await stream.send(message)
+
+    def post(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification soon, from any thread."""
+        message = notification(method, params)
+        # Worker threads have no running loop. Their posts arrive in order, and before their result does.
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - documented; the public one raises instead
+            self._post(message)
+        else:
+            self._loop.call_soon_threadsafe(self._post, message)
+
+    def open_stream(self) -> OrderedWriter | None:
+        """Return the stream, new at the first call; None when the exchange is closed. In the event loop."""
+        if self.is_closed:
+            return None
+        if self.stream is None:
+            self.stream = self._new_stream()
+        return self.stream
+
+    def run(self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope]) -> Coroutine[Any, Any, Result]:
+        """Run what answers the request, for as long as the client is connected; see `run_while_connected`."""
+        # A plain function that hands the coroutine on: one less to go through on every step.
+        return run_while_connected(coroutine, self.receive, self, open_scopes)
+
+    async def finish(self, message: bytes | None) -> None:
+        """End the exchange on its stream, with the answer as the last message; None where there is to be none.
+
+        It is too late for the answer's status and headers. Without a stream the response is one that has no message.
+        """
+        self.is_closed = True
+        if self.stream is not None:
+            await self.stream.finish(message)
+            return
+        response = self.response()
+        await response.write(KEEP_ALIVE)
+        await response.end()
+
+    def response(self) -> EventResponse:
+        """Return the response as a stream of events. To be used by one writer, and instead of everything else."""
+        return EventResponse(self._send)
+
+    def _new_stream(self) -> OrderedWriter | None:
+        return EventStream(self.response())
+
+    def _post(self, message: bytes) -> None:
+        stream = self.open_stream()
+        if stream is not None:
+            stream.post(message)

@@ -1,0 +1,88 @@
+"""Messages to one client, written one at a time and in the order in which they were given.
+
+Whoever sends waits until the message has been written, and so cannot fill the memory. Whoever posts does not wait, so
+of posted messages only so many are kept for a client that is slow to read; the oldest are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+
+MOST_POSTED: Final = 1024
+"""How many posted messages wait."""
+MOST_POSTED_BYTES: Final = 1024 * 1024
+"""How many bytes they may have together; one that is longer waits alone."""
+
+logger = logging.getLogger("gatepost.mcp")
+
+
+class OrderedWriter:
+    """The queue of one stream and its lock, by which what lies between here and the socket is never entered twice.
+
+    How a message is written is for the stream to say: `_write`.
+    """
+
+    __slots__ = ("_flush_task", "_lock", "_messages", "_posted", "_posted_bytes", "is_closed")
+
+    def __init__(self) -> None:
+        self.is_closed = False
+        """Whether messages are still taken."""
+        self._messages: deque[tuple[bytes, bool]] = deque()  # and whether it was posted
+        self._posted = 0
+        self._posted_bytes = 0
+        self._lock = asyncio.Lock()
+        self._flush_task: asyncio.Task[None] | None = None
+
+    async def send(self, message: bytes) -> None:
+        """Write a message after all that was given before, and wait for that; nothing once the stream is closed."""
+        if not self.is_closed:
+            self._messages.append((message, False))
+            await self._flush()
+
+    def post(self, message: bytes) -> None:
+        """Write a message soon; nothing once the stream is closed. In the event loop."""
+        if self.is_closed:
+            return
+        self._messages.append((message, True))
+        self._posted += 1
+        self._posted_bytes += len(message)
+        while self._posted > MOST_POSTED or (self._posted_bytes > MOST_POSTED_BYTES and self._posted > 1):
+            self._drop_oldest_posted()
+        if self._flush_task is None:
+            self._flush_task = asyncio.get_running_loop().create_task(self._flush_posted())
+
+    async def finish(self, message: bytes | None) -> None:
+        """Write what is left and then the last message, if there is one. Nothing is taken any more."""
+        if message is not None and not self.is_closed:
+            self._messages.append((message, False))
+        self.is_closed = True
+        await self._flush()
+
+    async def _write(self, message: bytes) -> None:
+        raise NotImplementedError
+
+    async def _flush(self) -> None:
+        async with self._lock:
+            while self._messages:
+                message, is_posted = self._messages.popleft()
+                if is_posted:
+                    self._posted -= 1
+                    self._posted_bytes -= len(message)
+                await self._write(message)
+
+    async def _flush_posted(self) -> None:
+        try:
+            await self._flush()
+        except Exception as error:  # noqa: BLE001 - the client is gone, which the request itself finds out
+            logger.debug("a message could not be sent: %s", type(error).__name__)
+        finally:
+            self._flush_task = None
+
+    def _drop_oldest_posted(self) -> None:
+        oldest = next(index for index, (_, is_posted) in enumerate(self._messages) if is_posted)
+        self._posted -= 1
+        self._posted_bytes -= len(self._messages[oldest][0])
+        del self._messages[oldest]

@@ -1,0 +1,172 @@
+"""The exchange of a request in a session: it is also the session, as the request's target sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from gatepost.protocol.errors import RequestId
+from gatepost.resource.principal import Principal
+from gatepost.server.calls.cancellation import CancelScope
+from gatepost.server.calls.exchange import InputRequests, Results
+from gatepost.server.calls.pending_requests import DEFAULT_LOG_LEVEL, send_all
+from gatepost.server.target import Result
+from gatepost.stores.contract.mcp import McpSession
+from gatepost.web.mcp.exchange.headers import accepts_events
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
+from gatepost.web.mcp.sessions.client_requests import StoredClientRequests
+from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
+from gatepost.web.mcp.sessions.request_streams import RequestStreams
+from gatepost.web.mcp.sessions.running_requests import RunningRequests
+from gatepost.web.mcp.sessions.session_stream import SessionStream
+
+
+@dataclass(frozen=True, slots=True)
+class SessionServices:
+    """What the exchanges of all sessions share."""
+
+    sessions: McpSessions
+    streams: RequestStreams
+    running: RunningRequests
+    client_requests: StoredClientRequests
+
+
+class SessionExchange(HttpExchange):
+    """One request of a session. Building it costs next to nothing.
+
+    The coroutine that answers it runs in the request's own task, which goes on when the client disconnects: that is no
+    cancellation here (basic/transports, "Sending Messages to the Server").
+
+    Args:
+        scope: the request's ASGI scope.
+        receive: its ASGI channel.
+        send: likewise; nothing has been sent on it.
+        principal: who sends it.
+        headers: by name, in lower case; `SESSION_HEADER` is among them.
+        record: its session.
+        request_id: the id of the request.
+        services: what all sessions share.
+    """
+
+    __slots__ = ("_scope", "_services", "is_watched", "record", "request_id")
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        principal: Principal | None,
+        headers: Mapping[bytes, bytes],
+        *,
+        record: McpSession,
+        request_id: RequestId,
+        services: SessionServices,
+    ) -> None:
+        super().__init__(scope, receive, send, principal, headers)
+        self.record = record
+        self.request_id = request_id
+        self._services = services
+        self._scope: CancelScope | None = None
+        self.is_watched = False
+        """Whether it was running at the last poll for what other processes were told."""
+
+    @property
+    def session(self) -> SessionExchange:
+        """The session is this."""
+        return self
+
+    @property
+    def client_capabilities(self) -> Mapping[str, Any]:
+        """What `initialize` declared; nothing for a client that takes no stream now, and so cannot be asked."""
+        if not self._takes_stream():
+            return {}
+        capabilities: Mapping[str, Any] = orjson.loads(self.record.client_capabilities)
+        return capabilities
+
+    @property
+    def log_level(self) -> str | None:
+        """What `logging/setLevel` asked for last."""
+        return self.record.log_level or DEFAULT_LOG_LEVEL if self._takes_stream() else None
+
+    async def request(self, requests: InputRequests) -> Results:
+        """Send requests to the client on the stream, and wait for the responses, which come with other messages.
+
+        Raises:
+            ClientError: the client answered one of them with an error; the others are cancelled.
+            TimeoutError: the client did not answer in time.
+            TooManyClientRequests: too many are open.
+            CancelledError: the exchange is closed, which a task that it left behind may be the last to know.
+        """
+        return await send_all(requests, partial(self._services.client_requests.send, self.record, self.open_stream))
+
+    async def set_log_level(self, level: str) -> None:
+        """Keep it in the session."""
+        session_id = self.headers[SESSION_HEADER].decode("latin-1")
+        await self._services.sessions.set_log_level(session_id, self.record, level)
+
+    async def subscribe(self, uri: str) -> bool:
+        """Subscribe the session."""
+        return await self._services.sessions.subscribe(self.record, uri)
+
+    async def unsubscribe(self, uri: str) -> None:
+        """End the session's subscription."""
+        await self._services.sessions.unsubscribe(self.record, uri)
+
+    async def close_stream(self) -> None:
+        """End the HTTP response; the stream goes on without it, and can be resumed."""
+        # Clients of other revisions would not come back.
+        stream = self.open_stream() if self.revision.primes_streams else None
+        if isinstance(stream, SessionStream):
+            await stream.close_response()
+
+    async def run(self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope]) -> Result:
+        """Run what answers the request; `cancel` ends it.
+
+        Most tools never wait for anything, so the first step is taken by hand: until it is over nobody can cancel it,
+        and what ends in it is registered nowhere.
+
+        Raises:
+            RequestCancelled: the client cancelled it (basic/utilities/cancellation), or its session has ended; there is
+                no response then.
+            Exception: whatever the coroutine raises.
+        """
+        try:
+            awaited = coroutine.send(None)
+        except StopIteration as finished:
+            result: Result = finished.value
+            return result
+        self._scope = CancelScope(self, asyncio.current_task(), open_scopes)
+        self._services.running.add(self)
+        try:
+            return await self._scope.resume(coroutine, awaited)
+        finally:
+            self._services.running.remove(self)
+
+    def cancel(self) -> None:
+        """Cancel what answers the request."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def finish(self, message: bytes | None) -> None:
+        """End the exchange on its stream, which is kept for a while for a client that missed its end."""
+        if not isinstance(self.stream, SessionStream):
+            await super().finish(message)
+            return
+        self.is_closed = True
+        await self._services.streams.finish(self.stream, message)
+
+    def _takes_stream(self) -> bool:
+        return accepts_events(self.headers.get(b"accept"))
+
+    def _new_stream(self) -> SessionStream | None:
+        if not self._takes_stream():
+            return None
+        return self._services.streams.open(
+            self.record.session_fingerprint, self.response(), is_primed=self.revision.primes_streams
+        )
