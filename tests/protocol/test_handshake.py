@@ -25,24 +25,29 @@ SERVER_INFO = {
 }
 
 
+def proposed(params: dict[str, Any]) -> Revision:
+    """The revision that an `initialize` with these parameters is answered in."""
+    return handshake.revision_of_request(Request(1, "initialize", params), None)
+
+
 def test_every_version_is_listed_newest_first() -> None:
     assert SUPPORTED == ("2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26")
 
 
 @pytest.mark.parametrize("version", HANDSHAKE)
 def test_a_known_proposal_is_agreed_to(version: str) -> None:
-    assert handshake.negotiate({"protocolVersion": version}).version == version
+    assert proposed({"protocolVersion": version}).version == version
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2026-07-28", "2099-01-01", ""])
 def test_another_proposal_is_met_with_the_newest_of_the_era(version: str) -> None:
-    assert handshake.negotiate({"protocolVersion": version}) is REVISION_2025_11_25
+    assert proposed({"protocolVersion": version}) is REVISION_2025_11_25
 
 
 @pytest.mark.parametrize("params", [{}, {"protocolVersion": 20251125}, {"protocolVersion": None}])
 def test_no_proposal_is_an_error_that_lists_what_there_is(params: dict[str, Any]) -> None:
     with pytest.raises(InvalidParams) as caught:
-        handshake.negotiate(params)
+        proposed(params)
 
     assert caught.value.data == {"supported": list(SUPPORTED)}
 

@@ -79,6 +79,7 @@ def test_white_space_around_the_method_header_is_not_part_of_it() -> None:
         ([], "params._meta"),
         ({CLIENT_CAPABILITIES: {}}, PROTOCOL_VERSION),
         ({PROTOCOL_VERSION: 5, CLIENT_CAPABILITIES: {}}, PROTOCOL_VERSION),
+        ({PROTOCOL_VERSION: [VERSION], CLIENT_CAPABILITIES: {}}, PROTOCOL_VERSION),
         ({PROTOCOL_VERSION: VERSION}, CLIENT_CAPABILITIES),
         ({PROTOCOL_VERSION: VERSION, CLIENT_CAPABILITIES: []}, CLIENT_CAPABILITIES),
         ({**META, CLIENT_INFO: "me"}, CLIENT_INFO),
@@ -96,6 +97,12 @@ def test_missing_or_malformed_metadata_is_named(meta: Any, missing: str) -> None
 
     assert missing in caught.value.message
     assert caught.value.status(modern=True) == 400
+
+
+@pytest.mark.parametrize("version", [None, 5, [VERSION], {}])
+def test_without_a_header_a_malformed_version_is_named_too(version: Any) -> None:
+    with pytest.raises(InvalidParams, match=PROTOCOL_VERSION):
+        check(meta={**META, PROTOCOL_VERSION: version}, version=None)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25, REVISION_2026_07_28, Revision
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.declared.declaration import Declaration
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
@@ -25,19 +27,14 @@ class Entry:
 
 
 class World:
-    """A list of things that can be added to."""
+    """A list of things that can be added to, of a server as far as a list looks at it."""
 
     def __init__(self, *entries: Entry, page_size: int = 2, method: str = "things/list") -> None:
-        self.entries = list(entries)
+        self.entries = {entry.name: entry for entry in entries}
         self.generation = 0
-        self.listing = Listing(
-            method,
-            "things",
-            entries=lambda: self.entries,
-            generation=lambda: self.generation,
-            page_size=page_size,
-            server_info={"name": "x"},
-        )
+        self.page_size = page_size
+        view, server = cast("Mapping[str, Declaration]", self.entries), cast("Server", self)
+        self.listing = Listing(method, "things", view, server, {"name": "x"})
 
     def page(
         self,
@@ -114,7 +111,7 @@ def test_a_cursor_of_another_list_is_refused() -> None:
 def test_a_cursor_is_stale_once_the_list_has_changed() -> None:
     world = World(Entry("a"), Entry("b"), Entry("c"))
     cursor = world.page()["nextCursor"]
-    world.entries.append(Entry("d"))
+    world.entries["d"] = Entry("d")
     assert len(world.page(cursor)["things"]) == 1
 
     world.generation += 1

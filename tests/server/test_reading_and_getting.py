@@ -82,6 +82,17 @@ async def test_a_uri_is_a_string(params: dict[str, Any]) -> None:
         await ask(ServerTarget(a_server()), "resources/read", params)
 
 
+async def test_the_words_of_an_error_can_always_be_sent() -> None:
+    server = Server("notes")
+
+    @server.prompt
+    def read() -> str:
+        raise ToolError("ü \ud800")
+
+    with pytest.raises(InternalError, match=r"ü \?"):
+        await ask(ServerTarget(server), "prompts/get", {"name": "read"})
+
+
 @pytest.mark.parametrize("revision", ALL)
 async def test_a_prompt_is_got(revision: Revision) -> None:
     params = {"name": "summarise", "arguments": {"text": "it", "language": "German"}}

@@ -176,15 +176,5 @@ class ApplicationError(ProtocolError):
 
 
 _BY_CODE: Mapping[int, type[ProtocolError]] = {
-    error.code: error
-    for error in (
-        ParseError,
-        InvalidJsonRpcRequest,
-        MethodNotFound,
-        InvalidParams,
-        InternalError,
-        HeaderMismatch,
-        MissingRequiredClientCapability,
-        UnsupportedProtocolVersion,
-    )
+    error.code: error for error in ProtocolError.__subclasses__() if error is not ApplicationError
 }

@@ -11,27 +11,18 @@ from gatepost.protocol.versions import ASSUMED, HANDSHAKE, LATEST_HANDSHAKE, SUP
 
 
 def revision_of_request(request: Request, header_version: str | None) -> Revision:
-    """Return the revision that `request` is in.
+    """Return the revision that `request` is in: for `initialize`, the one to answer it in.
+
+    That is the one the client proposes, or else the newest of this era: a client that cannot speak the answer goes away
+    (basic/lifecycle, "Version Negotiation"), so an unknown proposal is no error.
 
     Raises:
         InvalidParams: it is an `initialize` that proposes nothing.
         UnsupportedProtocolVersion: the header names no revision of this era.
     """
-    if request.method == "initialize":
-        return negotiate(request.params)
-    return revision_in_header(header_version)
-
-
-def negotiate(params: Mapping[str, Any]) -> Revision:
-    """Return the revision to answer `initialize` in: the one the client proposes, or else the newest of this era.
-
-    A client that cannot speak the answer goes away (basic/lifecycle, "Version Negotiation"), so an unknown proposal is
-    no error.
-
-    Raises:
-        InvalidParams: the client proposes nothing.
-    """
-    version = params.get("protocolVersion")
+    if request.method != "initialize":
+        return revision_in_header(header_version)
+    version = request.params.get("protocolVersion")
     if type(version) is not str:
         raise InvalidParams('"params.protocolVersion" must be a string.', data={"supported": list(SUPPORTED)})
     return HANDSHAKE.get(version, LATEST_HANDSHAKE)
@@ -64,7 +55,7 @@ def initialize_result(
     """Return an `InitializeResult`.
 
     Args:
-        revision: what `negotiate` chose.
+        revision: what `revision_of_request` gave.
         capabilities: a `ServerCapabilities` object.
         server_info: an `Implementation` object in the newest revision's shape.
         instructions: for the model, or None.

@@ -95,24 +95,15 @@ def cancellation_reason(params: Mapping[str, Any]) -> str:
 
 
 def result_response(request_id: RequestId, result: Mapping[str, Any] | orjson.Fragment) -> bytes:
-    """Return a response with a result, which may be JSON already.
-
-    Raises:
-        TypeError: the result holds something that JSON has no form for.
-        ValueError: likewise, or it refers to itself.
-    """
+    """Return a response with a result, which may be JSON already; raises as `notification` does."""
     return _dump({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
 def error_response(error: ProtocolError, request_id: RequestId | None = None) -> bytes:
-    """Return a response with an error.
+    """Return a response with an error; raises as `notification` does.
 
     It repeats the id of the request, `request_id` or what the error knows of it; where neither is known there is no
     `id` member (MCP basic, "Error Responses"; the schema knows no null).
-
-    Raises:
-        TypeError: the error's data holds something that JSON has no form for.
-        ValueError: likewise, or it refers to itself.
     """
     identifier = request_id if request_id is not None else error.request_id
     response: dict[str, Any] = {"jsonrpc": "2.0"}
@@ -126,8 +117,8 @@ def notification(method: str, params: Mapping[str, Any]) -> bytes:
     """Return a notification to the client.
 
     Raises:
-        TypeError: the parameters hold something that JSON has no form for.
-        ValueError: likewise, or they refer to themselves.
+        TypeError: there is something in it that JSON has no form for.
+        ValueError: likewise, or it refers to itself.
     """
     return _dump({"jsonrpc": "2.0", "method": method, "params": params})
 

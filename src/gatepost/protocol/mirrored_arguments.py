@@ -23,10 +23,8 @@ _WHOLE_NUMBER: Final = re.compile(r"(-?[0-9]{1,30})(?:\.0{1,30})?")
 _LARGEST: Final = 2**53 - 1
 """Of the integers that headers may mirror, either way from zero: JavaScript tells them apart."""
 
-_PASSED_OVER: Final = frozenset({"const", "default", "enum", "examples", "properties", ANNOTATION})
-"""Keywords whose values are data and no schemas, and what is looked at by itself."""
-_NAMED_SCHEMAS: Final = frozenset({"patternProperties", "dependentSchemas", "$defs", "definitions"})
-"""Keywords whose values are schemas by a name that is no keyword."""
+_DATA: Final = frozenset({"const", "default", "enum", "examples", ANNOTATION})
+_SCHEMAS_BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 
 
 class InvalidAnnotation(ValueError):
@@ -44,11 +42,7 @@ class MirroredArgument:
 
 
 def mirrored_arguments(schema: Mapping[str, Any]) -> tuple[MirroredArgument, ...]:
-    """Return the arguments that an input schema has mirrored.
-
-    Raises:
-        InvalidAnnotation: one of the annotations is not as the specification demands.
-    """
+    """Return the arguments that an input schema has mirrored; raises InvalidAnnotation if that is not as specified."""
     found = tuple(_found(schema, path=(), is_reachable=True))
     headers = [mirrored.header for mirrored in found]
     for header in headers:
@@ -97,20 +91,21 @@ def _found(schema: Any, *, path: tuple[str, ...], is_reachable: bool) -> Iterato
             yield _mirrored(schema, path, is_reachable=is_reachable)
         for name, member in schema.get("properties", {}).items():
             yield from _found(member, path=(*path, name), is_reachable=is_reachable)
-    for inner in _beside_properties(schema):
-        yield from _found(inner, path=path, is_reachable=False)
+    for keyword, inner in subschemas(schema):
+        if keyword != "properties":
+            yield from _found(inner, path=path, is_reachable=False)
 
 
-def _beside_properties(schema: Any) -> Iterator[Any]:
-    """Yield what is inside a schema, or a list of them, that no chain of `properties` leads to."""
+def subschemas(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what is inside a JSON Schema, or a list of them, and may be a schema; with the keyword it stands under."""
     if isinstance(schema, list):
-        yield from schema
+        yield from (("", inner) for inner in schema)
     elif isinstance(schema, dict):
         for keyword, inner in schema.items():
-            if keyword in _NAMED_SCHEMAS:
-                yield from inner.values()
-            elif keyword not in _PASSED_OVER:
-                yield inner
+            if keyword in _SCHEMAS_BY_NAME and isinstance(inner, dict):
+                yield from ((keyword, named) for named in inner.values())
+            elif keyword not in _DATA:
+                yield keyword, inner
 
 
 def _mirrored(schema: Mapping[str, Any], path: tuple[str, ...], *, is_reachable: bool) -> MirroredArgument:

@@ -30,27 +30,16 @@ SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """From the least to the most severe (RFC 5424 section 6.2.1)."""
 
-REMOVED_METHODS = frozenset(
-    {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"},
-)
+REMOVED_METHODS = frozenset({"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 """Methods of the handshake era that this one no longer has."""
 
 CACHEABLE_METHODS = frozenset(
-    {
-        "server/discover",
-        "tools/list",
-        "prompts/list",
-        "resources/list",
-        "resources/templates/list",
-        "resources/read",
-    }
+    {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"}
 )
 """Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
 
 _RESERVED_CODES = range(-32099, -32019)
-_DEFINED_CODES = frozenset(
-    {HeaderMismatch.code, MissingRequiredClientCapability.code, UnsupportedProtocolVersion.code},
-)
+_DEFINED_CODES = {HeaderMismatch.code, MissingRequiredClientCapability.code, UnsupportedProtocolVersion.code}
 _NAMED_BY: Mapping[str, str] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _CACHE_HINTS: Mapping[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
 LIST_FRESHNESS_MS = 300_000
@@ -76,24 +65,16 @@ def check_request(
         UnsupportedProtocolVersion: the revision is not a modern one that this server speaks.
         MethodNotFound: the method is one that only the handshake era had.
     """
-    # 1. The version, in the body and in the header.
+    # 1. The version: the header has to agree, unless the body names one that is unknown anyway.
     meta = request.params.get("_meta")
-    if type(meta) is not dict:
-        raise InvalidParams('"params._meta" must be an object with the metadata that every request carries.')
-    version = meta.get(PROTOCOL_VERSION)
-    if type(version) is not str:
-        raise InvalidParams(f'"params._meta" must have the string "{PROTOCOL_VERSION}".')
-    revision = MODERN.get(version)
-    if header_version is None:
-        if revision is None:
-            raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
-        raise HeaderMismatch("The MCP-Protocol-Version header is missing.")
-    if header_version != version:
-        raise HeaderMismatch('The MCP-Protocol-Version header differs from the version in "params._meta".')
-    if revision is None:
-        raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
+    version = meta.get(PROTOCOL_VERSION) if type(meta) is dict else None
+    if header_version != version and type(version) is str:
+        if header_version is not None:
+            raise HeaderMismatch('The MCP-Protocol-Version header differs from the version in "params._meta".')
+        if version in MODERN:
+            raise HeaderMismatch("The MCP-Protocol-Version header is missing.")
     # 2. The rest of the metadata.
-    _check_metadata(meta)
+    revision = _check_metadata(meta)
     # 3. The headers that mirror the body.
     _check_mirrors(request, method_header, name_header)
     # 4. What this era has left behind.
@@ -105,19 +86,9 @@ def check_request(
 def check_request_without_headers(request: Request) -> Revision:
     """Do what `check_request` does where there are no headers (basic/transports/stdio, "Request Metadata").
 
-    Raises:
-        InvalidParams: required metadata is missing or malformed.
-        UnsupportedProtocolVersion: the revision is not a modern one that this server speaks.
-        MethodNotFound: the method is one that only the handshake era had.
+    Raises as that does, except for HeaderMismatch.
     """
-    meta = request.params.get("_meta")
-    version = meta.get(PROTOCOL_VERSION) if type(meta) is dict else None
-    if type(meta) is not dict or type(version) is not str:
-        raise InvalidParams(f'"params._meta" must have the string "{PROTOCOL_VERSION}".')
-    revision = MODERN.get(version)
-    if revision is None:
-        raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
-    _check_metadata(meta)
+    revision = _check_metadata(request.params.get("_meta"))
     if request.method in REMOVED_METHODS:
         raise _removed(revision)
     return revision
@@ -179,7 +150,13 @@ def _removed(revision: Revision) -> MethodNotFound:
     return MethodNotFound(f"Revision {revision.version} has no such method any more.")
 
 
-def _check_metadata(meta: dict[str, Any]) -> None:
+def _check_metadata(meta: Any) -> Revision:
+    version = meta.get(PROTOCOL_VERSION) if type(meta) is dict else None
+    if type(meta) is not dict or type(version) is not str:
+        raise InvalidParams(f'"params._meta" must have the string "{PROTOCOL_VERSION}".')
+    revision = MODERN.get(version)
+    if revision is None:
+        raise UnsupportedProtocolVersion(version, supported=SUPPORTED)
     if type(meta.get(CLIENT_CAPABILITIES)) is not dict:
         raise InvalidParams(f'"params._meta" must have the object "{CLIENT_CAPABILITIES}".')
     if CLIENT_INFO in meta and type(meta[CLIENT_INFO]) is not dict:
@@ -191,6 +168,7 @@ def _check_metadata(meta: dict[str, Any]) -> None:
         raise InvalidParams(
             f'"progressToken" must be an integer, or a string of at most {LONGEST_REQUEST_ID} characters.'
         )
+    return revision
 
 
 def _check_mirrors(request: Request, method_header: bytes | None, name_header: bytes | None) -> None:

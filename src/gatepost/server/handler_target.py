@@ -41,7 +41,18 @@ _PLAIN_METHOD = re.compile(r"[A-Za-z/_]{1,64}")
 
 
 class HandlerTarget:
-    """A JSON-RPC function behind an endpoint."""
+    """A JSON-RPC function behind an endpoint.
+
+    Args:
+        handler: the function; a sync one runs in a worker thread.
+        name: the server's name, where the function does not say it.
+        version: the server's version, likewise.
+        instructions: for the model, likewise.
+        random_bytes: where incident ids come from.
+
+    Raises:
+        TypeError: `handler` cannot be called, or is an ASGI application.
+    """
 
     def __init__(
         self,
@@ -52,18 +63,6 @@ class HandlerTarget:
         instructions: str | None = None,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
-        """Prepare what no request changes.
-
-        Args:
-            handler: the function; a sync one runs in a worker thread.
-            name: the server's name, where the function does not say it.
-            version: the server's version, likewise.
-            instructions: for the model, likewise.
-            random_bytes: where incident ids come from.
-
-        Raises:
-            TypeError: `handler` cannot be called, or is an ASGI application.
-        """
         if not callable(handler):
             raise TypeError(f"a handler is a function dict -> dict | None, not {type(handler).__name__}")
         if _is_asgi_application(handler):
@@ -93,19 +92,18 @@ class HandlerTarget:
                 raise
             raise self._incident("the handler failed", request.method, error) from error
         # 2. Is its answer one?
-        fault = _fault(response, request.id)
+        fault = None if response is None else _fault(response, request.id)
         if fault is not None:
             raise self._incident(f"the handler's answer is no JSON-RPC response: {fault}", request.method)
         # 3. It may have none.
-        error_code = response["error"]["code"] if response is not None and "error" in response else None
-        if response is None or error_code == MethodNotFound.code:
+        chosen = None if response is None else response.get("error")
+        if response is None or (chosen is not None and chosen["code"] == MethodNotFound.code):
             default = self._default(request, revision)
             if default is not None:
                 return default
         if response is None:
             raise MethodNotFound("This server has no such method.")
-        if "error" in response:
-            chosen = response["error"]
+        if chosen is not None:
             raise ApplicationError({**chosen, "code": permitted_code(chosen["code"])} if revision.modern else chosen)
         # 4. Complete it for the client's revision.
         return self._completed(request, revision, response["result"])
@@ -142,14 +140,11 @@ class HandlerTarget:
 
     def _default(self, request: Request, revision: Revision) -> Result | None:
         """Return what the engine answers in the function's place, or None."""
+        info, instructions = self._server_info, self._instructions
         if request.method == "server/discover" and revision.modern:
-            return discover_result(
-                capabilities=_CAPABILITIES, server_info=self._server_info, instructions=self._instructions
-            )
+            return discover_result(capabilities=_CAPABILITIES, server_info=info, instructions=instructions)
         if request.method == "initialize":
-            return initialize_result(
-                revision, capabilities=_CAPABILITIES, server_info=self._server_info, instructions=self._instructions
-            )
+            return initialize_result(revision, capabilities=_CAPABILITIES, server_info=info, instructions=instructions)
         return {} if request.method == "ping" else None
 
     def _completed(self, request: Request, revision: Revision, result: dict[str, Any]) -> Result:
@@ -195,12 +190,7 @@ def _with_schema(tool: Any) -> Any:
 
 
 def _fault(response: Any, request_id: str | int) -> str | None:
-    """Say what keeps `response` from being the JSON-RPC response to a request, None when nothing does.
-
-    None as a response is all right: it says that the function has no answer.
-    """
-    if response is None:
-        return None
+    """Say what keeps `response` from being the JSON-RPC response to a request, None when nothing does."""
     if not isinstance(response, dict):
         return f"it is of type {type(response).__name__}, not dict"
     if response.get("jsonrpc") != "2.0":

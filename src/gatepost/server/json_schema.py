@@ -11,6 +11,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator
 
+from gatepost.protocol.mirrored_arguments import subschemas
 from gatepost.server.errors import ToolDefinitionError
 
 _NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError, KeyError)
@@ -35,8 +36,6 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The one dialect that is published and understood (2026-07-28 basic/index, "Schema Dialect")."""
 
 _REFERENCES: Final = ("$ref", "$dynamicRef")
-_DATA: Final = frozenset({"const", "default", "enum", "examples"})
-_SCHEMAS_BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 
 
 class _SchemaGenerator(GenerateJsonSchema):
@@ -99,20 +98,8 @@ def _foreign_parts(schema: Any) -> Iterator[str]:
         for keyword in _REFERENCES:
             if not str(schema.get(keyword, "#")).startswith("#"):
                 yield f"its {keyword} leads out of the schema, and nothing is fetched"
-    for inner in _schemas_inside(schema):
+    for _, inner in subschemas(schema):
         yield from _foreign_parts(inner)
-
-
-def _schemas_inside(schema: Any) -> Iterator[Any]:
-    """Yield what is inside a schema, or a list of them, and may be a schema."""
-    if isinstance(schema, list):
-        yield from schema
-    elif isinstance(schema, dict):
-        for keyword, inner in schema.items():
-            if keyword in _SCHEMAS_BY_NAME and isinstance(inner, dict):
-                yield from inner.values()
-            elif keyword not in _DATA:
-                yield inner
 
 
 def _unfolded(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,17 @@ unknown as soon as the list is another one. Then the client has to begin again, 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.modern import LIST_FRESHNESS_MS, finish_result
 from gatepost.protocol.versions import Revision
+from gatepost.server.declared.declaration import Declaration
+from gatepost.server.server import Server
 
 _MOST_LISTS: Final = 64
 """How many serialised lists are kept: one per revision and set of scopes that callers really have."""
@@ -27,28 +29,14 @@ Pages = dict[str | None, orjson.Fragment]
 """The pages of one list by cursor; the first one's is None."""
 
 
-class Listed(Protocol):
-    """Something that stands in a list."""
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """All of them are needed to see it."""
-        ...
-
-    def definition_for(self, revision: str) -> dict[str, Any]:
-        """Return it as the list of that revision shows it."""
-        ...
-
-
 class Listing:
     """One of the four lists.
 
     Args:
         method: Such as `tools/list`.
         member: Where the result has them, such as `tools`.
-        entries: Gives all there are, in an order that does not change.
-        generation: Gives a number that grows whenever `entries` gives something else.
-        page_size: How many a page has at most.
+        entries: All there are, in an order that does not change: a live view.
+        server: Whose list it is.
         server_info: Who answers, for the results of the modern era.
     """
 
@@ -56,17 +44,14 @@ class Listing:
         self,
         method: str,
         member: str,
-        *,
-        entries: Callable[[], Iterable[Listed]],
-        generation: Callable[[], int],
-        page_size: int,
+        entries: Mapping[str, Declaration],
+        server: Server,
         server_info: Mapping[str, Any],
     ) -> None:
         self._method = method
         self._member = member
         self._entries = entries
-        self._generation_now = generation
-        self._page_size = page_size
+        self._server = server
         self._server_info = server_info
         self._generation = -1
         self._known_scopes = _EMPTY
@@ -83,10 +68,10 @@ class Listing:
         Raises:
             InvalidParams: The cursor is not one of this list as it is now.
         """
-        generation = self._generation_now()
+        generation = self._server.generation
         if self._generation != generation:
             self._lists.clear()
-            self._known_scopes = _EMPTY.union(*(entry.scopes for entry in self._entries()))
+            self._known_scopes = _EMPTY.union(*(entry.scopes for entry in self._entries.values()))
             self._generation = generation
         seen = None if granted is None else granted & self._known_scopes
         pages = self._lists.get((revision, seen))
@@ -103,15 +88,16 @@ class Listing:
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
         shown = [
             orjson.dumps(entry.definition_for(revision.version))
-            for entry in self._entries()
+            for entry in self._entries.values()
             if granted is None or entry.scopes <= granted
         ]
+        page_size = self._server.page_size
         digest = blake2b(b"\n".join([self._method.encode(), *shown]), digest_size=32)
         pages: Pages = {}
         cursor: str | None = None
         # A list with nothing in it has one page.
-        for start in range(0, max(len(shown), 1), self._page_size):
-            stop = start + self._page_size
+        for start in range(0, max(len(shown), 1), page_size):
+            stop = start + page_size
             result: dict[str, Any] = {self._member: [orjson.Fragment(entry) for entry in shown[start:stop]]}
             following: str | None = None
             if stop < len(shown):

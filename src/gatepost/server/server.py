@@ -91,32 +91,21 @@ class Server:
         self._resources: dict[str, Resource] = {}
         self._resource_templates: dict[str, Resource] = {}
         self._prompts: dict[str, Prompt] = {}
+        # Live, read-only views, in the order in which things were added.
+        self.tools: Mapping[str, Tool] = MappingProxyType(self._tools)
+        """By name."""
+        self.resources: Mapping[str, Resource] = MappingProxyType(self._resources)
+        """Those with a fixed URI, by that."""
+        self.resource_templates: Mapping[str, Resource] = MappingProxyType(self._resource_templates)
+        """By their text."""
+        self.prompts: Mapping[str, Prompt] = MappingProxyType(self._prompts)
+        """By name."""
         for tool in tools:
             self.add_tool(tool)
         for resource in resources:
             self.add_resource(resource)
         for prompt in prompts:
             self.add_prompt(prompt)
-
-    @property
-    def tools(self) -> Mapping[str, Tool]:
-        """The tools by name, in the order in which they were added. A live, read-only view."""
-        return MappingProxyType(self._tools)
-
-    @property
-    def resources(self) -> Mapping[str, Resource]:
-        """The resources with a fixed URI by that, in the order in which they were added. A live, read-only view."""
-        return MappingProxyType(self._resources)
-
-    @property
-    def resource_templates(self) -> Mapping[str, Resource]:
-        """The resource templates by their text, likewise."""
-        return MappingProxyType(self._resource_templates)
-
-    @property
-    def prompts(self) -> Mapping[str, Prompt]:
-        """The prompts by name, likewise."""
-        return MappingProxyType(self._prompts)
 
     @property
     def scope_descriptions(self) -> Mapping[str, str]:
@@ -146,19 +135,15 @@ class Server:
         """
         if self._state is not None:
             raise RuntimeError(f"the lifespan of {self.name!r} is already open")
-        if self._lifespan is None:
-            self._state = {}
-            try:
-                yield
-            finally:
-                self._state = None
-            return
-        label = describe_function(self._lifespan)
-        if inspect.isasyncgenfunction(self._lifespan):
-            raise TypeError(f"{label}: a lifespan needs the decorator @contextlib.asynccontextmanager")
         # Taken while it opens, so that nobody opens it a second time meanwhile.
         self._state = {}
         try:
+            if self._lifespan is None:
+                yield
+                return
+            label = describe_function(self._lifespan)
+            if inspect.isasyncgenfunction(self._lifespan):
+                raise TypeError(f"{label}: a lifespan needs the decorator @contextlib.asynccontextmanager")
             async with self._lifespan(self) as state:
                 if not isinstance(state, Mapping | None):
                     raise TypeError(f"{label}: a lifespan yields a mapping or nothing, not a {type(state).__name__}")
@@ -176,30 +161,18 @@ class Server:
         self.changes.publish(Change("resource", uri=uri))
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
-        """Add a tool.
-
-        Raises:
-            ToolDefinitionError: It cannot become one, or its name is taken.
-        """
+        """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = tool if isinstance(tool, Tool) else Tool(tool)
         return self._add(added, self._tools, added.name, Change("tools", added.scopes))
 
     def add_resource(self, resource: Resource) -> Resource:
-        """Add a resource, or a resource template if its URI is one.
-
-        Raises:
-            ToolDefinitionError: Its URI is taken.
-        """
+        """Add a resource, or a resource template if its URI is one; raises ToolDefinitionError if the URI is taken."""
         check_has_uri(resource, Resource)
         known = self._resources if resource.template is None else self._resource_templates
         return self._add(resource, known, resource.uri, Change("resources", resource.scopes))
 
     def add_prompt(self, prompt: Prompt | Callable[..., Any]) -> Prompt:
-        """Add a prompt.
-
-        Raises:
-            ToolDefinitionError: It cannot become one, or its name is taken.
-        """
+        """Add a prompt; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
         return self._add(added, self._prompts, added.name, Change("prompts", added.scopes))
 
@@ -223,10 +196,7 @@ class Server:
     def tool(self, func: F | None = None, /, **options: Unpack[ToolOptions]) -> F | Callable[[F], F]:
         """Offer a function as a tool: `@server.tool`, or `@server.tool(scopes=["notes:write"])`.
 
-        The function itself is returned, unchanged.
-
-        Raises:
-            ToolDefinitionError: It cannot become a tool, or its name is taken.
+        The function itself is returned, unchanged. Raises ToolDefinitionError as `Tool` and `add_tool` do.
         """
 
         def register(decorated: F) -> F:
@@ -239,10 +209,7 @@ class Server:
         """Offer what a function returns as a resource: `@server.resource("notes://today")`.
 
         With a template, `@server.resource("notes://{author}/{number}")`, the function's parameters are the template's.
-        The function itself is returned, unchanged.
-
-        Raises:
-            ToolDefinitionError: It cannot become a resource, or the URI is taken.
+        The function itself is returned, unchanged. Raises ToolDefinitionError as `Resource` and `add_resource` do.
         """
         check_has_uri(uri, str)
 
@@ -261,10 +228,7 @@ class Server:
     def prompt(self, func: F | None = None, /, **options: Unpack[PromptOptions]) -> F | Callable[[F], F]:
         """Offer a function as a prompt: `@server.prompt`, or `@server.prompt(scopes=["notes:read"])`.
 
-        The function itself is returned, unchanged.
-
-        Raises:
-            ToolDefinitionError: It cannot become a prompt, or its name is taken.
+        The function itself is returned, unchanged. Raises ToolDefinitionError as `Prompt` and `add_prompt` do.
         """
 
         def register(decorated: F) -> F:

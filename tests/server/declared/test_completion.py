@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from gatepost.server.calls.context import Context
-from gatepost.server.declared.completion import Completion, completers_of
-from gatepost.server.declared.signature import read_signature
-from gatepost.server.declared.text_arguments import text_arguments
+from gatepost.server.declared.completion import Completion
+from gatepost.server.declared.prompts import Prompt
 from gatepost.server.errors import ToolDefinitionError
 
 
@@ -16,12 +15,10 @@ def _takes(value: str) -> str:
     return value
 
 
-ARGUMENTS = text_arguments("sample", read_signature(_takes))
-
-
 async def completion(completer: Any, value: str = "a") -> dict[str, Any]:
     """What a completer answers."""
-    return await completers_of({"value": completer}, ARGUMENTS, "sample")["value"].complete(value, {"b": "c"}, Context)
+    prompt = Prompt(_takes, completions={"value": completer})
+    return await prompt.completers["value"].complete(value, {"b": "c"}, Context)
 
 
 async def returned(values: Any) -> dict[str, Any]:
@@ -81,4 +78,4 @@ def _three(a: str, b: str, c: str) -> None: ...
 @pytest.mark.parametrize("completer", [_nothing, _three, "text", [], [1]])
 def test_what_cannot_complete_is_refused(completer: Any) -> None:
     with pytest.raises(ToolDefinitionError, match="the completion of 'value'"):
-        completers_of({"value": completer}, ARGUMENTS, "sample")
+        Prompt(_takes, completions={"value": completer})

@@ -17,8 +17,7 @@ import pytest
 from pydantic import BaseModel, Field, computed_field, field_serializer
 from typing_extensions import TypedDict
 
-from gatepost.server.declared.outputs import OutputType, output_type
-from gatepost.server.declared.results import error_result, to_result
+from gatepost.server.declared.results import OutputType, output_type, to_result
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
 PICTURE = base64.b64encode(b"png").decode()
@@ -318,11 +317,6 @@ def test_a_whole_result_has_to_fit_the_declared_output_unless_it_is_an_error() -
             to_result(mcp_types.CallToolResult(content=[], structured_content=wrong), output(Weather))
     with pytest.raises(InvalidResult):
         to_result(mcp_types.CallToolResult(content=[], structured_content={"a": 2**70}), None)
-
-
-def test_an_error_result_is_a_text_that_can_always_be_sent() -> None:
-    assert error_result("no") == {"content": [text("no")], "isError": True}
-    assert error_result("ü \ud800") == {"content": [text("ü ?")], "isError": True}
 
 
 def test_where_anything_is_allowed_what_json_lacks_becomes_null() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from gatepost.server.declared.signature import read_signature
-from gatepost.server.declared.text_arguments import TextArguments, text_arguments
+from gatepost.server.declared.text_arguments import TextArguments
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 
 
@@ -24,7 +24,7 @@ class Point(BaseModel):
 
 
 def arguments_of(func: Callable[..., Any]) -> TextArguments:
-    return text_arguments("sample", read_signature(func))
+    return TextArguments("sample", read_signature(func))
 
 
 def parsed(annotation: Any, text: str) -> Any:
@@ -121,7 +121,7 @@ def test_a_parameter_without_a_schema_is_refused() -> None:
 def test_types_that_list_their_values_offer_them_for_completion() -> None:
     def func(a: Colour, b: Literal["x", "y"] | None, c: str, d: Literal[1, "one"], e: Literal["only"]) -> None: ...
 
-    arguments = arguments_of(func).arguments
+    arguments = arguments_of(func).by_name
 
     assert {name: argument.candidates() for name, argument in arguments.items()} == {
         "a": ("red", "blue"),

@@ -287,6 +287,13 @@ async def test_a_tool_error_reaches_the_client_in_its_own_words(call: Call, capl
     assert caplog.records == []
 
 
+async def test_the_words_of_a_tool_error_can_always_be_sent(call: Call) -> None:
+    async def read() -> None:
+        raise ToolError("ü \ud800")
+
+    assert await call(read) == failed("ü ?")
+
+
 async def test_any_other_exception_reaches_the_client_as_an_incident_that_the_log_explains(
     call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:

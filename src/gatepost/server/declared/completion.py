@@ -11,7 +11,7 @@ from gatepost.server.calls.context import Context
 from gatepost.server.declared.declaration import Declaration, Options
 from gatepost.server.declared.invocation import invoke
 from gatepost.server.declared.signature import Signature, read_signature
-from gatepost.server.declared.text_arguments import TextArguments, text_arguments
+from gatepost.server.declared.text_arguments import TextArguments
 from gatepost.server.errors import ToolDefinitionError
 
 MOST_VALUES: Final = 100
@@ -35,12 +35,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredCompleter:
-    """What completes one argument."""
+    """What completes one argument: texts to choose from, or a function."""
 
-    _choices: tuple[str, ...]
+    _choices: tuple[str, ...] = ()
     _function: Signature | None = None
-    _value_parameter: str = ""
-    _arguments_parameter: str | None = None
 
     async def complete(
         self, value: str, arguments: Mapping[str, str], context: Callable[[], Context]
@@ -57,12 +55,11 @@ class RegisteredCompleter:
         """
         if self._function is None:
             begun = value.casefold()
-            return _completion(Completion([choice for choice in self._choices if choice.casefold().startswith(begun)]))
-        keywords: dict[str, Any] = {self._value_parameter: value}
-        if self._arguments_parameter is not None:
-            keywords[self._arguments_parameter] = dict(arguments)
-        found = await invoke(self._function, keywords, context)
-        return _completion(found if isinstance(found, Completion) else Completion(found or ()))
+            return _completion([choice for choice in self._choices if choice.casefold().startswith(begun)])
+        # A function with one parameter does not want the other arguments.
+        names = [parameter.name for parameter in self._function.parameters]
+        keywords = dict(zip(names, (value, dict(arguments)), strict=False))
+        return _completion(await invoke(self._function, keywords, context))
 
 
 class CompletableOptions(Options, total=False):
@@ -78,35 +75,24 @@ class CompletableDeclaration(Declaration):
     __slots__ = ("_arguments", "completers")
 
     completers: Mapping[str, RegisteredCompleter]
-    """What completes its arguments."""
+    """What completes its arguments: what is given, or else the values that an argument's type lists."""
 
     def _take_arguments(self, owner: str, options: CompletableOptions) -> None:
-        self._arguments = text_arguments(owner, self._signature)
-        given = options.get("completions") or {}
-        self.completers = completers_of(given, self._arguments, self._signature.function)
+        self._arguments = TextArguments(owner, self._signature)
+        label = self._signature.function
+        completers: dict[str, RegisteredCompleter] = {}
+        for name, argument in self._arguments.by_name.items():
+            if candidates := argument.candidates():
+                completers[name] = RegisteredCompleter(candidates)
+        for name, completer in (options.get("completions") or {}).items():
+            if not self.takes(name):
+                raise ToolDefinitionError(f"{label}: completions names {name!r}, which it does not take")
+            completers[name] = _registered(completer, f"{label}: the completion of {name!r}")
+        self.completers = completers
 
     def takes(self, name: str) -> bool:
         """Say whether it has an argument of this name."""
-        return name in self._arguments.arguments
-
-
-def completers_of(
-    given: Mapping[str, Completer], arguments: TextArguments, owner: str
-) -> Mapping[str, RegisteredCompleter]:
-    """Return what completes each argument: what is given, or else the values that the argument's type lists.
-
-    Raises:
-        ToolDefinitionError: Naming `owner`.
-    """
-    completers: dict[str, RegisteredCompleter] = {}
-    for name, argument in arguments.arguments.items():
-        if candidates := argument.candidates():
-            completers[name] = RegisteredCompleter(candidates)
-    for name, completer in given.items():
-        if name not in arguments.arguments:
-            raise ToolDefinitionError(f"{owner}: completions names {name!r}, which it does not take")
-        completers[name] = _registered(completer, f"{owner}: the completion of {name!r}")
-    return completers
+        return name in self._arguments.by_name
 
 
 def _registered(completer: Completer, label: str) -> RegisteredCompleter:
@@ -116,26 +102,22 @@ def _registered(completer: Completer, label: str) -> RegisteredCompleter:
             raise ToolDefinitionError(f"{label} is a list of texts, or a function that returns one")
         return RegisteredCompleter(choices)
     signature = read_signature(completer)
-    names = [parameter.name for parameter in signature.parameters]
-    if not 0 < len(names) <= _MOST_PARAMETERS:
+    if not 0 < len(signature.parameters) <= _MOST_PARAMETERS:
         raise ToolDefinitionError(
             f"{label}: {signature.function} takes the text so far and, if it wants, the other arguments; "
             "write (value: str, arguments: dict[str, str])"
         )
-    return RegisteredCompleter((), signature, names[0], names[1] if len(names) == _MOST_PARAMETERS else None)
+    return RegisteredCompleter(_function=signature)
 
 
-def _completion(found: Completion) -> dict[str, Any]:
+def _completion(returned: Completion | Values | None) -> dict[str, Any]:
+    found = returned if isinstance(returned, Completion) else Completion(returned or ())
     values = list(islice(found.values, MOST_VALUES + 1))
     if isinstance(found.values, str) or not all(isinstance(value, str) for value in values):
         raise TypeError("a completion returns texts")
-    completion: dict[str, Any] = {
-        "values": values[:MOST_VALUES],
-        "hasMore": found.has_more or len(values) > MOST_VALUES,
-    }
+    has_more = found.has_more or len(values) > MOST_VALUES
     total = found.total
     if total is None and isinstance(found.values, (list, tuple, set, frozenset)) and not found.has_more:
         total = len(found.values)
-    if total is not None:
-        completion["total"] = total
-    return completion
+    counted = {} if total is None else {"total": total}
+    return {"values": values[:MOST_VALUES], "hasMore": has_more, **counted}

@@ -141,20 +141,12 @@ def _scopes_of(given: Iterable[str], owner: str) -> frozenset[str]:
 
 
 def annotations_of(kind: type[T], given: Mapping[str, Any] | BaseModel | None, owner: str) -> T | None:
-    """Check annotations, given in the words of the wire or as a model of `mcp_types`; None when there are none.
-
-    Raises:
-        ToolDefinitionError: Naming `owner`.
-    """
+    """Check annotations, given in the words of the wire or as a model of `mcp_types`; errors name `owner`."""
     return None if given is None else _checked(kind, given, f"{owner}: annotations") or None
 
 
 def icons_of(given: Iterable[Mapping[str, Any] | BaseModel], owner: str) -> list[Icon]:
-    """Check icons, given in the words of the wire or as `mcp_types.Icon`.
-
-    Raises:
-        ToolDefinitionError: Naming `owner`.
-    """
+    """Check icons, given in the words of the wire or as `mcp_types.Icon`; errors name `owner`."""
     return [_checked(Icon, icon, f"{owner}: icons") for icon in given]
 
 

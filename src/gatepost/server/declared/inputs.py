@@ -50,11 +50,7 @@ class InputType:
         object.__setattr__(self, "is_direct", is_direct)
 
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the keywords to call the function with, a new dictionary every time.
-
-        Raises:
-            InvalidArguments: They do not fit.
-        """
+        """Return the keywords to call the function with, a new dictionary every time, or raise InvalidArguments."""
         if self.is_direct:
             try:
                 direct: dict[str, Any] = self.validator.validate_python(arguments, strict=True)
@@ -123,16 +119,13 @@ def _parameter_for(model: type[BaseModel], signature: Signature) -> str:
         raise ToolDefinitionError(f"{signature.function}: inputs takes a Pydantic model, not {model!r}")
     if not signature.parameters:
         return ""
+    label, given = signature.function, model.__name__
     if len(signature.parameters) > 1:
         names = ", ".join(parameter.name for parameter in signature.parameters)
-        raise ToolDefinitionError(
-            f"{signature.function}: with inputs={model.__name__} it gets one {model.__name__}, but it takes {names}"
-        )
+        raise ToolDefinitionError(f"{label}: with inputs={given} it gets one {given}, but it takes {names}")
     (only,) = signature.parameters
     if not (_is_model(only.annotation) and issubclass(model, only.annotation)):
-        raise ToolDefinitionError(
-            f"{signature.function}: parameter {only.name!r} gets a {model.__name__}, as inputs says; annotate it so"
-        )
+        raise ToolDefinitionError(f"{label}: parameter {only.name!r} gets a {given}, as inputs says; annotate it so")
     return only.name
 
 

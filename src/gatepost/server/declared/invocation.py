@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gatepost.protocol.errors import InternalError
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.signature import Signature
@@ -46,7 +45,7 @@ def log_late_failure(
     logger.log(level, text, what, marks["subject"], exc_info=trace, extra=marks)
 
 
-def log_incident(
+def failure_text(
     what: str,
     error: BaseException,
     context: Callable[[], Context],
@@ -54,7 +53,7 @@ def log_incident(
     *,
     tool: str | None = None,
 ) -> str:
-    """Log what a function raised, and return the incident id, which is all that the client hears of it.
+    """Return what the client hears of a function that raised: its own words, or an incident id that the log explains.
 
     Args:
         what: What failed, such as `prompt review`. It comes from the server's author, not from a client.
@@ -63,22 +62,14 @@ def log_incident(
         random_bytes: Gives the incident id its bytes.
         tool: The tool's name, if it is one.
     """
+    if isinstance(error, ToolError):
+        # A surrogate, from the name of a file for instance, must not make a second error of the first.
+        return str(error).encode(errors="replace").decode()
     incident = random_bytes(_INCIDENT_BYTES).hex()
     logger, marks = _marked(context, tool)
     text = "%s failed for %s, incident %s"
     logger.error(text, what, marks["subject"], incident, exc_info=error, extra={"incident": incident, **marks})
-    return incident
-
-
-def internal_error(
-    what: str, error: BaseException, context: Callable[[], Context], random_bytes: RandomBytes
-) -> InternalError:
-    """Return the answer to a function that raised: its own words, or an incident id; see `log_incident`."""
-    if isinstance(error, ToolError):
-        # A surrogate, from the name of a file for instance, must not make a second error of the first.
-        return InternalError(str(error).encode(errors="replace").decode())
-    incident = log_incident(what, error, context, random_bytes)
-    return InternalError(f"The server failed at this. Incident {incident}.")
+    return f"The {'server failed at this' if tool is None else 'tool failed'}. Incident {incident}."
 
 
 def _marked(context: Callable[[], Context], tool: str | None) -> tuple[logging.Logger, dict[str, str]]:

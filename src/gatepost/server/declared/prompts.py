@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Unpack
 
@@ -12,7 +11,7 @@ from gatepost.server.calls.context import Context
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
 from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.invocation import invoke
-from gatepost.server.declared.results import content_block, json_text
+from gatepost.server.declared.results import content_block, wire_json, wire_types
 from gatepost.server.declared.revisions import message_in
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
@@ -48,7 +47,7 @@ class Prompt(CompletableDeclaration):
         self._take_arguments(self.name, options)
         documentation = documentation_of(func)
         arguments = []
-        for name, argument in self._arguments.arguments.items():
+        for name, argument in self._arguments.by_name.items():
             description = argument.schema.get("description", documentation.parameters.get(name))
             described = {} if description is None else {"description": description}
             arguments.append({"name": name, **described, "required": argument.required})
@@ -71,29 +70,23 @@ class Prompt(CompletableDeclaration):
             Exception: Whatever the function raised.
         """
         value = await invoke(self._signature, self._arguments.parse(texts), context)
-        result: dict[str, Any] = {}
-        if (description := self.definition.get("description")) is not None:
-            result["description"] = description
-        if _is_wire_type(value, "GetPromptResult"):
-            ready = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        description = self.definition.get("description")
+        result: dict[str, Any] = {} if description is None else {"description": description}
+        if isinstance(value, wire_types("GetPromptResult")):
+            result |= wire_json(value)
             # The dispatcher says what kind of result it is, in the revisions that have kinds.
-            ready.pop("resultType", None)
-            json_text(ready)
-            messages = ready.pop("messages")
-            result |= ready
+            result.pop("resultType", None)
+            messages = result["messages"]
         else:
-            values = value if isinstance(value, (list, tuple)) else [value]
-            messages = [_message(one) for one in values]
+            messages = [_message(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
         result["messages"] = [message_in(revision, message) for message in messages]
         return result
 
 
 def _message(value: Any) -> dict[str, Any]:
     """Return a message: one of `mcp_types`, a mapping with role and content, or else what the user says."""
-    if _is_wire_type(value, "PromptMessage"):
-        message: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
-        json_text(message)
-        return message
+    if isinstance(value, wire_types("PromptMessage")):
+        return wire_json(value)
     if not isinstance(value, Mapping):
         return {"role": "user", "content": _said(value)}
     if value.keys() != {"role", "content"} or value["role"] not in {"user", "assistant"}:
@@ -113,17 +106,8 @@ def _checked(content: Mapping[str, Any]) -> dict[str, Any]:
     from mcp_types import PromptMessage  # noqa: PLC0415 - off the start-up path
 
     try:
-        message = PromptMessage.model_validate({"role": "user", "content": content})
+        return wire_json(PromptMessage.model_validate({"role": "user", "content": content}).content)
     except ValidationError as error:
         raise InvalidResult(
             f"a message's content is no content block: {error.error_count()} members do not fit"
         ) from None
-    block: dict[str, Any] = message.content.model_dump(mode="json", by_alias=True, exclude_none=True)
-    json_text(block)
-    return block
-
-
-def _is_wire_type(value: Any, name: str) -> bool:
-    """Say whether `value` is of a type of `mcp_types`, which need not be imported for that."""
-    wire_type = getattr(sys.modules.get("mcp_types"), name, None)
-    return wire_type is not None and isinstance(value, wire_type)

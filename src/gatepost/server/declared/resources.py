@@ -13,7 +13,7 @@ from gatepost.server.declared.completion import CompletableDeclaration, Completa
 from gatepost.server.declared.declaration import Annotations, annotations_of
 from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.invocation import invoke
-from gatepost.server.declared.results import json_text
+from gatepost.server.declared.results import json_text, wire_json
 from gatepost.server.declared.signature import Signature, describe_function
 from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri, parse_uri_template
 from gatepost.server.errors import ResourceNotFound, ToolDefinitionError
@@ -103,9 +103,7 @@ class Resource(CompletableDeclaration):
 
     def _contents(self, uri: str, value: Any) -> dict[str, Any]:
         if isinstance(value, BaseModel) and type(value).__name__ in _CONTENT_TYPES:
-            contents: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
-            json_text(contents)  # Whether it can be sent is known now, or it is known too late.
-            return contents
+            return wire_json(value)
         if isinstance(value, (bytes, bytearray, memoryview)):
             mime_type = self._mime_type or "application/octet-stream"
             return {"uri": uri, "mimeType": mime_type, "blob": b64encode(value).decode()}
@@ -116,11 +114,7 @@ class Resource(CompletableDeclaration):
 
 
 def check_has_uri(given: object, kind: type) -> None:
-    """Refuse a function that stands where a URI or a `Resource` is meant, which `kind` says.
-
-    Raises:
-        ToolDefinitionError: It says what to write.
-    """
+    """Raise ToolDefinitionError, with what to write, for a function where a URI or a `Resource` is meant: a `kind`."""
     if isinstance(given, kind):
         return
     label = describe_function(given) if callable(given) else repr(given)

@@ -1,26 +1,117 @@
-"""From what a tool returned to a `CallToolResult` (MCP, server/tools, "Tool Result")."""
+"""Results of tools: from what one returned to a `CallToolResult` (MCP server/tools, "Tool Result").
+
+Types of `mcp_types` are told by their module's name: importing that costs 0.2 s of cold start, and a tool whose author
+has not imported it returns none of them.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 import sys
+import types
 from collections.abc import Iterator
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Never, NoReturn, Union, get_args, get_origin
 
 import orjson
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel
+from pydantic_core import (
+    PydanticSerializationError,
+    SchemaSerializer,
+    SchemaValidator,
+    ValidationError,
+    to_jsonable_python,
+)
 
-from gatepost.server.declared.outputs import NO_BYTES, OutputType
-from gatepost.server.errors import InvalidResult
+from gatepost.server.declared.argument_errors import described
+from gatepost.server.errors import InvalidResult, ToolDefinitionError
+from gatepost.server.json_schema import describe
 
+_WITHOUT_STRUCTURE: Final = (inspect.Signature.empty, None, types.NoneType, str, Any, object, Never, NoReturn)
+_BYTES: Final = (bytes, bytearray, memoryview)
+_SCALARS: Final = (bool, int, float)
+_FIELD_NAME: Final = re.compile(r"field_name='(\w+)'")
+_NO_BYTES: Final = (
+    "bytes have no place in JSON; return an ImageContent, AudioContent or EmbeddedResource of mcp_types, or text"
+)
 _CONTENT_TYPES: Final = ("TextContent", "ImageContent", "AudioContent", "ResourceLink", "EmbeddedResource")
-_DECLARE_BLOCKS: Final = "write list[str | ImageContent], or Any"
 _PLAIN_TYPES: Final = frozenset({str, int, float, bool, dict, list, type(None)})
 """What most tools return, and what is no result that the tool has made itself."""
 _SMALL: Final = 2**53
 """Integers below it are written by Python as JSON writes them; larger ones may be more than can be sent."""
 # Pydantic writes dates and dataclasses, here as in structured results.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class OutputType:
+    """The declared type of a tool's structured result."""
+
+    schema: dict[str, Any]
+    """`outputSchema`, of any type."""
+    validator: SchemaValidator
+    serializer: SchemaSerializer
+    exact: type | None
+    """A type whose instances are JSON as they are."""
+    is_open_list: bool = False
+    """Whether it is a list of whatever, which an author may take for one that may hold blocks of content."""
+
+    def to_json(self, value: Any) -> Any:
+        """Return `value` as plain JSON values.
+
+        A dictionary will do for a model, and a subclass's further fields stay out.
+
+        Raises:
+            InvalidResult: It is not of the declared type. The message holds no value: results may be secret.
+        """
+        if type(value) is self.exact:
+            return value
+        try:
+            accepted = self.validator.validate_python(value)
+            return self.serializer.to_python(accepted, mode="json", by_alias=True, warnings="error")
+        except ValidationError as error:
+            places = [f"{'.'.join(map(str, one['loc'])) or 'the result'} [{one['type']}]" for one in described(error)]
+        except PydanticSerializationError as error:
+            places = _FIELD_NAME.findall(str(error)) or ["the result"]
+        raise InvalidResult(f"a {type(value).__name__} was returned that is not what is declared: {', '.join(places)}")
+
+
+def output_type(declared: Any, function: str) -> OutputType | None:
+    """Derive what a tool gives; None when its results are text or content blocks, or nothing is known.
+
+    Args:
+        declared: A type; `inspect.Signature.empty` when nothing is declared.
+        function: The function's name, for messages.
+
+    Raises:
+        ToolDefinitionError: The type has no JSON Schema.
+    """
+    if declared in _BYTES:
+        raise ToolDefinitionError(f"{function}: it returns bytes, and {_NO_BYTES}")
+    if _is_without_structure(declared) or _mentions_content(declared):
+        return None
+    adapter, schema = describe(declared, "serialization", function, "its result", shown=declared)
+    exact = declared if declared in _SCALARS else None
+    # The adapter's own two are what they are called, or a plugin's stand-ins for them.
+    is_open_list = schema.get("type") == "array" and not schema.get("items")
+    return OutputType(schema, adapter.validator, adapter.serializer, exact, is_open_list)  # type: ignore[arg-type]  # see above
+
+
+def _is_without_structure(declared: Any) -> bool:
+    if get_origin(declared) is Annotated:
+        return _is_without_structure(declared.__origin__)
+    if get_origin(declared) in {Union, types.UnionType}:
+        return all(map(_is_without_structure, get_args(declared)))
+    return any(declared is one for one in _WITHOUT_STRUCTURE)
+
+
+def _mentions_content(declared: Any) -> bool:
+    """Say whether a content type stands in `declared`."""
+    if isinstance(declared, type) and not get_args(declared):
+        return declared.__module__.partition(".")[0] == "mcp_types"
+    return any(map(_mentions_content, get_args(declared)))
 
 
 def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
@@ -43,83 +134,63 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
     kind = type(value)
     if output is None and kind is str:
         return {"content": [_text_block(value)], "isError": False}
-    if kind not in _PLAIN_TYPES and (ready := _ready_result(value, output)) is not None:
-        return ready
+    if kind not in _PLAIN_TYPES and isinstance(value, wire_types("CallToolResult")):
+        return _ready_result(value, output)
     if output is None:
-        return {"content": _blocks(value), "isError": False}
+        blocks = [item for item in value if item is not None] if _holds_blocks(value) else [value]
+        return {"content": [] if value is None else [content_block(block) for block in blocks], "isError": False}
     if output.is_open_list and _holds_blocks(value):
-        raise InvalidResult("a block of content stands in a list that is declared as data; " + _DECLARE_BLOCKS)
+        raise InvalidResult(
+            "a block of content stands in a list that is declared as data; write list[str | ImageContent], or Any"
+        )
     structured = value if kind is output.exact else output.to_json(value)
     return {"content": [_finite_block(structured)], "structuredContent": structured, "isError": False}
 
 
 def error_result(text: str) -> dict[str, Any]:
     """Return a result that tells the model what went wrong (MCP, server/tools, "Error Handling")."""
-    # A surrogate, from the name of a file for instance, must not make a second error of the first.
-    return {"content": [{"type": "text", "text": text.encode(errors="replace").decode()}], "isError": True}
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def wire_types(*names: str) -> tuple[type[Any], ...]:
+    """Return these types of `mcp_types`, for `isinstance`; none where user code has not imported them."""
+    module = sys.modules.get("mcp_types")
+    # One that is missing is being imported by a tool in another thread at this moment.
+    return tuple(getattr(module, name) for name in names if hasattr(module, name))
+
+
+def wire_json(model: BaseModel) -> dict[str, Any]:
+    """Return a model of `mcp_types` as plain JSON values; raises InvalidResult now if it could not be sent later."""
+    values: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    _dump(values)
+    return values
 
 
 def json_text(value: Any) -> str:
-    """Return `value` as JSON.
-
-    Raises:
-        InvalidResult: It is not, or it holds a text that cannot be sent.
-    """
+    """Return `value` as JSON, or raise InvalidResult: it is not, or holds a text that cannot be sent."""
     return _dump(value).decode()
 
 
 def content_block(value: Any) -> dict[str, Any]:
-    """Return a value as one content block: blocks of `mcp_types` as they are, anything else as text.
-
-    Raises:
-        InvalidResult: It cannot be sent.
-    """
-    return _block(value, _content_types())
+    """Return a value as one content block, one of `mcp_types` as it is, or raise InvalidResult: it cannot be sent."""
+    return wire_json(value) if isinstance(value, wire_types(*_CONTENT_TYPES)) else _text_block(value)
 
 
-def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any] | None:
-    """Return the result if the tool has made a `CallToolResult` itself."""
-    result_type = getattr(sys.modules.get("mcp_types"), "CallToolResult", None)
-    if result_type is None or not isinstance(value, result_type):
-        return None
-    result: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+def _ready_result(value: Any, output: OutputType | None) -> dict[str, Any]:
+    """Return a `CallToolResult` that the tool has made itself."""
+    result = wire_json(value)
     # The dispatcher says what kind of result it is, in the revisions that have kinds.
     result.pop("resultType", None)
     if output is not None and not value.is_error:
         result["structuredContent"] = output.to_json(value.structured_content)
-    _dump(result)  # Whether it can be sent is known now, or it is known too late.
+        _dump(result)
     return result
-
-
-def _content_types() -> tuple[type[Any], ...]:
-    """Return the types of content blocks; none before the user's code has imported them, for then it can have none."""
-    module = sys.modules.get("mcp_types")
-    try:
-        return tuple(getattr(module, name) for name in _CONTENT_TYPES)
-    except AttributeError:
-        # Not imported, or being imported by a tool in another thread at this moment.
-        return ()
 
 
 def _holds_blocks(value: Any) -> bool:
     """Say whether a value is a list in which blocks of content stand."""
-    types = _content_types()
-    return bool(types) and isinstance(value, (list, tuple)) and any(isinstance(item, types) for item in value)
-
-
-def _blocks(value: Any) -> list[dict[str, Any]]:
-    types = _content_types()
-    if _holds_blocks(value):
-        return [_block(item, types) for item in value if item is not None]
-    return [] if value is None else [_block(value, types)]
-
-
-def _block(value: Any, content_types: tuple[type[Any], ...]) -> dict[str, Any]:
-    if isinstance(value, content_types):
-        block: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
-        _dump(block)
-        return block
-    return _text_block(value)
+    types_ = wire_types(*_CONTENT_TYPES)
+    return bool(types_) and isinstance(value, (list, tuple)) and any(isinstance(item, types_) for item in value)
 
 
 def _text_block(value: Any) -> dict[str, Any]:
@@ -159,7 +230,7 @@ def _dump(value: Any) -> bytes:
         return orjson.dumps(value, default=_to_json, option=_OPTIONS)
     except TypeError as error:
         # The cause is what `_to_json` found; its text may show a value.
-        reason = NO_BYTES if isinstance(error.__cause__, _BytesFound) else str(error)
+        reason = _NO_BYTES if isinstance(error.__cause__, _BytesFound) else str(error)
         raise InvalidResult(f"a {type(value).__name__} was returned that cannot be sent as JSON: {reason}") from None
 
 
@@ -168,6 +239,6 @@ class _BytesFound(TypeError):
 
 
 def _to_json(value: Any) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         raise _BytesFound
     return to_jsonable_python(value)

@@ -39,11 +39,7 @@ class Signature:
 
 
 def read_signature(func: Callable[..., Any]) -> Signature:
-    """Read what `func` takes and gives.
-
-    Raises:
-        ToolDefinitionError: `func` cannot be called with named, typed arguments.
-    """
+    """Read what `func` takes and gives; raises ToolDefinitionError unless its arguments are named and typed."""
     label = describe_function(func)
     underlying = underlying_function(func)
     _check_kind(func, underlying, label)

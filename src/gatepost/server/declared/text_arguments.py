@@ -6,6 +6,7 @@ write them, lists and objects as JSON.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ _MOST_CANDIDATES: Final = 100
 class TextArgument:
     """One parameter."""
 
-    name: str
     schema: Mapping[str, Any]
     """Its JSON Schema, with all definitions inside."""
     required: bool
@@ -37,23 +37,16 @@ class TextArgument:
     """The JSON types it takes; empty when it takes any."""
 
     def read(self, text: str) -> Any:
-        """Return the value.
-
-        Raises:
-            ValidationError: The text stands for none that fits.
-        """
+        """Return the value, or raise ValidationError: the text stands for none that fits."""
         if self._types & _STRUCTURES and "string" not in self._types:
             return self._adapter.validate_json(text)
         try:
             return self._adapter.validate_strings(text)
         except ValidationError:
-            if not self._types or "string" in self._types:
-                raise
-            try:
-                # Such as `Literal[1, 2]`, whose members are no texts.
-                return self._adapter.validate_json(text)
-            except ValidationError:
-                pass
+            # Such as `Literal[1, 2]`, whose members are no texts.
+            if self._types and "string" not in self._types:
+                with contextlib.suppress(ValidationError):
+                    return self._adapter.validate_json(text)
             raise
 
     def candidates(self) -> tuple[str, ...]:
@@ -62,25 +55,31 @@ class TextArgument:
         return tuple(dict.fromkeys(value for value in found if isinstance(value, str)))[:_MOST_CANDIDATES]
 
 
-@dataclass(frozen=True, slots=True)
 class TextArguments:
-    """All parameters of a function."""
+    """The parameters of a function.
 
-    owner: str
-    """What they belong to, for messages."""
-    arguments: Mapping[str, TextArgument]
+    Args:
+        owner: The prompt or resource, for messages.
+        signature: Its function.
+
+    Raises:
+        ToolDefinitionError: A parameter's type has no JSON Schema.
+    """
+
+    def __init__(self, owner: str, signature: Signature) -> None:
+        self._owner = owner
+        self.by_name = {parameter.name: _argument(parameter, signature.function) for parameter in signature.parameters}
 
     def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Return the keywords to call the function with; those that are not given have their defaults there.
+        """Return the keywords to call the function with, or raise InvalidArguments.
 
-        Raises:
-            InvalidArguments: They do not fit.
+        Those that are not given have their defaults there.
         """
         problems = [
-            ArgumentProblem(plain_name(name), "is not an argument here") for name in texts if name not in self.arguments
+            ArgumentProblem(plain_name(name), "is not an argument here") for name in texts if name not in self.by_name
         ]
         keywords: dict[str, Any] = {}
-        for name, argument in self.arguments.items():
+        for name, argument in self.by_name.items():
             if name in texts:
                 try:
                     keywords[name] = argument.read(texts[name])
@@ -90,40 +89,22 @@ class TextArguments:
             elif argument.required:
                 problems.append(ArgumentProblem(name, "is required"))
         if problems:
-            raise InvalidArguments(self.owner, problems)
+            raise InvalidArguments(self._owner, problems)
         return keywords
 
 
-def text_arguments(owner: str, signature: Signature) -> TextArguments:
-    """Derive what a function takes.
-
-    Args:
-        owner: The prompt or resource, for messages.
-        signature: Its function.
-
-    Raises:
-        ToolDefinitionError: A parameter's type has no JSON Schema.
-    """
-    arguments: dict[str, TextArgument] = {}
-    for parameter in signature.parameters:
-        what = f"parameter {parameter.name!r}"
-        _, whole = describe(stand_in([parameter]), "validation", signature.function, what, shown=parameter.annotation)
-        if parameter.name not in whole["properties"]:
-            raise ToolDefinitionError(f"{signature.function}: {what} has an alias; here its own name is used")
-        required = parameter.default is inspect.Parameter.empty
-        if required and parameter.name not in whole.get("required", ()):
-            raise ToolDefinitionError(
-                f"{signature.function}: write the default of {what} as {parameter.name}: ... = ..., outside of its type"
-            )
-        schema = {**whole["properties"][parameter.name], "$defs": whole.get("$defs", {})}
-        arguments[parameter.name] = TextArgument(
-            name=parameter.name,
-            schema=schema,
-            required=required,
-            _adapter=TypeAdapter(parameter.annotation),
-            _types=frozenset(_types(schema)),
-        )
-    return TextArguments(owner, arguments)
+def _argument(parameter: inspect.Parameter, function: str) -> TextArgument:
+    name, what = parameter.name, f"parameter {parameter.name!r}"
+    _, whole = describe(stand_in([parameter]), "validation", function, what, shown=parameter.annotation)
+    if name not in whole["properties"]:
+        raise ToolDefinitionError(f"{function}: {what} has an alias; here its own name is used")
+    required = parameter.default is inspect.Parameter.empty
+    if required and name not in whole.get("required", ()):
+        raise ToolDefinitionError(f"{function}: write the default of {what} as {name}: ... = ..., outside of its type")
+    schema = {**whole["properties"][name], "$defs": whole.get("$defs", {})}
+    # Without a type it takes any, text among them.
+    types = frozenset(node.get("type", "string") for node in _alternatives(schema))
+    return TextArgument(schema, required, TypeAdapter(parameter.annotation), types)
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -142,12 +123,6 @@ def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             waiting += branches
         else:
             yield node
-
-
-def _types(schema: Mapping[str, Any]) -> Iterator[str]:
-    for node in _alternatives(schema):
-        # Without a type it takes any, text among them.
-        yield node.get("type", "string")
 
 
 def _listed(node: Mapping[str, Any]) -> list[Any]:

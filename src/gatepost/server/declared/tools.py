@@ -21,10 +21,9 @@ from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.declaration import Declaration, Options, ToolAnnotations, annotations_of
 from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.inputs import input_type
-from gatepost.server.declared.invocation import log_incident, log_late_failure
-from gatepost.server.declared.outputs import output_type
-from gatepost.server.declared.results import error_result, to_result
-from gatepost.server.errors import InvalidArguments, ToolDefinitionError, ToolError
+from gatepost.server.declared.invocation import failure_text, log_late_failure
+from gatepost.server.declared.results import error_result, output_type, to_result
+from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
@@ -154,8 +153,5 @@ class Tool(Declaration):
     def _failure(
         self, error: BaseException, context: Callable[[], Context], random_bytes: RandomBytes
     ) -> dict[str, Any]:
-        """Return the result of a call that raised: the tool's own words, or an incident id. Neither holds arguments."""
-        if isinstance(error, ToolError):
-            return error_result(str(error))
-        incident = log_incident(f"tool {self.name}", error, context, random_bytes, tool=self.name)
-        return error_result(f"The tool failed. Incident {incident}.")
+        """Return the result of a call that raised; it does not hold the arguments."""
+        return error_result(failure_text(f"tool {self.name}", error, context, random_bytes, tool=self.name))

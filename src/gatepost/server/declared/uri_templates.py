@@ -111,21 +111,13 @@ class UriTemplate:
 
 
 def check_uri(text: str) -> None:
-    """Check that `text` is an absolute URI by its characters (RFC 3986 section 4.3).
-
-    Raises:
-        UriError: It is not.
-    """
+    """Raise UriError unless `text` is an absolute URI by its characters (RFC 3986 section 4.3)."""
     if not _SCHEME.match(text) or not _ANYTHING.fullmatch(text):
         raise UriError(f"{text!r} is no URI: it begins with a scheme, as notes://today does, and is ASCII, encoded")
 
 
 def parse_uri_template(text: str) -> UriTemplate:
-    """Parse a template.
-
-    Raises:
-        UriError: It is none, or has an expression that cannot be read backwards.
-    """
+    """Parse a template; raises UriError if it is none, or has an expression that cannot be read backwards."""
     found_query = _QUERY.search(text)
     query = () if found_query is None else tuple(found_query[1].split(","))
     path = text if found_query is None else text[: found_query.start()]

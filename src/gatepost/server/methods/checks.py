@@ -12,16 +12,7 @@ from gatepost.server.errors import InsufficientScope
 
 
 def string_in(given: Mapping[str, Any], member: str, *, within: str = "params") -> str:
-    """Return a member that has to be a string.
-
-    Args:
-        given: the parameters of a request, or an object in them.
-        member: its name.
-        within: what `given` is, for the message.
-
-    Raises:
-        InvalidParams: it is none.
-    """
+    """Return a member of `given`, which is what `within` says, or raise InvalidParams: it is no string."""
     value = given.get(member)
     if type(value) is not str:
         raise InvalidParams(f'"{within}.{member}" must be a string.')
@@ -29,7 +20,7 @@ def string_in(given: Mapping[str, Any], member: str, *, within: str = "params") 
 
 
 def object_in(params: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """Return a member that has to be an object; raises as `string_in` does."""
+    """Return a member of the parameters, or raise InvalidParams: it is no object."""
     value = params.get(member)
     if type(value) is not dict:
         raise InvalidParams(f'"params.{member}" must be an object.')
@@ -37,7 +28,7 @@ def object_in(params: Mapping[str, Any], member: str) -> dict[str, Any]:
 
 
 def strings_in(given: Mapping[str, Any], member: str, *, within: str = "params") -> dict[str, str]:
-    """Return a member that is an object of strings or absent; raises as `string_in` does."""
+    """Return a member of `given`; none is empty. Raises InvalidParams if it is no object of strings."""
     value = given.get(member)
     if value is None:
         return {}
@@ -59,11 +50,7 @@ def check_scopes(exchange: Exchange, declaration: Declaration) -> None:
 
 
 def session_of(exchange: Exchange) -> Session:
-    """Return the session of a request (handshake era).
-
-    Raises:
-        InvalidJsonRpcRequest: it belongs to none.
-    """
+    """Return the session of a request (handshake era), or raise InvalidJsonRpcRequest: it belongs to none."""
     if exchange.session is None:
         raise InvalidJsonRpcRequest("This needs a session: send the Mcp-Session-Id that initialize was answered with.")
     return exchange.session

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from gatepost.protocol.errors import InvalidParams, MethodNotFound
+from gatepost.protocol.errors import InternalError, InvalidParams, MethodNotFound
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.declared.invocation import internal_error
+from gatepost.server.declared.invocation import failure_text
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource
 from gatepost.server.methods.checks import check_scopes, object_in, string_in, strings_in
@@ -49,7 +49,8 @@ async def complete(served: ServedServer, request: Request, revision: Revision, e
     except (Exception, SystemExit, asyncio.CancelledError) as error:
         if is_cancellation(error):
             raise
-        raise internal_error(f"completion of {owner.name}", error, context, served.random_bytes) from None
+        text = failure_text(f"completion of {owner.name}", error, context, served.random_bytes)
+        raise InternalError(text) from None
     return served.finished(request, revision, {"completion": completion})
 
 

@@ -39,11 +39,7 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
 
 
 def find_prompt(served: ServedServer, named: Mapping[str, Any], *, within: str = "params") -> Prompt:
-    """Return the prompt that `named`, an object in the parameters, names.
-
-    Raises:
-        InvalidParams: it names none.
-    """
+    """Return the prompt that `named`, an object in the parameters, names, or raise InvalidParams."""
     prompt = served.server.prompts.get(string_in(named, "name", within=within))
     if prompt is None:
         raise InvalidParams("Unknown prompt")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from gatepost.protocol.errors import InvalidParams, ProtocolError
+from gatepost.protocol.errors import InternalError, InvalidParams, ProtocolError
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
@@ -17,9 +17,9 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.changes.subscriptions import Subscriptions
-from gatepost.server.declared.invocation import internal_error
+from gatepost.server.declared.invocation import failure_text
 from gatepost.server.errors import InvalidArguments
-from gatepost.server.listing import Listed, Listing
+from gatepost.server.listing import Listing
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
@@ -40,24 +40,13 @@ class ServedServer:
         }
         """Who answers: an `Implementation` object in the newest revision's shape."""
         self.tools = server.tools
-        self.tool_list = self._listing("tools/list", "tools", server.tools.values)
-        self.resource_list = self._listing("resources/list", "resources", server.resources.values)
-        self.template_list = self._listing(
-            "resources/templates/list", "resourceTemplates", server.resource_templates.values
+        self.tool_list = Listing("tools/list", "tools", server.tools, server, self.info)
+        self.resource_list = Listing("resources/list", "resources", server.resources, server, self.info)
+        self.template_list = Listing(
+            "resources/templates/list", "resourceTemplates", server.resource_templates, server, self.info
         )
-        self.prompt_list = self._listing("prompts/list", "prompts", server.prompts.values)
+        self.prompt_list = Listing("prompts/list", "prompts", server.prompts, server, self.info)
         self.subscriptions = Subscriptions(server.changes, server_info=self.info)
-
-    def _listing(self, method: str, member: str, entries: Callable[[], Iterable[Listed]]) -> Listing:
-        server = self.server
-        return Listing(
-            method,
-            member,
-            entries=entries,
-            generation=lambda: server.generation,
-            page_size=server.page_size,
-            server_info=self.info,
-        )
 
     async def run(
         self,
@@ -70,8 +59,7 @@ class ServedServer:
     ) -> Result:
         """Return the result of `work`, which takes what builds the context, and may ask the client as a tool may.
 
-        Raises:
-            ProtocolError: it failed; `what` did, for the log, such as `prompt review`.
+        Raises ProtocolError if it fails; the log says that `what` did, such as `prompt review`.
         """
         round_trip = MultiRoundTrip(request, exchange.principal, self.seal) if revision.modern else None
         context = partial(
@@ -95,7 +83,8 @@ class ServedServer:
             # One that failed after it asked its client is answered with what it asked.
             result = {} if round_trip is None else round_trip.result({})
             if not result:
-                raise internal_error(what, error, context, self.random_bytes) from None
+                text = failure_text(what, error, context, self.random_bytes)
+                raise InternalError(text) from None
         except BaseException as error:
             if round_trip is None:
                 raise

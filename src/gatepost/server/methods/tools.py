@@ -14,6 +14,7 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, McpClient
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.declared.results import error_result
 from gatepost.server.declared.revisions import result_in
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.methods.served_server import ServedServer
@@ -89,4 +90,4 @@ def _no_arguments(given: object) -> dict[str, Any]:
 def _invalid_arguments_result(error: InvalidArguments, revision: Revision) -> dict[str, Any]:
     if not revision.wrong_arguments_are_results:
         raise InvalidParams(str(error)) from error
-    return {"content": [{"type": "text", "text": str(error)}], "isError": True}
+    return error_result(str(error))
