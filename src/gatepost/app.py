@@ -19,14 +19,14 @@ from gatepost.resource.resources import ProtectedResource
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.types import Lifespan
+    from starlette.types import ASGIApp
 
     from gatepost.identity.provider import IdentityProvider
     from gatepost.oauth.policy import AuthorizationServer
     from gatepost.stores.contract.store import Store
     from gatepost.web.mcp.endpoint import McpEndpoint
     from gatepost.web.pages.rendering import Pages
-    from gatepost.web.site.direct_app import DirectApp
+    from gatepost.web.site.errors import ErrorResponses
     from gatepost.web.site.routing import Route
 
 
@@ -92,9 +92,10 @@ def run(
 def app_for(installation: Installation, *, announce: Callable[[str], None]) -> FastAPI:
     """Return the FastAPI app of an installation; `announce` gets the banner once everything is open."""
     from gatepost.web.site import front_door  # noqa: PLC0415 - imports the web framework
-    from gatepost.web.site.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
+    from gatepost.web.site.api_description import ANYWHERE  # noqa: PLC0415 - wanted by the framework alone
+    from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
+    from gatepost.web.site.errors import ErrorResponses, install_error_handlers  # noqa: PLC0415 - imports FastAPI
     from gatepost.web.site.reference import ReferencePages  # noqa: PLC0415 - likewise
-    from gatepost.web.site.routing import router_of  # noqa: PLC0415 - likewise
 
     deployment = installation.deployment
 
@@ -111,53 +112,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             announce(banner(start_up(installation)))
             yield
 
-    app, endpoints = _site_app(installation, deployment.public_url, deployment.allowed_hosts, lifespan=lifespan)
-    app.include_router(router_of(ReferencePages(title=installation.name).routes()))
-    # The first added is the innermost: whatever the user adds later lies around all of these.
-    if deployment.is_any_loopback:
-        app.add_middleware(
-            LoopbackNames,
-            own_host=urlsplit(deployment.public_url).netloc,
-            build_site=lambda origin: _site_app(installation, origin, frozenset({urlsplit(origin).netloc}))[0],
-            belongs_to_site=lambda path: _belongs_to_site(path, installation.mcp_paths),
-        )
-    app.add_middleware(
-        front_door.HostGuard,
-        allowed_hosts=deployment.allowed_hosts,
-        passed_by=installation.mcp_paths,
-        any_loopback=deployment.is_any_loopback,
-    )
-    if deployment.is_any_loopback:
-        app.add_middleware(front_door.LocalOnly)
-    app.add_middleware(
-        front_door.CrossOrigin, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins
-    )
-    app.put_first(
-        front_door.OrdinaryRequests(
-            endpoints=endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
-        )
-    )
-    return app
-
-
-def _belongs_to_site(path: str, mcp_paths: frozenset[str]) -> bool:
-    """Say whether a path repeats its origin to clients or browsers, so that it has to be served under each name."""
-    return path in mcp_paths or path.startswith("/oauth/") or "/.well-known/" in path
-
-
-def _site_app(
-    installation: Installation, origin: str, allowed_hosts: frozenset[str], *, lifespan: Lifespan[FastAPI] | None = None
-) -> tuple[DirectApp, Mapping[str, McpEndpoint]]:
-    """Return what one origin serves: its routers with the MCP endpoints ahead of them, and these by their paths."""
-    from gatepost.web.site.api_description import ANYWHERE  # noqa: PLC0415 - wanted by the framework alone
-    from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - FastAPI costs more to import than all else together
-    from gatepost.web.site.direct_routes import DirectRoutes  # noqa: PLC0415 - likewise
-    from gatepost.web.site.errors import install_error_handlers  # noqa: PLC0415 - imports FastAPI
-    from gatepost.web.site.front_door import McpDispatch  # noqa: PLC0415 - likewise
-    from gatepost.web.site.limits import AddressLimits  # noqa: PLC0415 - likewise
-    from gatepost.web.site.routing import router_of  # noqa: PLC0415 - likewise
-
-    routes, endpoints, pages = _site(installation, origin, allowed_hosts)
+    routes, endpoints, pages = _site(installation, deployment.public_url, deployment.allowed_hosts)
+    routes += ReferencePages(title=installation.name).routes()
     app = DirectApp(
         title=installation.name,
         version=__version__,
@@ -169,17 +125,53 @@ def _site_app(
         # Would look for its configuration on every request, and could be told from outside to record requests whole.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(router_of(routes))
     app.describe(routes)
-    # The first added is the innermost.
-    app.add_middleware(DirectRoutes, routes=routes, paths={"/oauth/token"}, handlers=app.exception_handlers)
-    if pages is not None:
-        limits, addresses, audit = installation.limits(), installation.client_addresses, installation.audit
-        app.add_middleware(AddressLimits, limits=limits, addresses=addresses, pages=pages, audit=audit)
     error_page = None if pages is None else pages.error_page
-    install_error_handlers(app, error_page=error_page, random_bytes=installation.random_bytes)
-    app.add_middleware(McpDispatch, endpoints=endpoints)
-    return app, endpoints
+    errors = ErrorResponses(error_page=error_page, random_bytes=installation.random_bytes)
+    install_error_handlers(app, errors)
+    app.put_first(
+        ordinary=front_door.OrdinaryRequests(
+            endpoints=endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
+        ),
+        layers=partial(_layers, installation, routes, endpoints, errors),
+    )
+    return app
+
+
+def _layers(
+    installation: Installation,
+    routes: tuple[Route, ...],
+    endpoints: Mapping[str, McpEndpoint],
+    errors: ErrorResponses,
+    app: ASGIApp,
+) -> ASGIApp:
+    """Return our layers with the routing table in them, the outermost first; `app` serves what is not in the table."""
+    from gatepost.web.site import front_door  # noqa: PLC0415 - imports the web framework
+    from gatepost.web.site.limits import AddressLimits  # noqa: PLC0415 - likewise
+    from gatepost.web.site.loopback_names import LoopbackNames  # noqa: PLC0415 - likewise
+    from gatepost.web.site.routing import RoutingTable  # noqa: PLC0415 - likewise
+
+    deployment = installation.deployment
+    limits = AddressLimits(
+        limits=installation.limits(), addresses=installation.client_addresses, audit=installation.audit
+    )
+
+    def build_site(origin: str) -> ASGIApp:
+        routes, endpoints, _ = _site(installation, origin, frozenset({urlsplit(origin).netloc}))
+        return RoutingTable(app, routes=routes, endpoints=endpoints, errors=errors, limits=limits)
+
+    layer: ASGIApp = RoutingTable(app, routes=routes, endpoints=endpoints, errors=errors, limits=limits)
+    if deployment.is_any_loopback:
+        layer = LoopbackNames(layer, own_host=urlsplit(deployment.public_url).netloc, build_site=build_site)
+    layer = front_door.HostGuard(
+        layer,
+        allowed_hosts=deployment.allowed_hosts,
+        passed_by=installation.mcp_paths,
+        any_loopback=deployment.is_any_loopback,
+    )
+    if deployment.is_any_loopback:
+        layer = front_door.LocalOnly(layer)
+    return front_door.CrossOrigin(layer, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins)
 
 
 def _site(
@@ -189,10 +181,12 @@ def _site(
     from gatepost.web.pages.rendering import Pages  # noqa: PLC0415 - likewise
     from gatepost.web.site.health import HealthChecks, HealthEndpoints  # noqa: PLC0415 - imports the web framework
 
-    endpoints = {
-        endpoint.path: _mcp_endpoint(installation, endpoint, origin, allowed_hosts)
-        for endpoint in installation.endpoints
-    }
+    endpoints: dict[str, McpEndpoint] = {}
+    for endpoint in installation.endpoints:
+        # With and without a slash at the end, and never a redirect, which would drop the `Authorization` header in many
+        # clients.
+        served = _mcp_endpoint(installation, endpoint, origin, allowed_hosts)
+        endpoints |= {endpoint.path: served, f"{endpoint.path}/": served}
     checks = HealthChecks({"store": installation.store.check})
     health = HealthEndpoints(server_name=installation.name, checks=checks).routes()
     if not installation.serves_pages:

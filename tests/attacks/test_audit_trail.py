@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
@@ -17,9 +16,8 @@ from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import AuditTrail
 from gatepost.web.site.client_address import ClientAddresses
-from gatepost.web.site.errors import install_error_handlers
-from gatepost.web.site.routing import router_of
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
+from tests.web.served import Served
 
 
 @dataclass
@@ -43,7 +41,7 @@ class Watched:
 
 @pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
-    app = FastAPI()
+    app = Served()
     store = memory_store()
     transport = httpx2.ASGITransport(app=app, client=("192.0.2.66", 50_000))
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
@@ -54,21 +52,18 @@ async def watched() -> AsyncIterator[Watched]:
             now=lambda: harness.now,
             random_bytes=secrets.token_bytes,
         )
-        app.include_router(
-            router_of(
-                TokenEndpoint(
-                    clients=store.clients,
-                    grants=store.grants,
-                    resources=(NOTES,),
-                    lifetimes=Lifetimes(),
-                    now=lambda: harness.now,
-                    random_bytes=secrets.token_bytes,
-                    on_revocation=lambda: None,
-                    audit=trail,
-                ).routes()
-            )
+        app.add(
+            TokenEndpoint(
+                clients=store.clients,
+                grants=store.grants,
+                resources=(NOTES,),
+                lifetimes=Lifetimes(),
+                now=lambda: harness.now,
+                random_bytes=secrets.token_bytes,
+                on_revocation=lambda: None,
+                audit=trail,
+            ).routes()
         )
-        install_error_handlers(app)
         yield Watched(harness, trail)
 
 

@@ -22,7 +22,6 @@ from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.signing import SigningKey, generate_signing_key, sign, verify
 from gatepost.web.oauth.jwks import JwksEndpoint
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
-from gatepost.web.site.routing import router_of
 from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness, refusal, token_harness
 
 RING = KeyRing(["ring-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"])
@@ -75,7 +74,7 @@ async def world(store: Store) -> AsyncIterator[World]:
     signed = SignedTokens(keys=keys, issuer=ISSUER)
     async with token_harness(store, signer=signed.signer) as harness:
         await keys.open()
-        harness.app.include_router(router_of(JwksEndpoint(keys=keys).routes()))
+        harness.app.add(JwksEndpoint(keys=keys).routes())
         notes, mail = (
             BearerGuard(grants=store.grants, resource=resource, issuer=ISSUER, now=now, signed_tokens=signed)
             for resource in (NOTES, MAIL)

@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
@@ -20,9 +19,9 @@ from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.audit import NO_AUDIT
-from gatepost.web.site.errors import install_error_handlers
-from gatepost.web.site.routing import described, router_of
+from gatepost.web.site.routing import described
 from tests.web.pages.pages_world import Accounts
+from tests.web.served import Served
 
 ISSUER = "https://mcp.example.com"
 ENDPOINT = f"{ISSUER}/oauth/authorize"
@@ -128,11 +127,8 @@ def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (
     )
 
 
-def front_app(store: Store, *, resources: tuple[ProtectedResource, ...] = (NOTES,)) -> FastAPI:
-    app = FastAPI()
-    app.include_router(router_of(front_endpoint(store, resources=resources).routes()))
-    install_error_handlers(app)
-    return app
+def front_app(store: Store, *, resources: tuple[ProtectedResource, ...] = (NOTES,)) -> Served:
+    return Served(front_endpoint(store, resources=resources).routes())
 
 
 @pytest.fixture

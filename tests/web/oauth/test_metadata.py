@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.oauth.registration import GRANT_TYPES_SUPPORTED
@@ -16,7 +15,8 @@ from gatepost.resource.resource_metadata import resource_metadata
 from gatepost.resource.resources import ProtectedResource
 from gatepost.web.oauth.metadata import MetadataEndpoints
 from gatepost.web.oauth.token import GRANT_TYPES
-from gatepost.web.site.routing import described, router_of
+from gatepost.web.site.routing import described
+from tests.web.served import Served
 
 ISSUER = "https://mcp.example.com"
 SERVER = AuthorizationServer(issuer=ISSUER, lifetimes=Lifetimes())
@@ -32,16 +32,14 @@ OPENID = "/.well-known/openid-configuration"
 async def serving(
     *resources: ProtectedResource, server: AuthorizationServer = SERVER
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    app = FastAPI(redirect_slashes=False)
-    app.include_router(
-        router_of(
-            MetadataEndpoints(
-                authorization_server=server,
-                resources=resources,
-                grant_types=GRANT_TYPES,
-                service_documentation=f"{ISSUER}/docs",
-            ).routes()
-        )
+    app = Served()
+    app.add(
+        MetadataEndpoints(
+            authorization_server=server,
+            resources=resources,
+            grant_types=GRANT_TYPES,
+            service_documentation=f"{ISSUER}/docs",
+        ).routes()
     )
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:

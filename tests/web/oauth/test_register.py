@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from gatepost.oauth.records import Client
 from gatepost.oauth.registration import MAX_BODY
@@ -16,8 +15,8 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.register import RegisterEndpoint
-from gatepost.web.site.errors import install_error_handlers
-from gatepost.web.site.routing import described, router_of
+from gatepost.web.site.routing import described
+from tests.web.served import Served
 
 ENDPOINT = "https://mcp.example.com/oauth/register"
 JSON = {"content-type": "application/json"}
@@ -34,14 +33,11 @@ def endpoint_with(clients: ClientStore, *, registration_enabled: bool = True) ->
     )
 
 
-def app_with(clients: ClientStore, *, registration_enabled: bool = True) -> FastAPI:
-    app = FastAPI()
-    app.include_router(router_of(endpoint_with(clients, registration_enabled=registration_enabled).routes()))
-    install_error_handlers(app)
-    return app
+def app_with(clients: ClientStore, *, registration_enabled: bool = True) -> Served:
+    return Served(endpoint_with(clients, registration_enabled=registration_enabled).routes())
 
 
-def talking_to(app: FastAPI) -> httpx2.AsyncClient:
+def talking_to(app: Served) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))
 
 

@@ -211,7 +211,7 @@ async def test_a_store_that_cannot_answer_is_a_503_and_nobodys_fault(
 
 
 async def test_the_endpoint_is_described_for_readers_of_the_documentation(harness: Harness) -> None:
-    operations = described(harness.routes)["/oauth/token"]
+    operations = described(harness.app.routes)["/oauth/token"]
     assert set(operations) == {"post"}
     assert operations["post"]["summary"] == "Exchange a code or a refresh token for tokens"
     assert set(operations["post"]["responses"]) == {"200", "400", "401", "408", "413", "421", "429", "500", "503"}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from fastapi import FastAPI
 
 from gatepost.oauth.issuing import SignAccessToken
 from gatepost.oauth.policy import Lifetimes
@@ -23,8 +22,7 @@ from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from gatepost.web.oauth.introspect import IntrospectEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
-from gatepost.web.site.errors import install_error_handlers
-from gatepost.web.site.routing import Route, router_of
+from tests.web.served import Served
 
 ISSUER = "https://mcp.example.com"
 NOTES = ProtectedResource(
@@ -56,13 +54,7 @@ class Harness:
     """When an endpoint said that it had revoked something."""
     resource_servers: set[str] = field(default_factory=set)
     """Clients that may ask about every token."""
-    app: FastAPI = field(default_factory=FastAPI)
-    routes: list[Route] = field(default_factory=list)
-
-    def serve(self, routes: Iterable[Route]) -> None:
-        """Have the app answer `routes`."""
-        self.routes += routes
-        self.app.include_router(router_of(self.routes))
+    app: Served = field(default_factory=Served)
 
     async def register(
         self,
@@ -179,11 +171,11 @@ async def token_harness(
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
 ) -> AsyncIterator[Harness]:
     """Serve the token endpoints; `grants` and `clients` stand in for the store's own, `signer` makes signed tokens."""
-    app = FastAPI()
+    app = Served()
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         harness = Harness(store, http, app=app)
-        harness.serve(
+        app.add(
             TokenEndpoint(
                 clients=clients or store.clients,
                 grants=grants or store.grants,
@@ -195,7 +187,7 @@ async def token_harness(
                 on_revocation=lambda: harness.revocations.append(harness.now),
             ).routes()
         )
-        harness.serve(
+        app.add(
             RevokeEndpoint(
                 clients=clients or store.clients,
                 grants=grants or store.grants,
@@ -204,7 +196,7 @@ async def token_harness(
                 on_revocation=lambda: harness.revocations.append(harness.now),
             ).routes()
         )
-        harness.serve(
+        app.add(
             IntrospectEndpoint(
                 clients=clients or store.clients,
                 grants=grants or store.grants,
@@ -214,7 +206,6 @@ async def token_harness(
                 now=lambda: harness.now,
             ).routes()
         )
-        install_error_handlers(app)
         yield harness
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,7 +33,7 @@ from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.audit import NO_AUDIT
-from gatepost.web.site.routing import Route, router_of
+from tests.web.served import Served
 
 ORIGIN = "https://mcp.example.com"
 NOTES = ProtectedResource(
@@ -128,17 +127,11 @@ class World:
     store: Store
     database: MemoryDatabase
     accounts: Accounts
-    app: FastAPI
+    app: Served
     sessions: BrowserSessions
     random_bytes: Counter
     now: int = 1_000_000
     browsers: list[httpx2.AsyncClient] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
-
-    def serve(self, routes: Iterable[Route]) -> None:
-        """Have the app answer `routes`."""
-        self.routes += routes
-        self.app.include_router(router_of(self.routes))
 
     def browser(self) -> httpx2.AsyncClient:
         """Return a browser that has never been here."""
@@ -227,7 +220,7 @@ def make_world(
     random_bytes = Counter()
     accounts = Accounts()
     pages = Pages(server_name="Notes server", secure=True)
-    app = FastAPI()
+    app = Served()
     resources = (NOTES,)
     origins = frozenset({ORIGIN})
 
@@ -255,8 +248,8 @@ def make_world(
     )
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)
-    world.serve(static_routes())
-    world.serve(
+    app.add(static_routes())
+    app.add(
         LoginPage(
             requests=requests,
             browser_sessions=sessions,
@@ -267,7 +260,7 @@ def make_world(
             throttle=None if throttle is None else throttle(world),
         ).routes()
     )
-    world.serve(
+    app.add(
         ConsentPage(
             clients=store.clients,
             requests=requests,
@@ -280,7 +273,7 @@ def make_world(
             required_scopes=required_scopes,
         ).routes()
     )
-    world.serve(
+    app.add(
         AuthorizeEndpoint(
             clients=store.clients,
             transactions=store.transactions,
@@ -294,7 +287,7 @@ def make_world(
             random_bytes=random_bytes,
         ).routes()
     )
-    world.serve(
+    app.add(
         SetupPage(
             users=store.users,
             browser_sessions=sessions,

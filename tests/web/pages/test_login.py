@@ -422,7 +422,7 @@ async def test_a_store_that_is_down_is_a_page_with_retry_after(
 async def test_the_pages_are_described_with_what_they_answer(world: World) -> None:
     answers = {
         (path, method): set(operation["responses"])
-        for path, operations in described(world.routes).items()
+        for path, operations in described(world.app.routes).items()
         for method, operation in operations.items()
     }
     assert answers == {

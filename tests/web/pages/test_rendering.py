@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
-from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.password_workers import PasswordWorkersBusy
@@ -199,7 +198,7 @@ def test_a_redirect_cannot_break_out_of_its_header(pages: Pages, location: str) 
         (lambda: StoreUnavailable("gp_at_secretsecret"), 503, "store_unavailable", "Nothing is lost"),
     ],
 )
-async def test_what_a_handler_refuses_is_answered_with_a_page(
+def test_what_a_handler_refuses_is_answered_with_a_page(
     pages: Pages,
     caplog: pytest.LogCaptureFixture,
     error: Callable[[], Exception],
@@ -207,11 +206,9 @@ async def test_what_a_handler_refuses_is_answered_with_a_page(
     reason: str,
     says: str,
 ) -> None:
-    async def handle(_: Request) -> Response:
-        raise error()
-
     caplog.set_level("INFO")
-    response = await pages.endpoint(handle)(Request({"type": "http", "headers": []}))
+    response = pages.error_response(error())
+    assert response is not None
     assert response.status_code == status
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert says in text(response)
@@ -221,12 +218,9 @@ async def test_what_a_handler_refuses_is_answered_with_a_page(
     assert "secretsecret" not in caplog.text + text(response)
 
 
-async def test_a_fault_of_ours_is_left_to_the_app(pages: Pages) -> None:
-    async def handle(_: Request) -> Response:
-        raise ClientDisconnected
-
-    with pytest.raises(ClientDisconnected):
-        await pages.endpoint(handle)(Request({"type": "http", "headers": []}))
+@pytest.mark.parametrize("error", [ClientDisconnected(), RuntimeError("x")])
+def test_a_fault_of_ours_is_left_to_the_app(pages: Pages, error: Exception) -> None:
+    assert pages.error_response(error) is None
 
 
 def test_a_refusal_names_its_reason_in_a_traceback() -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.web.site.api_description import Operation
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.front_door import OrdinaryRequests
+from gatepost.web.site.routing import Route
 
 seen: list[str] = []
 
@@ -36,11 +39,19 @@ def _nothing_seen() -> None:
     seen.clear()
 
 
+def layers(app: ASGIApp) -> ASGIApp:
+    """Layers that answer /ours themselves."""
+
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
+        await (endpoint if scope["path"] == "/ours" else app)(scope, receive, send)
+
+    return layer
+
+
 def app_with(**options: Any) -> DirectApp:
     app = DirectApp(**options)
-    app.put_first(
-        OrdinaryRequests(endpoints={"/mcp": endpoint}, own_hosts=frozenset({"localhost"}), is_local_only=False)
-    )
+    ordinary = OrdinaryRequests(endpoints={"/mcp": endpoint}, own_hosts=frozenset({"localhost"}), is_local_only=False)
+    app.put_first(ordinary=ordinary, layers=layers)
     return app
 
 
@@ -56,31 +67,63 @@ async def test_the_first_request_and_every_other_one_are_answered_by_the_endpoin
         assert (answer.status_code, answer.text) == (200, "DirectApp")
 
 
-async def test_what_is_not_ordinary_meets_the_router() -> None:
+async def test_what_is_not_ordinary_meets_our_layers_and_then_the_framework() -> None:
     app = app_with()
-    await post(app)
-    assert (await post(app, Host="elsewhere")).status_code == 404
+
+    @app.post("/mine")
+    async def mine() -> str:
+        return "mine"
+
+    app.mount("/mounted", endpoint)
+    for _ in range(2):
+        assert (await post(app, "/ours")).text == "DirectApp"
+        assert (await post(app, "/mine")).json() == "mine"
+        assert (await post(app, "/mounted/below")).text == "DirectApp"
+        assert (await post(app, Host="elsewhere")).status_code == 404
+        assert (await post(app, "/other")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/ours", "/other"])
+async def test_middleware_that_a_user_adds_sees_every_request(path: str) -> None:
+    app = app_with()
+    app.add_middleware(Seeing)
+    answers = [(await post(app, path)).text for _ in range(2)]
+    assert answers == (["DirectApp"] * 2 if path != "/other" else ['{"detail":"Not Found"}'] * 2)
+    assert seen == [path] * 2
+
+
+async def test_an_instrumentation_that_wraps_the_stack_sees_every_request() -> None:
+    app = app_with()
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Seeing(build())  # type: ignore[method-assign]  # as OpenTelemetry does
+    for path in ("/mcp", "/ours", "/mcp"):
+        assert (await post(app, path)).text == "DirectApp"
+    assert seen == ["/mcp", "/ours", "/mcp"]
+
+
+async def test_without_middleware_of_a_user_the_frameworks_own_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def framework(*_: object) -> None:  # pragma: no cover - never called
+        raise AssertionError
+
+    app = app_with()
+    await post(app, "/other")
+    monkeypatch.setattr(ServerErrorMiddleware, "__call__", framework)
+    for path in ("/mcp", "/ours"):
+        assert (await post(app, path)).text == "DirectApp"
     assert (await post(app, "/other")).status_code == 404
 
 
-async def test_middleware_that_a_user_adds_sees_every_request() -> None:
+async def test_the_api_description_names_our_routes_beside_the_users() -> None:
     app = app_with()
-    app.add_middleware(Seeing)
+    app.add_api_route("/mine", lambda: None)
+    app.describe([Route("GET", "/ours", None, Operation("ours", "Ours", responses={}))])  # type: ignore[arg-type]  # not called
     for _ in range(2):
-        assert (await post(app)).text == "DirectApp"
-    await post(app, "/other")
-    assert seen == ["/mcp", "/mcp", "/other"]
-
-
-async def test_once_the_app_is_built_the_framework_sees_no_ordinary_request() -> None:
-    app = app_with()
-    await post(app, "/other")
-    app.middleware_stack = Seeing(endpoint)
-    await post(app)
-    assert seen == []
-    await post(app, "/other")
-    assert seen == ["/other"]
+        assert {path: list(operations) for path, operations in app.openapi()["paths"].items()} == {
+            "/ours": ["get"],
+            "/mine": ["get"],
+        }
 
 
 async def test_an_app_of_which_nothing_goes_first_is_an_ordinary_one() -> None:
-    assert (await post(DirectApp())).status_code == 404
+    for _ in range(2):
+        assert (await post(DirectApp())).status_code == 404

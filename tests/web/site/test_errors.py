@@ -17,6 +17,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.site.errors import (
     RETRY_AFTER,
     AnswerCutShort,
+    ErrorResponses,
     install_error_handlers,
     oauth_error_response,
     scrubbed_traceback,
@@ -42,9 +43,8 @@ def app_that_raises(error: Exception, *, with_pages: bool = False) -> FastAPI:
         raise error
 
     app.include_router(router)
-    install_error_handlers(
-        app, error_page=error_page if with_pages else None, random_bytes=lambda count: b"\xab" * count
-    )
+    errors = ErrorResponses(error_page=error_page if with_pages else None, random_bytes=lambda count: b"\xab" * count)
+    install_error_handlers(app, errors)
     return app
 
 
@@ -208,7 +208,7 @@ async def test_an_answer_that_has_begun_is_cut_and_the_exception_quotes_nothing(
         raise RuntimeError(SECRET)
 
     app.add_api_route("/half", lambda: StreamingResponse(half()))
-    install_error_handlers(app, random_bytes=lambda count: b"\xab" * count)
+    install_error_handlers(app, ErrorResponses(random_bytes=lambda count: b"\xab" * count))
     with pytest.raises(AnswerCutShort, match="see incident abababababababab") as cut:
         await get(app, "/half")
     assert SECRET not in scrubbed_traceback(cut.value)
@@ -225,7 +225,7 @@ def test_only_http_is_watched() -> None:
         await socket.accept()
         await socket.send_text(await socket.receive_text())
 
-    install_error_handlers(app)
+    install_error_handlers(app, ErrorResponses())
     with TestClient(app) as client, client.websocket_connect("/echo") as socket:
         socket.send_text("hello")
         assert socket.receive_text() == "hello"
@@ -243,7 +243,7 @@ async def test_an_error_without_a_route_has_no_endpoint_to_log(caplog: pytest.Lo
             raise RuntimeError("x")
 
     app.add_middleware(Failing)
-    install_error_handlers(app, random_bytes=bytes)
+    install_error_handlers(app, ErrorResponses(random_bytes=bytes))
     response = await get(app, "/hunter2")
     assert response.status_code == 500
     assert "incident 0000000000000000 at (no route)" in caplog.text
@@ -321,7 +321,7 @@ def test_a_traceback_shows_no_credential(message: str, shown: str) -> None:
 async def test_the_answer_of_a_route_is_passed_on_untouched() -> None:
     app = FastAPI()
     app.add_api_route("/ok", lambda: Response("fine"))
-    install_error_handlers(app)
+    install_error_handlers(app, ErrorResponses())
     sent: list[Message] = []
 
     async def receive() -> Message:

@@ -6,15 +6,16 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.web.site.direct_app import DirectApp
+from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import (
     ORDINARY_HEADERS,
     CrossOrigin,
     HostGuard,
     LocalOnly,
-    McpDispatch,
-    McpFirst,
     OrdinaryRequests,
 )
+from gatepost.web.site.routing import RoutingTable
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
@@ -28,23 +29,17 @@ def says(text: str) -> ASGIApp:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    app: ASGIApp = McpDispatch(says("router"), endpoints={"/mcp": says("endpoint")})
-    app = HostGuard(app, allowed_hosts=frozenset({"mcp.example.com"}), passed_by=MCP_PATHS)
+    table = RoutingTable(
+        says("router"),
+        routes=[],
+        endpoints=dict.fromkeys(MCP_PATHS, says("endpoint")),
+        errors=ErrorResponses(),
+    )
+    app: ASGIApp = HostGuard(table, allowed_hosts=frozenset({"mcp.example.com"}), passed_by=MCP_PATHS)
     app = CrossOrigin(app, mcp_paths=MCP_PATHS, allowed_origins=frozenset({"https://mcp.example.com"}))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as client:
         yield client
-
-
-@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
-async def test_the_endpoint_answers_with_and_without_a_trailing_slash(client: httpx2.AsyncClient, path: str) -> None:
-    response = await client.post(path)
-    assert (response.status_code, response.text) == (200, "endpoint")
-
-
-@pytest.mark.parametrize("path", ["/", "/mcp//", "/mcp/x", "/MCP", "/xmcp"])
-async def test_every_other_path_goes_to_the_router(client: httpx2.AsyncClient, path: str) -> None:
-    assert (await client.get(path)).text == "router"
 
 
 async def test_a_host_is_compared_without_case(client: httpx2.AsyncClient) -> None:
@@ -135,8 +130,7 @@ async def test_what_is_not_http_passes_through() -> None:
     async def nothing(*_: object) -> None:  # pragma: no cover - never called
         raise AssertionError
 
-    app: ASGIApp = McpDispatch(inner, endpoints={})
-    app = HostGuard(app, allowed_hosts=frozenset(), passed_by=frozenset())
+    app: ASGIApp = HostGuard(inner, allowed_hosts=frozenset(), passed_by=frozenset())
     app = CrossOrigin(app, mcp_paths=frozenset(), allowed_origins=frozenset())
     await app({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
     assert seen == ["lifespan"]
@@ -169,10 +163,13 @@ async def way_taken(
     headers: dict[str, str] | None = None, *, is_local_only: bool = False, client: str = "127.0.0.1"
 ) -> str:
     """Return which way a request to the MCP endpoint took."""
-    ordinary = OrdinaryRequests(
-        endpoints={"/mcp": says("straight")}, own_hosts=frozenset({"localhost"}), is_local_only=is_local_only
+    app = DirectApp()
+    app.put_first(
+        ordinary=OrdinaryRequests(
+            endpoints={"/mcp/": says("straight")}, own_hosts=frozenset({"localhost"}), is_local_only=is_local_only
+        ),
+        layers=lambda _: says("the long way"),
     )
-    app = McpFirst(says("the long way"), ordinary=ordinary)
     transport = httpx2.ASGITransport(app=app, client=(client, 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
         return (await http.post("/mcp/", headers=headers)).text
@@ -209,16 +206,7 @@ async def test_a_local_server_lets_nothing_foreign_past_its_layers() -> None:
     assert await way_taken({"X-Forwarded-For": "203.0.113.9"}, is_local_only=True) == "the long way"
 
 
-async def test_the_short_way_is_for_mcp_alone() -> None:
-    async def nothing(*_: object) -> None:  # pragma: no cover - never called
-        raise AssertionError
-
-    seen = []
-
-    async def inner(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the ASGI signature
-        seen.append(scope["type"])
-
-    app = McpFirst(inner, ordinary=OrdinaryRequests(endpoints={}, own_hosts=frozenset(), is_local_only=True))
-    await app({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
-    await app({"type": "http", "path": "/", "headers": []}, nothing, nothing)  # type: ignore[arg-type]  # neither is used
-    assert seen == ["lifespan", "http"]
+@pytest.mark.parametrize("scope", [{"type": "lifespan"}, {"type": "http", "path": "/", "headers": []}])
+def test_the_short_way_is_for_mcp_alone(scope: dict[str, Any]) -> None:
+    ordinary = OrdinaryRequests(endpoints={}, own_hosts=frozenset(), is_local_only=True)
+    assert ordinary.endpoint_of(scope) is None

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.site.health import Check, HealthChecks, HealthEndpoints
-from gatepost.web.site.routing import described, router_of
+from gatepost.web.site.routing import described
+from tests.web.served import Served
 
 
 @asynccontextmanager
 async def serving(checks: Mapping[str, Check]) -> AsyncIterator[httpx2.AsyncClient]:
-    app = FastAPI()
-    app.include_router(router_of(HealthEndpoints(server_name="notes", checks=HealthChecks(checks)).routes()))
+    app = Served()
+    app.add(HealthEndpoints(server_name="notes", checks=HealthChecks(checks)).routes())
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
         yield http
@@ -73,9 +73,9 @@ async def test_a_flood_of_probes_costs_one_check_a_second() -> None:
         asked.append(now[0])
         await asyncio.sleep(0)
 
-    app = FastAPI()
+    app = Served()
     checks = HealthChecks({"store": check}, monotonic=lambda: now[0])
-    app.include_router(router_of(HealthEndpoints(server_name="notes", checks=checks).routes()))
+    app.add(HealthEndpoints(server_name="notes", checks=checks).routes())
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
         for now[0] in (100.0, 100.99, 101.0):

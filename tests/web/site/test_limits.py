@@ -1,4 +1,4 @@
-"""What a process counts by itself, and what the layer in front of the endpoints answers."""
+"""What a process counts by itself, and what an address that asks too often is answered."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Message
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gatepost.oauth.errors import TooManyRequests
-from gatepost.oauth.limits import REGISTRATIONS, Rate, Use
+from gatepost.oauth.limits import REGISTRATIONS, TOKEN_REQUESTS, Rate, Use
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site import limits as module
+from gatepost.web.site.api_description import Operation
 from gatepost.web.site.client_address import ClientAddresses
-from gatepost.web.site.limits import ADDRESS_LIMITS, AddressLimits, Limits
+from gatepost.web.site.errors import ErrorResponses
+from gatepost.web.site.limits import AddressLimit, AddressLimits, Limits
+from gatepost.web.site.routing import Route, RoutingTable
 
 
 @dataclass
@@ -142,12 +143,12 @@ async def test_what_is_remembered_is_bounded(limits: Limits, counted: Counted, m
     assert [key for key, _ in counted.asked] == ["a", "b", "c", "a"]
 
 
-# --- the layer ---
+# --- per address ---
 
 
 @dataclass
 class Front:
-    """A server with two endpoints behind the layer."""
+    """A server of which some routes are counted."""
 
     http: httpx2.AsyncClient
     counted: Counted
@@ -155,25 +156,30 @@ class Front:
 
 
 @pytest.fixture
-def front(limits: Limits, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> Front:
-    for place, limit in ADDRESS_LIMITS.items():
-        monkeypatch.setitem(ADDRESS_LIMITS, place, module.AddressLimit(limit.kind, Rate(2, 60)))
-    app = FastAPI()
+def front(limits: Limits, counted: Counted) -> Front:
     read: list[str] = []
 
     async def answer(request: Request) -> Response:
         read.append(request.url.path)
         return JSONResponse({"path": request.url.path})
 
-    for path in ("/oauth/token", "/oauth/revoke", "/oauth/register", "/oauth/login", "/health"):
-        app.add_route(path, answer, methods=["GET", "POST"])
-    layer = AddressLimits(
-        app,
-        limits=limits,
-        addresses=ClientAddresses(["127.0.0.1"]),
-        pages=Pages(server_name="Notes", secure=True),
+    few = Rate(2, 60)
+    token, registration, page = (AddressLimit(kind, few) for kind in ("token", "register", "pages"))
+    pages = Pages(server_name="Notes", secure=True)
+    described = Operation("a", "A", responses={})
+    table = RoutingTable(
+        PlainTextResponse("nothing here", 404),
+        routes=[
+            Route("POST", "/oauth/token", answer, limit=token),
+            Route("POST", "/oauth/revoke", answer, limit=token),
+            Route("POST", "/oauth/register", answer, limit=registration),
+            pages.route("GET", "/oauth/login", answer, described, limit=page),
+            Route("GET", "/health", answer),
+        ],
+        errors=ErrorResponses(),
+        limits=AddressLimits(limits=limits, addresses=ClientAddresses(["127.0.0.1"])),
     )
-    transport = httpx2.ASGITransport(app=layer)
+    transport = httpx2.ASGITransport(app=table)
     return Front(httpx2.AsyncClient(transport=transport, base_url="https://mcp.example"), counted, read)
 
 
@@ -231,24 +237,7 @@ async def test_what_cannot_be_counted_is_not_done(front: Front, path: str, kind:
     assert front.read == []
 
 
-async def test_other_protocols_pass_by(limits: Limits) -> None:
-    seen: list[str] = []
-
-    async def app(scope: Message, *_: object) -> None:
-        seen.append(scope["type"])
-
-    layer = AddressLimits(
-        app,
-        limits=limits,
-        addresses=ClientAddresses(),
-        pages=Pages(server_name="Notes", secure=True),
-    )
-    await layer({"type": "lifespan"}, None, None)  # type: ignore[arg-type]  # not used
-
-    assert seen == ["lifespan"]
-
-
 def test_the_limits_are_generous_for_a_vendor_of_many_users() -> None:
     """150 people connect within ten minutes from one address of a client that registers twice."""
     assert REGISTRATIONS.uses >= 300
-    assert ADDRESS_LIMITS["POST", "/oauth/token"].rate.uses >= 3 * 10_000 / 6
+    assert TOKEN_REQUESTS.uses >= 3 * 10_000 / 6

@@ -11,12 +11,7 @@ class World:
 
     def __init__(self) -> None:
         self.built: list[str] = []
-        self.app = LoopbackNames(
-            PlainTextResponse("main"),
-            own_host="127.0.0.1:8000",
-            build_site=self.build,
-            belongs_to_site=lambda path: path != "/docs",
-        )
+        self.app = LoopbackNames(PlainTextResponse("main"), own_host="127.0.0.1:8000", build_site=self.build)
 
     def build(self, origin: str) -> ASGIApp:
         self.built.append(origin)
@@ -28,10 +23,9 @@ class World:
             return (await http.get(path, headers={"Host": host})).text
 
 
-async def test_the_main_name_and_paths_of_no_site_stay_with_the_main_app() -> None:
+async def test_the_main_name_stays_with_the_main_site() -> None:
     world = World()
     assert await world.get("127.0.0.1:8000") == "main"
-    assert await world.get("localhost:8000", "/docs") == "main"
     assert world.built == []
 
 
@@ -84,6 +78,6 @@ async def test_what_is_not_http_passes_through() -> None:
     async def inner(scope: object, receive: object, send: object) -> None:  # noqa: ARG001 - the ASGI signature
         seen.append(scope)
 
-    app = LoopbackNames(inner, own_host="x", build_site=World().build, belongs_to_site=bool)
+    app = LoopbackNames(inner, own_host="x", build_site=World().build)
     await app({"type": "lifespan"}, None, None)  # type: ignore[arg-type]  # neither is used
     assert seen == [{"type": "lifespan"}]

@@ -32,7 +32,7 @@ from gatepost.web.pages.login import consent_path, login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
 from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Operation, in_query, moved, page
 from gatepost.web.site.errors import log_refusal
-from gatepost.web.site.limits import Limits
+from gatepost.web.site.limits import PAGE_LIMIT, Limits
 from gatepost.web.site.routing import Route
 
 MAX_QUERY = 16 * 1024
@@ -65,7 +65,9 @@ class AuthorizeEndpoint:
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
         # A HEAD would begin a transaction for somebody who sees nothing of it.
-        return (self.pages.route("GET", "/oauth/authorize", self.get, _AUTHORIZE, answers_head=False),)
+        return (
+            self.pages.route("GET", "/oauth/authorize", self.get, _AUTHORIZE, limit=PAGE_LIMIT, answers_head=False),
+        )
 
     async def get(self, request: Request) -> Response:
         """Decide on an authorization request, or begin one that login and consent decide on."""

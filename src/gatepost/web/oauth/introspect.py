@@ -28,6 +28,7 @@ from gatepost.web.site.api_description import (
     record,
     refusal,
 )
+from gatepost.web.site.limits import INTROSPECTION_LIMIT
 from gatepost.web.site.routing import Route
 
 
@@ -49,7 +50,7 @@ class IntrospectEndpoint:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
-        return (Route("POST", "/oauth/introspect", self.post, _INTROSPECT),)
+        return (Route("POST", "/oauth/introspect", self.post, _INTROSPECT, limit=INTROSPECTION_LIMIT),)
 
     async def post(self, request: Request) -> Response:
         """Say whether a token counts."""

@@ -38,6 +38,7 @@ from gatepost.web.site.api_description import (
     refusal,
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.limits import REGISTRATION_LIMIT
 from gatepost.web.site.routing import Handler, Route
 
 _PATH = "/oauth/register/{client_id}"
@@ -61,9 +62,9 @@ class ManageRegistrationEndpoint:
     def routes(self) -> tuple[Route, ...]:
         """Return its routes."""
         return (
-            Route("GET", _PATH, _refusing(self.get), _GET, answers_head=False),
-            Route("PUT", _PATH, _refusing(self.put), _PUT),
-            Route("DELETE", _PATH, _refusing(self.delete), _DELETE),
+            Route("GET", _PATH, _refusing(self.get), _GET, limit=REGISTRATION_LIMIT, answers_head=False),
+            Route("PUT", _PATH, _refusing(self.put), _PUT, limit=REGISTRATION_LIMIT),
+            Route("DELETE", _PATH, _refusing(self.delete), _DELETE, limit=REGISTRATION_LIMIT),
         )
 
     async def get(self, request: Request) -> Response:

@@ -39,6 +39,7 @@ from gatepost.web.site.api_description import (
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.errors import log_refusal, oauth_error_response
+from gatepost.web.site.limits import REGISTRATION_LIMIT
 from gatepost.web.site.request_body import media_type, read_body
 from gatepost.web.site.routing import Route
 
@@ -64,7 +65,7 @@ class RegisterEndpoint:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
-        return (Route("POST", "/oauth/register", self.post, _REGISTER),)
+        return (Route("POST", "/oauth/register", self.post, _REGISTER, limit=REGISTRATION_LIMIT),)
 
     async def post(self, request: Request) -> Response:
         """Register a client."""

@@ -19,6 +19,7 @@ from gatepost.web.oauth.client_assertions import AssertionChecker
 from gatepost.web.oauth.client_form import NO_STORE, read_client_form
 from gatepost.web.site.api_description import CLIENT_FIELDS, CLIENT_FORM_REFUSALS, Operation, form, later, refusal
 from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.limits import TOKEN_LIMIT
 from gatepost.web.site.routing import Route
 
 
@@ -38,7 +39,7 @@ class RevokeEndpoint:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
-        return (Route("POST", "/oauth/revoke", self.post, _REVOKE),)
+        return (Route("POST", "/oauth/revoke", self.post, _REVOKE, limit=TOKEN_LIMIT),)
 
     async def post(self, request: Request) -> Response:
         """Revoke the grant of a token."""

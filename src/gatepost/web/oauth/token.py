@@ -49,7 +49,7 @@ from gatepost.web.site.api_description import (
     record,
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
-from gatepost.web.site.limits import Limits
+from gatepost.web.site.limits import TOKEN_LIMIT, Limits
 from gatepost.web.site.routing import Route
 
 
@@ -78,7 +78,7 @@ class TokenEndpoint:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
-        return (Route("POST", "/oauth/token", self.post, _TOKEN),)
+        return (Route("POST", "/oauth/token", self.post, _TOKEN, limit=TOKEN_LIMIT),)
 
     async def post(self, request: Request) -> Response:
         """Answer one token request (RFC 6749 section 3.2).

@@ -40,6 +40,7 @@ from gatepost.web.site.api_description import (
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
 _PURPOSE = "login"
@@ -81,7 +82,7 @@ class LoginPage:
     def routes(self) -> tuple[Route, ...]:
         """Return its routes."""
         return (
-            self.pages.route("GET", "/oauth/login", self.get, _SHOW),
+            self.pages.route("GET", "/oauth/login", self.get, _SHOW, limit=PAGE_LIMIT),
             self.pages.route("POST", "/oauth/login", self.post, _SUBMIT),
         )
 

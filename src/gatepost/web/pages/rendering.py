@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from gatepost.identity.password_workers import PasswordWorkersBusy
@@ -22,6 +21,7 @@ from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.static_files import logo, static_url
 from gatepost.web.site.api_description import Operation
 from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
+from gatepost.web.site.limits import AddressLimit
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Handler, Route
 
@@ -113,30 +113,42 @@ class Pages:
         )
 
     def route(
-        self, method: str, path: str, handler: Handler, operation: Operation, *, answers_head: bool = True
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        operation: Operation,
+        *,
+        limit: AddressLimit | None = None,
+        answers_head: bool = True,
     ) -> Route:
-        """Return the route of a page."""
-        return Route(method, path, self.endpoint(handler), operation, answers_head=answers_head)
-
-    def endpoint(self, handle: Handler) -> Handler:
-        """Wrap a page's handler so that whatever it refuses is answered with a page.
+        """Return the route of a page, which answers whatever it refuses with a page.
 
         `errors.py` answers the same exceptions with a page or JSON, whichever the caller seems to want. On a page's own
         URL there is nothing to guess: some web views send none of the headers that tell.
         """
+        return Route(
+            method,
+            path,
+            handler,
+            operation,
+            limit=limit,
+            error_response=self.error_response,
+            answers_head=answers_head,
+        )
 
-        async def answer(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except PageRefusal as refusal:
+    def error_response(self, error: Exception) -> Response | None:
+        """Return the page that answers `error`; None where it is none that pages know."""
+        match error:
+            case PageRefusal():
                 return self.error_page(
-                    status=refusal.status,
-                    title=refusal.title,
-                    message=refusal.message,
-                    reason=refusal.reason,
-                    link=refusal.link,
+                    status=error.status,
+                    title=error.title,
+                    message=error.message,
+                    reason=error.reason,
+                    link=error.link,
                 )
-            except TooManyRequests as error:
+            case TooManyRequests():
                 response = self.error_page(
                     status=error.status,
                     title="Please wait a moment",
@@ -145,19 +157,19 @@ class Pages:
                 )
                 response.headers["Retry-After"] = str(error.retry_after)
                 return response
-            except OAuthError as error:
+            case OAuthError():
                 return self.error_page(
                     status=error.status,
                     title="This request was refused",
                     message=error.description,
                     reason=error.reason,
                 )
-            except (BodyTooLarge, BodyTooSlow) as error:
+            case BodyTooLarge() | BodyTooSlow():
                 return self._unread(error)
-            except (StoreUnavailable, PasswordWorkersBusy) as error:
+            case StoreUnavailable() | PasswordWorkersBusy():
                 return self._unavailable(error)
-
-        return answer
+            case _:
+                return None
 
     def _unread(self, error: BodyTooLarge | BodyTooSlow) -> Response:
         if isinstance(error, BodyTooLarge):

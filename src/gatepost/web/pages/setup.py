@@ -40,6 +40,7 @@ from gatepost.web.site.api_description import (
 )
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
 _PURPOSE = "setup"
@@ -70,8 +71,8 @@ class SetupPage:
     def routes(self) -> tuple[Route, ...]:
         """Return its routes."""
         return (
-            self.pages.route("GET", "/oauth/setup", self.get, _SHOW),
-            self.pages.route("POST", "/oauth/setup", self.post, _SUBMIT),
+            self.pages.route("GET", "/oauth/setup", self.get, _SHOW, limit=PAGE_LIMIT),
+            self.pages.route("POST", "/oauth/setup", self.post, _SUBMIT, limit=PAGE_LIMIT),
         )
 
     async def get(self, request: Request) -> Response:

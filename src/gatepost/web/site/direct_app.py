@@ -1,30 +1,48 @@
-"""The app that `create_app` returns: FastAPI, with a way past FastAPI for the requests that need nothing of it."""
+"""The app that `create_app` returns: FastAPI behind the routing table (record 0029)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.web.site.front_door import McpFirst, OrdinaryRequests
+from gatepost.web.site.front_door import OrdinaryRequests
 from gatepost.web.site.routing import Route, described
 
 
 class DirectApp(FastAPI):
-    """A FastAPI app that hands ordinary MCP requests to their endpoint before any layer of the framework sees them.
+    """A FastAPI app behind our own layers, which it describes, and which are all there is around a request of ours.
 
-    The framework's own layers (telemetry, the error page of last resort, the middleware stack) cost up to a fifth of a
-    small call (record 0018) and do nothing for the endpoint: it answers every error itself. As soon as the user puts
-    middleware around the app, the requests go through that first, and `McpFirst` still takes them past the rest.
+    The framework's own layers (telemetry, the error page of last resort, the limit of bodies) cost up to a fifth of a
+    small call (record 0018) and do nothing for what the routing table serves. As soon as somebody puts middleware
+    around the app, every request goes through that first.
     """
 
-    _ordinary: OrdinaryRequests
+    _front: _Front
     _outermost: Middleware | None = None
-    _is_outermost = False
+    """The entry of `_front` among the middleware."""
+    _bare_stack: object = object()
+    """The middleware stack as it is when nothing lies around `_front`."""
     _described: Iterable[Route] = ()
+
+    def put_first(self, *, ordinary: OrdinaryRequests, layers: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put our layers in front; to be called when all middleware of ours is in place.
+
+        Args:
+            ordinary: goes past all layers.
+            layers: given what serves everything else, returns the outermost layer.
+        """
+
+        def front(app: ASGIApp) -> ASGIApp:
+            self._front = _Front(layers(app), ordinary)
+            return self._front
+
+        self.add_middleware(front)
+        # The last that was added is the first in the list.
+        self._outermost = self.user_middleware[0]
 
     def describe(self, routes: Iterable[Route]) -> None:
         """Have the API description name `routes` too, which are no routes of FastAPI's."""
@@ -36,23 +54,32 @@ class DirectApp(FastAPI):
         document["paths"] = described(self._described) | document["paths"]
         return document
 
-    def put_first(self, ordinary: OrdinaryRequests) -> None:
-        """Make `ordinary` the first to see a request; to be called when all other middleware of ours is in place."""
-        self._ordinary = ordinary
-        self.add_middleware(McpFirst, ordinary=ordinary)
-        # The last that was added is the first in the list.
-        self._outermost = self.user_middleware[0]
-
     def build_middleware_stack(self) -> ASGIApp:
         """Build the stack, once nobody can add to it any more, and see whether we are the outermost."""
-        self._is_outermost = self._outermost is not None and self.user_middleware[0] is self._outermost
-        return super().build_middleware_stack()
+        stack = super().build_middleware_stack()
+        if self.user_middleware and self.user_middleware[0] is self._outermost:
+            self._bare_stack = stack
+        return stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        endpoint = self._ordinary.endpoint_of(scope) if self._is_outermost else None
-        if endpoint is None:
+        # Another stack than ours: not built yet, with middleware of a user's, or wrapped by an instrumentation.
+        if self.middleware_stack is not self._bare_stack or scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
             return
         scope["app"] = self
-        await endpoint(scope, receive, send)
+        front = self._front
+        await (front.ordinary.endpoint_of(scope) or front.layers)(scope, receive, send)
+
+
+class _Front:
+    """Our layers as middleware."""
+
+    __slots__ = ("layers", "ordinary")
+
+    def __init__(self, layers: ASGIApp, ordinary: OrdinaryRequests) -> None:
+        self.layers = layers
+        self.ordinary = ordinary
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.ordinary.endpoint_of(scope) or self.layers)(scope, receive, send)

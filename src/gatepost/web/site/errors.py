@@ -8,8 +8,8 @@
     HTTPException         its status; the router's own 404 and 405 say what to do
     anything else         500 with an incident id that the log explains
 
-Pages answer their own errors (`pages.py`); only the 500 becomes a page here, for a browser that navigates. Every
-refusal is logged at INFO with its reason, the route's template and, once a route has put it into
+Pages answer their own errors (`pages/rendering.py`); only the 500 becomes a page here, for a browser that navigates.
+Every refusal is logged at INFO with its reason, the route's template and, once a route has put it into
 `request.state.client_id`, the identifier of a client that exists. What the client sent is never logged.
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from fastapi import FastAPI
-from fastapi.exception_handlers import http_exception_handler
+from fastapi.utils import is_body_allowed_for_status_code
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -143,77 +143,41 @@ def scrubbed_traceback(error: BaseException) -> str:
     return text
 
 
-def install_error_handlers(
-    app: FastAPI, *, error_page: ErrorPage | None = None, random_bytes: RandomBytes = secrets.token_bytes
-) -> None:
-    """Make `app` answer every error in one way.
-
-    Call it before other middleware is added: what is added later lies outside and sees the errors as responses, so
-    that CORS headers stand on a 500 too.
+class ErrorResponses:
+    """Makes a response of any error.
 
     Args:
-        app: the application, not yet started.
         error_page: renders a 500 for browsers; without it everybody gets JSON.
         random_bytes: where incident ids come from.
     """
-    answers = _Answers(error_page)
-    app.add_exception_handler(OAuthError, answers.refusal)
-    app.add_exception_handler(BodyTooLarge, answers.body_too_large)
-    app.add_exception_handler(BodyTooSlow, answers.body_too_slow)
-    app.add_exception_handler(ClientDisconnected, answers.disconnected)
-    app.add_exception_handler(StoreUnavailable, answers.store_unavailable)
-    app.add_exception_handler(HTTPException, answers.http_exception)
-    app.add_middleware(_Incidents, answers=answers, random_bytes=random_bytes)
 
-
-class _Answers:
-    """The handlers. Each takes `Exception`, the type that Starlette calls them with."""
-
-    def __init__(self, error_page: ErrorPage | None) -> None:
+    def __init__(self, *, error_page: ErrorPage | None = None, random_bytes: RandomBytes = secrets.token_bytes) -> None:
         self._error_page = error_page
+        self._random_bytes = random_bytes
 
-    async def refusal(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, OAuthError)  # noqa: S101 - registered for this type only; tells mypy
-        log_refusal(request, error=error.error, reason=error.reason)
-        # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would say
-        # nothing, and would make browsers ask their user for a password.
-        tried = isinstance(error, InvalidClient) and "authorization" in request.headers
-        return oauth_error_response(error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if tried else None)
+    def response(self, request: Request, error: Exception) -> Response:
+        """Return the response to `error`, after logging it."""
+        match error:
+            case OAuthError():
+                # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge
+                # would say nothing, and would make browsers ask their user for a password.
+                tried = isinstance(error, InvalidClient) and "authorization" in request.headers
+                return _refused(request, error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if tried else None)
+            case BodyTooLarge() | BodyTooSlow():
+                return _unread(request, error)
+            case ClientDisconnected():
+                logger.debug("the client went away from %s", endpoint_of(request.scope))
+                return Response(status_code=400)
+            case StoreUnavailable():
+                return oauth_error_response(store_unavailable(request, error))
+            case HTTPException():
+                return _http_exception_response(error)
+            case _:
+                return self.incident_response(request, self.log_incident(request, error))
 
-    async def body_too_large(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, BodyTooLarge)  # noqa: S101 - registered for this type only; tells mypy
-        refusal = InvalidRequest(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {error.limit} bytes.")
-        log_refusal(request, error=refusal.error, reason=refusal.reason)
-        return oauth_error_response(refusal, status=_CONTENT_TOO_LARGE)
-
-    async def body_too_slow(self, request: Request, _error: Exception) -> Response:
-        refusal = InvalidRequest(Reason.BODY_TOO_SLOW, "The body did not arrive in time; send it again, at once.")
-        log_refusal(request, error=refusal.error, reason=refusal.reason)
-        # The rest of the body may still come, and is not to be taken for a request.
-        return oauth_error_response(refusal, status=_REQUEST_TIMEOUT, headers={"Connection": "close"})
-
-    async def disconnected(self, request: Request, _error: Exception) -> Response:
-        logger.debug("the client went away from %s", endpoint_of(request.scope))
-        return Response(status_code=400)
-
-    async def store_unavailable(self, request: Request, error: Exception) -> Response:
-        return oauth_error_response(store_unavailable(request, error))
-
-    async def http_exception(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only; tells mypy
-        advice = _ADVICE.get((error.status_code, error.detail))
-        response: Response
-        if advice is None:
-            response = await http_exception_handler(request, error)
-        else:
-            code, description = advice
-            response = JSONResponse(
-                {"error": code, "error_description": description}, status_code=error.status_code, headers=error.headers
-            )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-    def incident(self, request: Request, error: Exception, incident: str) -> Response:
+    def log_incident(self, request: Request, error: Exception) -> str:
+        """Log what nobody foresaw, and return the id under which the log explains it."""
+        incident = self._random_bytes(8).hex()
         endpoint = endpoint_of(request.scope)
         logger.error(
             "incident %s at %s",
@@ -222,6 +186,10 @@ class _Answers:
             exc_info=ScrubbedTraceback(error),
             extra={"reason": Reason.INTERNAL_ERROR.value, "endpoint": endpoint, "incident": incident},
         )
+        return incident
+
+    def incident_response(self, request: Request, incident: str) -> Response:
+        """Return the 500 that names an incident."""
         description = f"Something went wrong on the server; its log explains it as incident {incident}."
         # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
         if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
@@ -231,6 +199,51 @@ class _Answers:
         return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
 
 
+def _refused(
+    request: Request, error: OAuthError, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    log_refusal(request, error=error.error, reason=error.reason)
+    return oauth_error_response(error, status=status, headers=headers)
+
+
+def _unread(request: Request, error: BodyTooLarge | BodyTooSlow) -> Response:
+    if isinstance(error, BodyTooLarge):
+        refusal = InvalidRequest(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {error.limit} bytes.")
+        return _refused(request, refusal, status=_CONTENT_TOO_LARGE)
+    refusal = InvalidRequest(Reason.BODY_TOO_SLOW, "The body did not arrive in time; send it again, at once.")
+    # The rest of the body may still come, and is not to be taken for a request.
+    return _refused(request, refusal, status=_REQUEST_TIMEOUT, headers={"Connection": "close"})
+
+
+def _http_exception_response(error: HTTPException) -> Response:
+    advice = _ADVICE.get((error.status_code, error.detail))
+    response: Response
+    if advice is not None:
+        code, description = advice
+        response = JSONResponse({"error": code, "error_description": description}, error.status_code, error.headers)
+    elif is_body_allowed_for_status_code(error.status_code):
+        response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    else:
+        response = Response(status_code=error.status_code, headers=error.headers)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def install_error_handlers(app: FastAPI, errors: ErrorResponses) -> None:
+    """Have the routes that a user adds to `app` answer errors as all others do.
+
+    Call it before other middleware is added: what is added later lies outside and sees the errors as responses, so
+    that CORS headers stand on a 500 too.
+    """
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return errors.response(request, error)
+
+    for kind in (OAuthError, BodyTooLarge, BodyTooSlow, ClientDisconnected, StoreUnavailable, HTTPException):
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(_Incidents, errors=errors)
+
+
 class _Incidents:
     """Answers what nobody else caught.
 
@@ -238,10 +251,9 @@ class _Incidents:
     with whatever its message holds.
     """
 
-    def __init__(self, app: ASGIApp, *, answers: _Answers, random_bytes: RandomBytes) -> None:
+    def __init__(self, app: ASGIApp, *, errors: ErrorResponses) -> None:
         self._app = app
-        self._answers = answers
-        self._random_bytes = random_bytes
+        self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -257,10 +269,10 @@ class _Incidents:
         try:
             await self._app(scope, receive, watch)
         except Exception as error:  # noqa: BLE001 - this is the place where everything ends
-            incident = self._random_bytes(8).hex()
-            response = self._answers.incident(Request(scope), error, incident)
+            request = Request(scope)
+            incident = self._errors.log_incident(request, error)
             if started:
                 # Half an answer is out. Only the server can cut the connection, and an exception makes it do so; it
                 # logs what it catches, so it gets one that quotes nothing.
                 raise AnswerCutShort(f"the answer was cut short, see incident {incident}") from None
-            await response(scope, receive, send)
+            await self._errors.incident_response(request, incident)(scope, receive, send)

@@ -1,8 +1,7 @@
-"""What every request passes before a route sees it: foreign hosts, cross-origin rules, and the short cut to MCP.
+"""What a request passes before the routing table: cross-origin rules and foreign hosts; and which passes none of it.
 
-Plain ASGI layers, outermost first: `McpFirst`, `CrossOrigin`, `LocalOnly`, `HostGuard`, `McpDispatch`. They sit inside
-any middleware that the user adds to the app, and ahead of FastAPI's router, which would cost half of the MCP endpoint's
-throughput.
+Plain ASGI layers, outermost first: `CrossOrigin`, `LocalOnly`, `HostGuard`. They sit inside any middleware that the
+user adds to the app.
 """
 
 from __future__ import annotations
@@ -42,27 +41,6 @@ ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
 """Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
 
 
-class McpDispatch:
-    """Hands the MCP endpoints' paths, with and without a trailing slash, straight to them; never redirects.
-
-    A redirect would drop the `Authorization` header in many clients.
-    """
-
-    def __init__(self, app: ASGIApp, *, endpoints: Mapping[str, ASGIApp]) -> None:
-        """`endpoints` maps a path without trailing slash, such as `/mcp`, to its ASGI callable."""
-        self.app = app
-        self._endpoints = _with_twins(endpoints)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch one request."""
-        if scope["type"] == "http":
-            endpoint = self._endpoints.get(scope["path"])
-            if endpoint is not None:
-                await endpoint(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-
 class OrdinaryRequests:
     """Knows the MCP requests for which none of the layers would do anything.
 
@@ -71,8 +49,14 @@ class OrdinaryRequests:
     """
 
     def __init__(self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool) -> None:
-        """`endpoints` as for `McpDispatch`, `own_hosts` in lower case; `is_local_only`: see `LocalOnly`."""
-        self._endpoints = _with_twins(endpoints)
+        """Prepare.
+
+        Args:
+            endpoints: the MCP endpoints by path, with and without a slash at the end.
+            own_hosts: `Host` values that are ours, in lower case.
+            is_local_only: whether `LocalOnly` guards this server.
+        """
+        self._endpoints = endpoints
         self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
         self._is_local_only = is_local_only
 
@@ -92,21 +76,6 @@ class OrdinaryRequests:
             return None
         scope[ORDINARY_HEADERS] = headers
         return endpoint
-
-
-class McpFirst:
-    """Takes the ordinary MCP request past the layers below, none of which would do anything for it.
-
-    Everything else takes the long way and meets every layer, which costs a fifth of the throughput.
-    """
-
-    def __init__(self, app: ASGIApp, *, ordinary: OrdinaryRequests) -> None:
-        self.app = app
-        self._endpoint_of = ordinary.endpoint_of
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch one request."""
-        await (self._endpoint_of(scope) or self.app)(scope, receive, send)
 
 
 class LocalOnly:
@@ -213,10 +182,6 @@ class CrossOrigin:
                 await self._open(scope, receive, send)
                 return
         await self.app(scope, receive, send)
-
-
-def _with_twins(endpoints: Mapping[str, ASGIApp]) -> dict[str, ASGIApp]:
-    return {twin: endpoint for path, endpoint in endpoints.items() for twin in (path, path + "/")}
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,19 +13,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import INTROSPECTIONS, PAGES, REGISTRATIONS, TOKEN_REQUESTS, Rate, Use
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.limits import LimitStore
-from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.client_address import ClientAddresses, limit_key
-from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
 
 _AHEAD: Final = 100
 """At most the hundredth part of a limit is taken ahead."""
@@ -114,81 +109,40 @@ class AddressLimit:
     rate: Rate
 
 
-ADDRESS_LIMITS: Final[Mapping[tuple[str, str], AddressLimit]] = {
-    ("POST", "/oauth/register"): AddressLimit("register", REGISTRATIONS),
-    ("GET", "/oauth/authorize"): AddressLimit("pages", PAGES),
-    ("GET", "/oauth/login"): AddressLimit("pages", PAGES),
-    ("GET", "/oauth/setup"): AddressLimit("pages", PAGES),
-    ("POST", "/oauth/setup"): AddressLimit("pages", PAGES),
-    ("POST", "/oauth/token"): AddressLimit("token", TOKEN_REQUESTS),
-    ("POST", "/oauth/revoke"): AddressLimit("token", TOKEN_REQUESTS),
-    ("POST", "/oauth/introspect"): AddressLimit("introspect", INTROSPECTIONS),
-}
-"""By method and path. `POST /oauth/login` counts for itself, together with the account (`login_throttle.py`)."""
-_REGISTRATION: Final = ("POST", "/oauth/register")
-_REGISTRATIONS: Final = "/oauth/register/"
+REGISTRATION_LIMIT: Final = AddressLimit("register", REGISTRATIONS)
 """What clients do to their registrations counts like registering: each change is as much work, and leaves as much."""
+PAGE_LIMIT: Final = AddressLimit("pages", PAGES)
+"""`POST /oauth/login` counts for itself, together with the account (`login_throttle.py`)."""
+TOKEN_LIMIT: Final = AddressLimit("token", TOKEN_REQUESTS)
+INTROSPECTION_LIMIT: Final = AddressLimit("introspect", INTROSPECTIONS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddressLimits:
-    """An ASGI layer that refuses an address that asks too often, before anything of its request is read."""
+    """Refuses an address that asks too often."""
 
-    def __init__(
-        self, app: ASGIApp, *, limits: Limits, addresses: ClientAddresses, pages: Pages, audit: Audit = NO_AUDIT
-    ) -> None:
-        """Prepare.
+    limits: Limits
+    addresses: ClientAddresses
+    audit: Audit = NO_AUDIT
+    """Is told when an address begins to be refused."""
 
-        Args:
-            app: what is guarded.
-            limits: counts.
-            addresses: says from where a request comes.
-            pages: answers those who are at a page.
-            audit: is told when an address begins to be refused.
+    async def admit(self, request: Request, limit: AddressLimit) -> None:
+        """Count one request.
+
+        Raises:
+            TooManyRequests: it is not allowed now.
+            StoreUnavailable: it cannot be counted. A store that reads and does not write must not become an unlimited
+                password oracle.
         """
-        self.app = app
-        self._limits = limits
-        self._addresses = addresses
-        self._pages = pages
-        self._audit = audit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count one request."""
-        limit = _limit_of(scope)
-        if limit is not None:
-            key = f"{limit.kind}:address:{limit_key(self._addresses.of(scope))}"
-            try:
-                await self._limits.admit(key, limit.rate)
-            except (TooManyRequests, StoreUnavailable) as error:
-                if isinstance(error, TooManyRequests) and error.is_first:
-                    self._audit.note(Request(scope), AuditEvent.LIMIT, Outcome.REFUSED, reason=error.reason)
-                response = await self._refuse(Request(scope), error, is_page=limit.kind == "pages")
-                await response(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-    async def _refuse(self, request: Request, error: TooManyRequests | StoreUnavailable, *, is_page: bool) -> Response:
-        if is_page:
-
-            async def refused(_request: Request) -> Response:
-                raise error
-
-            return await self._pages.endpoint(refused)(request)
-        refusal = error if isinstance(error, TooManyRequests) else store_unavailable(request, error)
-        log_refusal(request, error=refusal.error, reason=refusal.reason)
-        return oauth_error_response(refusal)
+        try:
+            await self.limits.admit(f"{limit.kind}:address:{limit_key(self.addresses.of(request.scope))}", limit.rate)
+        except TooManyRequests as error:
+            if error.is_first:
+                self.audit.note(request, AuditEvent.LIMIT, Outcome.REFUSED, reason=error.reason)
+            raise
 
 
 def too_many_requests(wait: int, *, is_first: bool = True) -> TooManyRequests:
     """Return the refusal of a use that is allowed again in `wait` seconds; `is_first` of a row of refusals."""
     description = f"Too many requests; try again in {wait} seconds."
     return TooManyRequests(Reason.TOO_MANY_REQUESTS, description, retry_after=wait, is_first=is_first)
-
-
-def _limit_of(scope: Scope) -> AddressLimit | None:
-    if scope["type"] != "http":
-        return None
-    # Starlette answers HEAD wherever it answers GET.
-    method = "GET" if scope["method"] == "HEAD" else scope["method"]
-    if scope["path"].startswith(_REGISTRATIONS):
-        return ADDRESS_LIMITS[_REGISTRATION]
-    return ADDRESS_LIMITS.get((method, scope["path"]))

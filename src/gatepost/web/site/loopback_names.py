@@ -25,27 +25,18 @@ on our own port, of which there are three, always stay."""
 class LoopbackNames:
     """Leads a request that uses another loopback name to that name's site."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        own_host: str,
-        build_site: Callable[[str], ASGIApp],
-        belongs_to_site: Callable[[str], bool],
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, own_host: str, build_site: Callable[[str], ASGIApp]) -> None:
         """Prepare.
 
         Args:
-            app: serves `own_host`, and every path that is no site's.
+            app: serves `own_host`, and whatever is no loopback name.
             own_host: the `Host` value of the server's main origin.
             build_site: returns the site of an origin such as `http://localhost:8000`.
-            belongs_to_site: says of a path whether sites serve it.
         """
         self.app = app
         self._own_host = own_host.encode("latin-1")
         self._own_port = _port_of(self._own_host)
         self._build_site = build_site
-        self._belongs_to_site = belongs_to_site
         self._names: dict[bytes, ASGIApp] = {}
         self._tunnels: dict[bytes, ASGIApp] = {}
 
@@ -54,7 +45,7 @@ class LoopbackNames:
         app = self.app
         if scope["type"] == "http":
             host = next((value for name, value in scope["headers"] if name == b"host"), b"").lower()
-            if host != self._own_host and self._belongs_to_site(scope["path"]):
+            if host != self._own_host:
                 app = self._site(host) or app
         await app(scope, receive, send)
 

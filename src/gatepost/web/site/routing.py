@@ -1,23 +1,29 @@
-"""Routes: what one method at one path does, and how the API description puts it."""
+"""The routing table of one origin: from path and method to what answers, ahead of the web framework (record 0029).
+
+An endpoint is a dataclass of its dependencies whose `routes()` returns a `Route` for each method. The table takes the
+routes of all endpoints; FastAPI behind it serves what the user adds to the app, and the API description.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.api_description import Object, Operation
+from gatepost.web.site.errors import ErrorResponses
+from gatepost.web.site.limits import AddressLimit, AddressLimits
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method at one path. An endpoint is a dataclass of its dependencies whose `routes()` returns these."""
+    """One method at one path."""
 
     method: str
     path: str
@@ -26,6 +32,10 @@ class Route:
     operation: Operation | None = None
     """None: not in the API description."""
     _: KW_ONLY
+    limit: AddressLimit | None = None
+    """What is counted of the client's address, before anything of the request is read."""
+    error_response: Callable[[Exception], Response | None] | None = None
+    """What a page answers to errors; where it has no answer, and where this is None, `errors.py` does."""
     answers_head: bool = True
     """Whether a GET route answers HEAD as well (RFC 9110 section 9.3.2)."""
 
@@ -35,6 +45,88 @@ class Route:
         return ("GET", "HEAD") if self.method == "GET" and self.answers_head else (self.method,)
 
 
+class RoutingTable:
+    """Path → ASGI callable.
+
+    Args:
+        app: serves every other path, and what is not HTTP.
+        routes: what is served, each with its path and method.
+        endpoints: ASGI applications by path, exactly as given; they answer every method, and their errors themselves.
+        errors: what becomes of errors that a route does not answer itself.
+        limits: count what the routes say is to be counted; None counts nothing.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: Iterable[Route],
+        errors: ErrorResponses,
+        endpoints: Mapping[str, ASGIApp] | None = None,
+        limits: AddressLimits | None = None,
+    ) -> None:
+        self._app = app
+        self._exact: dict[str, ASGIApp] = {}
+        self._parents: dict[str, ASGIApp] = {}
+        """By the path up to the last segment, which is a parameter."""
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {}).update(dict.fromkeys(route.methods, route))
+        for path, methods in by_path.items():
+            parent, _, last = path.rpartition("/")
+            if last.startswith("{"):
+                self._parents[parent] = _Methods(methods, errors=errors, limits=limits, parameter=last.strip("{}"))
+            else:
+                self._exact[path] = _Methods(methods, errors=errors, limits=limits)
+        self._exact |= endpoints or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        found = self._find(scope["path"]) if scope["type"] == "http" else None
+        await (found or self._app)(scope, receive, send)
+
+    def _find(self, path: str) -> ASGIApp | None:
+        found = self._exact.get(path)
+        if found is None:
+            parent, _, last = path.rpartition("/")
+            return self._parents.get(parent) if last else None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Methods:
+    """What answers at one path, by method: an ASGI application."""
+
+    routes: Mapping[str, Route]
+    _: KW_ONLY
+    errors: ErrorResponses
+    limits: AddressLimits | None
+    parameter: str | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self.routes.get(scope["method"])
+        if self.parameter is not None:
+            scope["path_params"] = {self.parameter: scope["path"].rpartition("/")[2]}
+        # Logs name the path's template and never the path itself, which is the client's text.
+        scope["route"] = route or next(iter(self.routes.values()))
+        request = Request(scope, receive, send)
+        try:
+            response = await self._respond(request, route)
+        except Exception as error:  # noqa: BLE001 - this is the place where errors become responses
+            own = None if route is None or route.error_response is None else route.error_response(error)
+            response = self.errors.response(request, error) if own is None else own
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, route: Route | None) -> Response:
+        if route is None:
+            # A cache may keep a 405 unless it is told not to (RFC 9110 section 15.5.6).
+            headers = {"Allow": ", ".join(self.routes), "Cache-Control": "no-store", "Pragma": "no-cache"}
+            raise HTTPException(405, headers=headers)
+        if route.limit is not None and self.limits is not None:
+            await self.limits.admit(request, route.limit)
+        return await route.handler(request)
+
+
 def described(routes: Iterable[Route]) -> dict[str, Object]:
     """Return what the API description says of `routes` (OpenAPI 3.1, Paths Object)."""
     paths: dict[str, Object] = {}
@@ -42,31 +134,3 @@ def described(routes: Iterable[Route]) -> dict[str, Object]:
         if route.operation is not None:
             paths.setdefault(route.path, {})[route.method.lower()] = route.operation.as_object()
     return paths
-
-
-def router_of(routes: Iterable[Route]) -> APIRouter:
-    """Return a router of `routes`, which describes none of them."""
-    router = APIRouter()
-    methods: dict[str, list[str]] = {}
-    for route in routes:
-        router.add_api_route(
-            route.path, route.handler, methods=list(route.methods), include_in_schema=False, response_model=None
-        )
-        methods.setdefault(route.path, []).extend(route.methods)
-    for path, allowed in methods.items():
-        others = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - set(allowed)
-        router.add_api_route(
-            path, _MethodNotAllowed(allowed).answer, methods=list(others), include_in_schema=False, response_model=None
-        )
-    return router
-
-
-@dataclass(frozen=True, slots=True)
-class _MethodNotAllowed:
-    allowed: Sequence[str]
-
-    async def answer(self, _request: Request) -> Response:
-        """Refuse; without `no-store` a cache could keep the answer (RFC 9110 section 15.5.6)."""
-        raise HTTPException(
-            405, headers={"Allow": ", ".join(self.allowed), "Cache-Control": "no-store", "Pragma": "no-cache"}
-        )

@@ -1,0 +1,27 @@
+"""Routes behind a routing table, with nothing else around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from gatepost.web.site.errors import ErrorResponses
+from gatepost.web.site.routing import Route, RoutingTable
+
+
+class Served:
+    """An ASGI app that answers routes; a test may add some later."""
+
+    def __init__(self, routes: Iterable[Route] = ()) -> None:
+        self.routes: list[Route] = []
+        self.add(routes)
+
+    def add(self, routes: Iterable[Route]) -> None:
+        self.routes += routes
+        elsewhere = PlainTextResponse("nothing is served here", 404)
+        self._table = RoutingTable(elsewhere, routes=self.routes, errors=ErrorResponses())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._table(scope, receive, send)
