@@ -105,7 +105,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             stack.push_async_callback(installation.close)
             await installation.open()
             await stack.enter_async_context(installation.purging())
-            await stack.enter_async_context(installation.audit.writing(partial(asyncio.sleep, 1)))
+            await stack.enter_async_context(installation.audit_trail.writing(partial(asyncio.sleep, 1)))
             for endpoint in installation.endpoints:
                 await stack.enter_async_context(endpoint.target.lifespan())
             await stack.enter_async_context(installation.relaying_changes())

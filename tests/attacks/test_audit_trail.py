@@ -12,9 +12,10 @@ import pytest
 
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
+from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.token import TokenEndpoint
-from gatepost.web.site.audit import AuditTrail
+from gatepost.web.site.audit import RequestAudit
 from gatepost.web.site.client_address import ClientAddresses
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
 from tests.web.served import Served
@@ -48,7 +49,6 @@ async def watched() -> AsyncIterator[Watched]:
         harness = Harness(store, http)
         trail = AuditTrail(
             store=store.audit,
-            addresses=ClientAddresses(),
             now=lambda: harness.now,
             random_bytes=secrets.token_bytes,
         )
@@ -61,7 +61,7 @@ async def watched() -> AsyncIterator[Watched]:
                 now=lambda: harness.now,
                 random_bytes=secrets.token_bytes,
                 on_revocation=lambda: None,
-                audit=trail,
+                audit=RequestAudit(trail, ClientAddresses()),
             ).routes()
         )
         yield Watched(harness, trail)

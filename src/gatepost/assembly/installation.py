@@ -24,6 +24,7 @@ from gatepost.configuration.deployment import Deployment, key_file, resolve_depl
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring
 from gatepost.configuration.settings import Settings, SettingsError, variables
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.purging import background_purger, purging
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from gatepost.web.pages.browser_session import BrowserSessions
     from gatepost.web.pages.login_throttle import LoginThrottle
     from gatepost.web.resource.bearer_guard import BearerGuard
-    from gatepost.web.site.audit import AuditTrail
+    from gatepost.web.site.audit import Audit
     from gatepost.web.site.client_address import ClientAddresses
     from gatepost.web.site.limits import Limits
 
@@ -85,14 +86,14 @@ class Installation:
     signing_keys: SigningKeys | None = field(init=False)
     client_keys: ClientKeys = field(init=False)
 
-    audit: AuditTrail = field(init=False)
+    audit_trail: AuditTrail = field(init=False)
+    audit: Audit = field(init=False)
 
     def __post_init__(self) -> None:
-        from gatepost.web.site.audit import AuditTrail  # noqa: PLC0415 - imports the web framework
+        from gatepost.web.site.audit import RequestAudit  # noqa: PLC0415 - imports the web framework
 
-        self.audit = AuditTrail(
-            store=self.store.audit, addresses=self.client_addresses, now=self.now, random_bytes=self.random_bytes
-        )
+        self.audit_trail = AuditTrail(store=self.store.audit, now=self.now, random_bytes=self.random_bytes)
+        self.audit = RequestAudit(self.audit_trail, self.client_addresses)
         self.signing_keys = signing_keys_of(
             self.settings, self.store, self.key_ring, now=self.now, random_bytes=self.random_bytes
         )

@@ -1,5 +1,5 @@
 """What operators see: structured logs with stable reason codes and incident ids.
 
-Owns: log formatting and the scrubbing of secrets.
-Depends on: the standard library.
+Owns: log formatting, the scrubbing of secrets, the audit trail.
+Depends on: `stores.contract`, the rules.
 """

@@ -1,201 +1,47 @@
-"""What is kept at once, what is kept soon, and what happens to it when the store is down."""
+"""What stands in the audit trail of the request that caused an event."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-
-import pytest
 from starlette.requests import Request
 
-from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome
-from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
+from gatepost.observability.audit_trail import MOST_REFUSALS, AuditTrail
 from gatepost.stores.sql.sqlite import memory_store
-from gatepost.web.site import audit as module
-from gatepost.web.site.audit import NO_AUDIT, AuditTrail
+from gatepost.web.site.audit import NO_AUDIT, RequestAudit
 from gatepost.web.site.client_address import ClientAddresses
 
-NOW = 1_800_000_000
-REQUEST = Request({"type": "http", "client": ("192.0.2.7", 50_000), "headers": []})
+
+def request_from(address: str) -> Request:
+    return Request({"type": "http", "client": (address, 50_000), "headers": [(b"x-forwarded-for", b"203.0.113.9")]})
 
 
-class Shaky:
-    """An audit store that can be down."""
-
-    def __init__(self) -> None:
-        self.real = memory_store().audit
-        self.is_down = False
-
-    async def append_events(self, records: Sequence[AuditRecord]) -> None:
-        if self.is_down:
-            raise StoreUnavailable("the disk is full")
-        await self.real.append_events(records)
-
-    async def list_events(self, query: AuditQuery, *, before: str | None, limit: int) -> list[AuditRecord]:
-        return await self.real.list_events(query, before=before, limit=limit)
-
-    async def delete_events(self, *, before: int, limit: int) -> int:
-        return await self.real.delete_events(before=before, limit=limit)
-
-
-@pytest.fixture
-def store() -> Shaky:
-    return Shaky()
-
-
-@pytest.fixture
-def trail(store: Shaky) -> AuditTrail:
-    return AuditTrail(store=store, addresses=ClientAddresses(), now=lambda: NOW, random_bytes=bytes)
-
-
-async def kept(store: Shaky) -> list[AuditRecord]:
-    return (await store.list_events(AuditQuery(), before=None, limit=100_000))[::-1]
-
-
-async def test_a_recorded_event_is_kept_before_the_answer(trail: AuditTrail, store: Shaky) -> None:
-    await trail.record(
-        REQUEST,
-        AuditEvent.REVOCATION,
-        Outcome.REFUSED,
-        reason=Reason.CLIENT_REVOKED,
-        subject="user-1",
-        client_id="client-1",
-        grant_id="grant-1",
-    )
-
-    assert await kept(store) == [
-        AuditRecord(
-            event_id="006b49d20000000100" + "00" * 5,
-            at=NOW,
-            event=AuditEvent.REVOCATION,
-            outcome=Outcome.REFUSED,
-            reason="client_revoked",
-            subject="user-1",
-            client_id="client-1",
-            address="192.0.2.7",
-            grant_id="grant-1",
-        )
+async def test_an_event_has_the_address_that_its_request_comes_from() -> None:
+    store = memory_store()
+    trail = AuditTrail(store=store.audit, now=lambda: 1_800_000_000, random_bytes=bytes)
+    audit = RequestAudit(trail, ClientAddresses(["192.0.2.1"]))
+    await audit.record(request_from("192.0.2.7"), AuditEvent.LOGIN, subject="user-1")
+    audit.note(request_from("192.0.2.1"), AuditEvent.REFRESH, client_id="client-1")
+    await trail.write_queue()
+    kept = await store.audit.list_events(AuditQuery(), before=None, limit=10)
+    assert [(record.event, record.outcome, record.address, record.subject, record.client_id) for record in kept] == [
+        (AuditEvent.REFRESH, Outcome.OK, "203.0.113.9", None, "client-1"),
+        (AuditEvent.LOGIN, Outcome.OK, "192.0.2.7", "user-1", None),
     ]
 
 
-async def test_an_event_that_must_be_kept_and_cannot_be_stops_the_answer(trail: AuditTrail, store: Shaky) -> None:
-    store.is_down = True
-
-    with pytest.raises(StoreUnavailable):
-        await trail.record(REQUEST, AuditEvent.LOGIN)
-
-
-async def test_noted_events_are_kept_soon_in_their_order(trail: AuditTrail, store: Shaky) -> None:
-    for event in (AuditEvent.REFRESH, AuditEvent.LIMIT):
-        trail.note(REQUEST, event)
-    assert await kept(store) == []
-
+async def test_refusals_are_counted_for_the_network_of_a_customer() -> None:
+    """A /64 is the least that a customer of a network gets (RFC 6177 section 2)."""
+    store = memory_store()
+    trail = AuditTrail(store=store.audit, now=lambda: 1_800_000_000, random_bytes=bytes)
+    audit = RequestAudit(trail, ClientAddresses())
+    for number in range(MOST_REFUSALS + 5):
+        audit.note(request_from(f"2001:db8::{number}"), AuditEvent.REFRESH, Outcome.REFUSED)
+    audit.note(request_from("2001:db8:0:1::1"), AuditEvent.REFRESH, Outcome.REFUSED)
     await trail.write_queue()
-    await trail.write_queue()
-
-    assert [record.event for record in await kept(store)] == [AuditEvent.REFRESH, AuditEvent.LIMIT]
-
-
-async def test_noted_events_wait_for_a_store_that_is_down(
-    trail: AuditTrail, store: Shaky, caplog: pytest.LogCaptureFixture
-) -> None:
-    trail.note(REQUEST, AuditEvent.REFRESH)
-    store.is_down = True
-    await trail.write_queue()
-    trail.note(REQUEST, AuditEvent.LIMIT)
-    store.is_down = False
-    await trail.write_queue()
-
-    assert [record.event for record in await kept(store)] == [AuditEvent.REFRESH, AuditEvent.LIMIT]
-    assert "audit events wait: the disk is full" in caplog.text
-
-
-async def test_events_that_the_store_fails_over_are_given_up_with_a_word_and_later_ones_are_kept(
-    trail: AuditTrail, store: Shaky, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def fail(_events: object) -> None:
-        raise RuntimeError("a fault of ours")
-
-    trail.note(REQUEST, AuditEvent.REFRESH)
-    with monkeypatch.context() as failing:
-        failing.setattr(store, "append_events", fail)
-        await trail.write_queue()
-    trail.note(REQUEST, AuditEvent.LIMIT)
-    await trail.write_queue()
-
-    assert [record.event for record in await kept(store)] == [AuditEvent.LIMIT]
-    assert "1 audit events cannot be written and are lost" in caplog.text
-    assert "a fault of ours" in caplog.text
-
-
-async def test_a_flood_of_events_is_bounded_and_the_log_says_how_many_were_lost(
-    trail: AuditTrail, store: Shaky, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(module, "_LONGEST_QUEUE", 3)
-    for _ in range(5):
-        trail.note(REQUEST, AuditEvent.LIMIT)
-    await trail.write_queue()
-
-    assert len(await kept(store)) == 3
-    assert "2 audit events did not fit the queue and are lost" in caplog.text
-
-
-async def test_one_address_fills_neither_the_trail_nor_the_queue_with_refusals(
-    store: Shaky, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = NOW
-    trail = AuditTrail(store=store, addresses=ClientAddresses(), now=lambda: now, random_bytes=bytes)
-    monkeypatch.setattr(module, "MOST_REFUSALS", 3)
-    neighbour, other = (Request({**REQUEST.scope, "client": (host, 1)}) for host in ("2001:db8::2", "2001:db8:0:1::1"))
-    flooding = Request({**REQUEST.scope, "client": ("2001:db8::1", 1)})
-    for _ in range(10):
-        trail.note(flooding, AuditEvent.REFRESH, Outcome.REFUSED)
-        trail.note(neighbour, AuditEvent.REFRESH, Outcome.REFUSED)  # of the same /64
-    trail.note(flooding, AuditEvent.CODE_REDEMPTION, Outcome.REFUSED)
-    trail.note(other, AuditEvent.REFRESH, Outcome.REFUSED)
-    for _ in range(5):
-        trail.note(flooding, AuditEvent.REFRESH)
-    now += 600
-    trail.note(flooding, AuditEvent.REFRESH, Outcome.REFUSED)
-    await trail.write_queue()
-
-    refused = [record.event for record in await kept(store) if record.outcome is Outcome.REFUSED]
-    assert refused == [AuditEvent.REFRESH] * 3 + [AuditEvent.CODE_REDEMPTION] + [AuditEvent.REFRESH] * 2
-    assert len(await kept(store)) == len(refused) + 5
-    assert "17 more refusals of addresses that cause many are not in the audit trail" in caplog.text
-    caplog.clear()
-    await trail.write_queue()
-    assert caplog.text == ""
-
-
-async def test_what_is_counted_of_addresses_is_bounded(store: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
-    trail = AuditTrail(store=store, addresses=ClientAddresses(), now=lambda: NOW, random_bytes=bytes)
-    monkeypatch.setattr(module, "_MOST_ADDRESSES", 2)
-    for number in range(5):
-        request = Request({**REQUEST.scope, "client": (f"192.0.2.{number}", 1)})
-        trail.note(request, AuditEvent.REFRESH, Outcome.REFUSED)
-    assert len(trail._refusals) <= 2
-
-
-async def test_the_queue_is_written_in_the_background_and_at_the_end(trail: AuditTrail, store: Shaky) -> None:
-    turns, waiting = asyncio.Semaphore(0), asyncio.Semaphore(0)
-
-    async def wait() -> None:
-        waiting.release()
-        await turns.acquire()
-
-    async with trail.writing(wait):
-        trail.note(REQUEST, AuditEvent.REFRESH)
-        await waiting.acquire()
-        turns.release()
-        await waiting.acquire()
-        assert len(await kept(store)) == 1
-        trail.note(REQUEST, AuditEvent.LIMIT)
-
-    assert len(await kept(store)) == 2
+    kept = await store.audit.list_events(AuditQuery(), before=None, limit=1000)
+    assert len(kept) == MOST_REFUSALS + 1
 
 
 async def test_without_an_audit_trail_nothing_happens() -> None:
-    await NO_AUDIT.record(REQUEST, AuditEvent.LOGIN)
-    NO_AUDIT.note(REQUEST, AuditEvent.LOGIN)
+    await NO_AUDIT.record(request_from("192.0.2.7"), AuditEvent.LOGIN)
+    NO_AUDIT.note(request_from("192.0.2.7"), AuditEvent.LOGIN)

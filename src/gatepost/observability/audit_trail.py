@@ -1,0 +1,151 @@
+"""The audit trail: what is kept at once, and what is written in the background.
+
+What gives or takes access and is not to be found elsewhere (logins, consent, reuse, revocations) is durable before the
+answer goes out: `record`. What the store's own rows show as well (a token that was issued), and what an attacker can
+cause at will (refusals, limits), is written behind: `note` queues it, and it is written within a second, or at the end
+of the server. A crash can lose the last second of those, and a flood what does not fit the queue; neither can slow an
+answer down. Of refusals of one kind only so many are kept of one address, so that nobody fills the store with them, or
+the queue when something else is not to be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final, TypedDict, Unpack
+
+from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.audit import AuditStore
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.tokens.opaque import RandomBytes
+
+_LONGEST_QUEUE: Final = 10_000
+MOST_REFUSALS: Final = 100
+"""How many refusals of one kind are noted of one address in `REFUSALS_SECONDS`."""
+REFUSALS_SECONDS: Final = 600
+_MOST_ADDRESSES: Final = 10_000
+"""With their kinds; beyond that all are counted anew."""
+
+_log = logging.getLogger("gatepost.audit")
+
+
+class EventDetails(TypedDict, total=False):
+    """What is known of an event beside its kind and its address."""
+
+    reason: Reason
+    subject: str | None
+    client_id: str | None
+    grant_id: str | None
+
+
+class AuditTrail:
+    """The audit trail of a server.
+
+    Args:
+        store: where events are kept.
+        now: the clock, whole seconds UTC.
+        random_bytes: keeps the ids of several processes apart.
+    """
+
+    def __init__(self, *, store: AuditStore, now: Callable[[], int], random_bytes: RandomBytes) -> None:
+        self._store = store
+        self._now = now
+        self._random_bytes = random_bytes
+        self._made = 0
+        self._queue: list[AuditRecord] = []
+        self._dropped = 0
+        self._refusals: dict[tuple[str, AuditEvent], tuple[int, int]] = {}
+        """Since when how many were noted, by address and kind."""
+        self._left_out = 0
+
+    async def record(
+        self, event: AuditEvent, outcome: Outcome, *, address: str, **details: Unpack[EventDetails]
+    ) -> None:
+        """Keep an event before going on.
+
+        Raises:
+            StoreUnavailable: it cannot be kept.
+        """
+        await self._store.append_events([self._record_of(event, outcome, address, details)])
+
+    def note(
+        self, event: AuditEvent, outcome: Outcome, *, address: str, network: str, **details: Unpack[EventDetails]
+    ) -> None:
+        """Keep an event soon; `network` is what refusals of this address are counted under."""
+        if outcome is Outcome.REFUSED and not self._counts_refusal(network, event):
+            self._left_out += 1
+        elif len(self._queue) >= _LONGEST_QUEUE:
+            self._dropped += 1
+        else:
+            self._queue.append(self._record_of(event, outcome, address, details))
+
+    async def write_queue(self) -> None:
+        """Write what has been noted; what cannot be written stays for the next time."""
+        if self._dropped:
+            _log.warning("%s audit events did not fit the queue and are lost", self._dropped)
+            self._dropped = 0
+        if self._left_out:
+            _log.warning("%s more refusals of addresses that cause many are not in the audit trail", self._left_out)
+            self._left_out = 0
+        events = self._queue
+        if not events:
+            return
+        self._queue = []
+        try:
+            await self._store.append_events(events)
+        except StoreUnavailable as error:
+            _log.warning("audit events wait: %s", error)
+            self._queue = (events + self._queue)[:_LONGEST_QUEUE]
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the writing of all later events
+            # Trying again would meet it again.
+            _log.exception("%s audit events cannot be written and are lost", len(events))
+
+    @asynccontextmanager
+    async def writing(self, wait: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Write in the background what has been noted, each time that `wait` returns, and once more at the end."""
+
+        async def write() -> None:
+            while True:
+                await wait()
+                await self.write_queue()
+
+        task = asyncio.create_task(write(), name="gatepost-audit")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await self.write_queue()
+
+    def _counts_refusal(self, network: str, event: AuditEvent) -> bool:
+        """Count a refusal; False when there have been so many that it is not kept."""
+        now = self._now()
+        since, count = self._refusals.get((network, event), (now, 0))
+        if not since <= now < since + REFUSALS_SECONDS:
+            since, count = now, 0
+        if count >= MOST_REFUSALS:
+            return False
+        if len(self._refusals) >= _MOST_ADDRESSES:
+            self._refusals.clear()
+        self._refusals[network, event] = (since, count + 1)
+        return True
+
+    def _record_of(self, event: AuditEvent, outcome: Outcome, address: str, details: EventDetails) -> AuditRecord:
+        now = self._now()
+        self._made += 1
+        reason = details.get("reason")
+        return AuditRecord(
+            event_id=event_id(at=now, sequence=self._made, random=self._random_bytes(6)),
+            at=now,
+            event=event,
+            outcome=outcome,
+            reason=None if reason is None else reason.value,
+            subject=details.get("subject"),
+            client_id=details.get("client_id"),
+            address=address,
+            grant_id=details.get("grant_id"),
+        )
