@@ -36,12 +36,7 @@ def version_in_header(version_header: bytes | None) -> str | None:
 
 
 def is_modern(request: Request, header_version: str | None) -> bool:
-    """Say whether `request` belongs to the modern era, and so to `modern.check_request`.
-
-    Args:
-        request: the request.
-        header_version: as `version_in_header` gives it.
-    """
+    """Say whether `request`, with what `version_in_header` gives, is of the modern era: for `modern.check_request`."""
     names_modern = header_version in MODERN
     if names_modern and request.method != "initialize":
         return True
@@ -51,16 +46,10 @@ def is_modern(request: Request, header_version: str | None) -> bool:
 
 
 def revision_of_one_way(header_version: str | None) -> Revision:
-    """Return the revision that a notification or a response is in.
+    """Return the revision that a notification or a response is in, given what `version_in_header` gives.
 
     The modern era asks for no metadata on notifications (basic/transports/streamable-http, "Sending Messages"), so the
-    header decides alone.
-
-    Args:
-        header_version: as `version_in_header` gives it.
-
-    Raises:
-        UnsupportedProtocolVersion: the header names a revision that this server does not speak.
+    header decides alone. Raises UnsupportedProtocolVersion for one that names a revision that is not spoken here.
     """
     if header_version is not None and header_version in MODERN:
         return MODERN[header_version]

@@ -100,8 +100,7 @@ class InternalError(ProtocolError):
 class UnknownResource(ProtocolError):
     """Resource not found: handshake era. The modern one has `InvalidParams` for it (server/resources).
 
-    Args:
-        uri: what was asked for; the specification has it repeated in `data`.
+    The specification has the URI that was asked for repeated in `data`.
     """
 
     code = -32002

@@ -29,13 +29,9 @@ def revision_of_request(request: Request, header_version: str | None) -> Revisio
 
 
 def revision_in_header(header_version: str | None) -> Revision:
-    """Return the revision that a message after `initialize` is in.
+    """Return the revision that a message after `initialize` is in, by its `MCP-Protocol-Version`; None when absent.
 
-    Args:
-        header_version: the value of `MCP-Protocol-Version`; None when absent.
-
-    Raises:
-        UnsupportedProtocolVersion: the header names no revision of this era.
+    Raises UnsupportedProtocolVersion if that names no revision of this era.
     """
     if header_version is None:
         return ASSUMED
@@ -52,14 +48,7 @@ def initialize_result(
     server_info: Mapping[str, Any],
     instructions: str | None,
 ) -> dict[str, Any]:
-    """Return an `InitializeResult`.
-
-    Args:
-        revision: what `revision_of_request` gave.
-        capabilities: a `ServerCapabilities` object.
-        server_info: an `Implementation` object in the newest revision's shape.
-        instructions: for the model, or None.
-    """
+    """Return an `InitializeResult`; `server_info` is an `Implementation` in the newest revision's shape."""
     result: dict[str, Any] = {
         "protocolVersion": revision.version,
         "capabilities": capabilities,

@@ -55,15 +55,9 @@ def mirrored_arguments(schema: Mapping[str, Any]) -> tuple[MirroredArgument, ...
 def check_mirrors(
     mirrored: Iterable[MirroredArgument], arguments: Mapping[str, Any], headers: Mapping[bytes, bytes]
 ) -> None:
-    """Compare mirrored arguments with their headers ("Server Behavior for Custom Headers").
+    """Compare mirrored arguments, not validated yet, with their headers ("Server Behavior for Custom Headers").
 
-    Args:
-        mirrored: as `mirrored_arguments` gives them.
-        arguments: of the call, not validated yet.
-        headers: of the request, names in lower case.
-
-    Raises:
-        HeaderMismatch: a header is missing, malformed or says something else than the body.
+    Names of headers are in lower case. Raises HeaderMismatch for one that is missing, malformed or says something else.
     """
     for mirror in mirrored:
         raw = headers.get(mirror.header)

@@ -115,13 +115,7 @@ def finish_result(method: str, result: dict[str, Any], server_info: Mapping[str,
 def discover_result(
     *, capabilities: Mapping[str, Any], server_info: Mapping[str, Any], instructions: str | None
 ) -> dict[str, Any]:
-    """Return a `DiscoverResult`, which is the same for everybody (server/discover).
-
-    Args:
-        capabilities: a `ServerCapabilities` object.
-        server_info: an `Implementation` object.
-        instructions: for the model, or None.
-    """
+    """Return a `DiscoverResult`, which is the same for everybody (server/discover)."""
     said = {} if instructions is None else {"instructions": instructions}
     result = {
         "supportedVersions": list(SUPPORTED),

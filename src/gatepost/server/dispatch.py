@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -11,13 +10,10 @@ from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.methods import completion, lifecycle, prompts, resources, tools
 from gatepost.server.methods.served_server import Method, ServedServer
-from gatepost.server.server import Server
 from gatepost.server.target import Result
-from gatepost.tokens.opaque import RandomBytes
 
 _BOTH_ERAS: Final[Mapping[str, Method]] = {
     "tools/call": tools.call_tool,
@@ -44,40 +40,26 @@ _HANDSHAKE: Final[Mapping[str, Method]] = {
 }
 
 
-class ServerTarget:
-    """A `Server` behind an endpoint.
-
-    Args:
-        server: what is served.
-        seal: writes and reads the state of requests that ask their client something. By default one of this process
-            alone, which is not enough where several share the requests.
-        random_bytes: gives incident ids their bytes.
-    """
-
-    def __init__(
-        self, server: Server, *, seal: RequestStateSeal | None = None, random_bytes: RandomBytes = secrets.token_bytes
-    ) -> None:
-        self._server = server
-        self._served = ServedServer(server, seal=seal or process_seal(), random_bytes=random_bytes)
+class ServerTarget(ServedServer):
+    """The `Target` that a `Server` is behind an endpoint."""
 
     @property
     def changes(self) -> ChangeBus:
         """Carries what changes at run time."""
-        return self._server.changes
+        return self.server.changes
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Open the server's own lifespan."""
-        return self._server.run_lifespan()
+        return self.server.run_lifespan()
 
     def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Coroutine[Any, Any, Result]:
-        """Return the result of `request`; see `Target.answer`."""
-        # A plain function that hands the method's own coroutine on: one less to go through on every step.
+        """Return the coroutine of the method itself: one less to go through on every step."""
         method = (_MODERN if revision.modern else _HANDSHAKE).get(request.method, _not_found)
-        return method(self._served, request, revision, exchange)
+        return method(self, request, revision, exchange)
 
     async def drain(self) -> None:
         """End what lasts until the server stops: subscriptions, each with its result."""
-        await self._served.subscriptions.end_all()
+        await self.subscriptions.end_all()
 
     async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
         """Do nothing: `notifications/initialized` asks for nothing, and others are about what is not offered."""

@@ -81,7 +81,7 @@ class HandlerTarget:
         return nullcontext()
 
     async def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
-        """Return the result of `request`; see `Target.answer`."""
+        """Ask the function, and complete its answer for the client's revision."""
         # 1. Ask the function.
         message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
         try:

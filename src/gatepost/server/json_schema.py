@@ -53,15 +53,8 @@ def describe(
 ) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     """Return Pydantic's adapter for a type, and the type's JSON Schema with all definitions inside it.
 
-    Args:
-        declared: A type, or a function whose parameters are meant.
-        mode: "validation" for what is taken, "serialization" for what is given.
-        function: The function it belongs to, for messages.
-        what: What of the function it is, for messages.
-        shown: The type as the user wrote it, for messages.
-
-    Raises:
-        ToolDefinitionError: It has no JSON Schema.
+    A type that has none raises ToolDefinitionError. Its message names the function, what of the function the type is,
+    and the type as the user wrote it, if `shown`.
     """
     try:
         adapter = TypeAdapter(declared)

@@ -58,15 +58,9 @@ class Listing:
         self._lists: dict[tuple[Revision, frozenset[str] | None], Pages] = {}
 
     def page(self, params: Mapping[str, Any], revision: Revision, granted: frozenset[str] | None) -> orjson.Fragment:
-        """Return the page that a request asks for.
+        """Return the page that a request asks for, to a caller with these scopes; None where scopes do not count.
 
-        Args:
-            params: The request's parameters.
-            revision: What the request is in.
-            granted: The caller's scopes; None where scopes do not count.
-
-        Raises:
-            InvalidParams: The cursor is not one of this list as it is now.
+        Raises InvalidParams if the cursor is not one of this list as it is now.
         """
         generation = self._server.generation
         if self._generation != generation:

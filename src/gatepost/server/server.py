@@ -198,11 +198,7 @@ class Server:
 
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Tool` and `add_tool` do.
         """
-
-        def register(decorated: F) -> F:
-            self.add_tool(Tool(decorated, **options))
-            return decorated
-
+        register = _decorator(lambda decorated: self.add_tool(Tool(decorated, **options)))
         return register if func is None else register(func)
 
     def resource(self, uri: str, /, **options: Unpack[ResourceOptions]) -> Callable[[F], F]:
@@ -212,12 +208,7 @@ class Server:
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Resource` and `add_resource` do.
         """
         check_has_uri(uri, str)
-
-        def register(decorated: F) -> F:
-            self.add_resource(Resource(decorated, uri, **options))
-            return decorated
-
-        return register
+        return _decorator(lambda decorated: self.add_resource(Resource(decorated, uri, **options)))
 
     @overload
     def prompt(self, func: F, /) -> F: ...
@@ -230,9 +221,13 @@ class Server:
 
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Prompt` and `add_prompt` do.
         """
-
-        def register(decorated: F) -> F:
-            self.add_prompt(Prompt(decorated, **options))
-            return decorated
-
+        register = _decorator(lambda decorated: self.add_prompt(Prompt(decorated, **options)))
         return register if func is None else register(func)
+
+
+def _decorator(add: Callable[[Callable[..., Any]], object]) -> Callable[[F], F]:
+    def register(decorated: F) -> F:
+        add(decorated)
+        return decorated
+
+    return register

@@ -43,15 +43,9 @@ class RegisteredCompleter:
     async def complete(
         self, value: str, arguments: Mapping[str, str], context: Callable[[], Context]
     ) -> dict[str, Any]:
-        """Return the `completion` member of a `CompleteResult`.
+        """Return the `completion` member of a `CompleteResult` for the text so far.
 
-        Args:
-            value: The text so far.
-            arguments: What the other arguments are, as far as the client says.
-            context: Builds the context of the call.
-
-        Raises:
-            TypeError: The function returned something else than texts.
+        `arguments` are the others as far as the client says. Raises TypeError if the function returns what is no text.
         """
         if self._function is None:
             begun = value.casefold()

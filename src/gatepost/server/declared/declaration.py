@@ -75,14 +75,9 @@ class Options(TypedDict, total=False):
 
 
 class Declaration:
-    """A function that clients are offered.
+    """A function that clients are offered, with its options: `Options`, and those of its kind.
 
-    Args:
-        func: The function.
-        options: As `Options` and the kind's own have them.
-
-    Raises:
-        ToolDefinitionError: The function cannot be offered so; the message names it and what to change.
+    Raises ToolDefinitionError if it cannot be; the message names the function and what to change.
     """
 
     __slots__ = ("_signature", "definition", "func", "name", "scopes")

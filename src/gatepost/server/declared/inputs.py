@@ -95,15 +95,10 @@ class InputType:
 
 
 def input_type(tool: str, signature: Signature, model: type[BaseModel] | None) -> InputType:
-    """Derive what a tool takes.
+    """Derive what the tool of this name takes.
 
-    Args:
-        tool: The tool's name, for messages.
-        signature: The function. If its one parameter is a Pydantic model, the model's fields are the arguments.
-        model: The model whose fields are the arguments, when it is declared beside the function.
-
-    Raises:
-        ToolDefinitionError: Something in it has no JSON Schema, or the function does not take `model`.
+    If the function's one parameter is a Pydantic model, its fields are the arguments; so are those of `model`, which is
+    declared beside the function. Raises ToolDefinitionError if something has no JSON Schema, or `model` does not fit.
     """
     if model is not None:
         return _from_model(tool, signature, model, whole=_parameter_for(model, signature))

@@ -55,12 +55,7 @@ def failure_text(
 ) -> str:
     """Return what the client hears of a function that raised: its own words, or an incident id that the log explains.
 
-    Args:
-        what: What failed, such as `prompt review`. It comes from the server's author, not from a client.
-        error: What was raised.
-        context: Builds the context of the call, to say in the log whose it was.
-        random_bytes: Gives the incident id its bytes.
-        tool: The tool's name, if it is one.
+    `what` failed, such as `prompt review`, is said in the log: it comes from the server's author, not from a client.
     """
     if isinstance(error, ToolError):
         # A surrogate, from the name of a file for instance, must not make a second error of the first.

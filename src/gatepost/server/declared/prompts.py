@@ -54,20 +54,10 @@ class Prompt(CompletableDeclaration):
         self._define(options, documentation.description, {"arguments": arguments or None})
 
     async def get(self, texts: Mapping[str, str], revision: str, context: Callable[[], Context]) -> dict[str, Any]:
-        """Write the prompt.
+        """Write the prompt for these arguments: a `GetPromptResult` of `revision` as plain JSON values.
 
-        Args:
-            texts: The arguments.
-            revision: What the answer is in.
-            context: Builds the context, for a function that takes one.
-
-        Returns:
-            A `GetPromptResult` as plain JSON values.
-
-        Raises:
-            InvalidArguments: They do not fit; no code of the user ran.
-            InvalidResult: The function returned what is no message.
-            Exception: Whatever the function raised.
+        Raises InvalidArguments before any code of the user runs, InvalidResult for what is no message, and whatever the
+        function raises.
         """
         value = await invoke(self._signature, self._arguments.parse(texts), context)
         description = self.definition.get("description")

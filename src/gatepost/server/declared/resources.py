@@ -15,7 +15,7 @@ from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.invocation import invoke
 from gatepost.server.declared.results import json_text, wire_json
 from gatepost.server.declared.signature import Signature, describe_function
-from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri, parse_uri_template
+from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri
 from gatepost.server.errors import ResourceNotFound, ToolDefinitionError
 
 _CONTENT_TYPES: Final = ("TextResourceContents", "BlobResourceContents")
@@ -79,15 +79,12 @@ class Resource(CompletableDeclaration):
         self._define(options, documentation_of(func).description, own_members)
 
     async def read(self, uri: str, texts: Mapping[str, str], context: Callable[[], Context]) -> dict[str, Any]:
-        """Read it.
+        """Read it: a `ReadResourceResult` as plain JSON values.
 
         Args:
             uri: What was asked for.
             texts: What the template's expressions stand for in it; nothing for a fixed URI.
             context: Builds the context, for a function that takes one.
-
-        Returns:
-            A `ReadResourceResult` as plain JSON values.
 
         Raises:
             InvalidArguments: A value does not fit its parameter; no code of the user ran.
@@ -127,7 +124,7 @@ def _template_of(uri: str, signature: Signature) -> UriTemplate | None:
     """Parse the URI and hold it against the function's parameters."""
     label = signature.function
     try:
-        template = parse_uri_template(uri) if "{" in uri or "}" in uri else None
+        template = UriTemplate(uri) if "{" in uri or "}" in uri else None
         if template is None:
             check_uri(uri)
     except UriError as error:

@@ -81,12 +81,7 @@ class OutputType:
 def output_type(declared: Any, function: str) -> OutputType | None:
     """Derive what a tool gives; None when its results are text or content blocks, or nothing is known.
 
-    Args:
-        declared: A type; `inspect.Signature.empty` when nothing is declared.
-        function: The function's name, for messages.
-
-    Raises:
-        ToolDefinitionError: The type has no JSON Schema.
+    Raises ToolDefinitionError, naming `function`, if the declared type has no JSON Schema.
     """
     if declared in _BYTES:
         raise ToolDefinitionError(f"{function}: it returns bytes, and {_NO_BYTES}")
@@ -115,21 +110,11 @@ def _mentions_content(declared: Any) -> bool:
 
 
 def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
-    """Convert what a tool returned.
+    """Return the `CallToolResult` of what a tool returned, as plain JSON values.
 
     A text becomes one text block and nothing becomes no block. Content blocks, alone or in a list with other values,
     are sent as they are; so is a `CallToolResult`. Anything else is JSON: as text, and as `structuredContent` too when
-    the tool declares its output.
-
-    Args:
-        value: What the tool returned.
-        output: What it declares, if it does.
-
-    Returns:
-        A `CallToolResult` as plain JSON values.
-
-    Raises:
-        InvalidResult: The value is not JSON, or not what is declared.
+    the tool declares its output. Raises InvalidResult for a value that is not JSON, or not what is declared.
     """
     kind = type(value)
     if output is None and kind is str:

@@ -78,26 +78,28 @@ def read_signature(func: Callable[..., Any]) -> Signature:
 
 def underlying_function(func: Callable[..., Any]) -> Callable[..., Any]:
     """Return what carries annotations and docstring: behind partials, and `__call__` of an object."""
-    while isinstance(func, functools.partial):
-        func = func.func
+    func = _without_partials(func)
     if inspect.isroutine(func) or inspect.isclass(func):
         return func
     call: Callable[..., Any] = type(func).__call__
     return call
 
 
-def own_name_of(func: Callable[..., Any]) -> str | None:
-    """Return the name that a function has of its own, also behind a partial; None when it has none."""
+def _without_partials(func: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(func, functools.partial):
         func = func.func
-    name: str | None = getattr(func, "__name__", None)
+    return func
+
+
+def own_name_of(func: Callable[..., Any]) -> str | None:
+    """Return the name that a function has of its own, also behind a partial; None when it has none."""
+    name: str | None = getattr(_without_partials(func), "__name__", None)
     return name
 
 
 def describe_function(func: Callable[..., Any]) -> str:
     """Return how messages name `func`, such as `notes.add`."""
-    while isinstance(func, functools.partial):
-        func = func.func
+    func = _without_partials(func)
     if not hasattr(func, "__qualname__"):
         func = type(func)
     return f"{func.__module__}.{func.__qualname__}"

@@ -56,14 +56,9 @@ class TextArgument:
 
 
 class TextArguments:
-    """The parameters of a function.
+    """The parameters of a function; `owner` is the prompt or resource that it belongs to, for messages.
 
-    Args:
-        owner: The prompt or resource, for messages.
-        signature: Its function.
-
-    Raises:
-        ToolDefinitionError: A parameter's type has no JSON Schema.
+    Raises ToolDefinitionError if a parameter's type has no JSON Schema.
     """
 
     def __init__(self, owner: str, signature: Signature) -> None:

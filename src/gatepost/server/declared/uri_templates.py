@@ -13,7 +13,6 @@ first time, so the time it takes grows with the length of the URI and with nothi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -32,46 +31,44 @@ class UriError(ValueError):
     """A text is no URI, or no template that can be read backwards; the message says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One expression of a template."""
-
-    name: str
-    many_segments: bool
-    """Whether it is a `{+name}`."""
-
-    def read(self, raw: str) -> str | None:
-        """Return the value that `raw` is the expansion of, or None if it is none or not a safe one."""
-        if not raw or (_ANYTHING if self.many_segments else _SEGMENT).fullmatch(raw) is None:
-            return None
-        value = _safe_value(raw)
-        return None if value is None or ("/" in value and not self.many_segments) else value
-
-
-@dataclass(frozen=True, slots=True)
 class UriTemplate:
-    """A template, parsed."""
+    """A template, parsed; raises UriError if the text is none, or has an expression that cannot be read backwards."""
 
-    text: str
-    variables: tuple[Variable, ...]
-    literals: tuple[str, ...]
-    """What stands around the variables: one more than there are of those."""
-    query: tuple[str, ...] = ()
-    """The names of the `{?...}` at the end."""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All names."""
-        return frozenset((*self.query, *(variable.name for variable in self.variables)))
+    def __init__(self, text: str) -> None:
+        found_query = _QUERY.search(text)
+        self.query: tuple[str, ...] = () if found_query is None else tuple(found_query[1].split(","))
+        """The names of the `{?...}` at the end."""
+        path = text if found_query is None else text[: found_query.start()]
+        if self.query and "?" in path:
+            raise UriError(f"{text!r} has a question mark before its {{?...}}")
+        pieces = _EXPRESSION.split(path)
+        # What stands around the expressions: one more than there are of those.
+        self._literals = pieces[::2]
+        check_uri(self._literals[0])
+        self._variables: list[tuple[str, bool]] = []  # each with whether it is a `{+name}`
+        for expression in pieces[1::2]:
+            found = _VARIABLE.fullmatch(expression)
+            if found is None:
+                raise UriError(
+                    f"{{{expression}}} in {text!r} is not understood; write {{name}}, {{+path}} for several segments, "
+                    "or {?first,second} at the end for a query"
+                )
+            self._variables.append((found[2], bool(found[1])))
+        names = (*self.query, *(name for name, _ in self._variables))
+        self.names = frozenset(names)
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UriError(f"{text!r} has {{{twice[0]}}} twice")
+        if "" in self._literals[1:-1]:
+            raise UriError(f"{text!r} has two expressions side by side; nothing says where one ends")
+        if not all(map(_ANYTHING.fullmatch, self._literals)):
+            raise UriError(f"{text!r} has characters between its expressions that URIs do not have")
 
     def match(self, uri: str) -> dict[str, str] | None:
         """Return the values by name, decoded; None if `uri` is no expansion of this template with safe values.
 
         Names of the query that `uri` does not have are not there.
         """
-        if not self.query:
-            return self._match_path(uri)
-        path, mark, query = uri.partition("?")
+        path, mark, query = uri.partition("?") if self.query else (uri, "", "")
         values = self._match_path(path)
         if values is None or not mark:
             return values
@@ -91,21 +88,21 @@ class UriTemplate:
         return values
 
     def _match_path(self, uri: str) -> dict[str, str] | None:
-        if not self.variables:
-            return {} if uri == self.literals[0] else None
-        first, last = self.literals[0], self.literals[-1]
+        first, last = self._literals[0], self._literals[-1]
+        if not self._variables:
+            return {} if uri == first else None
         end = len(uri) - len(last)
         position = len(first)
         if position > end or not uri.startswith(first) or not uri.endswith(last):
             return None
         values: dict[str, str] = {}
-        for index, variable in enumerate(self.variables, start=1):
-            literal = self.literals[index]
-            stop = end if index == len(self.variables) else uri.find(literal, position, end)
-            value = None if stop < 0 else variable.read(uri[position:stop])
+        for index, (name, many_segments) in enumerate(self._variables, start=1):
+            literal = self._literals[index]
+            stop = end if index == len(self._variables) else uri.find(literal, position, end)
+            value = None if stop < 0 else _path_value(uri[position:stop], many_segments=many_segments)
             if value is None:
                 return None
-            values[variable.name] = value
+            values[name] = value
             position = stop + len(literal)
         return values
 
@@ -116,33 +113,12 @@ def check_uri(text: str) -> None:
         raise UriError(f"{text!r} is no URI: it begins with a scheme, as notes://today does, and is ASCII, encoded")
 
 
-def parse_uri_template(text: str) -> UriTemplate:
-    """Parse a template; raises UriError if it is none, or has an expression that cannot be read backwards."""
-    found_query = _QUERY.search(text)
-    query = () if found_query is None else tuple(found_query[1].split(","))
-    path = text if found_query is None else text[: found_query.start()]
-    if query and "?" in path:
-        raise UriError(f"{text!r} has a question mark before its {{?...}}")
-    pieces = _EXPRESSION.split(path)
-    literals, expressions = pieces[::2], pieces[1::2]
-    check_uri(literals[0])
-    variables: list[Variable] = []
-    for expression in expressions:
-        found = _VARIABLE.fullmatch(expression)
-        if found is None:
-            raise UriError(
-                f"{{{expression}}} in {text!r} is not understood; write {{name}}, {{+path}} for several segments, or "
-                "{?first,second} at the end for a query"
-            )
-        variables.append(Variable(found[2], many_segments=bool(found[1])))
-    names = (*query, *(variable.name for variable in variables))
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UriError(f"{text!r} has {{{twice[0]}}} twice")
-    if "" in literals[1:-1]:
-        raise UriError(f"{text!r} has two expressions side by side; nothing says where one ends")
-    if not all(map(_ANYTHING.fullmatch, literals)):
-        raise UriError(f"{text!r} has characters between its expressions that URIs do not have")
-    return UriTemplate(text, tuple(variables), tuple(literals), query)
+def _path_value(raw: str, *, many_segments: bool) -> str | None:
+    """Return the value that `raw` is the expansion of, or None if it is none or not a safe one."""
+    if not raw or (_ANYTHING if many_segments else _SEGMENT).fullmatch(raw) is None:
+        return None
+    value = _safe_value(raw)
+    return None if value is None or ("/" in value and not many_segments) else value
 
 
 def _safe_value(raw: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
-from gatepost.server.calls.request_state import RequestStateSeal
+from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.invocation import failure_text
 from gatepost.server.errors import InvalidArguments
@@ -26,12 +27,21 @@ from gatepost.tokens.opaque import RandomBytes
 
 
 class ServedServer:
-    """A `Server` behind an endpoint; the arguments are those of `ServerTarget`."""
+    """A `Server` behind an endpoint.
 
-    def __init__(self, server: Server, *, seal: RequestStateSeal, random_bytes: RandomBytes) -> None:
+    Args:
+        server: what is served.
+        seal: writes and reads the state of requests that ask their client something. By default one of this process
+            alone, which is not enough where several share the requests.
+        random_bytes: gives incident ids their bytes.
+    """
+
+    def __init__(
+        self, server: Server, *, seal: RequestStateSeal | None = None, random_bytes: RandomBytes = secrets.token_bytes
+    ) -> None:
         optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
         self.server = server
-        self.seal = seal
+        self.seal = seal or process_seal()
         self.random_bytes = random_bytes
         self.info: Mapping[str, Any] = {
             "name": server.name,
