@@ -29,6 +29,7 @@ __all__ = [
     "ListRoots",
     "MissingRequiredClientCapability",
     "Prompt",
+    "Protected",
     "Resource",
     "ResourceNotFound",
     "Sample",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from gatepost.server.errors import ResourceNotFound, ToolError
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
+    from gatepost.web.resource.application import Protected
 
 _HOMES = {
     "ClientError": "gatepost.server.calls.pending_requests",
@@ -66,6 +68,7 @@ _HOMES = {
     "ListRoots": "gatepost.server.calls.client_requests",
     "MissingRequiredClientCapability": "gatepost.protocol.errors",
     "Prompt": "gatepost.server.declared.prompts",
+    "Protected": "gatepost.web.resource.application",
     "Resource": "gatepost.server.declared.resources",
     "ResourceNotFound": "gatepost.server.errors",
     "Sample": "gatepost.server.calls.client_requests",

@@ -6,8 +6,9 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from gatepost import __version__
@@ -23,11 +24,26 @@ if TYPE_CHECKING:
 
     from gatepost.identity.provider import IdentityProvider
     from gatepost.oauth.policy import AuthorizationServer
+    from gatepost.server.target import Target
     from gatepost.stores.contract.store import Store
     from gatepost.web.mcp.endpoint import McpEndpoint
     from gatepost.web.pages.rendering import Pages
+    from gatepost.web.resource.application import Protected
+    from gatepost.web.resource.bearer_guard import BearerGuard
     from gatepost.web.site.errors import ErrorResponses
     from gatepost.web.site.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What one origin serves."""
+
+    routes: tuple[Route, ...]
+    endpoints: Mapping[str, McpEndpoint]
+    """By path."""
+    applications: Mapping[str, ASGIApp]
+    """By path, for all below it."""
+    pages: Pages | None
 
 
 def create_app(
@@ -42,8 +58,9 @@ def create_app(
     """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
 
     Args:
-        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async; or a mapping from paths to
-            such, as in `{"/notes/mcp": notes, "/mail/mcp": mail}`: each is a resource with its own scopes and tokens.
+        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async, or an ASGI application as
+            `Protected(app)`; or a mapping from paths to such, as in `{"/notes/mcp": notes, "/mail/mcp": mail}`: each is
+            a resource with its own scopes and tokens.
         settings: what `load_settings()` returns; read from the environment when None.
         provider: who is the user; local accounts when None.
         store: where everything is kept; what the settings name when None.
@@ -112,8 +129,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
             announce(banner(start_up(installation)))
             yield
 
-    routes, endpoints, pages = _site(installation, deployment.public_url, deployment.allowed_hosts)
-    routes += ReferencePages(title=installation.name).routes()
+    site = _site(installation, deployment.public_url, deployment.allowed_hosts)
+    site = replace(site, routes=(*site.routes, *ReferencePages(title=installation.name).routes()))
     app = DirectApp(
         title=installation.name,
         version=__version__,
@@ -125,23 +142,22 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> F
         # Would look for its configuration on every request, and could be told from outside to record requests whole.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.describe(routes)
-    error_page = None if pages is None else pages.error_page
+    app.describe(site.routes)
+    error_page = None if site.pages is None else site.pages.error_page
     errors = ErrorResponses(error_page=error_page, random_bytes=installation.random_bytes)
     install_error_handlers(app, errors)
     app.put_first(
         ordinary=front_door.OrdinaryRequests(
-            endpoints=endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
+            endpoints=site.endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
         ),
-        layers=partial(_layers, installation, routes, endpoints, errors),
+        layers=partial(_layers, installation, site, errors),
     )
     return app
 
 
 def _layers(
     installation: Installation,
-    routes: tuple[Route, ...],
-    endpoints: Mapping[str, McpEndpoint],
+    site: Site,
     errors: ErrorResponses,
     app: ASGIApp,
 ) -> ASGIApp:
@@ -156,11 +172,15 @@ def _layers(
         limits=installation.limits(), addresses=installation.client_addresses, audit=installation.audit
     )
 
-    def build_site(origin: str) -> ASGIApp:
-        routes, endpoints, _ = _site(installation, origin, frozenset({urlsplit(origin).netloc}))
-        return RoutingTable(app, routes=routes, endpoints=endpoints, errors=errors, limits=limits)
+    def table(site: Site) -> ASGIApp:
+        return RoutingTable(
+            app, routes=site.routes, endpoints=site.endpoints, mounts=site.applications, errors=errors, limits=limits
+        )
 
-    layer: ASGIApp = RoutingTable(app, routes=routes, endpoints=endpoints, errors=errors, limits=limits)
+    def build_site(origin: str) -> ASGIApp:
+        return table(_site(installation, origin, frozenset({urlsplit(origin).netloc})))
+
+    layer = table(site)
     if deployment.is_any_loopback:
         layer = LoopbackNames(layer, own_host=urlsplit(deployment.public_url).netloc, build_site=build_site)
     layer = front_door.HostGuard(
@@ -171,18 +191,25 @@ def _layers(
     )
     if deployment.is_any_loopback:
         layer = front_door.LocalOnly(layer)
-    return front_door.CrossOrigin(layer, mcp_paths=installation.mcp_paths, allowed_origins=deployment.allowed_origins)
+    return front_door.CrossOrigin(
+        layer,
+        mcp_paths=installation.mcp_paths,
+        application_paths=installation.application_paths,
+        allowed_origins=deployment.allowed_origins,
+    )
 
 
-def _site(
-    installation: Installation, origin: str, allowed_hosts: frozenset[str]
-) -> tuple[tuple[Route, ...], Mapping[str, McpEndpoint], Pages | None]:
-    """Build the routes of one origin, its MCP endpoints by path, and its pages."""
+def _site(installation: Installation, origin: str, allowed_hosts: frozenset[str]) -> Site:
+    """Build what one origin serves."""
     from gatepost.web.pages.rendering import Pages  # noqa: PLC0415 - likewise
     from gatepost.web.site.health import HealthChecks, HealthEndpoints  # noqa: PLC0415 - imports the web framework
 
     endpoints: dict[str, McpEndpoint] = {}
+    applications: dict[str, ASGIApp] = {}
     for endpoint in installation.endpoints:
+        if endpoint.is_application:
+            applications[endpoint.path] = _application(installation, endpoint, origin)
+            continue
         # With and without a slash at the end, and never a redirect, which would drop the `Authorization` header in many
         # clients.
         served = _mcp_endpoint(installation, endpoint, origin, allowed_hosts)
@@ -190,19 +217,45 @@ def _site(
     checks = HealthChecks({"store": installation.store.check})
     health = HealthEndpoints(server_name=installation.name, checks=checks).routes()
     if not installation.serves_pages:
-        return health, endpoints, None
+        return Site(health, endpoints, applications, pages=None)
     pages = Pages(server_name=installation.name, secure=installation.deployment.is_secure)
-    return (*health, *_authorization_server(installation, origin, pages)), endpoints, pages
+    return Site((*health, *_authorization_server(installation, origin, pages)), endpoints, applications, pages)
 
 
 def _mcp_endpoint(
     installation: Installation, served: Endpoint, origin: str, allowed_hosts: frozenset[str]
 ) -> McpEndpoint:
-    """Build one MCP endpoint at one origin, with a guard of its own: a token for another does not count here."""
-    from gatepost.web.mcp.endpoint import McpEndpoint  # noqa: PLC0415 - likewise
+    """Build one MCP endpoint at one origin."""
+    from gatepost.web.mcp.endpoint import McpEndpoint  # noqa: PLC0415 - imports the web framework
+
+    return McpEndpoint(
+        target=cast("Target", served.target),
+        guard=_guard(installation, served, origin),
+        allowed_hosts=allowed_hosts,
+        allowed_origins=installation.deployment.allowed_origins,
+        handshake_era=installation.handshake_era(served, origin),
+        open_scopes=installation.open_scopes,
+    )
+
+
+def _application(installation: Installation, served: Endpoint, origin: str) -> ASGIApp:
+    """Build one protected application at one origin."""
+    from gatepost.web.resource.application import GuardedApplication  # noqa: PLC0415 - likewise
+
+    guard = _guard(installation, served, origin)
+    return GuardedApplication(cast("Protected", served.target), path=served.path, guard=guard)
+
+
+def _guard(installation: Installation, served: Endpoint, origin: str) -> BearerGuard | None:
+    """Build the guard of one resource at one origin, since a token for another does not count there.
+
+    None where nobody needs a token.
+    """
     from gatepost.web.resource.bearer_guard import BearerGuard  # noqa: PLC0415 - imports the web framework
 
     settings = installation.settings
+    if not settings.server.require_auth:
+        return None
     api_key = settings.server.api_key
     guard = BearerGuard(
         grants=installation.store.grants,
@@ -215,14 +268,7 @@ def _mcp_endpoint(
         signed_tokens=installation.signed_tokens(origin),
     )
     installation.guards.add(guard)
-    return McpEndpoint(
-        target=served.target,
-        guard=guard if settings.server.require_auth else None,
-        allowed_hosts=allowed_hosts,
-        allowed_origins=installation.deployment.allowed_origins,
-        handshake_era=installation.handshake_era(served, origin),
-        open_scopes=installation.open_scopes,
-    )
+    return guard
 
 
 def _authorization_server(installation: Installation, origin: str, pages: Pages) -> tuple[Route, ...]:

@@ -104,7 +104,7 @@ async def test_the_state_of_a_call_at_one_endpoint_is_none_of_another_with_the_s
     ],
 )
 def test_a_path_that_is_ours_or_has_two_spellings_is_refused(path: Any) -> None:
-    with pytest.raises(TargetError, match="cannot be the path of an MCP endpoint"):
+    with pytest.raises(TargetError, match="cannot be the path of an endpoint"):
         shapes({path: Server("notes")})
 
 

@@ -13,6 +13,7 @@ class StartUp:
     server_name: str
     version: str
     mcp_urls: Sequence[str]
+    application_urls: Sequence[str]
     setup_link: str | None
     """The one-time link that creates the first account; None when an account exists or none is needed."""
     data: str
@@ -24,7 +25,7 @@ class StartUp:
 
 def banner(start_up: StartUp) -> str:
     """Return the banner: what to paste where, and what to beware of."""
-    rows = [("MCP URL", url) for url in start_up.mcp_urls]
+    rows = [("MCP URL", url) for url in start_up.mcp_urls] + [("App", url) for url in start_up.application_urls]
     if start_up.setup_link is not None:
         rows.append(("Set up", start_up.setup_link))
         rows.append(("", "Open this link once to create the owner's account; it works until an account exists."))

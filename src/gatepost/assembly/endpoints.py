@@ -20,6 +20,7 @@ from gatepost.tokens.keyring import KeyRing
 if TYPE_CHECKING:
     from gatepost.server.changes.bus import ChangeBus
     from gatepost.server.target import Target
+    from gatepost.web.resource.application import Protected
 
 MCP_PATH = "/mcp"
 """Where a single endpoint is served; `/mcp/` answers too, without a redirect."""
@@ -36,11 +37,11 @@ _HANDLER_SCOPES = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One MCP endpoint, whatever origin it is called by."""
+    """One MCP endpoint or protected application, whatever origin it is called by."""
 
     path: str
     """Without a trailing slash."""
-    target: Target
+    target: Target | Protected
     name: str
     """For people."""
     scopes: Mapping[str, str]
@@ -49,6 +50,13 @@ class Endpoint:
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
         return ProtectedResource(origin + self.path, self.path, self.name, self.scopes)
+
+    @property
+    def is_application(self) -> bool:
+        """Whether it is an ASGI application, served with all below its path, and no MCP endpoint."""
+        from gatepost.web.resource.application import Protected  # noqa: PLC0415 - imports the web framework
+
+        return isinstance(self.target, Protected)
 
     @property
     def changes(self) -> ChangeBus | None:
@@ -87,7 +95,7 @@ def _checked(path: Any) -> str:
     """Return a path without a slash at its end."""
     if not isinstance(path, str) or _PATH.fullmatch(path.removesuffix("/")) is None or _OURS.match(path):
         raise TargetError(
-            f"{path!r} cannot be the path of an MCP endpoint: write one such as /notes/mcp, of letters, digits and "
+            f"{path!r} cannot be the path of an endpoint: write one such as /notes/mcp, of letters, digits and "
             "- . _ ~, and not below /oauth or in the place of another page of this server."
         )
     return path.removesuffix("/")
@@ -100,9 +108,13 @@ def _endpoint(path: str, target: Any, settings: Settings, *, title: str | None, 
 
 def _served(
     path: str, target: Any, *, title: str | None, key_ring: KeyRing
-) -> tuple[Target, str, Mapping[str, str] | None]:
+) -> tuple[Target | Protected, str, Mapping[str, str] | None]:
     """Return what answers, its name for people, and its scopes with their words (None: it cannot declare any)."""
     from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
+    from gatepost.web.resource.application import Protected  # noqa: PLC0415 - likewise
+
+    if isinstance(target, Protected):
+        return target, title or target.title or path, target.scope_descriptions
 
     if isinstance(target, Server):
         from gatepost.server.calls.request_state import RequestStateSeal  # noqa: PLC0415 - likewise
@@ -119,8 +131,8 @@ def _served(
         except TypeError as error:
             raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
     raise TargetError(
-        f"A {type(target).__name__} cannot be served: give a gatepost Server, or a function that takes a JSON-RPC "
-        "request (dict) and returns a response (dict) or None."
+        f"A {type(target).__name__} cannot be served: give a gatepost Server, a function that takes a JSON-RPC "
+        "request (dict) and returns a response (dict) or None, or Protected(app) for an ASGI application."
     )
 
 

@@ -229,7 +229,13 @@ class Installation:
     @property
     def mcp_paths(self) -> frozenset[str]:
         """The paths of the MCP endpoints, with and without a slash at the end."""
-        return frozenset(twin for endpoint in self.endpoints for twin in (endpoint.path, endpoint.path + "/"))
+        paths = [endpoint.path for endpoint in self.endpoints if not endpoint.is_application]
+        return frozenset((*paths, *(f"{path}/" for path in paths)))
+
+    @property
+    def application_paths(self) -> frozenset[str]:
+        """The paths of the protected applications, without a slash at the end."""
+        return frozenset(endpoint.path for endpoint in self.endpoints if endpoint.is_application)
 
     @property
     def auto_approve(self) -> AutoApprove:
@@ -377,10 +383,13 @@ def start_up(installation: Installation) -> StartUp:
     """Gather what the banner says."""
     deployment, settings = installation.deployment, installation.settings
     token = installation.setup_token
+    paths = [endpoint.path for endpoint in installation.endpoints]
+    applications = installation.application_paths
     return StartUp(
         server_name=installation.name,
         version=__version__,
-        mcp_urls=tuple(endpoint.at(deployment.public_url).identifier for endpoint in installation.endpoints),
+        mcp_urls=tuple(deployment.public_url + path for path in paths if path not in applications),
+        application_urls=tuple(deployment.public_url + path for path in paths if path in applications),
         setup_link=None if token is None else f"{deployment.public_url}/oauth/setup?token={token}",
         data=installation.store.description,
         docs_url=f"{deployment.public_url}/docs",

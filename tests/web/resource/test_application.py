@@ -59,9 +59,7 @@ def guarded(grants: Grants | None = None, *, is_guarded: bool = True, **options:
     guard = BearerGuard(
         grants=cast("GrantStore", grants or Grants()), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW
     )
-    return GuardedApplication(
-        protected, path="/mcp", guard=guard if is_guarded else None, lifespan=AsgiLifespan(protected.app)
-    )
+    return GuardedApplication(protected, path="/mcp", guard=guard if is_guarded else None)
 
 
 async def get(app: GuardedApplication, path: str, token: str | None = READER) -> httpx2.Response:
@@ -188,10 +186,9 @@ async def test_websockets_are_closed_before_they_open() -> None:
 
 async def test_the_applications_own_lifespan_runs_and_its_state_reaches_requests() -> None:
     protected = Protected(an_application())
-    life = AsgiLifespan(protected.app)
-    app = GuardedApplication(protected, path="/mcp", guard=None, lifespan=life)
+    app = GuardedApplication(protected, path="/mcp", guard=None)
 
-    async with life.running():
+    async with protected.lifespan():
         body = (await get(app, "/mcp/who", token=None)).json()
 
     assert body["state"] == "by its lifespan"

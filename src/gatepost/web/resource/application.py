@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
@@ -64,10 +65,12 @@ class Protected:
     scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     title: str | None = None
+    _lifespan: AsgiLifespan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not callable(self.app):
             raise TypeError(f"Protected takes an ASGI application, and a {type(self.app).__name__} cannot be called.")
+        object.__setattr__(self, "_lifespan", AsgiLifespan(self.app))  # the way to set a field of a frozen dataclass
         for path, scopes in self.scopes.items():
             if not path.startswith("/") or _AMBIGUOUS.search(path):
                 raise ValueError(f"scopes: {path!r} is no path; write one such as '/' or '/admin'.")
@@ -81,25 +84,39 @@ class Protected:
     def scope_descriptions(self) -> dict[str, str]:
         """Every scope that any path needs, with its words for people."""
         named = dict.fromkeys(scope for scopes in self.scopes.values() for scope in scopes)
+        if not named:
+            # Tokens are for some scope; here any token for this resource will do.
+            return {"access": self.descriptions.get("access", "Use this application")}
         return {scope: self.descriptions.get(scope, f"Use “{scope}”") for scope in named}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the application's lifespan keeps for its requests."""
+        return self._lifespan.state
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Run the application's lifespan, for as long as the server runs."""
+        return self._lifespan.running()
+
+    async def drain(self) -> None:
+        """Do nothing: what the application has under way ends with its connections."""
 
 
 class GuardedApplication:
     """A `Protected` application at one origin: a plain ASGI callable for its path and everything below."""
 
-    def __init__(self, protected: Protected, *, path: str, guard: BearerGuard | None, lifespan: AsgiLifespan) -> None:
+    def __init__(self, protected: Protected, *, path: str, guard: BearerGuard | None) -> None:
         """Prepare everything that does not depend on a request.
 
         Args:
             protected: what is served.
             path: where, without a slash at its end.
             guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
-            lifespan: has the application's state.
         """
         self._app = protected.app
+        self._state = protected.state
         self._path = path
         self._guard = guard
-        self._lifespan = lifespan
         self._needed = tuple((prefix.rstrip("/"), frozenset(scopes)) for prefix, scopes in protected.scopes.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +167,7 @@ class GuardedApplication:
         given = dict(scope)
         given["headers"] = [header for header in scope["headers"] if header[0] != b"authorization"]
         given["root_path"] = scope.get("root_path", "") + self._path
-        given["state"] = self._lifespan.state.copy()
+        given["state"] = self._state.copy()
         given[PRINCIPAL] = principal
         return given
 

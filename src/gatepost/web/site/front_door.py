@@ -12,6 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
@@ -154,22 +155,39 @@ class HostGuard:
 class CrossOrigin:
     """Cross-origin rules (CORS): open for what clients must discover, named origins for MCP, nothing for pages."""
 
-    def __init__(self, app: ASGIApp, *, mcp_paths: frozenset[str], allowed_origins: frozenset[str]) -> None:
-        """`mcp_paths` are the MCP endpoints' paths with their trailing-slash twins."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        mcp_paths: frozenset[str],
+        allowed_origins: frozenset[str],
+        application_paths: Iterable[str] = (),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            app: what is answered.
+            mcp_paths: the MCP endpoints' paths, with and without a slash at the end.
+            allowed_origins: the browser origins that may call these.
+            application_paths: the paths of protected applications; for all below them the same origins are allowed.
+        """
         self.app = app
         self._mcp_paths = mcp_paths
+        self._application_paths = tuple(f"{path}/" for path in application_paths)
         self._open = CORSMiddleware(
             app, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=_MCP_EXPOSED
         )
-        self._mcp = CORSMiddleware(
+        named = partial(
+            CORSMiddleware,
             app,
             allow_origins=sorted(allowed_origins),
             allow_origin_regex=LOOPBACK_ORIGIN.pattern,
-            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=_MCP_EXPOSED,
             max_age=3600,
         )
+        self._mcp = named(allow_methods=["GET", "POST", "DELETE"])
+        self._applications = named(allow_methods=["*"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Apply the rules of the request's path."""
@@ -177,6 +195,9 @@ class CrossOrigin:
             path = scope["path"]
             if path in self._mcp_paths:
                 await self._mcp(scope, receive, send)
+                return
+            if self._application_paths and f"{path}/".startswith(self._application_paths):
+                await self._applications(scope, receive, send)
                 return
             if _OPEN_PATHS.match(path):
                 await self._open(scope, receive, send)

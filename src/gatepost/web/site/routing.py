@@ -52,6 +52,8 @@ class RoutingTable:
         app: serves every other path, and what is not HTTP.
         routes: what is served, each with its path and method.
         endpoints: ASGI applications by path, exactly as given; they answer every method, and their errors themselves.
+        mounts: ASGI applications by path, for the path and all below it that nothing else is served at; also for
+            WebSockets.
         errors: what becomes of errors that a route does not answer itself.
         limits: count what the routes say is to be counted; None counts nothing.
     """
@@ -63,6 +65,7 @@ class RoutingTable:
         routes: Iterable[Route],
         errors: ErrorResponses,
         endpoints: Mapping[str, ASGIApp] | None = None,
+        mounts: Mapping[str, ASGIApp] | None = None,
         limits: AddressLimits | None = None,
     ) -> None:
         self._app = app
@@ -79,18 +82,27 @@ class RoutingTable:
             else:
                 self._exact[path] = _Methods(methods, errors=errors, limits=limits)
         self._exact |= endpoints or {}
+        # The longest path first, which is the nearest one.
+        self._mounts = sorted((mounts or {}).items(), key=lambda mount: -len(mount[0]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        found = self._find(scope["path"]) if scope["type"] == "http" else None
+        found = None
+        if scope["type"] == "http":
+            found = self._find(scope["path"])
+        elif scope["type"] == "websocket":
+            found = self._mounted(scope["path"])
         await (found or self._app)(scope, receive, send)
 
     def _find(self, path: str) -> ASGIApp | None:
         found = self._exact.get(path)
         if found is None:
             parent, _, last = path.rpartition("/")
-            return self._parents.get(parent) if last else None
+            return (self._parents.get(parent) if last else None) or self._mounted(path)
         return found
+
+    def _mounted(self, path: str) -> ASGIApp | None:
+        return next((app for mount, app in self._mounts if path == mount or path.startswith(mount + "/")), None)
 
 
 @dataclass(frozen=True, slots=True)
