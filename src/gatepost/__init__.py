@@ -58,28 +58,22 @@ if TYPE_CHECKING:
     from gatepost.stdio.serving import run_stdio
     from gatepost.web.resource.application import Protected
 
-_HOMES = {
-    "ClientError": "gatepost.server.calls.pending_requests",
-    "Completion": "gatepost.server.declared.completion",
-    "Context": "gatepost.server.calls.context",
-    "Elicit": "gatepost.server.calls.client_requests",
-    "ElicitURL": "gatepost.server.calls.client_requests",
-    "InvalidAnswer": "gatepost.server.calls.client_requests",
-    "ListRoots": "gatepost.server.calls.client_requests",
-    "MissingRequiredClientCapability": "gatepost.protocol.errors",
-    "Prompt": "gatepost.server.declared.prompts",
-    "Protected": "gatepost.web.resource.application",
-    "Resource": "gatepost.server.declared.resources",
-    "ResourceNotFound": "gatepost.server.errors",
-    "Sample": "gatepost.server.calls.client_requests",
-    "Server": "gatepost.server.server",
-    "Tool": "gatepost.server.declared.tools",
-    "ToolError": "gatepost.server.errors",
-    "create_app": "gatepost.app",
-    "get_current_sub": "gatepost.server.calls.context",
-    "run": "gatepost.app",
-    "run_stdio": "gatepost.stdio.serving",
+_NAMES = {
+    "gatepost.app": ("create_app", "run"),
+    "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
+    "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
+    "gatepost.server.calls.context": ("Context", "get_current_sub"),
+    "gatepost.server.calls.pending_requests": ("ClientError",),
+    "gatepost.server.declared.completion": ("Completion",),
+    "gatepost.server.declared.prompts": ("Prompt",),
+    "gatepost.server.declared.resources": ("Resource",),
+    "gatepost.server.declared.tools": ("Tool",),
+    "gatepost.server.errors": ("ResourceNotFound", "ToolError"),
+    "gatepost.server.server": ("Server",),
+    "gatepost.stdio.serving": ("run_stdio",),
+    "gatepost.web.resource.application": ("Protected",),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
