@@ -20,4 +20,5 @@ def test_our_own_errors_have_codes_of_json_rpc_or_of_the_specification_alone() -
 
     assert gatepost.app is not None
     assert {error.code for error in ours} == {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
-    assert UnknownResource.code == -32002  # earlier revisions only, see tests/server/test_reading_and_getting.py
+    # Earlier revisions only, see tests/server/methods/test_resources_and_prompts.py.
+    assert UnknownResource.code == -32002

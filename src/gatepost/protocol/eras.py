@@ -1,4 +1,4 @@
-"""Which era a request belongs to (2026-07-28 basic/versioning, "Backward Compatibility").
+"""Eras: which one a request belongs to (2026-07-28 basic/versioning, "Backward Compatibility").
 
     version in `_meta`   MCP-Protocol-Version   method       era
     modern or unknown    any                    any          modern

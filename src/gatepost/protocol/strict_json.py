@@ -1,4 +1,4 @@
-"""JSON as this server takes it: bounded in depth, number size and work, no member named twice (RFC 8259 section 4).
+"""Strict JSON, the one taken here: bounded in depth, number size and work, no member named twice (RFC 8259 section 4).
 
 A repeated name is refused because readers disagree about it: a gateway that logs the first `"method"` and a server that
 runs the last are told two different stories.

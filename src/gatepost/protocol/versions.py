@@ -1,4 +1,4 @@
-"""The revisions of MCP that this server speaks, and how they differ on the wire (basic/versioning).
+"""Protocol revisions: those that this server speaks, and how they differ on the wire (basic/versioning).
 
 Two eras: in the **modern** one every request carries its revision, in the **handshake** one a client agrees on a
 revision with `initialize` and names it in a header from then on. Where dispatch differs between

@@ -1,4 +1,4 @@
-"""The MCP server: tools and the code that runs them.
+"""The MCP server: what authors declare, and the code that runs it.
 
 Owns: the registry, schemas derived from signatures, the context a tool gets, dispatch from a request to
 a result.

@@ -1,4 +1,4 @@
-"""From a request to a result: the methods of MCP, answered by a `Server`."""
+"""Dispatch: from a request to the method that answers it for a `Server`."""
 
 from __future__ import annotations
 

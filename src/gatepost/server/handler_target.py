@@ -1,4 +1,4 @@
-"""A bare JSON-RPC function behind an endpoint: `handler(message: dict) -> dict | None`, sync or async.
+"""JSON-RPC handlers: a bare function behind an endpoint, `handler(message: dict) -> dict | None`, sync or async.
 
 The function gets the message as the client sent it, with two members more: `"subject"`, who calls, and `"scopes"`, the
 list of what their token allows. It returns a JSON-RPC response, or None when it has no answer. To what every MCP server

@@ -1,4 +1,4 @@
-"""Lists in pages: tools, resources, resource templates and prompts (MCP server/utilities/pagination and caching).
+"""Pagination of lists: tools, resources, resource templates and prompts (MCP server/utilities/pagination and caching).
 
 A list is serialised once for each revision and set of scopes that callers really have. A cursor is a digest of the
 whole list and the page's number: it is the same in every process and after a restart, it says nothing, and it is

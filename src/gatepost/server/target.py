@@ -1,4 +1,4 @@
-"""What stands behind an MCP endpoint, as the transport sees it."""
+"""Targets: what answers the requests of an MCP endpoint, as its transport sees it."""
 
 from __future__ import annotations
 

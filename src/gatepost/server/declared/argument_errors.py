@@ -1,4 +1,4 @@
-"""What is wrong with a call's arguments, in words that name the field and never repeat the value."""
+"""Validation errors of arguments, in words that name the field and never repeat the value."""
 
 from __future__ import annotations
 

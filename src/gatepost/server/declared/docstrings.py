@@ -1,4 +1,4 @@
-"""What a function's docstring says to a model: a description, and a line for each parameter.
+"""Docstrings: what one says to a model, a description and a line for each parameter.
 
 Understands the Google convention (`Args:`) and the NumPy one (`Parameters` over a dashed line). A docstring in any
 other shape is all description.

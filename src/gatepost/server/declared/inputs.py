@@ -1,4 +1,4 @@
-"""What a tool takes: schema and validator of its arguments.
+"""Input schemas: what a tool takes, as the schema and the validator of its arguments.
 
 Arguments are judged as JSON, strictly: `"5"` is no integer and `1` no boolean, while a date or a UUID is the string
 that JSON has for it, and `5.0` is an integer because JSON Schema says so (core, section 4.2.3). What the schema does

@@ -1,4 +1,4 @@
-"""Calling the functions behind declarations, and what becomes of their errors."""
+"""Invocation of the functions behind declarations, and what becomes of their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each revision of the protocol knows of tools and their results (MCP, schema of each revision).
+"""Protocol revisions: what each knows of tools and their results (MCP, schema of each revision).
 
                title  icons  outputSchema   structuredContent  resource links
     2025-03-26   -      -         -                 -                 -

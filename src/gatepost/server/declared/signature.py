@@ -1,4 +1,4 @@
-"""What a function takes and gives, read once when it becomes a tool."""
+"""Signatures: what a function takes and gives, read once when it is declared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments that arrive as text: those of prompts, and the values in the URI of a resource.
+"""Text arguments: those of prompts, and the values in the URI of a resource.
 
 A parameter that takes text gets it as it is. Other types are read from it: numbers, booleans, dates and enums as people
 write them, lists and objects as JSON.

@@ -1,4 +1,4 @@
-"""What several methods check: members of their parameters, the caller's scopes, the session."""
+"""Checks that methods have in common: members of their parameters, the caller's scopes, the session."""
 
 from __future__ import annotations
 
