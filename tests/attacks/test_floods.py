@@ -87,7 +87,7 @@ async def test_pages_are_limited_too_before_they_keep_a_session(site: Site, path
     refused = await site.http.get(path, headers={"X-Forwarded-For": THIEF})
 
     assert (refused.status_code, "Please wait a moment" in refused.text) == (429, True)
-    assert await site.store.expiry.delete_browser_sessions(before=2**40, limit=10) == 0
+    assert await site.store.browser_sessions.delete_sessions(before=2**40, limit=10) == 0
 
 
 async def test_one_client_that_floods_does_not_take_the_others_along(site: Site) -> None:

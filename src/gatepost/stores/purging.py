@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.expiry import LeaseStore
+from gatepost.stores.contract.leases import LeaseStore
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 
@@ -61,21 +61,20 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         store: what is purged.
         audit_days: for how many days the audit trail goes back.
     """
-    expiry = store.expiry
     return (
-        Purge("authorization requests", expiry.delete_transactions),
+        Purge("authorization requests", store.transactions.delete_transactions),
         # Clients register at every connect, so those that nobody allowed in a day go.
         Purge("unused clients", store.clients.delete_orphans, kept_for=_DAY),
         Purge("client assertions", store.assertions.forget_jtis),
-        Purge("access tokens", expiry.delete_access_tokens),
+        Purge("access tokens", store.grants.delete_access_tokens),
         # Kept a while, so that a client that comes back late is told that its token expired, not that it is unknown.
-        Purge("refresh tokens", expiry.delete_refresh_tokens, kept_for=7 * _DAY),
+        Purge("refresh tokens", store.grants.delete_refresh_tokens, kept_for=7 * _DAY),
         # Kept a while, so that an operator can see what was revoked, when and why.
-        Purge("grants", expiry.delete_grants, kept_for=30 * _DAY),
+        Purge("grants", store.grants.delete_grants, kept_for=30 * _DAY),
         Purge("MCP sessions", store.mcp_sessions.delete_sessions),
         # Kept a while, so that every process hears of it; one that could not for so long has missed it.
         Purge("noted changes", store.changes.delete_changes, kept_for=_CHANGE_SECONDS),
-        Purge("browser sessions", expiry.delete_browser_sessions),
+        Purge("browser sessions", store.browser_sessions.delete_sessions),
         Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),
         Purge("audit events", store.audit.delete_events, kept_for=audit_days * _DAY),

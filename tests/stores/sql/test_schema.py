@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
+from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.mcp import McpSession
@@ -38,6 +40,7 @@ SQLITE_TYPES = {"BYTEA": "BLOB"}
 # Whole tables are read only where that is the question, or where there is one row at the most.
 SCANS_ON_PURPOSE = {
     "SELECT * FROM users",
+    "SELECT * FROM clients ORDER BY created_at, client_id",
     "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id",
     "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL",
     "SELECT 1 FROM users LIMIT 1",
@@ -164,6 +167,8 @@ async def use_every_operation(store: Store) -> None:
     assert await clients.find_client("client-1") is not None
     await transactions.begin_transaction(transaction())
     await transactions.approve_transaction(code(), now=NOW)
+    at_once = transaction("transaction-2"), code("code-2", "transaction-2"), client()
+    assert await transactions.approve_at_once(*at_once)
     assert not await transactions.deny_transaction("transaction-1", now=NOW)
     assert await transactions.find_transaction("transaction-1", now=NOW) is not None
     assert await grants.find_code(fp("code-1"), now=NOW) is not None
@@ -177,6 +182,7 @@ async def use_every_operation(store: Store) -> None:
         assert rotation == Rotation(outcome)
     assert await grants.find_refresh_token(fp("refresh first")) is not None
     assert await grants.find_access_token(fp("access first"), now=NOW) is not None
+    assert await grants.find_refresh(fp("refresh first")) is not None
     assert await grants.find_grant("grant-1") is not None
     approvals = store.approvals
     await approvals.give_grant(grant("grant-2"), tokens("given", "grant-2"))
@@ -193,7 +199,24 @@ async def use_every_operation(store: Store) -> None:
     assert await users.disable_user("ada", now=NOW)
     assert await users.enable_user("ada")
     await use_mcp_sessions(store)
+    await change_clients(store)
     await purge(store)
+
+
+async def change_clients(store: Store) -> None:
+    clients = store.clients
+    assert await clients.update_client(client(client_name="Another"))
+    assert await clients.rotate_client_secret("client-1", fp("secret"))
+    assert await clients.give_client_grant(grant("grant-3"), tokens("third", "grant-3"))
+    settled = client("client-2", origin=ClientOrigin.SETTINGS)
+    assert (await clients.keep_settings_clients([settled], now=NOW)).added == (settled,)
+    assert (await clients.keep_settings_clients([replace(settled, scope="notes")], now=NOW)).changed
+    assert (await clients.keep_settings_clients([], now=NOW)).removed == ("client-2",)
+    assert await clients.disable_client("client-1", now=NOW)
+    assert await clients.remove_client("client-1", now=NOW)
+    assert len(await clients.list_clients()) == await clients.delete_orphans(before=NOW, limit=10) == 0
+    assert await store.assertions.remember_jti("client-1", "jti", expires_at=NOW, now=NOW)
+    assert await store.assertions.forget_jtis(before=NOW, limit=10) == 1
 
 
 async def use_mcp_sessions(store: Store) -> None:
@@ -245,12 +268,11 @@ async def purge(store: Store) -> None:
     limits = store.limits
     await limits.take([Use("key", Rate(1, 60))], now=NOW)
     await limits.delete_limits(before=NOW, limit=10)
-    expiry, leases = store.expiry, store.leases
-    assert await leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
-    await leases.return_lease("purge", holder="me")
+    assert await store.leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
+    await store.leases.return_lease("purge", holder="me")
     end = NOW + 1_000_000
-    await expiry.delete_transactions(before=end, limit=10)
-    await expiry.delete_access_tokens(before=NOW, limit=10)
-    await expiry.delete_refresh_tokens(before=NOW, limit=10)
-    await expiry.delete_browser_sessions(before=end, limit=10)
-    assert await expiry.delete_grants(before=end, limit=10) > 0
+    await store.transactions.delete_transactions(before=end, limit=10)
+    await store.grants.delete_access_tokens(before=NOW, limit=10)
+    await store.grants.delete_refresh_tokens(before=NOW, limit=10)
+    await store.browser_sessions.delete_sessions(before=end, limit=10)
+    assert await store.grants.delete_grants(before=end, limit=10) > 0

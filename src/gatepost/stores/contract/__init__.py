@@ -10,4 +10,9 @@ by a put. Every backend passes `tests/stores/` whole. Every method may raise `St
 A caller that is cancelled while it waits loses the answer, not the operation: it happens wholly or not at all.
 
 `now` is whole seconds UTC, and so are all times of records. A record whose `expires_at <= now` counts as absent.
+
+`delete_…(before=, limit=)` deletes at most `limit` rows that were over at `before` (seconds UTC) and returns how many.
+What it deletes counts as absent already, so nothing that a caller can observe depends on whether a purge has run;
+only the space does. A batch is one short transaction, so a caller that pauses between them never keeps others waiting
+for long. Fewer than `limit` means that nothing is left that was over.
 """

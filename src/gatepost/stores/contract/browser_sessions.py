@@ -34,3 +34,6 @@ class BrowserSessionStore(Protocol):
 
     async def end_session(self, session_fingerprint: bytes) -> None:
         """End the session; ending an unknown one is fine."""
+
+    async def delete_sessions(self, *, before: int, limit: int) -> int:
+        """Delete sessions that ended."""

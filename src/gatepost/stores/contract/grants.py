@@ -123,3 +123,12 @@ class GrantStore(Protocol):
 
     async def revoke_grant(self, grant_id: str, *, reason: str, now: int) -> bool:
         """Revoke the grant and all its tokens; False when there is none. Revoking twice keeps the first reason."""
+
+    async def delete_access_tokens(self, *, before: int, limit: int) -> int:
+        """Delete access tokens that ended."""
+
+    async def delete_refresh_tokens(self, *, before: int, limit: int) -> int:
+        """Delete refresh tokens that ended, spent or not. Until then a spent one shows that it is used again."""
+
+    async def delete_grants(self, *, before: int, limit: int) -> int:
+        """Delete grants that were revoked or ended, with whatever tokens they still have; every row counts."""

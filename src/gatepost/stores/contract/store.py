@@ -12,9 +12,9 @@ from gatepost.stores.contract.browser_sessions import BrowserSessionStore
 from gatepost.stores.contract.changes import ChangeStore
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.consents import ConsentStore
-from gatepost.stores.contract.expiry import ExpiryStore, LeaseStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
+from gatepost.stores.contract.leases import LeaseStore
 from gatepost.stores.contract.limits import LimitStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.transactions import TransactionStore
@@ -36,7 +36,6 @@ class Store:
     approvals: ApprovalStore
     keys: KeyStore
     audit: AuditStore
-    expiry: ExpiryStore
 
     # The live state of MCP, and what processes agree on while they run.
     mcp_sessions: McpSessionStore

@@ -23,7 +23,7 @@ class ApproveOutcome(Enum):
 class TransactionStore(Protocol):
     """Authorization requests between /authorize and the code (RFC 6749 section 4.1)."""
 
-    async def begin_transaction(self, transaction: AuthorizationTransaction) -> None:
+    async def begin_transaction(self, request: AuthorizationTransaction) -> None:
         """Keep a validated request."""
 
     async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
@@ -41,9 +41,7 @@ class TransactionStore(Protocol):
         has been redeemed, or after a denial, nothing is written.
         """
 
-    async def approve_at_once(
-        self, transaction: AuthorizationTransaction, code: AuthorizationCode, client: Client
-    ) -> bool:
+    async def approve_at_once(self, request: AuthorizationTransaction, code: AuthorizationCode, client: Client) -> bool:
         """Keep a request that needs no question, approved, with its code: `begin_transaction` and approval in one step.
 
         False, and nothing is written, when `client`, by which the request was judged, is not what the store holds any
@@ -52,3 +50,9 @@ class TransactionStore(Protocol):
 
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
         """Mark it denied; False when it is unknown, expired or already approved. Denying twice is True twice."""
+
+    async def delete_transactions(self, *, before: int, limit: int) -> int:
+        """Delete those that ended, each with its code; `limit` counts the requests.
+
+        One whose code still lives stays: a code that was used has to be known when it is sent again.
+        """

@@ -6,8 +6,9 @@ from typing import Final
 
 from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.stores.contract.approvals import GrantListing
-from gatepost.stores.sql.database import Database, Transaction, Value
-from gatepost.stores.sql.grants import grant_of, insert_grant, insert_tokens
+from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
+from gatepost.stores.sql.grants import insert_tokens
+from gatepost.stores.sql.tables import GRANTS
 
 _OF_ACCESS_TOKEN: Final = """
     SELECT grants.* FROM access_tokens JOIN grants ON grants.grant_id = access_tokens.grant_id
@@ -26,35 +27,23 @@ _LISTING: Final = """
 """
 
 
-class SqlApprovalStore:
+class SqlApprovalStore(Operations):
     """`ApprovalStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    @write
+    async def give_grant(self, transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> None:
+        await GRANTS.insert(transaction, grant)
+        await insert_tokens(transaction, tokens)
 
-    async def give_grant(self, grant: Grant, tokens: IssuedTokens) -> None:
-        """See `ApprovalStore.give_grant`."""
+    @read
+    async def find_grant_of_token(self, transaction: Transaction, token_fingerprint: bytes) -> Grant | None:
+        of_access_token = await GRANTS.one(transaction, _OF_ACCESS_TOKEN, token_fingerprint)
+        return of_access_token or await GRANTS.one(transaction, _OF_REFRESH_TOKEN, token_fingerprint)
 
-        async def operation(transaction: Transaction) -> None:
-            await insert_grant(transaction, grant)
-            await insert_tokens(transaction, tokens)
-
-        await self._database.write(operation)
-
-    async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
-        """See `ApprovalStore.find_grant_of_token`."""
-
-        async def operation(transaction: Transaction) -> Grant | None:
-            row = await transaction.one(_OF_ACCESS_TOKEN, token_fingerprint)
-            row = row or await transaction.one(_OF_REFRESH_TOKEN, token_fingerprint)
-            return None if row is None else grant_of(row)
-
-        return await self._database.read(operation)
-
+    @read
     async def list_grants(
-        self, *, live_at: int | None, subject: str | None, client_id: str | None, limit: int
+        self, transaction: Transaction, *, live_at: int | None, subject: str | None, client_id: str | None, limit: int
     ) -> list[GrantListing]:
-        """See `ApprovalStore.list_grants`."""
         parameters: list[Value] = []
         conditions: list[str] = []
         # A condition that is not asked for is not in the statement, so that each combination finds its index.
@@ -68,10 +57,6 @@ class SqlApprovalStore:
                 conditions.append(f"{condition}${len(parameters)}")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         parameters.append(limit)
-        sql = f"{_LISTING}{where} ORDER BY grants.created_at DESC, grants.grant_id LIMIT ${len(parameters)}"
-
-        async def operation(transaction: Transaction) -> list[GrantListing]:
-            rows = await transaction.all(sql, *parameters)
-            return [GrantListing(grant_of(row), row["client_name"], row["username"]) for row in rows]
-
-        return await self._database.read(operation)
+        query = f"{_LISTING}{where} ORDER BY grants.created_at DESC, grants.grant_id LIMIT ${len(parameters)}"
+        rows = await transaction.all(query, *parameters)
+        return [GrantListing(GRANTS.record(row), row["client_name"], row["username"]) for row in rows]

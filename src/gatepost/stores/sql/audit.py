@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome
-from gatepost.stores.sql.database import Database, Row, Transaction
-
-_INSERT: Final = """
-    INSERT INTO audit_events (event_id, at, event, outcome, reason, subject, client_id, address, grant_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-"""
+from gatepost.oauth.audit import AuditQuery, AuditRecord
+from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.tables import AUDIT_EVENTS
 
 # An event's id begins with its time, so the key alone gives the order and the pages.
 _SELECT: Final = """
@@ -33,73 +29,35 @@ _DELETE: Final = """
 _AFTER_ALL: Final = "g"  # ids are hexadecimal
 
 
-class SqlAuditStore:
+class SqlAuditStore(Operations):
     """`AuditStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    @write
+    async def append_events(self, transaction: Transaction, records: Sequence[AuditRecord]) -> None:
+        for record in records:
+            await AUDIT_EVENTS.insert(transaction, record)
 
-    async def append_events(self, records: Sequence[AuditRecord]) -> None:
-        """See `AuditStore.append_events`."""
+    @read
+    async def list_events(
+        self, transaction: Transaction, query: AuditQuery, *, before: str | None, limit: int
+    ) -> list[AuditRecord]:
+        return await AUDIT_EVENTS.all(
+            transaction,
+            _SELECT,
+            before or _AFTER_ALL,
+            _first_id(query.since),
+            query.event,
+            query.outcome,
+            query.subject,
+            query.client_id,
+            limit,
+        )
 
-        async def operation(transaction: Transaction) -> None:
-            for record in records:
-                await transaction.run(
-                    _INSERT,
-                    record.event_id,
-                    record.at,
-                    record.event.value,
-                    record.outcome.value,
-                    record.reason,
-                    record.subject,
-                    record.client_id,
-                    record.address,
-                    record.grant_id,
-                )
-
-        await self._database.write(operation)
-
-    async def list_events(self, query: AuditQuery, *, before: str | None, limit: int) -> list[AuditRecord]:
-        """See `AuditStore.list_events`."""
-
-        async def operation(transaction: Transaction) -> list[AuditRecord]:
-            rows = await transaction.all(
-                _SELECT,
-                before or _AFTER_ALL,
-                _first_id(query.since),
-                query.event,
-                query.outcome,
-                query.subject,
-                query.client_id,
-                limit,
-            )
-            return [_audit_record(row) for row in rows]
-
-        return await self._database.read(operation)
-
-    async def delete_events(self, *, before: int, limit: int) -> int:
-        """See `AuditStore.delete_events`."""
-
-        async def operation(transaction: Transaction) -> int:
-            return await transaction.run(_DELETE, _first_id(before + 1), limit)
-
-        return await self._database.write(operation)
+    @write
+    async def delete_events(self, transaction: Transaction, *, before: int, limit: int) -> int:
+        return await transaction.run(_DELETE, _first_id(before + 1), limit)
 
 
 def _first_id(second: int) -> str:
     """Return what sorts before every id of this second and after every one of the second before."""
     return f"{second:010x}"
-
-
-def _audit_record(row: Row) -> AuditRecord:
-    return AuditRecord(
-        event_id=row["event_id"],
-        at=row["at"],
-        event=AuditEvent(row["event"]),
-        outcome=Outcome(row["outcome"]),
-        reason=row["reason"],
-        subject=row["subject"],
-        client_id=row["client_id"],
-        address=row["address"],
-        grant_id=row["grant_id"],
-    )

@@ -5,75 +5,37 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.stores.contract.browser_sessions import BrowserSession
-from gatepost.stores.sql.database import Database, Row, Transaction
+from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.rows import delete_ended
+from gatepost.stores.sql.tables import BROWSER_SESSIONS
 
-_INSERT: Final = """
-    INSERT INTO browser_sessions (
-        session_fingerprint, browser_id, subject, display_name, authenticated_at, created_at, expires_at
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7)
-"""
+_FIND: Final = "SELECT * FROM browser_sessions WHERE session_fingerprint = $1 AND expires_at > $2"
+_END: Final = "DELETE FROM browser_sessions WHERE session_fingerprint = $1"
+_DELETE_ENDED: Final = delete_ended("browser_sessions", "session_fingerprint")
 
 
-class SqlBrowserSessionStore:
+class SqlBrowserSessionStore(Operations):
     """`BrowserSessionStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    @write
+    async def start_session(
+        self, transaction: Transaction, session: BrowserSession, *, replaces: bytes | None = None
+    ) -> bool:
+        if replaces is not None and not await transaction.run(_END, replaces):
+            return False
+        await BROWSER_SESSIONS.insert(transaction, session)
+        return True
 
-    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
-        """See `BrowserSessionStore.start_session`."""
+    @read
+    async def find_session(
+        self, transaction: Transaction, session_fingerprint: bytes, *, now: int
+    ) -> BrowserSession | None:
+        return await BROWSER_SESSIONS.one(transaction, _FIND, session_fingerprint, now)
 
-        async def operation(transaction: Transaction) -> bool:
-            if replaces is not None and not await _end_session(transaction, replaces):
-                return False
-            await transaction.run(
-                _INSERT,
-                session.session_fingerprint,
-                session.browser_id,
-                session.subject,
-                session.display_name,
-                session.authenticated_at,
-                session.created_at,
-                session.expires_at,
-            )
-            return True
+    @write
+    async def end_session(self, transaction: Transaction, session_fingerprint: bytes) -> None:
+        await transaction.run(_END, session_fingerprint)
 
-        return await self._database.write(operation)
-
-    async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
-        """See `BrowserSessionStore.find_session`."""
-
-        async def operation(transaction: Transaction) -> BrowserSession | None:
-            row = await transaction.one(
-                "SELECT * FROM browser_sessions WHERE session_fingerprint = $1 AND expires_at > $2",
-                session_fingerprint,
-                now,
-            )
-            return None if row is None else _browser_session(row)
-
-        return await self._database.read(operation)
-
-    async def end_session(self, session_fingerprint: bytes) -> None:
-        """See `BrowserSessionStore.end_session`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await _end_session(transaction, session_fingerprint)
-
-        await self._database.write(operation)
-
-
-async def _end_session(transaction: Transaction, session_fingerprint: bytes) -> bool:
-    ended = await transaction.run("DELETE FROM browser_sessions WHERE session_fingerprint = $1", session_fingerprint)
-    return ended > 0
-
-
-def _browser_session(row: Row) -> BrowserSession:
-    return BrowserSession(
-        session_fingerprint=row["session_fingerprint"],
-        browser_id=row["browser_id"],
-        subject=row["subject"],
-        display_name=row["display_name"],
-        authenticated_at=row["authenticated_at"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-    )
+    @write
+    async def delete_sessions(self, transaction: Transaction, *, before: int, limit: int) -> int:
+        return await transaction.run(_DELETE_ENDED, before, limit)

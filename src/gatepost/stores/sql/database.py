@@ -1,16 +1,18 @@
 """What the SQL operations are written against: a transaction, and a database that runs an operation in one.
 
 An operation is a coroutine function over a `Transaction`. It awaits nothing else, so a driver that never suspends
-(SQLite) can run the whole of it on its own thread in one go, and one that does (PostgreSQL) can await it as it is.
-SQL text uses numbered parameters (`$1`, `$2`), `ON CONFLICT` and no dialect.
+(SQLite) can run the whole of it in one go, and one that does (PostgreSQL) can await it as it is. SQL text uses numbered
+parameters (`$1`, `$2`), `ON CONFLICT` and no dialect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 Value: TypeAlias = str | int | bytes | None
 """What a parameter may be; the schema uses TEXT, BIGINT and BYTEA only."""
@@ -69,3 +71,37 @@ class Database(Protocol):
         If it raises, nothing of it is written. A caller that is cancelled loses the answer, and the operation still
         happens.
         """
+
+
+class Operations:
+    """The operations of one concern. A method under `read` or `write` is one, and gets its transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+ConcernT = TypeVar("ConcernT", bound=Operations)
+
+
+def read(
+    operation: Callable[Concatenate[ConcernT, Transaction, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[ConcernT, P], Coroutine[Any, Any, T]]:
+    """Run the method by `Database.read`; its callers leave the transaction out."""
+
+    @wraps(operation)
+    async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.read(lambda transaction: operation(self, transaction, *args, **kwargs))
+
+    return method
+
+
+def write(
+    operation: Callable[Concatenate[ConcernT, Transaction, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[ConcernT, P], Coroutine[Any, Any, T]]:
+    """Run the method by `Database.write`; its callers leave the transaction out."""
+
+    @wraps(operation)
+    async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.write(lambda transaction: operation(self, transaction, *args, **kwargs))
+
+    return method

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import AccessToken, AuthorizationCode, Grant, IssuedTokens, RefreshToken
+from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.contract.grants import (
     GrantView,
     LiveAccessToken,
@@ -14,8 +14,15 @@ from gatepost.stores.contract.grants import (
     RotateOutcome,
     Rotation,
 )
-from gatepost.stores.sql.client_rows import select_client
-from gatepost.stores.sql.database import Database, Row, Transaction
+from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.rows import delete_ended
+from gatepost.stores.sql.tables import ACCESS_TOKENS, CLIENTS, CODES, GRANTS, REFRESH_TOKENS
+
+_CODE: Final = "SELECT * FROM authorization_codes WHERE code_fingerprint = $1 AND expires_at > $2"
+
+_COUNT_FAILURE: Final = """
+    UPDATE authorization_codes SET failed_attempts = failed_attempts + 1 WHERE code_fingerprint = $1
+"""
 
 # A code whose user has been disabled since the approval cannot be spent.
 _SPEND_CODE: Final = """
@@ -31,27 +38,14 @@ _SPEND_REFRESH_TOKEN: Final = """
     WHERE token_fingerprint = $1
 """
 
+_REVOKE: Final = """
+    UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE grant_id = $1 AND revoked_at IS NULL
+"""
+
 _FORGET_CONSENTS: Final = """
     DELETE FROM consents WHERE (subject, client_id, resource) IN (
         SELECT subject, client_id, resource FROM grants WHERE grant_id = $1
     )
-"""
-
-_INSERT_GRANT: Final = """
-    INSERT INTO grants (
-        grant_id, subject, client_id, resource, scopes, created_at, expires_at, revoked_at, revoked_reason
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-"""
-
-_INSERT_ACCESS_TOKEN: Final = """
-    INSERT INTO access_tokens (token_fingerprint, grant_id, scopes, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5)
-"""
-
-_INSERT_REFRESH_TOKEN: Final = """
-    INSERT INTO refresh_tokens (
-        token_fingerprint, grant_id, created_at, expires_at, spent_at, successor_fingerprint, sealed_successor
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 # One statement, one snapshot, four look-ups by primary or unique key: as fast with a million rows as with a thousand.
@@ -87,88 +81,72 @@ _LIVE_REFRESH_TOKEN: Final = """
       AND grants.expires_at > $2 AND grants.revoked_at IS NULL AND users.disabled_at IS NULL
 """
 
+_DELETE_ENDED_ACCESS_TOKENS: Final = delete_ended("access_tokens", "token_fingerprint")
+_DELETE_ENDED_REFRESH_TOKENS: Final = delete_ended("refresh_tokens", "token_fingerprint")
+_ENDED_GRANTS: Final = "SELECT grant_id FROM grants WHERE expires_at <= $1 OR revoked_at <= $1 LIMIT $2"
+_DELETE_TOKENS_OF_GRANT: Final = (
+    """
+    DELETE FROM access_tokens WHERE token_fingerprint IN (
+        SELECT token_fingerprint FROM access_tokens WHERE grant_id = $1 LIMIT $2
+    )
+    """,
+    """
+    DELETE FROM refresh_tokens WHERE token_fingerprint IN (
+        SELECT token_fingerprint FROM refresh_tokens WHERE grant_id = $1 LIMIT $2
+    )
+    """,
+)
 
-class SqlGrantStore:
+
+class SqlGrantStore(Operations):
     """`GrantStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    @read
+    async def find_code(
+        self, transaction: Transaction, code_fingerprint: bytes, *, now: int
+    ) -> AuthorizationCode | None:
+        return await CODES.one(transaction, _CODE, code_fingerprint, now)
 
-    async def find_code(self, code_fingerprint: bytes, *, now: int) -> AuthorizationCode | None:
-        """See `GrantStore.find_code`."""
+    @write
+    async def count_failed_redemption(self, transaction: Transaction, code_fingerprint: bytes) -> None:
+        await transaction.run(_COUNT_FAILURE, code_fingerprint)
 
-        async def operation(transaction: Transaction) -> AuthorizationCode | None:
-            row = await transaction.one(
-                "SELECT * FROM authorization_codes WHERE code_fingerprint = $1 AND expires_at > $2",
-                code_fingerprint,
-                now,
-            )
-            return None if row is None else _authorization_code(row)
-
-        return await self._database.read(operation)
-
-    async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
-        """See `GrantStore.count_failed_redemption`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                "UPDATE authorization_codes SET failed_attempts = failed_attempts + 1 WHERE code_fingerprint = $1",
-                code_fingerprint,
-            )
-
-        await self._database.write(operation)
-
+    @write
     async def redeem_code(
-        self, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
+        self, transaction: Transaction, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
     ) -> RedeemOutcome:
-        """See `GrantStore.redeem_code`."""
+        if not await transaction.run(_SPEND_CODE, code_fingerprint, grant.grant_id, now):
+            return RedeemOutcome.LOST_RACE
+        await GRANTS.insert(transaction, grant)
+        await insert_tokens(transaction, tokens)
+        return RedeemOutcome.REDEEMED
 
-        async def operation(transaction: Transaction) -> RedeemOutcome:
-            if await transaction.run(_SPEND_CODE, code_fingerprint, grant.grant_id, now) == 0:
-                return RedeemOutcome.LOST_RACE
-            await insert_grant(transaction, grant)
-            await insert_tokens(transaction, tokens)
-            return RedeemOutcome.REDEEMED
+    @read
+    async def find_refresh_token(self, transaction: Transaction, token_fingerprint: bytes) -> RefreshToken | None:
+        return await REFRESH_TOKENS.one(transaction, _REFRESH_TOKEN, token_fingerprint)
 
-        return await self._database.write(operation)
+    @read
+    async def find_grant(self, transaction: Transaction, grant_id: str) -> GrantView | None:
+        row = await transaction.one(_GRANT, grant_id)
+        if row is None:
+            return None
+        grant = GRANTS.record(row)
+        client = await CLIENTS.one(transaction, "SELECT * FROM clients WHERE client_id = $1", grant.client_id)
+        return GrantView(grant, client, user_disabled=row["disabled_at"] is not None)
 
-    async def find_refresh_token(self, token_fingerprint: bytes) -> RefreshToken | None:
-        """See `GrantStore.find_refresh_token`."""
+    @read
+    async def find_refresh(self, transaction: Transaction, token_fingerprint: bytes) -> RefreshView | None:
+        token = await REFRESH_TOKENS.one(transaction, _REFRESH_TOKEN, token_fingerprint)
+        if token is None:
+            return None
+        # Never None: the token's row refers to it, and both are read from one snapshot.
+        row = await transaction.one(_GRANT, token.grant_id)
+        return None if row is None else RefreshView(token, GRANTS.record(row), row["disabled_at"] is not None)
 
-        async def operation(transaction: Transaction) -> RefreshToken | None:
-            row = await transaction.one(_REFRESH_TOKEN, token_fingerprint)
-            return None if row is None else _refresh_token(row)
-
-        return await self._database.read(operation)
-
-    async def find_grant(self, grant_id: str) -> GrantView | None:
-        """See `GrantStore.find_grant`."""
-
-        async def operation(transaction: Transaction) -> GrantView | None:
-            row = await transaction.one(_GRANT, grant_id)
-            if row is None:
-                return None
-            client = await select_client(transaction, row["client_id"])
-            return GrantView(grant=grant_of(row), client=client, user_disabled=row["disabled_at"] is not None)
-
-        return await self._database.read(operation)
-
-    async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
-        """See `GrantStore.find_refresh`."""
-
-        async def operation(transaction: Transaction) -> RefreshView | None:
-            row = await transaction.one(_REFRESH_TOKEN, token_fingerprint)
-            if row is None:
-                return None
-            token = _refresh_token(row)
-            # Never None: the row before refers to it, and both are read from one snapshot.
-            row = await transaction.one(_GRANT, token.grant_id)
-            return None if row is None else RefreshView(token, grant_of(row), row["disabled_at"] is not None)
-
-        return await self._database.read(operation)
-
+    @write
     async def rotate_refresh_token(
         self,
+        transaction: Transaction,
         token_fingerprint: bytes,
         successor: IssuedTokens,
         sealed_successor: bytes,
@@ -176,165 +154,85 @@ class SqlGrantStore:
         now: int,
         window: int,
     ) -> Rotation:
-        """See `GrantStore.rotate_refresh_token`."""
         refresh = successor.refresh
         if refresh is None:
             raise ValueError("a rotation's successor needs a refresh token")
+        # 1. Unknown, expired, revoked, disabled: nothing to spend and nobody to punish.
+        row = await transaction.one(_LIVE_REFRESH_TOKEN, token_fingerprint, now)
+        if row is None:
+            return Rotation(RotateOutcome.DEAD)
+        # 2. Unspent: spend it and keep its successors.
+        if row["spent_at"] is None:
+            await transaction.run(
+                _SPEND_REFRESH_TOKEN, token_fingerprint, now, refresh.token_fingerprint, sealed_successor
+            )
+            await insert_tokens(transaction, successor)
+            return Rotation(RotateOutcome.ROTATED)
+        # 3. Spent a moment ago and nobody has used what came of it: the answer was lost, or two honest uses met.
+        successor_is_unused = row["successor_fingerprint"] is not None and row["successor_spent_at"] is None
+        if now - row["spent_at"] <= window and successor_is_unused:
+            return Rotation(RotateOutcome.REPEATED, row["sealed_successor"])
+        # 4. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
+        await _revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
+        return Rotation(RotateOutcome.REUSED)
 
-        async def operation(transaction: Transaction) -> Rotation:
-            # 1. Unknown, expired, revoked, disabled: nothing to spend and nobody to punish.
-            row = await transaction.one(_LIVE_REFRESH_TOKEN, token_fingerprint, now)
-            if row is None:
-                return Rotation(RotateOutcome.DEAD)
-            # 2. Unspent: spend it and keep its successors.
-            if row["spent_at"] is None:
-                await transaction.run(
-                    _SPEND_REFRESH_TOKEN, token_fingerprint, now, refresh.token_fingerprint, sealed_successor
-                )
-                await insert_tokens(transaction, successor)
-                return Rotation(RotateOutcome.ROTATED)
-            # 3. Spent a moment ago and nobody has used what came of it: the answer was lost, or two honest uses met.
-            successor_is_unused = row["successor_fingerprint"] is not None and row["successor_spent_at"] is None
-            if now - row["spent_at"] <= window and successor_is_unused:
-                return Rotation(RotateOutcome.REPEATED, row["sealed_successor"])
-            # 4. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
-            await _revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
-            return Rotation(RotateOutcome.REUSED)
+    @read
+    async def find_access_token(
+        self, transaction: Transaction, token_fingerprint: bytes, *, now: int
+    ) -> LiveAccessToken | None:
+        row = await transaction.one(_LIVE_ACCESS_TOKEN, token_fingerprint, now)
+        if row is None:
+            return None
+        return LiveAccessToken(
+            subject=row["subject"],
+            client_id=row["client_id"],
+            client_name=row["client_name"],
+            scopes=tuple(row["scopes"].split()),
+            resource=row["resource"],
+            grant_id=row["grant_id"],
+            expires_at=min(row["expires_at"], row["grant_expires_at"]),
+            grant_revoked=row["revoked_at"] is not None,
+            user_disabled=row["disabled_at"] is not None,
+            username=row["username"],
+        )
 
-        return await self._database.write(operation)
+    @write
+    async def revoke_grant(self, transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:
+        if await _revoke_grant(transaction, grant_id, reason=reason, now=now):
+            return True
+        return await transaction.one("SELECT 1 FROM grants WHERE grant_id = $1", grant_id) is not None
 
-    async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
-        """See `GrantStore.find_access_token`."""
+    @write
+    async def delete_access_tokens(self, transaction: Transaction, *, before: int, limit: int) -> int:
+        return await transaction.run(_DELETE_ENDED_ACCESS_TOKENS, before, limit)
 
-        async def operation(transaction: Transaction) -> LiveAccessToken | None:
-            row = await transaction.one(_LIVE_ACCESS_TOKEN, token_fingerprint, now)
-            return None if row is None else _live_access_token(row)
+    @write
+    async def delete_refresh_tokens(self, transaction: Transaction, *, before: int, limit: int) -> int:
+        return await transaction.run(_DELETE_ENDED_REFRESH_TOKENS, before, limit)
 
-        return await self._database.read(operation)
-
-    async def revoke_grant(self, grant_id: str, *, reason: str, now: int) -> bool:
-        """See `GrantStore.revoke_grant`."""
-
-        async def operation(transaction: Transaction) -> bool:
-            if await _revoke_grant(transaction, grant_id, reason=reason, now=now):
-                return True
-            return await transaction.one("SELECT 1 FROM grants WHERE grant_id = $1", grant_id) is not None
-
-        return await self._database.write(operation)
-
-
-async def _revoke_grant(transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:
-    """Mark the grant; its tokens are checked through it, so one row is enough. False if it is marked or unknown."""
-    changed = await transaction.run(
-        "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE grant_id = $1 AND revoked_at IS NULL",
-        grant_id,
-        now,
-        reason,
-    )
-    if changed == 0:
-        return False
-    # Who takes access away is asked before it is given again.
-    await transaction.run(_FORGET_CONSENTS, grant_id)
-    return True
-
-
-async def insert_grant(transaction: Transaction, grant: Grant) -> None:
-    """Add the grant's row."""
-    await transaction.run(
-        _INSERT_GRANT,
-        grant.grant_id,
-        grant.subject,
-        grant.client_id,
-        grant.resource,
-        " ".join(grant.scopes),
-        grant.created_at,
-        grant.expires_at,
-        grant.revoked_at,
-        grant.revoked_reason,
-    )
+    @write
+    async def delete_grants(self, transaction: Transaction, *, before: int, limit: int) -> int:
+        deleted = 0
+        for row in await transaction.all(_ENDED_GRANTS, before, limit):
+            for statement in _DELETE_TOKENS_OF_GRANT:
+                deleted += await transaction.run(statement, row["grant_id"], limit - deleted)
+            if deleted == limit:
+                break  # some tokens may be left; the next batch goes on with this grant
+            deleted += await transaction.run("DELETE FROM grants WHERE grant_id = $1", row["grant_id"])
+        return deleted
 
 
 async def insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None:
     """Add the rows of tokens; their grant's is there."""
-    access: AccessToken = tokens.access
-    await transaction.run(
-        _INSERT_ACCESS_TOKEN,
-        access.token_fingerprint,
-        access.grant_id,
-        " ".join(access.scopes),
-        access.created_at,
-        access.expires_at,
-    )
-    refresh: RefreshToken | None = tokens.refresh
-    if refresh is None:
-        return
-    await transaction.run(
-        _INSERT_REFRESH_TOKEN,
-        refresh.token_fingerprint,
-        refresh.grant_id,
-        refresh.created_at,
-        refresh.expires_at,
-        refresh.spent_at,
-        refresh.successor_fingerprint,
-        refresh.sealed_successor,
-    )
+    await ACCESS_TOKENS.insert(transaction, tokens.access)
+    if tokens.refresh is not None:
+        await REFRESH_TOKENS.insert(transaction, tokens.refresh)
 
 
-def _authorization_code(row: Row) -> AuthorizationCode:
-    return AuthorizationCode(
-        code_fingerprint=row["code_fingerprint"],
-        transaction_id=row["transaction_id"],
-        client_id=row["client_id"],
-        redirect_uri=row["redirect_uri"],
-        redirect_uri_was_sent=bool(row["redirect_uri_was_sent"]),
-        scopes=tuple(row["scopes"].split()),
-        resource=row["resource"],
-        code_challenge=row["code_challenge"],
-        subject=row["subject"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        failed_attempts=row["failed_attempts"],
-        grant_id=row["grant_id"],
-    )
-
-
-def grant_of(row: Row) -> Grant:
-    """Return the grant whose columns the row has."""
-    return Grant(
-        grant_id=row["grant_id"],
-        subject=row["subject"],
-        client_id=row["client_id"],
-        resource=row["resource"],
-        scopes=tuple(row["scopes"].split()),
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-        revoked_reason=row["revoked_reason"],
-    )
-
-
-def _refresh_token(row: Row) -> RefreshToken:
-    return RefreshToken(
-        token_fingerprint=row["token_fingerprint"],
-        grant_id=row["grant_id"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        spent_at=row["spent_at"],
-        successor_fingerprint=row["successor_fingerprint"],
-        sealed_successor=row["sealed_successor"],
-    )
-
-
-def _live_access_token(row: Row) -> LiveAccessToken:
-    return LiveAccessToken(
-        subject=row["subject"],
-        client_id=row["client_id"],
-        client_name=row["client_name"],
-        scopes=tuple(row["scopes"].split()),
-        resource=row["resource"],
-        grant_id=row["grant_id"],
-        expires_at=min(row["expires_at"], row["grant_expires_at"]),
-        grant_revoked=row["revoked_at"] is not None,
-        user_disabled=row["disabled_at"] is not None,
-        username=row["username"],
-    )
+async def _revoke_grant(transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:
+    """Mark the grant; its tokens are checked through it, so one row is enough. False if it is marked or unknown."""
+    if not await transaction.run(_REVOKE, grant_id, now, reason):
+        return False
+    # Who takes access away is asked before it is given again.
+    await transaction.run(_FORGET_CONSENTS, grant_id)
+    return True

@@ -1,33 +1,30 @@
-"""Sessions and questions of the handshake era, in SQL."""
+"""Sessions, streams, client requests and cancellations of the handshake era, in SQL.
+
+What belongs to a session is added only while its row is there, by one statement, and goes with it (ON DELETE CASCADE).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.sql.database import Database, Transaction
+from gatepost.stores.contract.mcp import McpSession, StreamEvent
+from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.rows import delete_ended
+from gatepost.stores.sql.tables import MCP_SESSIONS
 
-_INSERT_SESSION: Final = """
-    INSERT INTO mcp_sessions (
-        session_fingerprint, owner, revision, client_capabilities, created_at, expires_at, log_level
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7)
-"""
-
+_FIND_SESSION: Final = "SELECT * FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2 AND expires_at > $3"
 _COUNT_SESSIONS: Final = "SELECT COUNT(*) AS count FROM mcp_sessions WHERE owner = $1 AND expires_at > $2"
-
 _OLDEST_SESSIONS: Final = """
     SELECT session_fingerprint FROM mcp_sessions WHERE owner = $1 AND expires_at > $2
     ORDER BY expires_at, created_at LIMIT $3
 """
-
 _MOST_ENDED_AT_ONCE: Final = 100
 """Sessions that one new one ends, so that nobody waits long after the number allowed has been lowered."""
-
-_DELETE_SESSIONS: Final = """
-    DELETE FROM mcp_sessions WHERE session_fingerprint IN (
-        SELECT session_fingerprint FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2
-    )
-"""
+_PROLONG: Final = "UPDATE mcp_sessions SET expires_at = $2 WHERE session_fingerprint = $1 AND expires_at < $2"
+_SET_LOG_LEVEL: Final = "UPDATE mcp_sessions SET log_level = $2 WHERE session_fingerprint = $1"
+_END_SESSION: Final = "DELETE FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2"
+_DELETE_ENDED_SESSIONS: Final = delete_ended("mcp_sessions", "session_fingerprint")
 
 _SUBSCRIBE: Final = """
     INSERT INTO mcp_subscriptions (session_fingerprint, uri)
@@ -36,223 +33,270 @@ _SUBSCRIBE: Final = """
       AND (SELECT COUNT(*) FROM mcp_subscriptions WHERE session_fingerprint = $1) < $3
     ON CONFLICT (session_fingerprint, uri) DO NOTHING
 """
+_UNSUBSCRIBE: Final = "DELETE FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2"
+_IS_SUBSCRIBED: Final = "SELECT 1 FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2"
 
-_ASK: Final = """
+
+class SqlMcpSessionStore(Operations):
+    """`McpSessionStore` over a database."""
+
+    @write
+    async def start_session(
+        self, transaction: Transaction, session: McpSession, *, most: int, makes_room: bool
+    ) -> list[bytes] | None:
+        counted = await transaction.one(_COUNT_SESSIONS, session.owner, session.created_at)
+        assert counted is not None  # noqa: S101 - a count always has a row; tells mypy
+        excess = max(0, counted["count"] + 1 - most)
+        if excess and not makes_room:
+            return None
+        oldest: list[bytes] = []
+        if excess:
+            limit = min(excess, _MOST_ENDED_AT_ONCE)
+            rows = await transaction.all(_OLDEST_SESSIONS, session.owner, session.created_at, limit)
+            oldest = [row["session_fingerprint"] for row in rows]
+        for session_fingerprint in oldest:
+            await transaction.run(_END_SESSION, session_fingerprint, session.owner)
+        await MCP_SESSIONS.insert(transaction, session)
+        return oldest
+
+    @read
+    async def find_session(
+        self, transaction: Transaction, session_fingerprint: bytes, *, owner: str, now: int
+    ) -> McpSession | None:
+        return await MCP_SESSIONS.one(transaction, _FIND_SESSION, session_fingerprint, owner, now)
+
+    @write
+    async def prolong_session(self, transaction: Transaction, session_fingerprint: bytes, *, expires_at: int) -> None:
+        await transaction.run(_PROLONG, session_fingerprint, expires_at)
+
+    @write
+    async def end_session(self, transaction: Transaction, session_fingerprint: bytes, *, owner: str) -> bool:
+        return await transaction.run(_END_SESSION, session_fingerprint, owner) > 0
+
+    @write
+    async def set_log_level(self, transaction: Transaction, session_fingerprint: bytes, level: str) -> None:
+        await transaction.run(_SET_LOG_LEVEL, session_fingerprint, level)
+
+    @write
+    async def subscribe(self, transaction: Transaction, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
+        if await transaction.run(_SUBSCRIBE, session_fingerprint, uri, limit):
+            return True
+        return await transaction.one(_IS_SUBSCRIBED, session_fingerprint, uri) is not None
+
+    @write
+    async def unsubscribe(self, transaction: Transaction, session_fingerprint: bytes, uri: str) -> None:
+        await transaction.run(_UNSUBSCRIBE, session_fingerprint, uri)
+
+    @read
+    async def is_subscribed(self, transaction: Transaction, session_fingerprint: bytes, uri: str) -> bool:
+        return await transaction.one(_IS_SUBSCRIBED, session_fingerprint, uri) is not None
+
+    @write
+    async def delete_sessions(self, transaction: Transaction, *, before: int, limit: int) -> int:
+        return await transaction.run(_DELETE_ENDED_SESSIONS, before, limit)
+
+
+_APPEND_EVENT: Final = """
+    INSERT INTO mcp_stream_events (session_fingerprint, stream_id, number, message)
+    SELECT session_fingerprint, $2, 1 + (
+        SELECT COALESCE(MAX(number), 0) FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2
+    ), $3
+    FROM mcp_sessions WHERE session_fingerprint = $1
+"""
+_LAST_EVENT: Final = """
+    SELECT MAX(number) AS number FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2
+"""
+_FORGET_EVENTS: Final = """
+    DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2 AND number <= $3
+"""
+_EVENTS_AFTER: Final = """
+    SELECT number, message FROM mcp_stream_events
+    WHERE session_fingerprint = $1 AND stream_id = $2 AND number > $3 ORDER BY number LIMIT $4
+"""
+_FINISH_STREAM: Final = """
+    INSERT INTO mcp_finished_streams (session_fingerprint, stream_id)
+    SELECT session_fingerprint, $2 FROM mcp_sessions WHERE session_fingerprint = $1
+    ON CONFLICT (session_fingerprint, stream_id) DO NOTHING
+"""
+_IS_FINISHED: Final = "SELECT 1 FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2"
+_FORGET_STREAM: Final = (
+    "DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2",
+    "DELETE FROM mcp_finished_streams WHERE session_fingerprint = $1 AND stream_id = $2",
+    "DELETE FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2",
+)
+_ATTACH_STREAM: Final = """
+    INSERT INTO mcp_stream_connections (session_fingerprint, stream_id, connection)
+    SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1
+    ON CONFLICT (session_fingerprint, stream_id) DO UPDATE SET connection = excluded.connection
+"""
+_IS_ATTACHED: Final = """
+    SELECT 1 FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2 AND connection = $3
+"""
+_ATTACHED_STREAMS: Final = "SELECT stream_id FROM mcp_stream_connections WHERE session_fingerprint = $1"
+
+
+class SqlMcpStreamStore(Operations):
+    """`McpStreamStore` over a database."""
+
+    @write
+    async def append_event(
+        self,
+        transaction: Transaction,
+        session_fingerprint: bytes,
+        stream_id: str,
+        message: bytes,
+        *,
+        connection: str | None = None,
+        most: int | None = None,
+    ) -> int:
+        stream = (session_fingerprint, stream_id)
+        if connection is not None and await transaction.one(_IS_ATTACHED, *stream, connection) is None:
+            return 0
+        if not await transaction.run(_APPEND_EVENT, *stream, message):
+            return 0
+        last = await transaction.one(_LAST_EVENT, *stream)
+        assert last is not None  # noqa: S101 - an aggregate always has a row; tells mypy
+        number: int = last["number"]
+        if most is not None and number > most:
+            await transaction.run(_FORGET_EVENTS, *stream, number - most)
+        return number
+
+    @write
+    async def finish_stream(self, transaction: Transaction, session_fingerprint: bytes, stream_id: str) -> None:
+        await transaction.run(_FINISH_STREAM, session_fingerprint, stream_id)
+
+    @write
+    async def forget_stream(self, transaction: Transaction, session_fingerprint: bytes, stream_id: str) -> None:
+        for statement in _FORGET_STREAM:
+            await transaction.run(statement, session_fingerprint, stream_id)
+
+    @read
+    async def events_after(
+        self,
+        transaction: Transaction,
+        session_fingerprint: bytes,
+        stream_id: str,
+        number: int,
+        *,
+        limit: int,
+        connection: str | None = None,
+    ) -> tuple[list[StreamEvent], bool]:
+        stream = (session_fingerprint, stream_id)
+        if connection is not None and await transaction.one(_IS_ATTACHED, *stream, connection) is None:
+            return [], True
+        # One more than asked for: it says whether these are the last.
+        rows = await transaction.all(_EVENTS_AFTER, *stream, number, limit + 1)
+        is_finished = await transaction.one(_IS_FINISHED, *stream) is not None
+        return [StreamEvent(row["number"], row["message"]) for row in rows[:limit]], is_finished and len(rows) <= limit
+
+    @write
+    async def attach_stream(
+        self, transaction: Transaction, session_fingerprint: bytes, stream_id: str, connection: str
+    ) -> bool:
+        return await transaction.run(_ATTACH_STREAM, session_fingerprint, stream_id, connection) > 0
+
+    @read
+    async def attached_streams(
+        self, transaction: Transaction, session_fingerprints: Sequence[bytes]
+    ) -> set[tuple[bytes, str]]:
+        return {
+            (session_fingerprint, row["stream_id"])
+            for session_fingerprint in session_fingerprints
+            for row in await transaction.all(_ATTACHED_STREAMS, session_fingerprint)
+        }
+
+
+_OPEN: Final = """
     INSERT INTO mcp_client_requests (session_fingerprint, request_id, expires_at)
     SELECT session_fingerprint, $2, $3 FROM mcp_sessions WHERE session_fingerprint = $1
     ON CONFLICT (session_fingerprint, request_id) DO UPDATE SET expires_at = excluded.expires_at, response = NULL
 """
-
-_ANSWER: Final = """
+_RESPOND: Final = """
     UPDATE mcp_client_requests SET response = $3
     WHERE session_fingerprint = $1 AND request_id = $2 AND response IS NULL AND expires_at > $4
 """
+_RESPONSE: Final = "SELECT response FROM mcp_client_requests WHERE session_fingerprint = $1 AND request_id = $2"
+_WITHDRAW: Final = "DELETE FROM mcp_client_requests WHERE session_fingerprint = $1 AND request_id = $2"
 
 
-class SqlMcpSessionStore:
-    """`McpSessionStore` over a database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def start_session(self, session: McpSession, *, most: int, makes_room: bool) -> list[bytes] | None:
-        """See `McpSessionStore.start_session`."""
-
-        async def operation(transaction: Transaction) -> list[bytes] | None:
-            counted = await transaction.one(_COUNT_SESSIONS, session.owner, session.created_at)
-            assert counted is not None  # noqa: S101 - a count always has a row; tells mypy
-            excess = max(0, counted["count"] + 1 - most)
-            if excess and not makes_room:
-                return None
-            ended = await _end_oldest(transaction, session, min(excess, _MOST_ENDED_AT_ONCE)) if excess else []
-            await transaction.run(
-                _INSERT_SESSION,
-                session.session_fingerprint,
-                session.owner,
-                session.revision,
-                session.client_capabilities,
-                session.created_at,
-                session.expires_at,
-                session.log_level,
-            )
-            return ended
-
-        return await self._database.write(operation)
-
-    async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
-        """See `McpSessionStore.find_session`."""
-
-        async def operation(transaction: Transaction) -> McpSession | None:
-            row = await transaction.one(
-                "SELECT * FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2 AND expires_at > $3",
-                session_fingerprint,
-                owner,
-                now,
-            )
-            if row is None:
-                return None
-            return McpSession(
-                session_fingerprint=row["session_fingerprint"],
-                owner=row["owner"],
-                revision=row["revision"],
-                client_capabilities=row["client_capabilities"],
-                created_at=row["created_at"],
-                expires_at=row["expires_at"],
-                log_level=row["log_level"],
-            )
-
-        return await self._database.read(operation)
-
-    async def prolong_session(self, session_fingerprint: bytes, *, expires_at: int) -> None:
-        """See `McpSessionStore.prolong_session`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                "UPDATE mcp_sessions SET expires_at = $2 WHERE session_fingerprint = $1 AND expires_at < $2",
-                session_fingerprint,
-                expires_at,
-            )
-
-        await self._database.write(operation)
-
-    async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
-        """See `McpSessionStore.end_session`."""
-
-        async def operation(transaction: Transaction) -> bool:
-            ended = await transaction.run(
-                "DELETE FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2", session_fingerprint, owner
-            )
-            return ended > 0
-
-        return await self._database.write(operation)
-
-    async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
-        """See `McpSessionStore.set_log_level`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                "UPDATE mcp_sessions SET log_level = $2 WHERE session_fingerprint = $1", session_fingerprint, level
-            )
-
-        await self._database.write(operation)
-
-    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
-        """See `McpSessionStore.subscribe`."""
-
-        async def operation(transaction: Transaction) -> bool:
-            return await transaction.run(_SUBSCRIBE, session_fingerprint, uri, limit) > 0 or await _is_subscribed(
-                transaction, session_fingerprint, uri
-            )
-
-        return await self._database.write(operation)
-
-    async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
-        """See `McpSessionStore.unsubscribe`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                "DELETE FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2", session_fingerprint, uri
-            )
-
-        await self._database.write(operation)
-
-    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
-        """See `McpSessionStore.is_subscribed`."""
-
-        async def operation(transaction: Transaction) -> bool:
-            return await _is_subscribed(transaction, session_fingerprint, uri)
-
-        return await self._database.read(operation)
-
-    async def delete_sessions(self, *, before: int, limit: int) -> int:
-        """See `McpSessionStore.delete_sessions`."""
-
-        async def operation(transaction: Transaction) -> int:
-            return await transaction.run(_DELETE_SESSIONS, before, limit)
-
-        return await self._database.write(operation)
-
-
-class SqlMcpClientRequestStore:
+class SqlMcpClientRequestStore(Operations):
     """`McpClientRequestStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    @write
+    async def open(
+        self, transaction: Transaction, session_fingerprint: bytes, request_id: str, *, expires_at: int
+    ) -> None:
+        await transaction.run(_OPEN, session_fingerprint, request_id, expires_at)
 
-    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
-        """See `McpClientRequestStore.open`."""
-
-        async def operation(transaction: Transaction) -> None:
-            await transaction.run(
-                _ASK,
-                session_fingerprint,
-                request_id,
-                expires_at,
-            )
-
-        await self._database.write(operation)
-
-    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
-        """See `McpClientRequestStore.respond`."""
-
-        async def operation(transaction: Transaction) -> bool:
-            return await transaction.run(_ANSWER, session_fingerprint, request_id, message, now) > 0
-
-        return await self._database.write(operation)
+    @write
+    async def respond(
+        self, transaction: Transaction, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int
+    ) -> bool:
+        return await transaction.run(_RESPOND, session_fingerprint, request_id, message, now) > 0
 
     async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        """See `McpClientRequestStore.take_response`."""
-
-        async def take(transaction: Transaction) -> bytes | None:
-            answer = await _answer_of(transaction, session_fingerprint, request_id)
-            if answer is not None:
-                await _withdraw(transaction, session_fingerprint, request_id)
-            return answer
-
-        async def is_there(transaction: Transaction) -> bool:
-            return await _answer_of(transaction, session_fingerprint, request_id) is not None
-
         # Whoever waits asks every second, and must not hold up those who write. What is there is still taken once.
-        if not await self._database.read(is_there):
+        if await self._response(session_fingerprint, request_id) is None:
             return None
-        return await self._database.write(take)
+        return await self._take(session_fingerprint, request_id)
 
-    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
-        """See `McpClientRequestStore.withdraw`."""
+    @write
+    async def withdraw(self, transaction: Transaction, session_fingerprint: bytes, request_id: str) -> None:
+        await transaction.run(_WITHDRAW, session_fingerprint, request_id)
 
-        async def operation(transaction: Transaction) -> None:
-            await _withdraw(transaction, session_fingerprint, request_id)
+    @read
+    async def _response(self, transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        return await _select_response(transaction, session_fingerprint, request_id)
 
-        await self._database.write(operation)
-
-
-async def _end_oldest(transaction: Transaction, session: McpSession, count: int) -> list[bytes]:
-    rows = await transaction.all(_OLDEST_SESSIONS, session.owner, session.created_at, count)
-    ended = [row["session_fingerprint"] for row in rows]
-    for session_fingerprint in ended:
-        await transaction.run("DELETE FROM mcp_sessions WHERE session_fingerprint = $1", session_fingerprint)
-    return ended
-
-
-async def _is_subscribed(transaction: Transaction, session_fingerprint: bytes, uri: str) -> bool:
-    row = await transaction.one(
-        "SELECT 1 FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2", session_fingerprint, uri
-    )
-    return row is not None
+    @write
+    async def _take(self, transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        response = await _select_response(transaction, session_fingerprint, request_id)
+        if response is not None:
+            await transaction.run(_WITHDRAW, session_fingerprint, request_id)
+        return response
 
 
-async def _answer_of(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
-    row = await transaction.one(
-        "SELECT response FROM mcp_client_requests WHERE session_fingerprint = $1 AND request_id = $2",
-        session_fingerprint,
-        request_id,
-    )
+async def _select_response(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
+    row = await transaction.one(_RESPONSE, session_fingerprint, request_id)
     return None if row is None else row["response"]
 
 
-async def _withdraw(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> None:
-    await transaction.run(
-        "DELETE FROM mcp_client_requests WHERE session_fingerprint = $1 AND request_id = $2",
-        session_fingerprint,
-        request_id,
-    )
+_FORGET_CANCELLATIONS: Final = "DELETE FROM mcp_cancellations WHERE session_fingerprint = $1 AND expires_at <= $2"
+_CANCEL: Final = """
+    INSERT INTO mcp_cancellations (session_fingerprint, request_id, expires_at)
+    SELECT session_fingerprint, $2, $3 FROM mcp_sessions
+    WHERE session_fingerprint = $1
+      AND (SELECT COUNT(*) FROM mcp_cancellations WHERE session_fingerprint = $1) < $4
+    ON CONFLICT (session_fingerprint, request_id) DO UPDATE SET expires_at = excluded.expires_at
+"""
+_IS_ALIVE: Final = "SELECT 1 FROM mcp_sessions WHERE session_fingerprint = $1 AND expires_at > $2"
+_CANCELLED: Final = "SELECT request_id FROM mcp_cancellations WHERE session_fingerprint = $1 AND expires_at > $2"
+
+
+class SqlMcpCancellationStore(Operations):
+    """`McpCancellationStore` over a database."""
+
+    @write
+    async def cancel_request(
+        self,
+        transaction: Transaction,
+        session_fingerprint: bytes,
+        request_id: str,
+        *,
+        now: int,
+        expires_at: int,
+        most: int,
+    ) -> None:
+        await transaction.run(_FORGET_CANCELLATIONS, session_fingerprint, now)
+        await transaction.run(_CANCEL, session_fingerprint, request_id, expires_at, most)
+
+    @read
+    async def cancelled_requests(
+        self, transaction: Transaction, session_fingerprints: Sequence[bytes], *, now: int
+    ) -> dict[bytes, frozenset[str]]:
+        cancelled: dict[bytes, frozenset[str]] = {}
+        for session_fingerprint in session_fingerprints:
+            if await transaction.one(_IS_ALIVE, session_fingerprint, now) is not None:
+                rows = await transaction.all(_CANCELLED, session_fingerprint, now)
+                cancelled[session_fingerprint] = frozenset(row["request_id"] for row in rows)
+        return cancelled

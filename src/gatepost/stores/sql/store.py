@@ -12,14 +12,17 @@ from gatepost.stores.sql.browser_sessions import SqlBrowserSessionStore
 from gatepost.stores.sql.changes import SqlChangeStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.consents import SqlConsentStore
-from gatepost.stores.sql.database import Database, Transaction
-from gatepost.stores.sql.expiry import SqlExpiryStore, SqlLeaseStore
+from gatepost.stores.sql.database import Database, Operations, Transaction, read, write
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
+from gatepost.stores.sql.leases import SqlLeaseStore
 from gatepost.stores.sql.limits import SqlLimitStore
-from gatepost.stores.sql.mcp import SqlMcpClientRequestStore, SqlMcpSessionStore
-from gatepost.stores.sql.mcp_cancellations import SqlMcpCancellationStore
-from gatepost.stores.sql.mcp_streams import SqlMcpStreamStore
+from gatepost.stores.sql.mcp import (
+    SqlMcpCancellationStore,
+    SqlMcpClientRequestStore,
+    SqlMcpSessionStore,
+    SqlMcpStreamStore,
+)
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.users import SqlUserStore
 
@@ -31,12 +34,6 @@ _WRITE_PROBE: Final = """
 
 def sql_store(database: Database) -> Store:
     """Return the store over a database; neither is open yet."""
-
-    async def check() -> None:
-        await database.check()
-        await database.write(_write_probe)
-        await database.read(_read_probe)
-
     return Store(
         clients=SqlClientStore(database),
         assertions=SqlAssertionStore(database),
@@ -48,7 +45,6 @@ def sql_store(database: Database) -> Store:
         approvals=SqlApprovalStore(database),
         keys=SqlKeyStore(database),
         audit=SqlAuditStore(database),
-        expiry=SqlExpiryStore(database),
         mcp_sessions=SqlMcpSessionStore(database),
         mcp_streams=SqlMcpStreamStore(database),
         mcp_client_requests=SqlMcpClientRequestStore(database),
@@ -60,13 +56,22 @@ def sql_store(database: Database) -> Store:
         is_lost_at_exit=database.is_lost_at_exit,
         open=database.open,
         close=database.close,
-        check=check,
+        check=_Probe(database).check,
     )
 
 
-async def _write_probe(transaction: Transaction) -> None:
-    await transaction.run(_WRITE_PROBE)
+class _Probe(Operations):
+    """What `Store.check` does."""
 
+    async def check(self) -> None:
+        await self._database.check()
+        await self._write()
+        await self._read()
 
-async def _read_probe(transaction: Transaction) -> None:
-    await transaction.one("SELECT written FROM store_probe WHERE slot = 1")
+    @write
+    async def _write(self, transaction: Transaction) -> None:
+        await transaction.run(_WRITE_PROBE)
+
+    @read
+    async def _read(self, transaction: Transaction) -> None:
+        await transaction.one("SELECT written FROM store_probe WHERE slot = 1")

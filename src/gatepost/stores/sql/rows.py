@@ -1,0 +1,90 @@
+"""Records as rows: a column for each field of a dataclass, by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from gatepost.stores.sql.database import Row, Transaction, Value
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a field is kept that is neither text, whole number nor bytes."""
+
+    to_column: Callable[[Any], Value]
+    from_column: Callable[[Any], Any]
+
+
+FLAG: Final = Conversion(int, bool)
+SCOPES: Final = Conversion(" ".join, lambda text: tuple(text.split()))
+LIST: Final = Conversion(json.dumps, lambda text: tuple(json.loads(text)))
+
+
+class Table(Generic[R]):
+    """The table of one class of records.
+
+    Args:
+        name: the table's name.
+        record: the class.
+        **conversions: by field; the others are kept as they are.
+    """
+
+    def __init__(self, name: str, record: type[R], **conversions: Conversion) -> None:
+        names = [field.name for field in fields(record)]
+        places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+        self.insertion: Final = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - our own names
+        self._record = record
+        self._names = names
+        self._fields_of = attrgetter(*names)
+        self._conversions = [(names.index(field), conversion) for field, conversion in conversions.items()]
+
+    def values(self, record: R) -> list[Value]:
+        """Return the parameters of `insertion`."""
+        values: list[Any] = list(self._fields_of(record))
+        for position, conversion in self._conversions:
+            values[position] = conversion.to_column(values[position])
+        return values
+
+    def record(self, row: Row) -> R:
+        """Return the record of a row that has all its columns, and perhaps others."""
+        values = [row[name] for name in self._names]
+        for position, conversion in self._conversions:
+            values[position] = conversion.from_column(values[position])
+        return self._record(*values)
+
+    def insert(self, transaction: Transaction, record: R) -> Coroutine[Any, Any, int]:
+        """Add the record's row."""
+        return transaction.run(self.insertion, *self.values(record))
+
+    async def one(self, transaction: Transaction, query: str, *parameters: Value) -> R | None:
+        """Return the record of a query's first row, or None."""
+        row = await transaction.one(query, *parameters)
+        return None if row is None else self.record(row)
+
+    async def all(self, transaction: Transaction, query: str, *parameters: Value) -> list[R]:
+        """Return the records of all rows of a query."""
+        return [self.record(row) for row in await transaction.all(query, *parameters)]
+
+
+def delete_ended(table: str, key: str, *, end: str = "expires_at") -> str:
+    """Return the statement that deletes at most $2 rows that ended until $1.
+
+    It finds them by the index on their end and deletes them by their key, so a batch takes the same few milliseconds
+    however many rows there are.
+
+    Args:
+        table: its name.
+        key: the columns of its primary key, separated by commas.
+        end: the column that says when a row ends.
+    """
+    ended = f"SELECT {key} FROM {table} WHERE {end} <= $1 ORDER BY {end} LIMIT $2"  # noqa: S608 - our own names
+    return f"DELETE FROM {table} WHERE ({key}) IN ({ended})"  # noqa: S608 - likewise

@@ -1,0 +1,52 @@
+"""Which records lie in which table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome
+from gatepost.oauth.consent import Consent
+from gatepost.oauth.records import (
+    AccessToken,
+    AuthorizationCode,
+    AuthorizationTransaction,
+    Client,
+    ClientOrigin,
+    Grant,
+    RefreshToken,
+    TransactionState,
+)
+from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.users import User
+from gatepost.stores.sql.rows import FLAG, LIST, SCOPES, Conversion, Table
+
+CLIENTS: Final = Table(
+    "clients",
+    Client,
+    redirect_uris=LIST,
+    grant_types=LIST,
+    response_types=LIST,
+    origin=Conversion(str, ClientOrigin),
+)
+TRANSACTIONS: Final = Table(
+    "authorization_transactions",
+    AuthorizationTransaction,
+    redirect_uri_was_sent=FLAG,
+    scopes=SCOPES,
+    state=Conversion(str, TransactionState),
+    started_by_user=FLAG,
+)
+CODES: Final = Table("authorization_codes", AuthorizationCode, redirect_uri_was_sent=FLAG, scopes=SCOPES)
+GRANTS: Final = Table("grants", Grant, scopes=SCOPES)
+ACCESS_TOKENS: Final = Table("access_tokens", AccessToken, scopes=SCOPES)
+REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
+CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
+USERS: Final = Table("users", User)
+BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
+SIGNING_KEYS: Final = Table("signing_keys", SealedSigningKey)
+AUDIT_EVENTS: Final = Table(
+    "audit_events", AuditRecord, event=Conversion(str, AuditEvent), outcome=Conversion(str, Outcome)
+)
+MCP_SESSIONS: Final = Table("mcp_sessions", McpSession)
