@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Coroutine, Sequence
+from functools import cache
 from typing import Any, Final
 
 from gatepost.stores.sql.database import Row, T, Value
 
-# `$1` is a named parameter for SQLite, and its name is "1".
-_NAMES: Final = tuple(str(number) for number in range(1, 33))
+_PARAMETER: Final = re.compile(r"\$(\d+)")
+
+
+@cache
+def _by_position(sql: str) -> tuple[str, Sequence[int]]:
+    """Return a statement with `?` for `$1`, and which parameter stands at each.
+
+    For SQLite `$1` would be a name, and by names each parameter of each statement would be looked up in a dictionary.
+    """
+    return _PARAMETER.sub("?", sql), [int(number) - 1 for number in _PARAMETER.findall(sql)]
 
 
 class SqliteTransaction:
@@ -19,21 +29,19 @@ class SqliteTransaction:
         self._connection = connection
 
     async def one(self, sql: str, *parameters: Value) -> Row | None:
-        """See `Transaction.one`."""
         # All rows are fetched because a statement that has not reached its end keeps its snapshot open.
         rows = self._execute(sql, parameters).fetchall()
         return rows[0] if rows else None
 
     async def all(self, sql: str, *parameters: Value) -> Sequence[Row]:
-        """See `Transaction.all`."""
         return self._execute(sql, parameters).fetchall()
 
     async def run(self, sql: str, *parameters: Value) -> int:
-        """See `Transaction.run`."""
         return self._execute(sql, parameters).rowcount
 
     def _execute(self, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
-        return self._connection.execute(sql, dict(zip(_NAMES, parameters, strict=False)))
+        text, order = _by_position(sql)
+        return self._connection.execute(text, [parameters[position] for position in order])
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
