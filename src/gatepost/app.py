@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatepost.server.target import Target
     from gatepost.stores.contract.store import Store
     from gatepost.web.mcp.endpoint import McpEndpoint
+    from gatepost.web.oauth.client_form import ClientForms
     from gatepost.web.pages.rendering import Pages
     from gatepost.web.resource.application import Protected
     from gatepost.web.resource.bearer_guard import BearerGuard
@@ -275,17 +276,20 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
     """Build the routers of the authorization server's endpoints, and its pages."""
     from gatepost.assembly.pages import decision_of, page_routes  # noqa: PLC0415 - imports the web framework
     from gatepost.web.oauth.authorize import AuthorizeEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.client_form import ClientForms  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.grants.grant_type import TokenIssuer  # noqa: PLC0415 - likewise
     from gatepost.web.oauth.metadata import MetadataEndpoints  # noqa: PLC0415 - likewise
-    from gatepost.web.oauth.token import GRANT_TYPES, TokenEndpoint  # noqa: PLC0415 - likewise
+    from gatepost.web.oauth.token import TokenEndpoint  # noqa: PLC0415 - likewise
 
     store, now, random_bytes = installation.store, installation.now, installation.random_bytes
     rules = installation.authorization_server(origin)
     browser_sessions = installation.browser_sessions(origin)
     signed_tokens = installation.signed_tokens(origin)
     resources = tuple(endpoint.at(origin) for endpoint in installation.endpoints)
+    client_forms = ClientForms(clients=installation.client_finder, assertions=installation.assertion_checker(origin))
     decision = decision_of(installation, rules, browser_sessions, pages)
     return (
-        *MetadataEndpoints(authorization_server=rules, resources=resources, grant_types=GRANT_TYPES).routes(),
+        *MetadataEndpoints(authorization_server=rules, resources=resources).routes(),
         *_registration(installation, rules),
         *AuthorizeEndpoint(
             clients=installation.client_finder,
@@ -301,20 +305,20 @@ def _authorization_server(installation: Installation, origin: str, pages: Pages)
             limits=installation.limits(),
         ).routes(),
         *TokenEndpoint(
-            audit=installation.audit,
-            clients=installation.client_finder,
-            grants=store.grants,
-            resources=resources,
-            lifetimes=rules.lifetimes,
-            now=now,
-            random_bytes=random_bytes,
-            on_revocation=installation.forget_verified_tokens,
-            signer=None if signed_tokens is None else signed_tokens.signer,
-            assertions=installation.assertion_checker(origin),
-            client_grants=store.clients,
+            client_forms=client_forms,
+            issuer=TokenIssuer(
+                store=store,
+                resources=resources,
+                lifetimes=rules.lifetimes,
+                now=now,
+                random_bytes=random_bytes,
+                on_revocation=installation.forget_verified_tokens,
+                audit=installation.audit,
+                signer=None if signed_tokens is None else signed_tokens.signer,
+            ),
             limits=installation.limits(),
         ).routes(),
-        *_ways_back(installation, origin, resources),
+        *_ways_back(installation, client_forms, origin, resources),
         *page_routes(installation, resources, pages, decision),
     )
 
@@ -348,7 +352,9 @@ def _registration(installation: Installation, rules: AuthorizationServer) -> tup
     )
 
 
-def _ways_back(installation: Installation, origin: str, resources: tuple[ProtectedResource, ...]) -> tuple[Route, ...]:
+def _ways_back(
+    installation: Installation, client_forms: ClientForms, origin: str, resources: tuple[ProtectedResource, ...]
+) -> tuple[Route, ...]:
     """Build the routers to which clients and resource servers bring tokens back, or where they learn to verify them."""
     from gatepost.web.oauth.introspect import IntrospectEndpoint  # noqa: PLC0415 - imports the web framework
     from gatepost.web.oauth.jwks import JwksEndpoint  # noqa: PLC0415 - likewise
@@ -358,22 +364,20 @@ def _ways_back(installation: Installation, origin: str, resources: tuple[Protect
     return (
         *(() if keys is None else JwksEndpoint(keys=keys).routes()),
         *RevokeEndpoint(
-            clients=installation.client_finder,
+            client_forms=client_forms,
             grants=store.grants,
             approvals=store.approvals,
             audit=installation.audit,
             now=now,
             on_revocation=installation.forget_verified_tokens,
-            assertions=installation.assertion_checker(origin),
         ).routes(),
         *IntrospectEndpoint(
-            clients=installation.client_finder,
+            client_forms=client_forms,
             grants=store.grants,
             issuer=origin,
             resources=resources,
             resource_servers=installation.settings.oauth.introspection_clients,
             now=now,
-            assertions=installation.assertion_checker(origin),
         ).routes(),
     )
 

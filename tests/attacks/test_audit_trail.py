@@ -14,6 +14,8 @@ from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.grants.grant_type import TokenIssuer
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import RequestAudit
 from gatepost.web.site.client_address import ClientAddresses
@@ -54,14 +56,16 @@ async def watched() -> AsyncIterator[Watched]:
         )
         app.add(
             TokenEndpoint(
-                clients=store.clients,
-                grants=store.grants,
-                resources=(NOTES,),
-                lifetimes=Lifetimes(),
-                now=lambda: harness.now,
-                random_bytes=secrets.token_bytes,
-                on_revocation=lambda: None,
-                audit=RequestAudit(trail, ClientAddresses()),
+                client_forms=ClientForms(clients=store.clients),
+                issuer=TokenIssuer(
+                    store=store,
+                    resources=(NOTES,),
+                    lifetimes=Lifetimes(),
+                    now=lambda: harness.now,
+                    random_bytes=secrets.token_bytes,
+                    on_revocation=lambda: None,
+                    audit=RequestAudit(trail, ClientAddresses()),
+                ),
             ).routes()
         )
         yield Watched(harness, trail)

@@ -40,6 +40,7 @@ def directory(web: Web, store: Store | None = None, **options: Any) -> ClientDir
         fetcher=web,
         documents=DocumentCache(now=lambda: 1000),
         known_scopes=(),
+        grant_types=("authorization_code",),
         now=lambda: 1000,
         **options,
     )

@@ -188,12 +188,15 @@ class Installation:
             return self.store.clients
         from gatepost.outbound.client_directory import ClientDirectory  # noqa: PLC0415 - only where it is used
         from gatepost.outbound.document_cache import DocumentCache  # noqa: PLC0415 - likewise
+        from gatepost.web.oauth.grants import GRANT_TYPES  # noqa: PLC0415 - likewise
+        from gatepost.web.oauth.grants.grant_type import registrable  # noqa: PLC0415 - likewise
 
         return ClientDirectory(
             registered=self.store.clients,
             fetcher=fetcher,
             documents=DocumentCache(now=self.now),
             known_scopes=frozenset(self.scopes),
+            grant_types=registrable(GRANT_TYPES),
             now=self.now,
             allowed_domains=registration.document_domains,
             allow_loopback=registration.documents_on_loopback,

@@ -10,14 +10,14 @@ bare `/`, no IP address and no host without a dot for a host, one spelling for e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from gatepost.oauth.errors import InvalidClient, InvalidClientMetadata, InvalidRedirectUri, TemporarilyUnavailable
 from gatepost.oauth.fetched_urls import SCHEME, host_of, url_problem
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.oauth.registration import new_client, parse_metadata, read_metadata
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, new_client, parse_metadata, read_metadata
 
 MAX_DOCUMENT: Final = 5 * 1024
 """Bytes of one document, as section 8.7 of the draft recommends."""
@@ -53,7 +53,14 @@ def check_document_url(url: str, *, allowed_domains: Collection[str] = (), allow
         )
 
 
-def read_document(raw: bytes, *, url: str, known_scopes: Collection[str], now: int) -> Client:
+def read_document(
+    raw: bytes,
+    *,
+    url: str,
+    known_scopes: Collection[str],
+    now: int,
+    grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
+) -> Client:
     """Return the client that a document describes.
 
     Args:
@@ -61,6 +68,7 @@ def read_document(raw: bytes, *, url: str, known_scopes: Collection[str], now: i
         url: the client's identifier, which is the very URL that was fetched.
         known_scopes: every scope that any resource of this server has; others are dropped.
         now: seconds UTC, the time of the fetch.
+        grant_types: what clients may register for.
 
     Raises:
         InvalidClient: the document does not name itself, holds what it must not, or is refused by a rule that holds for
@@ -75,7 +83,9 @@ def read_document(raw: bytes, *, url: str, known_scopes: Collection[str], now: i
             raise _invalid(f"{' and '.join(missing)} must be there")
         if present := [name for name in _FORBIDDEN if name in document]:
             raise _invalid(f"{' and '.join(present)} must not be there: whoever can read the document knows it")
-        metadata = read_metadata(document, known_scopes=known_scopes, auth_methods=METHODS_FOR_DOCUMENTS)
+        metadata = read_metadata(
+            document, known_scopes=known_scopes, grant_types=grant_types, auth_methods=METHODS_FOR_DOCUMENTS
+        )
     except (InvalidClientMetadata, InvalidRedirectUri) as error:
         raise _invalid(error.description.rstrip(".")) from None
     return new_client(metadata, client_id=url, secret_fingerprint=None, now=now)

@@ -38,7 +38,8 @@ _MAX_RAW_NAME = 4 * MAX_NAME
 _MAX_MARKS = 8
 """Marks on one character; no script needs as many."""
 
-GRANT_TYPES_SUPPORTED = ("authorization_code", "refresh_token")
+DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
+"""What clients may register for where nothing else is said."""
 _APPLICATION_TYPES = ("native", "web")
 _NAMELESS = "Unnamed client"
 
@@ -82,13 +83,18 @@ def parse_metadata(raw: bytes) -> dict[str, object]:
 
 
 def read_metadata(
-    document: Mapping[str, object], *, known_scopes: Collection[str], auth_methods: Sequence[str] = METHODS_SUPPORTED
+    document: Mapping[str, object],
+    *,
+    known_scopes: Collection[str],
+    grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
+    auth_methods: Sequence[str] = METHODS_SUPPORTED,
 ) -> ClientMetadata:
     """Return what a registration request, or a client's document about itself, comes to.
 
     Args:
         document: the JSON object.
         known_scopes: every scope that any resource of this server has.
+        grant_types: what clients may register for.
         auth_methods: what `token_endpoint_auth_method` may be.
 
     Raises:
@@ -101,7 +107,7 @@ def read_metadata(
     return ClientMetadata(
         client_name=_client_name(document),
         redirect_uris=redirect_uris,
-        grant_types=_grant_types(document),
+        grant_types=_grant_types(document, grant_types),
         response_types=_response_types(document),
         token_endpoint_auth_method=auth_method,
         application_type=_application_type(document, redirect_uris),
@@ -258,14 +264,14 @@ def _auth_method(document: Mapping[str, object], supported: Sequence[str]) -> st
     return method
 
 
-def _grant_types(document: Mapping[str, object]) -> tuple[str, ...]:
+def _grant_types(document: Mapping[str, object], supported: Sequence[str]) -> tuple[str, ...]:
     """Return the grant types. Absent means all that are supported.
 
     RFC 7591 section 2 would have it mean `authorization_code` alone, and a client that said nothing would be logged out
     whenever its access token ends.
     """
-    asked = _list(document, "grant_types") or GRANT_TYPES_SUPPORTED
-    kept = tuple(grant_type for grant_type in GRANT_TYPES_SUPPORTED if grant_type in asked)
+    asked = _list(document, "grant_types") or supported
+    kept = tuple(grant_type for grant_type in supported if grant_type in asked)
     if "authorization_code" not in kept:
         _refuse("grant_types must include authorization_code, the one that begins every grant of this server.")
     return kept

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidToken
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.oauth.registration import ClientMetadata, read_metadata
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, ClientMetadata, read_metadata
 from gatepost.tokens.opaque import fingerprint
 
 # RFC 7592 section 2.2: these are the server's to say.
@@ -73,13 +73,20 @@ def wrong_token() -> InvalidToken:
     )
 
 
-def read_update(document: Mapping[str, object], client: Client, *, known_scopes: Collection[str]) -> Update:
+def read_update(
+    document: Mapping[str, object],
+    client: Client,
+    *,
+    known_scopes: Collection[str],
+    grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
+) -> Update:
     """Return what an update comes to. It replaces everything: what is left out is as in a new registration.
 
     Args:
         document: the request's JSON object.
         client: as it is registered.
         known_scopes: every scope that any resource of this server has.
+        grant_types: what clients may register for.
 
     Raises:
         InvalidRedirectUri: as for a registration.
@@ -92,7 +99,7 @@ def read_update(document: Mapping[str, object], client: Client, *, known_scopes:
     secret = document.get("client_secret")
     if secret is not None and not _is_current(secret, client):
         raise _refused("client_secret must be the current one, or left out; a client cannot choose its own.")
-    metadata = read_metadata(document, known_scopes=known_scopes)
+    metadata = read_metadata(document, known_scopes=known_scopes, grant_types=grant_types)
     return Update(metadata, needs_new_secret=metadata.needs_secret and client.secret_fingerprint is None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from gatepost.oauth.client_documents import (
@@ -28,6 +28,8 @@ class ClientDirectory:
     documents: DocumentCache[Client]
     known_scopes: Collection[str]
     """Every scope that any resource has."""
+    grant_types: Sequence[str]
+    """What clients may register for."""
     now: Callable[[], int]
     allowed_domains: Collection[str] = field(default=())
     """See `check_document_url`."""
@@ -54,5 +56,7 @@ class ClientDirectory:
 
     async def _load(self, url: str) -> Loaded[Client]:
         fetched = await self.fetcher.fetch(url, limit=MAX_DOCUMENT)
-        client = read_document(fetched.body, url=url, known_scopes=self.known_scopes, now=self.now())
+        client = read_document(
+            fetched.body, url=url, known_scopes=self.known_scopes, grant_types=self.grant_types, now=self.now()
+        )
         return Loaded(client, fetched.lifetime)

@@ -9,12 +9,13 @@ import httpx2
 import pytest
 
 from gatepost.oauth.policy import AuthorizationServer, Lifetimes
-from gatepost.oauth.registration import GRANT_TYPES_SUPPORTED
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES
 from gatepost.oauth.server_metadata import server_metadata
 from gatepost.resource.resource_metadata import resource_metadata
 from gatepost.resource.resources import ProtectedResource
+from gatepost.web.oauth.grants import GRANT_TYPES
+from gatepost.web.oauth.grants.grant_type import registrable
 from gatepost.web.oauth.metadata import MetadataEndpoints
-from gatepost.web.oauth.token import GRANT_TYPES
 from gatepost.web.site.routing import described
 from tests.web.served import Served
 
@@ -37,7 +38,6 @@ async def serving(
         MetadataEndpoints(
             authorization_server=server,
             resources=resources,
-            grant_types=GRANT_TYPES,
             service_documentation=f"{ISSUER}/docs",
         ).routes()
     )
@@ -49,7 +49,7 @@ async def serving(
 def server_document(*resources: ProtectedResource, server: AuthorizationServer = SERVER) -> dict[str, object]:
     return server_metadata(
         server,
-        grant_types=GRANT_TYPES,
+        grant_types=[grant_type.name for grant_type in GRANT_TYPES],
         scopes=[scope for resource in resources for scope in resource.scopes],
         resources=[resource.identifier for resource in resources],
         service_documentation=f"{ISSUER}/docs",
@@ -120,10 +120,10 @@ async def test_offline_access_is_advertised_nowhere() -> None:
             assert "offline_access" not in (await http.get(address)).text
 
 
-def test_what_is_advertised_can_be_registered() -> None:
-    assert tuple(GRANT_TYPES) == (*GRANT_TYPES_SUPPORTED, "client_credentials")
+def test_what_clients_may_register_for_is_what_the_rules_take_by_default() -> None:
+    assert registrable(GRANT_TYPES) == DEFAULT_GRANT_TYPES
 
 
 def test_the_api_description_has_one_entry_for_each_kind_of_address() -> None:
-    endpoints = MetadataEndpoints(authorization_server=SERVER, resources=(NOTES,), grant_types=GRANT_TYPES)
+    endpoints = MetadataEndpoints(authorization_server=SERVER, resources=(NOTES,))
     assert set(described(endpoints.routes())) == {PROTECTED, OAUTH, OPENID}

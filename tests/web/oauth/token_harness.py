@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -19,6 +19,8 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
+from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.grants.grant_type import TokenIssuer
 from gatepost.web.oauth.introspect import IntrospectEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
@@ -175,21 +177,24 @@ async def token_harness(
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         harness = Harness(store, http, app=app)
+        client_forms = ClientForms(clients=clients or store.clients)
         app.add(
             TokenEndpoint(
-                clients=clients or store.clients,
-                grants=grants or store.grants,
-                resources=(NOTES, MAIL),
-                lifetimes=LIFETIMES,
-                now=lambda: harness.now,
-                random_bytes=secrets.token_bytes,
-                signer=signer,
-                on_revocation=lambda: harness.revocations.append(harness.now),
+                client_forms=client_forms,
+                issuer=TokenIssuer(
+                    store=replace(store, grants=grants or store.grants),
+                    resources=(NOTES, MAIL),
+                    lifetimes=LIFETIMES,
+                    now=lambda: harness.now,
+                    random_bytes=secrets.token_bytes,
+                    signer=signer,
+                    on_revocation=lambda: harness.revocations.append(harness.now),
+                ),
             ).routes()
         )
         app.add(
             RevokeEndpoint(
-                clients=clients or store.clients,
+                client_forms=client_forms,
                 grants=grants or store.grants,
                 approvals=store.approvals,
                 now=lambda: harness.now,
@@ -198,7 +203,7 @@ async def token_harness(
         )
         app.add(
             IntrospectEndpoint(
-                clients=clients or store.clients,
+                client_forms=client_forms,
                 grants=grants or store.grants,
                 issuer=ISSUER,
                 resources=(NOTES, MAIL),

@@ -41,36 +41,37 @@ class ClientForm:
         return value
 
 
-async def read_client_form(
-    request: Request, *, clients: ClientFinder, assertions: AssertionChecker | None = None
-) -> ClientForm:
-    """Read the form and authenticate the client that sends it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientForms:
+    """Reads forms and authenticates the clients that send them."""
 
-    Args:
-        request: the request.
-        clients: finds clients.
-        assertions: judges the assertions of clients with keys (`private_key_jwt`); None takes none.
+    clients: ClientFinder
+    assertions: AssertionChecker | None = None
+    """Judges the assertions of clients with keys (`private_key_jwt`); None takes none."""
 
-    Raises:
-        InvalidRequest: it is no form, or a parameter is repeated or malformed.
-        InvalidClient: the client is unknown or failed to authenticate.
-        BodyTooLarge: it is longer than `MAX_BODY`.
-        StoreUnavailable: it cannot be known now.
-    """
-    # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
-    if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
-        raise InvalidRequest(
-            Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
-        )
-    parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
+    async def read(self, request: Request) -> ClientForm:
+        """Return the form of a request.
 
-    # 2. Authenticate the client.
-    presented = read_client(parameters, request.headers.getlist("authorization"))
-    found = await clients.find_client(presented.client_id)
-    if found is not None:
-        request.state.client_id = found.client_id
-    if presented.assertion is None or assertions is None:
-        return ClientForm(authenticate_client(found, presented), parameters)
-    client = identified_client(found, presented)
-    await assertions.check(client, presented.assertion)
-    return ClientForm(client, parameters)
+        Raises:
+            InvalidRequest: it is no form, or a parameter is repeated or malformed.
+            InvalidClient: the client is unknown or failed to authenticate.
+            BodyTooLarge: it is longer than `MAX_BODY`.
+            StoreUnavailable: it cannot be known now.
+        """
+        # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
+        if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
+            raise InvalidRequest(
+                Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
+            )
+        parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
+
+        # 2. Authenticate the client.
+        presented = read_client(parameters, request.headers.getlist("authorization"))
+        found = await self.clients.find_client(presented.client_id)
+        if found is not None:
+            request.state.client_id = found.client_id
+        if presented.assertion is None or self.assertions is None:
+            return ClientForm(authenticate_client(found, presented), parameters)
+        client = identified_client(found, presented)
+        await self.assertions.check(client, presented.assertion)
+        return ClientForm(client, parameters)

@@ -12,11 +12,9 @@ from starlette.responses import Response
 from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, may_know
 from gatepost.oauth.records import Client
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.client_assertions import AssertionChecker
-from gatepost.web.oauth.client_form import NO_STORE, read_client_form
+from gatepost.web.oauth.client_form import NO_STORE, ClientForms
 from gatepost.web.site.api_description import (
     CLIENT_FIELDS,
     CLIENT_FORM_REFUSALS,
@@ -36,7 +34,7 @@ from gatepost.web.site.routing import Route
 class IntrospectEndpoint:
     """The introspection endpoint."""
 
-    clients: ClientFinder
+    client_forms: ClientForms
     grants: GrantStore
     """Where access tokens are looked up, at each request anew."""
     issuer: str
@@ -45,8 +43,6 @@ class IntrospectEndpoint:
     resource_servers: Collection[str]
     """The ids of the clients that may ask about every token."""
     now: Callable[[], int]
-    assertions: AssertionChecker | None = None
-    """None takes no client assertions."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
@@ -55,7 +51,7 @@ class IntrospectEndpoint:
     async def post(self, request: Request) -> Response:
         """Say whether a token counts."""
         # 1. Who asks, and about what?
-        form = await read_client_form(request, clients=self.clients, assertions=self.assertions)
+        form = await self.client_forms.read(request)
         check_caller(form.client)
         token = form.required("token")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -15,6 +15,8 @@ from gatepost.oauth.registration import client_information
 from gatepost.oauth.registration_management import check_manager, read_update, updated_client, wrong_token
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
+from gatepost.web.oauth.grants import GRANT_TYPES
+from gatepost.web.oauth.grants.grant_type import GrantType, registrable
 from gatepost.web.oauth.register import (
     INFORMATION,
     METADATA_BODY,
@@ -51,6 +53,7 @@ class ManageRegistrationEndpoint:
     clients: ClientStore
     known_scopes: Collection[str]
     """Every scope that any resource has; a client's other scopes are dropped."""
+    grant_types: Sequence[GrantType] = GRANT_TYPES
     issuer: str
     """The beginning of every `registration_client_uri`."""
     now: Callable[[], int]
@@ -81,7 +84,12 @@ class ManageRegistrationEndpoint:
         client, token = await self._client(request)
 
         # 2. The rules decide what the update comes to.
-        update = read_update(await read_document(request), client, known_scopes=self.known_scopes)
+        update = read_update(
+            await read_document(request),
+            client,
+            known_scopes=self.known_scopes,
+            grant_types=registrable(self.grant_types),
+        )
 
         # 3. Replace the registration in one step.
         secret = mint(SecretKind.CLIENT_SECRET, self.random_bytes) if update.needs_new_secret else None

@@ -7,7 +7,7 @@ client has to guess right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -18,6 +18,8 @@ from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.server_metadata import server_metadata
 from gatepost.resource.resource_metadata import WELL_KNOWN_PATH, resource_metadata
 from gatepost.resource.resources import ProtectedResource
+from gatepost.web.oauth.grants import GRANT_TYPES
+from gatepost.web.oauth.grants.grant_type import GrantType
 from gatepost.web.site.api_description import TEXT, TEXTS, URL, Operation, json_answer, record
 from gatepost.web.site.routing import Route
 
@@ -34,8 +36,7 @@ class MetadataEndpoints:
     authorization_server: AuthorizationServer
     resources: Sequence[ProtectedResource]
     """The first one is described at the root as well, unless one lives there."""
-    grant_types: Iterable[str]
-    """What the token endpoint takes."""
+    grant_types: Sequence[GrantType] = GRANT_TYPES
     service_documentation: str | None = None
     """The URL of the documentation for people."""
 
@@ -44,7 +45,7 @@ class MetadataEndpoints:
         server_document = orjson.dumps(
             server_metadata(
                 self.authorization_server,
-                grant_types=self.grant_types,
+                grant_types=[grant_type.name for grant_type in self.grant_types],
                 scopes=[scope for resource in self.resources for scope in resource.scopes],
                 resources=[resource.identifier for resource in self.resources],
                 service_documentation=self.service_documentation,

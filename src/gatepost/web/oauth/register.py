@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -22,6 +22,8 @@ from gatepost.oauth.registration import (
 from gatepost.oauth.registration_management import check_initial_access_token
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
+from gatepost.web.oauth.grants import GRANT_TYPES
+from gatepost.web.oauth.grants.grant_type import GrantType, registrable
 from gatepost.web.oauth.registration_tokens import bearer_token, token_refused
 from gatepost.web.site.api_description import (
     TEXT,
@@ -53,6 +55,7 @@ class RegisterEndpoint:
     clients: ClientStore
     known_scopes: Collection[str]
     """Every scope that any resource has; a client's other scopes are dropped."""
+    grant_types: Sequence[GrantType] = GRANT_TYPES
     registration_enabled: bool
     """False answers every request with 403."""
     issuer: str | None = None
@@ -82,7 +85,7 @@ class RegisterEndpoint:
         document = await read_document(request)
 
         # 3. The rules decide what the registration comes to.
-        metadata = read_metadata(document, known_scopes=self.known_scopes)
+        metadata = read_metadata(document, known_scopes=self.known_scopes, grant_types=registrable(self.grant_types))
 
         # 4. Keep it, secrets only as their fingerprints.
         token = None if self.issuer is None else mint(SecretKind.REGISTRATION_ACCESS_TOKEN, self.random_bytes)

@@ -12,11 +12,9 @@ from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.revocation import check_revocation
 from gatepost.stores.contract.approvals import ApprovalStore
-from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.client_assertions import AssertionChecker
-from gatepost.web.oauth.client_form import NO_STORE, read_client_form
+from gatepost.web.oauth.client_form import NO_STORE, ClientForms
 from gatepost.web.site.api_description import CLIENT_FIELDS, CLIENT_FORM_REFUSALS, Operation, form, later, refusal
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.limits import TOKEN_LIMIT
@@ -27,15 +25,13 @@ from gatepost.web.site.routing import Route
 class RevokeEndpoint:
     """The revocation endpoint."""
 
-    clients: ClientFinder
+    client_forms: ClientForms
     grants: GrantStore
     approvals: ApprovalStore
     now: Callable[[], int]
     on_revocation: Callable[[], None]
     """Called as soon as a grant is revoked, so that no cache in this process answers for it."""
     audit: Audit = NO_AUDIT
-    assertions: AssertionChecker | None = None
-    """None takes no client assertions."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
@@ -44,7 +40,7 @@ class RevokeEndpoint:
     async def post(self, request: Request) -> Response:
         """Revoke the grant of a token."""
         # 1. Who asks, and about what? A public client names itself and has no secret to send (RFC 7009 section 2.1).
-        form = await read_client_form(request, clients=self.clients, assertions=self.assertions)
+        form = await self.client_forms.read(request)
 
         # 2. Look the token up. `token_type_hint` would save one look-up in two; a wrong one must not matter.
         found = await self.approvals.find_grant_of_token(fingerprint(form.required("token")))

@@ -1,0 +1,106 @@
+"""What a grant type is, and what it issues tokens with (RFC 6749 sections 1.3 and 4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
+from gatepost.oauth.policy import Lifetimes
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Grant, IssuedTokens
+from gatepost.resource.identifiers import find_resource
+from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.store import Store
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.oauth.client_form import ClientForm
+from gatepost.web.site.audit import NO_AUDIT, Audit
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest(ClientForm):
+    """One parsed request of an authenticated client that may use the grant type."""
+
+    now: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssuer:
+    """What grant types look up, issue and write with."""
+
+    store: Store
+    """Each grant type uses the concerns that are its own."""
+    resources: Sequence[ProtectedResource]
+    """Those that tokens are for."""
+    lifetimes: Lifetimes
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    on_revocation: Callable[[], None]
+    """Called as soon as a replay has revoked a grant, so that no cache in this process answers for it."""
+    audit: Audit = NO_AUDIT
+    signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
+    """Given the time, what signs access tokens; None makes opaque ones."""
+
+    def named_resource(self, request: TokenRequest) -> str | None:
+        """Return what `resource` names, in its canonical spelling if it is one of ours; None when it is absent."""
+        requested = request.parameters.get("resource")
+        found = None if requested is None else find_resource(self.resources, requested)
+        return requested if found is None else found.identifier
+
+    async def mint(
+        self, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool, now: int
+    ) -> tuple[Tokens, IssuedTokens]:
+        """Return new tokens of a grant, and the rows to keep."""
+        return mint_tokens(
+            grant,
+            scopes=scopes,
+            with_refresh_token=with_refresh_token,
+            now=now,
+            lifetimes=self.lifetimes,
+            random_bytes=self.random_bytes,
+            sign=None if self.signer is None else await self.signer(now),
+        )
+
+    def note_issued(self, request: TokenRequest, event: AuditEvent, grant: Grant) -> None:
+        """Note that tokens were issued. The store's rows say so too, so the answer does not wait for it."""
+        self.audit.note(
+            request.request, event, subject=grant.subject, client_id=grant.client_id, grant_id=grant.grant_id
+        )
+
+    async def record_revocation(self, request: TokenRequest, reason: Reason, *, subject: str, grant_id: str) -> None:
+        """Record that a grant was revoked because something of it was used twice, and have caches forget it."""
+        self.on_revocation()
+        await self.audit.record(
+            request.request,
+            AuditEvent.REVOCATION,
+            reason=reason,
+            subject=subject,
+            client_id=request.client.client_id,
+            grant_id=grant_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GrantType:
+    """One way to get tokens at the token endpoint."""
+
+    name: str
+    """What `grant_type` says, in requests, registrations (RFC 7591 section 2) and metadata (RFC 8414 section 2)."""
+    exchange: Callable[[TokenIssuer, TokenRequest], Awaitable[Tokens]]
+    """Looks up, lets the rule decide, and writes in one atomic operation.
+
+    Raises `OAuthError` for a refusal and `StoreUnavailable` where nothing can be decided now; then nothing is lost.
+    """
+    is_registrable: bool
+    """Whether a client that registers itself may use it; the others are the operator's to give."""
+    parameters: Mapping[str, str]
+    """Those that are its own, for the API description: what each is."""
+
+
+def registrable(grant_types: Sequence[GrantType]) -> tuple[str, ...]:
+    """Return the names of those that clients may register for."""
+    return tuple(grant_type.name for grant_type in grant_types if grant_type.is_registrable)
