@@ -5,7 +5,6 @@ import pytest
 from gatepost.configuration.deployment import (
     Deployment,
     canonical_origin,
-    database_path,
     is_loopback_host,
     key_file,
     resolve_deployment,
@@ -31,7 +30,7 @@ def test_by_default_the_server_is_known_by_its_loopback_address() -> None:
         is_any_loopback=True,
         allowed_hosts=frozenset({"127.0.0.1:8000"}),
         allowed_origins=frozenset({"http://127.0.0.1:8000"}),
-        database=Path("/data/gatepost.db"),
+        store_url="sqlite:////data/gatepost.db",
     )
 
 
@@ -89,7 +88,7 @@ def test_an_unsafe_combination_refuses_and_says_what_to_set(
 def test_the_same_settings_are_fine_on_loopback() -> None:
     deployment = resolve(True, MCP_STORAGE_URL="memory:", OAUTH_AUTO_APPROVE="true", MCP_API_KEY="change-me")
     assert not deployment.is_public
-    assert deployment.database is None
+    assert deployment.store_url == "memory:"
 
 
 def test_a_long_random_api_key_may_be_public() -> None:
@@ -141,16 +140,15 @@ def test_everything_else_is_not(host: str) -> None:
     assert not is_loopback_host(host)
 
 
-@pytest.mark.parametrize("url", ["postgresql://db/x", "sqlite:", "sqlite:///", "sqlite:///dir/", "redis://x", "x"])
+@pytest.mark.parametrize("url", ["postgresql://db/x", "sqlite:///dir/", "x"])
 def test_an_unknown_storage_url_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="MCP_STORAGE_URL takes"):
-        database_path(load_settings({"MCP_STORAGE_URL": url}))
-
-
-def test_a_storage_url_is_relative_with_three_slashes_and_absolute_with_four() -> None:
-    assert database_path(load_settings({"MCP_STORAGE_URL": "sqlite:///data/a.db"})) == Path("data/a.db")
-    assert database_path(load_settings({"MCP_STORAGE_URL": "sqlite:////data/a.db"})) == Path("/data/a.db")
-    assert database_path(load_settings({"MCP_STORAGE_URL": "memory://"})) is None
+    with pytest.raises(SettingsError) as refusal:
+        resolve(MCP_STORAGE_URL=url)
+    (sentence,) = refusal.value.sentences
+    assert sentence == (
+        "MCP_STORAGE_URL takes sqlite:///path/to/file.db (four slashes for an absolute path) or memory:; this version "
+        "knows no other store."
+    )
 
 
 def test_the_sealing_key_lies_beside_the_database() -> None:

@@ -1,6 +1,6 @@
 """From settings to an installation: the store, the provider, the rules, and what is served.
 
-With `app.py` this is all the wiring there is; these two are the only modules that name concrete stores and providers.
+With `app.py` this is all the wiring there is; these two are the only modules that name concrete providers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -26,6 +25,7 @@ from gatepost.configuration.settings import Settings, SettingsError, variables
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.purging import background_purger, purging
+from gatepost.stores.urls import locate
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 
@@ -46,17 +46,6 @@ if TYPE_CHECKING:
     from gatepost.web.site.audit import Audit
     from gatepost.web.site.client_address import ClientAddresses
     from gatepost.web.site.limits import Limits
-
-
-def make_store(database: Path | None) -> Store:
-    """Return the store for a SQLite file, or a memory store for None; not opened yet."""
-    if database is None:
-        from gatepost.stores.sql.sqlite import memory_store  # noqa: PLC0415 - drivers are imported only when used
-
-        return memory_store()
-    from gatepost.stores.sql.sqlite import file_store  # noqa: PLC0415 - likewise
-
-    return file_store(database)
 
 
 @dataclass(slots=True)
@@ -343,10 +332,9 @@ def install(
             "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
             "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
         )
-    is_lost_at_exit = deployment.database is None if store is None else store.is_lost_at_exit
-    store = store or make_store(deployment.database)
+    store = store or locate(deployment.store_url).make_store()
     key_ring = make_key_ring(
-        settings, file=None if is_lost_at_exit else key_file(settings), random_bytes=secrets.token_bytes
+        settings, file=None if store.is_lost_at_exit else key_file(settings), random_bytes=secrets.token_bytes
     )
     endpoints = endpoints_of(target, settings, title=title, key_ring=key_ring)
     if provider is None:

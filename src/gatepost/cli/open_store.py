@@ -19,16 +19,15 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
         SettingsError: a setting is wrong, or the store lives in the server's memory.
         StoreError: the store cannot be opened or cannot answer.
     """
-    from gatepost.assembly.installation import make_store  # noqa: PLC0415 - likewise
-    from gatepost.configuration.deployment import database_path  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.deployment import locate_store  # noqa: PLC0415 - with the rest of the work
     from gatepost.configuration.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
 
-    database = database_path(load_settings())
-    if database is None:
+    location = locate_store(load_settings())
+    if location.is_lost_at_exit:
         raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
 
     async def run() -> Answer:
-        store = make_store(database)
+        store = location.make_store()
         await store.open()
         try:
             return await operation(store)

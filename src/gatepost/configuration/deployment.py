@@ -12,6 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.stores.contract.errors import StoreMisconfigured
+from gatepost.stores.urls import EXAMPLES, Location, locate
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _WELL_KNOWN_SECRETS = frozenset({"change-me", "changeme", "secret", "password", "api-key", "test", "admin"})
@@ -34,8 +36,8 @@ class Deployment:
     """`Host` values that are ours, lower case, with port where it is not the scheme's default."""
     allowed_origins: frozenset[str]
     """Browser origins that may call the MCP endpoint, beside the loopback ones."""
-    database: Path | None
-    """The SQLite file; None means memory."""
+    store_url: str
+    """Where the data lies; see `gatepost.stores.urls`."""
 
 
 def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deployment:
@@ -58,8 +60,8 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         public_url = canonical_origin(server.public_url)
     parts = urlsplit(public_url)
     is_public = listens_publicly or not is_loopback_host(parts.hostname or "")
-    database = database_path(settings)
-    if problems := _unsafe(settings, public_url, is_public=is_public, is_single_user=is_single_user, database=database):
+    location = locate_store(settings)
+    if is_public and (problems := _unsafe(settings, public_url, location, is_single_user=is_single_user)):
         raise SettingsError(*problems)
     return Deployment(
         public_url=public_url,
@@ -68,7 +70,7 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         is_any_loopback=server.public_url is None,
         allowed_hosts=frozenset({*_host_values(public_url), *(host.lower() for host in server.allowed_hosts)}),
         allowed_origins=frozenset({public_url, *server.allowed_origins}),
-        database=database,
+        store_url=store_url(settings),
     )
 
 
@@ -105,17 +107,13 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-def _unsafe(
-    settings: Settings, public_url: str, *, is_public: bool, is_single_user: bool, database: Path | None
-) -> tuple[str, ...]:
+def _unsafe(settings: Settings, public_url: str, location: Location, *, is_single_user: bool) -> tuple[str, ...]:
     """Return a sentence for each thing that must not be public."""
-    if not is_public:
-        return ()
     problems = []
     host = urlsplit(public_url).hostname or ""
     if public_url.startswith("http:") and not is_loopback_host(host):
         problems.append("MCP_PUBLIC_URL must be https: tokens and passwords would cross the network in clear.")
-    if database is None:
+    if location.is_lost_at_exit:
         problems.append(
             "MCP_STORAGE_URL=memory: forgets every client and token at a restart and is for tests: set sqlite:///path.db."
         )
@@ -149,26 +147,27 @@ def _unsafe(
     return tuple(problems)
 
 
-def database_path(settings: Settings) -> Path | None:
-    """Return where the SQLite file lies, or None for memory."""
+def store_url(settings: Settings) -> str:
+    """Return the URL of the store: a SQLite file in the storage directory where MCP_STORAGE_URL names none."""
     url = settings.server.storage_url
-    if url is None:
-        return settings.oauth.storage_dir.expanduser() / "gatepost.db"
-    if url in {"memory:", "memory://"}:
-        return None
-    scheme, separator, path = url.partition("///")
-    if scheme != "sqlite:" or not separator or not path or path.endswith("/"):
-        raise SettingsError(
-            "MCP_STORAGE_URL takes sqlite:///path/to/file.db (four slashes for an absolute path) or memory:; this "
-            "version knows no other store."
-        )
-    return Path(path).expanduser()
+    return f"sqlite:///{settings.oauth.storage_dir.expanduser() / 'gatepost.db'}" if url is None else url
 
 
 def key_file(settings: Settings) -> Path:
-    """Return where the sealing key is kept when MCP_SEALING_KEYS names none: beside the SQLite file if there is one."""
-    database = database_path(settings) or settings.oauth.storage_dir.expanduser() / "gatepost.db"
-    return database.with_suffix(".key")
+    """Return where the sealing key is kept when MCP_SEALING_KEYS names none: beside the data if that is in a file."""
+    return locate_store(settings).key_file or settings.oauth.storage_dir.expanduser() / "gatepost.key"
+
+
+def locate_store(settings: Settings) -> Location:
+    """Return where the store lies.
+
+    Raises:
+        SettingsError: MCP_STORAGE_URL is malformed, or no backend's.
+    """
+    try:
+        return locate(store_url(settings))
+    except StoreMisconfigured:
+        raise SettingsError(f"MCP_STORAGE_URL takes {EXAMPLES}; this version knows no other store.") from None
 
 
 def _host_values(origin: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""Durable state behind small protocols of atomic operations.
+"""Durable state behind small protocols of atomic operations, and the live state of MCP in the same way.
 
-Owns: the protocols (`protocols.py`), the records that are not OAuth's (`accounts.py`), what an operation can answer
-(`outcomes.py`), what can go wrong (`errors.py`), and the backends: `memory`, `sql` (SQLite).
-Depends on: `oauth`, `resource`, `protocol`, `tokens`. Drivers are imported only when their URL is used.
+Owns: the contract (`contract/`), the backends (`sql/`), which of them a URL chooses (`urls.py`), the purge
+(`purging.py`), and the keys and tokens that the store keeps sealed (`signing_keys.py`, `signed_tokens.py`).
+Depends on: `oauth`, `resource`, `protocol`, `tokens`. Nothing outside of it imports a backend.
 """

@@ -15,12 +15,13 @@ from starlette.requests import Request
 
 from gatepost import Server, get_current_sub
 from gatepost.app import app_for
-from gatepost.assembly.installation import Installation, install, make_store
+from gatepost.assembly.installation import Installation, install
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import Identity
 from gatepost.stores.contract.users import UserStore
 from gatepost.stores.purging import purge_everything, purges_of
+from gatepost.stores.sql.sqlite import file_store
 from tests.attacks.installed import CHALLENGE, ORIGIN, VERIFIER
 from tests.web.mcp.mcp_harness import MODERN_META
 
@@ -83,7 +84,7 @@ class RestartableServer:
 
     async def start(self) -> None:
         """Install anew, on the same file with the same keys."""
-        store = make_store(self._database)
+        store = file_store(self._database)
         provider = AtTheBrowser(store.users, username=lambda: self._at_the_browser)
         installation = install(served(), self._settings, provider=provider, store=store, title=None)
         # Everything in it is made anew by this, with the clock of the test.

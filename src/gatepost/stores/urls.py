@@ -1,0 +1,81 @@
+"""Store URLs: the scheme chooses a backend, the rest says where it lies.
+
+A backend of another kind is a line in `BACKENDS`. Its driver is imported when a store is made, so only by who uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gatepost.stores.contract.errors import StoreMisconfigured
+from gatepost.stores.contract.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a store lies, read from its URL. Nothing has been looked at yet."""
+
+    make_store: Callable[[], Store]
+    """Returns the store, not open yet."""
+    is_lost_at_exit: bool
+    key_file: Path | None
+    """Where a generated sealing key lies beside the data; None when the data is in no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One kind of store."""
+
+    example: str
+    """How its URLs look, for people."""
+    locate: Callable[[str], Location | None]
+    """Reads what follows `scheme:`; None when it is malformed."""
+
+
+def locate(url: str) -> Location:
+    """Read a store's URL.
+
+    Raises:
+        StoreMisconfigured: no backend has its scheme, or it is malformed; the sentence names the backends.
+    """
+    scheme, colon, place = url.partition(":")
+    backend = BACKENDS.get(scheme) if colon else None
+    location = None if backend is None else backend.locate(place)
+    if location is None:
+        raise StoreMisconfigured(f"a store's URL is {EXAMPLES}; this version knows no other store")
+    return location
+
+
+def _sqlite(place: str) -> Location | None:
+    if not place.startswith("///") or place.endswith("/"):
+        return None
+    file = Path(place.removeprefix("///")).expanduser()
+
+    def make_store() -> Store:
+        from gatepost.stores.sql.sqlite import file_store  # noqa: PLC0415 - a driver is imported only when it is used
+
+        return file_store(file)
+
+    return Location(make_store, is_lost_at_exit=False, key_file=file.with_suffix(".key"))
+
+
+def _memory(place: str) -> Location | None:
+    def make_store() -> Store:
+        from gatepost.stores.sql.sqlite import memory_store  # noqa: PLC0415 - likewise
+
+        return memory_store()
+
+    return Location(make_store, is_lost_at_exit=True, key_file=None) if place in {"", "//"} else None
+
+
+BACKENDS: Final[Mapping[str, Backend]] = {
+    "sqlite": Backend("sqlite:///path/to/file.db (four slashes for an absolute path)", _sqlite),
+    "memory": Backend("memory:", _memory),
+}
+"""By scheme."""
+
+EXAMPLES: Final = " or ".join(backend.example for backend in BACKENDS.values())
+"""How the URLs of all backends look, for people."""

@@ -1,0 +1,65 @@
+"""Store URLs: which backend, where, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatepost.stores.contract.errors import StoreMisconfigured
+from gatepost.stores.urls import locate
+
+
+@pytest.mark.parametrize(
+    ("url", "description", "key_file"),
+    [
+        ("sqlite:///data/a.db", "data/a.db", "data/a.key"),
+        ("sqlite:////data/a.db", "/data/a.db", "/data/a.key"),
+        ("sqlite:////data/plain", "/data/plain", "/data/plain.key"),
+        ("sqlite:///~/a.db", str(Path("~/a.db").expanduser()), str(Path("~/a.key").expanduser())),
+    ],
+)
+def test_a_sqlite_url_is_relative_with_three_slashes_and_absolute_with_four(
+    url: str, description: str, key_file: str
+) -> None:
+    location = locate(url)
+
+    assert (location.is_lost_at_exit, location.key_file) == (False, Path(key_file))
+    assert location.make_store().description == description
+
+
+@pytest.mark.parametrize("url", ["memory:", "memory://"])
+def test_memory_is_in_no_file(url: str) -> None:
+    location = locate(url)
+    store = location.make_store()
+
+    assert (location.is_lost_at_exit, location.key_file) == (True, None)
+    assert (store.is_lost_at_exit, store.description) == (True, "memory (lost at exit)")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql://db/x", "redis://x", "x", ""),
+        *("sqlite:", "sqlite://", "sqlite:///", "sqlite:////", "sqlite:///dir/", "sqlite:data/a.db", "SQLITE:///a.db"),
+        *("memory", "memory:x", "memory:///"),
+    ],
+)
+def test_what_no_backend_serves_is_refused_with_those_there_are(url: str) -> None:
+    with pytest.raises(StoreMisconfigured) as refusal:
+        locate(url)
+
+    assert str(refusal.value) == (
+        "a store's URL is sqlite:///path/to/file.db (four slashes for an absolute path) or memory:; this version knows "
+        "no other store"
+    )
+
+
+def test_reading_a_url_imports_no_driver() -> None:
+    """A start pays for the driver that it uses, and for no other."""
+    program = "import sys; from gatepost.stores.urls import locate; locate('sqlite:///a.db'); locate('memory:'); "
+    asked = [sys.executable, "-c", f"{program}print('sqlite3' in sys.modules)"]
+
+    assert subprocess.run(asked, check=True, capture_output=True).stdout == b"False\n"
