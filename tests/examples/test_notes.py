@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,6 +109,8 @@ async def test_tools_take_plain_arguments_and_ask_for_their_scopes(
         "remove": (["notes:write"], ["note"]),
     }
     async with server.run_lifespan():
-        result = await server.tools["add"].call({"text": "through the server"}, lambda: Context(state=server.state))
+        result = await server.tools["add"].call(
+            {"text": "through the server"}, Exchange(), functools.partial(Context, state=server.state)
+        )
         assert result["isError"] is False
         assert result["structuredContent"]["text"] == "through the server"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -45,8 +46,9 @@ def call(principal: Principal, register: Register) -> Call:
     async def make_and_call(
         func: Callable[..., Any], arguments: dict[str, Any] | None = None, **options: Any
     ) -> dict[str, Any]:
-        context = Context(Exchange(principal), state={"greeting": "hello"}, tool="tested")
-        tool = register(func, **options)
-        return await tool.call(arguments or {}, lambda: context, random_bytes=lambda count: b"\xab" * count)
+        make_context = functools.partial(Context, state={"greeting": "hello"}, tool="tested")
+        return await register(func, **options).call(
+            arguments or {}, Exchange(principal), make_context, random_bytes=lambda count: b"\xab" * count
+        )
 
     return make_and_call

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.server import Server
@@ -227,7 +228,7 @@ async def test_the_six_lines_work() -> None:
         return f"{ctx.user.subject} noted: {text}"
 
     assert server.tools["add"].definition["description"] == "Keep a note."
-    assert await server.tools["add"].call({"text": "a"}, Context) == {
+    assert await server.tools["add"].call({"text": "a"}, Exchange()) == {
         "content": [{"type": "text", "text": "anonymous noted: a"}],
         "isError": False,
     }

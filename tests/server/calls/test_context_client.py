@@ -13,6 +13,7 @@ from gatepost.protocol.errors import MissingRequiredClientCapability
 from gatepost.server.calls.client_requests import Elicit, Elicited, InvalidAnswer, ListRoots, Root, Sample, Sampled
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.context_log import NOTICE, protocol_level
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.pending_requests import ClientError
 from gatepost.server.declared.tools import Tool
 from tests.server.calls.answering_exchange import AnsweringExchange
@@ -199,7 +200,7 @@ async def test_faults_of_the_client_leave_a_tool_as_errors_of_the_protocol(error
     exchange = AnsweringExchange({"roots/list": {}}, client_capabilities={"roots": {}})
 
     with pytest.raises(error):
-        await Tool(ask).call({}, lambda: on(exchange))
+        await Tool(ask).call({}, exchange, lambda _: on(exchange))
 
 
 async def test_an_error_of_the_client_is_the_tools_to_handle() -> None:
@@ -214,7 +215,7 @@ async def test_an_error_of_the_client_is_the_tools_to_handle() -> None:
             return f"{error.code} {error.message} / {error}"
         return "never"
 
-    result = await Tool(ask).call({}, lambda: on(Refusing()))
+    result = await Tool(ask).call({}, Exchange(), lambda _: on(Refusing()))
 
     assert result["content"][0]["text"] == "-1 the user said no / the client answered with error -1"
 
@@ -251,7 +252,7 @@ async def test_a_tool_that_is_a_plain_function_waits_for_the_asynchronous_method
         assert answer.data is not None
         return answer.data.name
 
-    result = await Tool(ask).call({}, lambda: on(exchange, progressToken=1))
+    result = await Tool(ask).call({}, exchange, lambda _: on(exchange, progressToken=1))
 
     assert result["content"][0]["text"] == "Ann"
     assert [method for method, _ in exchange.sent] == ["notifications/message", "notifications/progress"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import Completion
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.errors import ToolDefinitionError
@@ -18,7 +19,7 @@ def _takes(value: str) -> str:
 async def completion(completer: Any, value: str = "a") -> dict[str, Any]:
     """What a completer answers."""
     prompt = Prompt(_takes, completions={"value": completer})
-    return await prompt.completers["value"].complete(value, {"b": "c"}, Context)
+    return await prompt.completers["value"].complete(value, {"b": "c"}, Exchange())
 
 
 async def returned(values: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 from gatepost.server.server import Server
@@ -24,7 +25,7 @@ async def messages(value: Any, *, revision: str = "2026-07-28") -> list[dict[str
     async def func() -> Any:
         return value
 
-    got = await Prompt(func).get({}, revision, Context)
+    got = await Prompt(func).get({}, revision, Exchange())
     assert got.keys() == {"messages"}
     found: list[dict[str, Any]] = got["messages"]
     return found
@@ -90,7 +91,7 @@ async def test_a_whole_result_keeps_its_own_description() -> None:
             messages=[mcp_types.PromptMessage(role="user", content=mcp_types.TextContent(text="Hi"))],
         )
 
-    got = await Prompt(func).get({}, "2026-07-28", Context)
+    got = await Prompt(func).get({}, "2026-07-28", Exchange())
 
     assert got == {"description": "Its own.", "messages": [{"role": "user", "content": TEXT}]}
 
@@ -121,7 +122,7 @@ async def test_arguments_are_typed_and_the_context_is_none_of_them() -> None:
             {"name": "names", "required": False},
         ],
     }
-    got = await prompt.get({"count": "2", "names": '["a"]'}, "2026-07-28", Context)
+    got = await prompt.get({"count": "2", "names": '["a"]'}, "2026-07-28", Exchange())
     assert got["messages"][0]["content"]["text"] == "2 ['a'] anonymous"
 
 

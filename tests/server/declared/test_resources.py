@@ -7,7 +7,7 @@ import mcp_types
 import pytest
 from pydantic import BaseModel
 
-from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import InvalidResult, ResourceNotFound, ToolDefinitionError
 from gatepost.server.server import Server
@@ -25,7 +25,7 @@ async def contents(value: Any, **options: Any) -> list[dict[str, Any]]:
     async def func() -> Any:
         return value
 
-    read = await Resource(func, URI, **options).read(URI, {}, Context)
+    read = await Resource(func, URI, **options).read(URI, {}, Exchange())
     found: list[dict[str, Any]] = read["contents"]
     return found
 
@@ -98,12 +98,12 @@ async def test_sync_functions_partials_and_objects_are_read_too() -> None:
     reader = Resource(Reader(), URI, name="reader")
     late = Resource(hands_out, URI)
 
-    assert (bound.name, (await bound.read("notes://b", {"part": "b"}, Context))["contents"][0]["text"]) == (
+    assert (bound.name, (await bound.read("notes://b", {"part": "b"}, Exchange()))["contents"][0]["text"]) == (
         "func",
         "ab",
     )
-    assert (await reader.read(URI, {}, Context))["contents"][0]["text"] == "object"
-    assert (await late.read(URI, {}, Context))["contents"][0]["text"] == "coroutine"
+    assert (await reader.read(URI, {}, Exchange()))["contents"][0]["text"] == "object"
+    assert (await late.read(URI, {}, Exchange()))["contents"][0]["text"] == "coroutine"
     assert reader.definition == {"uri": URI, "name": "reader", "description": "Reads."}
     with pytest.raises(ToolDefinitionError, match="no name of its own"):
         Resource(Reader(), URI)
@@ -192,7 +192,7 @@ async def test_what_a_query_leaves_out_has_its_default(uri: str, said: str) -> N
     assert resource.template is not None
     texts = resource.template.match(f"notes://{uri}")
     assert texts is not None
-    (part,) = (await resource.read(f"notes://{uri}", texts, Context))["contents"]
+    (part,) = (await resource.read(f"notes://{uri}", texts, Exchange()))["contents"]
     assert part["text"] == said
 
 

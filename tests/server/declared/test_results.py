@@ -332,7 +332,8 @@ def test_content_types_that_another_thread_is_importing_are_not_waited_for(monke
 def test_content_types_are_not_imported_for_those_who_do_not_use_them() -> None:
     program = """
 import asyncio, json, sys
-from gatepost import Context, Server, Tool
+from gatepost import Server
+from gatepost.server.calls.exchange import Exchange
 server = Server("a")
 @server.tool
 async def add(a: int, b: int) -> list[int]:
@@ -340,8 +341,8 @@ async def add(a: int, b: int) -> list[int]:
 @server.tool
 async def each(a: int):
     return [a, {"b": None}]
-results = [asyncio.run(server.tools["add"].call({"a": 1, "b": 2}, Context)),
-           asyncio.run(server.tools["each"].call({"a": 1}, Context))]
+results = [asyncio.run(server.tools["add"].call({"a": 1, "b": 2}, Exchange())),
+           asyncio.run(server.tools["each"].call({"a": 1}, Exchange()))]
 heavy = sorted({"mcp_types", "fastapi", "starlette"} & sys.modules.keys())
 print(json.dumps([results, heavy]))
 """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr, Field, HttpUrl, ValidationError
 from pydantic_core import from_json
 
-from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import InvalidArguments
 
@@ -104,7 +104,7 @@ def arguments_for(tool: Tool) -> st.SearchStrategy[dict[str, Any]]:
 
 def answer(tool: Tool, arguments: dict[str, Any]) -> InvalidArguments | dict[str, Any]:
     try:
-        return asyncio.run(tool.call(arguments, Context))
+        return asyncio.run(tool.call(arguments, Exchange()))
     except InvalidArguments as error:
         return error
 

@@ -13,6 +13,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.revisions import result_in
 from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError, ToolError
@@ -35,7 +36,7 @@ def failed(text: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
-def untouched() -> Context:
+def untouched(_: Exchange) -> Context:
     raise AssertionError("nobody asked for a context")
 
 
@@ -239,9 +240,9 @@ async def test_the_context_is_injected_and_built_for_nobody_else(call: Call, reg
         return "pong"
 
     assert await call(greet, {"name": "Bob"}) == said("hello Bob, from alice")
-    assert await register(ping).call({}, untouched) == said("pong")
+    assert await register(ping).call({}, Exchange(), untouched) == said("pong")
     with pytest.raises(InvalidArguments):
-        await register(ping).call({"ctx": 1}, untouched)
+        await register(ping).call({"ctx": 1}, Exchange(), untouched)
 
 
 async def test_a_lone_model_is_passed_whole(call: Call) -> None:
@@ -271,7 +272,7 @@ async def test_arguments_that_do_not_fit_never_reach_the_function(register: Regi
         calls.append(number)
 
     with pytest.raises(InvalidArguments):
-        await register(count).call({"number": "5"}, untouched)
+        await register(count).call({"number": "5"}, Exchange(), untouched)
     assert calls == []
 
 
@@ -315,7 +316,7 @@ async def test_incident_ids_are_random_outside_of_tests() -> None:
         raise OSError
 
     tool = Tool(fail)
-    first, second = [(await tool.call({}, Context))["content"][0]["text"] for _ in range(2)]
+    first, second = [(await tool.call({}, Exchange()))["content"][0]["text"] for _ in range(2)]
     assert first != second
     assert len(first) == len(second) == len(INCIDENT)
 
@@ -363,7 +364,7 @@ async def test_invalid_arguments_of_another_tool_are_not_those_of_this_one(call:
     inner = register(keep)
 
     async def outer(text: str) -> Any:
-        return await inner.call({"txt": text}, Context)
+        return await inner.call({"txt": text}, Exchange())
 
     assert await call(outer, {"text": "a"}) == failed(INCIDENT)
 
@@ -375,7 +376,7 @@ async def test_cancellation_passes_through(register: Register) -> None:
         started.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(register(wait).call({}, untouched))
+    task = asyncio.create_task(register(wait).call({}, Exchange(), untouched))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

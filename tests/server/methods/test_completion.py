@@ -59,6 +59,7 @@ NUMBER = {"type": "ref/resource", "uri": "notes://{number}"}
         (reference("", name="text"), []),
         (reference("1", ref=NUMBER, name="number"), ["1", "12"]),
         (reference("g", context={}), ["German"]),
+        (reference("g", context=None), ["German"]),
         (reference("g", context={"arguments": {"text": "x"}}), ["German"]),
     ],
 )

@@ -114,7 +114,9 @@ def input_responses_of(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
         InvalidParams: they are not an object of objects.
     """
-    responses = params.get("inputResponses", {})
+    if "inputResponses" not in params:
+        return {}
+    responses = params["inputResponses"]
     if type(responses) is not dict or not all(type(response) is dict for response in responses.values()):
         raise InvalidParams('"params.inputResponses" must be an object whose values are objects.')
     return responses

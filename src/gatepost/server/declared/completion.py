@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any, Final
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.declaration import Declaration, Options
-from gatepost.server.declared.invocation import invoke
+from gatepost.server.declared.invocation import MakeContext, invoke
 from gatepost.server.declared.signature import Signature, read_signature
 from gatepost.server.declared.text_arguments import TextArguments
 from gatepost.server.errors import ToolDefinitionError
@@ -41,7 +42,7 @@ class RegisteredCompleter:
     _function: Signature | None = None
 
     async def complete(
-        self, value: str, arguments: Mapping[str, str], context: Callable[[], Context]
+        self, value: str, arguments: Mapping[str, str], exchange: Exchange, make_context: MakeContext = Context
     ) -> dict[str, Any]:
         """Return the `completion` member of a `CompleteResult` for the text so far.
 
@@ -53,7 +54,7 @@ class RegisteredCompleter:
         # A function with one parameter does not want the other arguments.
         names = [parameter.name for parameter in self._function.parameters]
         keywords = dict(zip(names, (value, dict(arguments)), strict=False))
-        return _completion(await invoke(self._function, keywords, context))
+        return _completion(await invoke(self._function, keywords, exchange, make_context))
 
 
 class CompletableOptions(Options, total=False):

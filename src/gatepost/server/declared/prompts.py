@@ -8,9 +8,10 @@ from typing import Any, Final, Unpack
 from pydantic import ValidationError
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
 from gatepost.server.declared.docstrings import documentation_of
-from gatepost.server.declared.invocation import invoke
+from gatepost.server.declared.invocation import MakeContext, invoke
 from gatepost.server.declared.results import content_block, wire_json, wire_types
 from gatepost.server.declared.revisions import message_in
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
@@ -23,14 +24,9 @@ class PromptOptions(CompletableOptions, total=False):
 
 
 class Prompt(CompletableDeclaration):
-    """A function that writes a prompt, ready to be listed and got; for those who prefer an object to a decorator.
+    """A function, async or not, that writes a prompt, with its `PromptOptions`: ready to be listed and got.
 
-    Args:
-        func: The function, async or not.
-        options: The keyword arguments of `PromptOptions`.
-
-    Raises:
-        ToolDefinitionError: The function cannot become one; the message names it and what to change.
+    Raises ToolDefinitionError if it cannot become one; the message names the function and what to change.
     """
 
     __slots__ = ()
@@ -53,13 +49,15 @@ class Prompt(CompletableDeclaration):
             arguments.append({"name": name, **described, "required": argument.required})
         self._define(options, documentation.description, {"arguments": arguments or None})
 
-    async def get(self, texts: Mapping[str, str], revision: str, context: Callable[[], Context]) -> dict[str, Any]:
+    async def get(
+        self, texts: Mapping[str, str], revision: str, exchange: Exchange, make_context: MakeContext = Context
+    ) -> dict[str, Any]:
         """Write the prompt for these arguments: a `GetPromptResult` of `revision` as plain JSON values.
 
         Raises InvalidArguments before any code of the user runs, InvalidResult for what is no message, and whatever the
         function raises.
         """
-        value = await invoke(self._signature, self._arguments.parse(texts), context)
+        value = await invoke(self._signature, self._arguments.parse(texts), exchange, make_context)
         description = self.definition.get("description")
         result: dict[str, Any] = {} if description is None else {"description": description}
         if isinstance(value, wire_types("GetPromptResult")):

@@ -9,10 +9,11 @@ from typing import Any, Final, Unpack
 from pydantic import BaseModel
 
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
 from gatepost.server.declared.declaration import Annotations, annotations_of
 from gatepost.server.declared.docstrings import documentation_of
-from gatepost.server.declared.invocation import invoke
+from gatepost.server.declared.invocation import MakeContext, invoke
 from gatepost.server.declared.results import json_text, wire_json
 from gatepost.server.declared.signature import Signature, describe_function
 from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri
@@ -36,10 +37,10 @@ class ResourceOptions(CompletableOptions, total=False):
 
 
 class Resource(CompletableDeclaration):
-    """A function that reads a resource, or every resource of a template, ready to be listed and read.
+    """A function, async or not, that reads a resource or every resource of a template: ready to be listed and read.
 
     Args:
-        func: The function, async or not.
+        func: The function.
         uri: Such as `notes://today`; or a template with `{name}` for one path segment and `{+path}` for several, each
             a parameter of the function.
         options: The keyword arguments of `ResourceOptions`.
@@ -78,13 +79,16 @@ class Resource(CompletableDeclaration):
         }
         self._define(options, documentation_of(func).description, own_members)
 
-    async def read(self, uri: str, texts: Mapping[str, str], context: Callable[[], Context]) -> dict[str, Any]:
+    async def read(
+        self, uri: str, texts: Mapping[str, str], exchange: Exchange, make_context: MakeContext = Context
+    ) -> dict[str, Any]:
         """Read it: a `ReadResourceResult` as plain JSON values.
 
         Args:
             uri: What was asked for.
             texts: What the template's expressions stand for in it; nothing for a fixed URI.
-            context: Builds the context, for a function that takes one.
+            exchange: The request's.
+            make_context: Builds the context of it, for a function that takes one.
 
         Raises:
             InvalidArguments: A value does not fit its parameter; no code of the user ran.
@@ -92,7 +96,7 @@ class Resource(CompletableDeclaration):
             InvalidResult: The function returned what cannot be sent.
             Exception: Whatever the function raised.
         """
-        value = await invoke(self._signature, self._arguments.parse(texts), context)
+        value = await invoke(self._signature, self._arguments.parse(texts), exchange, make_context)
         if value is None:
             raise ResourceNotFound
         values = value if isinstance(value, (list, tuple)) else [value]

@@ -66,10 +66,7 @@ class TextArguments:
         self.by_name = {parameter.name: _argument(parameter, signature.function) for parameter in signature.parameters}
 
     def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Return the keywords to call the function with, or raise InvalidArguments.
-
-        Those that are not given have their defaults there.
-        """
+        """Return the keywords to call the function with, defaults left to it, or raise InvalidArguments."""
         problems = [
             ArgumentProblem(plain_name(name), "is not an argument here") for name in texts if name not in self.by_name
         ]

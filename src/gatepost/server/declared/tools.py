@@ -17,11 +17,12 @@ from gatepost.protocol.mirrored_arguments import InvalidAnnotation, MirroredArgu
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.declaration import Declaration, Options, ToolAnnotations, annotations_of
 from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.inputs import input_type
-from gatepost.server.declared.invocation import failure_text, log_late_failure
+from gatepost.server.declared.invocation import MakeContext, failure_text, log_late_failure
 from gatepost.server.declared.results import error_result, output_type, to_result
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
@@ -41,16 +42,10 @@ class ToolOptions(Options, total=False):
 
 
 class Tool(Declaration):
-    """A function that is offered as a tool, for those who prefer an object to a decorator.
+    """A function, async or not, that is offered as a tool, with its `ToolOptions`; for those who prefer an object.
 
-    It is ready to be listed and called: everything that no call changes has been computed.
-
-    Args:
-        func: The function, async or not.
-        options: The keyword arguments of `ToolOptions`.
-
-    Raises:
-        ToolDefinitionError: The function cannot become a tool; the message names it and what to change.
+    It is ready to be listed and called: everything that no call changes has been computed. Raises ToolDefinitionError
+    if the function cannot become a tool; the message names it and what to change.
     """
 
     __slots__ = ("_context_parameter", "_input", "_is_async", "_output", "mirrored", "takes_context")
@@ -98,7 +93,8 @@ class Tool(Declaration):
     async def call(
         self,
         arguments: dict[str, Any],
-        context: Callable[[], Context],
+        exchange: Exchange,
+        make_context: MakeContext = Context,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> dict[str, Any]:
         """Validate, call, convert.
@@ -107,7 +103,8 @@ class Tool(Declaration):
 
         Args:
             arguments: A JSON object, parsed.
-            context: Builds the context; called only if the tool takes one, or to say in the log whose call failed.
+            exchange: The request's.
+            make_context: Builds the context of it; called only if the tool takes one.
             random_bytes: Gives an incident id its bytes.
 
         Returns:
@@ -126,15 +123,15 @@ class Tool(Declaration):
         except InvalidArguments:
             raise
         except Exception as error:  # noqa: BLE001 (whatever user code raises becomes a result)
-            return self._failure(error, context, random_bytes)
+            return self._failure(error, exchange, random_bytes)
         try:
             # 2. Call.
             if self._context_parameter is not None:
-                keywords[self._context_parameter] = context()
+                keywords[self._context_parameter] = make_context(exchange)
             if self._is_async:
                 value = await self.func(**keywords)
             else:
-                late_failure = functools.partial(log_late_failure, f"tool {self.name}", context, tool=self.name)
+                late_failure = functools.partial(log_late_failure, f"tool {self.name}", exchange, tool=self.name)
                 value = await run_in_thread(functools.partial(self.func, **keywords), late_failure)
                 if inspect.isawaitable(value):
                     # A sync function that hands out a coroutine, as decorators do.
@@ -148,10 +145,8 @@ class Tool(Declaration):
             # As above; and a tool's sys.exit() must not end the server.
             if is_cancellation(error):
                 raise
-            return self._failure(error, context, random_bytes)
+            return self._failure(error, exchange, random_bytes)
 
-    def _failure(
-        self, error: BaseException, context: Callable[[], Context], random_bytes: RandomBytes
-    ) -> dict[str, Any]:
+    def _failure(self, error: BaseException, exchange: Exchange, random_bytes: RandomBytes) -> dict[str, Any]:
         """Return the result of a call that raised; it does not hold the arguments."""
-        return error_result(failure_text(f"tool {self.name}", error, context, random_bytes, tool=self.name))
+        return error_result(failure_text(f"tool {self.name}", error, exchange, random_bytes, tool=self.name))

@@ -36,20 +36,23 @@ async def complete(served: ServedServer, request: Request, revision: Revision, e
     # 2. Which argument, and what is known?
     name = string_in(argument, "name", within="params.argument")
     value = string_in(argument, "value", within="params.argument")
-    known = object_in({"context": {}, **request.params}, "context")
+    known = {} if request.params.get("context") is None else object_in(request.params, "context")
     arguments = strings_in(known, "arguments", within="params.context")
     if not owner.takes(name):
         raise InvalidParams("It has no argument of this name.")
 
     # 3. Complete it. Its function can send the client nothing.
-    context = partial(Context, exchange, state=served.server.state)
+    make_context = partial(Context, state=served.server.state)
     completer = owner.completers.get(name)
     try:
-        completion = _NOTHING if completer is None else await completer.complete(value, arguments, context)
+        if completer is None:
+            completion = _NOTHING
+        else:
+            completion = await completer.complete(value, arguments, exchange, make_context)
     except (Exception, SystemExit, asyncio.CancelledError) as error:
         if is_cancellation(error):
             raise
-        text = failure_text(f"completion of {owner.name}", error, context, served.random_bytes)
+        text = failure_text(f"completion of {owner.name}", error, exchange, served.random_bytes)
         raise InternalError(text) from None
     return served.finished(request, revision, {"completion": completion})
 

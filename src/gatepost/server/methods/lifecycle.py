@@ -21,21 +21,12 @@ from gatepost.server.target import Result
 
 async def initialize(served: ServedServer, _request: Request, revision: Revision, _exchange: Exchange) -> Result:
     """Answer `initialize` (2025-11-25 basic/lifecycle)."""
-    return initialize_result(
-        revision,
-        capabilities=with_notifications(_features_of(served.server)),
-        server_info=served.info,
-        instructions=served.server.instructions,
-    )
+    return initialize_result(revision, **_introduction(served))
 
 
 async def discover(served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
     """Answer `server/discover` (2026-07-28 server/discover)."""
-    return discover_result(
-        capabilities=with_notifications(_features_of(served.server)),
-        server_info=served.info,
-        instructions=served.server.instructions,
-    )
+    return discover_result(**_introduction(served))
 
 
 async def ping(_served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
@@ -61,6 +52,14 @@ async def listen(served: ServedServer, request: Request, _revision: Revision, ex
         offered=_features_of(served.server),
         may_see=lambda uri: may_read(served, uri, exchange.granted),
     )
+
+
+def _introduction(served: ServedServer) -> dict[str, Any]:
+    return {
+        "capabilities": with_notifications(_features_of(served.server)),
+        "server_info": served.info,
+        "instructions": served.server.instructions,
+    }
 
 
 def _features_of(server: Server) -> dict[str, Any]:

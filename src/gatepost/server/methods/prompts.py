@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
-from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.declared.invocation import MakeContext
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.methods.checks import check_offered, check_scopes, string_in, strings_in
 from gatepost.server.methods.served_server import ServedServer
@@ -32,8 +32,8 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
     texts = strings_in(request.params, "arguments")
 
     # 3. Write it.
-    async def get(context: Callable[[], Context]) -> dict[str, Any]:
-        return await prompt.get(texts, revision.version, context)
+    async def get(make_context: MakeContext) -> dict[str, Any]:
+        return await prompt.get(texts, revision.version, exchange, make_context)
 
     return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", work=get)
 

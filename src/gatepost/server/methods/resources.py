@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gatepost.protocol.errors import InvalidParams, ProtocolError, UnknownResource
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
-from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.declared.invocation import MakeContext
 from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import ResourceNotFound
 from gatepost.server.methods.checks import check_offered, check_scopes, session_of, string_in
@@ -38,9 +38,9 @@ async def read_resource(served: ServedServer, request: Request, revision: Revisi
     uri, resource, texts = _requested(served, request, revision, exchange)
 
     # 2. Read it.
-    async def read(context: Callable[[], Context]) -> dict[str, Any]:
+    async def read(make_context: MakeContext) -> dict[str, Any]:
         try:
-            result = await resource.read(uri, texts, context)
+            result = await resource.read(uri, texts, exchange, make_context)
         except ResourceNotFound:
             raise _not_found(uri, revision) from None
         return {"ttlMs": resource.freshness, **result} if revision.modern else result

@@ -18,7 +18,7 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.changes.subscriptions import Subscriptions
-from gatepost.server.declared.invocation import failure_text
+from gatepost.server.declared.invocation import MakeContext, failure_text
 from gatepost.server.errors import InvalidArguments
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
@@ -65,23 +65,18 @@ class ServedServer:
         exchange: Exchange,
         *,
         what: str,
-        work: Callable[[Callable[[], Context]], Awaitable[dict[str, Any]]],
+        work: Callable[[MakeContext], Awaitable[dict[str, Any]]],
     ) -> Result:
         """Return the result of `work`, which takes what builds the context, and may ask the client as a tool may.
 
         Raises ProtocolError if it fails; the log says that `what` did, such as `prompt review`.
         """
         round_trip = MultiRoundTrip(request, exchange.principal, self.seal) if revision.modern else None
-        context = partial(
-            Context,
-            exchange,
-            round_trip or exchange.session,
-            params=request.params,
-            state=self.server.state,
-            tool=what,
-        )
+        client = round_trip or exchange.session
         try:
-            result = await work(context)
+            result = await work(
+                partial(Context, client=client, params=request.params, state=self.server.state, tool=what)
+            )
         except InvalidArguments as error:
             raise InvalidParams(str(error)) from None
         except ProtocolError:
@@ -93,7 +88,7 @@ class ServedServer:
             # One that failed after it asked its client is answered with what it asked.
             result = {} if round_trip is None else round_trip.result({})
             if not result:
-                text = failure_text(what, error, context, self.random_bytes)
+                text = failure_text(what, error, exchange, self.random_bytes)
                 raise InternalError(text) from None
         except BaseException as error:
             if round_trip is None:

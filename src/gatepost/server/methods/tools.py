@@ -12,7 +12,7 @@ from gatepost.protocol.mirrored_arguments import check_mirrors
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.context import Context
-from gatepost.server.calls.exchange import Exchange, McpClient
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.declared.results import error_result
 from gatepost.server.declared.revisions import result_in
@@ -53,23 +53,25 @@ async def call_tool(  # noqa: C901 - in one piece, because each function more is
     if tool.mirrored and revision.modern and _MIRRORING in exchange.headers:
         check_mirrors(tool.mirrored, arguments, exchange.headers)
     # 3. Call it. One that takes no context cannot ask its client; what a client brings is looked at all the same.
-    client: McpClient | None = None
+    round_trip: MultiRoundTrip | None = None
     if tool.takes_context or "requestState" in params or "inputResponses" in params:
-        client = MultiRoundTrip(request, principal, served.seal) if revision.modern else exchange.session
-        context = partial(Context, exchange, client, params=params, state=served.server.state, tool=tool.name)
+        round_trip = MultiRoundTrip(request, principal, served.seal) if revision.modern else None
+        client = round_trip or exchange.session
+        make = partial(Context, client=client, params=params, state=served.server.state, tool=tool.name)
+        work = tool.call(arguments, exchange, make)
     else:
-        context = partial(Context, exchange)
+        work = tool.call(arguments, exchange)
     try:
-        result = await tool.call(arguments, context)
+        result = await work
     except InvalidArguments as error:
         result = _invalid_arguments_result(error, revision)
     except BaseException as error:
-        if not isinstance(client, MultiRoundTrip):
+        if round_trip is None:
             raise
-        result = client.result_after(error)
+        result = round_trip.result_after(error)
     else:
-        if isinstance(client, MultiRoundTrip):
-            result = client.result(result)
+        if round_trip is not None:
+            result = round_trip.result(result)
     if not revision.modern:
         return result_in(revision.version, result)
     return finish_result("tools/call", result, served.info)
