@@ -14,7 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any, Final
 
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
@@ -84,13 +84,7 @@ class HandlerTarget:
         """Ask the function, and complete its answer for the client's revision."""
         # 1. Ask the function.
         message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
-        try:
-            response = await self._ask(message, exchange)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            # A handler's sys.exit() must not end the server.
-            if is_cancellation(error):
-                raise
-            raise self._incident("the handler failed", request.method, error) from error
+        response = await self._ask(message, exchange)
         # 2. Is its answer one?
         fault = None if response is None else _fault(response, request.id)
         if fault is not None:
@@ -115,25 +109,25 @@ class HandlerTarget:
         """Hand a notification to the function. What it returns has nowhere to go."""
         del revision  # a notification has one shape in all of them
         message = {"jsonrpc": "2.0", "method": notification.method, "params": notification.params}
-        try:
+        with suppress(InternalError):  # which is in the log, and has nowhere else to go
             await self._ask(message, exchange)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            # Whatever it raises has nowhere to go but the log.
-            if is_cancellation(error):
-                raise
-            self._incident("the handler failed", notification.method, error)
 
     async def _ask(self, message: dict[str, Any], exchange: Exchange) -> Any:
         principal = exchange.principal
         message["subject"] = ANONYMOUS if principal is None else principal.subject
         message["scopes"] = [] if principal is None else sorted(principal.scopes)
-        if self._is_async:
-            return await self._handler(message)
-        response = await run_in_thread(
-            functools.partial(self._handler, message), functools.partial(self._late_failure, message["method"])
-        )
-        # A plain function may still return a coroutine: a lambda around an async one, for instance.
-        return await response if inspect.isawaitable(response) else response
+        late_failure = functools.partial(self._late_failure, message["method"])
+        try:
+            if self._is_async:
+                return await self._handler(message)
+            response = await run_in_thread(functools.partial(self._handler, message), late_failure)
+            # A plain function may still return a coroutine: a lambda around an async one, for instance.
+            return await response if inspect.isawaitable(response) else response
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # A handler's sys.exit() must not end the server.
+            if is_cancellation(error):
+                raise
+            raise self._incident("the handler failed", message["method"], error) from error
 
     def _late_failure(self, method: str, error: BaseException) -> None:
         self._incident("the handler failed after its request was cancelled", method, error)

@@ -19,7 +19,7 @@ def _takes(value: str) -> str:
 async def completion(completer: Any, value: str = "a") -> dict[str, Any]:
     """What a completer answers."""
     prompt = Prompt(_takes, completions={"value": completer})
-    return await prompt.completers["value"].complete(value, {"b": "c"}, Exchange())
+    return await prompt.complete("value", value, {"b": "c"}, Exchange())
 
 
 async def returned(values: Any) -> dict[str, Any]:

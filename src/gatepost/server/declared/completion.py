@@ -34,29 +34,6 @@ class Completion:
     has_more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredCompleter:
-    """What completes one argument: texts to choose from, or a function."""
-
-    _choices: tuple[str, ...] = ()
-    _function: Signature | None = None
-
-    async def complete(
-        self, value: str, arguments: Mapping[str, str], exchange: Exchange, make_context: MakeContext = Context
-    ) -> dict[str, Any]:
-        """Return the `completion` member of a `CompleteResult` for the text so far.
-
-        `arguments` are the others as far as the client says. Raises TypeError if the function returns what is no text.
-        """
-        if self._function is None:
-            begun = value.casefold()
-            return _completion([choice for choice in self._choices if choice.casefold().startswith(begun)])
-        # A function with one parameter does not want the other arguments.
-        names = [parameter.name for parameter in self._function.parameters]
-        keywords = dict(zip(names, (value, dict(arguments)), strict=False))
-        return _completion(await invoke(self._function, keywords, exchange, make_context))
-
-
 class CompletableOptions(Options, total=False):
     """The options of what has arguments that arrive as text."""
 
@@ -69,40 +46,61 @@ class CompletableDeclaration(Declaration):
 
     __slots__ = ("_arguments", "completers")
 
-    completers: Mapping[str, RegisteredCompleter]
+    completers: Mapping[str, tuple[str, ...] | Signature]
     """What completes its arguments: what is given, or else the values that an argument's type lists."""
 
     def _take_arguments(self, owner: str, options: CompletableOptions) -> None:
         self._arguments = TextArguments(owner, self._signature)
         label = self._signature.function
-        completers: dict[str, RegisteredCompleter] = {}
+        completers: dict[str, tuple[str, ...] | Signature] = {}
         for name, argument in self._arguments.by_name.items():
             if candidates := argument.candidates():
-                completers[name] = RegisteredCompleter(candidates)
+                completers[name] = candidates
         for name, completer in (options.get("completions") or {}).items():
             if not self.takes(name):
                 raise ToolDefinitionError(f"{label}: completions names {name!r}, which it does not take")
-            completers[name] = _registered(completer, f"{label}: the completion of {name!r}")
+            completers[name] = _checked(completer, f"{label}: the completion of {name!r}")
         self.completers = completers
 
     def takes(self, name: str) -> bool:
         """Say whether it has an argument of this name."""
         return name in self._arguments.by_name
 
+    async def complete(
+        self,
+        name: str,
+        value: str,
+        arguments: Mapping[str, str],
+        exchange: Exchange,
+        make_context: MakeContext = Context,
+    ) -> dict[str, Any]:
+        """Return the `completion` member of a `CompleteResult` for the text so far of the argument of this name.
 
-def _registered(completer: Completer, label: str) -> RegisteredCompleter:
+        `arguments` are the others as far as the client says. Raises TypeError if the function returns what is no text.
+        """
+        completer = self.completers.get(name, ())
+        if isinstance(completer, tuple):
+            begun = value.casefold()
+            return _completion([choice for choice in completer if choice.casefold().startswith(begun)])
+        # A function with one parameter does not want the other arguments.
+        names = [parameter.name for parameter in completer.parameters]
+        keywords = dict(zip(names, (value, dict(arguments)), strict=False))
+        return _completion(await invoke(completer, keywords, exchange, make_context))
+
+
+def _checked(completer: Completer, label: str) -> tuple[str, ...] | Signature:
     if not callable(completer):
         choices = () if isinstance(completer, str) else tuple(completer)
         if not choices or not all(isinstance(choice, str) for choice in choices):
             raise ToolDefinitionError(f"{label} is a list of texts, or a function that returns one")
-        return RegisteredCompleter(choices)
+        return choices
     signature = read_signature(completer)
     if not 0 < len(signature.parameters) <= _MOST_PARAMETERS:
         raise ToolDefinitionError(
             f"{label}: {signature.function} takes the text so far and, if it wants, the other arguments; "
             "write (value: str, arguments: dict[str, str])"
         )
-    return RegisteredCompleter(_function=signature)
+    return signature
 
 
 def _completion(returned: Completion | Values | None) -> dict[str, Any]:

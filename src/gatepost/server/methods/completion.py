@@ -22,8 +22,6 @@ from gatepost.server.methods.served_server import ServedServer
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 
-_NOTHING: Mapping[str, Any] = {"values": [], "total": 0, "hasMore": False}
-
 
 async def complete(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `completion/complete`."""
@@ -43,12 +41,8 @@ async def complete(served: ServedServer, request: Request, revision: Revision, e
 
     # 3. Complete it. Its function can send the client nothing.
     make_context = partial(Context, state=served.server.state)
-    completer = owner.completers.get(name)
     try:
-        if completer is None:
-            completion = _NOTHING
-        else:
-            completion = await completer.complete(value, arguments, exchange, make_context)
+        completion = await owner.complete(name, value, arguments, exchange, make_context)
     except (Exception, SystemExit, asyncio.CancelledError) as error:
         if is_cancellation(error):
             raise
