@@ -19,6 +19,7 @@ from gatepost.web.oauth.grants.grant_type import TokenIssuer
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import RequestAudit
 from gatepost.web.site.client_address import ClientAddresses
+from tests.stores.sample_records import find_grant
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
 from tests.web.served import Served
 
@@ -99,9 +100,9 @@ async def test_reuse_of_a_refresh_token_names_the_grant_that_it_ended(watched: W
     assert ("revocation", "ok", "refresh_token_reused") in events
     assert ("refresh", "refused", "refresh_token_reused") in events
     [revocation] = await watched.harness.store.audit.list_events(AuditQuery(event="revocation"), before=None, limit=9)
-    view = await watched.harness.store.grants.find_grant(revocation.grant_id or "")
-    assert view is not None
-    assert (view.grant.revoked_reason, revocation.client_id) == ("refresh_token_reused", client.client_id)
+    kept = await find_grant(watched.harness.store, revocation.grant_id or "")
+    assert kept is not None
+    assert (kept.revoked_reason, revocation.client_id) == ("refresh_token_reused", client.client_id)
 
 
 async def test_a_wrong_secret_is_an_event_of_the_client_that_it_was_tried_on(watched: Watched) -> None:

@@ -28,7 +28,7 @@ from gatepost.oauth.records import (
 )
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.changes import LoggedChange
-from gatepost.stores.contract.grants import GrantView, LiveAccessToken, RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.contract.grants import LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
 from gatepost.stores.contract.store import Store
@@ -41,7 +41,17 @@ Key = TypeVar("Key")
 def model_store() -> Store:
     """Return the model as a store, which is open."""
     durable, live = DurableTruth(), LiveState()
-    durable_concerns = ("clients", "assertions", "users", "browser_sessions", "transactions", "grants", "keys", "audit")
+    durable_concerns = (
+        "clients",
+        "assertions",
+        "users",
+        "browser_sessions",
+        "transactions",
+        "grants",
+        "approvals",
+        "keys",
+        "audit",
+    )
     live_concerns = ("sessions", "streams", "client_requests", "cancellations")
     concerns: dict[str, Any] = dict.fromkeys(durable_concerns, durable)
     concerns |= {f"mcp_{name}": live for name in live_concerns}
@@ -152,14 +162,16 @@ class DurableTruth:
         self._insert(tokens)
         return RedeemOutcome.REDEEMED
 
-    async def find_refresh_token(self, token_fingerprint: bytes) -> RefreshToken | None:
-        return self.refresh_tokens.get(token_fingerprint)
-
-    async def find_grant(self, grant_id: str) -> GrantView | None:
-        grant = self.grants.get(grant_id)
-        if grant is None:
+    async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
+        token = self.refresh_tokens.get(token_fingerprint)
+        if token is None:
             return None
-        return GrantView(grant, self.clients.get(grant.client_id), self._is_disabled(grant.subject))
+        grant = self.grants[token.grant_id]
+        return RefreshView(token, grant, self._is_disabled(grant.subject))
+
+    async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
+        token = self.access_tokens.get(token_fingerprint) or self.refresh_tokens.get(token_fingerprint)
+        return None if token is None else self.grants[token.grant_id]
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
         token = self.access_tokens.get(token_fingerprint)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import replace
 from typing import Any, Final
 
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
+from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import (
     AccessToken,
     AuthorizationCode,
@@ -25,6 +27,8 @@ from gatepost.stores.contract.users import User
 NOW: Final = 1_800_000_000
 RESOURCE: Final = "https://notes.example/mcp"
 WINDOW: Final = 120
+
+_numbers: Final = itertools.count()
 
 
 def fp(name: str) -> bytes:
@@ -160,6 +164,25 @@ def audit_record(sequence: int = 0, **changes: Any) -> AuditRecord:
         ),
         **changes,
     )
+
+
+async def find_grant(store: Store, grant_id: str) -> Grant | None:
+    listed = await store.approvals.list_grants(live_at=None, subject=None, client_id=None, limit=10_000)
+    return next((listing.grant for listing in listed if listing.grant.grant_id == grant_id), None)
+
+
+async def find_refresh_token(store: Store, token_fingerprint: bytes) -> RefreshToken | None:
+    judged = await store.grants.find_refresh(token_fingerprint)
+    return None if judged is None else judged.token
+
+
+async def remember_consent(store: Store, consent: Consent) -> None:
+    """Approve a request and remember that."""
+    name = f"to-remember-{next(_numbers)}"
+    await store.transactions.begin_transaction(transaction(name, client_id=consent.client_id))
+    approved = code(name, name, subject=consent.subject, client_id=consent.client_id)
+    outcome = await store.transactions.approve_transaction(approved, now=NOW, consent=consent)
+    assert outcome is ApproveOutcome.APPROVED
 
 
 async def keep_client(store: Store, client: Client) -> None:

@@ -124,8 +124,8 @@ class StoresAgree(BothStores):
 
     def rotate_once(self, number: int) -> None:
         fingerprint = fp(f"refresh {number}")
-        found = self.both(lambda store: store.grants.find_refresh_token(fingerprint))
-        grant_id = "unknown" if found is None else found.grant_id
+        found = self.both(lambda store: store.grants.find_refresh(fingerprint))
+        grant_id = "unknown" if found is None else found.grant.grant_id
         successor = tokens(f"{self.tokens}", grant_id, now=self.now)
         sealed = f"sealed {self.tokens}".encode()
         rotation = self.both(
@@ -217,9 +217,9 @@ async def find_request(store: Store, *, number: int, now: int) -> list[Any]:
 
 async def find_grant_and_tokens(store: Store, *, number: int, now: int) -> list[Any]:
     return [
-        await store.grants.find_grant(f"grant-{number}"),
+        await store.approvals.find_grant_of_token(fp(f"access {number}")),
         await store.grants.find_access_token(fp(f"access {number}"), now=now),
-        await store.grants.find_refresh_token(fp(f"refresh {number}")),
+        await store.grants.find_refresh(fp(f"refresh {number}")),
     ]
 
 

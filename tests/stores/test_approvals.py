@@ -2,7 +2,7 @@
 
 from gatepost.stores.contract.approvals import GrantListing
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import NOW, client, fp, grant, redeem, tokens, user
+from tests.stores.sample_records import NOW, client, find_refresh_token, fp, grant, redeem, tokens, user
 
 
 async def test_a_grant_without_a_code_has_its_tokens(store: Store) -> None:
@@ -11,7 +11,7 @@ async def test_a_grant_without_a_code_has_its_tokens(store: Store) -> None:
     live = await store.grants.find_access_token(fp("access given"), now=NOW)
     assert live is not None
     assert live.grant_id == "grant-1"
-    refresh = await store.grants.find_refresh_token(fp("refresh given"))
+    refresh = await find_refresh_token(store, fp("refresh given"))
     assert refresh == tokens("given").refresh
 
 

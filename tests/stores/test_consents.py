@@ -10,7 +10,19 @@ import pytest
 from gatepost.oauth.consent import Consent
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
-from tests.stores.sample_records import NOW, RESOURCE, WINDOW, client, code, fp, redeem, tokens, transaction, user
+from tests.stores.sample_records import (
+    NOW,
+    RESOURCE,
+    WINDOW,
+    client,
+    code,
+    fp,
+    redeem,
+    remember_consent,
+    tokens,
+    transaction,
+    user,
+)
 
 CONSENT = Consent("user-1", "client-1", "https://app.example/cb", RESOURCE, ("notes:read", "raw"), NOW, NOW + 100)
 
@@ -27,7 +39,7 @@ async def find(store: Store, *, now: int = NOW, consent: Consent = CONSENT, **ch
 
 
 async def test_an_approval_is_found_until_its_end(store: Store) -> None:
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
 
     assert await find(store, now=NOW + 99) == CONSENT
     assert await find(store, now=NOW + 100) is None
@@ -37,15 +49,15 @@ async def test_an_approval_is_found_until_its_end(store: Store) -> None:
     "changes", [{"subject": "x"}, {"client_id": "x"}, {"redirect_uri": "https://x"}, {"resource": "https://x"}]
 )
 async def test_for_anything_else_nothing_is_found(store: Store, changes: dict[str, Any]) -> None:
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
 
     assert await find(store, **changes) is None
 
 
 async def test_the_latest_approval_counts_narrower_ones_too(store: Store) -> None:
     narrower = replace(CONSENT, scopes=("raw",), created_at=NOW + 1, expires_at=NOW + 200)
-    await store.consents.remember_consent(CONSENT)
-    await store.consents.remember_consent(narrower)
+    await remember_consent(store, CONSENT)
+    await remember_consent(store, narrower)
 
     assert await find(store) == narrower
 
@@ -54,7 +66,7 @@ async def test_revoking_a_grant_forgets_what_its_user_approved_for_its_client_an
     await redeem(store)
     others = [replace(CONSENT, subject="x"), replace(CONSENT, client_id="x"), replace(CONSENT, resource="x")]
     for consent in (CONSENT, replace(CONSENT, redirect_uri="https://other"), *others):
-        await store.consents.remember_consent(consent)
+        await remember_consent(store, consent)
 
     await store.grants.revoke_grant("grant-1", reason="asked", now=NOW)
 
@@ -65,7 +77,7 @@ async def test_revoking_a_grant_forgets_what_its_user_approved_for_its_client_an
 
 async def test_reuse_of_a_refresh_token_forgets_it_too(store: Store) -> None:
     await redeem(store)
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
     for number, now in ((2, NOW), (3, NOW + WINDOW + 1)):
         await store.grants.rotate_refresh_token(fp("refresh 1"), tokens(f"{number}"), b"", now=now, window=WINDOW)
 
@@ -75,7 +87,7 @@ async def test_reuse_of_a_refresh_token_forgets_it_too(store: Store) -> None:
 async def test_an_approval_that_came_after_a_revocation_stays_when_it_is_revoked_again(store: Store) -> None:
     await redeem(store)
     await store.grants.revoke_grant("grant-1", reason="asked", now=NOW)
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
     await store.grants.revoke_grant("grant-1", reason="again", now=NOW)
 
     assert await find(store) == CONSENT
@@ -83,11 +95,11 @@ async def test_an_approval_that_came_after_a_revocation_stays_when_it_is_revoked
 
 async def test_a_disabled_user_has_nothing_remembered_and_gets_nothing_remembered(store: Store) -> None:
     await store.users.add_user(user())
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
     await store.users.disable_user("ada", now=NOW)
 
     assert await find(store) is None
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
     assert await find(store) is None
     await store.users.enable_user("ada")
     assert await find(store) is None
@@ -95,7 +107,7 @@ async def test_a_disabled_user_has_nothing_remembered_and_gets_nothing_remembere
 
 async def test_ended_ones_are_purged_in_batches(store: Store) -> None:
     for number in range(3):
-        await store.consents.remember_consent(replace(CONSENT, client_id=f"{number}"))
+        await remember_consent(store, replace(CONSENT, client_id=f"{number}"))
 
     assert await store.consents.delete_consents(before=NOW + 99, limit=10) == 0
     assert [await store.consents.delete_consents(before=NOW + 100, limit=2) for _ in range(3)] == [2, 1, 0]
@@ -113,7 +125,7 @@ async def test_a_client_that_is_shut_out_is_asked_for_again_and_no_other_is(stor
     others = [replace(CONSENT, client_id="client-2"), replace(CONSENT, client_id="client-2", subject="user-2")]
     await store.clients.register_client(client("client-1"))
     for consent in (CONSENT, replace(CONSENT, subject="user-2"), *others):
-        await store.consents.remember_consent(consent)
+        await remember_consent(store, consent)
 
     assert await getattr(store.clients, action)("client-1", now=NOW)
 

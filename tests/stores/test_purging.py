@@ -15,7 +15,18 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
 from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
 from gatepost.stores.sql.sqlite import memory_store
-from tests.stores.sample_records import NOW, audit_record, client, fp, redeem, session, transaction
+from tests.stores.sample_records import (
+    NOW,
+    audit_record,
+    client,
+    find_grant,
+    find_refresh_token,
+    fp,
+    redeem,
+    remember_consent,
+    session,
+    transaction,
+)
 
 
 @dataclass
@@ -184,14 +195,14 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await store.limits.take([Use("key", Rate(1, 60))], now=NOW)
     await store.changes.append_changes("/mcp", ["old", "last"], origin="me", now=NOW)
     await store.audit.append_events([audit_record()])
-    await store.consents.remember_consent(Consent("user-1", "client-1", "https://a", "https://b", (), NOW, NOW + 1))
+    await remember_consent(store, Consent("user-1", "client-1", "https://a", "https://b", (), NOW, NOW + 1))
     clock = Clock()
     clock.now = NOW + 400 * 24 * 3600
 
     deleted = await purger(store, *purges_of(store, audit_days=90), clock=clock).purge_once() or {}
 
     assert {what: count for what, count in deleted.items() if count} == {
-        "authorization requests": 2,
+        "authorization requests": 3,
         "unused clients": 1,
         "client assertions": 1,
         "access tokens": 1,
@@ -204,7 +215,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         "limits": 1,
         "audit events": 1,
     }
-    assert await store.grants.find_grant("grant-1") is None
+    assert await find_grant(store, "grant-1") is None
 
 
 async def test_what_still_says_something_is_kept_for_a_while(store: Store) -> None:
@@ -215,8 +226,8 @@ async def test_what_still_says_something_is_kept_for_a_while(store: Store) -> No
 
     await purger(store, *purges_of(store, audit_days=90), clock=clock).purge_once()
 
-    assert await store.grants.find_refresh_token(fp("refresh 1")) is not None
-    assert await store.grants.find_grant("grant-1") is not None
+    assert await find_refresh_token(store, fp("refresh 1")) is not None
+    assert await find_grant(store, "grant-1") is not None
 
 
 async def test_the_rounds_of_a_running_server_wait_for_their_time() -> None:

@@ -8,7 +8,18 @@ import pytest
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.settings_clients import Reconciliation
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import NOW, approve, client, fp, grant, redeem, tokens, transaction
+from tests.stores.sample_records import (
+    NOW,
+    approve,
+    client,
+    find_grant,
+    fp,
+    grant,
+    redeem,
+    remember_consent,
+    tokens,
+    transaction,
+)
 from tests.stores.test_consents import CONSENT, find
 
 
@@ -17,9 +28,9 @@ def named(client_id: str = "client-1", **changes: Any) -> Client:
 
 
 async def is_revoked(store: Store, grant_id: str) -> str | None:
-    view = await store.grants.find_grant(grant_id)
-    assert view is not None
-    return view.grant.revoked_reason
+    kept = await find_grant(store, grant_id)
+    assert kept is not None
+    return kept.revoked_reason
 
 
 async def test_what_the_settings_name_is_there_and_doing_it_twice_is_doing_it_once(store: Store) -> None:
@@ -54,7 +65,7 @@ async def test_a_client_that_loses_a_grant_type_loses_the_grants_of_it(store: St
     await redeem(store, "1")
     await store.clients.give_client_grant(grant("own", subject="client-1"), replace(tokens("own", "own"), refresh=None))
 
-    await store.consents.remember_consent(CONSENT)
+    await remember_consent(store, CONSENT)
 
     await store.clients.keep_settings_clients([replace(both, grant_types=("authorization_code",))], now=NOW)
     assert await is_revoked(store, "own") == "client_changed"

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
@@ -108,40 +108,27 @@ async def purge_everything(
     return deleted
 
 
+@dataclass
 class Purger:
-    """Purges round after round, as long as this process holds the lease.
+    """Purges round after round, as long as this process holds the lease."""
 
-    Args:
-        purges: what to purge.
-        leases: where the processes agree on who does it.
-        holder: a name that only this process has.
-        now: the clock, whole seconds UTC.
-        next_round: returns when it is time for a round.
-        pause: waits between two batches, so that others get at the store.
-    """
-
-    def __init__(
-        self,
-        purges: Sequence[Purge],
-        *,
-        leases: LeaseStore,
-        holder: str,
-        now: Callable[[], int],
-        next_round: Callable[[], Awaitable[None]],
-        pause: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._purges = purges
-        self._leases = leases
-        self._holder = holder
-        self._now = now
-        self._next_round = next_round
-        self._pause = pause
-        self._held_until = 0
+    purges: Sequence[Purge]
+    _: KW_ONLY
+    leases: LeaseStore
+    """Where the processes agree on who does it."""
+    holder: str
+    """A name that only this process has."""
+    now: Callable[[], int]
+    next_round: Callable[[], Awaitable[None]]
+    """Returns when it is time for a round."""
+    pause: Callable[[], Awaitable[None]]
+    """Waits between two batches, so that others get at the store."""
+    _held_until: int = field(default=0, init=False)
 
     async def run(self) -> None:
         """Purge until cancelled. A store that cannot answer is asked again in the next round."""
         while True:
-            await self._next_round()
+            await self.next_round()
             try:
                 await self.purge_once()
             except StoreUnavailable as error:
@@ -155,20 +142,20 @@ class Purger:
         """
         if not await self._hold_lease():
             return None
-        deleted = await purge_everything(self._purges, now=self._now, may_go_on=self._may_go_on)
-        await self._leases.return_lease(_LEASE, holder=self._holder)
+        deleted = await purge_everything(self.purges, now=self.now, may_go_on=self._may_go_on)
+        await self.leases.return_lease(_LEASE, holder=self.holder)
         if any(deleted.values()):
             _log.debug("purged", extra={what.replace(" ", "_"): count for what, count in deleted.items() if count})
         return deleted
 
     async def _may_go_on(self) -> bool:
-        await self._pause()
-        return self._held_until - self._now() > _LEASE_SECONDS // 2 or await self._hold_lease()
+        await self.pause()
+        return self._held_until - self.now() > _LEASE_SECONDS // 2 or await self._hold_lease()
 
     async def _hold_lease(self) -> bool:
-        now = self._now()
+        now = self.now()
         self._held_until = now + _LEASE_SECONDS
-        return await self._leases.take_lease(_LEASE, holder=self._holder, now=now, until=self._held_until)
+        return await self.leases.take_lease(_LEASE, holder=self.holder, now=now, until=self._held_until)
 
 
 @asynccontextmanager

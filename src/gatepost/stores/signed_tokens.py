@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gatepost.oauth.access_tokens import TYP, access_token_claims
 from gatepost.oauth.issuing import SignAccessToken
 from gatepost.oauth.records import Grant
@@ -19,12 +21,12 @@ _REFUSALS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
 class SignedTokens:
     """Signs and checks with the keys in the store, under one issuer."""
 
-    def __init__(self, *, keys: SigningKeys, issuer: str) -> None:
-        self._keys = keys
-        self._issuer = issuer
+    keys: SigningKeys
+    issuer: str
 
     async def signer(self, now: int) -> SignAccessToken:
         """Return what signs access tokens now.
@@ -32,12 +34,12 @@ class SignedTokens:
         Raises:
             StoreUnavailable: the keys cannot be read now.
         """
-        key = (await self._keys.current()).signing(now=now)
+        key = (await self.keys.current()).signing(now=now)
 
         def sign(grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
             claims = access_token_claims(
                 grant,
-                issuer=self._issuer,
+                issuer=self.issuer,
                 scopes=scopes,
                 token_id=token_id,
                 issued_at=issued_at,
@@ -58,8 +60,8 @@ class SignedTokens:
         """
         try:
             key_id = signing.named_key(token)
-            known = await self._keys.knowing(key_id)
+            known = await self.keys.knowing(key_id)
             claims = signing.verify(token, known.keys, typ=TYP)
         except SignatureRefused as error:
             raise TokenRefused(_REFUSALS[error.problem]) from None
-        check_claims(claims, issuer=self._issuer, resource=resource, now=now)
+        check_claims(claims, issuer=self.issuer, resource=resource, now=now)

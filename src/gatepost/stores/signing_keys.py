@@ -45,28 +45,20 @@ class KeySet:
         return self.keys[ready[-1] if ready else next(iter(self.keys))]
 
 
+@dataclass(kw_only=True)
 class SigningKeys:
     """The keys of one process, read from the store again every now and then."""
 
-    def __init__(
-        self, *, store: KeyStore, ring: KeyRing, algorithm: str, now: Callable[[], int], random_bytes: RandomBytes
-    ) -> None:
-        """Prepare.
-
-        Args:
-            store: where the keys are kept.
-            ring: what they are sealed under.
-            algorithm: that of a first key; a rotation decides for later ones.
-            now: the clock, whole seconds UTC.
-            random_bytes: where a first key comes from.
-        """
-        self._store = store
-        self._ring = ring
-        self._algorithm = algorithm
-        self._now = now
-        self._random_bytes = random_bytes
-        self._known: KeySet | None = None
-        self._read_at = 0
+    store: KeyStore
+    ring: KeyRing = field(repr=False)
+    """What they are sealed under."""
+    algorithm: str
+    """That of a first key; a rotation decides for later ones."""
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    """Where a first key comes from."""
+    _known: KeySet | None = field(default=None, init=False, repr=False)
+    _read_at: int = field(default=0, init=False)
 
     async def open(self) -> None:
         """See to it that there is a key.
@@ -74,12 +66,12 @@ class SigningKeys:
         Raises:
             StoreMisconfigured: a key in the store was altered.
         """
-        if not await self._store.signing_keys(now=self._now()):
-            key = generate_signing_key(self._algorithm, self._random_bytes)
-            now = self._now()
-            sealed = sealed_signing_key(key, self._ring, now=now, signs_from=now, random_bytes=self._random_bytes)
+        if not await self.store.signing_keys(now=self.now()):
+            key = generate_signing_key(self.algorithm, self.random_bytes)
+            now = self.now()
+            sealed = sealed_signing_key(key, self.ring, now=now, signs_from=now, random_bytes=self.random_bytes)
             # Another process may have been faster; then its key is the one.
-            await self._store.begin_signing(sealed, now=now)
+            await self.store.begin_signing(sealed, now=now)
         await self._read()
 
     async def current(self) -> KeySet:
@@ -89,22 +81,22 @@ class SigningKeys:
             StoreUnavailable: they cannot be read now.
         """
         known = self._known
-        if known is None or not 0 <= self._now() - self._read_at < RELOAD_AFTER:
+        if known is None or not 0 <= self.now() - self._read_at < RELOAD_AFTER:
             return await self._read()
         return known
 
     async def knowing(self, key_id: str) -> KeySet:
         """Return the keys, read again if this one is not among them and that has not just been tried."""
         known = await self.current()
-        if key_id not in known.keys and not 0 <= self._now() - self._read_at < _RELOAD_AT_MOST_EVERY:
+        if key_id not in known.keys and not 0 <= self.now() - self._read_at < _RELOAD_AT_MOST_EVERY:
             return await self._read()
         return known
 
     async def _read(self) -> KeySet:
-        sealed = await self._store.signing_keys(now=self._now())
-        opened = {key.key_id: open_signing_key(key, self._ring) for key in sealed}
+        sealed = await self.store.signing_keys(now=self.now())
+        opened = {key.key_id: open_signing_key(key, self.ring) for key in sealed}
         self._known = KeySet(opened, {key.key_id: key.signs_from for key in sealed})
-        self._read_at = self._now()
+        self._read_at = self.now()
         return self._known
 
 

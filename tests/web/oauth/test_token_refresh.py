@@ -17,6 +17,7 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
+from tests.stores.sample_records import find_refresh_token
 from tests.web.oauth.token_harness import MAIL, NOTES, Harness, refusal, token_harness
 
 INVALID_GRANT = (400, "invalid_grant")
@@ -142,7 +143,7 @@ async def test_a_wider_scope_or_a_foreign_resource_is_refused_and_does_not_rotat
     client = await harness.register()
     first = await harness.begin(client)
     assert refusal(await harness.refresh(client, first["refresh_token"], **{parameter: value})) == expected
-    row = await harness.store.grants.find_refresh_token(fingerprint(first["refresh_token"]))
+    row = await find_refresh_token(harness.store, fingerprint(first["refresh_token"]))
     assert row is not None
     assert row.spent_at is None
 
@@ -272,7 +273,7 @@ async def test_the_store_holds_neither_half_of_a_sealed_successor(harness: Harne
     client = await harness.register()
     first = await harness.begin(client)
     second = (await harness.refresh(client, first["refresh_token"])).json()
-    row = await harness.store.grants.find_refresh_token(fingerprint(first["refresh_token"]))
+    row = await find_refresh_token(harness.store, fingerprint(first["refresh_token"]))
     assert row is not None
     assert row.sealed_successor is not None
     for secret in (first["refresh_token"], second["access_token"], second["refresh_token"]):

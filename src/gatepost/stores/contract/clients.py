@@ -20,14 +20,7 @@ class ClientFinder(Protocol):
         """
 
 
-class ClientGrantStore(Protocol):
-    """Where clients get grants to themselves."""
-
-    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
-        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""
-
-
-class ClientStore(ClientFinder, ClientGrantStore, Protocol):
+class ClientStore(ClientFinder, Protocol):
     """Registered clients (RFC 7591, RFC 7592)."""
 
     async def register_client(self, client: Client) -> None:
@@ -67,6 +60,9 @@ class ClientStore(ClientFinder, ClientGrantStore, Protocol):
             wanted: each id once, all of origin `SETTINGS` and enabled.
             now: seconds UTC.
         """
+
+    async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
+        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""
 
     async def delete_orphans(self, *, before: int, limit: int) -> int:
         """Delete clients that nobody uses.

@@ -8,7 +8,7 @@ from gatepost.oauth.consent import Consent
 
 
 class ConsentStore(Protocol):
-    """What people approved before.
+    """What people approved before; `TransactionStore.approve_transaction` keeps it.
 
     Revoking a grant forgets what its user approved for its client and resource, in the same step, and disabling a user
     forgets all that they approved: who takes access away is asked before it is given again. Disabling or removing a
@@ -19,9 +19,6 @@ class ConsentStore(Protocol):
         self, subject: str, *, client_id: str, redirect_uri: str, resource: str, now: int
     ) -> Consent | None:
         """Return what is remembered and has not expired."""
-
-    async def remember_consent(self, consent: Consent) -> None:
-        """Keep an approval in place of an earlier one with the same key; not for a user who is disabled."""
 
     async def delete_consents(self, *, before: int, limit: int) -> int:
         """Delete those that ended."""

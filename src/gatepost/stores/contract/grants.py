@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-from gatepost.oauth.records import AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
+from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
 
 
 class RedeemOutcome(Enum):
@@ -70,15 +70,6 @@ class LiveAccessToken:
     """The local account's name; None when the subject is not a local account."""
 
 
-@dataclass(frozen=True, slots=True)
-class GrantView:
-    """A grant with what its checks need beside it."""
-
-    grant: Grant
-    client: Client | None
-    user_disabled: bool
-
-
 class GrantStore(Protocol):
     """Codes, grants and tokens (RFC 6749 sections 4.1.3, 5 and 6; RFC 7009)."""
 
@@ -93,14 +84,8 @@ class GrantStore(Protocol):
     ) -> RedeemOutcome:
         """Spend an unspent, unexpired code of a user who is not disabled and create its grant and tokens, together."""
 
-    async def find_refresh_token(self, token_fingerprint: bytes) -> RefreshToken | None:
-        """Return the refresh token's row, spent or not, expired or not."""
-
-    async def find_grant(self, grant_id: str) -> GrantView | None:
-        """Return the grant, revoked or not, with its client and whether its user is disabled."""
-
     async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
-        """Return all that a refresh is judged by, as of one moment: `find_refresh_token` and `find_grant` in one."""
+        """Return all that a refresh is judged by, as of one moment; None when the token is unknown."""
 
     async def rotate_refresh_token(
         self,

@@ -32,7 +32,9 @@ class TransactionStore(Protocol):
     async def approve_transaction(
         self, code: AuthorizationCode, *, now: int, consent: Consent | None = None
     ) -> ApproveOutcome:
-        """Mark `code.transaction_id` approved, keep its code, and remember `consent` as `ConsentStore` does, together.
+        """Mark `code.transaction_id` approved, keep its code, and remember `consent`, together.
+
+        The consent takes the place of one with the same key; for a user who is disabled none is kept.
 
         So a client that is shut out at the same moment loses all three or gets none: were the consent kept in a second
         step, it could outlive what shutting out forgets.

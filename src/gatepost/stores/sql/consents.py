@@ -35,10 +35,6 @@ class SqlConsentStore(Operations):
         return await CONSENTS.one(transaction, _FIND, subject, client_id, redirect_uri, resource, now)
 
     @write
-    async def remember_consent(self, transaction: Transaction, consent: Consent) -> None:
-        await insert_consent(transaction, consent)
-
-    @write
     async def delete_consents(self, transaction: Transaction, *, before: int, limit: int) -> int:
         return await transaction.run(_DELETE_ENDED, before, limit)
 

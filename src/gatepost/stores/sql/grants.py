@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
+from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens
 from gatepost.stores.contract.grants import (
-    GrantView,
     LiveAccessToken,
     RedeemOutcome,
     RefreshView,
@@ -16,7 +15,7 @@ from gatepost.stores.contract.grants import (
 )
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
-from gatepost.stores.sql.tables import ACCESS_TOKENS, CLIENTS, CODES, GRANTS, REFRESH_TOKENS
+from gatepost.stores.sql.tables import ACCESS_TOKENS, CODES, GRANTS, REFRESH_TOKENS
 
 _CODE: Final = "SELECT * FROM authorization_codes WHERE code_fingerprint = $1 AND expires_at > $2"
 
@@ -120,19 +119,6 @@ class SqlGrantStore(Operations):
         await GRANTS.insert(transaction, grant)
         await insert_tokens(transaction, tokens)
         return RedeemOutcome.REDEEMED
-
-    @read
-    async def find_refresh_token(self, transaction: Transaction, token_fingerprint: bytes) -> RefreshToken | None:
-        return await REFRESH_TOKENS.one(transaction, _REFRESH_TOKEN, token_fingerprint)
-
-    @read
-    async def find_grant(self, transaction: Transaction, grant_id: str) -> GrantView | None:
-        row = await transaction.one(_GRANT, grant_id)
-        if row is None:
-            return None
-        grant = GRANTS.record(row)
-        client = await CLIENTS.one(transaction, "SELECT * FROM clients WHERE client_id = $1", grant.client_id)
-        return GrantView(grant, client, user_disabled=row["disabled_at"] is not None)
 
     @read
     async def find_refresh(self, transaction: Transaction, token_fingerprint: bytes) -> RefreshView | None:
