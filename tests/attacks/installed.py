@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import httpx2
 
 from gatepost import Server
-from gatepost.app import app_for
 from gatepost.assembly.installation import Installation, install
+from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
-from gatepost.outbound.client_directory import ClientDirectory
-from gatepost.outbound.client_keys import FetchedClientKeys
-from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
@@ -66,13 +62,7 @@ async def installed(
     clock = [1_800_000_000]
     kept = store or memory_store()
     settings = load_settings({"MCP_STORAGE_URL": "memory:", **variables}, env_file=None)
-    installation = install(server, settings, provider=None, store=kept, title=None)
-    installation.now = lambda: clock[0]
-    finder: Any = installation.client_finder
-    if fetcher is not None and isinstance(finder, ClientDirectory):
-        installation.client_finder = replace(finder, fetcher=fetcher, now=installation.now)
-    if fetcher is not None:
-        installation.client_keys = FetchedClientKeys(fetcher=fetcher, documents=DocumentCache(now=installation.now))
+    installation = install(server, settings, store=kept, fetcher=fetcher, now=lambda: clock[0])
     app = app_for(installation, announce=lambda _: None)
     async with (
         app.router.lifespan_context(app),

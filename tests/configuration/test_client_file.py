@@ -170,7 +170,7 @@ async def test_a_start_with_the_id_of_another_client_is_refused() -> None:
     store = memory_store()
     await store.clients.register_client(client("my-app"))
     settings = load_settings({"OAUTH_CLIENTS_FILE": "clients.toml"}, env_file=None)
-    installation = install(Server("Notes"), settings, provider=None, store=store, title=None)
+    installation = install(Server("Notes"), settings, store=store)
     with pytest.raises(SettingsError, match="clients.toml: the store has a client my-app that did not come from"):
         await installation.open()
     assert await store.clients.list_clients() == [client("my-app")]
@@ -184,7 +184,7 @@ async def test_each_start_makes_the_store_agree_with_the_file_and_without_a_file
     store = memory_store()
 
     async def start() -> list[str]:
-        await install(Server("Notes"), load_settings(), provider=None, store=store, title=None).open()
+        await install(Server("Notes"), load_settings(), store=store).open()
         return [one.client_id for one in await store.clients.list_clients()]
 
     assert await start() == ["nightly"]

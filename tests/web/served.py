@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
+from gatepost.web.site.front_door import OrdinaryRequests
 from gatepost.web.site.routing import Route, RoutingTable
 
 
@@ -25,3 +27,16 @@ class Served:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._table(scope, receive, send)
+
+
+def direct_app(ordinary: OrdinaryRequests, layers: Callable[[ASGIApp], ASGIApp], *described: Route) -> DirectApp:
+    """An app as `create_app` returns it, with layers of the test's."""
+    return DirectApp(
+        title="Notes",
+        version="1",
+        lifespan=None,
+        ordinary=ordinary,
+        layers=layers,
+        described=described,
+        errors=ErrorResponses(),
+    )

@@ -1,6 +1,6 @@
 """What is served under which path: from what `create_app` is given to targets with their names and scopes.
 
-With `installation.py` and `app.py` this is the wiring; it names the kinds of targets there are.
+The one module that names the kinds of targets there are.
 """
 
 from __future__ import annotations

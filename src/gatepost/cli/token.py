@@ -119,8 +119,8 @@ async def _mint(
 
 async def _signer(store: Store, settings: Settings, *, resource: str, now: int) -> SignAccessToken | None:
     """Return what signs the token, as the server at the resource's origin would; None where tokens are opaque."""
-    from gatepost.assembly.installation import signing_keys_of  # noqa: PLC0415 - likewise
     from gatepost.cli.keys import own_key_ring  # noqa: PLC0415 - with the rest of the work
+    from gatepost.configuration.sealing_keys import signing_keys_of  # noqa: PLC0415 - likewise
 
     if settings.oauth.access_token_format == "opaque":
         return None

@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.stores.contract.keys import KeyStore
-from gatepost.stores.signing_keys import reseal
+from gatepost.stores.contract.store import Store
+from gatepost.stores.signing_keys import SigningKeys, reseal
 from gatepost.tokens.keyring import KeyRing, is_key
 from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
 
@@ -63,6 +65,16 @@ async def check_key_ring(ring: KeyRing, keys: KeyStore, *, now: int, random_byte
 def _key_of_this_process() -> str:
     """One for the whole process: a memory store may be handed from one app to the next."""
     return mint(SecretKind.SEALING_KEY, secrets.token_bytes)
+
+
+def signing_keys_of(
+    settings: Settings, store: Store, ring: KeyRing, *, now: Callable[[], int], random_bytes: RandomBytes
+) -> SigningKeys | None:
+    """Return the keys that sign access tokens, not opened yet; None where access tokens are opaque."""
+    if settings.oauth.access_token_format == "opaque":
+        return None
+    algorithm = settings.oauth.signing_algorithm
+    return SigningKeys(store=store.keys, ring=ring, algorithm=algorithm, now=now, random_bytes=random_bytes)
 
 
 def keys_in_file(path: Path, *, random_bytes: RandomBytes) -> tuple[str, ...]:

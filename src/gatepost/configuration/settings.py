@@ -270,6 +270,11 @@ class Settings:
     env_file: Path | None = field(default=None, compare=False)
     """Where variables are looked for beneath the environment. Settings that differ in nothing else are equal."""
 
+    @property
+    def issues_tokens(self) -> bool:
+        """Whether the built-in authorization server is on."""
+        return self.oauth.enabled and self.oauth.enable_authorization_server
+
 
 def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
     """Read the environment, then `.env` beneath it; `overrides` (by variable name) beat both.

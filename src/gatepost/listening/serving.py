@@ -1,4 +1,4 @@
-"""Serving an installation with uvicorn: listen first, then open the store, then say so, then drain at the end."""
+"""Serving with uvicorn: listen first, then open what is served, then say so, then drain at the end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from gatepost.app import app_for
-from gatepost.assembly.installation import Installation
-from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.configuration.settings import SettingsError
 from gatepost.listening.open_files import connections_that_fit
 from gatepost.listening.slow_readers import WatchedConnection
-from gatepost.observability.logs import configure_logging
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 CLEAN_UP_SECONDS = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
@@ -34,36 +28,49 @@ _MOST_CONNECTIONS = 10_000
 """Beyond these uvicorn answers 503. Thousands of open streams are honest; memory for any number there is not."""
 
 
-def serve(settings: Settings, install: Callable[[Settings], Installation], announce: Callable[[str], None]) -> None:
+class Service(Protocol):
+    """What is served, and its life."""
+
+    async def open(self) -> None:
+        """Get ready. The app's lifespan opens it again, which changes nothing."""
+
+    async def close(self) -> None:
+        """End; closing twice is fine."""
+
+    async def drain(self) -> None:
+        """End what would otherwise last until the clients leave."""
+
+    def cancel(self, clean_up_seconds: float) -> None:
+        """Cancel what is under way; it may clean up for so long."""
+
+
+def serve(build: Callable[[int], tuple[ASGIApp, Service]], *, host: str, port: int, shutdown_seconds: int) -> None:
     """Serve until SIGINT or SIGTERM; after SIGTERM it returns, after SIGINT there is a KeyboardInterrupt.
 
     Args:
-        settings: host and port to listen on; port 0 means any free one.
-        install: makes the installation once the real port is known.
-        announce: gets the start-up banner when everything is ready.
+        build: given the port that is listened on, returns the app and what it serves.
+        host: the address to listen on.
+        port: the port to listen on; 0 means any free one.
+        shutdown_seconds: how long open requests may take at the end.
 
     Raises:
-        SettingsError: the address cannot be listened on, or `install` refused.
+        SettingsError: the address cannot be listened on, or `build` refused.
         StoreError: the store cannot be opened.
     """
-    configure_logging(settings.server.log_level)
-    with _listen(settings.server.host, settings.server.port) as listener:
-        port: int = listener.getsockname()[1]
-        bound = replace(settings, server=settings.server.model_copy(update={"port": port}))
-        installation = install(bound)
-        app = app_for(installation, announce=announce)
-        config = _configuration(app, settings)
-        _set_aside_what_stays()
+    with _listen(host, port) as listener:
+        app, service = build(listener.getsockname()[1])
+        config = _configuration(app, shutdown_seconds)
+        _freeze_garbage_collector()
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(installation, _DrainingServer(config, installation), listener))
+            runner.run(_serve(service, _DrainingServer(config, service, shutdown_seconds), listener))
 
 
-def _set_aside_what_stays() -> None:
-    """Have later collections of garbage pass over what was built until now, most of which stays for good.
+def _freeze_garbage_collector() -> None:
+    """`gc.freeze()` at start: collections pass over what was built until now, most of which stays for good.
 
-    Looking through all of it takes tens of milliseconds, several times a minute under load, in which nobody is answered
-    (record 0027). It is not looked for garbage before, which would take as long at every start: the little that is in
-    it stays, too.
+    A collection of the oldest generation takes tens of milliseconds, several times a minute under load, in which nobody
+    is answered (record 0027). There is no `gc.collect()` before, which would take as long at every start: the little
+    garbage that is there stays, too.
     """
     gc.freeze()
 
@@ -71,34 +78,31 @@ def _set_aside_what_stays() -> None:
 class _DrainingServer(uvicorn.Server):
     """A server that ends what would otherwise last until its clients leave, before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, installation: Installation) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, shutdown_seconds: int) -> None:
         super().__init__(config)
-        self._installation = installation
-        self._seconds = installation.settings.server.shutdown_seconds
+        self._service = service
+        self._seconds = shutdown_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then shut down."""
-        await self._installation.drain()
-        stopping = asyncio.get_running_loop().call_later(self._seconds, self._cancel_all)
+        await self._service.drain()
+        loop = asyncio.get_running_loop()
+        stopping = loop.call_later(self._seconds, self._service.cancel, CLEAN_UP_SECONDS)
         try:
             await super().shutdown(sockets)
         finally:
             stopping.cancel()
 
-    def _cancel_all(self) -> None:
-        for cancel_scope in tuple(self._installation.open_scopes):
-            cancel_scope.cancel(CLEAN_UP_SECONDS)
 
-
-async def _serve(installation: Installation, server: uvicorn.Server, listener: socket.socket) -> None:
+async def _serve(service: Service, server: uvicorn.Server, listener: socket.socket) -> None:
     # Opened here so that a store that cannot be opened is one sentence, and not a traceback out of the ASGI lifespan,
     # which finds it open.
-    await installation.open()
+    await service.open()
     try:
         with _ends_well(server):
             await server.serve(sockets=[listener])
     finally:
-        await installation.close()
+        await service.close()
 
 
 @contextlib.contextmanager
@@ -122,7 +126,7 @@ def _ends_well(server: uvicorn.Server) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def _configuration(app: ASGIApp, shutdown_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=WatchedConnection,
@@ -137,7 +141,7 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         limit_concurrency=connections_that_fit(_MOST_CONNECTIONS),
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         # Time for tools to clean up and to be ended, before whatever is left is cancelled once and for all.
-        timeout_graceful_shutdown=settings.server.shutdown_seconds + 2 * CLEAN_UP_SECONDS,
+        timeout_graceful_shutdown=shutdown_seconds + 2 * CLEAN_UP_SECONDS,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,11 +13,12 @@ import httpx2
 from starlette.requests import Request
 
 from gatepost import Server, get_current_sub
-from gatepost.app import app_for
 from gatepost.assembly.installation import Installation, install
+from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import Identity
+from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import UserStore
 from gatepost.stores.purging import purge_everything, purges_of
 from gatepost.stores.sql.sqlite import file_store
@@ -78,7 +78,8 @@ class RestartableServer:
         self._settings = load_settings(settings, env_file=None)
         self._now = now
         self._at_the_browser = ""
-        self.installation: Installation
+        self.store: Store
+        self._installation: Installation
         self.http: httpx2.AsyncClient
         self._task: asyncio.Task[None] | None = None
 
@@ -86,9 +87,8 @@ class RestartableServer:
         """Install anew, on the same file with the same keys."""
         store = file_store(self._database)
         provider = AtTheBrowser(store.users, username=lambda: self._at_the_browser)
-        installation = install(served(), self._settings, provider=provider, store=store, title=None)
-        # Everything in it is made anew by this, with the clock of the test.
-        self.installation = replace(installation, now=self._now)
+        self.store = store
+        self._installation = install(served(), self._settings, provider=provider, store=store, now=self._now)
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopping = asyncio.Event()
         self._task = asyncio.create_task(self._serve(started))
@@ -104,7 +104,7 @@ class RestartableServer:
             self._task = None
 
     async def _serve(self, started: asyncio.Future[None]) -> None:
-        app = app_for(self.installation, announce=lambda _: None)
+        app = app_for(self._installation, announce=lambda _: None)
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ORIGIN) as self.http,
@@ -194,7 +194,7 @@ class RestartableServer:
 
     async def purge(self) -> None:
         """Delete all that is over, as the server does in the background."""
-        store = self.installation.store
+        store = self.store
         await purge_everything(purges_of(store, audit_days=AUDIT_DAYS), now=self._now, may_go_on=_yes)
 
     def close(self, loop: asyncio.AbstractEventLoop) -> None:

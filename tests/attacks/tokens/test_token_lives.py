@@ -89,7 +89,7 @@ class TokenLives(RuleBasedStateMachine):
 
     async def register(self) -> None:
         """Add the accounts, the clients, and the resource server that asks about all tokens."""
-        store = self.server.installation.store
+        store = self.server.store
         for user in self.users:
             await store.users.add_user(Account(user.subject, user.name, "no password", self.now))
         public = client(
@@ -221,7 +221,7 @@ class TokenLives(RuleBasedStateMachine):
     @rule(user=users)
     def disable_user(self, user: int) -> None:
         who = self.users[user]
-        store = self.server.installation.store
+        store = self.server.store
         assert self.wait_for(store.users.disable_user(who.name, now=self.now))
         self.model.disable(who)
         self.try_introspection()
@@ -230,13 +230,13 @@ class TokenLives(RuleBasedStateMachine):
     @rule(user=users)
     def enable_user(self, user: int) -> None:
         who = self.users[user]
-        assert self.wait_for(self.server.installation.store.users.enable_user(who.name))
+        assert self.wait_for(self.server.store.users.enable_user(who.name))
         who.is_disabled = False
 
     # The first client stays, so that something is left to do.
     @rule(app=st.sampled_from((1, 2)))
     def disable_client(self, app: int) -> None:
-        store = self.server.installation.store
+        store = self.server.store
         assert self.wait_for(store.clients.disable_client(self.apps[app].client_id, now=self.now))
         self.model.disable(self.apps[app])
         self.try_introspection()

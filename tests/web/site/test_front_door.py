@@ -6,7 +6,6 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import (
     ORDINARY_HEADERS,
@@ -16,6 +15,7 @@ from gatepost.web.site.front_door import (
     OrdinaryRequests,
 )
 from gatepost.web.site.routing import RoutingTable
+from tests.web.served import direct_app
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
@@ -163,13 +163,10 @@ async def way_taken(
     headers: dict[str, str] | None = None, *, is_local_only: bool = False, client: str = "127.0.0.1"
 ) -> str:
     """Return which way a request to the MCP endpoint took."""
-    app = DirectApp()
-    app.put_first(
-        ordinary=OrdinaryRequests(
-            endpoints={"/mcp/": says("straight")}, own_hosts=frozenset({"localhost"}), is_local_only=is_local_only
-        ),
-        layers=lambda _: says("the long way"),
+    ordinary = OrdinaryRequests(
+        endpoints={"/mcp/": says("straight")}, own_hosts=frozenset({"localhost"}), is_local_only=is_local_only
     )
+    app = direct_app(ordinary, lambda _: says("the long way"))
     transport = httpx2.ASGITransport(app=app, client=(client, 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
         return (await http.post("/mcp/", headers=headers)).text

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from gatepost.web.site.api_description import ANYWHERE
+from gatepost.web.site.errors import ErrorResponses, install_error_handlers
 from gatepost.web.site.front_door import OrdinaryRequests
-from gatepost.web.site.routing import Route, described
+from gatepost.web.site.routing import Route
+from gatepost.web.site.routing import described as operations_of
 
 
 class DirectApp(FastAPI):
@@ -22,42 +24,63 @@ class DirectApp(FastAPI):
     """
 
     _front: _Front
-    _outermost: Middleware | None = None
-    """The entry of `_front` among the middleware."""
-    _bare_stack: object = object()
-    """The middleware stack as it is when nothing lies around `_front`."""
-    _described: Iterable[Route] = ()
 
-    def put_first(self, *, ordinary: OrdinaryRequests, layers: Callable[[ASGIApp], ASGIApp]) -> None:
-        """Put our layers in front; to be called when all middleware of ours is in place.
+    def __init__(
+        self,
+        *,
+        title: str,
+        version: str,
+        lifespan: Lifespan[FastAPI] | None,
+        ordinary: OrdinaryRequests,
+        layers: Callable[[ASGIApp], ASGIApp],
+        described: Iterable[Route],
+        errors: ErrorResponses,
+    ) -> None:
+        """Prepare; the layers are built when nobody can add middleware any more.
 
         Args:
+            title: the name of the server.
+            version: that of Gatepost.
+            lifespan: runs with the app.
             ordinary: goes past all layers.
             layers: given what serves everything else, returns the outermost layer.
+            described: the routes in the layers, for the API description.
+            errors: what becomes of errors in routes that a user adds.
         """
+        super().__init__(
+            title=title,
+            version=version,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            responses=ANYWHERE,
+            lifespan=lifespan,
+            # It would look for its configuration on every request, and could be told from outside to record them whole.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
+        )
+        self._described = described
+        self._bare_stack: object = object()
+        """The middleware stack as it is when nothing lies around `_front`."""
 
         def front(app: ASGIApp) -> ASGIApp:
             self._front = _Front(layers(app), ordinary)
             return self._front
 
+        # The first added is the innermost, and the last added is the first in the list.
+        install_error_handlers(self, errors)
         self.add_middleware(front)
-        # The last that was added is the first in the list.
         self._outermost = self.user_middleware[0]
-
-    def describe(self, routes: Iterable[Route]) -> None:
-        """Have the API description name `routes` too, which are no routes of FastAPI's."""
-        self._described = routes
 
     def openapi(self) -> dict[str, Any]:
         """Return the API description."""
         document = super().openapi()
-        document["paths"] = described(self._described) | document["paths"]
+        document["paths"] = operations_of(self._described) | document["paths"]
         return document
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the stack, once nobody can add to it any more, and see whether we are the outermost."""
         stack = super().build_middleware_stack()
-        if self.user_middleware and self.user_middleware[0] is self._outermost:
+        if self.user_middleware[0] is self._outermost:
             self._bare_stack = stack
         return stack
 

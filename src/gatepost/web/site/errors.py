@@ -22,8 +22,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Protocol
 
-from fastapi import FastAPI
-from fastapi.utils import is_body_allowed_for_status_code
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -43,6 +42,7 @@ RETRY_AFTER = 5
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
 _CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
+_WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110 section 6.4.1
 _REQUEST_TIMEOUT = 408  # RFC 9110 section 15.5.9
 
 # The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
@@ -221,15 +221,15 @@ def _http_exception_response(error: HTTPException) -> Response:
     if advice is not None:
         code, description = advice
         response = JSONResponse({"error": code, "error_description": description}, error.status_code, error.headers)
-    elif is_body_allowed_for_status_code(error.status_code):
-        response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-    else:
+    elif error.status_code in _WITHOUT_BODY:
         response = Response(status_code=error.status_code, headers=error.headers)
+    else:
+        response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def install_error_handlers(app: FastAPI, errors: ErrorResponses) -> None:
+def install_error_handlers(app: Starlette, errors: ErrorResponses) -> None:
     """Have the routes that a user adds to `app` answer errors as all others do.
 
     Call it before other middleware is added: what is added later lies outside and sees the errors as responses, so

@@ -1,0 +1,105 @@
+"""What everything else is built on: settings, store, keys, audit trail, limits, clock; and their life."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from gatepost.configuration.deployment import Deployment, key_file, resolve_deployment
+from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, signing_keys_of
+from gatepost.configuration.settings import Settings
+from gatepost.observability.audit_trail import AuditTrail
+from gatepost.stores.contract.store import Store
+from gatepost.stores.purging import background_purger, purging
+from gatepost.stores.signed_tokens import SignedTokens
+from gatepost.stores.signing_keys import SigningKeys
+from gatepost.stores.urls import locate
+from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.site.audit import Audit, RequestAudit
+from gatepost.web.site.client_address import ClientAddresses
+from gatepost.web.site.limits import Limits
+
+
+def wall_clock() -> int:
+    """Return the time, whole seconds UTC."""
+    return int(time.time())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What outlives a request and is tied neither to an origin nor to OAuth or MCP."""
+
+    settings: Settings
+    deployment: Deployment
+    store: Store
+    key_ring: KeyRing
+    signing_keys: SigningKeys | None
+    audit_trail: AuditTrail
+    audit: Audit
+    addresses: ClientAddresses
+    limits: Limits
+    """All requests are counted in the one store."""
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+
+    async def open(self) -> None:
+        """Open the store and see whether the keys are its own."""
+        await self.store.open()
+        await check_key_ring(self.key_ring, self.store.keys, now=self.now(), random_bytes=self.random_bytes)
+        if self.signing_keys is not None:
+            await self.signing_keys.open()
+
+    @asynccontextmanager
+    async def in_background(self) -> AsyncIterator[None]:
+        """Delete what is over and write the audit trail, for as long as the context lasts."""
+        audit_days = self.settings.oauth.audit_days
+        purger = background_purger(self.store, audit_days=audit_days, now=self.now, random_bytes=self.random_bytes)
+        async with purging(purger), self.audit_trail.writing(partial(asyncio.sleep, 1)):
+            yield
+
+    def signed_tokens(self, origin: str) -> SignedTokens | None:
+        """Return what signs and checks access tokens at `origin`; None where they are opaque."""
+        if self.signing_keys is None:
+            return None
+        return SignedTokens(keys=self.signing_keys, issuer=origin)
+
+
+def build_core(
+    settings: Settings,
+    *,
+    is_single_user: bool,
+    store: Store | None = None,
+    now: Callable[[], int] = wall_clock,
+    random_bytes: RandomBytes = secrets.token_bytes,
+) -> Core:
+    """Return the core; nothing is opened yet.
+
+    Raises:
+        SettingsError: the combination is unsafe, or the keys cannot be read.
+    """
+    deployment = resolve_deployment(settings, is_single_user=is_single_user)
+    store = store or locate(deployment.store_url).make_store()
+    key_ring = make_key_ring(
+        settings, file=None if store.is_lost_at_exit else key_file(settings), random_bytes=random_bytes
+    )
+    addresses = ClientAddresses(settings.server.trusted_proxies)
+    audit_trail = AuditTrail(store=store.audit, now=now, random_bytes=random_bytes)
+    return Core(
+        settings=settings,
+        deployment=deployment,
+        store=store,
+        key_ring=key_ring,
+        signing_keys=signing_keys_of(settings, store, key_ring, now=now, random_bytes=random_bytes),
+        audit_trail=audit_trail,
+        audit=RequestAudit(audit_trail, addresses),
+        addresses=addresses,
+        limits=Limits(store=store.limits, now=now, factor=settings.oauth.limit_factor),
+        now=now,
+        random_bytes=random_bytes,
+    )

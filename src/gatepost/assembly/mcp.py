@@ -1,0 +1,158 @@
+"""The MCP endpoints and protected applications of an installation, at each origin, and what goes on in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, cast
+from weakref import WeakSet
+
+from starlette.types import ASGIApp
+
+from gatepost.assembly.core import Core
+from gatepost.assembly.endpoints import Endpoint
+from gatepost.resource.resources import ProtectedResource
+from gatepost.server.calls.cancellation import CancelScope
+from gatepost.server.changes.sync import relaying, relays_of
+from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
+from gatepost.web.resource.application import GuardedApplication
+from gatepost.web.resource.bearer_guard import BearerGuard
+
+if TYPE_CHECKING:
+    from gatepost.server.target import Target
+    from gatepost.web.resource.application import Protected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What access tokens are for."""
+
+    core: Core
+    endpoints: tuple[Endpoint, ...]
+    guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
+    """Of every origin that is in use; an origin that is dropped takes its guards along."""
+    handshake_eras: WeakSet[HandshakeEra] = field(default_factory=WeakSet)
+    """Likewise."""
+    open_scopes: set[CancelScope] = field(default_factory=set)
+    """Of the MCP requests that wait for something, at every origin."""
+
+    @property
+    def scopes(self) -> Mapping[str, str]:
+        """Every scope of every endpoint with its words."""
+        return {scope: words for endpoint in self.endpoints for scope, words in endpoint.scopes.items()}
+
+    @property
+    def mcp_paths(self) -> frozenset[str]:
+        """The paths of the MCP endpoints, with and without a slash at the end."""
+        paths = [endpoint.path for endpoint in self.endpoints if not endpoint.is_application]
+        return frozenset((*paths, *(f"{path}/" for path in paths)))
+
+    @property
+    def application_paths(self) -> frozenset[str]:
+        """The paths of the protected applications, without a slash at the end."""
+        return frozenset(endpoint.path for endpoint in self.endpoints if endpoint.is_application)
+
+    def at(self, origin: str) -> tuple[ProtectedResource, ...]:
+        """Return the protected resources that the endpoints are at an origin."""
+        return tuple(endpoint.at(origin) for endpoint in self.endpoints)
+
+    def mcp_endpoints(self, origin: str, allowed_hosts: frozenset[str]) -> dict[str, McpEndpoint]:
+        """Build the MCP endpoints at an origin, by path.
+
+        With and without a slash at the end, and never a redirect, which would drop the `Authorization` header in many
+        clients.
+        """
+        built: dict[str, McpEndpoint] = {}
+        for endpoint in self.endpoints:
+            if not endpoint.is_application:
+                served = McpEndpoint(
+                    target=cast("Target", endpoint.target),
+                    guard=self._guard(endpoint, origin),
+                    allowed_hosts=allowed_hosts,
+                    allowed_origins=self.core.deployment.allowed_origins,
+                    handshake_era=self._handshake_era(endpoint, origin),
+                    open_scopes=self.open_scopes,
+                )
+                built |= {endpoint.path: served, f"{endpoint.path}/": served}
+        return built
+
+    def applications(self, origin: str) -> dict[str, ASGIApp]:
+        """Build the protected applications at an origin, by path."""
+        return {
+            endpoint.path: GuardedApplication(
+                cast("Protected", endpoint.target), path=endpoint.path, guard=self._guard(endpoint, origin)
+            )
+            for endpoint in self.endpoints
+            if endpoint.is_application
+        }
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the targets' lifespans, and have processes over one store tell each other what changes at run time."""
+        store, now, random_bytes = self.core.store, self.core.now, self.core.random_bytes
+        endpoints = () if store.is_lost_at_exit else self.endpoints
+        buses = {endpoint.path: endpoint.changes for endpoint in endpoints}
+        relays = relays_of(buses, store.changes, now=now, random_bytes=random_bytes)
+        async with AsyncExitStack() as stack:
+            for endpoint in self.endpoints:
+                await stack.enter_async_context(endpoint.target.lifespan())
+            await stack.enter_async_context(relaying(relays, partial(asyncio.sleep, 1)))
+            yield
+
+    async def drain(self) -> None:
+        """End what would last until the clients leave, such as streams of changes: the server is about to stop."""
+        for endpoint in self.endpoints:
+            await endpoint.target.drain()
+        for era in tuple(self.handshake_eras):
+            era.close()
+
+    def cancel(self, clean_up_seconds: float) -> None:
+        """Cancel every request that is under way; each may clean up for so long."""
+        for scope in tuple(self.open_scopes):
+            scope.cancel(clean_up_seconds)
+
+    def forget_verified_tokens(self) -> None:
+        """Make a revocation count at once in this process."""
+        for guard in tuple(self.guards):
+            guard.evict_all()
+
+    def _guard(self, endpoint: Endpoint, origin: str) -> BearerGuard | None:
+        """Build the guard of one resource at one origin, since a token for another does not count there.
+
+        None where nobody needs a token.
+        """
+        settings = self.core.settings
+        if not settings.server.require_auth:
+            return None
+        api_key = settings.server.api_key
+        guard = BearerGuard(
+            grants=self.core.store.grants,
+            resource=endpoint.at(origin),
+            issuer=origin,
+            now=self.core.now,
+            api_key=api_key.get_secret_value() if api_key else None,
+            required_scopes=frozenset(settings.oauth.required_scope),
+            is_discoverable=settings.issues_tokens,
+            signed_tokens=self.core.signed_tokens(origin),
+        )
+        self.guards.add(guard)
+        return guard
+
+    def _handshake_era(self, endpoint: Endpoint, origin: str) -> HandshakeEra:
+        """Build the sessions of one MCP endpoint at one origin; those of another are not found there."""
+        server = self.core.settings.server
+        era = HandshakeEra(
+            store=self.core.store,
+            resource=endpoint.at(origin).identifier,
+            now=self.core.now,
+            random_bytes=self.core.random_bytes,
+            changes=endpoint.changes,
+            idle_seconds=server.session_idle_seconds,
+            most_per_owner=server.sessions_per_user,
+        )
+        self.handshake_eras.add(era)
+        return era

@@ -1,0 +1,312 @@
+"""The authorization server of an installation: clients, grants and pages, at each origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gatepost.assembly.core import Core
+from gatepost.assembly.mcp import Resources
+from gatepost.configuration.client_file import keep_settings_clients, read_client_file
+from gatepost.configuration.settings import variables
+from gatepost.identity.local_accounts import LocalAccounts
+from gatepost.identity.provider import IdentityProvider
+from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.oauth.records import Client
+from gatepost.outbound.client_directory import ClientDirectory
+from gatepost.outbound.client_keys import FetchedClientKeys
+from gatepost.outbound.document_cache import DocumentCache
+from gatepost.outbound.fetching import Fetcher, GuardedFetcher
+from gatepost.stores.contract.clients import ClientFinder
+from gatepost.tokens.opaque import SecretKind, fingerprint, mint
+from gatepost.web.oauth.authorize import AuthorizeEndpoint
+from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, audiences
+from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.grants import GRANT_TYPES
+from gatepost.web.oauth.grants.grant_type import TokenIssuer, registrable
+from gatepost.web.oauth.introspect import IntrospectEndpoint
+from gatepost.web.oauth.jwks import JwksEndpoint
+from gatepost.web.oauth.manage_registration import ManageRegistrationEndpoint
+from gatepost.web.oauth.metadata import MetadataEndpoints
+from gatepost.web.oauth.register import RegisterEndpoint
+from gatepost.web.oauth.revoke import RevokeEndpoint
+from gatepost.web.oauth.token import TokenEndpoint
+from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.consent import ConsentPage
+from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.login import LoginPage
+from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.pending_request import PendingRequests
+from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.setup import SetupPage
+from gatepost.web.pages.static_files import static_routes
+from gatepost.web.site.routing import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuth:
+    """The authorization server, whatever origin it is called by."""
+
+    core: Core
+    resources: Resources
+    provider: IdentityProvider
+    auto_approve: AutoApprove
+    clients: ClientFinder
+    """Those of the store, behind them the documents that clients keep about themselves."""
+    client_keys: ClientKeys
+    settings_clients: tuple[Client, ...]
+    """What OAUTH_CLIENTS_FILE names."""
+
+    async def open(self) -> str | None:
+        """Have the store hold the clients of the settings; return the set-up link's token if no account exists."""
+        core = self.core
+        await keep_settings_clients(
+            core.store,
+            self.settings_clients,
+            file=core.settings.registration.clients_file,
+            now=core.now(),
+            random_bytes=core.random_bytes,
+        )
+        if await self.provider.awaits_setup():
+            token = mint(SecretKind.SETUP_LINK, core.random_bytes)
+            if await core.store.users.offer_setup(fingerprint(token), now=core.now()):
+                return token
+        return None
+
+    def rules(self, origin: str) -> AuthorizationServer:
+        """Return the rules of the authorization server that is known by `origin`."""
+        oauth, registration = self.core.settings.oauth, self.core.settings.registration
+        lifetimes = Lifetimes(
+            access_token=oauth.access_token_ttl,
+            refresh_token=oauth.refresh_token_ttl,
+            authorization_code=oauth.authorization_code_ttl,
+        )
+        return AuthorizationServer(
+            origin,
+            lifetimes,
+            registration_enabled=registration.enabled,
+            auto_approve=self.auto_approve,
+            client_documents_enabled=registration.documents_enabled,
+            publishes_keys=self.core.signing_keys is not None,
+        )
+
+    def routes(self, origin: str, pages: Pages) -> tuple[Route, ...]:
+        """Build everything that it serves at an origin."""
+        rules = self.rules(origin)
+        checker = AssertionChecker(
+            keys=self.client_keys,
+            assertions=self.core.store.assertions,
+            audiences=audiences(origin),
+            now=self.core.now,
+        )
+        client_forms = ClientForms(clients=self.clients, assertions=checker)
+        return (
+            *MetadataEndpoints(authorization_server=rules, resources=self.resources.at(origin)).routes(),
+            *self._registration_routes(rules),
+            *self._token_routes(rules, client_forms),
+            *self._page_routes(rules, pages),
+        )
+
+    def _registration_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
+        core = self.core
+        known_scopes = frozenset(self.resources.scopes)
+        initial_access_token = core.settings.registration.initial_access_token
+        register = RegisterEndpoint(
+            clients=core.store.clients,
+            known_scopes=known_scopes,
+            registration_enabled=rules.registration_enabled,
+            issuer=rules.issuer,
+            initial_access_token=initial_access_token.get_secret_value() if initial_access_token else None,
+            audit=core.audit,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
+        manage = ManageRegistrationEndpoint(
+            clients=core.store.clients,
+            known_scopes=known_scopes,
+            issuer=rules.issuer,
+            on_revocation=self.resources.forget_verified_tokens,
+            audit=core.audit,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
+        return (*register.routes(), *manage.routes())
+
+    def _token_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:
+        core = self.core
+        resources = self.resources.at(rules.issuer)
+        signed_tokens = core.signed_tokens(rules.issuer)
+        token = TokenEndpoint(
+            client_forms=client_forms,
+            issuer=TokenIssuer(
+                store=core.store,
+                resources=resources,
+                lifetimes=rules.lifetimes,
+                now=core.now,
+                random_bytes=core.random_bytes,
+                on_revocation=self.resources.forget_verified_tokens,
+                audit=core.audit,
+                signer=None if signed_tokens is None else signed_tokens.signer,
+            ),
+            limits=core.limits,
+        )
+        revoke = RevokeEndpoint(
+            client_forms=client_forms,
+            grants=core.store.grants,
+            approvals=core.store.approvals,
+            now=core.now,
+            on_revocation=self.resources.forget_verified_tokens,
+            audit=core.audit,
+        )
+        introspect = IntrospectEndpoint(
+            client_forms=client_forms,
+            grants=core.store.grants,
+            issuer=rules.issuer,
+            resources=resources,
+            resource_servers=core.settings.oauth.introspection_clients,
+            now=core.now,
+        )
+        jwks = () if core.signing_keys is None else JwksEndpoint(keys=core.signing_keys).routes()
+        return (*token.routes(), *revoke.routes(), *introspect.routes(), *jwks)
+
+    def _page_routes(self, rules: AuthorizationServer, pages: Pages) -> tuple[Route, ...]:
+        core, store = self.core, self.core.store
+        resources = self.resources.at(rules.issuer)
+        origins = frozenset({rules.issuer})
+        requests = PendingRequests(store.transactions, core.now)
+        decision = self._decision(rules, pages)
+        browser_sessions = decision.browser_sessions
+        authorize = AuthorizeEndpoint(
+            clients=self.clients,
+            transactions=store.transactions,
+            resources=resources,
+            browser_sessions=browser_sessions,
+            provider=self.provider,
+            decision=decision,
+            pages=pages,
+            transaction_lifetime=rules.lifetimes.transaction,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            limits=core.limits,
+        )
+        setup = SetupPage(
+            users=store.users,
+            browser_sessions=browser_sessions,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            audit=core.audit,
+        )
+        login = LoginPage(
+            requests=requests,
+            browser_sessions=browser_sessions,
+            provider=self.provider,
+            resources=resources,
+            pages=pages,
+            origins=origins,
+            throttle=self._login_throttle(),
+            audit=core.audit,
+        )
+        consent = ConsentPage(
+            clients=self.clients,
+            requests=requests,
+            browser_sessions=browser_sessions,
+            provider=self.provider,
+            decision=decision,
+            resources=resources,
+            required_scopes=core.settings.oauth.required_scope,
+            pages=pages,
+            origins=origins,
+        )
+        return (*static_routes(), *authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
+
+    def _decision(self, rules: AuthorizationServer, pages: Pages) -> Decision:
+        core, store = self.core, self.core.store
+        browser_sessions = BrowserSessions(
+            sessions=store.browser_sessions,
+            provider=self.provider,
+            secure=core.deployment.is_secure,
+            lifetime=rules.lifetimes.browser_session,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            port=urlsplit(rules.issuer).port,
+        )
+        return Decision(
+            transactions=store.transactions,
+            consents=store.consents,
+            consent_lifetime=core.settings.oauth.consent_days * 24 * 3600,
+            browser_sessions=browser_sessions,
+            authorization_server=rules,
+            pages=pages,
+            audit=core.audit,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
+
+    def _login_throttle(self) -> LoginThrottle:
+        core = self.core
+        is_secure = core.deployment.is_secure
+        return LoginThrottle(
+            limits=core.limits,
+            addresses=core.addresses,
+            key_ring=core.key_ring,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            cookie_name="__Host-gatepost-known" if is_secure else "gatepost-known",
+            secure=is_secure,
+        )
+
+
+def build_oauth(
+    core: Core,
+    resources: Resources,
+    provider: IdentityProvider | None,
+    *,
+    is_single_user: bool,
+    fetcher: Fetcher | None,
+) -> OAuth:
+    """Return the authorization server.
+
+    Args:
+        core: what it is built on.
+        resources: what its tokens are for.
+        provider: who is the user; local accounts when None.
+        is_single_user: whether the provider knows one user alone, who need not log in.
+        fetcher: gets documents and keys of clients; from public addresses alone when None.
+
+    Raises:
+        SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong.
+    """
+    settings, now = core.settings, core.now
+    registration = settings.registration
+    fetcher = fetcher or GuardedFetcher(allow_loopback=registration.documents_on_loopback)
+    clients: ClientFinder = core.store.clients
+    if registration.documents_enabled:
+        clients = ClientDirectory(
+            registered=core.store.clients,
+            fetcher=fetcher,
+            documents=DocumentCache(now=now),
+            known_scopes=frozenset(resources.scopes),
+            grant_types=registrable(GRANT_TYPES),
+            now=now,
+            allowed_domains=registration.document_domains,
+            allow_loopback=registration.documents_on_loopback,
+        )
+    keys = FetchedClientKeys(
+        fetcher=fetcher, documents=DocumentCache(now=now), allow_loopback=registration.documents_on_loopback
+    )
+    auto_approve = AutoApprove.LOOPBACK_REDIRECTS if is_single_user else AutoApprove.NEVER
+    file = registration.clients_file
+    return OAuth(
+        core=core,
+        resources=resources,
+        provider=provider or LocalAccounts(users=core.store.users),
+        auto_approve=AutoApprove.ALWAYS if settings.oauth.auto_approve else auto_approve,
+        clients=clients,
+        client_keys=keys,
+        settings_clients=()
+        if file is None
+        else read_client_file(file, variables=variables(settings.env_file), now=now()),
+    )

@@ -1,0 +1,110 @@
+"""What one origin serves: the layers in front, the routing table, and the app around both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from gatepost import __version__
+from gatepost.assembly.installation import Installation
+from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.pages.rendering import Pages
+from gatepost.web.site.direct_app import DirectApp
+from gatepost.web.site.errors import ErrorResponses
+from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
+from gatepost.web.site.health import HealthChecks, HealthEndpoints
+from gatepost.web.site.limits import AddressLimits
+from gatepost.web.site.loopback_names import LoopbackNames
+from gatepost.web.site.reference import ReferencePages
+from gatepost.web.site.routing import Route, RoutingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What one origin serves."""
+
+    routes: tuple[Route, ...]
+    endpoints: Mapping[str, McpEndpoint]
+    """By path, with and without a slash at the end."""
+    applications: Mapping[str, ASGIApp]
+    """By path, for all below it."""
+
+
+def app_for(installation: Installation, *, announce: Callable[[str], None]) -> DirectApp:
+    """Return the app of an installation; `announce` gets the banner once everything is open."""
+    core, deployment, name = installation.core, installation.core.deployment, installation.name
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with installation.running():
+            announce(installation.banner())
+            yield
+
+    pages = None if installation.oauth is None else Pages(server_name=name, secure=deployment.is_secure)
+    health = HealthEndpoints(server_name=name, checks=HealthChecks({"store": core.store.check}))
+    common = (*health.routes(), *ReferencePages(title=name).routes())
+    errors = ErrorResponses(error_page=None if pages is None else pages.error_page, random_bytes=core.random_bytes)
+    limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
+
+    def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
+        routes = () if installation.oauth is None or pages is None else installation.oauth.routes(origin, pages)
+        resources = installation.resources
+        endpoints = resources.mcp_endpoints(origin, allowed_hosts)
+        return Site((*common, *routes), endpoints, resources.applications(origin))
+
+    def table_of(site: Site, app: ASGIApp) -> RoutingTable:
+        return RoutingTable(
+            app,
+            routes=site.routes,
+            endpoints=site.endpoints,
+            mounts=site.applications,
+            errors=errors,
+            limits=limits,
+        )
+
+    def layers(app: ASGIApp) -> ASGIApp:
+        def table_at(origin: str) -> ASGIApp:
+            return table_of(site_at(origin, frozenset({urlsplit(origin).netloc})), app)
+
+        return _layers(installation, table_of(main, app), table_at)
+
+    main = site_at(deployment.public_url, deployment.allowed_hosts)
+    ordinary = OrdinaryRequests(
+        endpoints=main.endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
+    )
+    return DirectApp(
+        title=name,
+        version=__version__,
+        lifespan=lifespan,
+        ordinary=ordinary,
+        layers=layers,
+        described=main.routes,
+        errors=errors,
+    )
+
+
+def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str], ASGIApp]) -> ASGIApp:
+    """Return the layers in front of the main routing table, the outermost first; `table_at` builds those of others."""
+    deployment, resources = installation.core.deployment, installation.resources
+    layer = table
+    if deployment.is_any_loopback:
+        layer = LoopbackNames(layer, own_host=urlsplit(deployment.public_url).netloc, build_site=table_at)
+    layer = HostGuard(
+        layer,
+        allowed_hosts=deployment.allowed_hosts,
+        passed_by=resources.mcp_paths,
+        any_loopback=deployment.is_any_loopback,
+    )
+    if deployment.is_any_loopback:
+        layer = LocalOnly(layer)
+    return CrossOrigin(
+        layer,
+        mcp_paths=resources.mcp_paths,
+        application_paths=resources.application_paths,
+        allowed_origins=deployment.allowed_origins,
+    )
