@@ -16,9 +16,10 @@ from gatepost.assembly.core import Core
 from gatepost.assembly.endpoints import Endpoint
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope
-from gatepost.server.changes.sync import relaying, relays_of
+from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
+from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.application import GuardedApplication
 from gatepost.web.resource.bearer_guard import BearerGuard
 
@@ -96,11 +97,11 @@ class Resources:
         store, now, random_bytes = self.core.store, self.core.now, self.core.random_bytes
         endpoints = () if store.is_lost_at_exit else self.endpoints
         buses = {endpoint.path: endpoint.changes for endpoint in endpoints}
-        relays = relays_of(buses, store.changes, now=now, random_bytes=random_bytes)
+        syncs = syncs_of(buses, store.changes, now=now, random_bytes=random_bytes)
         async with AsyncExitStack() as stack:
             for endpoint in self.endpoints:
                 await stack.enter_async_context(endpoint.target.lifespan())
-            await stack.enter_async_context(relaying(relays, partial(asyncio.sleep, 1)))
+            await stack.enter_async_context(syncing(syncs, partial(asyncio.sleep, 1)))
             yield
 
     async def drain(self) -> None:
@@ -145,14 +146,14 @@ class Resources:
     def _handshake_era(self, endpoint: Endpoint, origin: str) -> HandshakeEra:
         """Build the sessions of one MCP endpoint at one origin; those of another are not found there."""
         server = self.core.settings.server
-        era = HandshakeEra(
-            store=self.core.store,
+        sessions = McpSessions(
+            store=self.core.store.mcp_sessions,
             resource=endpoint.at(origin).identifier,
             now=self.core.now,
             random_bytes=self.core.random_bytes,
-            changes=endpoint.changes,
             idle_seconds=server.session_idle_seconds,
             most_per_owner=server.sessions_per_user,
         )
+        era = HandshakeEra(self.core.store, sessions, changes=endpoint.changes)
         self.handshake_eras.add(era)
         return era

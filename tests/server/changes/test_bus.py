@@ -21,10 +21,10 @@ def test_a_change_that_nobody_listens_to_is_gone() -> None:
     LocalChanges().publish(Change("prompts"))
 
 
-def test_a_relay_hears_of_what_was_published_here_and_of_nothing_that_was_delivered() -> None:
-    bus, listener, relay = LocalChanges(), list[Change](), list[Change]()
+def test_who_listens_to_own_changes_hears_of_none_that_was_delivered() -> None:
+    bus, listener, own = LocalChanges(), list[Change](), list[Change]()
     bus.listen(listener.append)
-    stop = bus.connect(relay.append)
+    stop = bus.listen_to_own(own.append)
 
     bus.publish(Change("tools"))
     bus.deliver(Change("prompts"))
@@ -32,4 +32,4 @@ def test_a_relay_hears_of_what_was_published_here_and_of_nothing_that_was_delive
     bus.publish(Change("resources"))
 
     assert listener == [Change("tools"), Change("prompts"), Change("resources")]
-    assert relay == [Change("tools")]
+    assert own == [Change("tools")]

@@ -20,7 +20,7 @@ from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
-from gatepost.web.mcp.listeners import CallLater
+from gatepost.web.mcp.exchange.keep_alive import CallLater, KeepAlive
 from gatepost.web.resource.bearer_guard import BearerGuard
 
 ORIGIN = "https://mcp.example.com"
@@ -192,7 +192,7 @@ class McpWorld:
             required_scopes=required_scopes,
             body_limit=body_limit,
             random_bytes=lambda count: b"\xab" * count,
-            call_later=call_later,
+            keep_alive=KeepAlive(call_later=call_later),
             open_scopes=open_scopes,
         )
 

@@ -242,7 +242,7 @@ class World(SessionWorld):
     async def exchange(self, sent: Sent) -> Connection:
         """Send it; where the answer lasts until the client leaves, leave."""
         own = await self.begin()
-        foreign, _ = await self.era.sessions.start(principal("eve"), REVISION_2025_11_25, {})
+        foreign, _ = await self.era.services.sessions.start(principal("eve"), REVISION_2025_11_25, {})
         assert foreign is not None
         ended = await self.begin()
         await self.send(None, session=ended, method="DELETE")

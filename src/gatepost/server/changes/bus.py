@@ -1,13 +1,15 @@
-"""Changes that clients want to hear of, and the bus that carries them to whoever tells them.
+"""The change bus: what changes at run time, for those who notify clients of it.
 
 A `Server` publishes on its bus: when something is added at run time, and when the author says that a resource changed.
-Subscriptions of the modern era and sessions of the handshake era listen. The bus here serves one process, and
-`change_relay` carries changes between the buses of several. A change is small, JSON-able and harmless to lose or to
-repeat, since it only says that it is worth while to look again.
+Subscriptions of the modern era and sessions of the handshake era listen. The bus here serves one process, and `sync`
+carries changes between the buses of several. A change is small, JSON-able and harmless to lose or to repeat, since it
+only says that it is worth while to read again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,14 +33,14 @@ class Change:
 
 
 class ChangeBus(Protocol):
-    """Carries changes from those who make them to those who tell of them."""
+    """Carries changes from those who make them to those who notify clients."""
 
     def publish(self, change: Change) -> None:
-        """Tell every listener. From any thread; returns at once and raises nothing."""
+        """Notify every listener. From any thread; returns at once and raises nothing."""
         ...
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have a listener told of every change from now on, in whatever thread; it must not block.
+        """Have a listener called for every change from now on, in whatever thread; it must not block.
 
         Returns:
             What ends that.
@@ -46,46 +48,55 @@ class ChangeBus(Protocol):
         ...
 
 
-class LocalChanges:
-    """The bus of one process: listeners are called where the change is published.
+def listen_in_loop(changes: ChangeBus, listener: Listener) -> Callable[[], None]:
+    """Have a listener called in the running event loop, wherever a change is published; as `ChangeBus.listen`."""
+    loop = asyncio.get_running_loop()
 
-    A relay is a listener that carries changes to other processes, and therefore hears only of what was published here.
-    """
+    def on_change(change: Change) -> None:
+        # A loop that is over has nobody to notify.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(listener, change)
+
+    return changes.listen(on_change)
+
+
+class LocalChanges:
+    """The bus of one process: listeners are called where the change is published."""
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
-        self._relays: tuple[Listener, ...] = ()
-        self._changing = threading.Lock()
+        self._own_listeners: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
 
     def publish(self, change: Change) -> None:
-        """Call every listener; see `ChangeBus.publish`."""
+        """Call every listener."""
         self.deliver(change)
-        for relay in self._relays:
-            relay(change)
+        for listener in self._own_listeners:
+            listener(change)
 
     def deliver(self, change: Change) -> None:
-        """Call every listener but no relay: the change was published in another process."""
+        """Call the listeners for a change that was published in another process; all but those of `listen_to_own`."""
         for listener in self._listeners:
             listener(change)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; see `ChangeBus.listen`."""
-        with self._changing:
+        """Add a listener."""
+        with self._lock:
             self._listeners = (*self._listeners, listener)
 
         def stop() -> None:
-            with self._changing:
+            with self._lock:
                 self._listeners = tuple(other for other in self._listeners if other is not listener)
 
         return stop
 
-    def connect(self, relay: Listener) -> Callable[[], None]:
-        """Add a relay; as `listen` does."""
-        with self._changing:
-            self._relays = (*self._relays, relay)
+    def listen_to_own(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener for what is published in this process alone; as `listen` does."""
+        with self._lock:
+            self._own_listeners = (*self._own_listeners, listener)
 
         def stop() -> None:
-            with self._changing:
-                self._relays = tuple(other for other in self._relays if other is not relay)
+            with self._lock:
+                self._own_listeners = tuple(other for other in self._own_listeners if other is not listener)
 
         return stop

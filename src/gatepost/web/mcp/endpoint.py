@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn
 
 from starlette.types import Receive, Scope, Send
 
@@ -44,7 +45,7 @@ from gatepost.web.mcp.exchange.answers import (
 )
 from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json, single_values
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
-from gatepost.web.mcp.listeners import CallLater, Listeners
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
@@ -74,7 +75,7 @@ class McpEndpoint:
         required_scopes: frozenset[str] = frozenset(),
         body_limit: int = BODY_LIMIT,
         random_bytes: RandomBytes = secrets.token_bytes,
-        call_later: CallLater | None = None,
+        keep_alive: KeepAlive | None = None,
         handshake_era: HandshakeEra | None = None,
         open_scopes: set[CancelScope] | None = None,
     ) -> None:
@@ -88,7 +89,7 @@ class McpEndpoint:
             required_scopes: what every request needs, whatever it asks for.
             body_limit: the longest message that is read, in bytes.
             random_bytes: where incident ids come from.
-            call_later: runs what keeps streams alive, the event loop's by default.
+            keep_alive: keeps the streams of `subscriptions/listen` alive.
             handshake_era: the sessions of the handshake era; without it its requests are served one by one.
             open_scopes: holds the scope of each request that waits for something, for whoever cancels all of them.
         """
@@ -99,7 +100,7 @@ class McpEndpoint:
         self._required_scopes = required_scopes
         self._body_limit = body_limit
         self._random_bytes = random_bytes
-        self._listeners = Listeners(call_later=call_later)
+        self._keep_alive = KeepAlive() if keep_alive is None else keep_alive
         self._era = handshake_era
         self._open_scopes: set[CancelScope] = set() if open_scopes is None else open_scopes
         self._methods = ("POST",) if handshake_era is None else ("GET", "POST", "DELETE")
@@ -224,7 +225,7 @@ class McpEndpoint:
                 revision = exchange.revision = handshake.revision_of_request(request, version)
             result = await exchange.run(self._target.answer(request, revision, exchange), self._open_scopes)
             if isinstance(result, Subscription):
-                await self._listeners.hold(result, exchange, self._still_verified(exchange.scope))
+                await self._listen(result, exchange)
             answer: Answer = 200, self._written(request, result), ()
             if request.method == "initialize" and self._era is not None:
                 answer = 200, answer[1], await self._era.start(request, result, revision, exchange.principal)
@@ -244,6 +245,30 @@ class McpEndpoint:
             return answer
         await exchange.finish(None if exchange.is_closed else answer[1])
         return None
+
+    async def _listen(self, subscription: Subscription, exchange: HttpExchange) -> NoReturn:
+        """Serve a stream of changes until its client or the server ends it. There is nobody to answer then.
+
+        Raises:
+            TooManySubscriptions: there are too many.
+            ClientDisconnected: in any other case.
+        """
+
+        async def end(result: dict[str, Any]) -> None:
+            await exchange.finish(result_response(subscription.id, result))
+
+        stop: Callable[[], None] | None = None
+        try:
+            await subscription.begin(exchange, end)
+            stop = self._keep_alive.add(exchange.response, self._still_verified(exchange.scope), subscription.end)
+            # After the end of a response there is a disconnect to receive, too (ASGI specification, "Disconnect").
+            while (await exchange.receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            if stop is not None:
+                stop()
+            subscription.leave()
+        raise ClientDisconnected
 
     async def _take(self, message: Notification | Response, version: str | None, exchange: HttpExchange) -> Answer:
         """Take a message that is owed no answer."""

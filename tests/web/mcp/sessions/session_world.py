@@ -20,7 +20,9 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
+from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.bearer_guard import BearerGuard
 from tests.web.mcp.mcp_harness import HOST, ORIGIN, READER, RESOURCE, Grants, Pause, a_server
 
@@ -175,17 +177,16 @@ class SessionWorld:
 
     def process(self) -> HandshakeEra:
         """What another process over the same store has."""
-        return HandshakeEra(
-            store=self.store,
+        sessions = McpSessions(
+            store=self.store.mcp_sessions,
             resource=RESOURCE.identifier,
             now=lambda: self.time,
             random_bytes=self.random_bytes,
-            changes=self.server.changes,
             idle_seconds=3600,
             most_per_owner=self.most_sessions,
-            keep_alive_seconds=self.keep_alive,
-            poll_seconds=0.01,
         )
+        keep_alive = KeepAlive(self.keep_alive)
+        return HandshakeEra(self.store, sessions, changes=self.server.changes, keep_alive=keep_alive, poll_seconds=0.01)
 
     def endpoint_of(self, era: HandshakeEra) -> McpEndpoint:
         """An endpoint with these sessions."""

@@ -30,10 +30,10 @@ class Sessions(McpSessions):
     def __init__(self, idle_seconds: int = 3600, most_per_owner: int = 1_000) -> None:
         self.time = 1_000
         self.begun = 0
-        self.store = memory_store()
+        self.backend = memory_store()
         self.looks = 0
         super().__init__(
-            store=self.store.mcp_sessions,
+            store=self.backend.mcp_sessions,
             resource=RESOURCE.identifier,
             now=lambda: self.time,
             random_bytes=lambda count: self.begun.to_bytes(count, "big"),
@@ -93,7 +93,7 @@ async def test_an_ended_session_is_not_found(world: SessionWorld) -> None:
 
 async def test_a_session_that_another_process_ended_meanwhile_is_not_ended_twice(world: SessionWorld) -> None:
     session = await world.begin()
-    await world.process().sessions.end(session, principal())
+    await world.process().services.sessions.end(session, principal())
     assert (await world.send(None, session=session, method="DELETE")).status == 404
 
 
@@ -143,7 +143,7 @@ async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
 async def test_a_look_up_is_believed_for_a_moment() -> None:
     sessions = Sessions()
     session = await sessions.begin()
-    await sessions.store.mcp_sessions.end_session(fingerprint(session), owner=ANN)
+    await sessions.backend.mcp_sessions.end_session(fingerprint(session), owner=ANN)
     sessions.time += BELIEVED_SECONDS - 1
     assert await sessions.find(session, principal()) is not None
     sessions.time += 1
@@ -183,7 +183,7 @@ async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
     sessions = Sessions(idle_seconds=3600)
 
     async def ends_at() -> int:
-        found = await sessions.store.mcp_sessions.find_session(fingerprint(session), owner=ANN, now=0)
+        found = await sessions.backend.mcp_sessions.find_session(fingerprint(session), owner=ANN, now=0)
         assert found is not None
         return found.expires_at
 

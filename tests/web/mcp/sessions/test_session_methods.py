@@ -30,13 +30,13 @@ async def test_a_level_must_be_one_and_needs_a_session(world: SessionWorld) -> N
 
 async def test_a_resource_is_subscribed_to_until_it_is_not(world: SessionWorld) -> None:
     session = await world.begin()
-    found = await world.era.sessions.find(session, principal())
+    found = await world.era.services.sessions.find(session, principal())
     assert found is not None
     key = found.session_fingerprint
     for method, is_subscribed in (("resources/subscribe", True), ("resources/unsubscribe", False)):
         answer = await world.send(request(method, {"uri": "note://1"}), session=session)
         assert answer.body == {"jsonrpc": "2.0", "id": 1, "result": {}}
-        assert await world.era.sessions.is_subscribed(key, "note://1") is is_subscribed
+        assert await world.store.mcp_sessions.is_subscribed(key, "note://1") is is_subscribed
 
 
 async def test_only_what_is_there_and_allowed_is_subscribed_to(world: SessionWorld) -> None:
@@ -52,7 +52,7 @@ async def test_only_what_is_there_and_allowed_is_subscribed_to(world: SessionWor
 
 
 async def test_a_session_has_only_so_many_subscriptions(world: SessionWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatepost.web.mcp.sessions.lifecycle.MOST_SUBSCRIPTIONS", 0)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_exchange.MOST_SUBSCRIPTIONS", 0)
     answer = await world.send(request("resources/subscribe", {"uri": "note://1"}), session=await world.begin())
     assert answer.body["error"]["message"] == "This session has as many subscriptions as it may."
 

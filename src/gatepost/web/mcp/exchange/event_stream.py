@@ -5,6 +5,7 @@ MCP 2026-07-28 basic/transports/streamable-http, "Receiving Messages".
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from starlette.types import Send
@@ -29,23 +30,33 @@ def event(message: bytes) -> bytes:
 
 
 class EventResponse:
-    """The HTTP response of a stream of events. Its head goes out with the first bytes. For one writer at a time."""
+    """The HTTP response of a stream of events. Its head goes out with the first bytes.
 
-    __slots__ = ("_is_started", "_send")
+    One write is under way at a time, so that what lies between here and the socket is never entered twice.
+    """
+
+    __slots__ = ("_is_ended", "_is_started", "_lock", "_send")
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._lock = asyncio.Lock()
         self._is_started = False
+        self._is_ended = False
 
     async def write(self, data: bytes) -> None:
-        """Send events or comments."""
-        await self._start()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        """Send events or comments; nothing after the end."""
+        async with self._lock:
+            if not self._is_ended:
+                await self._start()
+                await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
         """End the response."""
-        await self._start()
-        await self._send({"type": "http.response.body", "body": b""})
+        async with self._lock:
+            if not self._is_ended:
+                await self._start()
+                self._is_ended = True
+                await self._send({"type": "http.response.body", "body": b""})
 
     async def _start(self) -> None:
         if not self._is_started:
@@ -68,4 +79,4 @@ class EventStream(OrderedWriter):
         await self._response.end()
 
     async def _write(self, message: bytes) -> None:
-        await self._response.write(message if message is KEEP_ALIVE else event(message))
+        await self._response.write(event(message))

@@ -15,7 +15,7 @@ from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.target import Result
-from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse, EventStream
+from gatepost.web.mcp.exchange.event_stream import EventResponse, EventStream
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 from gatepost.web.site.disconnect import run_while_connected
 
@@ -31,7 +31,7 @@ class HttpExchange(Exchange):
         headers: by name, in lower case.
     """
 
-    __slots__ = ("_loop", "_send", "receive", "revision", "scope", "stream")
+    __slots__ = ("_loop", "_response", "_send", "receive", "revision", "scope", "stream")
 
     revision: Revision
     """What the request is in; there once that is known, and in the handshake era only."""
@@ -47,6 +47,7 @@ class HttpExchange(Exchange):
         self.receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()
+        self._response: EventResponse | None = None
         self.stream: OrderedWriter | None = None
         """What the answer has become, if it has; its status and headers are then sent already."""
 
@@ -94,17 +95,18 @@ class HttpExchange(Exchange):
         self.is_closed = True
         if self.stream is not None:
             await self.stream.finish(message)
-            return
-        response = self.response()
-        await response.write(KEEP_ALIVE)
-        await response.end()
+        else:
+            await self.response.end()
 
+    @property
     def response(self) -> EventResponse:
-        """Return the response as a stream of events. To be used by one writer, and instead of everything else."""
-        return EventResponse(self._send)
+        """The response as a stream of events."""
+        if self._response is None:
+            self._response = EventResponse(self._send)
+        return self._response
 
     def _new_stream(self) -> OrderedWriter | None:
-        return EventStream(self.response())
+        return EventStream(self.response)
 
     def _post(self, message: bytes) -> None:
         stream = self.open_stream()

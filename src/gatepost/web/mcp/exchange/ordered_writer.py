@@ -20,10 +20,7 @@ logger = logging.getLogger("gatepost.mcp")
 
 
 class OrderedWriter:
-    """The queue of one stream and its lock, by which what lies between here and the socket is never entered twice.
-
-    How a message is written is for the stream to say: `_write`.
-    """
+    """The queue of one stream. How a message is written is for the stream to say: `_write`."""
 
     __slots__ = ("_flush_task", "_lock", "_messages", "_posted", "_posted_bytes", "is_closed")
 

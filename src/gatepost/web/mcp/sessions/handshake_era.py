@@ -17,15 +17,14 @@ from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.target import Result
-from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
-from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.client_requests import StoredClientRequests
-from gatepost.web.mcp.sessions.lifecycle import IDLE_SECONDS, MOST_PER_OWNER, SESSION_HEADER, McpSessions
+from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.listening import SessionListening
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
@@ -33,7 +32,6 @@ from gatepost.web.mcp.sessions.session_exchange import SessionServices
 from gatepost.web.mcp.sessions.waiters import Waiters
 from gatepost.web.site.disconnect import run_while_connected
 
-KEEP_ALIVE_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 1.0
 
 logger = logging.getLogger("gatepost.mcp")
@@ -44,69 +42,52 @@ class HandshakeEra:
 
     Args:
         store: where sessions, events and client requests are kept.
-        resource: the identifier of the endpoint that they are sessions of.
-        now: the time, whole seconds UTC.
-        random_bytes: where ids come from.
-        changes: carries what those who listen want to hear of; None where nothing changes.
-        idle_seconds: how long a session lives without being used.
-        most_per_owner: how many sessions one user may have with one app.
-        keep_alive_seconds: how often a quiet stream gets a comment.
+        sessions: those of one endpoint.
+        changes: carries what those who listen want to know of; None where nothing changes.
+        keep_alive: keeps quiet streams alive.
         poll_seconds: how often the store is polled for what another process did.
     """
 
     def __init__(
         self,
-        *,
         store: Store,
-        resource: str,
-        now: Callable[[], int],
-        random_bytes: RandomBytes,
+        sessions: McpSessions,
+        *,
         changes: ChangeBus | None = None,
-        idle_seconds: int = IDLE_SECONDS,
-        most_per_owner: int = MOST_PER_OWNER,
-        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        keep_alive: KeepAlive | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self.sessions = McpSessions(
-            store=store.mcp_sessions,
-            resource=resource,
-            now=now,
-            random_bytes=random_bytes,
-            idle_seconds=idle_seconds,
-            most_per_owner=most_per_owner,
+        keep_alive = KeepAlive() if keep_alive is None else keep_alive
+        now, random_bytes, waiters = sessions.now, sessions.random_bytes, Waiters()
+        client_requests = StoredClientRequests(store.mcp_client_requests, waiters, now, random_bytes, poll_seconds)
+        streams = RequestStreams(
+            store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes, keep_alive=keep_alive
         )
-        waiters = Waiters()
-        self._client_requests = StoredClientRequests(
-            store.mcp_client_requests, waiters, now, random_bytes, poll_seconds
-        )
-        self._streams = RequestStreams(
-            store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes, keep_alive_seconds=keep_alive_seconds
-        )
-        self._running = RunningRequests(
+        running = RunningRequests(
             cancellations=store.mcp_cancellations,
-            in_use=self.sessions.in_use,
+            in_use=sessions.in_use,
             end=self._ended_elsewhere,
-            detach_resumed=self._streams.detach_resumed,
+            detach_resumed=streams.detach_resumed,
             now=now,
             poll_seconds=poll_seconds,
         )
-        self.services = SessionServices(self.sessions, self._streams, self._running, self._client_requests)
+        self.services = SessionServices(sessions, streams, running, client_requests)
         self.listening = SessionListening(
             streams=store.mcp_streams,
-            is_subscribed=self.sessions.is_subscribed,
+            is_subscribed=store.mcp_sessions.is_subscribed,
             waiters=waiters,
-            live=self._streams.live,
+            live=streams.live,
             changes=changes,
             now=now,
             random_bytes=random_bytes,
-            keep_alive_seconds=keep_alive_seconds,
+            keep_alive=keep_alive,
             poll_seconds=poll_seconds,
         )
 
     def believed(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
         """Return the session that a request names, if it was looked up a moment ago for this very principal."""
         header = headers.get(SESSION_HEADER)
-        return None if header is None else self.sessions.believed(header.decode("latin-1"), principal)
+        return None if header is None else self.services.sessions.believed(header.decode("latin-1"), principal)
 
     async def session_of(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
         """Return the session that a request names; None when it names none.
@@ -118,7 +99,9 @@ class HandshakeEra:
         if header is None:
             return None
         session_id = header.decode("latin-1")
-        session = self.sessions.believed(session_id, principal) or await self.sessions.find(session_id, principal)
+        session = self.services.sessions.believed(session_id, principal) or await self.services.sessions.find(
+            session_id, principal
+        )
         if session is None:
             raise session_unknown()
         return session
@@ -138,7 +121,7 @@ class HandshakeEra:
         revision = HANDSHAKE.get(str(agreed), revision)
         capabilities = request.params.get("capabilities")
         declared = capabilities if type(capabilities) is dict else {}
-        session_id, ended = await self.sessions.start(principal, revision, declared)
+        session_id, ended = await self.services.sessions.start(principal, revision, declared)
         for session_fingerprint in ended:
             self._stop(session_fingerprint)
         return () if session_id is None else ((SESSION_HEADER, session_id.encode("ascii")),)
@@ -150,7 +133,7 @@ class HandshakeEra:
             StoreUnavailable: what it says cannot be passed on.
         """
         if isinstance(message, Response):
-            if not await self._client_requests.respond(session, message):
+            if not await self.services.client_requests.respond(session, message):
                 logger.debug("a response answers no open request")
             return True
         if message.method == "notifications/cancelled":
@@ -186,11 +169,7 @@ class HandshakeEra:
         revision = handshake.revision_in_header(version or session.revision)
 
         async def is_admitted() -> bool:
-            try:
-                return await is_verified() and await self.sessions.find(session_id, principal) is not None
-            except StoreUnavailable:
-                # What the store cannot say now, it may say in a moment; nothing is sent meanwhile that it keeps.
-                return True
+            return await is_verified() and await self.services.sessions.find(session_id, principal) is not None
 
         # 3. Listen.
         session_id = headers[SESSION_HEADER].decode("latin-1")
@@ -199,7 +178,7 @@ class HandshakeEra:
             revision,
             last_event_id=headers.get(b"last-event-id"),
             granted=exchange.granted,
-            response=exchange.response(),
+            response=exchange.response,
             is_admitted=is_admitted,
         )
         await run_while_connected(listening, exchange.receive)
@@ -213,7 +192,7 @@ class HandshakeEra:
         session = await self.session_of(headers, principal)
         if session is None:
             raise Refused(400, Reason.SESSION_MISSING, "Send the Mcp-Session-Id of the session to end.")
-        if not await self.sessions.end(headers[SESSION_HEADER].decode("latin-1"), principal):
+        if not await self.services.sessions.end(headers[SESSION_HEADER].decode("latin-1"), principal):
             raise session_unknown()
         self._stop(session.session_fingerprint)
         return 200, None, ()
@@ -225,11 +204,11 @@ class HandshakeEra:
     def _stop(self, session_fingerprint: bytes) -> None:
         """Stop what goes on here in a session that is over."""
         self.listening.end(session_fingerprint)
-        self._streams.forget(session_fingerprint)
-        self._running.stop(session_fingerprint)
+        self.services.streams.forget(session_fingerprint)
+        self.services.running.stop(session_fingerprint)
 
     def _ended_elsewhere(self, session_fingerprint: bytes) -> None:
-        self.sessions.forget({session_fingerprint})
+        self.services.sessions.forget({session_fingerprint})
         self._stop(session_fingerprint)
 
     async def _cancel(self, session: McpSession, params: Mapping[str, Any]) -> None:
@@ -237,7 +216,7 @@ class HandshakeEra:
         request_id: Any = params.get("requestId")
         if type(request_id) in (int, str):
             logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(params)})
-            await self._running.cancel(session, request_id)
+            await self.services.running.cancel(session, request_id)
 
 
 def session_unknown() -> Refused:

@@ -8,7 +8,7 @@ long, another process may still let a request in after the session ended here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -38,40 +38,23 @@ _MOST_PROLONGATIONS: Final = 24
 _LEAST_BETWEEN_PROLONGATIONS: Final = 60  # seconds
 
 
+@dataclass(slots=True, kw_only=True)
 class McpSessions:
-    """All sessions.
+    """All sessions."""
 
-    Args:
-        store: where they are kept.
-        resource: the endpoint's identifier; a session of one endpoint is none of another.
-        idle_seconds: how long one lives without being used.
-        most_per_owner: how many one user may have with one app. Beyond them the one used longest ago ends, because
-            honest clients begin new ones all the time and leave the old ones behind.
-        now: the time, whole seconds UTC.
-        random_bytes: where ids come from.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: McpSessionStore,
-        resource: str,
-        now: Callable[[], int],
-        random_bytes: RandomBytes,
-        idle_seconds: int,
-        most_per_owner: int = MOST_PER_OWNER,
-    ) -> None:
-        self._store = store
-        self._resource = resource
-        self._now = now
-        self._random_bytes = random_bytes
-        self._idle_seconds = idle_seconds
-        self._most_per_owner = most_per_owner
-        # At the latest when half of its time is over, or a session that is used would end.
-        least = min(_LEAST_BETWEEN_PROLONGATIONS, idle_seconds // 2)
-        self._prolonged_after = max(least, idle_seconds // _MOST_PROLONGATIONS)
-        self._believed: dict[str, tuple[McpSession, int, Principal | None]] = {}
-        """By id: what was found, since when that is believed, and for whom it was found."""
+    store: McpSessionStore
+    resource: str
+    """The endpoint's identifier; a session of one endpoint is none of another."""
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    """Where ids come from."""
+    idle_seconds: int = IDLE_SECONDS
+    """How long a session lives without being used."""
+    most_per_owner: int = MOST_PER_OWNER
+    """How many one user may have with one app. Beyond them the one used longest ago ends, because honest clients begin
+    new ones all the time and leave the old ones behind."""
+    _believed: dict[str, tuple[McpSession, int, Principal | None]] = field(default_factory=dict, init=False)
+    """By id: what was found, since when that is believed, and for whom it was found."""
 
     async def start(
         self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]
@@ -84,22 +67,22 @@ class McpSessions:
         Raises:
             InvalidParams: the capabilities are larger than what is kept.
         """
-        now = self._now()
+        now = self.now()
         declared = orjson.dumps(capabilities)
         if len(declared) > LARGEST_CAPABILITIES:
             raise InvalidParams(f'"params.capabilities" may have {LARGEST_CAPABILITIES} bytes.')
-        session_id = mint(SecretKind.MCP_SESSION, self._random_bytes)
+        session_id = mint(SecretKind.MCP_SESSION, self.random_bytes)
         session = McpSession(
             session_fingerprint=fingerprint(session_id),
-            owner=owner_of(principal, self._resource),
+            owner=owner_of(principal, self.resource),
             revision=revision.version,
             client_capabilities=declared,
             created_at=now,
-            expires_at=now + self._idle_seconds,
+            expires_at=now + self.idle_seconds,
         )
         is_somebodys = principal is not None
-        most = self._most_per_owner if is_somebodys else MOST_OF_EVERYBODY
-        ended = await self._store.start_session(session, most=most, makes_room=is_somebodys)
+        most = self.most_per_owner if is_somebodys else MOST_OF_EVERYBODY
+        ended = await self.store.start_session(session, most=most, makes_room=is_somebodys)
         if ended is None:
             return None, ()
         if ended:
@@ -113,15 +96,15 @@ class McpSessions:
         if believed is None:
             return None
         session, since, whose = believed
-        now = self._now()
+        now = self.now()
         # Principals are kept for as long as tokens are believed, so equal ones mostly are the same one.
         is_still = whose is principal and now - since < BELIEVED_SECONDS and session.expires_at > now
         return session if is_still else None
 
     async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if it is this principal's and not over, and have it live on."""
-        now = self._now()
-        owner = owner_of(principal, self._resource)
+        now = self.now()
+        owner = owner_of(principal, self.resource)
         believed = self._believed.get(session_id)
         if believed is not None and now - believed[1] < BELIEVED_SECONDS:
             session = believed[0]
@@ -131,7 +114,7 @@ class McpSessions:
             return session
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return None
-        found = await self._store.find_session(fingerprint(session_id), owner=owner, now=now)
+        found = await self.store.find_session(fingerprint(session_id), owner=owner, now=now)
         if found is None:
             return None
         found = await self.in_use(found)
@@ -140,10 +123,12 @@ class McpSessions:
 
     async def in_use(self, session: McpSession) -> McpSession:
         """Have a session live on because it is used, and return it as it is then."""
-        expires_at = self._now() + self._idle_seconds
-        if expires_at - session.expires_at < self._prolonged_after:
+        expires_at = self.now() + self.idle_seconds
+        # At the latest when half of its time is over, or a session that is used would end.
+        least = min(_LEAST_BETWEEN_PROLONGATIONS, self.idle_seconds // 2)
+        if expires_at - session.expires_at < max(least, self.idle_seconds // _MOST_PROLONGATIONS):
             return session
-        await self._store.prolong_session(session.session_fingerprint, expires_at=expires_at)
+        await self.store.prolong_session(session.session_fingerprint, expires_at=expires_at)
         return replace(session, expires_at=expires_at)
 
     async def end(self, session_id: str, principal: Principal | None) -> bool:
@@ -151,7 +136,7 @@ class McpSessions:
         self._believed.pop(session_id, None)
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return False
-        return await self._store.end_session(fingerprint(session_id), owner=owner_of(principal, self._resource))
+        return await self.store.end_session(fingerprint(session_id), owner=owner_of(principal, self.resource))
 
     def forget(self, ended: Collection[bytes]) -> None:
         """Believe nothing of these sessions any more, by their fingerprints: they are over."""
@@ -161,23 +146,11 @@ class McpSessions:
 
     async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
-        await self._store.set_log_level(session.session_fingerprint, level)
+        await self.store.set_log_level(session.session_fingerprint, level)
         believed = self._believed.get(session_id)
         if believed is not None:
             # For no longer than before: this was no look-up.
             self._believed[session_id] = (replace(session, log_level=level), *believed[1:])
-
-    async def subscribe(self, session: McpSession, uri: str) -> bool:
-        """Subscribe the session to a resource; False when it has as many subscriptions as it may."""
-        return await self._store.subscribe(session.session_fingerprint, uri, limit=MOST_SUBSCRIPTIONS)
-
-    async def unsubscribe(self, session: McpSession, uri: str) -> None:
-        """End a subscription."""
-        await self._store.unsubscribe(session.session_fingerprint, uri)
-
-    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
-        """Say whether the session is subscribed to a resource."""
-        return await self._store.is_subscribed(session_fingerprint, uri)
 
     def _believe(self, session_id: str, session: McpSession, now: int, principal: Principal | None) -> None:
         self._believed.pop(session_id, None)

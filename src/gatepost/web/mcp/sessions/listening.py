@@ -1,38 +1,38 @@
-"""GET: the stream of what concerns no request of the client's, and the streams that are taken up again.
+"""GET: the stream of what concerns no request of the client's, and the streams that are resumed.
 
 2025-11-25 basic/transports, "Listening for Messages from the Server", "Multiple Connections" and "Resumability and
 Redelivery". The rules, per session:
 
 - One stream of its own for `list_changed` and the like. A second GET without `Last-Event-ID` is answered 409 while the
   first is open, because each message goes out on one stream only.
-- A GET with `Last-Event-ID` takes up the stream that the id names; the connection that carried it until then ends.
+- A GET with `Last-Event-ID` resumes the stream that the id names; the connection that it was attached to ends.
 - At most `MOST_CONNECTIONS` GETs at a time, then 409; and at most `MOST_OF_USER` of one user in all sessions, then 429.
 
-With several processes the store knows which connection carries a stream: the latest, since nobody here can see whether
-one at another process, which may be dead, is still open. Every process hears of every change, and the one whose
-connection carries a session's stream writes it down there, so that it is there once.
+With several processes the store knows which connection a stream is attached to: the latest, since nobody here can see
+whether one at another process, which may be dead, is still open. Every process is notified of every change, and the one
+with the connection that a session's stream is attached to keeps it there, so that it is there once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol.errors import InvalidJsonRpcRequest
 from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
-from gatepost.server.changes.bus import Change, ChangeBus
+from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession, McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp.exchange.answers import Refused
 from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse
+from gatepost.web.mcp.exchange.keep_alive import IsAdmitted, KeepAlive
 from gatepost.web.mcp.sessions.lifecycle import user_of
 from gatepost.web.mcp.sessions.session_stream import SessionStream, numbered_event, position
 from gatepost.web.mcp.sessions.waiters import Waiters, wait
@@ -46,8 +46,8 @@ MOST_OF_USER: Final = 256
 RESUME_SECONDS: Final = 60
 """For how long messages are kept for a client that listened and has gone away."""
 MOST_EVENTS: Final = 1000
-"""How many events of a session's own stream are kept; the oldest are given up."""
-_AT_ONCE: Final = 100  # events per look into the store
+"""How many events of a session's own stream are kept; the oldest are dropped."""
+_AT_ONCE: Final = 100  # events per query
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -56,7 +56,8 @@ logger = logging.getLogger("gatepost.mcp")
 class Listener:
     """One open GET."""
 
-    session_fingerprint: bytes
+    key: bytes
+    """The fingerprint of its session."""
     stream_id: str
     granted: frozenset[str] | None
     """The scopes of whoever listens; None where scopes do not count."""
@@ -67,49 +68,32 @@ class Listener:
     is_over: bool = False
 
 
+@dataclass(slots=True, kw_only=True)
 class SessionListening:
-    """The open GETs of this process.
+    """The open GETs of this process."""
 
-    Args:
-        streams: where events are kept.
-        is_subscribed: whether a session wants to know of changes of a resource.
-        waiters: shared with those who append events.
-        live: the streams of requests that are being served.
-        changes: carries what listeners want to hear of; None where nothing changes.
-        now: the time, whole seconds UTC.
-        random_bytes: where names of connections come from.
-        keep_alive_seconds: how often a quiet stream gets a comment, and its session and token are looked at again.
-        poll_seconds: how often one looks for events that another process appended to a request's stream.
-    """
-
-    def __init__(
-        self,
-        *,
-        streams: McpStreamStore,
-        is_subscribed: Callable[[bytes, str], Awaitable[bool]],
-        waiters: Waiters,
-        live: Mapping[tuple[bytes, str], SessionStream],
-        changes: ChangeBus | None,
-        now: Callable[[], int],
-        random_bytes: RandomBytes,
-        keep_alive_seconds: float,
-        poll_seconds: float,
-    ) -> None:
-        self._streams = streams
-        self._is_subscribed = is_subscribed
-        self._waiters = waiters
-        self._live = live
-        self._changes = changes
-        self._stop_following: Callable[[], None] | None = None
-        self._telling: set[asyncio.Task[None]] = set()
-        self._now = now
-        self._random_bytes = random_bytes
-        self._keep_alive_seconds = keep_alive_seconds
-        self._poll_seconds = poll_seconds
-        self._listeners: dict[bytes, dict[str, Listener]] = {}
-        self._left: dict[bytes, tuple[int, Listener]] = {}  # when who listened to a session's own stream went away
-        self._count_of: Counter[tuple[str, str]] = Counter()
-        self._is_closing = False
+    streams: McpStreamStore
+    is_subscribed: Callable[[bytes, str], Awaitable[bool]]
+    """Whether a session wants to know of changes of a resource."""
+    waiters: Waiters
+    """Shared with those who append events."""
+    live: Mapping[tuple[bytes, str], SessionStream]
+    """The streams of requests that are being served."""
+    changes: ChangeBus | None
+    """Carries what listeners want to know of; None where nothing changes."""
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    """Where names of connections come from."""
+    keep_alive: KeepAlive
+    poll_seconds: float
+    """How often the store is polled for events that another process appended to a request's stream."""
+    _stop_following: Callable[[], None] | None = field(default=None, init=False)
+    _publishing: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _listeners: dict[bytes, dict[str, Listener]] = field(default_factory=dict, init=False)
+    _disconnected: dict[bytes, tuple[int, Listener]] = field(default_factory=dict, init=False)
+    """Since when who listened to a session's own stream is gone; the longest first."""
+    _count_of: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
+    _is_closing: bool = field(default=False, init=False)
 
     async def listen(
         self,
@@ -119,15 +103,15 @@ class SessionListening:
         last_event_id: bytes | None,
         granted: frozenset[str] | None,
         response: EventResponse,
-        is_admitted: Callable[[], Awaitable[bool]],
+        is_admitted: IsAdmitted,
     ) -> None:
-        """Serve a GET until its stream ends. The caller cancels it when the client goes away.
+        """Serve a GET until its stream ends. The caller cancels it when the client disconnects.
 
         Args:
             session: whose stream it is.
             revision: what the client speaks.
-            last_event_id: the header, for a stream that is taken up again.
-            granted: the client's scopes; it hears of nothing that needs others. None where scopes do not count.
+            last_event_id: the header, for a stream that is resumed.
+            granted: the client's scopes; it is notified of nothing that needs others. None where scopes do not count.
             response: nothing has been sent on it.
             is_admitted: whether session and token still count.
 
@@ -139,45 +123,51 @@ class SessionListening:
         if last_event_id is None:
             stream_id, number = STANDALONE, None
         else:
-            stream_id, number = await self._taken_up(key, last_event_id)
-        listener = Listener(key, stream_id, granted, identifier("", self._random_bytes), user_of(session.owner))
-        self._admit(listener, takes_up=number is not None)
+            stream_id, number = await self._resumed(key, last_event_id)
+        listener = Listener(key, stream_id, granted, identifier("", self.random_bytes), user_of(session.owner))
+
+        async def end() -> None:
+            self._end(listener)
+
+        self._admit(listener, is_resumption=number is not None)
         self._follow_changes()
+        stop = self.keep_alive.add(response, is_admitted, end)
         try:
-            await self._take(listener)
+            await self._attach(listener)
+            opening = KEEP_ALIVE
             if number is None:
                 number = await self._append(listener, b"")
-                is_told = revision.primes_streams and number > 0
-                await response.write(numbered_event(stream_id, number, b"") if is_told else KEEP_ALIVE)
-            else:
-                await response.write(KEEP_ALIVE)
-            await self._follow(listener, number, response, is_admitted)
+                if revision.primes_streams and number > 0:
+                    opening = numbered_event(stream_id, number, b"")
+            await response.write(opening)
+            await self._follow(listener, number, response)
         finally:
+            stop()
             self._forget(listener)
         await response.end()
 
     async def publish(self, change: Change) -> None:
-        """Tell every session that listens here, or did until a moment ago, and may know."""
+        """Notify every session that listens here, or did until a moment ago, and may know."""
         if change.kind == "resource":
             message = notification("notifications/resources/updated", {"uri": change.uri})
         else:
             message = notification(f"notifications/{change.kind}/list_changed", {})
-        self._forget_left()
-        told = {key: listener for key, (_, listener) in self._left.items()}
-        told |= {key: streams[STANDALONE] for key, streams in self._listeners.items() if STANDALONE in streams}
-        for key, listener in told.items():
+        self._forget_disconnected()
+        listening = {key: listener for key, (_, listener) in self._disconnected.items()}
+        listening |= {key: streams[STANDALONE] for key, streams in self._listeners.items() if STANDALONE in streams}
+        for key, listener in listening.items():
             if listener.granted is not None and not change.scopes <= listener.granted:
                 continue
-            is_wanted = change.uri is None or await self._is_subscribed(key, change.uri)
-            if is_wanted and not await self._append(listener, message) and self._has_left(listener):
-                # The session is over, or its client listens at another process, which has heard of this too.
-                del self._left[key]
+            is_wanted = change.uri is None or await self.is_subscribed(key, change.uri)
+            if is_wanted and not await self._append(listener, message) and self._is_disconnected(listener):
+                # The session is over, or its client listens at another process, which has been notified too.
+                del self._disconnected[key]
 
     def end(self, session_fingerprint: bytes) -> None:
         """End the streams of a session that is over."""
         for listener in tuple(self._listeners.get(session_fingerprint, {}).values()):
             self._end(listener)
-        self._left.pop(session_fingerprint, None)
+        self._disconnected.pop(session_fingerprint, None)
 
     def close(self) -> None:
         """End all streams, and refuse more: the server is shutting down."""
@@ -189,42 +179,40 @@ class SessionListening:
             self.end(session_fingerprint)
 
     def _follow_changes(self) -> None:
-        """Hear of changes from now on; nobody wants to know of them before somebody listens."""
-        if self._changes is None or self._stop_following is not None:
+        """Be notified of changes from now on; nobody wants to know of them before somebody listens."""
+        if self.changes is None or self._stop_following is not None:
             return
-        loop = asyncio.get_running_loop()
 
-        def tell(change: Change) -> None:
-            telling = loop.create_task(self._tell(change))
+        def publish_soon(change: Change) -> None:
+            publishing = asyncio.get_running_loop().create_task(self._publish(change))
             # The loop itself holds tasks weakly.
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+            self._publishing.add(publishing)
+            publishing.add_done_callback(self._publishing.discard)
 
-        self._stop_following = self._changes.listen(lambda change: _soon(loop, tell, change))
+        self._stop_following = listen_in_loop(self.changes, publish_soon)
 
-    async def _tell(self, change: Change) -> None:
+    async def _publish(self, change: Change) -> None:
         try:
             await self.publish(change)
         except StoreUnavailable:
             logger.warning("a change could not be told to sessions")
 
-    async def _taken_up(self, key: bytes, last_event_id: bytes) -> tuple[str, int]:
+    async def _resumed(self, key: bytes, last_event_id: bytes) -> tuple[str, int]:
         found = position(last_event_id)
         if found is not None and found[1] > 0:
             # The store looks among the events of this session only, so that nobody gets another one's.
-            events, _ = await self._streams.events_after(key, found[0], found[1] - 1, limit=1)
-            # Of a session's own stream the oldest are given up; who comes back after one of them gets what is left.
+            events, _ = await self.streams.events_after(key, found[0], found[1] - 1, limit=1)
+            # Of a session's own stream the oldest are dropped; who comes back after one of them gets what is left.
             if events and (events[0].number == found[1] or found[0] == STANDALONE):
                 return found
         raise InvalidJsonRpcRequest("Last-Event-ID names no event of this session.")
 
-    def _admit(self, listener: Listener, *, takes_up: bool) -> None:
-        key, stream_id = listener.session_fingerprint, listener.stream_id
+    def _admit(self, listener: Listener, *, is_resumption: bool) -> None:
         if self._is_closing:
             raise Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=((b"retry-after", b"5"),))
-        others = self._listeners.get(key, {})
-        before = others.get(stream_id)
-        if before is not None and takes_up:
+        others = self._listeners.get(listener.key, {})
+        before = others.get(listener.stream_id)
+        if before is not None and is_resumption:
             self._end(before)
         elif before is not None or len(others) >= MOST_CONNECTIONS:
             raise Refused(409, Reason.STREAM_TAKEN, "This session has its stream open already.")
@@ -233,69 +221,54 @@ class SessionListening:
                 message = f"At most {MOST_OF_USER} streams may be open at once."
                 raise Refused(429, Reason.TOO_MANY_REQUESTS, message, headers=((b"retry-after", b"60"),))
             self._count_of[listener.user] += 1
-        self._listeners.setdefault(key, {})[stream_id] = listener
+        self._listeners.setdefault(listener.key, {})[listener.stream_id] = listener
 
-    def _has_left(self, listener: Listener) -> bool:
-        return self._left.get(listener.session_fingerprint, (0, None))[1] is listener
+    def _is_disconnected(self, listener: Listener) -> bool:
+        return self._disconnected.get(listener.key, (0, None))[1] is listener
 
-    async def _take(self, listener: Listener) -> None:
-        """Have this connection carry its stream, instead of whichever did, here or at another process."""
-        key, stream_id = listener.session_fingerprint, listener.stream_id
-        await self._streams.attach_stream(key, stream_id, listener.connection)
-        live = self._live.get((key, stream_id))
+    async def _attach(self, listener: Listener) -> None:
+        """Attach the stream to this connection, and detach it from another one, here or at another process."""
+        await self.streams.attach_stream(listener.key, listener.stream_id, listener.connection)
+        live = self.live.get((listener.key, listener.stream_id))
         if live is not None:
             await live.detach()
 
     async def _append(self, listener: Listener, message: bytes) -> int:
-        """Keep an event of a session's own stream; 0 when this connection does not carry it, and is told so."""
-        key = listener.session_fingerprint
-        number = await self._streams.append_event(
+        """Keep an event of a session's own stream; 0 when that is not attached to this connection, which is woken."""
+        key = listener.key
+        number = await self.streams.append_event(
             key, STANDALONE, message, connection=listener.connection, most=MOST_EVENTS
         )
-        self._waiters.wake((key, STANDALONE))
+        self.waiters.wake((key, STANDALONE))
         return number
 
-    async def _follow(
-        self, listener: Listener, number: int, response: EventResponse, is_admitted: Callable[[], Awaitable[bool]]
-    ) -> None:
+    async def _follow(self, listener: Listener, number: int, response: EventResponse) -> None:
         """Send the events behind `number`, and those that come, until the stream ends."""
-        key, stream_id = listener.session_fingerprint, listener.stream_id
-        # What belongs to no request is appended by who carries the stream, so there is nothing to look for.
-        pause = self._keep_alive_seconds if stream_id == STANDALONE else self._poll_seconds
-        quiet, looked_at = 0.0, self._now()
-        with self._waiters.expected((key, stream_id)) as event:
+        key, stream_id = listener.key, listener.stream_id
+        # What belongs to no request is appended where the stream is attached, so polling only finds that it is no more.
+        pause = self.keep_alive.seconds if stream_id == STANDALONE else self.poll_seconds
+        with self.waiters.expected((key, stream_id)) as event:
             while not listener.is_over:
                 event.clear()
-                events, is_finished = await self._streams.events_after(
+                events, is_finished = await self.streams.events_after(
                     key, stream_id, number, limit=_AT_ONCE, connection=listener.connection
                 )
-                # A stream that is never quiet is looked at as often as others, before more goes out on it.
-                if events and self._now() - looked_at >= self._keep_alive_seconds:
-                    looked_at = self._now()
-                    if not await is_admitted():
-                        return
                 for kept in events:
                     number = kept.number
                     if kept.message and not listener.is_over:
                         await response.write(numbered_event(stream_id, number, kept.message))
                 if is_finished:
                     return
-                if len(events) == _AT_ONCE:
-                    continue
-                quiet = 0.0 if await wait(event, pause) else quiet + pause
-                if quiet >= self._keep_alive_seconds:
-                    quiet, looked_at = 0.0, self._now()
-                    if not await is_admitted():
-                        return
-                    await response.write(KEEP_ALIVE)
+                if len(events) < _AT_ONCE:
+                    await wait(event, pause)
 
     def _end(self, listener: Listener) -> None:
         listener.is_over = True
         self._forget(listener)
-        self._waiters.wake((listener.session_fingerprint, listener.stream_id))
+        self.waiters.wake((listener.key, listener.stream_id))
 
     def _forget(self, listener: Listener) -> None:
-        key = listener.session_fingerprint
+        key = listener.key
         listeners = self._listeners.get(key, {})
         if listeners.get(listener.stream_id) is listener:
             del listeners[listener.stream_id]
@@ -304,20 +277,14 @@ class SessionListening:
                 if not self._count_of[listener.user]:
                     del self._count_of[listener.user]
             if listener.stream_id == STANDALONE:
-                # At the end: in the order in which they went.
-                self._left.pop(key, None)
-                self._left[key] = (self._now(), listener)
-                self._forget_left()
+                # At the end: in the order in which they disconnected.
+                self._disconnected.pop(key, None)
+                self._disconnected[key] = (self.now(), listener)
+                self._forget_disconnected()
         if not listeners:
             self._listeners.pop(key, None)
 
-    def _forget_left(self) -> None:
-        oldest = self._now() - RESUME_SECONDS
-        while self._left and self._left[first := next(iter(self._left))][0] <= oldest:
-            del self._left[first]
-
-
-def _soon(loop: asyncio.AbstractEventLoop, tell: Callable[[Change], None], change: Change) -> None:
-    """Call `tell` in the loop; from any thread. A loop that is over has nobody to tell."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(tell, change)
+    def _forget_disconnected(self) -> None:
+        oldest = self.now() - RESUME_SECONDS
+        while self._disconnected and self._disconnected[first := next(iter(self._disconnected))][0] <= oldest:
+            del self._disconnected[first]

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp.exchange.event_stream import EventResponse
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.session_stream import SessionStream
 from gatepost.web.mcp.sessions.waiters import Waiters
 
@@ -24,38 +26,33 @@ _MOST_SESSIONS: Final = 10_000
 logger = logging.getLogger("gatepost.mcp")
 
 
+@dataclass(slots=True, kw_only=True)
 class RequestStreams:
-    """The streams of requests.
+    """The streams of requests."""
 
-    Args:
-        store: where their events are kept.
-        waiters: those who have resumed one wait there.
-        random_bytes: where ids come from.
-        keep_alive_seconds: how often a quiet stream gets a comment.
-    """
-
-    def __init__(
-        self, *, store: McpStreamStore, waiters: Waiters, random_bytes: RandomBytes, keep_alive_seconds: float
-    ) -> None:
-        self._store = store
-        self._waiters = waiters
-        self._random_bytes = random_bytes
-        self._keep_alive_seconds = keep_alive_seconds
-        self.live: dict[tuple[bytes, str], SessionStream] = {}
-        """Those whose requests are being served here, by session and id, for who resumes one."""
-        self._ended: dict[bytes, deque[tuple[str, int]]] = {}  # by session, oldest first, with their bytes
-        self._detaching: set[asyncio.Task[None]] = set()
+    store: McpStreamStore
+    """Where their events are kept."""
+    waiters: Waiters
+    """Those who have resumed one wait there."""
+    random_bytes: RandomBytes
+    """Where ids come from."""
+    keep_alive: KeepAlive
+    live: dict[tuple[bytes, str], SessionStream] = field(default_factory=dict, init=False)
+    """Those whose requests are being served here, by session and id, for who resumes one."""
+    _ended: dict[bytes, deque[tuple[str, int]]] = field(default_factory=dict, init=False)
+    """Those that ended here, by session, the oldest first, with their bytes."""
+    _detaching: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     def open(self, key: bytes, response: EventResponse, *, is_primed: bool) -> SessionStream:
         """Open the stream of a request of the session `key`."""
         stream = SessionStream(
             key=key,
-            stream_id=identifier("", self._random_bytes),
+            stream_id=identifier("", self.random_bytes),
             response=response,
-            streams=self._store,
-            waiters=self._waiters,
+            streams=self.store,
+            waiters=self.waiters,
             is_primed=is_primed,
-            keep_alive_seconds=self._keep_alive_seconds,
+            keep_alive=self.keep_alive,
         )
         self.live[key, stream.stream_id] = stream
         return stream
@@ -79,7 +76,7 @@ class RequestStreams:
             while len(ended) > KEPT_STREAMS or (size > KEPT_BYTES and len(ended) > 1):
                 oldest, oldest_size = ended.popleft()
                 size -= oldest_size
-                await self._store.forget_stream(key, oldest)
+                await self.store.forget_stream(key, oldest)
         except StoreUnavailable:
             logger.warning("an old stream could not be forgotten")
 
@@ -92,7 +89,7 @@ class RequestStreams:
         attached = {key for (key, _), stream in self.live.items() if key in keys and stream.is_attached}
         if not attached:
             return
-        for name in await self._store.attached_streams(tuple(attached)):
+        for name in await self.store.attached_streams(tuple(attached)):
             stream = self.live.get(name)
             if stream is not None:
                 # On its own: a client that does not read keeps it waiting.

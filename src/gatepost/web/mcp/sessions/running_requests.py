@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import orjson
@@ -40,36 +41,22 @@ class RunningRequest(Protocol):
         """Cancel it."""
 
 
+@dataclass(slots=True, kw_only=True)
 class RunningRequests:
-    """The requests that are being served here.
+    """The requests that are being served here."""
 
-    Args:
-        cancellations: where processes leave each other what was cancelled.
-        in_use: has a session live on because something runs in it, and returns it as it is then.
-        end: stops here whatever goes on in a session that is over.
-        detach_resumed: ends the HTTP responses of these sessions whose streams were resumed elsewhere.
-        now: the time, whole seconds UTC.
-        poll_seconds: how often the store is polled.
-    """
-
-    def __init__(
-        self,
-        *,
-        cancellations: McpCancellationStore,
-        in_use: Callable[[McpSession], Awaitable[McpSession]],
-        end: Callable[[bytes], None],
-        detach_resumed: Callable[[Collection[bytes]], Awaitable[None]],
-        now: Callable[[], int],
-        poll_seconds: float,
-    ) -> None:
-        self._cancellations = cancellations
-        self._in_use = in_use
-        self._end = end
-        self._detach_resumed = detach_resumed
-        self._now = now
-        self._poll_seconds = poll_seconds
-        self._requests: dict[tuple[bytes, RequestId], set[RunningRequest]] = {}
-        self._polling: asyncio.Task[None] | None = None
+    cancellations: McpCancellationStore
+    """Where processes leave each other what was cancelled."""
+    in_use: Callable[[McpSession], Awaitable[McpSession]]
+    """Has a session live on because something runs in it, and returns it as it is then."""
+    end: Callable[[bytes], None]
+    """Stops here whatever goes on in a session that is over."""
+    detach_resumed: Callable[[Collection[bytes]], Awaitable[None]]
+    """Ends the HTTP responses of these sessions whose streams were resumed elsewhere."""
+    now: Callable[[], int]
+    poll_seconds: float
+    _requests: dict[tuple[bytes, RequestId], set[RunningRequest]] = field(default_factory=dict, init=False)
+    _polling: asyncio.Task[None] | None = field(default=None, init=False)
 
     def add(self, request: RunningRequest) -> None:
         """Have a request cancelled when its client says so, from now on. Of two with one id, both are."""
@@ -97,8 +84,8 @@ class RunningRequests:
             return
         known_as = orjson.dumps(request_id)
         if len(known_as) <= MOST_ID_BYTES:
-            now = self._now()
-            await self._cancellations.cancel_request(
+            now = self.now()
+            await self.cancellations.cancel_request(
                 key, known_as.decode(), now=now, expires_at=now + CANCELLATION_SECONDS, most=MOST_CANCELLATIONS
             )
 
@@ -118,7 +105,7 @@ class RunningRequests:
         is_failing = False
         try:
             while self._requests:
-                await asyncio.sleep(self._poll_seconds)
+                await asyncio.sleep(self.poll_seconds)
                 watched = self._watched()
                 try:
                     for start in range(0, len(watched), _AT_ONCE):
@@ -146,13 +133,13 @@ class RunningRequests:
         # What runs uses its session, and keeps it alive as each of the client's requests does.
         for requests in watched.values():
             latest = max((request.record for request in requests), key=lambda record: record.expires_at)
-            record = await self._in_use(latest)
+            record = await self.in_use(latest)
             for request in requests:
                 request.record = record
-        cancelled = await self._cancellations.cancelled_requests(tuple(watched), now=self._now())
+        cancelled = await self.cancellations.cancelled_requests(tuple(watched), now=self.now())
         for key in watched:
             if key not in cancelled:
-                self._end(key)
+                self.end(key)
             for request_id in cancelled.get(key, ()):
                 self._cancel(key, orjson.loads(request_id))
-        await self._detach_resumed(watched.keys())
+        await self.detach_resumed(watched.keys())

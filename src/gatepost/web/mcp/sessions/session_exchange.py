@@ -21,7 +21,7 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.sessions.client_requests import StoredClientRequests
-from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
+from gatepost.web.mcp.sessions.lifecycle import MOST_SUBSCRIPTIONS, SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_stream import SessionStream
@@ -112,11 +112,12 @@ class SessionExchange(HttpExchange):
 
     async def subscribe(self, uri: str) -> bool:
         """Subscribe the session."""
-        return await self._services.sessions.subscribe(self.record, uri)
+        store = self._services.sessions.store
+        return await store.subscribe(self.record.session_fingerprint, uri, limit=MOST_SUBSCRIPTIONS)
 
     async def unsubscribe(self, uri: str) -> None:
         """End the session's subscription."""
-        await self._services.sessions.unsubscribe(self.record, uri)
+        await self._services.sessions.store.unsubscribe(self.record.session_fingerprint, uri)
 
     async def close_stream(self) -> None:
         """End the HTTP response; the stream goes on without it, and can be resumed."""
@@ -168,5 +169,5 @@ class SessionExchange(HttpExchange):
         if not self._takes_stream():
             return None
         return self._services.streams.open(
-            self.record.session_fingerprint, self.response(), is_primed=self.revision.primes_streams
+            self.record.session_fingerprint, self.response, is_primed=self.revision.primes_streams
         )

@@ -7,13 +7,14 @@ kept, and a GET with `Last-Event-ID` gets them.
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
-from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse, event
+from gatepost.web.mcp.exchange.event_stream import EventResponse, event
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 from gatepost.web.mcp.sessions.waiters import Waiters
 
@@ -55,7 +56,7 @@ class SessionStream(OrderedWriter):
         streams: where its events are kept.
         waiters: those who have resumed the stream wait there.
         is_primed: whether the client knows events without data, and so the stream may be closed early.
-        keep_alive_seconds: how often a comment is sent while nothing else is.
+        keep_alive: keeps the response alive.
     """
 
     __slots__ = (
@@ -63,8 +64,8 @@ class SessionStream(OrderedWriter):
         "_count",
         "_is_primed",
         "_keep_alive",
-        "_keep_alive_seconds",
         "_response",
+        "_stop_keep_alive",
         "_streams",
         "_waiters",
         "is_attached",
@@ -82,7 +83,7 @@ class SessionStream(OrderedWriter):
         streams: McpStreamStore,
         waiters: Waiters,
         is_primed: bool,
-        keep_alive_seconds: float,
+        keep_alive: KeepAlive,
     ) -> None:
         super().__init__()
         self.key = key
@@ -91,14 +92,14 @@ class SessionStream(OrderedWriter):
         self._streams = streams
         self._waiters = waiters
         self._is_primed = is_primed
-        self._keep_alive_seconds = keep_alive_seconds
+        self._keep_alive = keep_alive
         self.is_attached = True
         """Whether the HTTP response still carries it."""
         self._count = 0
         self._bytes = 0
         self.kept_bytes = 0
         """How many bytes of it are in the store."""
-        self._keep_alive: asyncio.Task[None] | None = None
+        self._stop_keep_alive: Callable[[], None] | None = None
 
     async def close_response(self) -> None:
         """End the HTTP response; the stream goes on without it."""
@@ -129,8 +130,8 @@ class SessionStream(OrderedWriter):
             await self._detach()
 
     async def _begin(self) -> None:
-        if self._keep_alive is None:
-            self._keep_alive = asyncio.get_running_loop().create_task(self._stay_alive())
+        if self._stop_keep_alive is None:
+            self._stop_keep_alive = self._keep_alive.add(self._response)
             if self._is_primed:
                 await self._keep_and_send(b"")
 
@@ -158,14 +159,8 @@ class SessionStream(OrderedWriter):
             await self._response.write(event(message))
 
     async def _detach(self) -> None:
-        if self._keep_alive is not None:
-            self._keep_alive.cancel()
+        if self._stop_keep_alive is not None:
+            self._stop_keep_alive()
         if self.is_attached:
             self.is_attached = False
             await self._response.end()
-
-    async def _stay_alive(self) -> None:
-        while self.is_attached:
-            await asyncio.sleep(self._keep_alive_seconds)
-            async with self._lock:
-                await self._response.write(KEEP_ALIVE)
