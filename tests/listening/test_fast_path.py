@@ -11,7 +11,7 @@ from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import memory_store
-from gatepost.web.mcp.exchange.answers import MESSAGES, PLAIN_HEADERS, Answer, send_answer
+from gatepost.web.mcp.exchange.answers import FAST_PATH, PLAIN_HEADERS, Answer, send_answer
 from tests.listening.test_slow_senders import GET, served
 from tests.listening.test_slow_senders import Impatient as Connection
 
@@ -31,7 +31,7 @@ class App:
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         if self.begins:
             await send({"type": "http.response.start", "status": 200, "headers": []})
-        self.taken.append(not self.is_ordinary and scope[MESSAGES].answer(send, self.answer))
+        self.taken.append(not self.is_ordinary and scope[FAST_PATH].answer(send, self.answer))
         if self.begins:
             await send({"type": "http.response.body", "body": b"begun"})
         elif not self.taken[-1]:
@@ -140,7 +140,7 @@ class Reader:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.may_read.wait()
-        taken = scope[MESSAGES].take_body(receive, self.limit)
+        taken = scope[FAST_PATH].take_body(receive, self.limit)
         self.read.put_nowait((taken, await receive()))
         await send_answer(send, PLAIN)
 

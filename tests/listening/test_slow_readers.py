@@ -77,7 +77,7 @@ class Line:
 def test_a_client_that_takes_nothing_is_cut_off_after_the_deadline() -> None:
     line = Line()
     line.fill(FULL)
-    assert [timer.seconds for timer in line.timers] == [WatchedConnection.look_seconds]
+    assert [timer.seconds for timer in line.timers] == [WatchedConnection.check_seconds]
     assert not line.is_cut
     line.pass_time()
     assert line.is_cut
@@ -115,7 +115,7 @@ def test_nobody_looks_at_a_client_that_caught_up_or_left() -> None:
 class Impatient(WatchedConnection):
     """For tests that wait for a real deadline."""
 
-    look_seconds: ClassVar[float] = 0.05
+    check_seconds: ClassVar[float] = 0.05
 
 
 @asynccontextmanager

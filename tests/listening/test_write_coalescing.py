@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from gatepost.listening.write_coalescing import BatchedWrites
+from gatepost.listening.write_coalescing import CoalescingTransport
 
 MOST = 64 * 1024
 
@@ -19,7 +19,7 @@ class Line:
         self.written: list[bytes] = []
         self.soon: list[Callable[[], None]] = []
         self.is_closed = self.is_cut = False
-        self.batched = BatchedWrites(cast("Any", self), cast("Any", self))
+        self.transport = CoalescingTransport(cast("Any", self), cast("Any", self))
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.soon.append(callback)
@@ -49,8 +49,8 @@ class Line:
 
 def test_what_is_written_in_one_turn_of_the_loop_is_one_write() -> None:
     line = Line()
-    line.batched.write(b"head")
-    line.batched.write(b"body")
+    line.transport.write(b"head")
+    line.transport.write(b"body")
     assert line.written == []
     line.turn()
     assert line.written == [b"headbody"]
@@ -59,7 +59,7 @@ def test_what_is_written_in_one_turn_of_the_loop_is_one_write() -> None:
 def test_a_later_turn_is_another_write() -> None:
     line = Line()
     for data in (b"head", b"body"):
-        line.batched.write(data)
+        line.transport.write(data)
         line.turn()
     assert line.written == [b"head", b"body"]
 
@@ -67,45 +67,45 @@ def test_a_later_turn_is_another_write() -> None:
 def test_more_than_should_wait_goes_out_at_once_and_in_its_order() -> None:
     line = Line()
     for data in (b"a" * MOST, b"b", b"c", b"d" * MOST):
-        line.batched.write(data)
+        line.transport.write(data)
     assert line.written == [b"a" * MOST + b"b", b"c" + b"d" * MOST]
-    line.batched.write(b"e")
+    line.transport.write(b"e")
     line.turn()
     assert line.written[2:] == [b"e"]
 
 
 def test_writing_nothing_asks_nothing_of_the_loop() -> None:
     line = Line()
-    line.batched.write(b"")
+    line.transport.write(b"")
     assert line.soon == []
 
 
 def test_what_waits_is_written_before_the_connection_closes() -> None:
     line = Line()
-    line.batched.write(b"answer")
-    line.batched.close()
+    line.transport.write(b"answer")
+    line.transport.close()
     line.turn()
     assert (line.written, line.is_closed) == ([b"answer"], True)
 
 
 def test_what_waits_is_lost_with_a_connection_that_is_cut() -> None:
     line = Line()
-    line.batched.write(b"answer")
-    line.batched.abort()
+    line.transport.write(b"answer")
+    line.transport.abort()
     line.turn()
     assert (line.written, line.is_cut) == ([], True)
 
 
 def test_nothing_is_written_to_a_connection_that_has_closed_meanwhile() -> None:
     line = Line()
-    line.batched.write(b"answer")
+    line.transport.write(b"answer")
     line.close()
     line.turn()
     assert line.written == []
 
 
 def test_everything_else_is_asked_of_the_transport_itself() -> None:
-    batched = Line().batched
-    assert batched.get_write_buffer_size() == 7
+    transport = Line().transport
+    assert transport.get_write_buffer_size() == 7
     with pytest.raises(AttributeError):
-        batched.no_such_thing  # noqa: B018 - the look-up is the test
+        transport.no_such_thing  # noqa: B018 - the look-up is the test

@@ -1,9 +1,13 @@
-"""Requests and answers that are handed over whole.
+"""The fast path past ASGI: a request's body is taken at once, and a plain answer is written with one call.
 
 By ASGI an app asks for the parts of a body, and hands over the head of an answer and then its body; uvicorn looks at
-every header twice and writes each of the two as it comes, which together costs a fifth of a small MCP call. Where a
-request is all here, and its answer complete and plain, as nearly all of MCP are, the endpoint can do better if the
-server lets it (record 0021).
+every header twice and writes each of the two as it comes, which together costs a fifth of a small MCP call. Where the
+body of a request is all here, and its answer complete and plain, as nearly all of MCP are, the endpoint can do without
+if the server lets it (record 0021).
+
+This reads and sets attributes of uvicorn's `RequestResponseCycle` that uvicorn does not promise to keep. There is no
+public way to a body that has arrived, or to an answer that is written at once. `pyproject.toml` names the releases for
+which it was seen to work, and the tests compare both paths over a socket.
 """
 
 from __future__ import annotations
@@ -21,8 +25,8 @@ _STATUS: Final = b"HTTP/1.1 200 OK\r\n"
 _Headers = Sequence[tuple[bytes, bytes]]
 
 
-class WholeMessages:
-    """One request of a connection of uvicorn's, and its answer; see `gatepost.web.mcp.exchange.answers.Messages`."""
+class UvicornFastPath:
+    """The `FastPath` of one request of a connection of uvicorn's."""
 
     __slots__ = ("_cycle",)
 
@@ -42,7 +46,7 @@ class WholeMessages:
         return body
 
     def answer(self, send: Send, answer: Answer) -> bool:
-        """Send an answer, as `RequestResponseCycle.send` does in two steps where none of its questions arises."""
+        """Send an answer, as `RequestResponseCycle.send` does in two steps where none of its conditions arises."""
         cycle = self._cycle
         status, body, headers = answer
         if status != 200 or body is None or headers:  # noqa: PLR2004 - the status that `_STATUS` says
@@ -51,6 +55,7 @@ class WholeMessages:
             return False
         if cycle.flow.write_paused or cycle.access_log:
             return False
+        # What `send` sets and calls for the head of an answer, and for its last message.
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         cycle.transport.write(b"%s%d\r\n\r\n%s" % (self._head_with(cycle.default_headers), len(body), body))

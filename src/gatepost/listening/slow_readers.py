@@ -19,46 +19,47 @@ logger = logging.getLogger("gatepost.web")
 class WatchedConnection(TimedConnection):
     """uvicorn's connection, with an end to waiting, for requests too.
 
-    While more is in the buffer than should be (64 KiB), the client has to take `least_bytes` in any `look_seconds`.
+    While more is in the buffer than should be (64 KiB), the client has to take `least_bytes` in any `check_seconds`.
     Connections that keep up cost nothing.
     """
 
-    look_seconds: ClassVar[float] = 30.0
+    check_seconds: ClassVar[float] = 30.0
     least_bytes: ClassVar[int] = 8 * 1024
     """Slower than any line that people use, and faster than what would make waiting worth an attacker's while."""
 
-    _left = 0
-    _look: asyncio.TimerHandle | None = None
+    _buffered = 0
+    """Bytes at the last check."""
+    _check: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Take notice that the buffer is full."""
+        """Begin to check: the buffer is full."""
         super().pause_writing()
-        self._look_later()
+        self._check_later()
 
     def resume_writing(self) -> None:
-        """Take notice that there is room again."""
-        self._stop_looking()
+        """Stop checking: there is room again."""
+        self._stop_checking()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take notice that the connection is over."""
-        self._stop_looking()
+        """Stop checking."""
+        self._stop_checking()
         super().connection_lost(exc)
 
-    def _look_later(self) -> None:
-        self._stop_looking()
-        self._left = self.transport.get_write_buffer_size()
-        self._look = self.loop.call_later(self.look_seconds, self._look_now)
+    def _check_later(self) -> None:
+        self._stop_checking()
+        self._buffered = self.transport.get_write_buffer_size()
+        self._check = self.loop.call_later(self.check_seconds, self._check_now)
 
-    def _look_now(self) -> None:
-        if self._left - self.transport.get_write_buffer_size() >= self.least_bytes:
-            self._look_later()
+    def _check_now(self) -> None:
+        if self._buffered - self.transport.get_write_buffer_size() >= self.least_bytes:
+            self._check_later()
             return
         logger.info("a client that does not read was cut off")
         # A close would wait for the client to take the rest.
         self.transport.abort()
 
-    def _stop_looking(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
+    def _stop_checking(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None

@@ -3,6 +3,10 @@
 uvicorn waits for the head of a request for as long as it takes and keeps whatever comes, so anybody could fill the
 connections with silence and the memory with one header. ASGI begins after the head, so this is done where the
 connection is. A body is timed by whoever reads it.
+
+uvicorn's protocol class is not made to be subclassed: it does not promise to keep what is overridden here and read of its
+state (`cycle`, `pipeline`, the keep-alive timer), and there is no other way to a connection before its first request.
+`pyproject.toml` names the releases for which this was seen to work.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gatepost.listening.fast_path import WholeMessages
-from gatepost.listening.write_coalescing import BatchedWrites
-from gatepost.web.mcp.exchange.answers import MESSAGES
+from gatepost.listening.fast_path import UvicornFastPath
+from gatepost.listening.write_coalescing import CoalescingTransport
+from gatepost.web.mcp.exchange.answers import FAST_PATH
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -46,7 +50,7 @@ class TimedConnection(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _is_late = False
-    """Whether the rest of a body was missing at the last look, although the answer was complete."""
+    """Whether the rest of a body was missing at the last time-out, although the answer was complete."""
     _is_in_body = False
     _beside_body = 0
     _body_bytes = 0
@@ -54,13 +58,13 @@ class TimedConnection(HttpToolsProtocol):
     """The requests before the newest one, `cycle`, where one was sent before the answer to another was complete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Take notice of a new connection."""
+        """Begin the time that the first head may take."""
         super().connection_made(transport)
-        self.transport = BatchedWrites(transport, self.loop)  # type: ignore[assignment]  # it is one but for its class
+        self.transport = CoalescingTransport(transport, self.loop)  # type: ignore[assignment]  # it is one but for its class
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take notice that the connection is over, and tell every request on it; uvicorn tells the newest only."""
+        """Tell every request on the connection; uvicorn tells the newest only."""
         self._expect_nothing()
         super().connection_lost(exc)
         for cycle in self._earlier:
@@ -69,18 +73,18 @@ class TimedConnection(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in."""
+        """Parse what has arrived, and time and count what is not complete yet."""
         before, cycle = self.scope, self.cycle
         self._body_bytes = 0
         super().data_received(data)
         scope = cast("dict[str, Any] | None", self.scope)
         if scope is None or self._is_in_body or "method" not in scope:
-            self._look_at_rest(len(data), is_new=scope is not before, has_ended_a_head=self.cycle is not cycle)
+            self._check_incomplete(len(data), is_new=scope is not before, has_ended_a_head=self.cycle is not cycle)
         elif self._deadline is not None:
             self._expect_nothing()
 
     def on_headers_complete(self) -> None:
-        """Take notice of a whole head."""
+        """Bound the pipeline, and leave the fast path in the scope."""
         earlier = self.cycle
         super().on_headers_complete()
         if self.pipeline:
@@ -90,19 +94,19 @@ class TimedConnection(HttpToolsProtocol):
         self._is_in_body = True
         # Trailers come under the same names and are no headers (RFC 9110 section 6.5.1); the request has its list.
         self.headers = []
-        cast("dict[str, Any]", self.scope)[MESSAGES] = WholeMessages(self.cycle)
+        cast("dict[str, Any]", self.scope)[FAST_PATH] = UvicornFastPath(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body in."""
+        """Count what is body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take notice of the end of a request."""
+        """Arm the keep-alive timer after a body that was answered before it ended."""
         super().on_message_complete()
         self._is_in_body = False
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            # The rest of a body that nobody wanted: from here on, the connection is idle.
+            # uvicorn arms its timer with the end of the answer, which came first. The connection is idle from here on.
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -114,6 +118,8 @@ class TimedConnection(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
+    # The two below are uvicorn's only hooks for this: `ws="none"` would still log a warning at each such request.
+
     def _should_upgrade_to_ws(self) -> bool:
         # There is nothing here to be had by WebSocket, and such a connection would be out of sight.
         return False
@@ -121,11 +127,12 @@ class TimedConnection(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a client may ask for what it likes, and is answered in HTTP/1.1 (RFC 9110 section 7.8)."""
 
-    def _look_at_rest(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
+    def _check_incomplete(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
         """Time and count a request that is not complete with the bytes that came now."""
         if self.transport.is_closing():
             return
-        # It was armed again if the rest of the last body came just before.
+        # uvicorn would close the connection under the request: its timer was armed again if the rest of the last body
+        # came just before.
         self._unset_keepalive_if_required()
         if has_ended_a_head:
             self._beside_body = 0

@@ -1,4 +1,4 @@
-"""Writes that go out together: what is written to a connection in one turn of the event loop is one system call.
+"""Write coalescing: what is written to a connection in one turn of the event loop is one system call.
 
 An ASGI server writes the head of an answer and its body each as it comes, and while it does, others wait to be answered
 whose requests came in the same turn. Over a network, head and body would often be two packets (record 0021).
@@ -10,25 +10,25 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-_MOST_HELD: Final = 64 * 1024
+_MOST_BUFFERED: Final = 64 * 1024
 """Bytes. What is more goes out at once, so that whoever writes learns when the client does not keep up."""
 
 
-class BatchedWrites:
-    """A transport that holds what is written until the event loop has turned.
+class CoalescingTransport:
+    """A transport that buffers what is written until the event loop has turned.
 
     Args:
         transport: where everything goes, and what everything else is asked of.
         loop: the event loop of the connection.
     """
 
-    __slots__ = ("_held", "_loop", "_transport", "_write", "is_closing")
+    __slots__ = ("_buffer", "_loop", "_transport", "_write", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._write = transport.write
-        self._held = b""
+        self._buffer = b""
         self.is_closing: Callable[[], bool] = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -37,27 +37,27 @@ class BatchedWrites:
 
     def write(self, data: bytes) -> None:
         """Write `data` soon, after what was written before it."""
-        held = self._held
-        if len(held) + len(data) > _MOST_HELD:
-            self._held = b""
-            self._write(held + data)
-        elif held:
-            self._held = held + data
+        buffer = self._buffer
+        if len(buffer) + len(data) > _MOST_BUFFERED:
+            self._buffer = b""
+            self._write(buffer + data)
+        elif buffer:
+            self._buffer = buffer + data
         elif data:
-            self._held = data
+            self._buffer = data
             self._loop.call_soon(self._flush)
 
     def close(self) -> None:
-        """Write what is held, and close."""
+        """Write what is buffered, and close."""
         self._flush()
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; what is held is lost, as all else that is not sent yet."""
-        self._held = b""
+        """Close at once; what is buffered is lost, as all else that is not sent yet."""
+        self._buffer = b""
         self._transport.abort()
 
     def _flush(self) -> None:
-        held, self._held = self._held, b""
-        if held and not self.is_closing():
-            self._write(held)
+        buffer, self._buffer = self._buffer, b""
+        if buffer and not self.is_closing():
+            self._write(buffer)

@@ -33,11 +33,11 @@ from gatepost.server.target import ResultBody, Target
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import (
     ACCEPTED,
-    MESSAGES,
+    FAST_PATH,
     Answer,
-    Messages,
+    FastPath,
+    NoFastPath,
     Refused,
-    UsualMessages,
     challenge_headers,
     error_answer,
     log_refusal,
@@ -57,7 +57,7 @@ from gatepost.web.site.request_body import ClientDisconnected, read_body
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
 
-_USUAL_MESSAGES = UsualMessages()
+_NO_FAST_PATH = NoFastPath()
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -107,18 +107,18 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        messages: Messages = scope.get(MESSAGES, _USUAL_MESSAGES)
+        fast_path: FastPath = scope.get(FAST_PATH, _NO_FAST_PATH)
         try:
-            answer = await self._answer(scope, receive, send, messages)
+            answer = await self._answer(scope, receive, send, fast_path)
         except ClientDisconnected:
             logger.debug("the client went away")
             return
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
             answer = self._error_answer(error)
-        if answer is not None and not messages.answer(send, answer):
+        if answer is not None and not fast_path.answer(send, answer):
             await send_answer(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, messages: Messages) -> Answer | None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, fast_path: FastPath) -> Answer | None:
         """Return the answer; None when it has gone out on a stream already."""
         # 1. Method. Streams (GET) and sessions (DELETE) are of the handshake era.
         http_method: str = scope["method"]
@@ -142,7 +142,7 @@ class McpEndpoint:
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
         _check_media_types(headers)
-        body = messages.take_body(receive, self._body_limit) or await read_body(receive, limit=self._body_limit)
+        body = fast_path.take_body(receive, self._body_limit) or await read_body(receive, limit=self._body_limit)
         message = parse_message(body)
         # 6. Which era is it from, in which session, and what is the answer?
         version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
@@ -281,7 +281,7 @@ class McpEndpoint:
             noticing = self._target.notice(message, revision, exchange)
             await run_while_connected(noticing, exchange.receive, exchange, self._open_scopes)
         elif revision.modern:
-            # basic/transports/streamable-http, "Sending Messages": there are no requests to respond to.
+            # basic/transports/streamable-http, "Sending FastPath": there are no requests to respond to.
             raise InvalidJsonRpcRequest("Clients of this revision send requests and notifications only.")
         return ACCEPTED
 

@@ -42,8 +42,8 @@ ACCEPTED: Answer = (202, None, ())
 _NO_STORE = (b"cache-control", b"no-store")
 PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
 """The headers of every answer with a body, beside its length."""
-MESSAGES = "gatepost.messages"
-"""Where in the scope the server may have left a quicker way to the request's messages (record 0021)."""
+FAST_PATH = "gatepost.fast_path"
+"""Where in the scope the server may have left the `FastPath` of a request (record 0021)."""
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 _REASONS = {
@@ -58,8 +58,8 @@ _REASONS = {
 }
 
 
-class Messages(Protocol):
-    """A quicker way than ASGI's to the messages of one request, for those that are whole.
+class FastPath(Protocol):
+    """A way past ASGI's messages for one request, where its body is all here or its answer is plain.
 
     It is given the request's `receive` and `send`, and does nothing if they are not the server's own: then a layer in
     between wants to see what is sent.
@@ -77,10 +77,10 @@ class Messages(Protocol):
         ...
 
 
-class UsualMessages:
-    """No quicker way."""
+class NoFastPath:
+    """The way of ASGI."""
 
-    def take_body(self, receive: Receive, limit: int) -> bytes | None:  # noqa: ARG002 - as `Messages` has it
+    def take_body(self, receive: Receive, limit: int) -> bytes | None:  # noqa: ARG002 - as `FastPath` has it
         """Leave the body for `receive`."""
         return None
 
