@@ -4,9 +4,9 @@ uvicorn waits for the head of a request for as long as it takes and keeps whatev
 connections with silence and the memory with one header. ASGI begins after the head, so this is done where the
 connection is. A body is timed by whoever reads it.
 
-uvicorn's protocol class is not made to be subclassed: it does not promise to keep what is overridden here and read of its
-state (`cycle`, `pipeline`, the keep-alive timer), and there is no other way to a connection before its first request.
-`pyproject.toml` names the releases for which this was seen to work.
+uvicorn does not promise to keep what is overridden here and read of its state (`cycle`, `pipeline`, the keep-alive
+timer), and there is no other way to a connection before its first request. `pyproject.toml` names the releases for
+which this was seen to work.
 """
 
 from __future__ import annotations
