@@ -14,15 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gatepost.listening.fast_path import UvicornFastPath
+from gatepost.listening.framing import FramedConnection
 from gatepost.listening.write_coalescing import CoalescingTransport
 from gatepost.web.mcp.exchange.answers import FAST_PATH
-
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 logger = logging.getLogger("gatepost.web")
 
@@ -31,7 +30,7 @@ class _TooManyWaiting(Exception):
     """Raised out of the parser's callback, which is how a message is given up in the middle of what was read."""
 
 
-class TimedConnection(HttpToolsProtocol):
+class TimedConnection(FramedConnection):
     """uvicorn's connection, with an end to waiting for requests, and to what they may hold beside their bodies.
 
     A new connection has `send_seconds` for the head of its first request, a later request as long from its first byte
@@ -85,6 +84,8 @@ class TimedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Bound the pipeline, and leave the fast path in the scope."""
+        if self.sets_offer_aside():
+            return
         earlier = self.cycle
         super().on_headers_complete()
         if self.pipeline:
@@ -103,6 +104,8 @@ class TimedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Arm the keep-alive timer after a body that was answered before it ended."""
+        if self.has_offer_aside:
+            return
         super().on_message_complete()
         self._is_in_body = False
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
@@ -111,23 +114,7 @@ class TimedConnection(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; into an answer that is under way nothing is written."""
-        if self._is_answering():
-            self.transport.close()
-        else:
-            super().send_400_response(msg)
-
-    # The two below are uvicorn's only hooks for this: `ws="none"` would still log a warning at each such request.
-
-    def _should_upgrade_to_ws(self) -> bool:
-        # There is nothing here to be had by WebSocket, and such a connection would be out of sight.
-        return False
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client may ask for what it likes, and is answered in HTTP/1.1 (RFC 9110 section 7.8)."""
-
-    def _check_incomplete(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
+    def _look_at_rest(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
         """Time and count a request that is not complete with the bytes that came now."""
         if self.transport.is_closing():
             return
@@ -140,7 +127,8 @@ class TimedConnection(HttpToolsProtocol):
             before = 0 if is_new else self._beside_body
             self._beside_body = max(0, before + size - 2 * self._body_bytes)
             if self._beside_body > self.most_beside_body:
-                self._refuse()
+                logger.info("a request with too much beside its body was cut off")
+                self.refuse(b"431 Request Header Fields Too Large")
                 return
         if is_new or self._deadline is None:
             self._expect()
@@ -169,9 +157,3 @@ class TimedConnection(HttpToolsProtocol):
         else:
             logger.debug("a client that does not send was cut off")
             self.transport.close()
-
-    def _refuse(self) -> None:
-        logger.info("a request with too much beside its body was cut off")
-        if not self._is_answering():
-            self.transport.write(_TOO_LARGE)
-        self.transport.close()
