@@ -38,7 +38,6 @@ REGISTRABLE = [
     "vscode://dynamic-auth",
     "myapp://",
     "operator://callback",
-    "web+notes://callback",
 ]
 
 DANGEROUS = [
@@ -377,3 +376,29 @@ def test_web_is_https() -> None:
 )
 def test_a_clients_own_links_are_https(url: str, *, accepted: bool) -> None:
     assert is_https_url(url) is accepted
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *("c", "z", "jscript", "ecmascript", "perlscript", "script", "livescript", "vbscript", "javascript"),
+        *("web+notes", "ext+container", "bitcoin", "matrix", "geo", "wtai", "openpgp4fpr", "dweb", "ssb"),
+        *("disk", "ie.http", "vnd.ms.radio", "lynxexec", "lynxcgi", "wysiwyg", "url", "itss", "intents", "feeds"),
+        *("ttp", "htp", "ile", "gophers", "rtsps", "coap", "turn", "stuns", "ipp", "powershell", "osascript"),
+    ],
+)
+@pytest.mark.parametrize("rest", ["://host/path", ":/path"])
+def test_schemes_on_the_lists_of_browsers_and_sanitizers_are_refused(scheme: str, rest: str) -> None:
+    with pytest.raises(InvalidRedirectUri):
+        check_registrable(scheme + rest)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *("cursor", "vscode", "vscode-insiders", "warp", "obsidian", "windsurf", "com.example.app"),
+        *("com.example.typescript", "scripts.example", "transcript-app", "ab"),
+    ],
+)
+def test_private_use_schemes_that_only_look_like_those_are_accepted(scheme: str) -> None:
+    check_registrable(f"{scheme}://host/callback")

@@ -7,7 +7,7 @@ that carry an IPv4 address, which a tunnel or a translator on the way may lead t
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 _NEVER_IPV4: Final = tuple(
@@ -33,6 +33,20 @@ _NEVER_IPV4: Final = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
+# Public by the registries, and answered by a cloud from inside to its machines. Compared in 2026-11 with cloud-init's
+# and afterburn's sources, systemd's hwdb of metadata services, and Google's and IBM's documentation (record 0032).
+_CLOUD_INTERNAL: Final = tuple(
+    ip_network(network)
+    for network in (
+        "161.26.0.0/16",  # IBM Cloud service endpoints
+        "166.8.0.0/14",  # likewise
+        "168.63.129.16/32",  # Azure WireServer
+        "199.36.153.4/30",  # Google restricted.googleapis.com
+        "199.36.153.8/30",  # Google private.googleapis.com
+        "2600:2d00:2:1000::/64",  # Google restricted.googleapis.com
+        "2600:2d00:2:2000::/64",  # Google private.googleapis.com
+    )
+)
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291 section 2.4; everything else is special
 _NEVER_IPV6: Final = tuple(
     IPv6Network(network)
@@ -41,6 +55,7 @@ _NEVER_IPV6: Final = tuple(
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: leads to the IPv4 address inside (RFC 3056)
         "2620:4f:8000::/48",  # AS112
+        "3ffe::/16",  # 6bone, given back and allocated to nobody (RFC 3701)
         "3fff::/20",  # documentation (RFC 9637)
     )
 )
@@ -70,7 +85,7 @@ def is_loopback(address: str) -> bool:
 
 
 def _is_public_ipv4(address: IPv4Address) -> bool:
-    return address.is_global and not any(address in network for network in _NEVER_IPV4)
+    return address.is_global and not any(address in network for network in (*_NEVER_IPV4, *_CLOUD_INTERNAL))
 
 
 def _is_public_ipv6(address: IPv6Address) -> bool:
@@ -82,6 +97,6 @@ def _is_public_ipv6(address: IPv6Address) -> bool:
     return (
         address in _GLOBAL_UNICAST
         and address.is_global
-        and not any(address in network for network in _NEVER_IPV6)
+        and not any(address in network for network in (*_NEVER_IPV6, *_CLOUD_INTERNAL))
         and int(address) >> 32 & _32_BITS not in _ISATAP
     )
