@@ -114,7 +114,9 @@ async def test_a_foreign_resource_is_refused(resource: str) -> None:
         ("notes:read other", "notes:read other", "notes:read"),
         ("other", None, None),
         ("other", "notes:read", None),
-        (None, "other", None),
+        ("other", "openid", None),
+        (None, "other", "notes:read"),
+        ("notes:read", "openid email", "notes:read"),
     ],
 )
 async def test_scopes_stay_inside_what_the_operator_gave(

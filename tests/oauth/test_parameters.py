@@ -90,3 +90,22 @@ def test_the_number_of_parameters_is_bounded() -> None:
     assert read_parameters(most + b"&one=more") == Parameters({}, frozenset(), frozenset({""}))
     with pytest.raises(InvalidRequest):
         parse_parameters(b"&" * MAX_PARAMETERS)
+
+
+def test_resource_may_be_sent_again_with_the_same_value() -> None:
+    assert parse_parameters(b"resource=https%3A%2F%2Fa%2Fmcp&client_id=x&resource=https://a/mcp") == {
+        "resource": "https://a/mcp",
+        "client_id": "x",
+    }
+
+
+def test_different_resources_are_no_resource_of_anybody() -> None:
+    """RFC 8707 section 2 allows several; a token of ours is for one, so such a request is for none of them."""
+    parameters = read_parameters(b"resource=https://a/mcp&resource=https://b/mcp&resource=https://a/mcp")
+
+    assert parameters.repeated == frozenset()
+    assert parameters.values == {"resource": "https://a/mcp https://b/mcp https://a/mcp"}
+
+
+def test_a_resource_that_cannot_be_decoded_beside_a_good_one_is_malformed() -> None:
+    assert read_parameters(b"resource=%ff&resource=https://a/mcp").malformed == {"resource"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from gatepost.oauth.errors import UnauthorizedClient
+from gatepost.oauth.errors import InvalidScope, UnauthorizedClient
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientOrigin, Grant
@@ -46,13 +46,18 @@ def machine_scopes(
         default: what naming no scope means where the client has no `scope`.
 
     Raises:
-        InvalidScope: `requested` is malformed, or nothing of it is left.
+        InvalidScope: `requested` is malformed, names only scopes that the client may not have, or there is none that it
+            may have at this resource.
     """
-    if client.scope is None:
-        return select_scopes(requested, known=known, default=default)
-    allowed = [scope for scope in client.scope.split() if scope in known]
-    # Naming none means all that the client has; if that is nothing at this resource, it is refused like a wrong name.
-    return select_scopes(requested or client.scope, known=allowed, default=allowed)
+    allowed = tuple(default) if client.scope is None else tuple(s for s in client.scope.split() if s in known)
+    named = select_scopes(requested, known=known, default=allowed)
+    selected = named if client.scope is None else tuple(scope for scope in named if scope in allowed)
+    if not selected and known:
+        raise InvalidScope(
+            Reason.SCOPE_WIDER_THAN_GRANTED,
+            "This client may have none of these scopes here; ask the operator of this server, or leave scope out.",
+        )
+    return selected
 
 
 def machine_grant(

@@ -53,7 +53,11 @@ class Parameters:
     """
 
     values: dict[str, str]
-    """The parameters that were sent exactly once, are well formed and are not empty."""
+    """The parameters that were sent exactly once, are well formed and are not empty.
+
+    `resource` alone may be sent several times (RFC 8707 section 2): the same value again is one resource, and different
+    ones stand here separated by spaces, which no resource of ours has in its identifier: a token is for one of them.
+    """
     repeated: frozenset[str]
     """Names sent more than once; none of their values is used."""
     malformed: frozenset[str]
@@ -79,11 +83,13 @@ def read_parameters(raw: bytes) -> Parameters:
         if name is None:
             malformed.add("")
             continue
-        if name in seen:
+        if name in seen and name != "resource":
             repeated.add(name)
         seen.add(name)
         if value is None:
             malformed.add(name)
+        elif value and name == "resource" and values.get(name, value) != value:
+            values[name] += f" {value}"
         elif value:
             values[name] = value
     for name in repeated | malformed:

@@ -47,7 +47,6 @@ class Reason(StrEnum):
     CODE_CHALLENGE_MISSING = "code_challenge_missing"
     CODE_CHALLENGE_MALFORMED = "code_challenge_malformed"
     CODE_CHALLENGE_METHOD_UNSUPPORTED = "code_challenge_method_unsupported"
-    SCOPE_UNKNOWN = "scope_unknown"
     SCOPE_WIDER_THAN_GRANTED = "scope_wider_than_granted"
     RESOURCE_UNKNOWN = "resource_unknown"
     USER_DENIED = "user_denied"

@@ -1,9 +1,9 @@
 """Scopes: reading them, choosing them, narrowing them (RFC 6749 section 3.3).
 
-The documented rule (RFC 6749 section 3.3 asks for one): scopes that this server does not know are dropped, never
-granted; a request that names only unknown ones is refused; a request that names none gets the default set. The answer
-of the token endpoint always says what was granted. Clients ask for scopes that they have seen elsewhere, such as
-`openid` or `offline_access`, and refusing those would lock honest clients out for no gain.
+The documented rule (section 3.3 asks for one), the same at registration, authorization and token endpoint: scopes
+that this server does not know count as not sent; a request that names none gets the default of the place. The answer of
+the token endpoint always says what was granted. Clients ask for scopes that they have seen elsewhere, such as `openid
+email profile` or `offline_access`, often as constants that no user can change (record 0007).
 """
 
 from __future__ import annotations
@@ -53,32 +53,23 @@ def select_scopes(requested: str | None, *, known: Collection[str], default: Seq
         default: what naming no scope means.
 
     Raises:
-        InvalidScope: `requested` is malformed, or names scopes and not one of them is known.
+        InvalidScope: `requested` is malformed.
     """
-    tokens = parse_scope(requested or "")
-    if not tokens:
-        return tuple(default)
-    selected = tuple(token for token in tokens if token in known)
-    if not selected:
-        raise InvalidScope(
-            Reason.SCOPE_UNKNOWN,
-            "None of these scopes exists here; scopes_supported in the protected resource metadata lists those that "
-            "do. Leave scope out to ask for the default set.",
-        )
-    return selected
+    return tuple(token for token in parse_scope(requested or "") if token in known) or tuple(default)
 
 
-def narrow_scopes(requested: str | None, *, granted: Sequence[str]) -> tuple[str, ...]:
+def narrow_scopes(requested: str | None, *, granted: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
     """Return the scopes of a refreshed access token: what was granted, or the part of it that is asked for.
 
     Args:
         requested: the `scope` parameter of the token request; None or blank means all that was granted.
         granted: the scopes of the grant.
+        known: the scopes of all resources; those that are neither known nor granted count as not sent.
 
     Raises:
         InvalidScope: `requested` is malformed, or names a scope that was not granted (RFC 6749 section 6).
     """
-    tokens = parse_scope(requested or "")
+    tokens = [token for token in parse_scope(requested or "") if token in known or token in granted]
     if not set(tokens) <= set(granted):
         raise InvalidScope(
             Reason.SCOPE_WIDER_THAN_GRANTED,

@@ -72,6 +72,7 @@ class RestartableServer:
             "OAUTH_STORAGE_DIR": str(directory),
             "OAUTH_AUTO_APPROVE": "true",
             "OAUTH_LIMIT_FACTOR": "0",
+            "OAUTH_SUPPORTED_SCOPES": "more",  # which nobody is ever granted
             "OAUTH_INTROSPECTION_CLIENTS": MONITOR_ID,
             **variables,
         }

@@ -96,7 +96,7 @@ class TokenLives(RuleBasedStateMachine):
             redirect_uris=(REDIRECT_URI,),
             token_endpoint_auth_method="none",
             application_type="web",
-            scope=None,
+            scope="read write",
             secret_fingerprint=None,
             origin=ClientOrigin.PREREGISTERED,
         )

@@ -185,7 +185,7 @@ async def test_once_the_window_is_over_an_old_refresh_token_ends_the_family(harn
     [
         ({"scope": "notes:read notes:write admin"}, "invalid_scope"),
         ({"scope": "mail:read"}, "invalid_scope"),
-        ({"scope": "*"}, "invalid_scope"),
+        ({"scope": "notes:read admin"}, "invalid_scope"),
         ({"resource": MAIL.identifier}, "invalid_target"),
         ({"resource": "https://evil.example/mcp"}, "invalid_target"),
     ],
@@ -224,3 +224,13 @@ async def test_a_stolen_refresh_token_is_nothing_to_another_client(harness: Harn
     await harness.refresh(owner, second["refresh_token"])
     assert refusal(await harness.refresh(thief, tokens["refresh_token"])) == INVALID_GRANT
     assert await harness.is_alive(second["access_token"])
+
+
+@pytest.mark.parametrize("scope", ["openid email profile", "* ../admin", "offline_access notes:read notes:write"])
+async def test_scopes_that_nobody_knows_gain_and_lose_nothing_at_a_refresh(harness: Harness, scope: str) -> None:
+    client = await harness.register()
+    tokens = await harness.begin(client)
+
+    refreshed = (await harness.refresh(client, tokens["refresh_token"], scope=scope)).json()
+
+    assert refreshed["scope"] == "notes:read notes:write"

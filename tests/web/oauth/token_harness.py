@@ -31,7 +31,7 @@ NOTES = ProtectedResource(
     identifier=f"{ISSUER}/mcp",
     path="/mcp",
     name="Notes",
-    scopes={"notes:read": "Read your notes", "notes:write": "Write notes"},
+    scopes={"notes:read": "Read your notes", "notes:write": "Write notes", "admin": "Administer"},
 )
 MAIL = ProtectedResource(identifier=f"{ISSUER}/mail", path="/mail", name="Mail", scopes={"mail:read": "Read mail"})
 REDIRECT_URI = "https://app.example/callback"

@@ -36,7 +36,8 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
         resource=issuer.named_resource(request),
         now=request.now,
     )
-    scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes)
+    known = {scope for resource in issuer.resources for scope in resource.scopes}
+    scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes, known=known)
 
     # 3. Spend the token and keep its successor, in one step that also says whether it was spent before.
     tokens, rows = await issuer.mint(grant, scopes=scopes, with_refresh_token=True, now=request.now)
