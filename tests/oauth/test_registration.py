@@ -176,15 +176,22 @@ def test_a_client_that_wants_no_refresh_tokens_gets_none() -> None:
         {"grant_types": {"authorization_code": True}},
         {"grant_types": ["authorization_code", 1]},
         {"grant_types": ["authorization_code"] * (MAX_LIST + 1)},
-        {"client_uri": "http://example.com"},
-        {"client_uri": "javascript:alert(1)"},
-        {"logo_uri": "data:image/png;base64,AAAA"},
-        {"logo_uri": "https://user@example.com/"},
-        {"logo_uri": 5},
     ],
 )
 def test_metadata_that_is_wrong_or_contradicts_itself_is_refused(members: dict[str, object]) -> None:
     assert refused(**members)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://example.com", "javascript:alert(1)", "data:image/png;base64,AAAA", "https://user@example.com/"),
+        *("https://example.com/#top", "https://example.com/\u00e4", 5, [], {}),
+    ],
+)
+@pytest.mark.parametrize("member", ["client_uri", "logo_uri", "tos_uri", "policy_uri"])
+def test_what_is_only_for_showing_is_dropped_where_it_cannot_be_shown(member: str, url: object) -> None:
+    assert read(**{member: url}) == read()
 
 
 def test_scopes_that_do_not_exist_come_to_the_default_set() -> None:
@@ -335,9 +342,19 @@ def test_a_client_with_keys_registers_them_or_where_they_are() -> None:
     assert not inline.needs_secret
 
 
-def test_keys_are_not_kept_for_a_client_that_does_not_use_them() -> None:
-    assert read(jwks={"keys": [EC_KEY]}).jwks is None
-    assert read(jwks_uri="https://app.example/jwks").jwks_uri is None
+@pytest.mark.parametrize("method", ["none", "client_secret_post"])
+@pytest.mark.parametrize(
+    "members",
+    [
+        *({"jwks": {"keys": [EC_KEY]}}, {"jwks_uri": "https://app.example/jwks"}, {"jwks": {}}, {"jwks": {"keys": []}}),
+        *({"jwks": {"keys": [1]}}, {"jwks": "x"}, {"jwks": []}, {"jwks_uri": 1}, {"jwks_uri": "http://app.example/"}),
+        {"jwks": {"keys": [EC_KEY]}, "jwks_uri": "https://app.example/jwks"},
+    ],
+)
+def test_keys_are_not_kept_for_a_client_that_does_not_use_them(method: str, members: dict[str, Any]) -> None:
+    metadata = read(token_endpoint_auth_method=method, **members)
+
+    assert (metadata.jwks, metadata.jwks_uri) == (None, None)
 
 
 @pytest.mark.parametrize(

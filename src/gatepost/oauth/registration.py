@@ -2,8 +2,9 @@
 
 The rule for what a client asks for and this server does not have: a list is cut to what is supported, and the answer
 says so (RFC 7591 section 3.2.1 lets the server replace values); a single value that cannot be honoured is refused,
-because a client that believes it has another would fail later and less clearly. Unknown members are ignored. A null, an
-empty string and an empty list count as absent: clients write absence in all three ways.
+because a client that believes it has another would fail later and less clearly. Unknown members are ignored, and so is
+what is only for showing, or of no use to this client, where it is not what it should be. A null, an empty string and an
+empty list count as absent: clients write absence in all three ways.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.redirect_uris import check_registrable, is_https_url, is_web
 from gatepost.oauth.scopes import parse_scope
-from gatepost.tokens.client_keys import KeysInvalid, read_keys
+from gatepost.tokens.client_keys import KeysInvalid, holds_private_keys, read_keys
 
 MAX_BODY = 64 * 1024
 """Bytes of one registration request."""
@@ -112,8 +113,8 @@ def read_metadata(
         token_endpoint_auth_method=auth_method,
         application_type=_application_type(document, redirect_uris),
         scope=_scope(document, known_scopes),
-        client_uri=_https_url(document, "client_uri"),
-        logo_uri=_https_url(document, "logo_uri"),
+        client_uri=_shown_url(document, "client_uri"),
+        logo_uri=_shown_url(document, "logo_uri"),
         jwks=jwks,
         jwks_uri=jwks_uri,
     )
@@ -309,18 +310,21 @@ def _scope(document: Mapping[str, object], known_scopes: Collection[str]) -> str
     return " ".join(scope for scope in asked if scope in known_scopes) or None
 
 
-def _https_url(document: Mapping[str, object], name: str) -> str | None:
-    url = _text(document, name)
-    if url is not None and not is_https_url(url):
-        _refuse(f"{name} must be an https URL with a host and without user information or fragment.")
-    return url
+def _shown_url(document: Mapping[str, object], name: str) -> str | None:
+    """Return a URL that is only for showing, or None where it is not one that may be shown."""
+    url = document.get(name)
+    return url if isinstance(url, str) and is_https_url(url) else None
 
 
 def _keys(document: Mapping[str, object], auth_method: str) -> tuple[str | None, str | None]:
     """Return `jwks` as JSON text and `jwks_uri`; both None unless the client authenticates with a key.
 
-    They are looked at in any case: a private key that stands there by mistake should not go unnoticed.
+    Others may say there what they like, but for a private key: that is there by mistake and should not go unnoticed.
     """
+    if auth_method != "private_key_jwt":
+        if holds_private_keys(document.get("jwks")):
+            _refuse("jwks holds a private or symmetric key; whoever can read it can pose as the client.")
+        return None, None
     jwks, jwks_uri = document.get("jwks"), _text(document, "jwks_uri")
     if jwks is not None and jwks_uri is not None:
         _refuse("jwks and jwks_uri exclude each other (RFC 7591 section 2).")
@@ -332,8 +336,6 @@ def _keys(document: Mapping[str, object], auth_method: str) -> tuple[str | None,
         keys = None if jwks is None else read_keys(jwks)
     except KeysInvalid as error:
         _refuse(f"jwks {error}.")
-    if auth_method != "private_key_jwt":
-        return None, None
     if keys is None and jwks_uri is None:
         _refuse("private_key_jwt needs jwks or jwks_uri, so that there are keys to check with.")
     return None if keys is None else json.dumps({"keys": keys}), jwks_uri

@@ -67,12 +67,18 @@ def read_keys(document: object) -> tuple[Key, ...]:
         raise KeysInvalid('is not a JWK set: an object with a list "keys" (RFC 7517 section 5)')
     if len(keys) > MAX_KEYS:
         raise KeysInvalid(f"has more than {MAX_KEYS} keys")
-    if any(_PRIVATE & key.keys() for key in keys):
+    if holds_private_keys(document):
         raise KeysInvalid("holds a private or symmetric key; whoever can read it can pose as the client")
     usable = tuple(key for key in keys if _algorithms_of(key))
     if not usable:
         raise KeysInvalid(f"has no key for {', '.join(ALGORITHMS)}; RSA keys need {_RSA_BITS[0]} bits or more")
     return usable
+
+
+def holds_private_keys(document: object) -> bool:
+    """Say whether a JWK set, as far as it is one, holds private or symmetric keys (RFC 7518 section 6)."""
+    keys = document.get("keys") if isinstance(document, dict) else None
+    return isinstance(keys, list) and any(isinstance(key, dict) and _PRIVATE & key.keys() for key in keys)
 
 
 def unverified_claims(signed: str) -> dict[str, Any]:
