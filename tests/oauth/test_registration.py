@@ -240,7 +240,6 @@ def test_any_name_comes_out_as_one_line_that_can_be_stored(name: str) -> None:
         b'{"a": -Infinity}',
         b'{"redirect_uris": ["https://a.example/"], "redirect_uris": ["https://b.example/"]}',
         b'{"a": {"b": 1, "b": 2}}',
-        b"\xef\xbb\xbf{}",
         b'{"a": "\xff"}',
         '{"a": 1}'.encode("utf-16"),
         b'{"a": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
@@ -402,3 +401,9 @@ def test_a_name_with_a_heap_of_marks_is_refused_before_it_is_composed() -> None:
 
 def test_a_name_keeps_a_few_marks_on_each_character() -> None:
     assert read(client_name="a" + "\u0316" * 50 + "b\u0316").client_name == "a" + "\u0316" * 8 + "b\u0316"
+
+
+def test_a_byte_order_mark_before_the_document_is_passed_over() -> None:
+    assert parse_metadata(b'\xef\xbb\xbf{"client_name": "App"}') == {"client_name": "App"}
+    with pytest.raises(InvalidClientMetadata):
+        parse_metadata(b'\xef\xbb\xbf\xef\xbb\xbf{"client_name": "App"}')

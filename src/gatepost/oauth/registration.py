@@ -75,7 +75,8 @@ def parse_metadata(raw: bytes) -> dict[str, object]:
         InvalidClientMetadata: it is not a JSON object in UTF-8, is nested too deeply, or names a member twice.
     """
     try:
-        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_no_constant)
+        # A byte order mark is passed over, as RFC 8259 section 8.1 lets a reader do.
+        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique_members, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
