@@ -43,7 +43,7 @@ def python_files(path: Path) -> Iterator[Path]:
 
 
 def read_exceptions(listed: Path) -> tuple[Mapping[str, int], list[str]]:
-    """Return the files that may be longer, each with its limit in lines, and a sentence for what is wrong with the list.
+    """Return which files may have how many lines, and a sentence for each thing that is wrong with the list.
 
     Args:
         listed: a TOML file with tables `[[exception]]` of `file` (as the gate is given it), `lines` and `reason`.

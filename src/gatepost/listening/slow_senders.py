@@ -114,7 +114,7 @@ class TimedConnection(FramedConnection):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def _look_at_rest(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
+    def _check_incomplete(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
         """Time and count a request that is not complete with the bytes that came now."""
         if self.transport.is_closing():
             return
