@@ -178,7 +178,7 @@ class Connection:
             revision = self._revision_of(request)
             result = await scope.run(self._target.answer(request, revision, exchange))
             if isinstance(result, Subscription):
-                result = await _held(result, exchange)
+                result = await _held(result)
             elif request.method == "initialize" and not revision.modern:
                 self._begin(request, result, revision)
             return _written(request, result)
@@ -230,7 +230,7 @@ class Connection:
         )
 
 
-async def _held(subscription: Subscription, exchange: StdioExchange) -> dict[str, Any]:
+async def _held(subscription: Subscription) -> dict[str, Any]:
     """Keep a subscription until the server ends it; return its result."""
     ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -239,7 +239,7 @@ async def _held(subscription: Subscription, exchange: StdioExchange) -> dict[str
             ended.set_result(result)
 
     try:
-        await subscription.begin(exchange, end)
+        await subscription.begin(end)
         return await ended
     finally:
         subscription.leave()

@@ -56,13 +56,7 @@ class PendingClientRequests:
         return True
 
     async def send(self, exchange: StdioExchange, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send a request, and return the result.
-
-        Raises:
-            ClientError: the client answered with an error.
-            TimeoutError: it did not answer in time.
-            TooManyClientRequests: too many are open.
-        """
+        """Send a request, and return the result; raises as `McpClient.request` does."""
         if len(self._pending) >= MOST_PENDING:
             raise TooManyClientRequests
         self._count += 1
@@ -98,21 +92,13 @@ class StdioExchange(Exchange):
         self._http_request = http_request
 
     def http_request(self) -> HTTPRequest:
-        """Build the request."""
         return self._http_request()
 
     async def send(self, message: bytes) -> None:
-        """Send a message, and wait while the client is slow to read."""
         if not self.is_closed:
             await self._outlet.send(message)
 
-    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a notification."""
-        await self.send(notification(method, params))
-
-    def post(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a notification soon."""
-        message = notification(method, params)
+    def post_message(self, message: bytes) -> None:
         if not self.is_closed:
             self._outlet.post(message)
 
@@ -135,38 +121,25 @@ class StdioSessionExchange(StdioExchange):
 
     @property
     def session(self) -> StdioSessionExchange:
-        """The session is this."""
         return self
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:
-        """What `initialize` declared."""
         return self._state.client_capabilities
 
     @property
     def log_level(self) -> str | None:
-        """What `logging/setLevel` asked for last."""
         return self._state.log_level
 
     async def request(self, requests: InputRequests) -> Results:
-        """Send requests to the client and wait for the responses.
-
-        Raises:
-            ClientError: the client answered one of them with an error; the others are cancelled.
-            TimeoutError: the client did not answer in time.
-            TooManyClientRequests: too many are open.
-            CancelledError: the exchange is closed, which a tool in a worker thread may be the last to know.
-        """
         if self.is_closed:
             raise asyncio.CancelledError
         return await send_all(requests, partial(self._client_requests.send, self))
 
     async def set_log_level(self, level: str) -> None:
-        """Keep it until the process ends."""
         self._state.log_level = level
 
     async def subscribe(self, uri: str) -> bool:
-        """Subscribe the client."""
         watched = self._state.watched
         if len(watched) >= MOST_SUBSCRIPTIONS and uri not in watched:
             return False
@@ -174,5 +147,4 @@ class StdioSessionExchange(StdioExchange):
         return True
 
     async def unsubscribe(self, uri: str) -> None:
-        """End the client's subscription."""
         self._state.watched.discard(uri)

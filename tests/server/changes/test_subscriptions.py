@@ -15,6 +15,7 @@ from gatepost.resource.principal import Principal
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.bus import Change, LocalChanges
 from gatepost.server.changes.subscriptions import Subscription, Subscriptions, TooManySubscriptions, with_notifications
+from tests.server.scoped_exchange import SOMEBODY
 
 ID = "io.modelcontextprotocol/subscriptionId"
 WHO = {"name": "notes", "version": "1"}
@@ -25,8 +26,8 @@ TOOLS = {"method": "notifications/tools/list_changed", "_meta": {ID: 7}}
 class ClientExchange(Exchange):
     """A client that reads, or is slow, or is gone."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, principal: Principal | None = None) -> None:
+        super().__init__(principal)
         self.heard: list[dict[str, Any]] = []
         self.reads = asyncio.Event()
         self.reads.set()
@@ -54,19 +55,23 @@ class World:
         self,
         notifications: Any,
         *,
-        principal: Principal | None = None,
-        granted: frozenset[str] | None = None,
+        exchange: ClientExchange | None = None,
         offered: Mapping[str, Any] = EVERYTHING,
     ) -> Subscription:
         request = Request(7, "subscriptions/listen", {"notifications": notifications})
         return self.open.prepare(
-            request, principal, granted, offered=offered, may_see=lambda uri: not uri.startswith("secret:")
+            request,
+            exchange or ClientExchange(),
+            offered=offered,
+            may_see=lambda uri: not uri.startswith("secret:"),
         )
 
-    async def listen(self, notifications: Any, **options: Any) -> tuple[Subscription, ClientExchange]:
-        exchange = ClientExchange()
-        subscription = self.prepare(notifications, **options)
-        await subscription.begin(exchange, exchange.end)
+    async def listen(
+        self, notifications: Any, *, principal: Principal | None = None, offered: Mapping[str, Any] = EVERYTHING
+    ) -> tuple[Subscription, ClientExchange]:
+        exchange = ClientExchange(principal)
+        subscription = self.prepare(notifications, exchange=exchange, offered=offered)
+        await subscription.begin(exchange.end)
         return subscription, exchange
 
 
@@ -122,7 +127,7 @@ async def test_only_what_was_asked_for_is_told() -> None:
 
 async def test_nobody_is_told_of_what_their_scopes_do_not_show() -> None:
     world = World()
-    _, reader = await world.listen({"toolsListChanged": True}, granted=frozenset({"read"}))
+    _, reader = await world.listen({"toolsListChanged": True}, principal=replace(SOMEBODY, scopes=frozenset({"read"})))
     _, anybody = await world.listen({"toolsListChanged": True})
 
     world.bus.publish(Change("tools", frozenset({"read", "write"})))
@@ -154,8 +159,8 @@ async def test_a_slow_client_is_told_once_of_what_changes_often() -> None:
 async def test_a_change_during_the_acknowledgement_comes_after_it() -> None:
     world, exchange = World(), ClientExchange()
     exchange.reads.clear()
-    subscription = world.prepare({"toolsListChanged": True})
-    beginning = asyncio.create_task(subscription.begin(exchange, exchange.end))
+    subscription = world.prepare({"toolsListChanged": True}, exchange=exchange)
+    beginning = asyncio.create_task(subscription.begin(exchange.end))
     await asyncio.sleep(0)
 
     world.bus.publish(Change("tools"))
@@ -233,7 +238,7 @@ async def test_a_caller_has_a_bounded_number_of_streams(principal: Principal) ->
     await world.listen({}, principal=replace(principal, client_id="another"))
 
     with pytest.raises(TooManySubscriptions, match="At most 2") as caught:
-        world.prepare({}, principal=principal)
+        world.prepare({}, exchange=ClientExchange(principal))
     assert caught.value.status(modern=True) == 429
     await world.listen({}, principal=replace(principal, subject="bob"))
     await world.listen({})
@@ -251,7 +256,7 @@ async def test_all_callers_together_have_a_bounded_number_of_streams() -> None:
     with pytest.raises(TooManySubscriptions):
         world.prepare({})
     with pytest.raises(TooManySubscriptions):
-        await late.begin(ClientExchange(), ClientExchange().end)
+        await late.begin(ClientExchange().end)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gatepost.resource.principal import Principal
+
 ANONYMOUS: Final = "anonymous"
 """The subject of a call that no authentication stands behind."""
 
@@ -27,3 +29,8 @@ class CallingClient:
     """None without authentication."""
     name: str | None
     """As the client registered itself: a claim, not a proof."""
+
+
+def user_of(principal: Principal | None) -> tuple[str, str] | None:
+    """Return issuer and subject, by which what one user has open is counted; None without authentication."""
+    return None if principal is None else (principal.issuer, principal.subject)

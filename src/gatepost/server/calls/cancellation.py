@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from types import CoroutineType
 from typing import Any, Final, TypeVar
 
@@ -44,43 +45,25 @@ def is_cancellation(error: BaseException) -> bool:
     return task is None or task.cancelling() > 0
 
 
+@dataclass(slots=True, eq=False)
 class CancelScope:
     """Cancels the coroutine that answers one request, from where it first waits for something.
 
     The coroutine runs in the task that calls `run` or `resume`.
-
-    Args:
-        exchange: closed when the request is cancelled.
-        task: the one that calls `resume`; may be set later, but before `cancel` is called.
-        open_scopes: holds the scope while its coroutine waits, for whoever cancels all of them.
     """
 
-    __slots__ = (
-        "_cancellations",
-        "_coroutine",
-        "_exchange",
-        "_is_given_up",
-        "_open_scopes",
-        "_timer",
-        "is_cancelled",
-        "task",
-    )
-
-    def __init__(
-        self,
-        exchange: Exchange | None = None,
-        task: asyncio.Task[Any] | None = None,
-        open_scopes: set[CancelScope] | None = None,
-    ) -> None:
-        self._exchange = exchange
-        self.task = task
-        self._open_scopes: set[CancelScope] = set() if open_scopes is None else open_scopes
-        self.is_cancelled = False
-        """Whether `cancel` was called."""
-        self._is_given_up = False
-        self._cancellations = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._coroutine: Coroutine[Any, Any, Any] | None = None
+    exchange: Exchange | None = None
+    """Closed when the request is cancelled."""
+    task: asyncio.Task[Any] | None = None
+    """The one that calls `resume`; may be set later, but before `cancel` is called."""
+    open_scopes: set[CancelScope] = field(default_factory=set)
+    """Holds the scope while its coroutine waits, for whoever cancels all of them."""
+    is_cancelled: bool = field(default=False, init=False)
+    """Whether `cancel` was called."""
+    _is_given_up: bool = field(default=False, init=False)
+    _cancellations: int = field(default=0, init=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _coroutine: Coroutine[Any, Any, Any] | None = field(default=None, init=False)
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine that has not begun; otherwise as `resume`."""
@@ -107,13 +90,13 @@ class CancelScope:
         task = self.task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine under asyncio always runs in a task; tells mypy
         self._coroutine = coroutine
-        self._open_scopes.add(self)
+        self.open_scopes.add(self)
         try:
             result = await resume(coroutine, awaited, self._is_ended)
         except (asyncio.CancelledError, Exception) as error:
             if not self.is_cancelled:
-                if isinstance(error, asyncio.CancelledError) and self._exchange is not None:
-                    self._exchange.is_closed = True
+                if isinstance(error, asyncio.CancelledError) and self.exchange is not None:
+                    self.exchange.is_closed = True
                 raise
             if not isinstance(error, asyncio.CancelledError | ProtocolError | InsufficientScope):
                 logger.exception("a request failed after it was cancelled")
@@ -121,9 +104,13 @@ class CancelScope:
             if not self.is_cancelled:
                 return result
         finally:
-            self._open_scopes.discard(self)
+            self.open_scopes.discard(self)
             self._coroutine = None
-            self._end_cancellation(task)
+            if self._timer is not None:
+                self._timer.cancel()
+            for _ in range(self._cancellations):
+                # They were ours and end here; the task may still have something to do.
+                task.uncancel()
         raise RequestCancelled
 
     def cancel(self, clean_up_seconds: float | None = None) -> None:
@@ -139,32 +126,21 @@ class CancelScope:
             if self._timer.when() <= loop.time() + seconds:
                 return
             self._timer.cancel()
-        self._timer = loop.call_later(seconds, self._give_up)
+        self._timer = loop.call_later(seconds, self._give_up, self.task)
         if not self.is_cancelled:
             self.is_cancelled = True
-            if self._exchange is not None:
+            if self.exchange is not None:
                 # First: `ctx.is_cancelled` is true before the tool hears of it (docs/decisions/0026).
-                self._exchange.is_closed = True
-            self._cancel_task()
+                self.exchange.is_closed = True
+            self._cancellations += 1
+            self.task.cancel()
 
-    def _end_cancellation(self, task: asyncio.Task[Any]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        for _ in range(self._cancellations):
-            # They were ours and end here; the task may still have something to do.
-            task.uncancel()
-
-    def _cancel_task(self) -> None:
-        assert self.task is not None  # noqa: S101 - tells mypy
-        self._cancellations += 1
-        self.task.cancel()
-
-    def _give_up(self) -> None:
-        if self._coroutine is None:
-            return
-        self._is_given_up = True
-        logger.warning("a request that was cancelled went on, and is ended in %s", _path_of(self._coroutine))
-        self._cancel_task()
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        if self._coroutine is not None:
+            self._is_given_up = True
+            logger.warning("a request that was cancelled went on, and is ended in %s", _path_of(self._coroutine))
+            self._cancellations += 1
+            task.cancel()
 
     def _is_ended(self) -> bool:
         """Say whether the coroutine has had its time; then it is closed now."""

@@ -175,10 +175,15 @@ class Sample:
     messages: str | Sequence[Any]
     """A text, or messages in the shape of the wire or as `mcp_types.SamplingMessage`."""
     max_tokens: int = 1000
+    """How long the answer may get."""
     system_prompt: str | None = None
+    """What the client may tell the model first."""
     temperature: float | None = None
+    """How much chance is wanted."""
     stop_sequences: Sequence[str] = ()
+    """Texts at which the answer ends."""
     model_preferences: Mapping[str, Any] | None = None
+    """Which models are wanted, in the shape of the wire."""
     tools: Sequence[Any] = ()
     """Tools that the model may ask for, in the shape of the wire; the client has to have declared `sampling.tools`."""
     tool_choice: Mapping[str, Any] | None = None

@@ -281,25 +281,11 @@ class Context:
         model_preferences: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> Sampled:
-        """Ask the client's model. Raises as `elicit` does, and `ClientError` if the user forbids it.
+        """Ask the client's model; the arguments are those of `Sample`, and `key` as for `elicit`.
 
-        Args:
-            messages: A text, or messages in the shape of the wire or as `mcp_types.SamplingMessage`.
-            max_tokens: How long the answer may get.
-            system_prompt: What the client may tell the model first.
-            temperature: How much chance is wanted.
-            stop_sequences: Texts at which the answer ends.
-            model_preferences: Which models are wanted, in the shape of the wire.
-            key: As for `elicit`.
+        Raises as `elicit` does, and `ClientError` if the user forbids it.
         """
-        request = Sample(
-            messages,
-            max_tokens=max_tokens,
-            system_prompt=system_prompt,
-            temperature=temperature,
-            stop_sequences=stop_sequences,
-            model_preferences=model_preferences,
-        )
+        request = Sample(messages, max_tokens, system_prompt, temperature, stop_sequences, model_preferences)
         return await self._send(request, key)
 
     async def roots(self, *, key: str | None = None) -> tuple[Root, ...]:

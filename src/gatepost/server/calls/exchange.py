@@ -1,7 +1,7 @@
 """The exchange of a request: the one object that a transport makes for a client's message and hands to its target.
 
 It says who sends the message, with what, and whether anybody still waits for the result; notifications go out on it,
-and in the handshake era requests to the client. What an implementation promises:
+and in a session requests to the client. What an implementation promises:
 
 - The order holds: all that `post` and `notify` took goes out before the result.
 - `McpClient.request` waits until every request has its response. Other requests go on meanwhile. Cancelling the
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from gatepost.protocol.messages import notification
 from gatepost.resource.principal import Principal
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Exchange:
         return None
 
     def http_request(self) -> HTTPRequest | None:
-        """Build the HTTP request for those who ask for it; None where there is none."""
+        """Build the HTTP request for those who ask for it; None where there is none. Its body has been read."""
         return None
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
@@ -79,6 +80,7 @@ class Exchange:
         Raises:
             TypeError: JSON has no form for the parameters.
         """
+        await self.send(notification(method, params))
 
     def post(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification soon, without waiting for anything. From any thread; the client may be gone already.
@@ -86,6 +88,13 @@ class Exchange:
         Raises:
             TypeError: JSON has no form for the parameters.
         """
+        self.post_message(notification(method, params))
+
+    async def send(self, message: bytes) -> None:
+        """Send a JSON-RPC message, as `notify` does."""
+
+    def post_message(self, message: bytes) -> None:
+        """Send a JSON-RPC message, as `post` does."""
 
     async def close_stream(self) -> None:
         """End the HTTP response of this request early; a client that resumes gets the rest (2025-11-25, SEP-1699).
@@ -115,8 +124,11 @@ class McpClient(Protocol):
         """Send requests to the client, all at once, and return its results by key.
 
         Raises:
-            ClientError: the client answered one of them with an error.
+            ClientError: the client answered one of them with an error; the others are cancelled.
             InputRequired: the responses will come with another run.
+            TimeoutError: the client did not answer in time.
+            TooManyClientRequests: too many are open.
+            CancelledError: the exchange is closed, which a task or thread that it left behind may be the last to know.
         """
         ...
 

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError as CancelledWait
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
 from anyio import CapacityLimiter, WouldBlock, to_thread
@@ -53,6 +54,7 @@ def wait_in_thread(work: Coroutine[Any, Any, T]) -> T:
     return job.wait(work)
 
 
+@dataclass(slots=True, eq=False)
 class _Job:
     """One function in one thread, and its place among the threads.
 
@@ -62,91 +64,80 @@ class _Job:
     `_settle` does its work once.
     """
 
-    __slots__ = (
-        "_error",
-        "_function",
-        "_is_abandoned",
-        "_is_done",
-        "_is_settled",
-        "_is_started",
-        "_limiter",
-        "_loop",
-        "_on_late_failure",
-        "_waiting",
-    )
-
-    def __init__(self, function: Callable[[], Any], on_late_failure: Callable[[BaseException], None]) -> None:
-        self._function = function
-        self._on_late_failure = on_late_failure
-        self._limiter = to_thread.current_default_thread_limiter()
-        self._loop = asyncio.get_running_loop()
-        self._error: BaseException | None = None
-        self._waiting: asyncio.Task[Any] | None = None
-        self._is_started = self._is_abandoned = self._is_done = self._is_settled = False
+    function: Callable[[], Any]
+    on_late_failure: Callable[[BaseException], None]
+    limiter: CapacityLimiter = field(default_factory=to_thread.current_default_thread_limiter)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    error: BaseException | None = None
+    waiting: asyncio.Task[Any] | None = None
+    is_started: bool = False
+    is_abandoned: bool = False
+    is_done: bool = False
+    is_settled: bool = False
 
     async def __aenter__(self) -> None:
         try:
-            self._limiter.acquire_on_behalf_of_nowait(self)
+            self.limiter.acquire_on_behalf_of_nowait(self)
         except WouldBlock:
-            await self._limiter.acquire_on_behalf_of(self)
+            await self.limiter.acquire_on_behalf_of(self)
 
     async def __aexit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> None:
         if kind is not asyncio.CancelledError:
-            self._limiter.release_on_behalf_of(self)
+            self.limiter.release_on_behalf_of(self)
             return
-        self._is_abandoned = True
-        if self._waiting is not None:
-            self._waiting.cancel()
-        if self._is_done or not self._is_started:
+        self.is_abandoned = True
+        if self.waiting is not None:
+            self.waiting.cancel()
+        if self.is_done or not self.is_started:
             self._settle()
 
     def run(self) -> Any:
         """Call the function, unless nobody waits for it any more. In the thread."""
-        self._is_started = True
+        self.is_started = True
         _here.job = self
         try:
-            return None if self._is_abandoned else self._function()
+            return None if self.is_abandoned else self.function()
         except BaseException as error:
-            self._error = error
+            self.error = error
             raise
         finally:
             _here.job = None
-            self._is_done = True
-            if self._is_abandoned:
+            self.is_done = True
+            if self.is_abandoned:
                 self._settle_from_thread()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop. In the thread."""
-        if self._is_abandoned:
+        if self.is_abandoned:
             # The loop may be over; it would then never answer.
             work.close()
             raise CancelledWait
-        return asyncio.run_coroutine_threadsafe(self._waited(work), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._waited(work), self.loop).result()
 
     async def _waited(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._is_abandoned:
+        if self.is_abandoned:
             work.close()
             raise asyncio.CancelledError
-        self._waiting = asyncio.current_task()
+        self.waiting = asyncio.current_task()
         try:
             return await work
         finally:
-            self._waiting = None
+            self.waiting = None
 
     def _settle_from_thread(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._settle)
+            self.loop.call_soon_threadsafe(self._settle)
         except RuntimeError:  # the loop is over, and nobody counts threads any more
             self._report()
 
     def _settle(self) -> None:
-        if not self._is_settled:
-            self._is_settled = True
-            self._limiter.release_on_behalf_of(self)
+        if not self.is_settled:
+            self.is_settled = True
+            self.limiter.release_on_behalf_of(self)
             self._report()
 
     def _report(self) -> None:
-        error = self._error
+        error = self.error
         # A wait that was cancelled with the caller is no failure.
         if error is not None and not isinstance(error, asyncio.CancelledError | CancelledWait):
-            self._on_late_failure(error)
+            self.on_late_failure(error)

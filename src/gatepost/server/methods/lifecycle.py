@@ -47,8 +47,7 @@ async def listen(served: ServedServer, request: Request, _revision: Revision, ex
     """Answer `subscriptions/listen` (2026-07-28 basic/patterns/subscriptions)."""
     return served.subscriptions.prepare(
         request,
-        exchange.principal,
-        exchange.granted,
+        exchange,
         offered=_features_of(served.server),
         may_see=lambda uri: may_read(served, uri, exchange.granted),
     )

@@ -259,7 +259,7 @@ class McpEndpoint:
 
         stop: Callable[[], None] | None = None
         try:
-            await subscription.begin(exchange, end)
+            await subscription.begin(end)
             stop = self._keep_alive.add(exchange.response, self._still_verified(exchange.scope), subscription.end)
             # After the end of a response there is a disconnect to receive, too (ASGI specification, "Disconnect").
             while (await exchange.receive())["type"] != "http.disconnect":

@@ -43,7 +43,7 @@ async def run_while_connected(
     except StopIteration as finished:
         result: T = finished.value
         return result
-    scope = CancelScope(exchange, asyncio.current_task(), open_scopes)
+    scope = CancelScope(exchange, asyncio.current_task(), set() if open_scopes is None else open_scopes)
     companion = asyncio.create_task(_cancel_on_disconnect(scope, receive))
     try:
         return await scope.resume(coroutine, awaited)

@@ -6,6 +6,7 @@ MCP 2026-07-28 basic/transports/streamable-http, "Receiving Messages".
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.types import Send
@@ -29,19 +30,17 @@ def event(message: bytes) -> bytes:
     return b"data: " + message + b"\n\n"
 
 
+@dataclass(slots=True, eq=False)
 class EventResponse:
     """The HTTP response of a stream of events. Its head goes out with the first bytes.
 
     One write is under way at a time, so that what lies between here and the socket is never entered twice.
     """
 
-    __slots__ = ("_is_ended", "_is_started", "_lock", "_send")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._lock = asyncio.Lock()
-        self._is_started = False
-        self._is_ended = False
+    _send: Send
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _is_started: bool = field(default=False, init=False)
+    _is_ended: bool = field(default=False, init=False)
 
     async def write(self, data: bytes) -> None:
         """Send events or comments; nothing after the end."""
@@ -64,18 +63,15 @@ class EventResponse:
             await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
 
 
+@dataclass(slots=True, eq=False)
 class EventStream(OrderedWriter):
     """A stream that nobody resumes: its messages are sent once, and it ends with its response."""
 
-    __slots__ = ("_response",)
-
-    def __init__(self, response: EventResponse) -> None:
-        super().__init__()
-        self._response = response
+    _response: EventResponse
 
     async def finish(self, message: bytes | None) -> None:
-        """Send the last message, if there is one, and end the response."""
-        await super().finish(message)
+        # Not super(): a dataclass with slots is another class than the one whose body this is.
+        await OrderedWriter.finish(self, message)
         await self._response.end()
 
     async def _write(self, message: bytes) -> None:

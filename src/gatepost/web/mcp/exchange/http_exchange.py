@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request as HTTPRequest
 from starlette.types import Receive, Scope, Send
 
-from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope
@@ -51,23 +50,22 @@ class HttpExchange(Exchange):
         self.stream: OrderedWriter | None = None
         """What the answer has become, if it has; its status and headers are then sent already."""
 
+    @property
+    def response(self) -> EventResponse:
+        """The response as a stream of events."""
+        if self._response is None:
+            self._response = EventResponse(self._send)
+        return self._response
+
     def http_request(self) -> HTTPRequest:
-        """Build the request; its body has been read."""
         return HTTPRequest(self.scope)
 
-    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a notification on the stream."""
-        await self.send(notification(method, params))
-
     async def send(self, message: bytes) -> None:
-        """Send a message on the stream, and wait while the client is slow to read."""
         stream = self.open_stream()
         if stream is not None:
             await stream.send(message)
 
-    def post(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a notification soon, from any thread."""
-        message = notification(method, params)
+    def post_message(self, message: bytes) -> None:
         # Worker threads have no running loop. Their posts arrive in order, and before their result does.
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - documented; the public one raises instead
             self._post(message)
@@ -93,17 +91,7 @@ class HttpExchange(Exchange):
         It is too late for the answer's status and headers. Without a stream the response is one that has no message.
         """
         self.is_closed = True
-        if self.stream is not None:
-            await self.stream.finish(message)
-        else:
-            await self.response.end()
-
-    @property
-    def response(self) -> EventResponse:
-        """The response as a stream of events."""
-        if self._response is None:
-            self._response = EventResponse(self._send)
-        return self._response
+        await (self.response.end() if self.stream is None else self.stream.finish(message))
 
     def _new_stream(self) -> OrderedWriter | None:
         return EventStream(self.response)

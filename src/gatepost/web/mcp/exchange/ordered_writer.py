@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Final
 
 MOST_POSTED: Final = 1024
@@ -19,19 +20,18 @@ MOST_POSTED_BYTES: Final = 1024 * 1024
 logger = logging.getLogger("gatepost.mcp")
 
 
+@dataclass(slots=True, eq=False)
 class OrderedWriter:
     """The queue of one stream. How a message is written is for the stream to say: `_write`."""
 
-    __slots__ = ("_flush_task", "_lock", "_messages", "_posted", "_posted_bytes", "is_closed")
-
-    def __init__(self) -> None:
-        self.is_closed = False
-        """Whether messages are still taken."""
-        self._messages: deque[tuple[bytes, bool]] = deque()  # and whether it was posted
-        self._posted = 0
-        self._posted_bytes = 0
-        self._lock = asyncio.Lock()
-        self._flush_task: asyncio.Task[None] | None = None
+    is_closed: bool = field(default=False, init=False)
+    """Whether no more messages are taken."""
+    _messages: deque[tuple[bytes, bool]] = field(default_factory=deque, init=False)
+    """Each with whether it was posted."""
+    _posted: int = field(default=0, init=False)
+    _posted_bytes: int = field(default=0, init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _flush_task: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def send(self, message: bytes) -> None:
         """Write a message after all that was given before, and wait for that; nothing once the stream is closed."""

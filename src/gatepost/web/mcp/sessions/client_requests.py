@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from gatepost.protocol.messages import Response, notification
+from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.pending_requests import (
     MOST_PENDING,
     RESPONSE_SECONDS,
@@ -23,8 +24,8 @@ from gatepost.server.calls.pending_requests import (
 )
 from gatepost.stores.contract.mcp import McpClientRequestStore, McpSession
 from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
-from gatepost.web.mcp.sessions.lifecycle import user_of
 from gatepost.web.mcp.sessions.waiters import Waiters, wait
 
 MOST_OF_USER: Final = 256
@@ -55,19 +56,12 @@ class StoredClientRequests:
             self.waiters.wake((key, response.id))
         return is_first
 
-    async def send(
-        self, session: McpSession, open_stream: Callable[[], OrderedWriter | None], request: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Send a request on the stream that `open_stream` gives, and return the result.
+    async def send(self, key: bytes, exchange: HttpExchange, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a request on the stream of an exchange in the session `key`, and return the result.
 
-        Raises:
-            CancelledError: it gives none: the request that is served is over, which a task of its tool may not know.
-            ClientError: the client answered with an error.
-            TimeoutError: it did not answer in time.
-            TooManyClientRequests: too many are open.
+        Raises as `McpClient.request` does.
         """
-        key = session.session_fingerprint
-        user = user_of(session.owner)
+        user = user_of(exchange.principal)
         if self.pending[key] >= MOST_PENDING or (user is not None and self.pending[user] >= MOST_OF_USER):
             raise TooManyClientRequests
         request_id = identifier("ask_", self.random_bytes)
@@ -77,7 +71,7 @@ class StoredClientRequests:
         content: bytes | None = None
         try:
             await self.store.open(key, request_id, expires_at=self.now() + RESPONSE_SECONDS)
-            stream = open_stream()
+            stream = exchange.open_stream()
             if stream is None:
                 raise asyncio.CancelledError
             await stream.send(message_of(request_id, request))

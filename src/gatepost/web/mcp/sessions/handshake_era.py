@@ -174,11 +174,10 @@ class HandshakeEra:
         # 3. Listen.
         session_id = headers[SESSION_HEADER].decode("latin-1")
         listening = self.listening.listen(
-            session,
+            session.session_fingerprint,
             revision,
+            exchange,
             last_event_id=headers.get(b"last-event-id"),
-            granted=exchange.granted,
-            response=exchange.response,
             is_admitted=is_admitted,
         )
         await run_while_connected(listening, exchange.receive)

@@ -163,9 +163,3 @@ def owner_of(principal: Principal | None, resource: str) -> str:
     """Return whom a session is bound to; with no authentication that is everybody at this endpoint."""
     who = [] if principal is None else [principal.issuer, principal.subject, principal.client_id]
     return orjson.dumps([resource, *who]).decode()
-
-
-def user_of(owner: str) -> tuple[str, str] | None:
-    """Return issuer and subject of whom a session is bound to; None with no authentication."""
-    _, *who = orjson.loads(owner)
-    return (who[0], who[1]) if who else None

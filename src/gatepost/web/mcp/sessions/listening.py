@@ -26,14 +26,15 @@ from gatepost.oauth.reasons import Reason
 from gatepost.protocol.errors import InvalidJsonRpcRequest
 from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
+from gatepost.server.calls.callers import user_of
 from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.mcp import McpSession, McpStreamStore
+from gatepost.stores.contract.mcp import McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp.exchange.answers import Refused
 from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse
+from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import IsAdmitted, KeepAlive
-from gatepost.web.mcp.sessions.lifecycle import user_of
 from gatepost.web.mcp.sessions.session_stream import SessionStream, numbered_event, position
 from gatepost.web.mcp.sessions.waiters import Waiters, wait
 
@@ -97,34 +98,33 @@ class SessionListening:
 
     async def listen(
         self,
-        session: McpSession,
+        key: bytes,
         revision: Revision,
+        exchange: HttpExchange,
         *,
         last_event_id: bytes | None,
-        granted: frozenset[str] | None,
-        response: EventResponse,
         is_admitted: IsAdmitted,
     ) -> None:
         """Serve a GET until its stream ends. The caller cancels it when the client disconnects.
 
         Args:
-            session: whose stream it is.
+            key: the fingerprint of the session whose stream it is.
             revision: what the client speaks.
+            exchange: of the GET; the client is notified of nothing that needs other scopes. Nothing has been sent.
             last_event_id: the header, for a stream that is resumed.
-            granted: the client's scopes; it is notified of nothing that needs others. None where scopes do not count.
-            response: nothing has been sent on it.
             is_admitted: whether session and token still count.
 
         Raises:
             Refused: 409 or 429, there are too many.
             InvalidJsonRpcRequest: the event is none of this session's.
         """
-        key = session.session_fingerprint
+        response = exchange.response
         if last_event_id is None:
             stream_id, number = STANDALONE, None
         else:
             stream_id, number = await self._resumed(key, last_event_id)
-        listener = Listener(key, stream_id, granted, identifier("", self.random_bytes), user_of(session.owner))
+        connection = identifier("", self.random_bytes)
+        listener = Listener(key, stream_id, exchange.granted, connection, user_of(exchange.principal))
 
         async def end() -> None:
             self._end(listener)

@@ -50,7 +50,7 @@ class SessionExchange(HttpExchange):
         principal: who sends it.
         headers: by name, in lower case; `SESSION_HEADER` is among them.
         record: its session.
-        request_id: the id of the request.
+        request_id: what the client calls it.
         services: what all sessions share.
     """
 
@@ -78,7 +78,6 @@ class SessionExchange(HttpExchange):
 
     @property
     def session(self) -> SessionExchange:
-        """The session is this."""
         return self
 
     @property
@@ -91,36 +90,25 @@ class SessionExchange(HttpExchange):
 
     @property
     def log_level(self) -> str | None:
-        """What `logging/setLevel` asked for last."""
         return self.record.log_level or DEFAULT_LOG_LEVEL if self._takes_stream() else None
 
     async def request(self, requests: InputRequests) -> Results:
-        """Send requests to the client on the stream, and wait for the responses, which come with other messages.
-
-        Raises:
-            ClientError: the client answered one of them with an error; the others are cancelled.
-            TimeoutError: the client did not answer in time.
-            TooManyClientRequests: too many are open.
-            CancelledError: the exchange is closed, which a task that it left behind may be the last to know.
-        """
-        return await send_all(requests, partial(self._services.client_requests.send, self.record, self.open_stream))
+        return await send_all(
+            requests, partial(self._services.client_requests.send, self.record.session_fingerprint, self)
+        )
 
     async def set_log_level(self, level: str) -> None:
-        """Keep it in the session."""
         session_id = self.headers[SESSION_HEADER].decode("latin-1")
         await self._services.sessions.set_log_level(session_id, self.record, level)
 
     async def subscribe(self, uri: str) -> bool:
-        """Subscribe the session."""
         store = self._services.sessions.store
         return await store.subscribe(self.record.session_fingerprint, uri, limit=MOST_SUBSCRIPTIONS)
 
     async def unsubscribe(self, uri: str) -> None:
-        """End the session's subscription."""
         await self._services.sessions.store.unsubscribe(self.record.session_fingerprint, uri)
 
     async def close_stream(self) -> None:
-        """End the HTTP response; the stream goes on without it, and can be resumed."""
         # Clients of other revisions would not come back.
         stream = self.open_stream() if self.revision.primes_streams else None
         if isinstance(stream, SessionStream):
@@ -148,14 +136,13 @@ class SessionExchange(HttpExchange):
             return await self._scope.resume(coroutine, awaited)
         finally:
             self._services.running.remove(self)
+            self._scope = None  # which refers to this; what is in a cycle waits for the garbage collector
 
     def cancel(self) -> None:
-        """Cancel what answers the request."""
         if self._scope is not None:
             self._scope.cancel()
 
     async def finish(self, message: bytes | None) -> None:
-        """End the exchange on its stream, which is kept for a while for a client that missed its end."""
         if not isinstance(self.stream, SessionStream):
             await super().finish(message)
             return

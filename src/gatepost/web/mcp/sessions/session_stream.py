@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -46,60 +47,29 @@ def numbered_event(stream_id: str, number: int, message: bytes) -> bytes:
     return f"id: {event_id(stream_id, number)}\n".encode() + event(message)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class SessionStream(OrderedWriter):
-    """The stream of one request.
+    """The stream of one request."""
 
-    Args:
-        key: the fingerprint of its session.
-        stream_id: unique within the session.
-        response: the HTTP response of the request.
-        streams: where its events are kept.
-        waiters: those who have resumed the stream wait there.
-        is_primed: whether the client knows events without data, and so the stream may be closed early.
-        keep_alive: keeps the response alive.
-    """
-
-    __slots__ = (
-        "_bytes",
-        "_count",
-        "_is_primed",
-        "_keep_alive",
-        "_response",
-        "_stop_keep_alive",
-        "_streams",
-        "_waiters",
-        "is_attached",
-        "kept_bytes",
-        "key",
-        "stream_id",
-    )
-
-    def __init__(
-        self,
-        *,
-        key: bytes,
-        stream_id: str,
-        response: EventResponse,
-        streams: McpStreamStore,
-        waiters: Waiters,
-        is_primed: bool,
-        keep_alive: KeepAlive,
-    ) -> None:
-        super().__init__()
-        self.key = key
-        self.stream_id = stream_id
-        self._response = response
-        self._streams = streams
-        self._waiters = waiters
-        self._is_primed = is_primed
-        self._keep_alive = keep_alive
-        self.is_attached = True
-        """Whether the HTTP response still carries it."""
-        self._count = 0
-        self._bytes = 0
-        self.kept_bytes = 0
-        """How many bytes of it are in the store."""
-        self._stop_keep_alive: Callable[[], None] | None = None
+    key: bytes
+    """The fingerprint of its session."""
+    stream_id: str
+    """Unique within the session."""
+    response: EventResponse
+    streams: McpStreamStore
+    """Where its events are kept."""
+    waiters: Waiters
+    """Those who have resumed the stream wait there."""
+    is_primed: bool
+    """Whether the client knows events without data, and so the stream may be closed early."""
+    keep_alive: KeepAlive
+    is_attached: bool = field(default=True, init=False)
+    """Whether the HTTP response still carries it."""
+    kept_bytes: int = field(default=0, init=False)
+    """How many bytes of it are in the store."""
+    _count: int = field(default=0, init=False)
+    _bytes: int = field(default=0, init=False)
+    _stop_keep_alive: Callable[[], None] | None = field(default=None, init=False)
 
     async def close_response(self) -> None:
         """End the HTTP response; the stream goes on without it."""
@@ -107,7 +77,7 @@ class SessionStream(OrderedWriter):
         async with self._lock:
             await self._begin()
             if self.is_attached:
-                await self._response.write(b"retry: %d\n\n" % RETRY_MILLISECONDS)
+                await self.response.write(b"retry: %d\n\n" % RETRY_MILLISECONDS)
             await self._detach()
 
     async def detach(self) -> None:
@@ -118,21 +88,22 @@ class SessionStream(OrderedWriter):
     async def finish(self, message: bytes | None) -> None:
         """Send the last message, if there is one, and end stream and response."""
         # A task that the request left behind goes on; what it sends comes too late (basic/utilities/progress).
-        await super().finish(None)
+        # Not super(): a dataclass with slots is another class than the one whose body this is.
+        await OrderedWriter.finish(self, None)
         async with self._lock:
             if message is not None:
                 await self._write(message, is_last=True)
             try:
-                await self._streams.finish_stream(self.key, self.stream_id)
+                await self.streams.finish_stream(self.key, self.stream_id)
             except StoreUnavailable:
                 logger.warning("the end of a stream could not be kept")
-            self._waiters.wake((self.key, self.stream_id))
+            self.waiters.wake((self.key, self.stream_id))
             await self._detach()
 
     async def _begin(self) -> None:
         if self._stop_keep_alive is None:
-            self._stop_keep_alive = self._keep_alive.add(self._response)
-            if self._is_primed:
+            self._stop_keep_alive = self.keep_alive.add(self.response)
+            if self.is_primed:
                 await self._keep_and_send(b"")
 
     async def _write(self, message: bytes, *, is_last: bool = False) -> None:
@@ -145,22 +116,22 @@ class SessionStream(OrderedWriter):
         number = 0
         if is_last or (self._count <= MOST_EVENTS and self._bytes <= MOST_EVENT_BYTES):
             try:
-                number = await self._streams.append_event(self.key, self.stream_id, message)
+                number = await self.streams.append_event(self.key, self.stream_id, message)
             except StoreUnavailable:
                 # The client that is there gets it all the same; one that comes back will miss it.
                 logger.warning("an event could not be kept")
             self.kept_bytes += len(message) if number else 0
-        self._waiters.wake((self.key, self.stream_id))
+        self.waiters.wake((self.key, self.stream_id))
         if not self.is_attached:
             return
         if number:
-            await self._response.write(numbered_event(self.stream_id, number, message))
+            await self.response.write(numbered_event(self.stream_id, number, message))
         elif message:
-            await self._response.write(event(message))
+            await self.response.write(event(message))
 
     async def _detach(self) -> None:
         if self._stop_keep_alive is not None:
             self._stop_keep_alive()
         if self.is_attached:
             self.is_attached = False
-            await self._response.end()
+            await self.response.end()
