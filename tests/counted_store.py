@@ -25,5 +25,6 @@ def count_operations(store: Store) -> list[str]:
         concern = getattr(store, field.name)
         if field.type.endswith("Store"):
             for name, operation in inspect.getmembers(concern, inspect.iscoroutinefunction):
-                setattr(concern, name, counted(f"{field.name}.{name}", operation))
+                if not name.startswith("_"):
+                    setattr(concern, name, counted(f"{field.name}.{name}", operation))
     return called

@@ -25,8 +25,15 @@ __all__ = [
     "Context",
     "Elicit",
     "ElicitURL",
+    "Identity",
+    "IdentityProvider",
     "InvalidAnswer",
     "ListRoots",
+    "Login",
+    "LoginField",
+    "LoginRefused",
+    "LoginRoute",
+    "LoginStep",
     "MissingRequiredClientCapability",
     "Prompt",
     "Protected",
@@ -34,6 +41,8 @@ __all__ = [
     "ResourceNotFound",
     "Sample",
     "Server",
+    "SingleUserProvider",
+    "StaticPasswordProvider",
     "Tool",
     "ToolError",
     "__version__",
@@ -45,6 +54,17 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
+    from gatepost.identity.provider import (
+        Identity,
+        IdentityProvider,
+        Login,
+        LoginField,
+        LoginRefused,
+        LoginRoute,
+        LoginStep,
+    )
+    from gatepost.identity.single_user import SingleUserProvider
+    from gatepost.identity.static_password import StaticPasswordProvider
     from gatepost.protocol.errors import MissingRequiredClientCapability
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
@@ -60,6 +80,17 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
+    "gatepost.identity.provider": (
+        "Identity",
+        "IdentityProvider",
+        "Login",
+        "LoginField",
+        "LoginRefused",
+        "LoginRoute",
+        "LoginStep",
+    ),
+    "gatepost.identity.single_user": ("SingleUserProvider",),
+    "gatepost.identity.static_password": ("StaticPasswordProvider",),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),

@@ -13,6 +13,7 @@ from gatepost import Server
 from gatepost.assembly.installation import Installation, install
 from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
+from gatepost.identity.provider import IdentityProvider
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
@@ -49,7 +50,11 @@ class Installed:
 
 @asynccontextmanager
 async def installed(
-    *, fetcher: Fetcher | None = None, store: Store | None = None, **variables: str
+    *,
+    fetcher: Fetcher | None = None,
+    store: Store | None = None,
+    provider: IdentityProvider | None = None,
+    **variables: str,
 ) -> AsyncIterator[Installed]:
     """Serve one; `variables` are settings, `fetcher` stands in for the internet."""
     server = Server("notes")
@@ -62,7 +67,7 @@ async def installed(
     clock = [1_800_000_000]
     kept = store or memory_store()
     settings = load_settings({"MCP_STORAGE_URL": "memory:", **variables}, env_file=None)
-    installation = install(server, settings, store=kept, fetcher=fetcher, now=lambda: clock[0])
+    installation = install(server, settings, provider=provider, store=kept, fetcher=fetcher, now=lambda: clock[0])
     app = app_for(installation, announce=lambda _: None)
     async with (
         app.router.lifespan_context(app),

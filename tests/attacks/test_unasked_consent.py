@@ -35,7 +35,16 @@ class Asking:
 
     async def ask(self, headers: dict[str, str] | None = None, **changes: str) -> httpx2.Response:
         """Follow an authorization request until a page or the client's redirect URI; return that answer."""
-        parameters = {
+        given = TYPED if headers is None else headers
+        answer = await self.browser.get("/oauth/authorize", params=self.parameters(**changes), headers=given)
+        while answer.status_code == 303 and answer.headers["location"].startswith("/"):
+            self.path = answer.headers["location"]
+            answer = await self.browser.get(self.path)
+        return answer
+
+    def parameters(self, **changes: str) -> dict[str, str]:
+        """Return those of an authorization request."""
+        return {
             "client_id": "client_1",
             "redirect_uri": REDIRECT_URI,
             "response_type": "code",
@@ -44,12 +53,6 @@ class Asking:
             "scope": "notes:read raw",
             **changes,
         }
-        given = TYPED if headers is None else headers
-        answer = await self.browser.get("/oauth/authorize", params=parameters, headers=given)
-        while answer.status_code == 303 and answer.headers["location"].startswith("/"):
-            self.path = answer.headers["location"]
-            answer = await self.browser.get(self.path)
-        return answer
 
     async def decide(self, page: httpx2.Response, decision: str = "approve", **fields: str | None) -> httpx2.Response:
         """Press a button of the consent page; a field that is None is unticked."""
@@ -161,7 +164,6 @@ async def test_an_answer_that_stays_on_the_device_is_asked_each_time(asking: Ask
 
 async def test_revocation_and_time_bring_the_question_back(asking: Asking) -> None:
     await asking.decide(await asking.ask())
-    await asking.world.store.users.disable_user("ada", now=asking.world.now)  # not a local account here: no effect
     assert is_code(await asking.ask())
 
     asking.world.now += CONSENT_LIFETIME

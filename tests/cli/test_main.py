@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.cli.open_store import with_store
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 
 PASSWORD = "correct horse battery staple"
 
@@ -36,13 +39,34 @@ def test_accounts_are_added_listed_disabled_and_enabled(
     capsys.readouterr()
     assert main(["users", "list"]) == 0
     header, ada, grace = capsys.readouterr().out.splitlines()
-    assert header.split() == ["USERNAME", "SUBJECT", "CREATED", "STATE"]
+    assert header.split() == ["NAME", "SUBJECT", "ISSUER", "CREATED", "STATE"]
     assert (ada.split()[0], ada.split()[-1]) == ("ada", "disabled")
     assert (grace.split()[0], grace.split()[-1]) == ("grace", "active")
     assert main(["users", "enable", "ada"]) == 0
     capsys.readouterr()
     assert main(["users", "list"]) == 0
     assert "disabled" not in capsys.readouterr().out
+
+
+def test_people_of_other_providers_are_listed_and_disabled_by_their_subject(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def log_in(store: Store) -> User:
+        return await store.users.recognise_user(
+            "https://idp.example", "4711", display_name="Grace", subjects=("user_Gr4ce",), now=5
+        )
+
+    assert add(monkeypatch, "ada") == 0
+    with_store(log_in)
+    assert main(["users", "disable", "user_Gr4ce"]) == 0
+    assert capsys.readouterr().out.endswith("Disabled Grace; its sessions are over and its tokens are revoked.\n")
+    assert main(["users", "list"]) == 0
+    _, ada, grace = capsys.readouterr().out.splitlines()
+    assert (ada.split()[0], ada.split()[2]) == ("ada", "local")
+    assert (grace.split()[:3], grace.split()[-1]) == (["Grace", "user_Gr4ce", "https://idp.example"], "disabled")
+    type_in(monkeypatch, PASSWORD + "\n")
+    assert main(["users", "passwd", "user_Gr4ce", "--password-stdin"]) == 1
+    assert capsys.readouterr().err == "gatepost: Grace logs in with https://idp.example and has no password here.\n"
 
 
 def test_a_taken_name_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from unittest.mock import Mock
 
 import pytest
 from starlette.requests import Request
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from gatepost.identity import passwords
 from gatepost.identity.local_accounts import LocalAccounts, new_user
 from gatepost.identity.passwords import PasswordRefused, password_matches
-from gatepost.identity.provider import Identity, IdentityProvider
+from gatepost.identity.provider import IdentityProvider, Login
 from gatepost.identity.usernames import UsernameRefused
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
@@ -66,7 +67,7 @@ def test_it_is_a_provider_that_asks_for_username_and_password(store: Store) -> N
 async def test_username_and_password_open_the_account(store: Store, ada: User, username: str) -> None:
     provider = LocalAccounts(users=store.users)
     identity = await provider.authenticate(REQUEST, {"username": username, "password": PASSWORD})
-    assert identity == Identity(subject=ada.subject, display_name="ada")
+    assert identity == ada
 
 
 @pytest.mark.usefixtures("ada")
@@ -96,7 +97,7 @@ async def test_every_failure_is_one_answer_after_one_verification(
 ) -> None:
     disabled = new_user("disabled", PASSWORD, now=5, random_bytes=lambda length: b"\x02" * length)
     await store.users.add_user(disabled)
-    await store.users.disable_user("disabled", now=6)
+    await store.users.disable_user(disabled.subject, now=6)
     verifications: list[str | None] = []
 
     def counted(password_hash: str | None, password: str) -> bool:
@@ -108,15 +109,9 @@ async def test_every_failure_is_one_answer_after_one_verification(
     assert len(verifications) == 1
 
 
-async def test_an_account_is_active_until_it_is_disabled(store: Store, ada: User) -> None:
-    provider = LocalAccounts(users=store.users)
-    assert await provider.is_active(ada.subject)
-    assert not await provider.is_active("ada")
-    assert not await provider.is_active("owner")
-    await store.users.disable_user("ada", now=6)
-    assert not await provider.is_active(ada.subject)
-    await store.users.enable_user("ada")
-    assert await provider.is_active(ada.subject)
+async def test_people_of_other_providers_are_no_accounts(store: Store) -> None:
+    await store.users.recognise_user("operator", "owner", display_name=None, subjects=("owner",), now=5)
+    assert await LocalAccounts(users=store.users).awaits_setup()
 
 
 async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
@@ -131,7 +126,6 @@ async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
 
 
 async def test_nobody_is_asked_elsewhere(store: Store) -> None:
-    challenge = await LocalAccounts(users=store.users).challenge(
-        REQUEST, browser_id="browser_1", return_to="/oauth/login", switch_account=False
-    )
-    assert challenge is None
+    provider = LocalAccounts(users=store.users)
+    assert provider.routes == ()
+    assert await provider.challenge(REQUEST, Mock(Login)) is None

@@ -9,7 +9,8 @@ import pytest
 from argon2.exceptions import InvalidHashError
 
 from gatepost.identity import passwords
-from gatepost.identity.passwords import PasswordRefused, hash_password, in_worker, password_matches
+from gatepost.identity.password_workers import password_workers
+from gatepost.identity.passwords import PasswordRefused, hash_password, password_matches
 
 PASSWORD = "correct horse battery"
 
@@ -146,6 +147,6 @@ async def test_hashing_runs_beside_the_event_loop_two_at_a_time() -> None:
             running.remove(name)
         return name
 
-    names = await asyncio.gather(*(in_worker(work) for _ in range(6)))
+    names = await asyncio.gather(*(password_workers().run(work) for _ in range(6)))
     assert highest == 2
     assert {name.rpartition("_")[0] for name in names} == {"gatepost-passwords"}

@@ -26,10 +26,11 @@ from gatepost.oauth.records import (
     RefreshToken,
     TransactionState,
 )
-from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.contract.grants import LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
@@ -46,6 +47,7 @@ def model_store() -> Store:
         "assertions",
         "users",
         "browser_sessions",
+        "logins",
         "transactions",
         "grants",
         "approvals",
@@ -79,9 +81,10 @@ class DurableTruth:
         self.grants: dict[str, Grant] = {}
         self.access_tokens: dict[bytes, AccessToken] = {}
         self.refresh_tokens: dict[bytes, RefreshToken] = {}
-        self.users: dict[str, User] = {}  # by username
+        self.users: dict[str, User] = {}
         self.setup_link: bytes | None = None
         self.browser_sessions: dict[bytes, BrowserSession] = {}
+        self.logins: dict[bytes, PendingLogin] = {}
         self.noted_key: str | None = None
         self.keys: dict[str, SealedSigningKey] = {}
         self.events: dict[str, AuditRecord] = {}
@@ -126,8 +129,7 @@ class DurableTruth:
         return ApproveOutcome.APPROVED
 
     async def approve_at_once(self, request: AuthorizationTransaction, code: AuthorizationCode, client: Client) -> bool:
-        user = next((user for user in self.users.values() if user.subject == code.subject), None)
-        if self.clients.get(client.client_id) != client or (user is not None and user.disabled_at is not None):
+        if self.clients.get(client.client_id) != client or self._is_disabled(code.subject):
             return False
         self.transactions[request.transaction_id] = replace(request, state=TransactionState.APPROVED)
         self.codes[code.code_fingerprint] = code
@@ -178,7 +180,7 @@ class DurableTruth:
         grant = None if token is None else self.grants[token.grant_id]
         if token is None or grant is None or token.expires_at <= now or grant.expires_at <= now:
             return None
-        client, user = self.clients.get(grant.client_id), self._by_subject(grant.subject)
+        client, user = self.clients.get(grant.client_id), self.users.get(grant.subject)
         return LiveAccessToken(
             subject=grant.subject,
             client_id=grant.client_id,
@@ -236,39 +238,56 @@ class DurableTruth:
 
     async def offer_setup(self, link_fingerprint: bytes, *, now: int) -> bool:
         del now  # a link has no age here
-        if self.users:
+        if self._has_accounts():
             return False
         self.setup_link = link_fingerprint
         return True
 
     async def setup_is_open(self, link_fingerprint: bytes) -> bool:
-        return not self.users and self.setup_link == link_fingerprint
+        return not self._has_accounts() and self.setup_link == link_fingerprint
 
     async def create_first_user(self, link_fingerprint: bytes, user: User) -> bool:
         return await self.setup_is_open(link_fingerprint) and await self.add_user(user)
 
     async def add_user(self, user: User) -> bool:
-        if user.username in self.users or self._by_subject(user.subject) is not None:
+        if user.subject in self.users or await self.find_user(user.username or "") is not None:
             return False
-        self.users[user.username] = user
+        self.users[user.subject] = user
         self.setup_link = None
         return True
 
     async def find_user(self, username: str) -> User | None:
-        return self.users.get(username)
+        return next((user for user in self.users.values() if user.username == username), None)
 
     async def find_user_by_subject(self, subject: str) -> User | None:
-        return self._by_subject(subject)
+        return self.users.get(subject)
+
+    async def recognise_user(
+        self, issuer: str, external_subject: str, *, display_name: str | None, subjects: Sequence[str], now: int
+    ) -> User:
+        known = next(
+            (u for u in self.users.values() if (u.issuer, u.external_subject) == (issuer, external_subject)), None
+        )
+        if known is None:
+            subject = next(subject for subject in subjects if subject not in self.users)
+            known = User(subject, issuer, external_subject, now)
+        self.users[known.subject] = known if display_name is None else replace(known, display_name=display_name)
+        return self.users[known.subject]
 
     async def list_users(self) -> list[User]:
-        return sorted(self.users.values(), key=lambda user: user.username)
+        local = [user for user in self.users.values() if user.username is not None]
+        others = [user for user in self.users.values() if user.username is None]
+        return [
+            *sorted(local, key=lambda user: user.username or ""),
+            *sorted(others, key=lambda user: (user.issuer, user.name, user.subject)),
+        ]
 
-    async def disable_user(self, username: str, *, now: int) -> bool:
-        user = self.users.get(username)
+    async def disable_user(self, subject: str, *, now: int) -> bool:
+        user = self.users.get(subject)
         if user is None:
             return False
         if user.disabled_at is None:
-            self.users[username] = replace(user, disabled_at=now)
+            self.users[subject] = replace(user, disabled_at=now)
         self._end_sessions(user)
         unspent = [key for key, code in self.codes.items() if code.subject == user.subject and code.grant_id is None]
         delete(self.codes, unspent, len(unspent))
@@ -276,11 +295,11 @@ class DurableTruth:
             self._revoke(grant, reason=Reason.USER_DISABLED.value, now=now)
         return True
 
-    async def enable_user(self, username: str) -> bool:
-        return self._change(username, disabled_at=None) is not None
+    async def enable_user(self, subject: str) -> bool:
+        return self._change(self.users.get(subject), disabled_at=None) is not None
 
     async def change_password(self, username: str, password_hash: str) -> bool:
-        user = self._change(username, password_hash=password_hash)
+        user = self._change(await self.find_user(username), password_hash=password_hash)
         if user is not None:
             self._end_sessions(user)
         return user is not None
@@ -291,24 +310,36 @@ class DurableTruth:
         self.browser_sessions[session.session_fingerprint] = session
         return True
 
-    async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
+    async def find_session(self, session_fingerprint: bytes, *, now: int) -> SessionView | None:
         session = self.browser_sessions.get(session_fingerprint)
-        return None if session is None or session.expires_at <= now else session
+        if session is None or session.expires_at <= now:
+            return None
+        return SessionView(session, self.users.get(session.subject or ""))
 
     async def end_session(self, session_fingerprint: bytes) -> None:
         self.browser_sessions.pop(session_fingerprint, None)
 
-    def _by_subject(self, subject: str) -> User | None:
-        return next((user for user in self.users.values() if user.subject == subject), None)
+    async def begin_login(self, login: PendingLogin) -> None:
+        self.logins[login.state_fingerprint] = login
+
+    async def take_login(
+        self, state_fingerprint: bytes, *, browser_id: str, place: str, now: int
+    ) -> PendingLogin | None:
+        login = self.logins.get(state_fingerprint)
+        if login is None or (login.browser_id, login.place) != (browser_id, place) or login.expires_at <= now:
+            return None
+        return self.logins.pop(state_fingerprint)
+
+    def _has_accounts(self) -> bool:
+        return any(user.issuer == "local" for user in self.users.values())
 
     def _is_disabled(self, subject: str) -> bool:
-        user = self._by_subject(subject)
+        user = self.users.get(subject)
         return user is not None and user.disabled_at is not None
 
-    def _change(self, username: str, **changes: Any) -> User | None:
-        user = self.users.get(username)
+    def _change(self, user: User | None, **changes: Any) -> User | None:
         if user is not None:
-            self.users[username] = replace(user, **changes)
+            self.users[user.subject] = replace(user, **changes)
         return user
 
     def _end_sessions(self, user: User) -> None:

@@ -22,7 +22,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.grants import RedeemOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 
 NOW: Final = 1_800_000_000
 RESOURCE: Final = "https://notes.example/mcp"
@@ -129,9 +129,7 @@ def tokens(name: str = "first", grant_id: str = "grant-1", *, now: int = NOW) ->
 
 
 def user(subject: str = "user-1", username: str = "ada", **changes: Any) -> User:
-    return replace(
-        User(subject=subject, username=username, password_hash="$argon2id$made-up", created_at=NOW), **changes
-    )
+    return replace(User(subject, LOCAL, subject, NOW, username=username, password_hash="$argon2id$made-up"), **changes)
 
 
 def session(name: str = "session-1", **changes: Any) -> BrowserSession:
@@ -140,7 +138,7 @@ def session(name: str = "session-1", **changes: Any) -> BrowserSession:
             session_fingerprint=fp(name),
             browser_id="browser-1",
             subject="user-1",
-            display_name="Ada",
+            provider="local",
             authenticated_at=NOW,
             created_at=NOW,
             expires_at=NOW + 3600,

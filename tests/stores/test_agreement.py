@@ -11,6 +11,7 @@ from hypothesis.stateful import rule
 
 from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
+from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
 from tests.stores.both_stores import BothStores, text
@@ -20,6 +21,7 @@ SUBJECTS = ("user-0", "user-1")
 USERNAMES = ("ada", "bob")
 subjects = st.sampled_from((*SUBJECTS, "not-a-local-account"))
 usernames = st.sampled_from(USERNAMES)
+issuers = st.sampled_from(("operator", "https://idp.example", "local"))
 # Which of the records made so far is meant; beyond the last one it is an unknown one.
 picks = st.integers(0, 2)
 
@@ -30,6 +32,7 @@ class StoresAgree(BothStores):
     def __init__(self) -> None:
         super().__init__()
         self.transactions = self.codes = self.grants = self.tokens = self.sessions = self.clients = 0
+        self.people = self.logins = 0
 
     @rule(name=text, uris=st.lists(text, max_size=2), scope=st.none() | text)
     def register_client(self, name: str, uris: list[str], scope: str | None) -> None:
@@ -151,21 +154,31 @@ class StoresAgree(BothStores):
     def add_user(self, subject: str, username: str) -> None:
         self.both(lambda store: store.users.add_user(user(subject, username)))
 
-    @rule(username=usernames)
-    def disable_user(self, username: str) -> None:
-        self.both(lambda store: store.users.disable_user(username, now=self.now))
+    @rule(issuer=issuers, external=usernames, name=st.none() | text, wanted=st.sampled_from(SUBJECTS))
+    def recognise_user(self, issuer: str, external: str, name: str | None, wanted: str) -> None:
+        candidates = (wanted, f"random-{self.people}")
+        self.people += 1
+        self.both(
+            lambda store: store.users.recognise_user(
+                issuer, external, display_name=name, subjects=candidates, now=self.now
+            )
+        )
 
-    @rule(username=usernames)
-    def enable_user(self, username: str) -> None:
-        self.both(lambda store: store.users.enable_user(username))
+    @rule(subject=subjects)
+    def disable_user(self, subject: str) -> None:
+        self.both(lambda store: store.users.disable_user(subject, now=self.now))
+
+    @rule(subject=subjects)
+    def enable_user(self, subject: str) -> None:
+        self.both(lambda store: store.users.enable_user(subject))
 
     @rule(username=usernames, password_hash=text)
     def change_password(self, username: str, password_hash: str) -> None:
         self.both(lambda store: store.users.change_password(username, password_hash))
 
-    @rule(pick=st.none() | picks, subject=st.none() | subjects, name=st.none() | text)
-    def start_session(self, pick: int | None, subject: str | None, name: str | None) -> None:
-        started = session(f"session-{self.sessions}", subject=subject, display_name=name, expires_at=self.now + 3600)
+    @rule(pick=st.none() | picks, subject=st.none() | subjects, provider=st.none() | text)
+    def start_session(self, pick: int | None, subject: str | None, provider: str | None) -> None:
+        started = session(f"session-{self.sessions}", subject=subject, provider=provider, expires_at=self.now + 3600)
         replaces = None if pick is None else fp(f"session-{self.latest(self.sessions, pick)}")
         self.sessions += 1
         self.both(lambda store: store.browser_sessions.start_session(started, replaces=replaces))
@@ -174,6 +187,23 @@ class StoresAgree(BothStores):
     def end_session(self, pick: int) -> None:
         fingerprint = fp(f"session-{self.latest(self.sessions, pick)}")
         self.both(lambda store: store.browser_sessions.end_session(fingerprint))
+
+    @rule(browser=picks, place=st.sampled_from(("github", "form")))
+    def begin_login(self, browser: int, place: str) -> None:
+        begun = PendingLogin(
+            fp(f"login-{self.logins}"), f"browser-{browser}", place, b"sealed", expires_at=self.now + 600
+        )
+        self.logins += 1
+        self.both(lambda store: store.logins.begin_login(begun))
+
+    @rule(pick=picks, browser=picks, place=st.sampled_from(("github", "form")))
+    def take_login(self, pick: int, browser: int, place: str) -> None:
+        fingerprint = fp(f"login-{self.latest(self.logins, pick)}")
+        self.both(
+            lambda store: store.logins.take_login(
+                fingerprint, browser_id=f"browser-{browser}", place=place, now=self.now
+            )
+        )
 
     def latest(self, count: int, pick: int) -> int:
         """Return the number of the latest record but `pick`; -1, which there is none of, before the first."""

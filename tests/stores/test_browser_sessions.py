@@ -1,22 +1,35 @@
 """Browser sessions, on every backend."""
 
+from gatepost.stores.contract.browser_sessions import SessionView
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import NOW, fp, session
+from tests.stores.sample_records import NOW, fp, session, user
 
 
 async def test_a_session_is_found_as_it_was(store: Store) -> None:
-    anonymous = session("anonymous", subject=None, display_name=None, authenticated_at=None)
+    anonymous = session("anonymous", subject=None, provider=None, authenticated_at=None)
     await store.browser_sessions.start_session(session())
     await store.browser_sessions.start_session(anonymous)
 
-    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) == session()
-    assert await store.browser_sessions.find_session(fp("anonymous"), now=NOW) == anonymous
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) == SessionView(session(), None)
+    assert await store.browser_sessions.find_session(fp("anonymous"), now=NOW) == SessionView(anonymous, None)
+
+
+async def test_a_session_is_found_with_the_person_as_they_are_now(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.browser_sessions.start_session(session())
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) == SessionView(session(), user())
+
+    await store.users.disable_user("user-1", now=NOW)
+    await store.browser_sessions.start_session(session("later"))
+
+    found = await store.browser_sessions.find_session(fp("later"), now=NOW)
+    assert found == SessionView(session("later"), user(disabled_at=NOW))
 
 
 async def test_a_session_is_absent_from_the_second_it_expires(store: Store) -> None:
     await store.browser_sessions.start_session(session())
 
-    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW + 3599) == session()
+    assert await store.browser_sessions.find_session(fp("session-1"), now=NOW + 3599) == SessionView(session(), None)
     assert await store.browser_sessions.find_session(fp("session-1"), now=NOW + 3600) is None
     assert await store.browser_sessions.find_session(fp("unknown"), now=NOW) is None
 
@@ -28,8 +41,10 @@ async def test_renewal_ends_the_session_that_it_replaces(store: Store) -> None:
     assert await store.browser_sessions.start_session(session("after"), replaces=fp("before")) is True
 
     assert await store.browser_sessions.find_session(fp("before"), now=NOW) is None
-    assert await store.browser_sessions.find_session(fp("after"), now=NOW) == session("after")
-    assert await store.browser_sessions.find_session(fp("bystander"), now=NOW) == session("bystander")
+    assert await store.browser_sessions.find_session(fp("after"), now=NOW) == SessionView(session("after"), None)
+    assert await store.browser_sessions.find_session(fp("bystander"), now=NOW) == SessionView(
+        session("bystander"), None
+    )
 
 
 async def test_a_session_that_is_gone_cannot_be_replaced(store: Store) -> None:

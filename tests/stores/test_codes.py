@@ -70,7 +70,7 @@ async def test_an_unknown_or_expired_code_is_not_redeemed(store: Store) -> None:
 async def test_a_code_of_a_disabled_user_is_not_redeemed(store: Store) -> None:
     """Approval may have been under way while the account was being disabled."""
     await store.users.add_user(user())
-    await store.users.disable_user("ada", now=NOW)
+    await store.users.disable_user("user-1", now=NOW)
     await approve(store)
 
     assert await store.grants.redeem_code(fp("code-1"), grant(), tokens(), now=NOW) is RedeemOutcome.LOST_RACE

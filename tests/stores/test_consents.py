@@ -96,12 +96,12 @@ async def test_an_approval_that_came_after_a_revocation_stays_when_it_is_revoked
 async def test_a_disabled_user_has_nothing_remembered_and_gets_nothing_remembered(store: Store) -> None:
     await store.users.add_user(user())
     await remember_consent(store, CONSENT)
-    await store.users.disable_user("ada", now=NOW)
+    await store.users.disable_user("user-1", now=NOW)
 
     assert await find(store) is None
     await remember_consent(store, CONSENT)
     assert await find(store) is None
-    await store.users.enable_user("ada")
+    await store.users.enable_user("user-1")
     assert await find(store) is None
 
 

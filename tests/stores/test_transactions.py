@@ -129,7 +129,7 @@ async def test_at_once_nothing_is_written_for_a_client_that_is_not_what_it_was(s
 async def test_at_once_nothing_is_written_for_a_disabled_user(store: Store) -> None:
     await store.clients.register_client(client())
     await store.users.add_user(user())
-    await store.users.disable_user("ada", now=NOW)
+    await store.users.disable_user("user-1", now=NOW)
 
     assert await store.transactions.approve_at_once(transaction(), code(), client()) is False
     assert await store.transactions.find_transaction("transaction-1", now=NOW) is None

@@ -1,8 +1,10 @@
-"""Local accounts and the set-up link, on every backend."""
+"""People and the set-up link, on every backend."""
 
+import asyncio
 from dataclasses import replace
 
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from tests.stores.sample_records import NOW, approve, client, find_grant, fp, grant, redeem, session, user
 
 
@@ -38,7 +40,7 @@ async def test_a_set_up_link_makes_one_account(store: Store) -> None:
 
 async def test_no_set_up_link_is_offered_once_an_account_exists(store: Store) -> None:
     await store.users.add_user(user())
-    await store.users.disable_user("ada", now=NOW)
+    await store.users.disable_user("user-1", now=NOW)
 
     assert await store.users.offer_setup(fp("link"), now=NOW) is False
     assert await store.users.setup_is_open(fp("link")) is False
@@ -77,6 +79,80 @@ async def test_accounts_are_listed_by_username(store: Store) -> None:
     assert [found.username for found in await store.users.list_users()] == ["ada", "bob", "zoë", "Émile", "émile"]
 
 
+async def recognise(store: Store, issuer: str, name: str, *subjects: str, shown: str | None = None) -> User:
+    return await store.users.recognise_user(issuer, name, display_name=shown, subjects=subjects, now=NOW)
+
+
+async def test_a_person_is_added_at_the_first_login_and_known_at_the_next(store: Store) -> None:
+    ada = await recognise(store, "https://idp.example", "4711", "user-9", shown="Ada")
+
+    assert ada == User("user-9", "https://idp.example", "4711", NOW, display_name="Ada")
+    assert await recognise(store, "https://idp.example", "4711", "user-10", shown="Ada") == ada
+    assert await store.users.find_user_by_subject("user-9") == ada
+
+
+async def test_a_new_name_is_kept_and_none_leaves_the_old_one(store: Store) -> None:
+    await recognise(store, "https://idp.example", "4711", "user-9", shown="Ada")
+
+    renamed = await recognise(store, "https://idp.example", "4711", "user-10", shown="Ada L.")
+
+    assert renamed == User("user-9", "https://idp.example", "4711", NOW, display_name="Ada L.")
+    assert await recognise(store, "https://idp.example", "4711", "user-10") == renamed
+    assert await store.users.find_user_by_subject("user-9") == renamed
+
+
+async def test_the_same_subject_of_two_issuers_is_two_people(store: Store) -> None:
+    one = await recognise(store, "https://one.example", "4711", "user-8", shown="ada@example.com")
+    two = await recognise(store, "https://two.example", "4711", "user-9", shown="ada@example.com")
+
+    assert (one.subject, two.subject) == ("user-8", "user-9")
+
+
+async def test_nobody_gets_a_subject_that_is_somebody_elses(store: Store) -> None:
+    await store.users.add_user(user("owner", "ada"))
+
+    person = await recognise(store, "operator", "owner", "owner", "user-9")
+
+    assert person.subject == "user-9"
+    assert (await recognise(store, "operator", "owner", "owner", "user-10")).subject == "user-9"
+    assert await store.users.find_user("ada") == user("owner", "ada")
+
+
+async def test_of_many_first_logins_at_once_one_adds_the_person(store: Store) -> None:
+    people = await asyncio.gather(
+        *(recognise(store, "https://idp.example", "4711", f"user-{number}") for number in range(20))
+    )
+
+    assert len({person.subject for person in people}) == 1
+    assert await store.users.list_users() == [people[0]]
+
+
+async def test_a_person_without_a_password_here_does_not_end_the_set_up(store: Store) -> None:
+    await store.users.offer_setup(fp("link"), now=NOW)
+    await recognise(store, "operator", "owner", "owner")
+
+    assert await store.users.setup_is_open(fp("link")) is True
+    assert await store.users.create_first_user(fp("link"), user()) is True
+
+
+async def test_people_of_all_providers_are_listed_and_disabled_alike(store: Store) -> None:
+    await store.users.add_user(user("user-1", "zoe"))
+    await recognise(store, "https://idp.example", "2", "user-2", shown="Bob")
+    await recognise(store, "https://idp.example", "3", "user-3", shown="Ada")
+    await recognise(store, "a-provider", "4", "user-4")
+    await redeem(store, "2", subject="user-2")
+
+    assert [one.subject for one in await store.users.list_users()] == ["user-1", "user-4", "user-3", "user-2"]
+    assert await store.users.disable_user("user-2", now=NOW) is True
+
+    assert (await recognise(store, "https://idp.example", "2", "user-9")).disabled_at == NOW
+    token = await store.grants.find_access_token(fp("access 2"), now=NOW)
+    assert token is not None
+    assert (token.grant_revoked, token.user_disabled) == (True, True)
+    assert await store.users.enable_user("user-2") is True
+    assert (await recognise(store, "https://idp.example", "2", "user-9")).disabled_at is None
+
+
 async def test_disabling_ends_sessions_codes_and_grants_of_this_account_alone(store: Store) -> None:
     await store.users.add_user(user())
     await store.users.add_user(user("user-2", "bob"))
@@ -87,7 +163,7 @@ async def test_disabling_ends_sessions_codes_and_grants_of_this_account_alone(st
         await redeem(store, subject, subject=subject)
     await store.browser_sessions.start_session(session("nobody", subject=None))
 
-    assert await store.users.disable_user("ada", now=NOW + 5) is True
+    assert await store.users.disable_user("user-1", now=NOW + 5) is True
 
     assert await store.users.find_user("ada") == user(disabled_at=NOW + 5)
     assert await store.browser_sessions.find_session(fp("user-1"), now=NOW) is None
@@ -115,8 +191,8 @@ async def test_disabling_twice_keeps_the_first_time_and_an_earlier_revocation_it
     await redeem(store)
     await store.grants.revoke_grant("grant-1", reason="asked", now=NOW)
 
-    assert await store.users.disable_user("ada", now=NOW + 1) is True
-    assert await store.users.disable_user("ada", now=NOW + 2) is True
+    assert await store.users.disable_user("user-1", now=NOW + 1) is True
+    assert await store.users.disable_user("user-1", now=NOW + 2) is True
 
     assert await store.users.find_user("ada") == user(disabled_at=NOW + 1)
     kept = await find_grant(store, "grant-1")
@@ -127,9 +203,9 @@ async def test_disabling_twice_keeps_the_first_time_and_an_earlier_revocation_it
 async def test_enabling_lifts_the_mark_and_nothing_else(store: Store) -> None:
     await store.users.add_user(user())
     await redeem(store)
-    await store.users.disable_user("ada", now=NOW)
+    await store.users.disable_user("user-1", now=NOW)
 
-    assert await store.users.enable_user("ada") is True
+    assert await store.users.enable_user("user-1") is True
 
     assert await store.users.find_user("ada") == user()
     token = await store.grants.find_access_token(fp("access 1"), now=NOW)
@@ -157,7 +233,7 @@ async def test_changing_the_password_ends_the_sessions_and_keeps_the_grants(stor
 async def test_what_is_done_to_an_unknown_account_is_false(store: Store) -> None:
     await store.users.add_user(user())
 
-    assert await store.users.disable_user("bob", now=NOW) is False
-    assert await store.users.enable_user("bob") is False
+    assert await store.users.disable_user("user-2", now=NOW) is False
+    assert await store.users.enable_user("user-2") is False
     assert await store.users.change_password("bob", "$argon2id$new") is False
     assert await store.users.list_users() == [user()]

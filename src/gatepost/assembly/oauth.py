@@ -35,6 +35,7 @@ from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login import LoginPage
+from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
@@ -172,16 +173,26 @@ class OAuth:
     def _page_routes(self, rules: AuthorizationServer, pages: Pages) -> tuple[Route, ...]:
         core, store = self.core, self.core.store
         resources = self.resources.at(rules.issuer)
-        origins = frozenset({rules.issuer})
         requests = PendingRequests(store.transactions, core.now)
         decision = self._decision(rules, pages)
         browser_sessions = decision.browser_sessions
+        completion = LoginCompletion(
+            provider=self.provider,
+            users=store.users,
+            logins=store.logins,
+            browser_sessions=browser_sessions,
+            pages=pages,
+            audit=core.audit,
+            origin=rules.issuer,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
         authorize = AuthorizeEndpoint(
             clients=self.clients,
             transactions=store.transactions,
             resources=resources,
             browser_sessions=browser_sessions,
-            provider=self.provider,
+            completion=completion,
             decision=decision,
             pages=pages,
             transaction_lifetime=rules.lifetimes.transaction,
@@ -194,20 +205,13 @@ class OAuth:
             browser_sessions=browser_sessions,
             resources=resources,
             pages=pages,
-            origins=origins,
+            origin=rules.issuer,
             now=core.now,
             random_bytes=core.random_bytes,
             audit=core.audit,
         )
         login = LoginPage(
-            requests=requests,
-            browser_sessions=browser_sessions,
-            provider=self.provider,
-            resources=resources,
-            pages=pages,
-            origins=origins,
-            throttle=self._login_throttle(),
-            audit=core.audit,
+            requests=requests, completion=completion, resources=resources, throttle=self._login_throttle()
         )
         consent = ConsentPage(
             clients=self.clients,
@@ -218,7 +222,7 @@ class OAuth:
             resources=resources,
             required_scopes=core.settings.oauth.required_scope,
             pages=pages,
-            origins=origins,
+            origin=rules.issuer,
         )
         return (*static_routes(), *authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
 

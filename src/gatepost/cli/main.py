@@ -95,7 +95,7 @@ def _add_stdio(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_users(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from gatepost.cli import users  # noqa: PLC0415 - as above
 
-    parser = commands.add_parser("users", help="manage local accounts", description="Manage local accounts.")
+    parser = commands.add_parser("users", help="manage accounts", description="Manage accounts.")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, words in (
         ("add", users.add, "create an account"),
@@ -104,7 +104,7 @@ def _add_users(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("passwd", users.passwd, "set an account's password"),
     ):
         action = actions.add_parser(name, help=words, description=words.capitalize() + ".")
-        action.add_argument("username", metavar="USERNAME")
+        action.add_argument("username", metavar="USERNAME", help="or, of an account that there is, its subject")
         if name in {"add", "passwd"}:
             action.add_argument(
                 "--password-stdin", action="store_true", help="read the password from standard input instead of asking"

@@ -1,4 +1,4 @@
-"""`gatepost users …`: local accounts from the terminal, on the same store that the server uses."""
+"""`gatepost users …`: the accounts, from the terminal, on the same store that the server uses."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gatepost.cli.open_store import with_store
 from gatepost.cli.output import complain, moment, say, table
 
 if TYPE_CHECKING:
     from gatepost.stores.contract.store import Store
-    from gatepost.stores.contract.users import UserStore
-
-Answer = TypeVar("Answer")
+    from gatepost.stores.contract.users import User, UserStore
 
 
 def add(options: argparse.Namespace) -> int:
@@ -30,7 +28,14 @@ def add(options: argparse.Namespace) -> int:
     except ValueError as error:
         complain(str(error))
         return 1
-    if not _with_users(lambda users: users.add_user(user), event="user_added", username=user.username):
+
+    async def add_user(store: Store) -> bool:
+        if not await store.users.add_user(user):
+            return False
+        await _record(store, "user_added", user.subject)
+        return True
+
+    if not with_store(add_user):
         complain(f"There is an account {user.username} already; gatepost users passwd sets its password.")
         return 1
     say(f"Created {user.username}.")
@@ -39,34 +44,40 @@ def add(options: argparse.Namespace) -> int:
 
 def show(_options: argparse.Namespace) -> int:
     """Print all accounts."""
-    users = _with_users(lambda users: users.list_users())
+    users = with_store(lambda store: store.users.list_users())
     if not users:
         say("There are no accounts yet. The server prints a set-up link at its start; gatepost users add works too.")
         return 0
     rows = [
-        (user.username, user.subject, moment(user.created_at), "active" if user.disabled_at is None else "disabled")
+        (
+            user.name,
+            user.subject,
+            user.issuer,
+            moment(user.created_at),
+            "active" if user.disabled_at is None else "disabled",
+        )
         for user in users
     ]
-    say(table(("USERNAME", "SUBJECT", "CREATED", "STATE"), rows))
+    say(table(("NAME", "SUBJECT", "ISSUER", "CREATED", "STATE"), rows))
     return 0
 
 
 def disable(options: argparse.Namespace) -> int:
     """Disable an account and revoke what it allowed. Exit code 1 when there is none."""
-    username = _canonical(options.username)
     now = int(time.time())
-    if not _with_users(lambda users: users.disable_user(username, now=now), event="user_disabled", username=username):
-        return _unknown(username)
-    say(f"Disabled {username}; its sessions are over and its tokens are revoked.")
+    user = _change(options.username, lambda users, user: users.disable_user(user.subject, now=now), "user_disabled")
+    if user is None:
+        return 1
+    say(f"Disabled {user.name}; its sessions are over and its tokens are revoked.")
     return 0
 
 
 def enable(options: argparse.Namespace) -> int:
     """Let a disabled account in again. Exit code 1 when there is none."""
-    username = _canonical(options.username)
-    if not _with_users(lambda users: users.enable_user(username), event="user_enabled", username=username):
-        return _unknown(username)
-    say(f"Enabled {username}; apps have to be allowed again.")
+    user = _change(options.username, lambda users, user: users.enable_user(user.subject), "user_enabled")
+    if user is None:
+        return 1
+    say(f"Enabled {user.name}; apps have to be allowed again.")
     return 0
 
 
@@ -74,18 +85,40 @@ def passwd(options: argparse.Namespace) -> int:
     """Set a password and end the account's browser sessions. Exit code 1 when there is none or it is refused."""
     from gatepost.identity.passwords import hash_password  # noqa: PLC0415 - argon2 only where it is used
 
-    username = _canonical(options.username)
     try:
         password_hash = hash_password(_read_password(from_stdin=options.password_stdin))
     except ValueError as error:
         complain(str(error))
         return 1
-    if not _with_users(
-        lambda users: users.change_password(username, password_hash), event="password_changed", username=username
-    ):
-        return _unknown(username)
-    say(f"Changed the password of {username}.")
+
+    async def change(users: UserStore, user: User) -> bool:
+        return user.username is not None and await users.change_password(user.username, password_hash)
+
+    user = _change(options.username, change, "password_changed")
+    if user is None:
+        return 1
+    say(f"Changed the password of {user.name}.")
     return 0
+
+
+def _change(name: str, operation: Callable[[UserStore, User], Awaitable[bool]], event: str) -> User | None:
+    """Do something to the account that is called `name`, or has it for a subject; complain if that cannot be.
+
+    What was done goes to the audit trail.
+    """
+
+    async def run(store: Store) -> User | None:
+        user = await store.users.find_user(_canonical(name)) or await store.users.find_user_by_subject(name)
+        if user is None:
+            complain(f"There is no account {name}; see gatepost users list.")
+        elif not await operation(store.users, user):
+            complain(f"{user.name} logs in with {user.issuer} and has no password here.")
+        else:
+            await _record(store, event, user.subject)
+            return user
+        return None
+
+    return with_store(run)
 
 
 def _canonical(username: str) -> str:
@@ -96,11 +129,6 @@ def _canonical(username: str) -> str:
         return canonical_username(username)
     except ValueError:
         return username
-
-
-def _unknown(username: str) -> int:
-    complain(f"There is no account {username}; see gatepost users list.")
-    return 1
 
 
 def _read_password(*, from_stdin: bool) -> str:
@@ -117,34 +145,16 @@ def _read_password(*, from_stdin: bool) -> str:
     return password
 
 
-def _with_users(
-    operation: Callable[[UserStore], Awaitable[Answer]], *, event: str | None = None, username: str = ""
-) -> Answer:
-    """Run one operation on the accounts of the store that the settings name.
-
-    When it says that something was done, `event` goes to the audit trail, about the account called `username`.
-    """
-
-    async def run(store: Store) -> Answer:
-        answer = await operation(store.users)
-        if event is not None and answer:
-            await _record(store, event, username)
-        return answer
-
-    return with_store(run)
-
-
-async def _record(store: Store, event: str, username: str) -> None:
+async def _record(store: Store, event: str, subject: str) -> None:
     from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id  # noqa: PLC0415 - with the rest
 
-    user = await store.users.find_user(username)
     now = int(time.time())
     record = AuditRecord(
         event_id=event_id(at=now, sequence=0, random=secrets.token_bytes(6)),
         at=now,
         event=AuditEvent(event),
         outcome=Outcome.OK,
-        subject=None if user is None else user.subject,
+        subject=subject,
         address="terminal",
     )
     await store.audit.append_events([record])

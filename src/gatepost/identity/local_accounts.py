@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from starlette.requests import Request
 
-from gatepost.identity.passwords import hash_password, in_worker, password_matches
-from gatepost.identity.provider import Identity, IdentityProvider, LoginField
+from gatepost.identity.password_workers import password_workers
+from gatepost.identity.passwords import hash_password, password_matches
+from gatepost.identity.provider import IdentityProvider, LoginField
 from gatepost.identity.usernames import UsernameRefused, canonical_username
-from gatepost.stores.contract.users import User, UserStore
+from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, identifier
-
-_FIELDS: Final = (
-    LoginField("username", "Username", autocomplete="username"),
-    LoginField("password", "Password", secret=True, autocomplete="current-password"),
-)
 
 
 def new_user(username: str, password: str, *, now: int, random_bytes: RandomBytes) -> User:
-    """Return a new account's record, not yet kept. Slow; call it through `passwords.in_worker` on a server.
+    """Return a new account's record, not yet kept. Slow; a server calls it in its `password_workers`.
 
     Raises:
         UsernameRefused: the username cannot be one.
         PasswordRefused: the password cannot be one. Both are ValueErrors whose message is for people.
     """
     canonical = canonical_username(username)
-    return User(
-        subject=identifier("user_", random_bytes),
-        username=canonical,
-        password_hash=hash_password(password, username=canonical),
-        created_at=now,
-    )
+    subject = identifier("user_", random_bytes)
+    password_hash = hash_password(password, username=canonical)
+    return User(subject, LOCAL, subject, now, username=canonical, password_hash=password_hash)
 
 
 class LocalAccounts(IdentityProvider):
@@ -42,16 +34,17 @@ class LocalAccounts(IdentityProvider):
         users: where they are kept.
     """
 
+    name = LOCAL
+    login_fields = (
+        LoginField("username", "Username", autocomplete="username"),
+        LoginField("password", "Password", secret=True, autocomplete="current-password"),
+    )
+
     def __init__(self, *, users: UserStore) -> None:
         self._users = users
         self._has_accounts = False
 
-    @property
-    def login_fields(self) -> tuple[LoginField, ...]:
-        """Username and password."""
-        return _FIELDS
-
-    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:  # noqa: ARG002 - the protocol's
+    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> User | None:
         """Return the account that username and password open.
 
         Unknown username, wrong password and disabled account are one answer after one verification.
@@ -64,19 +57,14 @@ class LocalAccounts(IdentityProvider):
             user = None
         password = credentials.get("password", "")
         password_hash = None if user is None else user.password_hash
-        matches = await in_worker(lambda: password_matches(password_hash, password))
+        matches = await password_workers().run(lambda: password_matches(password_hash, password))
         if user is None or not matches or user.disabled_at is not None:
             return None
-        return Identity(subject=user.subject, display_name=user.username)
-
-    async def is_active(self, subject: str) -> bool:
-        """Say whether the account exists and is not disabled."""
-        user = await self._users.find_user_by_subject(subject)
-        return user is not None and user.disabled_at is None
+        return user
 
     async def awaits_setup(self) -> bool:
         """Say whether no account exists yet."""
         if not self._has_accounts:
             # Accounts are disabled, never deleted, so one look that finds any holds for good.
-            self._has_accounts = bool(await self._users.list_users())
+            self._has_accounts = any(user.issuer == LOCAL for user in await self._users.list_users())
         return not self._has_accounts

@@ -10,15 +10,10 @@ from __future__ import annotations
 import base64
 import functools
 import unicodedata
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeVar
-
-from gatepost.identity.password_workers import password_workers
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
-
-Answer = TypeVar("Answer")
 
 SHORTEST: Final = 12
 LONGEST: Final = 256
@@ -37,7 +32,7 @@ class PasswordRefused(ValueError):
 
 
 def hash_password(password: str, *, username: str | None = None) -> str:
-    """Return the argon2id hash of a new password in PHC string form. Slow; call it through `in_worker` on a server.
+    """Return the argon2id hash of a new password in PHC string form. Slow; a server calls it in its `password_workers`.
 
     Args:
         password: as typed, 12 to 256 characters once in NFC.
@@ -46,55 +41,51 @@ def hash_password(password: str, *, username: str | None = None) -> str:
     Raises:
         PasswordRefused: it is too short, too long or too easy to guess.
     """
-    return _hasher().hash(_checked(password, username))
+    return _hasher().hash(checked_password(password, username=username))
 
 
 def password_matches(password_hash: str | None, password: str) -> bool:
-    """Say whether `password` is the one behind `password_hash`. Slow; call it through `in_worker` on a server.
+    """Say whether `password` is the one behind `password_hash`. Slow; a server calls it in its `password_workers`.
 
     None stands for an account that does not exist: the work is the same, so the time tells nobody who has an account.
     """
     from argon2.exceptions import VerificationError  # noqa: PLC0415 - argon2 only where it is used
 
-    if len(password) > _LONGEST_RAW:
-        # Nobody's password, and too long to be normalised; the work is done all the same.
-        password_hash, password = None, ""
+    typed = normalised(password)
+    known = password_hash if typed else None
     try:
-        _hasher().verify(password_hash or _nobodys_hash(), _normalised(password))
+        _hasher().verify(known or _nobodys_hash(), typed)
     except VerificationError:
         return False
-    return password_hash is not None
+    return known is not None
 
 
-async def in_worker(work: Callable[[], Answer]) -> Answer:
-    """Run `work` in one of the threads that hash passwords and return its answer.
+def checked_password(password: str, *, username: str | None = None) -> str:
+    """Return a new password in NFC.
 
     Raises:
-        PasswordWorkersBusy: too many wait for one already.
+        PasswordRefused: as `hash_password` does.
     """
-    return await password_workers().run(work)
-
-
-def _checked(password: str, username: str | None) -> str:
-    if len(password) > _LONGEST_RAW:
+    canonical = normalised(password)
+    if len(canonical) > LONGEST or len(password) > _LONGEST_RAW:
         raise PasswordRefused(f"A password has at most {LONGEST} characters.")
-    normalised = _normalised(password)
-    if len(normalised) < SHORTEST:
+    if len(canonical) < SHORTEST:
         raise PasswordRefused(f"A password needs at least {SHORTEST} characters; a few words in a row do well.")
-    if len(normalised) > LONGEST:
-        raise PasswordRefused(f"A password has at most {LONGEST} characters.")
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in normalised):
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in canonical):
         raise PasswordRefused("A password cannot contain control characters, such as a tab.")
-    if len(set(normalised)) < _FEWEST_DIFFERENT:
+    if len(set(canonical)) < _FEWEST_DIFFERENT:
         raise PasswordRefused(f"A password needs at least {_FEWEST_DIFFERENT} different characters.")
-    if username is not None and normalised.casefold() == username:
+    if username is not None and canonical.casefold() == username:
         raise PasswordRefused("The password cannot be the username.")
-    return normalised
+    return canonical
 
 
-def _normalised(password: str) -> str:
-    """Return NFC: keyboards and systems disagree on how an accented letter is put together."""
-    return unicodedata.normalize("NFC", password)
+def normalised(password: str) -> str:
+    """Return NFC: keyboards and systems disagree on how an accented letter is put together.
+
+    What is too long to be anybody's, and to be composed in good time, becomes the empty text, which is nobody's either.
+    """
+    return "" if len(password) > _LONGEST_RAW else unicodedata.normalize("NFC", password)
 
 
 @functools.cache

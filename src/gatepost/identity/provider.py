@@ -1,83 +1,162 @@
-"""The protocol that every login provider implements.
+"""The protocol that every login provider implements; `docs/login-providers.md` shows how to write one.
 
 The pages know providers only through this protocol. What they do with one, on each arrival at the login page:
 
 1. `awaits_setup()`: nobody can log in yet; say where the first account comes from.
 2. `authenticate(request, {})`: some providers know who is there without asking (a single user, a header that a trusted
-   proxy sets). An identity ends the login here.
-3. `challenge(...)`: some providers ask elsewhere (an upstream OAuth login, a device). Its response goes to the browser
-   as it is. The provider comes back through a route of its own, which logs the browser in and redirects to `return_to`.
+   proxy sets). An identity ends the login here. The authorization endpoint asks this too, to save the page.
+3. `challenge(request, login)`: some providers ask elsewhere (an upstream login, a page of their own). The response goes
+   to the browser as it is; the browser comes back to one of the provider's `routes`, which finishes the login.
 4. Otherwise the form shows `login_fields`, and what was typed goes to `authenticate(request, credentials)`. One secret
-   field makes a password-only login.
+   field makes a password-only login. A `LoginStep` in answer is the next form, and goes to `continue_login`.
 
-A provider that subclasses the protocol inherits the answers that fit most: nothing to set up, no challenge, accounts
-can be switched.
+A person is a row of the users table, made at the first login, and known by issuer and subject, never by e-mail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.stores.contract.users import User
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user that a provider vouches for."""
+    """A person for whom a provider vouches."""
 
     subject: str
-    """Stable and unique within this server."""
+    """Stable and unique among those of its issuer; not an e-mail address, which can change hands."""
     display_name: str | None = None
+    """For pages; kept as it was when None."""
+    issuer: str | None = None
+    """Who says so, such as the issuer URL of an OpenID provider; the provider's own `issuer` when None."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginField:
-    """One field of the login form."""
+    """One field of a login form."""
 
     name: str
     label: str
     secret: bool = False
     autocomplete: str = "off"
+    """As in HTML: `username`, `current-password`, `one-time-code`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginStep:
+    """A further form, such as for a second factor, after what has been typed so far was right."""
+
+    fields: Sequence[LoginField]
+    data: Mapping[str, str]
+    """For `continue_login`: kept on the server, sealed, for this browser and one answer."""
+    problem: str | None = None
+    """What was wrong with the last answer, when the form is shown again."""
+
+
+class LoginRefused(Exception):
+    """Nobody is logged in; the message says why, in a sentence for the person at the browser."""
+
+
+class Login(Protocol):
+    """One browser's login, for a provider that asks elsewhere. `PageRefusal` becomes a page; do not catch it."""
+
+    switches_account: bool
+    """Whether the person asked for another account than the one they are logged in with."""
+
+    def url(self, path: str) -> str:
+        """Return the absolute URL of one of the provider's routes, such as the redirect URI of an upstream login."""
+
+    async def begin(self, data: Mapping[str, str]) -> str:
+        """Keep `data`, such as nonce and code verifier, and return the one-use `state` that gives it back.
+
+        It is kept on the server, sealed under `state`, for this browser, this provider and ten minutes.
+        """
+
+    async def resume(self, state: str | None) -> Mapping[str, str]:
+        """Return the data of `begin`; of several requests with one `state` the first gets it.
+
+        Raises:
+            PageRefusal: unknown, used before, over, or begun in another browser or with another provider.
+        """
+
+    async def finish(self, identity: Identity) -> Response:
+        """Log the browser in under a new session, and return the redirect to where the login began. After `resume`.
+
+        Raises:
+            PageRefusal: the account is disabled.
+        """
+
+
+LoginEndpoint: TypeAlias = Callable[[Request, Login], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRoute:
+    """One method at one path of a provider's own; a POST is taken from our own pages only."""
+
+    path: str
+    """Below `/oauth/login/<name of the provider>/`."""
+    endpoint: LoginEndpoint
+    method: str = "GET"
 
 
 @runtime_checkable
 class IdentityProvider(Protocol):
-    """Says who is at the browser."""
+    """Says who is at the browser. A subclass inherits the answers that fit most."""
+
+    @property
+    def name(self) -> str:
+        """One word that stays, of lower-case letters, digits and hyphens: in its URLs, and by default the issuer."""
+
+    @property
+    def issuer(self) -> str:
+        """Who vouches for its people. Whoever has the same issuer and subject is the same person."""
+        return self.name
+
+    @property
+    def keeps_subjects(self) -> bool:
+        """Whether tools see its subjects as they are, where nobody has them yet; else random ones of this server's."""
+        return False
 
     @property
     def login_fields(self) -> tuple[LoginField, ...]:
         """What the login page asks for; empty when nothing has to be asked."""
+        return ()
 
-    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
-        """Return who this is, or None.
+    @property
+    def routes(self) -> Sequence[LoginRoute]:
+        """Its own routes."""
+        return ()
 
-        `credentials` is empty when the browser first arrives and holds the submitted `login_fields` afterwards. Unknown
-        user and wrong secret are the same answer after the same time.
-        """
+    async def authenticate(
+        self, request: Request, credentials: Mapping[str, str]
+    ) -> Identity | User | LoginStep | None:
+        """Return who this is, or None. A provider of local accounts returns the `User`.
 
-    async def is_active(self, subject: str) -> bool:
-        """Say whether this user may still act; asked before a code is issued from an existing browser session."""
-
-    async def challenge(
-        self,
-        request: Request,  # noqa: ARG002 - this body is the answer of providers that ask nowhere else
-        *,
-        browser_id: str,  # noqa: ARG002 - likewise
-        return_to: str,  # noqa: ARG002 - likewise
-        switch_account: bool,  # noqa: ARG002 - likewise
-    ) -> Response | None:
-        """Return a response that makes the browser identify its user elsewhere, or None to show the login form.
-
-        Args:
-            request: the arrival at the login page.
-            browser_id: what a one-use upstream `state` is to be bound to.
-            return_to: our own path to redirect to once the user is known.
-            switch_account: whether the user asked for another account than the one they are logged in with.
+        `credentials` is empty when a browser arrives, which has to be answered fast and without effect, and holds the
+        submitted `login_fields` afterwards. Unknown user and wrong secret are the same answer after the same time.
         """
         return None
+
+    async def continue_login(
+        self, request: Request, credentials: Mapping[str, str], data: Mapping[str, str]
+    ) -> Identity | User | LoginStep | None:
+        """Return who has answered a `LoginStep` with `data`, or a further step, or None to begin again."""
+        return None
+
+    async def challenge(self, request: Request, login: Login) -> Response | None:
+        """Return a response that makes the browser identify its user elsewhere, or None to show the login form."""
+        return None
+
+    async def is_active(self, user: User) -> bool:
+        """Say whether somebody who has logged in with this provider, and is not disabled, may still act."""
+        return True
 
     async def awaits_setup(self) -> bool:
         """Say whether the first account is still to be created through the set-up link."""

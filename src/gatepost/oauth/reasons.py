@@ -83,6 +83,7 @@ class Reason(StrEnum):
     HOST_FOREIGN = "host_foreign"
     PEER_FOREIGN = "peer_foreign"
     LOGIN_FAILED = "login_failed"
+    LOGIN_STATE_INVALID = "login_state_invalid"
     SETUP_LINK_INVALID = "setup_link_invalid"
     # bearer tokens
     TOKEN_MISSING = "token_missing"

@@ -75,6 +75,7 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         # Kept a while, so that every process hears of it; one that could not for so long has missed it.
         Purge("noted changes", store.changes.delete_changes, kept_for=_CHANGE_SECONDS),
         Purge("browser sessions", store.browser_sessions.delete_sessions),
+        Purge("logins under way", store.logins.delete_logins),
         Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),
         Purge("audit events", store.audit.delete_events, kept_for=audit_days * _DAY),

@@ -27,6 +27,7 @@ class SecretKind(StrEnum):
     AUTHORIZATION_CODE = "gp_ac_"
     BROWSER_SESSION = "gp_bs_"
     SETUP_LINK = "gp_su_"
+    LOGIN_STATE = "gp_ls_"
     CLIENT_SECRET = "gp_cs_"
     REGISTRATION_ACCESS_TOKEN = "gp_ra_"
     MCP_SESSION = "gp_ms_"

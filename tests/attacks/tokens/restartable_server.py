@@ -17,9 +17,8 @@ from gatepost.assembly.installation import Installation, install
 from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.local_accounts import LocalAccounts
-from gatepost.identity.provider import Identity
 from gatepost.stores.contract.store import Store
-from gatepost.stores.contract.users import UserStore
+from gatepost.stores.contract.users import User, UserStore
 from gatepost.stores.purging import purge_everything, purges_of
 from gatepost.stores.sql.sqlite import file_store
 from tests.attacks.installed import CHALLENGE, ORIGIN, VERIFIER
@@ -39,11 +38,11 @@ class AtTheBrowser(LocalAccounts):
         super().__init__(users=users)
         self._username = username
 
-    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
+    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> User | None:
         """Return the account of whoever is at the browser, unless it is disabled."""
         del request, credentials
         user = await self._users.find_user(self._username())
-        return None if user is None or user.disabled_at is not None else Identity(user.subject, user.username)
+        return None if user is None or user.disabled_at is not None else user
 
 
 def served() -> dict[str, Server]:

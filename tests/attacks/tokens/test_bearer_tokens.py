@@ -8,7 +8,7 @@ import pytest
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness
 
@@ -91,15 +91,15 @@ async def test_a_revocation_counts_at_once_here_and_within_the_bound_elsewhere(
 
 
 async def test_a_disabled_accounts_tokens_are_refused_and_stay_so(harness: Harness, guard: BearerGuard) -> None:
-    user = User("user-1", "ada", "$argon2id$made-up", created_at=harness.now)
+    user = User("user-1", LOCAL, "user-1", harness.now, username="ada")
     assert await harness.store.users.add_user(user)
     token = (await begin(harness))["access_token"]
     assert (await use(guard, token)).display_name == "ada"
-    await harness.store.users.disable_user("ada", now=harness.now)
+    await harness.store.users.disable_user("user-1", now=harness.now)
     guard.evict_all()
     status, reason = await refused(guard, token)
     assert (status, reason in {Reason.USER_DISABLED, Reason.GRANT_REVOKED}) == (401, True)
-    await harness.store.users.enable_user("ada")
+    await harness.store.users.enable_user("user-1")
     assert await refused(guard, token) == (401, Reason.GRANT_REVOKED)
 
 

@@ -20,6 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.contract.users import LOCAL
 from gatepost.stores.contract.users import User as Account
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.tokens.restartable_server import (
@@ -91,7 +92,7 @@ class TokenLives(RuleBasedStateMachine):
         """Add the accounts, the clients, and the resource server that asks about all tokens."""
         store = self.server.store
         for user in self.users:
-            await store.users.add_user(Account(user.subject, user.name, "no password", self.now))
+            await store.users.add_user(Account(user.subject, LOCAL, user.subject, self.now, username=user.name))
         public = client(
             redirect_uris=(REDIRECT_URI,),
             token_endpoint_auth_method="none",
@@ -222,7 +223,7 @@ class TokenLives(RuleBasedStateMachine):
     def disable_user(self, user: int) -> None:
         who = self.users[user]
         store = self.server.store
-        assert self.wait_for(store.users.disable_user(who.name, now=self.now))
+        assert self.wait_for(store.users.disable_user(who.subject, now=self.now))
         self.model.disable(who)
         self.try_introspection()
         self.now += CACHE_SECONDS
@@ -230,7 +231,7 @@ class TokenLives(RuleBasedStateMachine):
     @rule(user=users)
     def enable_user(self, user: int) -> None:
         who = self.users[user]
-        assert self.wait_for(self.server.store.users.enable_user(who.name))
+        assert self.wait_for(self.server.store.users.enable_user(who.subject))
         who.is_disabled = False
 
     # The first client stays, so that something is left to do.

@@ -15,6 +15,7 @@ from gatepost.oauth.limits import Rate, Use
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Operation, T, Value
@@ -44,7 +45,6 @@ SCANS_ON_PURPOSE = {
     "SELECT * FROM clients ORDER BY created_at, client_id",
     "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id",
     "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL",
-    "SELECT 1 FROM users LIMIT 1",
     "SELECT 1 FROM setup_link WHERE link_fingerprint = $1",
 }
 
@@ -163,7 +163,10 @@ async def use_every_operation(store: Store) -> None:
     assert await users.create_first_user(fp("link"), user())
     await users.add_user(user("user-2", "bob"))
     assert await users.find_user("ada") == await users.find_user_by_subject("user-1")
-    assert len(await users.list_users()) == 2
+    for name in ("Grace", "Grace H."):
+        known = await users.recognise_user("issuer", "g", display_name=name, subjects=("user-3",), now=NOW)
+        assert known.display_name == name
+    assert len(await users.list_users()) == 3
     await clients.register_client(client())
     assert await clients.find_client("client-1") is not None
     await transactions.begin_transaction(transaction())
@@ -195,8 +198,8 @@ async def use_every_operation(store: Store) -> None:
     assert await sessions.find_session(fp("session-1"), now=NOW) is not None
     await sessions.end_session(fp("session-1"))
     assert await users.change_password("ada", "$argon2id$new")
-    assert await users.disable_user("ada", now=NOW)
-    assert await users.enable_user("ada")
+    assert await users.disable_user("user-1", now=NOW)
+    assert await users.enable_user("user-1")
     await use_mcp_sessions(store)
     await change_clients(store)
     await purge(store)
@@ -252,6 +255,9 @@ async def use_mcp_sessions(store: Store) -> None:
 
 
 async def purge(store: Store) -> None:
+    await store.logins.begin_login(PendingLogin(fp("state"), "browser-1", "issuer", b"", NOW + 60))
+    assert await store.logins.take_login(fp("state"), browser_id="browser-1", place="issuer", now=NOW) is not None
+    assert await store.logins.delete_logins(before=NOW, limit=10) == 0
     consents = store.consents
     consent = Consent("user-1", "client-1", "https://app.example", "https://mcp.example", (), NOW, NOW + 1)
     await remember_consent(store, consent)

@@ -17,6 +17,7 @@ from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.audit import NO_AUDIT
 from gatepost.web.site.routing import described
@@ -118,7 +119,17 @@ def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (
         transactions=store.transactions,
         resources=resources,
         browser_sessions=browser_sessions,
-        provider=provider,
+        completion=LoginCompletion(
+            provider=provider,
+            users=store.users,
+            logins=store.logins,
+            browser_sessions=browser_sessions,
+            pages=pages,
+            audit=NO_AUDIT,
+            origin=ISSUER,
+            now=lambda: 1000,
+            random_bytes=random_bytes,
+        ),
         decision=decision,
         pages=pages,
         transaction_lifetime=1800,
@@ -162,12 +173,12 @@ async def test_a_good_request_is_kept_for_this_browser_and_goes_on_to_the_login(
     transaction = await front.begun(response)
     assert transaction is not None
     secret = response.cookies["__Host-gatepost"]
-    session = await front.store.browser_sessions.find_session(fingerprint(secret), now=1000)
-    assert session is not None
-    assert session.subject is None
+    found = await front.store.browser_sessions.find_session(fingerprint(secret), now=1000)
+    assert found is not None
+    assert found.user is None
     assert transaction == AuthorizationTransaction(
         transaction_id=transaction.transaction_id,
-        browser_id=session.browser_id,
+        browser_id=found.session.browser_id,
         client_id="client_1",
         redirect_uri=CALLBACK,
         redirect_uri_was_sent=True,

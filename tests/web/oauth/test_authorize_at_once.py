@@ -174,6 +174,7 @@ async def test_a_client_without_cookies_gets_its_code_in_the_first_answer(approv
     assert (await code_of(approving, answer, to=LOOPBACK)).subject == "owner"
     assert [name for name in called if not name.startswith("browser_sessions.")] == [
         "clients.find_client",
+        "users.recognise_user",
         "transactions.approve_at_once",
         "grants.find_code",
     ]

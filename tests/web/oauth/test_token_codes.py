@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.stores.contract.store import Store
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from tests.web.oauth.token_harness import CHALLENGE, MAIL, NOTES, Harness, refusal, token_harness
@@ -171,8 +171,8 @@ async def test_twins_that_looked_the_code_up_unspent_do_not_revoke_the_winner_bu
 
 
 async def test_an_account_disabled_after_the_approval_gets_no_tokens(harness: Harness) -> None:
-    await harness.store.users.add_user(User("user-1", "ann", "$argon2id$", harness.now))
+    await harness.store.users.add_user(User("user-1", LOCAL, "user-1", harness.now, username="ann"))
     client = await harness.register()
     code = await harness.approve(client)
-    await harness.store.users.disable_user("ann", now=harness.now)
+    await harness.store.users.disable_user("user-1", now=harness.now)
     assert refusal(await harness.redeem(client, code)) == INVALID_GRANT

@@ -14,7 +14,7 @@ from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import Rotation
 from gatepost.stores.contract.store import Store
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.stores.sample_records import find_refresh_token
@@ -203,10 +203,10 @@ async def test_a_token_that_was_idle_too_long_or_whose_grant_is_over_is_refused(
 
 async def test_a_disabled_account_cannot_refresh(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="gatepost.web")
-    await harness.store.users.add_user(User("user-1", "ann", "$argon2id$", harness.now))
+    await harness.store.users.add_user(User("user-1", LOCAL, "user-1", harness.now, username="ann"))
     client = await harness.register()
     first = await harness.begin(client)
-    await harness.store.users.disable_user("ann", now=harness.now)
+    await harness.store.users.disable_user("user-1", now=harness.now)
     assert refusal(await harness.refresh(client, first["refresh_token"])) == INVALID_GRANT
     assert reasons(caplog) == ["grant_revoked"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -13,11 +13,13 @@ import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.identity.provider import Identity, IdentityProvider, LoginField
+from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginField, LoginRoute, LoginStep
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
+from gatepost.stores.contract.browser_sessions import SessionView
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.sqlite.memory import MemoryDatabase
 from gatepost.stores.sql.store import sql_store
@@ -27,6 +29,7 @@ from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login import LoginPage
+from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
@@ -70,13 +73,16 @@ class Accounts(IdentityProvider):
     asks_elsewhere: Response | None = None
     has_no_accounts: bool = False
     can_switch_account: bool = True
-    challenges: list[tuple[str, str, bool]] = field(default_factory=list)
+    challenges: list[tuple[str, bool]] = field(default_factory=list)
+    name: str = "accounts"
+    keeps_subjects: bool = True
+    routes: Sequence[LoginRoute] = ()
     login_fields: tuple[LoginField, ...] = (
         LoginField("username", "Username", autocomplete="username"),
         LoginField("password", "Password", secret=True, autocomplete="current-password"),
     )
 
-    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
+    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | LoginStep | None:
         del request
         if not credentials:
             return self.known_without_asking
@@ -85,14 +91,11 @@ class Accounts(IdentityProvider):
             return None
         return Identity(f"user_{username}", username)
 
-    async def is_active(self, subject: str) -> bool:
-        return subject not in self.disabled
+    async def is_active(self, user: User) -> bool:
+        return user.subject not in self.disabled
 
-    async def challenge(
-        self, request: Request, *, browser_id: str, return_to: str, switch_account: bool
-    ) -> Response | None:
-        del request
-        self.challenges.append((browser_id, return_to, switch_account))
+    async def challenge(self, request: Request, login: Login) -> Response | None:
+        self.challenges.append((str(request.url), login.switches_account))
         return self.asks_elsewhere
 
     async def awaits_setup(self) -> bool:
@@ -197,6 +200,21 @@ class World:
         fields = {**form.fields, "username": username, "password": self.accounts.passwords[username]}
         return await browser.post(form.action or "", data=fields)
 
+    async def session(self, browser: httpx2.AsyncClient) -> SessionView:
+        """Return this browser's session."""
+        found = await self.store.browser_sessions.find_session(fingerprint(self.secret(browser) or ""), now=self.now)
+        assert found is not None
+        return found
+
+    async def rows(self, table: str, *columns: str) -> list[list[Any]]:
+        """Return these columns of everything that a table holds."""
+
+        async def select(open_transaction: Transaction) -> list[list[Any]]:
+            rows = await open_transaction.all(f"SELECT * FROM {table}")  # noqa: S608 - a test's own word
+            return [[row[column] for column in columns] for row in rows]
+
+        return await self.database.read(select)
+
     def secret(self, browser: httpx2.AsyncClient) -> str | None:
         """Return what this browser's session cookie holds."""
         return browser.cookies.get(self.sessions.cookie_name)
@@ -213,23 +231,34 @@ def make_world(
     throttle: Callable[[World], LoginThrottle] | None = None,
     required_scopes: Collection[str] = (),
     secure: bool = True,
+    provider: IdentityProvider | None = None,
+    store_of: World | None = None,
 ) -> World:
-    """Return the pages with a fresh memory store; `secure` says whether their cookies are those of https."""
-    database = MemoryDatabase()
+    """Return the pages with a fresh memory store.
+
+    Args:
+        auto_approve: when nobody is asked.
+        throttle: counts guesses.
+        required_scopes: those that cannot be unticked.
+        secure: whether the cookies are those of https.
+        provider: who logs people in; accounts with plain passwords when None.
+        store_of: whose store is used; a fresh one when None.
+    """
+    database = MemoryDatabase() if store_of is None else store_of.database
     store = sql_store(database)
     random_bytes = Counter()
     accounts = Accounts()
+    provider = provider or accounts
     pages = Pages(server_name="Notes server", secure=True)
     app = Served()
     resources = (NOTES,)
-    origins = frozenset({ORIGIN})
 
     def now() -> int:
         return world.now
 
     sessions = BrowserSessions(
         sessions=store.browser_sessions,
-        provider=accounts,
+        provider=provider,
         secure=secure,
         lifetime=LIFETIMES.browser_session,
         now=now,
@@ -246,17 +275,25 @@ def make_world(
         now=now,
         random_bytes=random_bytes,
     )
+    completion = LoginCompletion(
+        provider=provider,
+        users=store.users,
+        logins=store.logins,
+        browser_sessions=sessions,
+        pages=pages,
+        audit=NO_AUDIT,
+        origin=ORIGIN,
+        now=now,
+        random_bytes=random_bytes,
+    )
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)
     app.add(static_routes())
     app.add(
         LoginPage(
             requests=requests,
-            browser_sessions=sessions,
-            provider=accounts,
+            completion=completion,
             resources=resources,
-            pages=pages,
-            origins=origins,
             throttle=None if throttle is None else throttle(world),
         ).routes()
     )
@@ -265,11 +302,11 @@ def make_world(
             clients=store.clients,
             requests=requests,
             browser_sessions=sessions,
-            provider=accounts,
+            provider=provider,
             decision=decision,
             resources=resources,
             pages=pages,
-            origins=origins,
+            origin=ORIGIN,
             required_scopes=required_scopes,
         ).routes()
     )
@@ -279,7 +316,7 @@ def make_world(
             transactions=store.transactions,
             resources=resources,
             browser_sessions=sessions,
-            provider=accounts,
+            completion=completion,
             decision=decision,
             pages=pages,
             transaction_lifetime=LIFETIMES.transaction,
@@ -293,7 +330,7 @@ def make_world(
             browser_sessions=sessions,
             resources=resources,
             pages=pages,
-            origins=origins,
+            origin=ORIGIN,
             now=now,
             random_bytes=random_bytes,
         ).routes()

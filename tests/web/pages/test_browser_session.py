@@ -6,14 +6,16 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession
 from tests.web.pages.pages_world import Accounts, Counter
 
 NOW = 1_000_000
+ADA = User("user_1", "accounts", "user_1", NOW, display_name="ada")
 WELL_SHAPED = "gp_bs_" + "A" * 43
 
 
@@ -95,14 +97,14 @@ async def test_a_new_browser_gets_a_session_that_is_nobody_s(store: Store) -> No
         session_fingerprint=fingerprint(session.secret),
         browser_id=session.record.browser_id,
         subject=None,
-        display_name=None,
+        provider=None,
         authenticated_at=None,
         created_at=NOW,
         expires_at=NOW + 3600,
     )
     assert session.record.browser_id.startswith("browser_")
     found = await store.browser_sessions.find_session(fingerprint(session.secret), now=NOW)
-    assert found == session.record
+    assert found == SessionView(session.record, None)
     assert session.secret not in repr(session.record)
 
 
@@ -188,27 +190,28 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: Store) 
         now=lambda: NOW + 100,
         random_bytes=lambda length: b"\x07" * length,
     )
-    renewed = await later.renew(planted, subject="user_1", display_name="ada")
+    renewed = await later.renew(planted, ADA)
     assert renewed is not None
     assert renewed.secret != planted.secret
     assert renewed.record == BrowserSession(
         session_fingerprint=fingerprint(renewed.secret),
         browser_id=planted.record.browser_id,
         subject="user_1",
-        display_name="ada",
+        provider="accounts",
         authenticated_at=NOW + 100,
         created_at=NOW + 100,
         expires_at=NOW + 3700,
     )
     assert await sessions.current(asks(f"__Host-gatepost={planted.secret}")) is None
+    await store.users.recognise_user("accounts", "user_1", display_name="ada", subjects=("user_1",), now=NOW)
     assert await sessions.current(asks(f"__Host-gatepost={renewed.secret}")) == renewed
 
 
 async def test_a_session_is_renewed_once(store: Store) -> None:
     sessions = make(store)
     session = await sessions.current_or_new(asks())
-    assert await sessions.renew(session, subject="user_1", display_name="ada") is not None
-    assert await sessions.renew(session, subject="user_1", display_name="ada") is None
+    assert await sessions.renew(session, ADA) is not None
+    assert await sessions.renew(session, ADA) is None
 
 
 @pytest.mark.parametrize(("secure", "lifetime"), [(True, 3600), (False, PLAIN_HTTP_LOGIN)])
@@ -216,7 +219,7 @@ async def test_a_login_on_plain_http_is_short(store: Store, *, secure: bool, lif
     sessions = make(store, secure=secure)
     session = await sessions.current_or_new(asks())
     assert session.record.expires_at == NOW + 3600
-    renewed = await sessions.renew(session, subject="user_1", display_name="ada")
+    renewed = await sessions.renew(session, ADA)
     assert renewed is not None
     assert renewed.record.expires_at == NOW + lifetime
     assert f"Max-Age={lifetime}" in set_cookie(sessions, renewed)

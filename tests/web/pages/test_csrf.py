@@ -4,6 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token
@@ -53,7 +54,7 @@ async def test_a_token_is_for_one_purpose_one_request_and_one_session(
     sessions: BrowserSessions, session: OpenSession
 ) -> None:
     other = await sessions.current_or_new(asks())
-    renewed = await sessions.renew(session, subject="user_1", display_name=None)
+    renewed = await sessions.renew(session, User("user_1", "accounts", "user_1", 1))
     assert renewed is not None
     tokens = [
         csrf_token(session, purpose="login", transaction_id="t1"),
@@ -105,7 +106,7 @@ async def test_a_token_that_was_cut_or_lengthened_is_refused(session: OpenSessio
     ],
 )
 def test_our_own_pages_and_old_browsers_pass(headers: tuple[tuple[str, str], ...]) -> None:
-    check_origin(asks(*headers), origins={ORIGIN})
+    check_origin(asks(*headers), origin=ORIGIN)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,6 @@ def test_our_own_pages_and_old_browsers_pass(headers: tuple[tuple[str, str], ...
 )
 def test_everybody_else_is_refused(headers: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(PageRefusal) as refusal:
-        check_origin(asks(*headers), origins={ORIGIN})
+        check_origin(asks(*headers), origin=ORIGIN)
     assert (refusal.value.reason, refusal.value.status) == (Reason.ORIGIN_FOREIGN, 403)
     assert "evil" not in refusal.value.message

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import Message
 
-from gatepost.identity.provider import Identity, LoginField
+from gatepost.identity.provider import Identity, LoginField, LoginStep
 from gatepost.oauth.records import TransactionState
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.pages.login import consent_path, login_path
+from gatepost.web.pages.pending_request import consent_path, login_path
 from gatepost.web.site.request_body import ClientDisconnected
 from gatepost.web.site.routing import described
 from tests.web.pages.pages_world import ATTACK, ORIGIN, PASSWORD, Form, World, heading, make_world, names
@@ -75,11 +76,10 @@ async def test_a_password_only_provider_gets_one_field(world: World, browser: ht
 
 async def test_a_provider_may_send_the_browser_elsewhere(world: World, browser: httpx2.AsyncClient) -> None:
     world.accounts.asks_elsewhere = RedirectResponse("https://idp.example/authorize?x=1", 303)
-    transaction = await world.store.transactions.find_transaction("transaction_1", now=world.now)
-    assert transaction is not None
     response = await browser.get(LOGIN + "&switch=1")
     assert response.headers["location"] == "https://idp.example/authorize?x=1"
-    assert world.accounts.challenges == [(transaction.browser_id, LOGIN, True)]
+    assert (response.headers["cache-control"], response.headers["x-frame-options"]) == ("no-store", "DENY")
+    assert world.accounts.challenges == [(ORIGIN + LOGIN + "&switch=1", True)]
 
 
 # --- Logging in ---
@@ -88,22 +88,20 @@ async def test_a_provider_may_send_the_browser_elsewhere(world: World, browser: 
 async def test_the_right_password_leads_to_consent(world: World, browser: httpx2.AsyncClient) -> None:
     response = await world.log_in(browser, path=LOGIN)
     assert (response.status_code, response.headers["location"]) == (303, CONSENT)
-    session = await world.store.browser_sessions.find_session(fingerprint(world.secret(browser) or ""), now=world.now)
-    assert session is not None
-    assert (session.subject, session.display_name, session.authenticated_at) == ("user_ada", "ada", world.now)
+    found = await world.session(browser)
+    assert (found.session.subject, found.session.provider) == ("user_ada", "accounts")
+    assert found.session.authenticated_at == world.now
+    assert found.user == User("user_ada", "accounts", "user_ada", world.now, display_name="ada")
 
 
 async def test_logging_in_renews_the_session_and_keeps_the_browser(world: World, browser: httpx2.AsyncClient) -> None:
     planted = world.secret(browser) or ""
-    before = await world.store.browser_sessions.find_session(fingerprint(planted), now=world.now)
+    before = await world.session(browser)
     await world.log_in(browser, path=LOGIN)
-    renewed = world.secret(browser) or ""
-    after = await world.store.browser_sessions.find_session(fingerprint(renewed), now=world.now)
-    assert renewed != planted
+    after = await world.session(browser)
+    assert world.secret(browser) != planted
     assert await world.store.browser_sessions.find_session(fingerprint(planted), now=world.now) is None
-    assert before is not None
-    assert after is not None
-    assert after.browser_id == before.browser_id
+    assert after.session.browser_id == before.session.browser_id
 
 
 async def test_without_a_request_the_login_ends_on_a_page_that_says_who(world: World) -> None:
@@ -192,9 +190,7 @@ async def test_asking_for_another_account_shows_the_form(world: World, browser: 
     await world.log_in(browser, path=LOGIN)
     response = await world.log_in(browser, "bob", path=LOGIN + "&switch=1")
     assert response.headers["location"] == CONSENT
-    session = await world.store.browser_sessions.find_session(fingerprint(world.secret(browser) or ""), now=world.now)
-    assert session is not None
-    assert session.subject == "user_bob"
+    assert (await world.session(browser)).session.subject == "user_bob"
 
 
 async def test_a_disabled_user_with_a_live_session_is_asked_again(world: World, browser: httpx2.AsyncClient) -> None:
@@ -351,7 +347,7 @@ async def test_parallel_logins_with_one_cookie_log_in_once(
     together = asyncio.Barrier(2)
     authenticate = world.accounts.authenticate
 
-    async def authenticate_together(request: Request, credentials: Mapping[str, str]) -> Identity | None:
+    async def authenticate_together(request: Request, credentials: Mapping[str, str]) -> Identity | LoginStep | None:
         await together.wait()
         return await authenticate(request, credentials)
 
@@ -448,7 +444,7 @@ class SlowAccounts:
         self.cancelled = 0
         self._check = world.accounts.authenticate
 
-    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
+    async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | LoginStep | None:
         if credentials:
             self.begun.release()
             try:

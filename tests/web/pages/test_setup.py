@@ -9,7 +9,7 @@ import pytest
 from gatepost.identity import passwords
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.passwords import password_matches
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.setup import setup_path
 from tests.web.pages.pages_world import ATTACK, ORIGIN, PASSWORD, Form, World, heading, make_world, names, offer_setup
@@ -60,9 +60,7 @@ async def test_the_first_account_is_created_and_logged_in(world: World, path: st
     assert (user.username, user.created_at, user.disabled_at) == ("ada", world.now, None)
     assert user.subject.startswith("user_")
     assert password_matches(user.password_hash, PASSWORD)
-    session = await world.store.browser_sessions.find_session(fingerprint(world.secret(browser) or ""), now=world.now)
-    assert session is not None
-    assert (session.subject, session.display_name) == (user.subject, "ada")
+    assert (await world.session(browser)).user == user
     assert await world.store.browser_sessions.find_session(fingerprint(planted or ""), now=world.now) is None
 
 
@@ -139,7 +137,7 @@ async def test_the_link_is_void_once_any_account_exists(
 ) -> None:
     browser = world.browser()
     form = Form((await browser.get(path)).text)
-    await world.store.users.add_user(User("user_1", "bob", "$argon2id$", world.now))
+    await world.store.users.add_user(User("user_1", LOCAL, "user_1", world.now, username="bob"))
     caplog.set_level("INFO")
     fields = {**form.fields, "username": "ada", "password": PASSWORD, "repeat": PASSWORD}
     for response in (await browser.get(path), await browser.post(path, data=fields)):
@@ -234,7 +232,7 @@ async def test_the_new_account_logs_in_by_the_same_password(world: World, path: 
     await fill_in(world.browser(), path)
     provider = LocalAccounts(users=world.store.users)
     (user,) = await world.store.users.list_users()
-    assert await provider.is_active(user.subject)
+    assert await provider.is_active(user)
     assert not await provider.awaits_setup()
 
 

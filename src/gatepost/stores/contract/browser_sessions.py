@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gatepost.stores.contract.users import User
+
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
@@ -14,10 +16,20 @@ class BrowserSession:
     browser_id: str
     """Survives the renewal of the session at login; transactions are bound to it. Not a secret, not a credential."""
     subject: str | None
-    display_name: str | None
+    provider: str | None
+    """The name of the login provider; a login counts for that one only."""
     authenticated_at: int | None
     created_at: int
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session with the person who is logged in."""
+
+    session: BrowserSession
+    user: User | None
+    """Disabled or not; None when nobody is logged in."""
 
 
 class BrowserSessionStore(Protocol):
@@ -29,8 +41,8 @@ class BrowserSessionStore(Protocol):
         False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session.
         """
 
-    async def find_session(self, session_fingerprint: bytes, *, now: int) -> BrowserSession | None:
-        """Return the session if it has not expired."""
+    async def find_session(self, session_fingerprint: bytes, *, now: int) -> SessionView | None:
+        """Return the session with its user, if it has not expired."""
 
     async def end_session(self, session_fingerprint: bytes) -> None:
         """End the session; ending an unknown one is fine."""

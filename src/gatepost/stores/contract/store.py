@@ -16,6 +16,7 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.leases import LeaseStore
 from gatepost.stores.contract.limits import LimitStore
+from gatepost.stores.contract.logins import LoginStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.users import UserStore
@@ -30,6 +31,7 @@ class Store:
     assertions: AssertionStore
     users: UserStore
     browser_sessions: BrowserSessionStore
+    logins: LoginStore
     transactions: TransactionStore
     consents: ConsentStore
     grants: GrantStore

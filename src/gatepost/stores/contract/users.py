@@ -2,56 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A local account."""
+    """A person, whoever vouches for them. Who has the same issuer and external subject is the same person."""
 
     subject: str
-    """Random and stable; what tokens and tools see. Renaming an account does not change it."""
-    username: str
-    """Canonical form (see `gatepost.identity.usernames`); unique."""
-    password_hash: str
-    """An argon2id hash in PHC string form."""
+    """Stable; what tokens and tools see. Renaming an account does not change it."""
+    issuer: str
+    """Who vouches: `LOCAL` for accounts with a password of their own here, else what the login provider says."""
+    external_subject: str
+    """What the issuer calls the person; the subject itself for a local account."""
     created_at: int
+    username: str | None = None
+    """Of a local account: canonical form (see `gatepost.identity.usernames`), unique."""
+    password_hash: str | None = None
+    """Of a local account: an argon2id hash in PHC string form."""
+    display_name: str | None = None
+    """What the issuer calls the person for people."""
     disabled_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What pages call the person."""
+        return self.display_name or self.username or self.subject
+
+
+LOCAL: Final = "local"
+"""The issuer of local accounts."""
 
 
 class UserStore(Protocol):
-    """Local accounts and the set-up link."""
+    """People, and the set-up link for the first local account."""
 
     async def offer_setup(self, link_fingerprint: bytes, *, now: int) -> bool:
-        """Make this the one valid set-up link if no account exists; False (and nothing written) when one does."""
+        """Make this the one valid set-up link if no local account exists; False (and nothing written) when one does."""
 
     async def setup_is_open(self, link_fingerprint: bytes) -> bool:
-        """Say whether this is the valid set-up link and no account exists."""
+        """Say whether this is the valid set-up link and no local account exists."""
 
     async def create_first_user(self, link_fingerprint: bytes, user: User) -> bool:
-        """Create the first account and void the link; False when the link is not valid or any account exists."""
+        """Create the first account and void the link; False when the link is not valid or any local account exists."""
 
     async def add_user(self, user: User) -> bool:
-        """Add an account and void any set-up link; False when the username is taken."""
+        """Add a local account and void any set-up link; False when the username is taken."""
 
     async def find_user(self, username: str) -> User | None:
         """Return the account with this canonical username, disabled or not."""
 
     async def find_user_by_subject(self, subject: str) -> User | None:
-        """Return the account with this subject, disabled or not."""
+        """Return the person with this subject, disabled or not."""
+
+    async def recognise_user(
+        self, issuer: str, external_subject: str, *, display_name: str | None, subjects: Sequence[str], now: int
+    ) -> User:
+        """Return the person for whom `issuer` vouches, disabled or not; added when there is none.
+
+        Of any number of first logins at once one adds the person. A subject is never given twice.
+
+        Args:
+            issuer: who vouches.
+            external_subject: what the issuer calls the person.
+            display_name: kept in place of an earlier one; None keeps that.
+            subjects: candidates for a new person; the first that nobody has is taken, and the last is random.
+            now: seconds UTC.
+        """
 
     async def list_users(self) -> list[User]:
-        """Return all accounts, ordered by username."""
+        """Return all people: local accounts by username, then the others by issuer and name."""
 
-    async def disable_user(self, username: str, *, now: int) -> bool:
-        """Disable the account, end its browser sessions, void its unspent codes and revoke its grants.
+    async def disable_user(self, subject: str, *, now: int) -> bool:
+        """Disable the person: browser sessions end, unspent codes and consents are forgotten, grants are revoked.
 
         False when there is none. Disabling twice keeps the first time.
         """
 
-    async def enable_user(self, username: str) -> bool:
-        """Undo `disable_user`'s mark on the account (not the revocations); False when there is none."""
+    async def enable_user(self, subject: str) -> bool:
+        """Undo `disable_user`'s mark on the person (not the revocations); False when there is none."""
 
     async def change_password(self, username: str, password_hash: str) -> bool:
-        """Set the password and end the account's browser sessions; False when there is none."""
+        """Set the password of a local account and end its browser sessions; False when there is none."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
-from gatepost.stores.sql.tables import BROWSER_SESSIONS
+from gatepost.stores.sql.tables import BROWSER_SESSIONS, USERS
 
 _FIND: Final = "SELECT * FROM browser_sessions WHERE session_fingerprint = $1 AND expires_at > $2"
+_USER: Final = "SELECT * FROM users WHERE subject = $1"
 _END: Final = "DELETE FROM browser_sessions WHERE session_fingerprint = $1"
 _DELETE_ENDED: Final = delete_ended("browser_sessions", "session_fingerprint")
 
@@ -29,8 +30,9 @@ class SqlBrowserSessionStore(Operations):
     @read
     async def find_session(
         self, transaction: Transaction, session_fingerprint: bytes, *, now: int
-    ) -> BrowserSession | None:
-        return await BROWSER_SESSIONS.one(transaction, _FIND, session_fingerprint, now)
+    ) -> SessionView | None:
+        session = await BROWSER_SESSIONS.one(transaction, _FIND, session_fingerprint, now)
+        return None if session is None else SessionView(session, await USERS.one(transaction, _USER, session.subject))
 
     @write
     async def end_session(self, transaction: Transaction, session_fingerprint: bytes) -> None:

@@ -17,6 +17,7 @@ from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.leases import SqlLeaseStore
 from gatepost.stores.sql.limits import SqlLimitStore
+from gatepost.stores.sql.logins import SqlLoginStore
 from gatepost.stores.sql.mcp import (
     SqlMcpCancellationStore,
     SqlMcpClientRequestStore,
@@ -39,6 +40,7 @@ def sql_store(database: Database) -> Store:
         assertions=SqlAssertionStore(database),
         users=SqlUserStore(database),
         browser_sessions=SqlBrowserSessionStore(database),
+        logins=SqlLoginStore(database),
         transactions=SqlTransactionStore(database),
         consents=SqlConsentStore(database),
         grants=SqlGrantStore(database),

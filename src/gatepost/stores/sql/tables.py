@@ -18,6 +18,7 @@ from gatepost.oauth.records import (
 )
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.rows import FLAG, LIST, SCOPES, Conversion, Table
@@ -45,6 +46,7 @@ REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
 CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
 USERS: Final = Table("users", User)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
+PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
 SIGNING_KEYS: Final = Table("signing_keys", SealedSigningKey)
 AUDIT_EVENTS: Final = Table(
     "audit_events", AuditRecord, event=Conversion(str, AuditEvent), outcome=Conversion(str, Outcome)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import USERS
 
-# Either key may be taken: the username by an earlier account, the random subject by none but a caller's mistake.
-_INSERT: Final = """
-    INSERT INTO users (subject, issuer, external_subject, username, password_hash, created_at, disabled_at)
-    VALUES ($1, 'local', $2, $2, $3, $4, $5)
-    ON CONFLICT DO NOTHING
-"""
+# Any key may be taken: the username by an earlier account, issuer and external subject by somebody who logged in at the
+# same moment, the subject by somebody else's.
+_INSERT: Final = f"{USERS.insertion} ON CONFLICT DO NOTHING"
+
+_RECOGNISE: Final = "SELECT * FROM users WHERE issuer = $1 AND external_subject = $2"
+_BY_SUBJECT: Final = "SELECT * FROM users WHERE subject = $1"
+_RENAME: Final = "UPDATE users SET display_name = $3 WHERE issuer = $1 AND external_subject = $2"
 
 _OFFER_LINK: Final = """
     INSERT INTO setup_link (slot, link_fingerprint, created_at) VALUES (1, $1, $2)
@@ -55,19 +57,44 @@ class SqlUserStore(Operations):
 
     @read
     async def find_user_by_subject(self, transaction: Transaction, subject: str) -> User | None:
-        return await USERS.one(transaction, "SELECT * FROM users WHERE subject = $1", subject)
+        return await USERS.one(transaction, _BY_SUBJECT, subject)
+
+    async def recognise_user(
+        self, issuer: str, external_subject: str, *, display_name: str | None, subjects: Sequence[str], now: int
+    ) -> User:
+        # Nearly every login is of somebody who is known already, by the same name; that needs no write.
+        known = await self._find_person(issuer, external_subject)
+        if known is not None and display_name in {None, known.display_name}:
+            return known
+        new = [User(subject, issuer, external_subject, now, display_name=display_name) for subject in subjects]
+        return await self._recognise(new)
+
+    @read
+    async def _find_person(self, transaction: Transaction, issuer: str, external_subject: str) -> User | None:
+        return await USERS.one(transaction, _RECOGNISE, issuer, external_subject)
+
+    @write
+    async def _recognise(self, transaction: Transaction, candidates: Sequence[User]) -> User:
+        for new in candidates:
+            if await transaction.run(_INSERT, *USERS.values(new)):
+                return new
+        person = candidates[0]
+        if person.display_name is not None:
+            await transaction.run(_RENAME, person.issuer, person.external_subject, person.display_name)
+        known = await USERS.one(transaction, _RECOGNISE, person.issuer, person.external_subject)
+        if known is None:
+            raise RuntimeError("every subject is somebody else's; the last has to be random")
+        return known
 
     @read
     async def list_users(self, transaction: Transaction) -> list[User]:
         # Sorted here, by code point, because databases sort text by their own collations.
-        return sorted(await USERS.all(transaction, "SELECT * FROM users"), key=lambda user: user.username)
+        return sorted(await USERS.all(transaction, "SELECT * FROM users"), key=_place_in_list)
 
     @write
-    async def disable_user(self, transaction: Transaction, username: str, *, now: int) -> bool:
-        user = await _select_user(transaction, username)
-        if user is None:
+    async def disable_user(self, transaction: Transaction, subject: str, *, now: int) -> bool:
+        if await transaction.one(_BY_SUBJECT, subject) is None:
             return False
-        subject = user.subject
         await transaction.run(
             "UPDATE users SET disabled_at = $2 WHERE subject = $1 AND disabled_at IS NULL", subject, now
         )
@@ -79,8 +106,8 @@ class SqlUserStore(Operations):
         return True
 
     @write
-    async def enable_user(self, transaction: Transaction, username: str) -> bool:
-        return await transaction.run("UPDATE users SET disabled_at = NULL WHERE username = $1", username) > 0
+    async def enable_user(self, transaction: Transaction, subject: str) -> bool:
+        return await transaction.run("UPDATE users SET disabled_at = NULL WHERE subject = $1", subject) > 0
 
     @write
     async def change_password(self, transaction: Transaction, username: str, password_hash: str) -> bool:
@@ -92,8 +119,12 @@ class SqlUserStore(Operations):
         return True
 
 
+def _place_in_list(user: User) -> tuple[bool, str, str, str]:
+    return user.username is None, user.username or user.issuer, user.name, user.subject
+
+
 async def _any_user(transaction: Transaction) -> bool:
-    return await transaction.one("SELECT 1 FROM users LIMIT 1") is not None
+    return await transaction.one("SELECT 1 FROM users WHERE issuer = $1 LIMIT 1", LOCAL) is not None
 
 
 async def _setup_is_open(transaction: Transaction, link_fingerprint: bytes) -> bool:

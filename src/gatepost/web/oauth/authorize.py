@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.authorization import (
     AuthorizationRequest,
     begin_transaction,
@@ -26,9 +25,10 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
-from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.decision import Decision
-from gatepost.web.pages.login import consent_path, login_path
+from gatepost.web.pages.login_completion import LoginCompletion
+from gatepost.web.pages.pending_request import consent_path, login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
 from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Operation, in_query, moved, page
 from gatepost.web.site.errors import log_refusal
@@ -49,7 +49,7 @@ class AuthorizeEndpoint:
     resources: Sequence[ProtectedResource]
     """Those that tokens can be for."""
     browser_sessions: BrowserSessions
-    provider: IdentityProvider
+    completion: LoginCompletion
     """May say who is there without asking."""
     decision: Decision
     """Approves where nobody has to be asked."""
@@ -104,28 +104,17 @@ class AuthorizeEndpoint:
 
         # 5. Decide at once where nobody has to log in or to be asked.
         if "prompt" not in parameters.values and _shows_the_answer(request):
-            subject = await self._known_subject(request, session)
-            if subject is not None:
-                answer = await self.decision.at_once(request, transaction, subject, asked.client)
-                if answer is not None:
-                    return answer
+            user = own.user or await self.completion.known_user(request)
+            answer = None if user is None else await self.decision.at_once(request, transaction, user, asked.client)
+            if answer is not None:
+                return answer
 
         # 6. Else keep it; login and consent decide on what is kept.
         if session is None:
             await self.browser_sessions.start(own)
         await self.transactions.begin_transaction(transaction)
-        is_logged_in = own.subject is not None
-        path = (consent_path if is_logged_in else login_path)(transaction.transaction_id)
-        response = self.pages.redirect(path)
-        self.browser_sessions.attach(response, own)
-        return response
-
-    async def _known_subject(self, request: Request, session: OpenSession | None) -> str | None:
-        """Return who is logged in, or whom the provider knows without asking."""
-        if session is not None and session.subject is not None:
-            return session.subject
-        identity = await self.provider.authenticate(request, {})
-        return None if identity is None else identity.subject
+        path = (login_path if own.user is None else consent_path)(transaction.transaction_id)
+        return self.browser_sessions.attach(self.pages.redirect(path), own)
 
     async def _established(self, request: Request, parameters: Parameters) -> AuthorizationRequest:
         """Return the request with its client and redirect URI.

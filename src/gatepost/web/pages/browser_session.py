@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
-from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore
+from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore, SessionView
+from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 
 PLAIN_HTTP_LOGIN = 15 * 60
@@ -31,68 +32,64 @@ class OpenSession:
 
     secret: str
     record: BrowserSession
-    subject: str | None = None
+    user: User | None = None
     """Who is logged in and may still act."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserSessions:
-    """Reads, starts and renews browser sessions.
+    """Reads, starts and renews browser sessions."""
 
-    Args:
-        sessions: where they are kept.
-        provider: says whether a user may still act.
-        secure: whether the public URL is https.
-        lifetime: seconds from start or renewal until a session ends; a login on plain http ends sooner.
-        now: the clock, whole seconds UTC.
-        random_bytes: the source of session secrets.
-        port: the port that the public URL names, or None when it names none.
-    """
+    sessions: BrowserSessionStore
+    provider: IdentityProvider
+    """Who logged in with another, before a restart, does not count as logged in."""
+    secure: bool
+    """Whether the public URL is https."""
+    lifetime: int
+    """Seconds from start or renewal until a session ends; a login on plain http ends sooner."""
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    port: int | None = None
+    """The port that the public URL names."""
 
-    def __init__(
-        self,
-        *,
-        sessions: BrowserSessionStore,
-        provider: IdentityProvider,
-        secure: bool,
-        lifetime: int,
-        now: Callable[[], int],
-        random_bytes: RandomBytes,
-        port: int | None = None,
-    ) -> None:
-        self._sessions = sessions
-        self._provider = provider
-        self._secure = secure
-        self._lifetime = lifetime
-        self._now = now
-        self._random_bytes = random_bytes
-        self.cookie_name = ("__Host-gatepost" if secure else "gatepost") + (f"-{port}" if port is not None else "")
+    @property
+    def cookie_name(self) -> str:
+        """What the cookie is called."""
+        return ("__Host-gatepost" if self.secure else "gatepost") + (f"-{self.port}" if self.port is not None else "")
 
     async def current(self, request: Request) -> OpenSession | None:
-        """Return the live session that the request's cookie opens, logged in or not; None when there is none."""
+        """Return the live session that the request's cookie opens, logged in or not."""
         secret = self._secret(request)
-        if secret is None:
-            return None
-        record = await self._sessions.find_session(fingerprint(secret), now=self._now())
-        if record is None:
-            return None
-        subject = record.subject
-        is_active = subject is not None and await self._provider.is_active(subject)
-        return OpenSession(secret, record, subject if is_active else None)
+        found = secret and await self.sessions.find_session(fingerprint(secret), now=self.now())
+        return OpenSession(secret, found.session, await self._active(found)) if secret and found else None
 
     async def current_or_new(self, request: Request) -> OpenSession:
         """Return the live session, or start one for a browser that is new here; `attach` it to the response."""
         return await self.current(request) or await self.start(self.new())
 
-    def new(self) -> OpenSession:
-        """Return a session for a browser that is new here; nothing is kept until `start`."""
-        return self._new(browser_id=identifier("browser_", self._random_bytes))
+    def new(self, browser_id: str | None = None, user: User | None = None) -> OpenSession:
+        """Return a session, by default for a browser that is new here; nothing is kept until `start`."""
+        now = self.now()
+        is_short = user is not None and not self.secure
+        lifetime = min(self.lifetime, PLAIN_HTTP_LOGIN) if is_short else self.lifetime
+        secret = mint(SecretKind.BROWSER_SESSION, self.random_bytes)
+        record = BrowserSession(
+            session_fingerprint=fingerprint(secret),
+            browser_id=browser_id or identifier("browser_", self.random_bytes),
+            subject=None if user is None else user.subject,
+            provider=None if user is None else self.provider.name,
+            authenticated_at=None if user is None else now,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        return OpenSession(secret, record, user)
 
     async def start(self, session: OpenSession) -> OpenSession:
         """Keep a session of `new`; `attach` it to the response."""
-        await self._sessions.start_session(session.record)
+        await self.sessions.start_session(session.record)
         return session
 
-    async def renew(self, previous: OpenSession, *, subject: str, display_name: str | None) -> OpenSession | None:
+    async def renew(self, previous: OpenSession, user: User) -> OpenSession | None:
         """Log the browser in: a new secret, so that a session planted before the login is worth nothing after it.
 
         The previous session ends in the same step; its `browser_id` lives on, so that transactions which this browser
@@ -102,22 +99,23 @@ class BrowserSessions:
             The new session; None when the previous one has ended since it was read, such as by another login with the
             same cookie. Then nobody is logged in by this request.
         """
-        session = self._new(browser_id=previous.record.browser_id, subject=subject, display_name=display_name)
-        started = await self._sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
+        session = self.new(previous.record.browser_id, user)
+        started = await self.sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
         return session if started else None
 
-    def attach(self, response: Response, session: OpenSession) -> None:
-        """Set the session's cookie on `response`."""
+    def attach(self, response: Response, session: OpenSession) -> Response:
+        """Set the session's cookie on `response`, and return it."""
         response.set_cookie(
             self.cookie_name,
             session.secret,
-            max_age=max(session.record.expires_at - self._now(), 0),
+            max_age=max(session.record.expires_at - self.now(), 0),
             path="/",
-            secure=self._secure,
+            secure=self.secure,
             httponly=True,
             # Not Strict: the browser arrives from the client's site, and must be recognised when it does.
             samesite="lax",
         )
+        return response
 
     async def leave(self, request: Request, response: Response) -> None:
         """On plain http, end the browser's session in the store and, with `response`, in the browser.
@@ -126,10 +124,10 @@ class BrowserSessions:
         on loopback would be sent the session's secret, and could approve itself with it. Browsers obey the Set-Cookie
         of a redirect before they follow it. On https nothing happens: the cookie goes to this host alone.
         """
-        if self._secure:
+        if self.secure:
             return
         for secret in self._secrets(request):
-            await self._sessions.end_session(fingerprint(secret))
+            await self.sessions.end_session(fingerprint(secret))
         response.delete_cookie(self.cookie_name, path="/", httponly=True, samesite="lax")
 
     def sent_a_cookie(self, request: Request) -> bool:
@@ -146,21 +144,12 @@ class BrowserSessions:
         values = _cookie_values(request, self.cookie_name)
         return {value for value in values if looks_like(SecretKind.BROWSER_SESSION, value)}
 
-    def _new(self, *, browser_id: str, subject: str | None = None, display_name: str | None = None) -> OpenSession:
-        now = self._now()
-        is_short = subject is not None and not self._secure
-        lifetime = min(self._lifetime, PLAIN_HTTP_LOGIN) if is_short else self._lifetime
-        secret = mint(SecretKind.BROWSER_SESSION, self._random_bytes)
-        record = BrowserSession(
-            session_fingerprint=fingerprint(secret),
-            browser_id=browser_id,
-            subject=subject,
-            display_name=display_name,
-            authenticated_at=None if subject is None else now,
-            created_at=now,
-            expires_at=now + lifetime,
-        )
-        return OpenSession(secret, record, subject)
+    async def _active(self, found: SessionView) -> User | None:
+        """Return who is logged in, unless that ended: by disabling, or because another provider is used now."""
+        user = found.user
+        if user is None or user.disabled_at is not None or found.session.provider != self.provider.name:
+            return None
+        return user if await self.provider.is_active(user) else None
 
 
 def _cookie_values(request: Request, name: str) -> list[str]:

@@ -21,11 +21,18 @@ from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered, is_web
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
+from gatepost.stores.contract.users import User
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
-from gatepost.web.pages.login import consent_path, login_path
-from gatepost.web.pages.pending_request import PendingRequests, check_undenied, known_browser, query
+from gatepost.web.pages.pending_request import (
+    PendingRequests,
+    check_undenied,
+    consent_path,
+    known_browser,
+    login_path,
+    query,
+)
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.api_description import (
     PAGE_FORM_REFUSALS,
@@ -59,8 +66,8 @@ class ConsentPage:
     resources: Sequence[ProtectedResource]
     """The MCP endpoints and the words for their scopes."""
     pages: Pages
-    origins: Collection[str]
-    """Our own origins; a POST from any other is refused."""
+    origin: str
+    """Our own; a form from any other is refused."""
     required_scopes: Collection[str] = ()
     """Scopes that nobody can take out, because every request to the MCP endpoint needs them."""
 
@@ -86,18 +93,18 @@ class ConsentPage:
             return await self.decision.refuse(request, transaction, gone)
 
         # 3. Somebody is logged in.
-        if session.subject is None:
+        if session.user is None:
             return self.pages.redirect(login_path(transaction.transaction_id))
 
         # 4. Ask, if it has not been decided before.
-        if await self.decision.needs_no_question(transaction, session.subject):
-            return await self.decision.approve(request, transaction, session.subject)
-        return self._page(session, transaction, client, resource)
+        if await self.decision.needs_no_question(transaction, session.user):
+            return await self.decision.approve(request, transaction, session.user)
+        return self._page(session, session.user, transaction, client, resource)
 
     async def post(self, request: Request) -> Response:
         """Approve or deny."""
         # 1. The form comes from our own page.
-        check_origin(request, origins=self.origins)
+        check_origin(request, origin=self.origin)
         submitted = await read_form(request)
         transaction_id = _transaction_id(request)
         session = known_browser(await self.browser_sessions.current(request))
@@ -114,7 +121,7 @@ class ConsentPage:
         await self._client(transaction)
 
         # 3. The user who was asked may still act. A disabled one has to log in again, and will not succeed.
-        if session.subject is None:
+        if session.user is None:
             return self.pages.redirect(login_path(transaction_id))
 
         # 4. Yes, with what was left ticked; or no. Nothing left is a no too.
@@ -122,9 +129,9 @@ class ConsentPage:
         match submitted.get("decision"):
             case "approve" if chosen or not transaction.scopes:
                 approved = replace(transaction, scopes=chosen)
-                return await self.decision.approve(request, approved, session.subject, was_asked=True)
+                return await self.decision.approve(request, approved, session.user, was_asked=True)
             case "approve" | "deny":
-                return await self.decision.deny(request, transaction, session.subject)
+                return await self.decision.deny(request, transaction, session.user)
             case _:
                 raise InvalidRequest(Reason.PARAMETER_MISSING, "Neither Approve nor Deny was chosen; please go back.")
 
@@ -146,6 +153,7 @@ class ConsentPage:
     def _page(
         self,
         session: OpenSession,
+        user: User,
         transaction: AuthorizationTransaction,
         client: Client,
         resource: ProtectedResource,
@@ -170,7 +178,7 @@ class ConsentPage:
             ],
             can_choose=bool(free),
             resource=resource,
-            user=session.record.display_name or session.subject,
+            user=user.name,
             switch_path=switch if self.provider.can_switch_account else None,
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -66,7 +65,7 @@ def check_csrf_token(
         )
 
 
-def check_origin(request: Request, *, origins: Collection[str]) -> None:
+def check_origin(request: Request, *, origin: str) -> None:
     """Refuse a POST that comes from a page of somebody else.
 
     Browsers too old to send either header are tolerated: the token and the cookie's SameSite still stand. `null` is
@@ -74,12 +73,12 @@ def check_origin(request: Request, *, origins: Collection[str]) -> None:
 
     Args:
         request: the POST.
-        origins: our own origins, such as `https://mcp.example.com`.
+        origin: our own origin, such as `https://mcp.example.com`.
 
     Raises:
         PageRefusal: `Origin` or `Sec-Fetch-Site` says so.
     """
-    is_foreign = any(origin not in origins for origin in request.headers.getlist("origin"))
+    is_foreign = any(sent != origin for sent in request.headers.getlist("origin"))
     # `none` is the user's own doing (a reload, a restored tab); `same-site` is a neighbour on another host or port.
     crosses = any(site not in {"same-origin", "none"} for site in request.headers.getlist("sec-fetch-site"))
     if is_foreign or crosses:

@@ -22,6 +22,7 @@ from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, 
 from gatepost.oauth.redirect_uris import is_loopback
 from gatepost.stores.contract.consents import ConsentStore
 from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
+from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.pending_request import already_answered
@@ -56,28 +57,28 @@ class Decision:
     random_bytes: RandomBytes
 
     async def at_once(
-        self, request: Request, transaction: AuthorizationTransaction, subject: str, client: Client
+        self, request: Request, transaction: AuthorizationTransaction, user: User, client: Client
     ) -> Response | None:
         """Approve a request that has not begun yet, if nobody has to be asked; else return None, and nothing is kept.
 
         None also when `client`, by which the request was judged, or the user has been shut out in the meantime.
         """
-        if not await self.needs_no_question(transaction, subject):
+        if not await self.needs_no_question(transaction, user):
             return None
-        code, record = self._code(transaction, subject)
+        code, record = self._code(transaction, user)
         if not await self.transactions.approve_at_once(transaction, record, client):
             return None
-        return await self._send_code(request, transaction, subject, code)
+        return await self._send_code(request, transaction, user, code)
 
-    async def needs_no_question(self, transaction: AuthorizationTransaction, subject: str) -> bool:
+    async def needs_no_question(self, transaction: AuthorizationTransaction, user: User) -> bool:
         """Say whether the operator, or this user earlier, has decided on such a request already."""
         # Never on a public server.
         if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
             return True
-        return may_go_unasked(transaction) and is_covered(transaction, await self._remembered(transaction, subject))
+        return may_go_unasked(transaction) and is_covered(transaction, await self._remembered(transaction, user))
 
     async def approve(
-        self, request: Request, transaction: AuthorizationTransaction, subject: str, *, was_asked: bool = False
+        self, request: Request, transaction: AuthorizationTransaction, user: User, *, was_asked: bool = False
     ) -> Response:
         """Approve: send the browser to the client with a code. What the person was asked is remembered.
 
@@ -85,16 +86,18 @@ class Decision:
             PageRefusal: the request has been denied, its code has been redeemed, or it is over.
         """
         now = self.now()
-        code, record = self._code(transaction, subject)
+        code, record = self._code(transaction, user)
         consent = (
-            remembered(transaction, subject=subject, now=now, lifetime=self.consent_lifetime) if was_asked else None
+            remembered(transaction, subject=user.subject, now=now, lifetime=self.consent_lifetime)
+            if was_asked
+            else None
         )
         outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
-        return await self._send_code(request, transaction, subject, code)
+        return await self._send_code(request, transaction, user, code)
 
-    async def deny(self, request: Request, transaction: AuthorizationTransaction, subject: str) -> Response:
+    async def deny(self, request: Request, transaction: AuthorizationTransaction, user: User) -> Response:
         """Deny: send the browser to the client with `access_denied`.
 
         Raises:
@@ -107,7 +110,7 @@ class Decision:
             AuditEvent.CONSENT,
             Outcome.REFUSED,
             reason=Reason.USER_DENIED,
-            subject=subject,
+            subject=user.subject,
             client_id=transaction.client_id,
         )
         denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
@@ -121,21 +124,21 @@ class Decision:
         location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=issuer)
         return await self._send_back(request, location)
 
-    def _code(self, transaction: AuthorizationTransaction, subject: str) -> tuple[str, AuthorizationCode]:
+    def _code(self, transaction: AuthorizationTransaction, user: User) -> tuple[str, AuthorizationCode]:
         """Return a fresh code and its record."""
         code = mint(SecretKind.AUTHORIZATION_CODE, self.random_bytes)
         return code, authorization_code(
             transaction,
-            subject=subject,
+            subject=user.subject,
             code_fingerprint=fingerprint(code),
             now=self.now(),
             lifetime=self.authorization_server.lifetimes.authorization_code,
         )
 
     async def _send_code(
-        self, request: Request, transaction: AuthorizationTransaction, subject: str, code: str
+        self, request: Request, transaction: AuthorizationTransaction, user: User, code: str
     ) -> Response:
-        await self.audit.record(request, AuditEvent.CONSENT, subject=subject, client_id=transaction.client_id)
+        await self.audit.record(request, AuditEvent.CONSENT, subject=user.subject, client_id=transaction.client_id)
         location = success_redirect(transaction, code=code, issuer=self.authorization_server.issuer)
         return await self._send_back(request, location)
 
@@ -145,9 +148,9 @@ class Decision:
         await self.browser_sessions.leave(request, response)
         return response
 
-    async def _remembered(self, transaction: AuthorizationTransaction, subject: str) -> Consent | None:
+    async def _remembered(self, transaction: AuthorizationTransaction, user: User) -> Consent | None:
         return await self.consents.find_consent(
-            subject,
+            user.subject,
             client_id=transaction.client_id,
             redirect_uri=transaction.redirect_uri,
             resource=transaction.resource,

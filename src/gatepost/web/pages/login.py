@@ -6,27 +6,28 @@ in. There is no parameter that says where to go next, so there is nothing to poi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import quote
+from functools import partial
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.identity.provider import Identity, IdentityProvider
+from gatepost.identity.provider import LoginField, LoginStep
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
-from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
-from gatepost.web.pages.concurrent_attempts import AttemptsAtOnce
+from gatepost.stores.contract.users import User
+from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.login_throttle import LoginThrottle, account_of
-from gatepost.web.pages.pending_request import PendingRequests, check_undenied, query
-from gatepost.web.pages.rendering import Link, Pages
+from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
+from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
+from gatepost.web.pages.pending_request import PendingRequests, check_undenied, consent_path, login_path, query
+from gatepost.web.pages.rendering import Link
 from gatepost.web.site.api_description import (
     PAGE_FLOODED,
     PAGE_FORM_REFUSALS,
@@ -38,28 +39,13 @@ from gatepost.web.site.api_description import (
     page,
     page_form,
 )
-from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
-_PURPOSE = "login"
-
-
-def login_path(transaction_id: str | None = None, *, switch_account: bool = False) -> str:
-    """Return the path of the login page, for an authorization request or by itself.
-
-    With `switch_account` the page asks even if somebody is logged in.
-    """
-    parameters = [] if transaction_id is None else [f"transaction={quote(transaction_id, safe='')}"]
-    if switch_account:
-        parameters.append("switch=1")
-    return "/oauth/login" + ("?" + "&".join(parameters) if parameters else "")
-
-
-def consent_path(transaction_id: str) -> str:
-    """Return the path of the consent page of an authorization request."""
-    return f"/oauth/consent?transaction={quote(transaction_id, safe='')}"
+_PURPOSE: Final = "login"
+_STEP: Final = "/oauth/login"
+"""Where a further step is answered; what is kept for it opens at no route of the provider's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,103 +53,114 @@ class LoginPage:
     """The login page."""
 
     requests: PendingRequests
-    browser_sessions: BrowserSessions
-    provider: IdentityProvider
+    completion: LoginCompletion
     resources: Sequence[ProtectedResource]
     """The MCP endpoints, whose URLs a person who just logs in is told."""
-    pages: Pages
-    origins: Collection[str]
-    """Our own origins; a POST from any other is refused."""
     throttle: LoginThrottle | None = None
     """Counts the attempts; None lets everybody try as often as they like."""
-    audit: Audit = NO_AUDIT
     attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its routes."""
+        """Return its routes, with those of the provider."""
+        pages = self.completion.pages
         return (
-            self.pages.route("GET", "/oauth/login", self.get, _SHOW, limit=PAGE_LIMIT),
-            self.pages.route("POST", "/oauth/login", self.post, _SUBMIT),
+            pages.route("GET", "/oauth/login", self.get, _SHOW, limit=PAGE_LIMIT),
+            pages.route("POST", "/oauth/login", self.post, _SUBMIT),
+            *self.completion.routes(),
         )
 
     async def get(self, request: Request) -> Response:
         """Ask who is at the browser, or find out."""
+        completion, provider, pages = self.completion, self.completion.provider, self.completion.pages
+        attach = completion.browser_sessions.attach
         # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
-        session = await self.browser_sessions.current_or_new(request)
+        session = await completion.browser_sessions.current_or_new(request)
 
         # 2. Which authorization request is it for, if any?
         parameters = query(request)
-        transaction = await self._transaction(session, parameters.get("transaction"))
+        transaction_id, switches_account = parameters.get("transaction"), "switch" in parameters
+        consent = None if transaction_id is None else consent_path(transaction_id)
+        transaction = await self._transaction(session, transaction_id)
         if transaction is not None:
             check_undenied(transaction)
-        switch_account = "switch" in parameters
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
-        if session.subject is not None and not switch_account:
-            return self._go_on(session, transaction)
+        if session.user is not None and not switches_account:
+            return self._logged_in(session.user) if consent is None else pages.redirect(consent)
 
         # 4. Nobody can log in before the first account exists.
-        if await self.provider.awaits_setup():
-            return self._with_cookie(self.pages.render("setup_needed.html", retry=_path(transaction)), session)
+        if await provider.awaits_setup():
+            return attach(pages.render("setup_needed.html", retry=login_path(transaction_id)), session)
 
         # 5. Some providers know without asking, some ask elsewhere.
-        identity = await self.provider.authenticate(request, {})
-        if identity is not None:
-            renewed = await self._log_in(request, session, identity)
-            if renewed is None:
-                return self.pages.redirect(_path(transaction))  # another tab was quicker; this one finds out
-            return self._with_cookie(self._go_on(renewed, transaction), renewed)
-        response = await self.provider.challenge(
-            request,
-            browser_id=session.record.browser_id,
-            return_to=_path(transaction),
-            switch_account=switch_account,
-        )
+        login = BrowserLogin(completion, request, session, provider.name, transaction_id, switches_account)
+        with login.refusals():
+            user = await completion.known_user(request)
+            response = None if user is not None else await provider.challenge(request, login)
+        if user is not None and consent is not None:
+            return await completion.finish(request, session, user, transaction_id)
+        if user is not None:
+            # Without a redirect: a browser that keeps no cookie would go in circles.
+            return attach(self._logged_in(user), await completion.log_in(request, session, user) or session)
 
         # 6. The others ask here.
-        return self._with_cookie(response or self._form(session, transaction), session)
+        response = response or self._form(session, transaction, provider.login_fields)
+        return attach(pages.protect(response), session)
 
     async def post(self, request: Request) -> Response:
-        """Log in."""
+        """Log in, or take a step of it."""
+        completion, provider = self.completion, self.completion.provider
         # 1. The form comes from our own page.
-        check_origin(request, origins=self.origins)
+        check_origin(request, origin=completion.origin)
         submitted = await read_form(request)
         transaction_id = query(request).get("transaction")
-        session = await self.browser_sessions.current(request)
+        here = login_path(transaction_id)
+        session = await completion.browser_sessions.current(request)
         if session is None:
-            return without_session(request, self.browser_sessions, self.pages, path=login_path(transaction_id))
+            return without_session(request, completion.browser_sessions, completion.pages, path=here)
         check_csrf_token(
             session,
-            submitted.get("csrf_token"),
+            submitted.pop("csrf_token", None),
             purpose=_PURPOSE,
             transaction_id=transaction_id,
-            retry=Link(login_path(transaction_id), "Go on"),
+            retry=Link(here, "Go on"),
         )
 
         # 2. The authorization request, if any, is this browser's own.
         transaction = await self._transaction(session, transaction_id)
 
-        # 3. Who is it? Every guess at a password passes here and nowhere else, and is counted before it is looked at.
-        fields = self.provider.login_fields
-        credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
-        account = account_of(credentials, fields)
-        with self.attempts.one_of(session.record.browser_id):
+        # 3. A further step goes on from what is kept; whoever is late, or clicks twice, begins again.
+        login = BrowserLogin(completion, request, session, _STEP, transaction_id)
+        fields, state = provider.login_fields, submitted.pop("state", None)
+        if state is None:
+            credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
+            account = account_of(credentials, fields)
+            check = partial(provider.authenticate, request, credentials)
+        else:
+            kept = await login.take(state)
+            if kept is None:
+                return completion.pages.redirect(here)
+            credentials, account = submitted, kept["account"]
+            check = partial(provider.continue_login, request, credentials, kept["data"])
+
+        # 4. Who is it? Every guess at a secret passes here and nowhere else, and is counted before it is looked at.
+        with self.attempts.one_of(session.record.browser_id), login.refusals():
             await self._admit(request, account)
             # Of a browser that has gone, no password needs to be checked.
-            checking = self.provider.authenticate(request, credentials)
-            identity = await run_while_connected(checking, request.receive)
-        if identity is None:
-            await self.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
-            typed = {asked.name: credentials[asked.name] for asked in fields if not asked.secret}
-            return self._form(session, transaction, typed=typed, failed=True)
+            answer = await run_while_connected(check(), request.receive)
+        if isinstance(answer, LoginStep):
+            if answer.problem is not None:
+                await self._record_failure(request)
+            state = await login.begin({"account": account, "data": dict(answer.data)})
+            return self._form(session, transaction, answer.fields, problem=answer.problem, state=state)
+        user = None if answer is None else await completion.recognise(answer)
+        if user is None:
+            await self._record_failure(request)
+            problem = f"Check the {' and the '.join(asked.label.lower() for asked in fields)}, then try again."
+            return self._form(session, transaction, fields, problem=problem, typed=credentials)
 
-        # 4. Log in under a new session, and on to consent; or, without a request, to this page by itself, so that
-        #    loading it again sends no password again.
-        renewed = await self._log_in(request, session, identity)
-        if renewed is None:
-            return without_session(request, self.browser_sessions, self.pages, path=login_path(transaction_id))
-        location = login_path() if transaction is None else consent_path(transaction.transaction_id)
-        response = self._with_cookie(self.pages.redirect(location), renewed)
+        # 5. Log in under a new session, and on.
+        response = await completion.finish(request, session, user, transaction_id)
         if self.throttle is not None:
             self.throttle.remember(response, account)
         return response
@@ -183,55 +180,47 @@ class LoginPage:
             await self.throttle.admit(request, account)
         except TooManyRequests as refusal:
             # Behind, and in a bounded queue: an attacker can cause as many of these as it likes.
-            self.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
+            self.completion.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
             raise
 
-    async def _log_in(self, request: Request, session: OpenSession, identity: Identity) -> OpenSession | None:
-        await self.audit.record(request, AuditEvent.LOGIN, subject=identity.subject)
-        return await self.browser_sessions.renew(session, subject=identity.subject, display_name=identity.display_name)
+    async def _record_failure(self, request: Request) -> None:
+        await self.completion.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
 
-    def _go_on(self, session: OpenSession, transaction: AuthorizationTransaction | None) -> Response:
-        if transaction is not None:
-            return self.pages.redirect(consent_path(transaction.transaction_id))
-        return self.pages.render(
+    def _logged_in(self, user: User) -> Response:
+        return self.completion.pages.render(
             "logged_in.html",
-            user=session.record.display_name or session.subject,
+            user=user.name,
             mcp_urls=[resource.identifier for resource in self.resources],
-            switch_path=login_path(switch_account=True) if self.provider.can_switch_account else None,
+            switch_path=login_path(switch_account=True) if self.completion.provider.can_switch_account else None,
         )
 
     def _form(
         self,
         session: OpenSession,
         transaction: AuthorizationTransaction | None,
+        fields: Sequence[LoginField],
         *,
-        typed: dict[str, str] | None = None,
-        failed: bool = False,
+        typed: Mapping[str, str] | None = None,
+        problem: str | None = None,
+        state: str | None = None,
     ) -> Response:
+        transaction_id = None if transaction is None else transaction.transaction_id
         context: dict[str, Any] = {
-            "action": _path(transaction),
-            "csrf_token": csrf_token(
-                session, purpose=_PURPOSE, transaction_id=transaction.transaction_id if transaction else None
-            ),
-            "fields": self.provider.login_fields,
+            "action": login_path(transaction_id),
+            "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=transaction_id),
+            "fields": fields,
             "typed": typed or {},
-            "failed": failed,
+            "problem": problem,
+            "state": state,
             "destination": display_host(transaction.redirect_uri) if transaction else None,
             "is_loopback": transaction is not None and is_loopback(transaction.redirect_uri),
         }
-        if not failed:
-            return self.pages.render("login.html", **context)
+        pages = self.completion.pages
+        if problem is None:
+            return pages.render("login.html", **context)
         # 403 is what RFC 9110 section 15.5.4 has for credentials that do not suffice; 401 would have to carry a
         # WWW-Authenticate challenge, and browsers answer those with a dialogue of their own.
-        return self.pages.refuse("login.html", status=403, reason=Reason.LOGIN_FAILED, **context)
-
-    def _with_cookie(self, response: Response, session: OpenSession) -> Response:
-        self.browser_sessions.attach(response, session)
-        return response
-
-
-def _path(transaction: AuthorizationTransaction | None) -> str:
-    return login_path(transaction.transaction_id if transaction else None)
+        return pages.refuse("login.html", status=403, reason=Reason.LOGIN_FAILED, **context)
 
 
 _PARAMETERS = [

@@ -13,7 +13,8 @@ tries of this one browser, for minutes, and a browser without the cookie is coun
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,12 +34,43 @@ from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import SealBroken
 from gatepost.web.site.client_address import ClientAddresses, limit_key
-from gatepost.web.site.limits import Limits
+from gatepost.web.site.limits import Limits, too_many_requests
 
+AT_ONCE: Final = 2
+"""How many attempts one browser may have under way; a double click is honest."""
+_RETRY_AFTER: Final = 5
 _PURPOSE: Final = "known-browser"
 _LIFETIME: Final = 180 * 24 * 3600
 _NAME_BYTES: Final = 16
 _TIME_BYTES: Final = 8
+
+
+class AttemptsAtOnce:
+    """Keeps one browser from filling the queue of attempts that wait for their password to be checked.
+
+    It counts what is under way, for this process alone: so are the threads that it protects.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, int] = {}
+
+    @contextmanager
+    def one_of(self, browser_id: str) -> Iterator[None]:
+        """Count one attempt while it is under way.
+
+        Raises:
+            TooManyRequests: this browser has as many under way as it may.
+        """
+        count = self._under_way.get(browser_id, 0)
+        if count >= AT_ONCE:
+            raise too_many_requests(_RETRY_AFTER)
+        self._under_way[browser_id] = count + 1
+        try:
+            yield
+        finally:
+            others = self._under_way.pop(browser_id) - 1
+            if others:
+                self._under_way[browser_id] = others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -15,6 +16,22 @@ from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.rendering import PageRefusal
+
+
+def login_path(transaction_id: str | None = None, *, switch_account: bool = False) -> str:
+    """Return the path of the login page, for an authorization request or by itself.
+
+    With `switch_account` the page asks even if somebody is logged in.
+    """
+    parameters = [] if transaction_id is None else [f"transaction={quote(transaction_id, safe='')}"]
+    if switch_account:
+        parameters.append("switch=1")
+    return "/oauth/login" + ("?" + "&".join(parameters) if parameters else "")
+
+
+def consent_path(transaction_id: str) -> str:
+    """Return the path of the consent page of an authorization request."""
+    return f"/oauth/consent?transaction={quote(transaction_id, safe='')}"
 
 
 def query(request: Request) -> dict[str, str]:

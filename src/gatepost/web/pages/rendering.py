@@ -112,12 +112,18 @@ class Pages:
             status_code=303, headers={"Location": location, **page_headers(secure=self._secure, in_flow=True)}
         )
 
+    def protect(self, response: Response) -> Response:
+        """Add the headers of our pages to a response that a login provider made, where it has none of its own."""
+        for name, value in page_headers(secure=self._secure, in_flow=True).items():
+            response.headers.setdefault(name, value)
+        return response
+
     def route(
         self,
         method: str,
         path: str,
         handler: Handler,
-        operation: Operation,
+        operation: Operation | None = None,
         *,
         limit: AddressLimit | None = None,
         answers_head: bool = True,

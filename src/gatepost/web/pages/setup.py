@@ -6,7 +6,7 @@ of two people with the same link one becomes the owner and the other is told so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.local_accounts import new_user
-from gatepost.identity.passwords import PasswordRefused, in_worker
+from gatepost.identity.password_workers import password_workers
+from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.usernames import UsernameRefused
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
@@ -24,8 +25,7 @@ from gatepost.stores.contract.users import User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.login import login_path
-from gatepost.web.pages.pending_request import query
+from gatepost.web.pages.pending_request import login_path, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.api_description import (
     PAGE_FLOODED,
@@ -62,8 +62,8 @@ class SetupPage:
     resources: Sequence[ProtectedResource]
     """The MCP endpoints, whose URLs the owner is told."""
     pages: Pages
-    origins: Collection[str]
-    """Our own origins; a POST from any other is refused."""
+    origin: str
+    """Our own; a form from any other is refused."""
     now: Callable[[], int]
     random_bytes: RandomBytes
     audit: Audit = NO_AUDIT
@@ -81,24 +81,22 @@ class SetupPage:
         token = await self._valid_token(request)
         session = await self.browser_sessions.current(request)
         if token is None:
-            if session is None or session.record.subject is None:
+            if session is None or session.user is None:
                 raise _link_over()
             return self.pages.render(
                 "setup_done.html",
-                user=session.record.display_name or session.record.subject,
+                user=session.user.name,
                 mcp_urls=[resource.identifier for resource in self.resources],
             )
 
         # 2. Ask for name and password.
         session = session or await self.browser_sessions.current_or_new(request)
-        response = self._form(session, token)
-        self.browser_sessions.attach(response, session)
-        return response
+        return self.browser_sessions.attach(self._form(session, token), session)
 
     async def post(self, request: Request) -> Response:
         """Make the first account."""
         # 1. The form comes from our own page.
-        check_origin(request, origins=self.origins)
+        check_origin(request, origin=self.origin)
         submitted = await read_form(request)
         token = await self._valid_token(request)
         session = await self.browser_sessions.current(request)
@@ -123,7 +121,7 @@ class SetupPage:
             return self._form(session, token, typed=username, field="repeat", problem="The two passwords differ.")
         create = partial(new_user, username, password, now=self.now(), random_bytes=self.random_bytes)
         try:
-            user: User = await run_while_connected(in_worker(create), request.receive)
+            user: User = await run_while_connected(password_workers().run(create), request.receive)
         except UsernameRefused as refused:
             return self._form(session, token, typed=username, field="username", problem=str(refused))
         except PasswordRefused as refused:
@@ -135,12 +133,9 @@ class SetupPage:
         await self.audit.record(request, AuditEvent.SET_UP, subject=user.subject)
 
         # 5. Log in under a new session. The redirect lets the next page be loaded again without creating anything.
-        renewed = await self.browser_sessions.renew(session, subject=user.subject, display_name=user.username)
-        if renewed is None:
-            return without_session(request, self.browser_sessions, self.pages, path=_DONE)
+        renewed = await self.browser_sessions.renew(session, user)
         response = self.pages.redirect(_DONE)
-        self.browser_sessions.attach(response, renewed)
-        return response
+        return response if renewed is None else self.browser_sessions.attach(response, renewed)
 
     async def _valid_token(self, request: Request) -> str | None:
         """Return the token of the page's URL if it is the valid link's, else None."""

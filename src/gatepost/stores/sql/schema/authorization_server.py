@@ -116,7 +116,7 @@ STATEMENTS: Final = (
     """,
     "CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_id)",
     "CREATE INDEX refresh_tokens_by_end ON refresh_tokens (expires_at)",
-    # People, whoever vouches for them. A local account's issuer is `local`, and its `external_subject` the username.
+    # People, whoever vouches for them. A local account's issuer is `local`, and its `external_subject` the subject.
     """
     CREATE TABLE users (
         subject TEXT NOT NULL PRIMARY KEY,
@@ -143,7 +143,7 @@ STATEMENTS: Final = (
         session_fingerprint BYTEA NOT NULL PRIMARY KEY,
         browser_id TEXT NOT NULL,
         subject TEXT,
-        display_name TEXT,
+        provider TEXT,
         authenticated_at BIGINT,
         created_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL
@@ -151,6 +151,16 @@ STATEMENTS: Final = (
     """,
     "CREATE INDEX browser_sessions_by_subject ON browser_sessions (subject)",
     "CREATE INDEX browser_sessions_by_end ON browser_sessions (expires_at)",
+    """
+    CREATE TABLE pending_logins (
+        state_fingerprint BYTEA NOT NULL PRIMARY KEY,
+        browser_id TEXT NOT NULL,
+        place TEXT NOT NULL,
+        sealed_data BYTEA NOT NULL,
+        expires_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX pending_logins_by_end ON pending_logins (expires_at)",
     """
     CREATE TABLE consents (
         subject TEXT NOT NULL,

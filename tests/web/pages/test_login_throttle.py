@@ -1,7 +1,7 @@
 import pytest
 
 from gatepost.oauth.errors import TooManyRequests
-from gatepost.web.pages.concurrent_attempts import AttemptsAtOnce
+from gatepost.web.pages.login_throttle import AttemptsAtOnce
 
 
 def test_a_browser_has_two_attempts_under_way_at_most() -> None:

@@ -1,0 +1,38 @@
+"""Logins under way: what a login provider needs to know when the browser comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLogin:
+    """A login that waits for the browser, under the fingerprint of the one-use `state` that the browser carries."""
+
+    state_fingerprint: bytes
+    browser_id: str
+    """The browser that began it; nobody else's can go on."""
+    place: str
+    """Where it goes on: a provider, or the form of a further step."""
+    sealed_data: bytes = field(repr=False)
+    """Sealed under the `state` itself, so that a stolen database opens nothing."""
+    expires_at: int
+
+
+class LoginStore(Protocol):
+    """Logins under way."""
+
+    async def begin_login(self, login: PendingLogin) -> None:
+        """Keep it; its state is fresh and random."""
+
+    async def take_login(
+        self, state_fingerprint: bytes, *, browser_id: str, place: str, now: int
+    ) -> PendingLogin | None:
+        """Return the login and forget it: of parallel callers one gets it.
+
+        None, and nothing is forgotten, when it is over, or another browser's, or goes on elsewhere.
+        """
+
+    async def delete_logins(self, *, before: int, limit: int) -> int:
+        """Delete logins that ended."""

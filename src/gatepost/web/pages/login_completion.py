@@ -1,0 +1,222 @@
+"""How logins end, whichever provider vouches for the person, and what one keeps between two requests.
+
+The `state` that a provider hands out is bound to the browser and to the provider and opens once, so nobody is logged in
+by somebody else's answer (RFC 6749 section 10.12, RFC 9700 sections 4.4 and 4.7).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused, LoginRoute
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.logins import LoginStore, PendingLogin
+from gatepost.stores.contract.users import LOCAL, User, UserStore
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
+from gatepost.tokens.sealing import derive_key, seal, unseal
+from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.csrf import check_origin
+from gatepost.web.pages.pending_request import consent_path, login_path
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.site.audit import Audit
+from gatepost.web.site.limits import PAGE_LIMIT
+from gatepost.web.site.routing import Route
+
+_LIFETIME: Final = 600
+"""Seconds in which the browser has to come back."""
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginCompletion:
+    """Recognises people and logs their browsers in."""
+
+    provider: IdentityProvider
+    users: UserStore
+    logins: LoginStore
+    browser_sessions: BrowserSessions
+    pages: Pages
+    audit: Audit
+    origin: str
+    """Our own; a form from any other is refused."""
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.provider.name) is None:
+            raise ValueError(f"{type(self.provider).__name__}.name has to be lower-case letters, digits and hyphens")
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the provider's own routes."""
+        return tuple(
+            self.pages.route(route.method, self.path(route.path), partial(self._answer, route), limit=PAGE_LIMIT)
+            for route in self.provider.routes
+        )
+
+    def path(self, path: str) -> str:
+        """Return where one of the provider's own routes is."""
+        return f"/oauth/login/{self.provider.name}/{path}"
+
+    async def known_user(self, request: Request) -> User | None:
+        """Return the user whom the provider knows without asking; refuse one who is disabled."""
+        identity = await self.provider.authenticate(request, {})
+        return await self.admit(identity) if isinstance(identity, Identity | User) else None
+
+    async def admit(self, identity: Identity | User) -> User:
+        """Return the user for whom the provider vouches; refuse one who is disabled."""
+        user = await self.recognise(identity)
+        if user is None:
+            raise PageRefusal(
+                Reason.USER_DISABLED,
+                status=403,
+                title="Your account is disabled",
+                message="The people who run this server have disabled it. Ask them if you think that is a mistake.",
+            )
+        return user
+
+    async def recognise(self, identity: Identity | User) -> User | None:
+        """Return the user for whom the provider vouches, at the first login a new one; None for a disabled account."""
+        if isinstance(identity, User):
+            user = identity
+        else:
+            issuer, new = identity.issuer or self.provider.issuer, identifier("user_", self.random_bytes)
+            if issuer == LOCAL:
+                raise ValueError("nobody but their own provider vouches for local accounts")
+            user = await self.users.recognise_user(
+                issuer,
+                identity.subject,
+                display_name=identity.display_name,
+                # Whatever a provider says, nobody gets a subject that is somebody else's.
+                subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
+                now=self.now(),
+            )
+        return user if user.disabled_at is None else None
+
+    async def log_in(self, request: Request, session: OpenSession, user: User) -> OpenSession | None:
+        """Log the browser in under a new session; None when another login with the same cookie was quicker."""
+        await self.audit.record(request, AuditEvent.LOGIN, subject=user.subject)
+        return await self.browser_sessions.renew(session, user)
+
+    async def finish(self, request: Request, session: OpenSession, user: User, transaction_id: str | None) -> Response:
+        """Log the browser in, and return the redirect to consent, or to the login page, which says who is logged in.
+
+        By a redirect, so that loading the next page again sends no password again.
+        """
+        renewed = await self.log_in(request, session, user)
+        if renewed is None:
+            return self.pages.redirect(login_path(transaction_id))  # where the slower of two logins finds out
+        path = login_path() if transaction_id is None else consent_path(transaction_id)
+        return self.browser_sessions.attach(self.pages.redirect(path), renewed)
+
+    async def _answer(self, route: LoginRoute, request: Request) -> Response:
+        """Answer at one of the provider's own routes."""
+        if route.method == "POST":
+            check_origin(request, origin=self.origin)
+        session = await self.browser_sessions.current(request)
+        login = BrowserLogin(self, request, session, self.provider.name)
+        with login.refusals():
+            return self.pages.protect(await route.endpoint(request, login))
+
+
+@dataclass(slots=True)
+class BrowserLogin:
+    """A `Login`: what a provider is given at one request."""
+
+    completion: LoginCompletion
+    request: Request
+    session: OpenSession | None
+    place: str
+    """What goes on with the login; nothing else can open what is kept for it."""
+    transaction_id: str | None = None
+    switches_account: bool = False
+    is_resumed: bool = False
+
+    def url(self, path: str) -> str:
+        """Return where the browser finds one of the provider's routes."""
+        return self.completion.origin + self.completion.path(path)
+
+    async def begin(self, data: Mapping[str, Any]) -> str:
+        """Keep `data`, and what the login is for, until this browser comes back."""
+        random_bytes, place = self.completion.random_bytes, self.place.encode()
+        state = mint(SecretKind.LOGIN_STATE, random_bytes)
+        kept = json.dumps({"transaction_id": self.transaction_id, "data": dict(data)}).encode()
+        sealed = seal(kept, key=_key(state), associated_data=place, random_bytes=random_bytes)
+        browser_id, end = self._browser().record.browser_id, self.completion.now() + _LIFETIME
+        await self.completion.logins.begin_login(PendingLogin(fingerprint(state), browser_id, self.place, sealed, end))
+        return state
+
+    async def take(self, state: str | None) -> dict[str, Any] | None:
+        """Return what was kept, once; None when it is over, or another browser's, or goes on elsewhere."""
+        if self.session is None or state is None or not looks_like(SecretKind.LOGIN_STATE, state):
+            return None
+        browser_id, now = self.session.record.browser_id, self.completion.now()
+        logins = self.completion.logins
+        pending = await logins.take_login(fingerprint(state), browser_id=browser_id, place=self.place, now=now)
+        if pending is None:
+            return None
+        kept = json.loads(unseal(pending.sealed_data, key=_key(state), associated_data=self.place.encode()))
+        self.transaction_id, self.is_resumed = kept["transaction_id"], True
+        data: dict[str, Any] = kept["data"]
+        return data
+
+    async def resume(self, state: str | None) -> Mapping[str, str]:
+        """Return what was kept, once, or refuse."""
+        data = await self.take(state)
+        if data is None:
+            raise _login_over()
+        return data
+
+    async def finish(self, identity: Identity) -> Response:
+        """Log in, and go to where the login began."""
+        if not self.is_resumed:
+            # Else any site could log a browser in, as whomever it likes.
+            raise RuntimeError("finish() before resume(): nothing says that this browser began this login")
+        user = await self.completion.admit(identity)
+        return await self.completion.finish(self.request, self._browser(), user, self.transaction_id)
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Answer the provider's `LoginRefused` with a page that has a way back."""
+        try:
+            yield
+        except LoginRefused as refused:
+            # Behind, and in a bounded queue: an attacker can cause as many of these as it likes.
+            self.completion.audit.note(self.request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
+            raise PageRefusal(
+                Reason.LOGIN_FAILED,
+                status=403,
+                title="You are not logged in",
+                message=str(refused),
+                link=Link(login_path(self.transaction_id), "Try again"),
+            ) from None
+
+    def _browser(self) -> OpenSession:
+        if self.session is None:
+            raise _login_over()
+        return self.session
+
+
+def _key(state: str) -> bytes:
+    return derive_key(state.encode(), purpose="pending-login")
+
+
+def _login_over() -> PageRefusal:
+    return PageRefusal(
+        Reason.LOGIN_STATE_INVALID,
+        title="This login is over",
+        message=(
+            "It has been used already, took too long, or was begun in another browser. "
+            "Go back to your app and connect again, or log in here."
+        ),
+        link=Link(login_path(), "Log in"),
+    )
