@@ -22,6 +22,7 @@ from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, audiences
 from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.client_registry import ClientRegistry
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import TokenIssuer, registrable
 from gatepost.web.oauth.introspect import IntrospectEndpoint
@@ -110,27 +111,21 @@ class OAuth:
 
     def _registration_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
         core = self.core
-        known_scopes = frozenset(self.resources.scopes)
+        registry = ClientRegistry(
+            clients=core.store.clients,
+            known_scopes=frozenset(self.resources.scopes),
+            issuer=rules.issuer,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            audit=core.audit,
+        )
         initial_access_token = core.settings.registration.initial_access_token
         register = RegisterEndpoint(
-            clients=core.store.clients,
-            known_scopes=known_scopes,
+            registry=registry,
             registration_enabled=rules.registration_enabled,
-            issuer=rules.issuer,
             initial_access_token=initial_access_token.get_secret_value() if initial_access_token else None,
-            audit=core.audit,
-            now=core.now,
-            random_bytes=core.random_bytes,
         )
-        manage = ManageRegistrationEndpoint(
-            clients=core.store.clients,
-            known_scopes=known_scopes,
-            issuer=rules.issuer,
-            on_revocation=self.resources.forget_verified_tokens,
-            audit=core.audit,
-            now=core.now,
-            random_bytes=core.random_bytes,
-        )
+        manage = ManageRegistrationEndpoint(registry=registry, on_revocation=self.resources.forget_verified_tokens)
         return (*register.routes(), *manage.routes())
 
     def _token_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:

@@ -10,6 +10,7 @@
     ├── InvalidScope              invalid_scope              400
     ├── InvalidTarget             invalid_target             400  (RFC 8707 section 2)
     ├── AccessDenied              access_denied              400
+    ├── RegistrationDisabled      access_denied              403
     ├── LoginRequired             login_required             400  (OpenID Connect Core section 3.1.2.6)
     ├── InvalidRedirectUri        invalid_redirect_uri       400  (RFC 7591 section 3.2.2)
     ├── InvalidClientMetadata     invalid_client_metadata    400  (RFC 7591 section 3.2.2)
@@ -96,6 +97,13 @@ class AccessDenied(OAuthError):
     """The user said no."""
 
     error = "access_denied"
+
+
+class RegistrationDisabled(OAuthError):
+    """Clients cannot register themselves at this server."""
+
+    error = "access_denied"
+    status = 403
 
 
 class LoginRequired(OAuthError):

@@ -14,6 +14,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
+from gatepost.web.oauth.client_registry import ClientRegistry
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.site.routing import described
 from tests.web.served import Served
@@ -24,13 +25,14 @@ LOOPBACK = "http://127.0.0.1:33418/"
 
 
 def endpoint_with(clients: ClientStore, *, registration_enabled: bool = True) -> RegisterEndpoint:
-    return RegisterEndpoint(
+    registry = ClientRegistry(
         clients=clients,
         known_scopes={"notes:read"},
-        registration_enabled=registration_enabled,
+        issuer="https://mcp.example.com",
         now=lambda: 1000,
         random_bytes=lambda count: b"\xab" * count,
     )
+    return RegisterEndpoint(registry=registry, registration_enabled=registration_enabled)
 
 
 def app_with(clients: ClientStore, *, registration_enabled: bool = True) -> Served:
@@ -76,6 +78,8 @@ async def test_a_public_client_registers(http: httpx2.AsyncClient, store: Store)
             "token_endpoint_auth_method": "none",
             "application_type": "native",
             "scope": "notes:read",
+            "registration_access_token": "gp_ra_" + "q6ur" * 10 + "q6s",
+            "registration_client_uri": "https://mcp.example.com/oauth/register/client_q6urq6urq6urq6urq6urqw",
         },
     )
     assert response.headers["content-type"] == "application/json"
@@ -94,6 +98,7 @@ async def test_a_public_client_registers(http: httpx2.AsyncClient, store: Store)
         logo_uri=None,
         secret_fingerprint=None,
         created_at=1000,
+        registration_token_fingerprint=fingerprint("gp_ra_" + "q6ur" * 10 + "q6s"),
     )
 
 

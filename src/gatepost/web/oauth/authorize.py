@@ -30,7 +30,7 @@ from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import consent_path, login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
-from gatepost.web.site.api_description import PAGE_FLOODED, PAGE_UNAVAILABLE, Operation, in_query, moved, page
+from gatepost.web.site import api_description as api
 from gatepost.web.site.errors import log_refusal
 from gatepost.web.site.limits import PAGE_LIMIT, Limits
 from gatepost.web.site.routing import Route
@@ -207,29 +207,31 @@ neither has to be asked for.
 As long as the client and its redirect URI are not established, an error is a page and never a redirect.
 """
 
-_AUTHORIZE = Operation(
+_AUTHORIZE = api.Operation(
     "authorize",
     "Ask a user for access",
     description=_DESCRIPTION,
     parameters=[
-        in_query("client_id", "The client's identifier.", required=True),
-        in_query("response_type", "Always `code`.", required=True, enum=["code"]),
-        in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
-        in_query(
+        api.in_query("client_id", "The client's identifier.", required=True),
+        api.in_query("response_type", "Always `code`.", required=True, enum=["code"]),
+        api.in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
+        api.in_query(
             "code_challenge",
             "The SHA-256 of the code verifier as base64url (RFC 7636).",
             required=True,
             pattern="^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
         ),
-        in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
-        in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
-        in_query("resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."),
-        in_query("state", "Given back as it is."),
+        api.in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
+        api.in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
+        api.in_query(
+            "resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."
+        ),
+        api.in_query("state", "Given back as it is."),
     ],
     responses={
-        303: moved("On to login or consent; or back to the client, with an error or when nobody has to be asked."),
-        400: page("The client or its redirect URI cannot be established."),
-        **PAGE_FLOODED,
-        **PAGE_UNAVAILABLE,
+        303: api.moved("On to login or consent; or back to the client, with an error or when nobody has to be asked."),
+        400: api.page("The client or its redirect URI cannot be established."),
+        **api.PAGE_FLOODED,
+        **api.PAGE_UNAVAILABLE,
     },
 )

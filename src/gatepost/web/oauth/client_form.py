@@ -19,8 +19,6 @@ from gatepost.web.site.request_body import media_type, read_body
 MAX_BODY = 64 * 1024
 """Bytes; such a form has one or two thousand."""
 
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
-
 
 @dataclass(frozen=True, slots=True)
 class ClientForm:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,19 +13,10 @@ from gatepost.oauth.records import Client
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.client_form import NO_STORE, ClientForms
-from gatepost.web.site.api_description import (
-    CLIENT_FIELDS,
-    CLIENT_FORM_REFUSALS,
-    TEXT,
-    Operation,
-    challenged,
-    form,
-    json_answer,
-    record,
-    refusal,
-)
+from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import INTROSPECTION_LIMIT
+from gatepost.web.site.responses import json_response
 from gatepost.web.site.routing import Route
 
 
@@ -59,7 +49,7 @@ class IntrospectEndpoint:
         answer = await self._answer(form.client, token)
 
         # 3. Answer. Whatever is wrong with a token is not for the caller to know (RFC 7662 section 2.2).
-        return Response(orjson.dumps(answer), media_type="application/json", headers=NO_STORE)
+        return json_response(answer)
 
     async def _answer(self, caller: Client, token: str) -> dict[str, object]:
         live = await self.grants.find_access_token(fingerprint(token), now=self.now())
@@ -78,35 +68,35 @@ class IntrospectEndpoint:
         )
 
 
-_INTROSPECT = Operation(
+_INTROSPECT = api.Operation(
     "introspect",
     "Ask whether an access token counts (RFC 7662); clients with a secret only",
-    request_body=form(
+    request_body=api.form(
         {
-            "token": {"type": "string", "description": "an access token"},
-            "token_type_hint": {"type": "string", "description": "not needed"},
-            **CLIENT_FIELDS,
+            "token": api.text("an access token"),
+            "token_type_hint": api.text("not needed"),
+            **api.CLIENT_FIELDS,
         },
         required=["token"],
     ),
     responses={
-        200: json_answer(
+        200: api.json_answer(
             "`active` says whether it counts; the rest is there only if it does.",
-            record(
+            api.record(
                 {
                     "active": {"type": "boolean"},
-                    "scope": TEXT,
-                    "client_id": TEXT,
+                    "scope": api.TEXT,
+                    "client_id": api.TEXT,
                     "token_type": {"type": "string", "enum": ["Bearer"]},
                     "exp": {"type": "integer", "description": "Seconds UTC."},
-                    "sub": TEXT,
-                    "aud": TEXT,
-                    "iss": TEXT,
+                    "sub": api.TEXT,
+                    "aud": api.TEXT,
+                    "iss": api.TEXT,
                 },
                 required=["active"],
             ),
         ),
-        **CLIENT_FORM_REFUSALS,
-        401: challenged(refusal("The caller is unknown, public, or failed to authenticate: `invalid_client`.")),
+        **api.CLIENT_FORM_REFUSALS,
+        401: api.challenged(api.refusal("The caller is unknown, public, or failed to authenticate: `invalid_client`.")),
     },
 )

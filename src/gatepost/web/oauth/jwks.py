@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gatepost.stores.signing_keys import JWKS_MAX_AGE, SigningKeys
 from gatepost.tokens.signing import public_jwk
-from gatepost.web.site.api_description import TEXT, UNAVAILABLE, Operation, json_answer, record
+from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
 
 
@@ -32,11 +32,13 @@ class JwksEndpoint:
         return Response(document, media_type="application/json", headers=headers)
 
 
-_KEY = record({"kty": TEXT, "kid": TEXT, "use": TEXT, "alg": TEXT}, required=["kty", "kid", "use", "alg"])
-_SET = record({"keys": {"type": "array", "items": _KEY}}, required=["keys"])
-_JWKS = Operation(
+_KEY = api.record(
+    {"kty": api.TEXT, "kid": api.TEXT, "use": api.TEXT, "alg": api.TEXT}, required=["kty", "kid", "use", "alg"]
+)
+_SET = api.record({"keys": {"type": "array", "items": _KEY}}, required=["keys"])
+_JWKS = api.Operation(
     "jwks",
     "The keys that sign access tokens (RFC 7517)",
     tag="Discovery",
-    responses={200: json_answer("The set.", _SET), **UNAVAILABLE},
+    responses={200: api.json_answer("The set.", _SET), **api.UNAVAILABLE},
 )

@@ -20,7 +20,7 @@ from gatepost.resource.resource_metadata import WELL_KNOWN_PATH, resource_metada
 from gatepost.resource.resources import ProtectedResource
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType
-from gatepost.web.site.api_description import TEXT, TEXTS, URL, Operation, json_answer, record
+from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
 
 # OpenID Connect Discovery is not spoken, but MCP clients try its address (MCP authorization server discovery; RFC 8414
@@ -82,50 +82,50 @@ def _addresses(well_known: str, path: str) -> list[str]:
     return [f"{well_known}{path}", f"{well_known}{path}/", f"{path}{well_known}"]
 
 
-_OF_RESOURCE = json_answer(
+_OF_RESOURCE = api.json_answer(
     "The document.",
-    record(
+    api.record(
         {
-            "resource": URL,
-            "authorization_servers": {"type": "array", "items": URL},
-            "scopes_supported": TEXTS,
-            "bearer_methods_supported": TEXTS,
-            "resource_name": TEXT,
+            "resource": api.URL,
+            "authorization_servers": {"type": "array", "items": api.URL},
+            "scopes_supported": api.TEXTS,
+            "bearer_methods_supported": api.TEXTS,
+            "resource_name": api.TEXT,
         },
         required=["resource", "authorization_servers"],
     ),
 )
-_OF_SERVER = json_answer(
+_OF_SERVER = api.json_answer(
     "The document; RFC 8414 section 2 lists its members.",
-    record(
+    api.record(
         {
-            "issuer": URL,
-            "authorization_endpoint": URL,
-            "token_endpoint": URL,
-            "registration_endpoint": URL,
-            "scopes_supported": TEXTS,
-            "response_types_supported": TEXTS,
-            "grant_types_supported": TEXTS,
-            "code_challenge_methods_supported": TEXTS,
+            "issuer": api.URL,
+            "authorization_endpoint": api.URL,
+            "token_endpoint": api.URL,
+            "registration_endpoint": api.URL,
+            "scopes_supported": api.TEXTS,
+            "response_types_supported": api.TEXTS,
+            "grant_types_supported": api.TEXTS,
+            "code_challenge_methods_supported": api.TEXTS,
         },
         required=["issuer", "authorization_endpoint", "token_endpoint", "response_types_supported"],
     ),
 )
 # One entry for each document is enough to read; the other addresses are for clients that guess.
 _OPERATIONS = {
-    WELL_KNOWN_PATH: Operation(
+    WELL_KNOWN_PATH: api.Operation(
         "protected_resource_metadata",
         "Protected resource metadata (RFC 9728)",
         tag="Discovery",
         responses={200: _OF_RESOURCE},
     ),
-    _SERVER_PATHS[0]: Operation(
+    _SERVER_PATHS[0]: api.Operation(
         "authorization_server_metadata",
         "Authorization server metadata (RFC 8414)",
         tag="Discovery",
         responses={200: _OF_SERVER},
     ),
-    _SERVER_PATHS[1]: Operation(
+    _SERVER_PATHS[1]: api.Operation(
         "authorization_server_metadata_openid",
         "The same document, where OpenID Connect Discovery would be",
         tag="Discovery",

@@ -14,10 +14,11 @@ from gatepost.oauth.revocation import check_revocation
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.client_form import NO_STORE, ClientForms
-from gatepost.web.site.api_description import CLIENT_FIELDS, CLIENT_FORM_REFUSALS, Operation, form, later, refusal
+from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.site import api_description as api
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.limits import TOKEN_LIMIT
+from gatepost.web.site.responses import NO_STORE
 from gatepost.web.site.routing import Route
 
 
@@ -65,20 +66,20 @@ class RevokeEndpoint:
         return Response(headers=NO_STORE)
 
 
-_REVOKE = Operation(
+_REVOKE = api.Operation(
     "revoke",
     "Give a token back: everything its grant gave ends (RFC 7009)",
-    request_body=form(
+    request_body=api.form(
         {
-            "token": {"type": "string", "description": "an access token or a refresh token"},
-            "token_type_hint": {"type": "string", "description": "not needed"},
-            **CLIENT_FIELDS,
+            "token": api.text("an access token or a refresh token"),
+            "token_type_hint": api.text("not needed"),
+            **api.CLIENT_FIELDS,
         },
         required=["token"],
     ),
     responses={
         200: {"description": "The token does not count any more, durably; or it never did."},
-        **CLIENT_FORM_REFUSALS,
-        503: later(refusal("The store cannot answer now; the token still counts. Ask again.")),
+        **api.CLIENT_FORM_REFUSALS,
+        503: api.later(api.refusal("The store cannot answer now; the token still counts. Ask again.")),
     },
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,20 +13,12 @@ from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.errors import OAuthError, UnsupportedGrantType
 from gatepost.oauth.limits import TOKEN_REQUESTS_OF_CLIENT
 from gatepost.oauth.reasons import Reason
-from gatepost.web.oauth.client_form import NO_STORE, ClientForms
+from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
-from gatepost.web.site.api_description import (
-    CLIENT_FIELDS,
-    CLIENT_FORM_REFUSALS,
-    TEXT,
-    Object,
-    Operation,
-    form,
-    json_answer,
-    record,
-)
+from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import TOKEN_LIMIT, Limits
+from gatepost.web.site.responses import json_response
 from gatepost.web.site.routing import Route
 
 
@@ -83,41 +74,41 @@ class TokenEndpoint:
         )
 
         # 4. Answer; the tokens are durable by now.
-        return Response(orjson.dumps(tokens.answer(now=now)), media_type="application/json", headers=NO_STORE)
+        return json_response(tokens.answer(now=now))
 
 
-def _operation(grant_types: Sequence[GrantType]) -> Operation:
-    own: Mapping[str, Object] = {
+def _operation(grant_types: Sequence[GrantType]) -> api.Operation:
+    own: Mapping[str, api.Object] = {
         name: {"type": "string", "description": what}
         for grant_type in grant_types
         for name, what in grant_type.parameters.items()
     }
-    return Operation(
+    return api.Operation(
         "token",
         "Exchange a code or a refresh token for tokens",
-        request_body=form(
+        request_body=api.form(
             {
                 "grant_type": {"type": "string", "enum": [grant_type.name for grant_type in grant_types]},
                 **own,
-                "scope": {"type": "string", "description": "not with authorization_code; less than could be had"},
-                "resource": {"type": "string", "description": "the MCP endpoint's URL (RFC 8707)"},
-                **CLIENT_FIELDS,
+                "scope": api.text("not with authorization_code; less than could be had"),
+                "resource": api.text("the MCP endpoint's URL (RFC 8707)"),
+                **api.CLIENT_FIELDS,
             },
             required=["grant_type"],
         ),
-        responses={200: _TOKENS, **CLIENT_FORM_REFUSALS},
+        responses={200: _TOKENS, **api.CLIENT_FORM_REFUSALS},
     )
 
 
-_TOKENS = json_answer(
+_TOKENS = api.json_answer(
     "New tokens (RFC 6749 section 5.1).",
-    record(
+    api.record(
         {
-            "access_token": TEXT,
+            "access_token": api.TEXT,
             "token_type": {"type": "string", "enum": ["Bearer"]},
             "expires_in": {"type": "integer", "description": "In seconds."},
-            "refresh_token": {"type": "string", "description": "Takes the place of the one that was sent."},
-            "scope": {"type": "string", "description": "What the access token allows, space-separated."},
+            "refresh_token": api.text("Takes the place of the one that was sent."),
+            "scope": api.text("What the access token allows, space-separated."),
         },
         required=["access_token", "token_type", "expires_in", "scope"],
     ),

@@ -34,16 +34,7 @@ from gatepost.web.pages.pending_request import (
     query,
 )
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
-from gatepost.web.site.api_description import (
-    PAGE_FORM_REFUSALS,
-    PAGE_UNAVAILABLE,
-    TEXT,
-    Operation,
-    in_query,
-    moved,
-    page,
-    page_form,
-)
+from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
 
 _PURPOSE = "consent"
@@ -221,34 +212,37 @@ def _client_gone(reason: Reason) -> PageRefusal:
     )
 
 
-_PARAMETERS = [in_query("transaction", "The authorization request.", required=True)]
-_SHOW = Operation(
+_PARAMETERS = [api.in_query("transaction", "The authorization request.", required=True)]
+_SHOW = api.Operation(
     "show_consent",
     "Ask whether an app may have access",
     tag="Pages",
     parameters=_PARAMETERS,
     responses={
-        200: page("The question."),
-        303: moved("On to the login; or back to the app, when nobody has to be asked."),
-        400: page("The authorization request is over, or is another browser's."),
-        409: page("The authorization request has been answered."),
-        **PAGE_UNAVAILABLE,
+        200: api.page("The question."),
+        303: api.moved("On to the login; or back to the app, when nobody has to be asked."),
+        400: api.page("The authorization request is over, or is another browser's."),
+        409: api.page("The authorization request has been answered."),
+        **api.PAGE_UNAVAILABLE,
     },
 )
-_SUBMIT = Operation(
+_SUBMIT = api.Operation(
     "submit_consent",
     "Approve or deny",
     tag="Pages",
     parameters=_PARAMETERS,
-    request_body=page_form(
+    request_body=api.page_form(
         {
             "decision": {"type": "string", "enum": ["approve", "deny"]},
-            "scope_0": {**TEXT, "description": "There if the first scope was left ticked; `scope_1` is the second."},
+            "scope_0": {
+                **api.TEXT,
+                "description": "There if the first scope was left ticked; `scope_1` is the second.",
+            },
         }
     ),
     responses={
-        303: moved("Back to the app with `code`, or with `error`; or on to the login."),
-        **PAGE_FORM_REFUSALS,
-        409: page("The authorization request has been answered."),
+        303: api.moved("Back to the app with `code`, or with `error`; or on to the login."),
+        **api.PAGE_FORM_REFUSALS,
+        409: api.page("The authorization request has been answered."),
     },
 )

@@ -28,17 +28,7 @@ from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
 from gatepost.web.pages.pending_request import PendingRequests, check_undenied, consent_path, login_path, query
 from gatepost.web.pages.rendering import Link
-from gatepost.web.site.api_description import (
-    PAGE_FLOODED,
-    PAGE_FORM_REFUSALS,
-    PAGE_UNAVAILABLE,
-    TEXT,
-    Operation,
-    in_query,
-    moved,
-    page,
-    page_form,
-)
+from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
@@ -224,33 +214,33 @@ class LoginPage:
 
 
 _PARAMETERS = [
-    in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
-    in_query("switch", "Ask also somebody who is logged in."),
+    api.in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
+    api.in_query("switch", "Ask also somebody who is logged in."),
 ]
-_SHOW = Operation(
+_SHOW = api.Operation(
     "show_login",
     "Ask who is at the browser",
     tag="Pages",
     parameters=_PARAMETERS,
     responses={
-        200: page("The form; or who is logged in, when there is nothing to go on to."),
-        303: moved("On to consent, or to where the login provider asks."),
-        400: page("The authorization request is over, or is another browser's."),
-        409: page("The authorization request has been answered."),
-        **PAGE_FLOODED,
-        **PAGE_UNAVAILABLE,
+        200: api.page("The form; or who is logged in, when there is nothing to go on to."),
+        303: api.moved("On to consent, or to where the login provider asks."),
+        400: api.page("The authorization request is over, or is another browser's."),
+        409: api.page("The authorization request has been answered."),
+        **api.PAGE_FLOODED,
+        **api.PAGE_UNAVAILABLE,
     },
 )
-_SUBMIT = Operation(
+_SUBMIT = api.Operation(
     "submit_login",
     "Log in",
     tag="Pages",
     parameters=_PARAMETERS,
     # Local accounts; other providers have fields of their own, or none.
-    request_body=page_form({"username": TEXT, "password": {"type": "string", "format": "password"}}),
+    request_body=api.page_form({"username": api.TEXT, "password": {"type": "string", "format": "password"}}),
     responses={
-        303: moved("Logged in: on to consent, or to this page. Or the form again."),
-        **PAGE_FORM_REFUSALS,
-        **PAGE_FLOODED,
+        303: api.moved("Logged in: on to consent, or to this page. Or the form again."),
+        **api.PAGE_FORM_REFUSALS,
+        **api.PAGE_FLOODED,
     },
 )

@@ -27,17 +27,7 @@ from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.pending_request import login_path, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
-from gatepost.web.site.api_description import (
-    PAGE_FLOODED,
-    PAGE_FORM_REFUSALS,
-    PAGE_UNAVAILABLE,
-    TEXT,
-    Operation,
-    in_query,
-    moved,
-    page,
-    page_form,
-)
+from gatepost.web.site import api_description as api
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -172,29 +162,29 @@ def _link_over() -> PageRefusal:
 
 
 _PASSWORD = {"type": "string", "format": "password"}
-_PARAMETERS = [in_query("token", "What the terminal shows, until there is an account.")]
-_SHOW = Operation(
+_PARAMETERS = [api.in_query("token", "What the terminal shows, until there is an account.")]
+_SHOW = api.Operation(
     "show_setup",
     "Ask the first person for a name and a password",
     tag="Pages",
     parameters=_PARAMETERS,
     responses={
-        200: page("The form; or, to who has sent it, what to do next."),
-        400: page("The link does not work any more."),
-        **PAGE_FLOODED,
-        **PAGE_UNAVAILABLE,
+        200: api.page("The form; or, to who has sent it, what to do next."),
+        400: api.page("The link does not work any more."),
+        **api.PAGE_FLOODED,
+        **api.PAGE_UNAVAILABLE,
     },
 )
-_SUBMIT = Operation(
+_SUBMIT = api.Operation(
     "submit_setup",
     "Make the first account",
     tag="Pages",
     parameters=_PARAMETERS,
-    request_body=page_form({"username": TEXT, "password": _PASSWORD, "repeat": _PASSWORD}),
+    request_body=api.page_form({"username": api.TEXT, "password": _PASSWORD, "repeat": _PASSWORD}),
     responses={
-        303: moved("The account is there and logged in; or the form again."),
-        **PAGE_FORM_REFUSALS,
-        422: page("The form again: the name or the password cannot be one, or the two passwords differ."),
-        **PAGE_FLOODED,
+        303: api.moved("The account is there and logged in; or the form again."),
+        **api.PAGE_FORM_REFUSALS,
+        422: api.page("The form again: the name or the password cannot be one, or the two passwords differ."),
+        **api.PAGE_FLOODED,
     },
 )

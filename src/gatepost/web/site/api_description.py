@@ -26,14 +26,6 @@ _CHALLENGE: Final = {
         "schema": TEXT,
     }
 }
-_ERROR: Final[Object] = {
-    "type": "object",
-    "required": ["error", "error_description"],
-    "properties": {
-        "error": {"type": "string", "description": "The code for programs (RFC 6749 section 5.2)."},
-        "error_description": {"type": "string", "description": "What is wrong and what to do, for people."},
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +57,23 @@ class Operation:
         return {name: value for name, value in members.items() if value}
 
 
+def text(description: str, **schema: Any) -> Object:
+    """Return the schema of a string."""
+    return {**TEXT, "description": description, **schema}
+
+
 def record(properties: Mapping[str, Object], *, required: Sequence[str] = ()) -> Object:
     """Return the schema of an object with these members."""
     return {"type": "object", "properties": dict(properties), "required": list(required)}
+
+
+_ERROR: Final = record(
+    {
+        "error": text("The code for programs (RFC 6749 section 5.2)."),
+        "error_description": text("What is wrong and what to do, for people."),
+    },
+    required=["error", "error_description"],
+)
 
 
 def json_answer(description: str, schema: Object) -> Object:
@@ -100,6 +106,11 @@ def challenged(answer: Object) -> Object:
     return {**answer, "headers": _CHALLENGE}
 
 
+def json_body(schema: Object, **media_type: Any) -> Object:
+    """Return the description of a body that is JSON."""
+    return {"required": True, "content": {"application/json": {"schema": schema, **media_type}}}
+
+
 def form(properties: Mapping[str, Object], *, required: Sequence[str]) -> Object:
     """Return the description of a body that is a form; a field is sent at most once."""
     schema = record(properties, required=required)
@@ -108,25 +119,19 @@ def form(properties: Mapping[str, Object], *, required: Sequence[str]) -> Object
 
 def page_form(properties: Mapping[str, Object]) -> Object:
     """Return the description of the form of a page of ours."""
-    return form({"csrf_token": {"type": "string", "description": "From the page."}, **properties}, required=[])
+    return form({"csrf_token": text("From the page."), **properties}, required=[])
 
 
 def in_query(name: str, description: str, *, required: bool = False, **schema: Any) -> Object:
     """Return the description of a parameter of the URL."""
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "description": description,
-        "schema": {**TEXT, **schema},
-    }
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": {**TEXT, **schema}}
 
 
 CLIENT_FIELDS: Final[Mapping[str, Object]] = {
-    "client_id": {"type": "string", "description": "required unless HTTP Basic is used"},
-    "client_secret": {"type": "string", "description": "clients with client_secret_post only"},
-    "client_assertion_type": {"type": "string", "description": "clients with private_key_jwt only"},
-    "client_assertion": {"type": "string", "description": "a JWT signed by the client (RFC 7523)"},
+    "client_id": text("required unless HTTP Basic is used"),
+    "client_secret": text("clients with client_secret_post only"),
+    "client_assertion_type": text("clients with private_key_jwt only"),
+    "client_assertion": text("a JWT signed by the client (RFC 7523)"),
 }
 """How a client says in a form who it is."""
 

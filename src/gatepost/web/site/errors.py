@@ -25,21 +25,28 @@ from typing import Protocol
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatepost.oauth.errors import InvalidClient, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
+from gatepost.oauth.errors import (
+    InvalidClient,
+    InvalidRequest,
+    InvalidToken,
+    OAuthError,
+    ServerError,
+    TemporarilyUnavailable,
+)
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
+from gatepost.web.site.responses import NO_STORE, json_response
 
 logger = logging.getLogger("gatepost.web")
 
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when the store cannot answer."""
 
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
 _CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
 _WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110 section 6.4.1
@@ -95,11 +102,8 @@ def oauth_error_response(
     """
     wait = RETRY_AFTER if isinstance(error, TemporarilyUnavailable) else error.retry_after
     retry_after = {} if wait is None else {"Retry-After": str(wait)}
-    return JSONResponse(
-        {"error": error.error, "error_description": error.description},
-        status_code=status or error.status,
-        headers={**_NO_STORE, **retry_after, **(headers or {})},
-    )
+    body = {"error": error.error, "error_description": error.description}
+    return json_response(body, status or error.status, {**NO_STORE, **retry_after, **(headers or {})})
 
 
 def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason) -> None:
@@ -159,10 +163,7 @@ class ErrorResponses:
         """Return the response to `error`, after logging it."""
         match error:
             case OAuthError():
-                # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge
-                # would say nothing, and would make browsers ask their user for a password.
-                tried = isinstance(error, InvalidClient) and "authorization" in request.headers
-                return _refused(request, error, headers={"WWW-Authenticate": _BASIC_CHALLENGE} if tried else None)
+                return _refused(request, error, headers=_challenge(request, error))
             case BodyTooLarge() | BodyTooSlow():
                 return _unread(request, error)
             case ClientDisconnected():
@@ -199,6 +200,17 @@ class ErrorResponses:
         return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
 
 
+def _challenge(request: Request, error: OAuthError) -> Mapping[str, str] | None:
+    has_credentials = "authorization" in request.headers
+    if isinstance(error, InvalidToken):
+        # Without credentials there is no error to report (RFC 6750 section 3.1).
+        reported = ', error="invalid_token"' if has_credentials else ""
+        return {"WWW-Authenticate": f'Bearer realm="registration"{reported}'}
+    # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would say
+    # nothing, and would make browsers ask their user for a password.
+    return {"WWW-Authenticate": _BASIC_CHALLENGE} if has_credentials and isinstance(error, InvalidClient) else None
+
+
 def _refused(
     request: Request, error: OAuthError, *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -220,11 +232,12 @@ def _http_exception_response(error: HTTPException) -> Response:
     response: Response
     if advice is not None:
         code, description = advice
-        response = JSONResponse({"error": code, "error_description": description}, error.status_code, error.headers)
+        body = {"error": code, "error_description": description}
+        response = json_response(body, error.status_code, error.headers or {})
     elif error.status_code in _WITHOUT_BODY:
         response = Response(status_code=error.status_code, headers=error.headers)
     else:
-        response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+        response = json_response({"detail": error.detail}, error.status_code, error.headers or {})
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 

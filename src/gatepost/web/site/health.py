@@ -8,14 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreError
-from gatepost.web.site.api_description import TEXT, Operation, json_answer, record
+from gatepost.web.site import api_description as api
 from gatepost.web.site.errors import scrubbed_traceback
+from gatepost.web.site.responses import json_response
 from gatepost.web.site.routing import Route
 
 logger = logging.getLogger("gatepost.web")
@@ -25,8 +25,6 @@ Check = Callable[[], Awaitable[None]]
 
 _FRESH_SECONDS = 1.0
 """A check writes durably and anybody may ask: a flood of probes costs one check in this time."""
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class HealthChecks:
@@ -67,7 +65,7 @@ class HealthEndpoints:
 
     async def get_alive(self, _request: Request) -> Response:
         """Answer that the process answers."""
-        return _json({"status": "ok", "server": self.server_name})
+        return json_response({"status": "ok", "server": self.server_name})
 
     async def get_ready(self, _request: Request) -> Response:
         """Say whether it can do its work."""
@@ -75,11 +73,7 @@ class HealthEndpoints:
         results = await self.checks.outcomes()
         # 2. Answer; a balancer reads the status, a person the body.
         is_ready = "failing" not in results.values()
-        return _json({"status": "ok" if is_ready else "failing", "checks": results}, status=200 if is_ready else 503)
-
-
-def _json(body: Mapping[str, object], *, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, _NO_STORE, "application/json")
+        return json_response({"status": "ok" if is_ready else "failing", "checks": results}, 200 if is_ready else 503)
 
 
 async def _passes(name: str, check: Check) -> bool:
@@ -98,25 +92,25 @@ async def _passes(name: str, check: Check) -> bool:
 
 
 _STATUS = {"type": "string", "enum": ["ok", "failing"]}
-_CHECKED = record(
+_CHECKED = api.record(
     {"status": _STATUS, "checks": {"type": "object", "additionalProperties": _STATUS}}, required=["status", "checks"]
 )
-_ALIVE = Operation(
+_ALIVE = api.Operation(
     "health",
     "Alive",
     tag="Health",
     responses={
-        200: json_answer(
-            "The process answers.", record({"status": _STATUS, "server": TEXT}, required=["status", "server"])
+        200: api.json_answer(
+            "The process answers.", api.record({"status": _STATUS, "server": api.TEXT}, required=["status", "server"])
         )
     },
 )
-_READY = Operation(
+_READY = api.Operation(
     "healthz",
     "Ready: the store can be read and written",
     tag="Health",
     responses={
-        200: json_answer("Everything passes.", _CHECKED),
-        503: json_answer("Something fails; `checks` names it.", _CHECKED),
+        200: api.json_answer("Everything passes.", _CHECKED),
+        503: api.json_answer("Something fails; `checks` names it.", _CHECKED),
     },
 )

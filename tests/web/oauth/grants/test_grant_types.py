@@ -11,6 +11,7 @@ from gatepost.oauth.issuing import Tokens
 from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.client_registry import ClientRegistry
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
 from gatepost.web.oauth.metadata import MetadataEndpoints
@@ -39,14 +40,15 @@ def app_with(*more: GrantType) -> Served:
         random_bytes=secrets.token_bytes,
         on_revocation=lambda: None,
     )
-    registration = RegisterEndpoint(
+    registry = ClientRegistry(
         clients=store.clients,
         known_scopes={"notes:read"},
         grant_types=grant_types,
-        registration_enabled=True,
+        issuer=ISSUER,
         now=lambda: 1000,
         random_bytes=secrets.token_bytes,
     )
+    registration = RegisterEndpoint(registry=registry, registration_enabled=True)
     server = AuthorizationServer(issuer=ISSUER, lifetimes=Lifetimes())
     return Served(
         (
