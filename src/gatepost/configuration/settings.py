@@ -10,33 +10,22 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gatepost.oauth.scopes import is_scope_token
 from gatepost.tokens.keyring import is_key
 
-Section = TypeVar("Section", bound=BaseSettings)
-WordList = Annotated[tuple[str, ...], NoDecode]
-"""Whitespace-separated words."""
-
-_DAY = 24 * 3600
-_BEARER_TOKEN = re.compile(r"(?=.{1,2048}\Z)[A-Za-z0-9._~+/-]+=*")
-_SHORTEST_SECRET = 24
-_DOMAIN = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
-_CONFIG = SettingsConfigDict(
-    env_ignore_empty=True,
-    extra="ignore",
-    frozen=True,
-    case_sensitive=True,
-    populate_by_name=False,
-    env_file_encoding="utf-8",
-)
+_DAY: Final = 24 * 3600
+_BEARER_TOKEN: Final = re.compile(r"(?=.{1,2048}\Z)[A-Za-z0-9._~+/-]+=*")
+_SHORTEST_SECRET: Final = 24
+_DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
 
 class SettingsError(Exception):
@@ -47,13 +36,62 @@ class SettingsError(Exception):
         self.sentences = sentences
 
 
-class ServerSettings(BaseSettings):
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else tuple(value)
+
+
+def _if(is_valid: Callable[[Any], bool]) -> AfterValidator:
+    """Refuse what is not valid; the sentence about it says what the variable takes."""
+
+    def check(value: Any) -> Any:
+        if not is_valid(value):
+            raise ValueError
+        return value
+
+    return AfterValidator(check)
+
+
+def _number(default: int, alias: str, takes: str, low: int, high: int, *, remark: str = "") -> Any:
+    description = f"{takes} from {low} to {high}{remark}"
+    return Field(default, alias=alias, ge=low, le=high, description=description)
+
+
+Flag = Annotated[bool, Field(description="true or false")]
+WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+"""Whitespace-separated words."""
+ScopeList = Annotated[
+    WordList,
+    _if(lambda words: all(map(is_scope_token, words))),
+    Field(description="scope names separated by spaces (RFC 6749 section 3.3)"),
+]
+Networks = Annotated[WordList, AfterValidator(lambda words: tuple(str(ip_network(word)) for word in words))]
+Domains = Annotated[WordList, _if(lambda words: all(map(_DOMAIN.fullmatch, words)))]
+SealingKeys = Annotated[SecretStr, _if(lambda value: all(map(is_key, value.get_secret_value().split() or [""])))]
+BearerToken = Annotated[SecretStr, _if(lambda value: bool(_BEARER_TOKEN.fullmatch(value.get_secret_value())))]
+"""What does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
+
+
+class Section(BaseSettings):
+    """Some of the variables."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        case_sensitive=True,
+        populate_by_name=False,
+        env_file_encoding="utf-8",
+    )
+
+
+AnySection = TypeVar("AnySection", bound=BaseSettings)
+
+
+class ServerSettings(Section):
     """Where the server listens, what it is called from outside, what guards it, where it keeps its data."""
 
-    model_config = _CONFIG
-
     host: str = Field("127.0.0.1", alias="MCP_HOST", min_length=1, description="the address to listen on")
-    port: int = Field(8000, alias="MCP_PORT", ge=0, le=65535, description="a port number from 0 to 65535")
+    port: int = _number(8000, "MCP_PORT", "a port number", 0, 65535)
     public_url: str | None = Field(
         None,
         alias="MCP_PUBLIC_URL",
@@ -62,8 +100,8 @@ class ServerSettings(BaseSettings):
     handler: str | None = Field(
         None, alias="MCP_HANDLER", description="what to serve: module:name or path/file.py:name"
     )
-    require_auth: bool = Field(default=True, alias="MCP_REQUIRE_AUTH", description="true or false")
-    api_key: SecretStr | None = Field(
+    require_auth: Flag = Field(default=True, alias="MCP_REQUIRE_AUTH")
+    api_key: BearerToken | None = Field(
         None, alias="MCP_API_KEY", description="a secret of 1 to 2048 letters, digits and - . _ ~ + / (RFC 6750)"
     )
     storage_url: str | None = Field(
@@ -71,7 +109,7 @@ class ServerSettings(BaseSettings):
         alias="MCP_STORAGE_URL",
         description="sqlite:///path/to/file.db (four slashes for an absolute path) or memory:",
     )
-    sealing_keys: SecretStr | None = Field(
+    sealing_keys: SealingKeys | None = Field(
         None,
         alias="MCP_SEALING_KEYS",
         description="one or more random keys of at least 43 letters, digits and - . _ ~ + / =, separated by spaces",
@@ -84,7 +122,7 @@ class ServerSettings(BaseSettings):
         alias="MCP_ALLOWED_ORIGINS",
         description="further browser origins to accept, such as https://app.example.com, separated by spaces",
     )
-    trusted_proxies: WordList = Field(
+    trusted_proxies: Networks = Field(
         (),
         alias="MCP_TRUSTED_PROXIES",
         description="addresses or address ranges such as 10.0.0.0/8, separated by spaces",
@@ -95,90 +133,36 @@ class ServerSettings(BaseSettings):
         pattern="^(?i:debug|info|warning|error)$",
         description="debug, info, warning or error",
     )
-    shutdown_seconds: int = Field(
-        10,
-        alias="MCP_SHUTDOWN_SECONDS",
-        ge=0,
-        le=3600,
-        description="how many seconds open requests may take at shutdown, 0 to 3600",
+    shutdown_seconds: int = _number(
+        10, "MCP_SHUTDOWN_SECONDS", "how many seconds open requests may take at shutdown,", 0, 3600
+    )
+    session_idle_seconds: int = _number(
+        _DAY, "MCP_SESSION_IDLE_SECONDS", "how many seconds a session lives without being used,", 60, 31 * _DAY
+    )
+    sessions_per_user: int = _number(
+        1_000, "MCP_SESSIONS_PER_USER", "how many sessions one user may have with one app,", 1, 1_000_000
     )
 
-    session_idle_seconds: int = Field(
-        _DAY,
-        alias="MCP_SESSION_IDLE_SECONDS",
-        ge=60,
-        le=31 * _DAY,
-        description="how many seconds a session lives without being used, 60 to 2678400",
-    )
 
-    sessions_per_user: int = Field(
-        1_000,
-        alias="MCP_SESSIONS_PER_USER",
-        ge=1,
-        le=1_000_000,
-        description="how many sessions one user may have with one app, 1 to 1000000",
-    )
-
-    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _words(value)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _trusted_proxies_are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(ip_network(proxy)) for proxy in value)
-
-    @field_validator("sealing_keys")
-    @classmethod
-    def _sealing_keys_are_keys(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not all(map(is_key, value.get_secret_value().split() or [""])):
-            raise ValueError
-        return value
-
-    @field_validator("api_key")
-    @classmethod
-    def _api_key_is_sendable(cls, value: SecretStr | None) -> SecretStr | None:
-        """A key that does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
-        if value is not None and _BEARER_TOKEN.fullmatch(value.get_secret_value()) is None:
-            raise ValueError
-        return value
-
-
-class OAuthSettings(BaseSettings):
+class OAuthSettings(Section):
     """The built-in authorization server. Lifetimes are seconds."""
 
-    model_config = _CONFIG
-
-    enabled: bool = Field(default=True, alias="OAUTH_ENABLED", description="true or false")
-    enable_authorization_server: bool = Field(default=True, alias="OAUTH_ENABLE_AS", description="true or false")
-    auto_approve: bool = Field(default=False, alias="OAUTH_AUTO_APPROVE", description="true or false")
+    enabled: Flag = Field(default=True, alias="OAUTH_ENABLED")
+    enable_authorization_server: Flag = Field(default=True, alias="OAUTH_ENABLE_AS")
+    auto_approve: Flag = Field(default=False, alias="OAUTH_AUTO_APPROVE")
     storage_dir: Path = Field(
         Path("~/.gatepost"), alias="OAUTH_STORAGE_DIR", description="a directory that this user may write"
     )
-    access_token_ttl: int = Field(
-        3600, alias="OAUTH_ACCESS_TOKEN_TTL", ge=1, le=31 * _DAY, description="seconds, 1 to 2678400"
+    access_token_ttl: int = _number(3600, "OAUTH_ACCESS_TOKEN_TTL", "seconds", 1, 31 * _DAY)
+    refresh_token_ttl: int = _number(30 * _DAY, "OAUTH_REFRESH_TOKEN_TTL", "seconds", 1, 3650 * _DAY)
+    authorization_code_ttl: int = _number(
+        600, "OAUTH_AUTH_CODE_TTL", "seconds", 1, 600, remark=" (RFC 6749 section 4.1.2 advises no more)"
     )
-    refresh_token_ttl: int = Field(
-        30 * _DAY, alias="OAUTH_REFRESH_TOKEN_TTL", ge=1, le=3650 * _DAY, description="seconds, 1 to 315360000"
-    )
-    authorization_code_ttl: int = Field(
-        600,
-        alias="OAUTH_AUTH_CODE_TTL",
-        ge=1,
-        le=600,
-        description="seconds, 1 to 600 (RFC 6749 section 4.1.2 advises no more)",
-    )
-    audit_days: int = Field(90, alias="OAUTH_AUDIT_DAYS", ge=1, le=3650, description="a number of days, 1 to 3650")
-    consent_days: int = Field(90, alias="OAUTH_CONSENT_DAYS", ge=0, le=365, description="a number of days, 0 to 365")
-    limit_factor: int = Field(1, alias="OAUTH_LIMIT_FACTOR", ge=0, le=1000, description="a whole number from 0 to 1000")
-    supported_scopes: WordList = Field(
-        (), alias="OAUTH_SUPPORTED_SCOPES", description="scope names separated by spaces (RFC 6749 section 3.3)"
-    )
-    required_scope: WordList = Field(
-        (), alias="OAUTH_REQUIRED_SCOPE", description="scope names separated by spaces (RFC 6749 section 3.3)"
-    )
-
+    audit_days: int = _number(90, "OAUTH_AUDIT_DAYS", "a number of days", 1, 3650)
+    consent_days: int = _number(90, "OAUTH_CONSENT_DAYS", "a number of days", 0, 365)
+    limit_factor: int = _number(1, "OAUTH_LIMIT_FACTOR", "a whole number", 0, 1000)
+    supported_scopes: ScopeList = Field((), alias="OAUTH_SUPPORTED_SCOPES")
+    required_scope: ScopeList = Field((), alias="OAUTH_REQUIRED_SCOPE")
     access_token_format: str = Field(
         "opaque", alias="OAUTH_ACCESS_TOKEN_FORMAT", pattern="^(opaque|jwt)$", description="opaque or jwt"
     )
@@ -189,29 +173,12 @@ class OAuthSettings(BaseSettings):
         (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
     )
 
-    @field_validator("introspection_clients", mode="before")
-    @classmethod
-    def _split_ids(cls, value: Any) -> Any:
-        return _words(value)
 
-    @field_validator("supported_scopes", "required_scope", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        words = _words(value)
-        for word in words:
-            # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
-            if not all("\x21" <= c <= "\x7e" and c not in '"\\' for c in word):
-                raise ValueError
-        return words
-
-
-class RegistrationSettings(BaseSettings):
+class RegistrationSettings(Section):
     """How clients become known to the authorization server."""
 
-    model_config = _CONFIG
-
-    enabled: bool = Field(default=True, alias="OAUTH_REGISTRATION_ENABLED", description="true or false")
-    initial_access_token: SecretStr | None = Field(
+    enabled: Flag = Field(default=True, alias="OAUTH_REGISTRATION_ENABLED")
+    initial_access_token: Annotated[BearerToken, _if(lambda value: len(value) >= _SHORTEST_SECRET)] | None = Field(
         None,
         alias="OAUTH_INITIAL_ACCESS_TOKEN",
         description="a secret of 24 to 2048 letters, digits and - . _ ~ + / (RFC 6750)",
@@ -219,29 +186,13 @@ class RegistrationSettings(BaseSettings):
     clients_file: Path | None = Field(
         None, alias="OAUTH_CLIENTS_FILE", description="the path of a TOML file that names clients"
     )
-    documents_enabled: bool = Field(default=True, alias="OAUTH_CIMD_ENABLED", description="true or false")
-    document_domains: WordList = Field(
+    documents_enabled: Flag = Field(default=True, alias="OAUTH_CIMD_ENABLED")
+    document_domains: Domains = Field(
         (),
         alias="OAUTH_CIMD_ALLOWED_DOMAINS",
         description="host names such as claude.ai, or *.example.com for all below it, separated by spaces",
     )
-    documents_on_loopback: bool = Field(default=False, alias="OAUTH_CIMD_ALLOW_LOOPBACK", description="true or false")
-
-    @field_validator("initial_access_token")
-    @classmethod
-    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        text = None if value is None else value.get_secret_value()
-        if text is not None and (len(text) < _SHORTEST_SECRET or _BEARER_TOKEN.fullmatch(text) is None):
-            raise ValueError
-        return value
-
-    @field_validator("document_domains", mode="before")
-    @classmethod
-    def _are_host_names(cls, value: Any) -> Any:
-        words = _words(value)
-        if not all(map(_DOMAIN.fullmatch, words)):
-            raise ValueError
-        return words
+    documents_on_loopback: Flag = Field(default=False, alias="OAUTH_CIMD_ALLOW_LOOPBACK")
 
 
 _NOT_YET = (
@@ -297,8 +248,8 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
 
 
 def _section(
-    section: type[Section], overrides: Mapping[str, str], env_file: Path | None, sentences: list[str]
-) -> Section | None:
+    section: type[AnySection], overrides: Mapping[str, str], env_file: Path | None, sentences: list[str]
+) -> AnySection | None:
     """Read one section; on wrong values add a sentence for each and return None."""
     takes = {str(field.alias): field.description for field in section.model_fields.values()}
     own: dict[str, Any] = {name: value for name, value in overrides.items() if name in takes}
@@ -315,10 +266,6 @@ def known_names() -> tuple[str, ...]:
     sections = (ServerSettings, OAuthSettings, RegistrationSettings)
     fields = (field for section in sections for field in section.model_fields.values())
     return (*(str(field.alias) for field in fields), *_NOT_YET)
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else tuple(value)
 
 
 def variables(env_file: Path | None) -> dict[str, str]:
