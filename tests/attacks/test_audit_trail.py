@@ -17,7 +17,7 @@ from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.grants.grant_type import TokenIssuer
 from gatepost.web.oauth.token import TokenEndpoint
-from gatepost.web.site.audit import RequestAudit
+from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
 from tests.stores.sample_records import find_grant
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
@@ -65,7 +65,7 @@ async def watched() -> AsyncIterator[Watched]:
                     now=lambda: harness.now,
                     random_bytes=secrets.token_bytes,
                     on_revocation=lambda: None,
-                    audit=RequestAudit(trail, ClientAddresses()),
+                    audit=Audit(trail, ClientAddresses()),
                 ),
             ).routes()
         )

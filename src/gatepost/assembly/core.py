@@ -21,7 +21,7 @@ from gatepost.stores.signing_keys import SigningKeys
 from gatepost.stores.urls import locate
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.web.site.audit import Audit, RequestAudit
+from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits
 
@@ -97,7 +97,7 @@ def build_core(
         key_ring=key_ring,
         signing_keys=signing_keys_of(settings, store, key_ring, now=now, random_bytes=random_bytes),
         audit_trail=audit_trail,
-        audit=RequestAudit(audit_trail, addresses),
+        audit=Audit(audit_trail, addresses),
         addresses=addresses,
         limits=Limits(store=store.limits, now=now, factor=settings.oauth.limit_factor),
         now=now,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol, Unpack
+from typing import Final, Unpack
 
 from starlette.requests import HTTPConnection
 
@@ -12,8 +12,13 @@ from gatepost.observability.audit_trail import AuditTrail, EventDetails
 from gatepost.web.site.client_address import ClientAddresses, limit_key
 
 
-class Audit(Protocol):
-    """What endpoints write to."""
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Writes to an audit trail."""
+
+    trail: AuditTrail | None
+    """None keeps nothing."""
+    addresses: ClientAddresses
 
     async def record(
         self,
@@ -27,6 +32,8 @@ class Audit(Protocol):
         Raises:
             StoreUnavailable: it cannot be kept.
         """
+        if self.trail is not None:
+            await self.trail.record(event, outcome, address=self.addresses.of(connection.scope), **details)
 
     def note(
         self,
@@ -36,44 +43,10 @@ class Audit(Protocol):
         **details: Unpack[EventDetails],
     ) -> None:
         """Keep an event soon."""
+        if self.trail is not None:
+            address = self.addresses.of(connection.scope)
+            self.trail.note(event, outcome, address=address, network=limit_key(address), **details)
 
 
-class _NoAudit(Audit):
-    async def record(self, *_: object, **__: object) -> None:
-        """Keep nothing."""
-
-    def note(self, *_: object, **__: object) -> None:
-        """Keep nothing."""
-
-
-NO_AUDIT: Final[Audit] = _NoAudit()
+NO_AUDIT: Final = Audit(None, ClientAddresses())
 """For an endpoint that is served without an audit trail."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestAudit(Audit):
-    """Writes to an audit trail."""
-
-    trail: AuditTrail
-    addresses: ClientAddresses
-
-    async def record(
-        self,
-        connection: HTTPConnection,
-        event: AuditEvent,
-        outcome: Outcome = Outcome.OK,
-        **details: Unpack[EventDetails],
-    ) -> None:
-        """Keep an event before going on."""
-        await self.trail.record(event, outcome, address=self.addresses.of(connection.scope), **details)
-
-    def note(
-        self,
-        connection: HTTPConnection,
-        event: AuditEvent,
-        outcome: Outcome = Outcome.OK,
-        **details: Unpack[EventDetails],
-    ) -> None:
-        """Keep an event soon."""
-        address = self.addresses.of(connection.scope)
-        self.trail.note(event, outcome, address=address, network=limit_key(address), **details)

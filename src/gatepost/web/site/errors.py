@@ -20,6 +20,7 @@ import re
 import secrets
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -61,14 +62,15 @@ _SECRETS = (
 
 # Keyed by the status and text of the router's own errors; a route of the user's that raises its own text keeps it.
 _ADVICE = {
-    (404, "Not Found"): (
-        "not_found",
-        "Nothing is served at this address; /.well-known/oauth-protected-resource names the MCP endpoint.",
-    ),
-    (405, "Method Not Allowed"): (
-        "method_not_allowed",
-        "This address does not take this method; the Allow header lists those it takes.",
-    ),
+    (404, "Not Found"): {
+        "error": "not_found",
+        "error_description": "Nothing is served at this address; /.well-known/oauth-protected-resource names the MCP "
+        "endpoint.",
+    },
+    (405, "Method Not Allowed"): {
+        "error": "method_not_allowed",
+        "error_description": "This address does not take this method; the Allow header lists those it takes.",
+    },
 }
 
 
@@ -174,12 +176,12 @@ class ErrorResponses:
             case HTTPException():
                 return _http_exception_response(error)
             case _:
-                return self.incident_response(request, self.log_incident(request, error))
+                return self._incident_response(request, self.log_incident(request.scope, error))
 
-    def log_incident(self, request: Request, error: Exception) -> str:
+    def log_incident(self, scope: Scope, error: Exception) -> str:
         """Log what nobody foresaw, and return the id under which the log explains it."""
         incident = self._random_bytes(8).hex()
-        endpoint = endpoint_of(request.scope)
+        endpoint = endpoint_of(scope)
         logger.error(
             "incident %s at %s",
             incident,
@@ -189,8 +191,7 @@ class ErrorResponses:
         )
         return incident
 
-    def incident_response(self, request: Request, incident: str) -> Response:
-        """Return the 500 that names an incident."""
+    def _incident_response(self, request: Request, incident: str) -> Response:
         description = f"Something went wrong on the server; its log explains it as incident {incident}."
         # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
         if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
@@ -228,18 +229,11 @@ def _unread(request: Request, error: BodyTooLarge | BodyTooSlow) -> Response:
 
 
 def _http_exception_response(error: HTTPException) -> Response:
-    advice = _ADVICE.get((error.status_code, error.detail))
-    response: Response
-    if advice is not None:
-        code, description = advice
-        body = {"error": code, "error_description": description}
-        response = json_response(body, error.status_code, error.headers or {})
-    elif error.status_code in _WITHOUT_BODY:
-        response = Response(status_code=error.status_code, headers=error.headers)
-    else:
-        response = json_response({"detail": error.detail}, error.status_code, error.headers or {})
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    headers = {**(error.headers or {}), "X-Content-Type-Options": "nosniff"}
+    if error.status_code in _WITHOUT_BODY:
+        return Response(status_code=error.status_code, headers=headers)
+    body = _ADVICE.get((error.status_code, error.detail)) or {"detail": error.detail}
+    return json_response(body, error.status_code, headers)
 
 
 def install_error_handlers(app: Starlette, errors: ErrorResponses) -> None:
@@ -252,25 +246,25 @@ def install_error_handlers(app: Starlette, errors: ErrorResponses) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         return errors.response(request, error)
 
-    for kind in (OAuthError, BodyTooLarge, BodyTooSlow, ClientDisconnected, StoreUnavailable, HTTPException):
-        app.add_exception_handler(kind, handle)
-    app.add_middleware(_Incidents, errors=errors)
+    # The framework answers this one itself, unless told otherwise.
+    app.add_exception_handler(HTTPException, handle)
+    app.add_middleware(_CatchAll, errors=errors)
 
 
-class _Incidents:
-    """Answers what nobody else caught.
+@dataclass(frozen=True, slots=True)
+class _CatchAll:
+    """Answers what the framework does not.
 
     Starlette's own place for this lies outside of all middleware, and raises the exception again for the server to log
     with whatever its message holds.
     """
 
-    def __init__(self, app: ASGIApp, *, errors: ErrorResponses) -> None:
-        self._app = app
-        self._errors = errors
+    app: ASGIApp
+    errors: ErrorResponses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         started = False
 
@@ -280,12 +274,11 @@ class _Incidents:
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await self.app(scope, receive, watch)
         except Exception as error:  # noqa: BLE001 - this is the place where everything ends
-            request = Request(scope)
-            incident = self._errors.log_incident(request, error)
             if started:
                 # Half an answer is out. Only the server can cut the connection, and an exception makes it do so; it
                 # logs what it catches, so it gets one that quotes nothing.
+                incident = self.errors.log_incident(scope, error)
                 raise AnswerCutShort(f"the answer was cut short, see incident {incident}") from None
-            await self._errors.incident_response(request, incident)(scope, receive, send)
+            await self.errors.response(Request(scope), error)(scope, receive, send)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.web.site.loopback_names import LOOPBACK_HOST
+from gatepost.web.site.responses import json_response
 
 _log = logging.getLogger("gatepost.web")
 
@@ -32,11 +34,8 @@ _OPEN_PATHS = re.compile(
 """Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
 
 _MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After")
-
-
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
 """What proxies and tunnels add (RFC 7239)."""
-
 
 ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
 """Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
@@ -47,16 +46,14 @@ class OrdinaryRequests:
 
     Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, no header stands in it twice,
     and `LocalOnly` would have let it pass.
+
+    Args:
+        endpoints: the MCP endpoints by path, with and without a slash at the end.
+        own_hosts: `Host` values that are ours, in lower case.
+        is_local_only: whether `LocalOnly` guards this server.
     """
 
     def __init__(self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool) -> None:
-        """Prepare.
-
-        Args:
-            endpoints: the MCP endpoints by path, with and without a slash at the end.
-            own_hosts: `Host` values that are ours, in lower case.
-            is_local_only: whether `LocalOnly` guards this server.
-        """
         self._endpoints = endpoints
         self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
         self._is_local_only = is_local_only
@@ -79,6 +76,7 @@ class OrdinaryRequests:
         return endpoint
 
 
+@dataclass(frozen=True, slots=True)
 class LocalOnly:
     """Answers 421 to what does not come straight from this machine; for a server without a public URL.
 
@@ -86,74 +84,67 @@ class LocalOnly:
     on all interfaces, or put behind a proxy or a tunnel, it would be public without anybody having said so.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
-        if scope["type"] != "http" or (_is_local(scope.get("client")) and not _is_forwarded(scope["headers"])):
-            await self.app(scope, receive, send)
-            return
-        _log.info("refused", extra={"reason": Reason.PEER_FOREIGN.value, "path": scope["path"][:200]})
-        await _answer(
-            send,
-            421,
-            {
-                "error": "misdirected_request",
-                "error_description": "This server is set up for its own machine only. To reach it through a proxy, a "
-                "tunnel or a network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
-            },
-        )
+        app = self.app
+        if scope["type"] == "http":
+            is_forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
+            if is_forwarded or not _is_local(scope.get("client")):
+                app = _misdirected(
+                    scope,
+                    Reason.PEER_FOREIGN,
+                    "This server is set up for its own machine only. To reach it through a proxy, a tunnel or a "
+                    "network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
+                )
+        await app(scope, receive, send)
 
 
+@dataclass(frozen=True, slots=True)
 class HostGuard:
     """Answers 421 to a `Host` that is not ours, against DNS rebinding (RFC 9110 sections 7.2 and 15.5.20).
 
     The MCP endpoints look at `Host` themselves while they go through the headers once, so they are passed by here.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, allowed_hosts: frozenset[str], passed_by: frozenset[str], any_loopback: bool = False
-    ) -> None:
-        """Prepare.
-
-        Args:
-            app: what is guarded.
-            allowed_hosts: `Host` values that are ours, in lower case.
-            passed_by: paths that check for themselves.
-            any_loopback: whether every loopback name is ours too, on any port; for a server without a public URL.
-        """
-        self.app = app
-        self._any_loopback = any_loopback
-        self._allowed_hosts = frozenset(host.encode("latin-1") for host in allowed_hosts)
-        self._passed_by = passed_by
+    app: ASGIApp
+    _: KW_ONLY
+    allowed_hosts: frozenset[str]
+    """`Host` values that are ours, in lower case."""
+    passed_by: frozenset[str]
+    """Paths that check for themselves."""
+    any_loopback: bool = False
+    """Whether every loopback name is ours too, on any port; for a server without a public URL."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
-        if scope["type"] != "http" or scope["path"] in self._passed_by:
-            await self.app(scope, receive, send)
-            return
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) == 1 and self._is_ours(hosts[0].lower()):
-            await self.app(scope, receive, send)
-            return
-        _log.info("refused", extra={"reason": Reason.HOST_FOREIGN.value, "path": scope["path"][:200]})
-        await _answer(
-            send,
-            421,
-            {
-                "error": "misdirected_request",
-                "error_description": "This server is not known by that Host. The operator can allow it with "
-                "MCP_PUBLIC_URL or MCP_ALLOWED_HOSTS.",
-            },
-        )
+        app = self.app
+        if scope["type"] == "http" and scope["path"] not in self.passed_by:
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or not self._is_ours(hosts[0].lower()):
+                app = _misdirected(
+                    scope,
+                    Reason.HOST_FOREIGN,
+                    "This server is not known by that Host. The operator can allow it with MCP_PUBLIC_URL or "
+                    "MCP_ALLOWED_HOSTS.",
+                )
+        await app(scope, receive, send)
 
     def _is_ours(self, host: bytes) -> bool:
-        return host in self._allowed_hosts or (self._any_loopback and LOOPBACK_HOST.fullmatch(host) is not None)
+        is_loopback = self.any_loopback and LOOPBACK_HOST.fullmatch(host) is not None
+        return is_loopback or host.decode("latin-1") in self.allowed_hosts
 
 
 class CrossOrigin:
-    """Cross-origin rules (CORS): open for what clients must discover, named origins for MCP, nothing for pages."""
+    """Cross-origin rules (CORS): open for what clients must discover, named origins for MCP, nothing for pages.
+
+    Args:
+        app: what is answered.
+        mcp_paths: the MCP endpoints' paths, with and without a slash at the end.
+        allowed_origins: the browser origins that may call these.
+        application_paths: the paths of protected applications; for all below them the same origins are allowed.
+    """
 
     def __init__(
         self,
@@ -163,14 +154,6 @@ class CrossOrigin:
         allowed_origins: frozenset[str],
         application_paths: Iterable[str] = (),
     ) -> None:
-        """Prepare.
-
-        Args:
-            app: what is answered.
-            mcp_paths: the MCP endpoints' paths, with and without a slash at the end.
-            allowed_origins: the browser origins that may call these.
-            application_paths: the paths of protected applications; for all below them the same origins are allowed.
-        """
         self.app = app
         self._mcp_paths = mcp_paths
         self._application_paths = tuple(f"{path}/" for path in application_paths)
@@ -191,18 +174,14 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Apply the rules of the request's path."""
-        if scope["type"] == "http":
-            path = scope["path"]
-            if path in self._mcp_paths:
-                await self._mcp(scope, receive, send)
-                return
-            if self._application_paths and f"{path}/".startswith(self._application_paths):
-                await self._applications(scope, receive, send)
-                return
-            if _OPEN_PATHS.match(path):
-                await self._open(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        await (self._rules(scope["path"]) if scope["type"] == "http" else self.app)(scope, receive, send)
+
+    def _rules(self, path: str) -> ASGIApp:
+        if path in self._mcp_paths:
+            return self._mcp
+        if self._application_paths and f"{path}/".startswith(self._application_paths):
+            return self._applications
+        return self._open if _OPEN_PATHS.match(path) else self.app
 
 
 @functools.lru_cache(maxsize=1024)
@@ -221,17 +200,6 @@ def _is_local(client: tuple[str, int] | None) -> bool:
     return client is None or _is_local_address(client[0])
 
 
-def _is_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(name in _FORWARDED for name, _ in headers)
-
-
-async def _answer(send: Send, status: int, body: Mapping[str, str]) -> None:
-    content = json.dumps(body).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+def _misdirected(scope: Scope, reason: Reason, description: str) -> Response:
+    _log.info("refused", extra={"reason": reason.value, "path": scope["path"][:200]})
+    return json_response({"error": "misdirected_request", "error_description": description}, 421)
