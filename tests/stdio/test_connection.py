@@ -332,19 +332,19 @@ async def test_changes_are_told_to_sessions_that_want_to_know(
 ) -> None:
     monkeypatch.setattr(exchange, "MOST_SUBSCRIPTIONS", 1)
     async with connect(target()) as client:
-        client.connection.tell(Change("tools"))
+        client.connection.on_change(Change("tools"))
         await client.initialize()
-        client.connection.tell(Change("resource", uri="notes://today"))
-        client.connection.tell(Change("tools"))
+        client.connection.on_change(Change("resource", uri="notes://today"))
+        client.connection.on_change(Change("tools"))
         assert (await client.answer())["method"] == "notifications/tools/list_changed"
         params = {"uri": "notes://today"}
         await client.tell(id=1, method="resources/subscribe", params=params)
         assert (await client.answer())["result"] == {}
-        client.connection.tell(Change("resource", uri="notes://today"))
+        client.connection.on_change(Change("resource", uri="notes://today"))
         assert (await client.answer())["params"] == params
         await client.tell(id=2, method="resources/unsubscribe", params=params)
         assert (await client.answer())["result"] == {}
-        client.connection.tell(Change("resource", uri="notes://today"))
+        client.connection.on_change(Change("resource", uri="notes://today"))
         await asyncio.sleep(0)
         assert client.received.empty()
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.protocol import eras, handshake, modern
@@ -21,12 +22,12 @@ from gatepost.protocol.messages import (
     parse_message,
     result_response,
 )
-from gatepost.protocol.versions import HANDSHAKE, LATEST_HANDSHAKE, Revision
+from gatepost.protocol.versions import LATEST_HANDSHAKE, Revision
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
-from gatepost.server.target import Result, Target
+from gatepost.server.target import Target
 from gatepost.stdio.exchange import PendingClientRequests, StdioExchange, StdioSession, StdioSessionExchange
 from gatepost.stdio.lines import LINE_LIMIT
 from gatepost.stdio.streams import Outlet
@@ -43,46 +44,39 @@ _AT_ANY_TIME: Final = frozenset({"initialize", "ping"})
 logger = logging.getLogger("gatepost.mcp")
 
 
+@dataclass(slots=True, eq=False)
 class Connection:
-    """One client.
+    """One client."""
 
-    Args:
-        target: what answers; its lifespan is open.
-        outlet: where answers go.
-        headers: what tools see as the headers of each request, names in lower case.
-        random_bytes: where incident ids come from.
-    """
+    target: Target
+    """What answers; its lifespan is open."""
+    outlet: Outlet
+    """Where answers go."""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    """What tools see as the headers of each request, names in lower case."""
+    random_bytes: RandomBytes = secrets.token_bytes
+    """Where incident ids come from."""
+    _client_requests: PendingClientRequests = field(init=False)
+    _session: StdioSession | None = field(default=None, init=False)
+    _running: dict[RequestId, CancelScope] = field(default_factory=dict, init=False)
+    _scopes: dict[asyncio.Task[None], CancelScope] = field(default_factory=dict, init=False)
+    """Those of requests, and of notifications that the target takes note of."""
 
-    def __init__(
-        self,
-        target: Target,
-        outlet: Outlet,
-        *,
-        headers: Mapping[bytes, bytes] | None = None,
-        random_bytes: RandomBytes = secrets.token_bytes,
-    ) -> None:
-        self._target = target
-        self._outlet = outlet
-        self._headers = dict(headers or {})
-        self._random_bytes = random_bytes
-        self._client_requests = PendingClientRequests(outlet)
-        self._session: StdioSession | None = None
-        self._running: dict[RequestId, CancelScope] = {}
-        self._scopes: dict[asyncio.Task[None], CancelScope] = {}
-        """Those of requests, and of notifications that the target takes note of."""
+    def __post_init__(self) -> None:
+        self._client_requests = PendingClientRequests(self.outlet)
 
     async def take(self, line: bytes | None) -> None:
         """Take a line of the client's; None stands for one that was too long. Returns before requests are answered."""
         # 1. What is it?
         if line is None:
-            await self._outlet.send(error_response(InvalidJsonRpcRequest(f"A message has at most {LINE_LIMIT} bytes.")))
+            await self.outlet.send(error_response(InvalidJsonRpcRequest(f"A message has at most {LINE_LIMIT} bytes.")))
             return
         if not line.strip():
             return
         try:
             message = parse_message(line)
         except ProtocolError as error:
-            await self._outlet.send(error_response(error))
+            await self.outlet.send(error_response(error))
             return
         # 2. What is owed no answer.
         if isinstance(message, Response):
@@ -95,7 +89,7 @@ class Connection:
         # 3. A request: a task each. What comes after `initialize` relies on what that agreed on, so that is awaited.
         if message.id in self._running or len(self._running) >= MOST_RUNNING:
             refusal = "This id is in use, or too many requests are being served."
-            await self._outlet.send(error_response(InvalidJsonRpcRequest(refusal), message.id))
+            await self.outlet.send(error_response(InvalidJsonRpcRequest(refusal), message.id))
             return
         exchange = self._exchange_of(message)
         scope = self._running[message.id] = CancelScope(exchange)
@@ -114,15 +108,10 @@ class Connection:
         if self._scopes:
             await asyncio.wait(self._scopes)
 
-    def tell(self, change: Change) -> None:
-        """Tell a client of the handshake era of a change. In the event loop."""
-        session = self._session
-        if session is None:
-            return
-        if change.kind != "resource":
-            self._outlet.post(notification(f"notifications/{change.kind}/list_changed", {}))
-        elif change.uri in session.watched:
-            self._outlet.post(notification("notifications/resources/updated", {"uri": change.uri}))
+    def on_change(self, change: Change) -> None:
+        """Notify a client of the handshake era of a change. In the event loop."""
+        if self._session is not None and (change.kind != "resource" or change.uri in self._session.watched):
+            self.outlet.post(notification(*change.notification))
 
     def _start(self, scope: CancelScope, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = scope.task = asyncio.get_running_loop().create_task(serving)
@@ -150,12 +139,12 @@ class Connection:
 
     def _exchange_of(self, request: Request) -> StdioExchange:
         if self._session is None or request.method == "initialize" or eras.is_modern(request, None):
-            return StdioExchange(self._outlet, self._http_request)
-        return StdioSessionExchange(self._outlet, self._http_request, self._session, self._client_requests)
+            return StdioExchange(self.outlet, self._http_request)
+        return StdioSessionExchange(self.outlet, self._http_request, self._session, self._client_requests)
 
     async def _take_note(self, message: Notification, revision: Revision, scope: CancelScope) -> None:
         with contextlib.suppress(RequestCancelled):
-            await scope.run(self._target.notice(message, revision, StdioExchange(self._outlet, self._http_request)))
+            await scope.run(self.target.notice(message, revision, StdioExchange(self.outlet, self._http_request)))
 
     async def _serve(self, request: Request, exchange: StdioExchange, scope: CancelScope) -> None:
         """Answer a request, whatever happens, unless the client cancels it."""
@@ -176,18 +165,18 @@ class Connection:
     async def _answered(self, request: Request, exchange: StdioExchange, scope: CancelScope) -> bytes:
         try:
             revision = self._revision_of(request)
-            result = await scope.run(self._target.answer(request, revision, exchange))
+            result = await scope.run(self.target.answer(request, revision, exchange))
             if isinstance(result, Subscription):
                 result = await _held(result)
             elif request.method == "initialize" and not revision.modern:
-                self._begin(request, result, revision)
+                self._session = StdioSession(*handshake.agreement(request.params, result, revision))
             return _written(request, result)
         except ProtocolError as error:
             return error_response(error, request.id)
         except RequestCancelled:
             raise
         except (Exception, SystemExit) as error:  # a target's sys.exit() must not end the process
-            incident = self._random_bytes(8).hex()
+            incident = self.random_bytes(8).hex()
             logger.error("incident %s: the target failed", incident, exc_info=error, extra={"incident": incident})  # noqa: TRY400 - with the trace of an exit, too
             message = f"Something went wrong on the server; its log explains it as incident {incident}."
             return error_response(InternalError(message), request.id)
@@ -208,13 +197,6 @@ class Connection:
             raise InvalidJsonRpcRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
         return LATEST_HANDSHAKE
 
-    def _begin(self, request: Request, result: Result, revision: Revision) -> None:
-        # A bare function may have agreed on something else than was negotiated.
-        agreed = result.get("protocolVersion") if type(result) is dict else None
-        capabilities = request.params.get("capabilities")
-        declared = capabilities if type(capabilities) is dict else {}
-        self._session = StdioSession(HANDSHAKE.get(str(agreed), revision), declared)
-
     def _http_request(self) -> HTTPRequest:
         from starlette.requests import Request as HTTPRequest  # noqa: PLC0415 - only for tools that ask for it
 
@@ -225,7 +207,7 @@ class Connection:
                 "scheme": "stdio",
                 "path": "/",
                 "query_string": b"",
-                "headers": list(self._headers.items()),
+                "headers": list(self.headers.items()),
             }
         )
 

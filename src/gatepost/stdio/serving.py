@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gatepost.server.changes.bus import Change
+from gatepost.server.changes.bus import listen_in_loop
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
@@ -72,7 +72,9 @@ async def serve_streams(
     try:
         async with target.lifespan():
             connection = Connection(target, writer, headers=headers)
-            with _changes_told(target, connection):
+            with contextlib.ExitStack() as stack:
+                if isinstance(target, ServerTarget):
+                    stack.callback(listen_in_loop(target.changes, connection.on_change))
                 taking = asyncio.ensure_future(_take_all(Inlet(reading), connection))
                 stopping = asyncio.ensure_future(stop.wait())
                 await asyncio.wait([taking, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -115,25 +117,6 @@ async def _serve_until_signal(target: Target, streams: tuple[int, int], headers:
         await serve_streams(target, streams, headers=headers, stop=stop)
     finally:
         hearing.cancel()
-
-
-@contextlib.contextmanager
-def _changes_told(target: Target, connection: Connection) -> Iterator[None]:
-    """Tell the connection of what changes, if the target is one where anything does."""
-    if not isinstance(target, ServerTarget):
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def tell_soon(change: Change) -> None:
-        with contextlib.suppress(RuntimeError):  # a loop that is over has nobody to tell
-            loop.call_soon_threadsafe(connection.tell, change)
-
-    stop_telling = target.changes.listen(tell_soon)
-    try:
-        yield
-    finally:
-        stop_telling()
 
 
 def _target_of(target: Any) -> Target:

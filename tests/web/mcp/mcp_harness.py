@@ -193,7 +193,7 @@ class McpWorld:
             body_limit=body_limit,
             random_bytes=lambda count: b"\xab" * count,
             keep_alive=KeepAlive(call_later=call_later),
-            open_scopes=open_scopes,
+            open_scopes=set() if open_scopes is None else open_scopes,
         )
 
     async def send(

@@ -13,7 +13,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 ChangeKind = Literal["tools", "prompts", "resources", "resource"]
 """A list that changed, or the one resource that did."""
@@ -30,6 +30,13 @@ class Change:
     """What a caller has to have been granted to know of it: the scopes of what was added or changed."""
     uri: str | None = None
     """Which resource, for that kind."""
+
+    @property
+    def notification(self) -> tuple[str, dict[str, Any]]:
+        """The method and the parameters of the notification that clients get."""
+        if self.kind == "resource":
+            return "notifications/resources/updated", {"uri": self.uri}
+        return f"notifications/{self.kind}/list_changed", {}
 
 
 class ChangeBus(Protocol):

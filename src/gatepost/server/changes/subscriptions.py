@@ -35,12 +35,7 @@ MOST_URIS: Final = 1_000
 MOST_URI_CHARACTERS: Final = 256 * 1024
 """Characters that their URIs have together; they are kept for as long as the stream is open."""
 
-_LISTS: Final = {"toolsListChanged": "tools", "promptsListChanged": "prompts", "resourcesListChanged": "resources"}
-_METHODS: Final = {
-    "tools": "notifications/tools/list_changed",
-    "prompts": "notifications/prompts/list_changed",
-    "resources": "notifications/resources/list_changed",
-}
+_LISTS: Final = ("tools", "prompts", "resources")
 
 End = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -87,7 +82,8 @@ class Subscriptions:
         if type(asked) is not dict:
             raise InvalidParams('"params.notifications" must be an object.')
         honoured: dict[str, Any] = {}
-        for name, kind in _LISTS.items():
+        for kind in _LISTS:
+            name = f"{kind}ListChanged"
             wanted = asked.get(name, False)
             if type(wanted) is not bool:
                 raise InvalidParams(f'"params.notifications.{name}" must be true or false.')
@@ -162,7 +158,7 @@ class Subscription:
         self._is_begun = False
         self._end: End | None = None
         self._task: asyncio.Task[None] | None = None
-        self._waiting: dict[tuple[str, str | None], None] | None = None
+        self._waiting: dict[tuple[str, str | None], Change] | None = None
 
     async def begin(self, end: End) -> None:
         """Acknowledge, and notify the client of changes from then on.
@@ -185,18 +181,16 @@ class Subscription:
     def offer(self, change: Change) -> None:
         """Notify the client of a change, if it asked for that kind and may know of it. Only in the event loop."""
         if change.kind == "resource":
-            wanted = change.uri in self._honoured.get("resourceSubscriptions", ())
-            key = ("notifications/resources/updated", change.uri)
+            is_wanted = change.uri in self._honoured.get("resourceSubscriptions", ())
         else:
-            wanted = f"{change.kind}ListChanged" in self._honoured
-            key = (_METHODS[change.kind], None)
+            is_wanted = f"{change.kind}ListChanged" in self._honoured
         granted = self._exchange.granted
-        if not wanted or not (granted is None or change.scopes <= granted):
+        if not is_wanted or not (granted is None or change.scopes <= granted):
             return
         # While the client is slow to read, a second change of the same thing is the first one to it.
         if self._waiting is None:
             self._waiting = {}
-        self._waiting[key] = None
+        self._waiting[change.kind, change.uri] = change
         if self._is_begun and self._task is None:
             self._deliver_soon()
 
@@ -221,9 +215,8 @@ class Subscription:
     async def _deliver(self) -> None:
         try:
             while self._waiting:
-                method, uri = next(iter(self._waiting))
-                del self._waiting[method, uri]
-                await self._exchange.notify(method, self._tagged({} if uri is None else {"uri": uri}))
+                method, params = self._waiting.pop(next(iter(self._waiting))).notification
+                await self._exchange.notify(method, self._tagged(params))
         except OSError:
             # The client is gone; whoever waits for that will say so.
             self._waiting = None
@@ -238,6 +231,6 @@ def with_notifications(capabilities: Mapping[str, Any]) -> dict[str, Any]:
     """Return capabilities with the notifications that go with them: changes of each list, of resources, and logging."""
     advertised: dict[str, Any] = {"logging": {}}
     for name, features in capabilities.items():
-        more = {"listChanged": True} if name in _METHODS else {}
+        more = {"listChanged": True} if name in _LISTS else {}
         advertised[name] = {**features, **more, **({"subscribe": True} if name == "resources" else {})}
     return advertised

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from starlette.types import Receive, Scope, Send
@@ -36,7 +37,6 @@ from gatepost.web.mcp.exchange.answers import (
     FAST_PATH,
     Answer,
     FastPath,
-    NoFastPath,
     Refused,
     challenge_headers,
     error_answer,
@@ -57,57 +57,46 @@ from gatepost.web.site.request_body import ClientDisconnected, read_body
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
 
-_NO_FAST_PATH = NoFastPath()
-
 logger = logging.getLogger("gatepost.mcp")
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class McpEndpoint:
-    """One MCP endpoint. See the numbered steps of `_answer`."""
+    """One MCP endpoint: an ASGI callable. See the numbered steps of `_answer`."""
 
-    def __init__(
-        self,
-        *,
-        target: Target,
-        guard: BearerGuard | None,
-        allowed_hosts: frozenset[str],
-        allowed_origins: frozenset[str],
-        required_scopes: frozenset[str] = frozenset(),
-        body_limit: int = BODY_LIMIT,
-        random_bytes: RandomBytes = secrets.token_bytes,
-        keep_alive: KeepAlive | None = None,
-        handshake_era: HandshakeEra | None = None,
-        open_scopes: set[CancelScope] | None = None,
-    ) -> None:
-        """Prepare everything that does not depend on a request.
+    target: Target
+    """What answers; its lifespan is opened by the app."""
+    guard: BearerGuard | None
+    """Verifies bearer tokens; None serves everybody, and scopes then count for nothing."""
+    allowed_hosts: frozenset[str]
+    """The `Host` values that are ours, in lower case, with the port where it is not the default."""
+    allowed_origins: frozenset[str]
+    """The browser origins that may call, beside those on the machine's own loopback."""
+    required_scopes: frozenset[str] = frozenset()
+    """What every request needs, whatever it asks for."""
+    body_limit: int = BODY_LIMIT
+    """The longest message that is read, in bytes."""
+    random_bytes: RandomBytes = secrets.token_bytes
+    """Where incident ids come from."""
+    keep_alive: KeepAlive = field(default_factory=KeepAlive)
+    """Keeps the streams of `subscriptions/listen` alive."""
+    handshake_era: HandshakeEra | None = None
+    """The sessions of the handshake era; without it its requests are served one by one."""
+    open_scopes: set[CancelScope] = field(default_factory=set)
+    """Holds the scope of each request that waits for something, for whoever cancels all of them."""
+    _hosts: frozenset[bytes] = field(init=False)
+    _origins: frozenset[bytes] = field(init=False)
+    _methods: tuple[str, ...] = field(init=False)
 
-        Args:
-            target: what answers; its lifespan is opened by the app.
-            guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
-            allowed_hosts: the `Host` values that are ours, in lower case, with the port where it is not the default.
-            allowed_origins: the browser origins that may call, beside those on the machine's own loopback.
-            required_scopes: what every request needs, whatever it asks for.
-            body_limit: the longest message that is read, in bytes.
-            random_bytes: where incident ids come from.
-            keep_alive: keeps the streams of `subscriptions/listen` alive.
-            handshake_era: the sessions of the handshake era; without it its requests are served one by one.
-            open_scopes: holds the scope of each request that waits for something, for whoever cancels all of them.
-        """
-        self._target = target
-        self._guard = guard
-        self._allowed_hosts = frozenset(host.encode("latin-1") for host in allowed_hosts)
-        self._allowed_origins = frozenset(origin.encode("latin-1") for origin in allowed_origins)
-        self._required_scopes = required_scopes
-        self._body_limit = body_limit
-        self._random_bytes = random_bytes
-        self._keep_alive = KeepAlive() if keep_alive is None else keep_alive
-        self._era = handshake_era
-        self._open_scopes: set[CancelScope] = set() if open_scopes is None else open_scopes
-        self._methods = ("POST",) if handshake_era is None else ("GET", "POST", "DELETE")
+    def __post_init__(self) -> None:
+        self._hosts = frozenset(host.encode("latin-1") for host in self.allowed_hosts)
+        self._origins = frozenset(origin.encode("latin-1") for origin in self.allowed_origins)
+        # Streams (GET) and sessions (DELETE) are of the handshake era.
+        self._methods = ("POST",) if self.handshake_era is None else ("GET", "POST", "DELETE")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        fast_path: FastPath = scope.get(FAST_PATH, _NO_FAST_PATH)
+        fast_path: FastPath | None = scope.get(FAST_PATH)
         try:
             answer = await self._answer(scope, receive, send, fast_path)
         except ClientDisconnected:
@@ -115,12 +104,12 @@ class McpEndpoint:
             return
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
             answer = self._error_answer(error)
-        if answer is not None and not fast_path.answer(send, answer):
+        if answer is not None and (fast_path is None or not fast_path.answer(send, answer)):
             await send_answer(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, fast_path: FastPath) -> Answer | None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, fast_path: FastPath | None) -> Answer | None:
         """Return the answer; None when it has gone out on a stream already."""
-        # 1. Method. Streams (GET) and sessions (DELETE) are of the handshake era.
+        # 1. Method.
         http_method: str = scope["method"]
         if http_method not in self._methods:
             raise self._wrong_method()
@@ -129,27 +118,27 @@ class McpEndpoint:
         headers: Mapping[bytes, bytes] = scope.get(ORDINARY_HEADERS) or self._checked_headers(raw_headers)
         # 4. Who is it?
         principal: Principal | None = None
-        if self._guard is not None:
+        if self.guard is not None:
             query_string: bytes = scope.get("query_string", b"")
             # A token that was verified a moment ago costs one look-up.
-            principal = None if query_string else self._guard.cached(headers.get(b"authorization", b""))
+            principal = None if query_string else self.guard.cached(headers.get(b"authorization", b""))
             if principal is None:
-                principal = await self._guard.verify(raw_headers, query_string)
-            if not self._required_scopes <= principal.scopes:
-                raise self._guard.insufficient_scope(self._required_scopes)
+                principal = await self.guard.verify(raw_headers, query_string)
+            if not self.required_scopes <= principal.scopes:
+                raise self.guard.insufficient_scope(self.required_scopes)
         set_current_subject(principal)
         if http_method != "POST":
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
         _check_media_types(headers)
-        body = fast_path.take_body(receive, self._body_limit) or await read_body(receive, limit=self._body_limit)
-        message = parse_message(body)
+        body = None if fast_path is None else fast_path.take_body(receive, self.body_limit)
+        message = parse_message(body or await read_body(receive, limit=self.body_limit))
         # 6. Which era is it from, in which session, and what is the answer?
         version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
         if not isinstance(message, Request):
             return await self._take(message, version, HttpExchange(scope, receive, send, principal, headers))
         is_modern = eras.is_modern(message, version)
-        era, record = self._era, None
+        era, record = self.handshake_era, None
         if era is not None and not is_modern and message.method != "initialize":
             record = era.believed(headers, principal) or await era.session_of(headers, principal)
         if era is None or record is None:
@@ -177,10 +166,10 @@ class McpEndpoint:
             headers = single_values(raw_headers)
         # 3. Is it us they mean, and do they come from where they may?
         host = headers.get(b"host", b"")
-        if host not in self._allowed_hosts and host.lower() not in self._allowed_hosts:
+        if host not in self._hosts and host.lower() not in self._hosts:
             raise Refused(421, Reason.HOST_FOREIGN, "This server is not known by that Host.")
         origin = headers.get(b"origin")
-        if origin is None or origin in self._allowed_origins:
+        if origin is None or origin in self._origins:
             return headers
         if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
             raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
@@ -188,7 +177,7 @@ class McpEndpoint:
 
     async def _answer_without_message(self, exchange: HttpExchange) -> Answer | None:
         """Answer a GET or a DELETE."""
-        era = self._era
+        era = self.handshake_era
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
         if exchange.scope["method"] == "DELETE":
             return await era.end(exchange.headers, exchange.principal)
@@ -199,10 +188,10 @@ class McpEndpoint:
         """Return what says, while a stream is open, whether the token that opened it still counts."""
 
         async def is_verified() -> bool:
-            if self._guard is None:
+            if self.guard is None:
                 return True
             try:
-                await self._guard.verify(scope["headers"], scope.get("query_string", b""))
+                await self.guard.verify(scope["headers"], scope.get("query_string", b""))
             except BearerRefused:
                 return False
             return True
@@ -223,12 +212,12 @@ class McpEndpoint:
                 )
             else:
                 revision = exchange.revision = handshake.revision_of_request(request, version)
-            result = await exchange.run(self._target.answer(request, revision, exchange), self._open_scopes)
+            result = await exchange.run(self.target.answer(request, revision, exchange), self.open_scopes)
             if isinstance(result, Subscription):
                 await self._listen(result, exchange)
             answer: Answer = 200, self._written(request, result), ()
-            if request.method == "initialize" and self._era is not None:
-                answer = 200, answer[1], await self._era.start(request, result, revision, exchange.principal)
+            if request.method == "initialize" and self.handshake_era is not None:
+                answer = 200, answer[1], await self.handshake_era.start(request, result, revision, exchange.principal)
         except ClientDisconnected:
             raise
         except RequestCancelled as error:
@@ -260,7 +249,7 @@ class McpEndpoint:
         stop: Callable[[], None] | None = None
         try:
             await subscription.begin(end)
-            stop = self._keep_alive.add(exchange.response, self._still_verified(exchange.scope), subscription.end)
+            stop = self.keep_alive.add(exchange.response, self._still_verified(exchange.scope), subscription.end)
             # After the end of a response there is a disconnect to receive, too (ASGI specification, "Disconnect").
             while (await exchange.receive())["type"] != "http.disconnect":
                 pass
@@ -273,13 +262,13 @@ class McpEndpoint:
     async def _take(self, message: Notification | Response, version: str | None, exchange: HttpExchange) -> Answer:
         """Take a message that is owed no answer."""
         revision = eras.revision_of_one_way(version)
-        if self._era is not None and not revision.modern:
-            session = await self._era.session_of(exchange.headers, exchange.principal)
-            if session is not None and await self._era.take(message, session):
+        if self.handshake_era is not None and not revision.modern:
+            session = await self.handshake_era.session_of(exchange.headers, exchange.principal)
+            if session is not None and await self.handshake_era.take(message, session):
                 return ACCEPTED
         if isinstance(message, Notification):
-            noticing = self._target.notice(message, revision, exchange)
-            await run_while_connected(noticing, exchange.receive, exchange, self._open_scopes)
+            noticing = self.target.notice(message, revision, exchange)
+            await run_while_connected(noticing, exchange.receive, exchange, self.open_scopes)
         elif revision.modern:
             # basic/transports/streamable-http, "Sending FastPath": there are no requests to respond to.
             raise InvalidJsonRpcRequest("Clients of this revision send requests and notifications only.")
@@ -298,12 +287,12 @@ class McpEndpoint:
 
     def _step_up(self, scopes: frozenset[str], request_id: RequestId | None) -> Answer:
         """Answer 403 with a challenge that names every scope the operation needs, those of the endpoint too."""
-        needed = self._required_scopes | scopes
+        needed = self.required_scopes | scopes
         error = InvalidJsonRpcRequest(
             "The access token lacks a scope that this operation needs.",
             data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
         )
-        challenge = () if self._guard is None else challenge_headers(self._guard.insufficient_scope(needed))
+        challenge = () if self.guard is None else challenge_headers(self.guard.insufficient_scope(needed))
         log_refusal(Reason.SCOPE_INSUFFICIENT, 403)
         return 403, error_response(error, request_id), challenge
 
@@ -315,7 +304,7 @@ class McpEndpoint:
 
     def _incident(self, what: str, error: Exception) -> InternalError:
         """Log a fault of ours and return the error that tells the client no more than where to look."""
-        incident = self._random_bytes(8).hex()
+        incident = self.random_bytes(8).hex()
         logger.error(
             "incident %s: %s\n%s",
             incident,

@@ -77,18 +77,6 @@ class FastPath(Protocol):
         ...
 
 
-class NoFastPath:
-    """The way of ASGI."""
-
-    def take_body(self, receive: Receive, limit: int) -> bytes | None:  # noqa: ARG002 - as `FastPath` has it
-        """Leave the body for `receive`."""
-        return None
-
-    def answer(self, send: Send, answer: Answer) -> bool:  # noqa: ARG002 - likewise
-        """Leave the answer for `send`."""
-        return False
-
-
 class Refused(Exception):
     """A request that is refused for what its HTTP says, before its message counts.
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake
 from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
-from gatepost.protocol.versions import HANDSHAKE, Revision
+from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.target import Result
@@ -98,10 +98,7 @@ class HandshakeEra:
         header = headers.get(SESSION_HEADER)
         if header is None:
             return None
-        session_id = header.decode("latin-1")
-        session = self.services.sessions.believed(session_id, principal) or await self.services.sessions.find(
-            session_id, principal
-        )
+        session = await self.services.sessions.find(header.decode("latin-1"), principal)
         if session is None:
             raise session_unknown()
         return session
@@ -116,12 +113,8 @@ class HandshakeEra:
         Raises:
             InvalidParams: the client's capabilities are larger than what is kept.
         """
-        # A bare function may have agreed on something else than was negotiated.
-        agreed = result.get("protocolVersion") if type(result) is dict else None
-        revision = HANDSHAKE.get(str(agreed), revision)
-        capabilities = request.params.get("capabilities")
-        declared = capabilities if type(capabilities) is dict else {}
-        session_id, ended = await self.services.sessions.start(principal, revision, declared)
+        agreement = handshake.agreement(request.params, result, revision)
+        session_id, ended = await self.services.sessions.start(principal, *agreement)
         for session_fingerprint in ended:
             self._stop(session_fingerprint)
         return () if session_id is None else ((SESSION_HEADER, session_id.encode("ascii")),)
@@ -136,10 +129,14 @@ class HandshakeEra:
             if not await self.services.client_requests.respond(session, message):
                 logger.debug("a response answers no open request")
             return True
-        if message.method == "notifications/cancelled":
-            await self._cancel(session, message.params)
-            return True
-        return False
+        if message.method != "notifications/cancelled":
+            return False
+        # 2025-11-25 basic/utilities/cancellation: what is unknown or over is passed over without a word.
+        request_id: Any = message.params.get("requestId")
+        if type(request_id) in (int, str):
+            logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(message.params)})
+            await self.services.running.cancel(session, request_id)
+        return True
 
     async def listen(self, exchange: HttpExchange, is_verified: Callable[[], Awaitable[bool]]) -> None:
         """Serve a GET until its stream ends.
@@ -156,9 +153,7 @@ class HandshakeEra:
         headers, principal = exchange.headers, exchange.principal
         # 1. Headers. Without a session there is nothing to listen to.
         if SESSION_HEADER not in headers:
-            message = (
-                "Send POST; GET is for sessions, so it needs the Mcp-Session-Id that initialize was answered with."
-            )
+            message = "Send POST; GET is for sessions, and needs the Mcp-Session-Id that initialize was answered with."
             raise Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, message, headers=((b"allow", b"POST"),))
         if not accepts_events(headers.get(b"accept")):
             raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: text/event-stream.")
@@ -209,13 +204,6 @@ class HandshakeEra:
     def _ended_elsewhere(self, session_fingerprint: bytes) -> None:
         self.services.sessions.forget({session_fingerprint})
         self._stop(session_fingerprint)
-
-    async def _cancel(self, session: McpSession, params: Mapping[str, Any]) -> None:
-        # 2025-11-25 basic/utilities/cancellation: what is unknown or over is passed over without a word.
-        request_id: Any = params.get("requestId")
-        if type(request_id) in (int, str):
-            logger.debug("a request was cancelled", extra={"given_reason": cancellation_reason(params)})
-            await self.services.running.cancel(session, request_id)
 
 
 def session_unknown() -> Refused:

@@ -148,10 +148,7 @@ class SessionListening:
 
     async def publish(self, change: Change) -> None:
         """Notify every session that listens here, or did until a moment ago, and may know."""
-        if change.kind == "resource":
-            message = notification("notifications/resources/updated", {"uri": change.uri})
-        else:
-            message = notification(f"notifications/{change.kind}/list_changed", {})
+        message = notification(*change.notification)
         self._forget_disconnected()
         listening = {key: listener for key, (_, listener) in self._disconnected.items()}
         listening |= {key: streams[STANDALONE] for key, streams in self._listeners.items() if STANDALONE in streams}
