@@ -8,27 +8,21 @@ import re
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gatepost.cli.open_store import with_store
-from gatepost.cli.output import moment, say, table
-
-if TYPE_CHECKING:
-    from gatepost.oauth.audit import AuditRecord
-    from gatepost.stores.contract.store import Store
+from gatepost.cli.output import moment, say, say_table
+from gatepost.oauth.audit import AuditQuery, AuditRecord
+from gatepost.stores.contract.store import Store
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PAGE: Final = 500
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `audit`."""
-    parser = commands.add_parser(
-        "audit",
-        help="show what was decided: logins, consent, tokens, refusals",
-        description="Show the audit trail, newest first. docs/audit.md lists events and reasons.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `audit` takes."""
+    parser.description = "Show the audit trail, newest first. docs/audit.md lists events and reasons."
     parser.add_argument("--since", type=_since, default=0, metavar="TIME", help="2026-11-21, 2026-11-21T09:30 or 24h")
     parser.add_argument("--event", help="such as login, consent or refresh")
     parser.add_argument("--outcome", choices=("ok", "refused"))
@@ -39,24 +33,21 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.set_defaults(run=show)
 
 
-def show(options: argparse.Namespace) -> int:
+def show(options: argparse.Namespace) -> None:
     """Print the events that the filters let through."""
     records = with_store(lambda store: _read(store, options))
     if options.json:
         for record in records:
             say(json.dumps({**asdict(record), "at": datetime.fromtimestamp(record.at, UTC).isoformat()}))
-        return 0
-    if not records:
-        say("There are no such events.")
-        return 0
-    rows = [(moment(record.at), record.event, record.outcome, *map(_or_dash, _columns(record))) for record in records]
-    say(table(("TIME", "EVENT", "OUTCOME", "REASON", "SUBJECT", "CLIENT", "ADDRESS", "GRANT"), rows))
-    return 0
+        return
+    say_table(
+        ("TIME", "EVENT", "OUTCOME", "REASON", "SUBJECT", "CLIENT", "ADDRESS", "GRANT"),
+        [_row(record) for record in records],
+        if_empty="There are no such events.",
+    )
 
 
 async def _read(store: Store, options: argparse.Namespace) -> list[AuditRecord]:
-    from gatepost.oauth.audit import AuditQuery  # noqa: PLC0415 - with the rest of the work
-
     query = AuditQuery(
         since=options.since,
         event=options.event,
@@ -75,12 +66,9 @@ async def _read(store: Store, options: argparse.Namespace) -> list[AuditRecord]:
     return records
 
 
-def _columns(record: AuditRecord) -> tuple[str | None, ...]:
-    return (record.reason, record.subject, record.client_id, record.address, record.grant_id)
-
-
-def _or_dash(text: str | None) -> str:
-    return text or "-"
+def _row(record: AuditRecord) -> list[str]:
+    known = (record.reason, record.subject, record.client_id, record.address, record.grant_id)
+    return [moment(record.at), record.event, record.outcome, *(text or "-" for text in known)]
 
 
 def _since(text: str) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from gatepost.stores.contract.store import Store
+from gatepost.configuration.deployment import locate_store
+from gatepost.configuration.settings import SettingsError, load_settings
+from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
+from gatepost.stores.contract.store import Store
 
 Answer = TypeVar("Answer")
 
@@ -19,9 +23,6 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
         SettingsError: a setting is wrong, or the store lives in the server's memory.
         StoreError: the store cannot be opened or cannot answer.
     """
-    from gatepost.configuration.deployment import locate_store  # noqa: PLC0415 - with the rest of the work
-    from gatepost.configuration.settings import SettingsError, load_settings  # noqa: PLC0415 - likewise
-
     location = locate_store(load_settings())
     if location.is_lost_at_exit:
         raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
@@ -35,3 +36,18 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
             await store.close()
 
     return asyncio.run(run())
+
+
+async def audit(store: Store, event: AuditEvent, *, subject: str | None = None, client_id: str | None = None) -> None:
+    """Put what was done from the terminal in the audit trail."""
+    now = int(time.time())
+    record = AuditRecord(
+        event_id=event_id(at=now, sequence=0, random=secrets.token_bytes(6)),
+        at=now,
+        event=event,
+        outcome=Outcome.OK,
+        subject=subject,
+        client_id=client_id,
+        address="terminal",
+    )
+    await store.audit.append_events([record])

@@ -7,21 +7,34 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 
+class CommandRefused(Exception):
+    """A command was not, or not wholly, carried out: why, for the person who typed it, and the exit code."""
+
+    def __init__(self, *sentences: str, exit_code: int = 1) -> None:
+        super().__init__(*sentences)
+        self.sentences = sentences
+        self.exit_code = exit_code
+
+
 def say(text: str) -> None:
     """Print an answer."""
     print(text)  # noqa: T201 - a command line talks to its user
 
 
-def complain(sentence: str) -> None:
+def complain(*sentences: str) -> None:
     """Print why something was not done."""
-    print(f"gatepost: {sentence}", file=sys.stderr)  # noqa: T201 - likewise
+    for sentence in sentences:
+        print(f"gatepost: {sentence}", file=sys.stderr)  # noqa: T201 - likewise
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return `rows` under `header` in aligned columns."""
+def say_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty: str = "") -> None:
+    """Print `rows` under `header` in aligned columns, or the sentence `if_empty` where there are none."""
+    if not rows and if_empty:
+        say(if_empty)
+        return
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
-    return "\n".join(line.rstrip() for line in lines)
+    for row in (header, *rows):
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def moment(seconds: int | None) -> str:

@@ -6,14 +6,36 @@ import argparse
 import contextlib
 
 
-def run_command(options: argparse.Namespace) -> int:
-    """Serve until stopped; return the exit code.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `serve` takes."""
+    parser.description = (
+        "Serve TARGET at /mcp, guarded by the built-in authorization server. A TARGET that is a mapping from paths to "
+        "servers is served at those paths."
+    )
+    parser.epilog = "Everything else is set by environment variables or .env; see docs/settings.md."
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="TARGET",
+        help="module:name or path/file.py:name (default: the variable MCP_HANDLER)",
+    )
+    parser.add_argument("--host", help="address to listen on (MCP_HOST, default 127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on (MCP_PORT, default 8000)")
+    parser.add_argument("--public-url", help="origin that clients use (MCP_PUBLIC_URL)")
+    parser.add_argument(
+        "--single-user", action="store_true", help="no login: whoever reaches this server is its owner; loopback only"
+    )
+    parser.set_defaults(run=serve)
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Serve until stopped.
 
     Raises:
         TargetError: no target was named, or it cannot be loaded.
         SettingsError: a setting is wrong or the combination is unsafe.
     """
-    from gatepost.app import run  # noqa: PLC0415 - not needed for --help and the other subcommands
+    from gatepost.app import run  # noqa: PLC0415 - not needed for --help
     from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - likewise
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
 
@@ -30,4 +52,3 @@ def run_command(options: argparse.Namespace) -> int:
     # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
     with contextlib.suppress(KeyboardInterrupt):
         run(load_target(target), settings=settings, provider=provider)
-    return 0

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
-    parser = commands.add_parser(
-        "stdio",
-        help="serve a Server or a JSON-RPC function on standard input and output",
-        description="Serve TARGET to the program that starts this one. There is no login and no scope: whoever starts "
-        "the process may do everything. Logs go to standard error.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `stdio` takes."""
+    parser.description = (
+        "Serve TARGET to the program that starts this one. There is no login and no scope: whoever starts the process "
+        "may do everything. Logs go to standard error."
     )
     parser.add_argument("target", metavar="TARGET", help="module:name or path/file.py:name")
     parser.add_argument(
@@ -22,17 +20,17 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="NAME:VALUE",
         help="a request header for tools to see (ctx.request.headers); may be repeated",
     )
-    parser.set_defaults(run=run_command)
+    parser.set_defaults(run=serve)
 
 
-def run_command(options: argparse.Namespace) -> int:
-    """Serve until the input ends or a signal comes; return the exit code.
+def serve(options: argparse.Namespace) -> None:
+    """Serve until the input ends or a signal comes.
 
     Raises:
         TargetError: the target cannot be loaded or served.
         SettingsError: a setting is wrong.
     """
-    from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - not needed for the other subcommands
+    from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - not needed for --help
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
     from gatepost.stdio.serving import serve_stdio  # noqa: PLC0415 - likewise
@@ -46,7 +44,6 @@ def run_command(options: argparse.Namespace) -> int:
             serve_stdio(target, streams, headers=options.header)
         except TypeError as error:
             raise TargetError(f"{options.target} cannot be served: {error}.") from error
-    return 0
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -8,127 +8,129 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
-from gatepost.cli.open_store import with_store
-from gatepost.cli.output import complain, moment, say, table
+from gatepost.cli.actions import Actions
+from gatepost.cli.open_store import audit, with_store
+from gatepost.cli.output import CommandRefused, moment, say, say_table
+from gatepost.identity.usernames import canonical_username
+from gatepost.oauth.audit import AuditEvent
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User, UserStore
 
-if TYPE_CHECKING:
-    from gatepost.stores.contract.store import Store
-    from gatepost.stores.contract.users import User, UserStore
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `users`."""
+    actions = Actions(parser)
+    for name, run, words in (
+        ("add", add, "create an account"),
+        ("disable", disable, "shut an account out and revoke what it allowed"),
+        ("enable", enable, "let a disabled account in again"),
+        ("passwd", passwd, "set an account's password"),
+    ):
+        action = actions.add(name, run, words)
+        action.add_argument("username", metavar="USERNAME", help="or, of an account that there is, its subject")
+        if name in {"add", "passwd"}:
+            action.add_argument(
+                "--password-stdin", action="store_true", help="read the password from standard input instead of asking"
+            )
+    actions.add("list", show, "show all accounts")
 
 
-def add(options: argparse.Namespace) -> int:
-    """Create an account. Exit code 1 when the name is taken, or name or password are refused."""
+def add(options: argparse.Namespace) -> None:
+    """Create an account, unless the name is taken, or name or password are refused."""
     from gatepost.identity.local_accounts import new_user  # noqa: PLC0415 - argon2 only where it is used
 
     try:
         password = _read_password(from_stdin=options.password_stdin)
         user = new_user(options.username, password, now=int(time.time()), random_bytes=secrets.token_bytes)
     except ValueError as error:
-        complain(str(error))
-        return 1
+        raise CommandRefused(str(error)) from None
 
-    async def add_user(store: Store) -> bool:
+    async def add_user(store: Store) -> None:
         if not await store.users.add_user(user):
-            return False
-        await _record(store, "user_added", user.subject)
-        return True
+            raise CommandRefused(
+                f"There is an account {user.username} already; gatepost users passwd sets its password."
+            )
+        await audit(store, AuditEvent.USER_ADDED, subject=user.subject)
 
-    if not with_store(add_user):
-        complain(f"There is an account {user.username} already; gatepost users passwd sets its password.")
-        return 1
+    with_store(add_user)
     say(f"Created {user.username}.")
-    return 0
 
 
-def show(_options: argparse.Namespace) -> int:
+def show(_options: argparse.Namespace) -> None:
     """Print all accounts."""
-    users = with_store(lambda store: store.users.list_users())
-    if not users:
-        say("There are no accounts yet. The server prints a set-up link at its start; gatepost users add works too.")
-        return 0
-    rows = [
-        (
-            user.name,
-            user.subject,
-            user.issuer,
-            moment(user.created_at),
-            "active" if user.disabled_at is None else "disabled",
-        )
-        for user in users
-    ]
-    say(table(("NAME", "SUBJECT", "ISSUER", "CREATED", "STATE"), rows))
-    return 0
+    say_table(
+        ("NAME", "SUBJECT", "ISSUER", "CREATED", "STATE"),
+        [
+            (
+                user.name,
+                user.subject,
+                user.issuer,
+                moment(user.created_at),
+                "active" if user.disabled_at is None else "disabled",
+            )
+            for user in with_store(lambda store: store.users.list_users())
+        ],
+        if_empty="There are no accounts yet. A server prints a set-up link at its start; gatepost users add works too.",
+    )
 
 
-def disable(options: argparse.Namespace) -> int:
-    """Disable an account and revoke what it allowed. Exit code 1 when there is none."""
+def disable(options: argparse.Namespace) -> None:
+    """Disable an account and revoke what it allowed."""
     now = int(time.time())
-    user = _change(options.username, lambda users, user: users.disable_user(user.subject, now=now), "user_disabled")
-    if user is None:
-        return 1
+    user = _change(
+        options.username, lambda users, user: users.disable_user(user.subject, now=now), AuditEvent.USER_DISABLED
+    )
     say(f"Disabled {user.name}; its sessions are over and its tokens are revoked.")
-    return 0
 
 
-def enable(options: argparse.Namespace) -> int:
-    """Let a disabled account in again. Exit code 1 when there is none."""
-    user = _change(options.username, lambda users, user: users.enable_user(user.subject), "user_enabled")
-    if user is None:
-        return 1
+def enable(options: argparse.Namespace) -> None:
+    """Let a disabled account in again."""
+    user = _change(options.username, lambda users, user: users.enable_user(user.subject), AuditEvent.USER_ENABLED)
     say(f"Enabled {user.name}; apps have to be allowed again.")
-    return 0
 
 
-def passwd(options: argparse.Namespace) -> int:
-    """Set a password and end the account's browser sessions. Exit code 1 when there is none or it is refused."""
+def passwd(options: argparse.Namespace) -> None:
+    """Set a password, unless it is refused, and end the account's browser sessions."""
     from gatepost.identity.passwords import hash_password  # noqa: PLC0415 - argon2 only where it is used
 
     try:
         password_hash = hash_password(_read_password(from_stdin=options.password_stdin))
     except ValueError as error:
-        complain(str(error))
-        return 1
+        raise CommandRefused(str(error)) from None
 
     async def change(users: UserStore, user: User) -> bool:
         return user.username is not None and await users.change_password(user.username, password_hash)
 
-    user = _change(options.username, change, "password_changed")
-    if user is None:
-        return 1
+    user = _change(options.username, change, AuditEvent.PASSWORD_CHANGED)
     say(f"Changed the password of {user.name}.")
-    return 0
 
 
-def _change(name: str, operation: Callable[[UserStore, User], Awaitable[bool]], event: str) -> User | None:
-    """Do something to the account that is called `name`, or has it for a subject; complain if that cannot be.
+def _change(name: str, operation: Callable[[UserStore, User], Awaitable[bool]], event: AuditEvent) -> User:
+    """Do something to the account that is called `name`, or has it for a subject; `event` goes to the audit trail.
 
-    What was done goes to the audit trail.
+    Raises:
+        CommandRefused: there is none, or it has no password here.
     """
 
-    async def run(store: Store) -> User | None:
-        user = await store.users.find_user(_canonical(name)) or await store.users.find_user_by_subject(name)
+    async def run(store: Store) -> User:
+        user = await find_account(store, name) or await store.users.find_user_by_subject(name)
         if user is None:
-            complain(f"There is no account {name}; see gatepost users list.")
-        elif not await operation(store.users, user):
-            complain(f"{user.name} logs in with {user.issuer} and has no password here.")
-        else:
-            await _record(store, event, user.subject)
-            return user
-        return None
+            raise CommandRefused(f"There is no account {name}; see gatepost users list.")
+        if not await operation(store.users, user):
+            raise CommandRefused(f"{user.name} logs in with {user.issuer} and has no password here.")
+        await audit(store, event, subject=user.subject)
+        return user
 
     return with_store(run)
 
 
-def _canonical(username: str) -> str:
-    """Return the canonical form, or the text itself when it cannot be a username (it will not be found then)."""
-    from gatepost.identity.usernames import canonical_username  # noqa: PLC0415 - with the rest of the work
-
+async def find_account(store: Store, name: str) -> User | None:
+    """Return the local account that is called `name`."""
     try:
-        return canonical_username(username)
+        return await store.users.find_user(canonical_username(name))
     except ValueError:
-        return username
+        return None
 
 
 def _read_password(*, from_stdin: bool) -> str:
@@ -143,18 +145,3 @@ def _read_password(*, from_stdin: bool) -> str:
     if getpass.getpass("Again: ") != password:
         raise ValueError("The two passwords differ; nothing was changed.")
     return password
-
-
-async def _record(store: Store, event: str, subject: str) -> None:
-    from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id  # noqa: PLC0415 - with the rest
-
-    now = int(time.time())
-    record = AuditRecord(
-        event_id=event_id(at=now, sequence=0, random=secrets.token_bytes(6)),
-        at=now,
-        event=AuditEvent(event),
-        outcome=Outcome.OK,
-        subject=subject,
-        address="terminal",
-    )
-    await store.audit.append_events([record])
