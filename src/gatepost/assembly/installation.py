@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gatepost import __version__
-from gatepost.assembly.banner import StartUp, banner
+from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
@@ -77,23 +77,17 @@ class Installation:
         self.resources.cancel(clean_up_seconds)
 
     def banner(self) -> str:
-        """Return what the terminal says at the start."""
+        """Return what the terminal says at the start: what to paste where, and what to beware of."""
         origin, settings = self.core.deployment.public_url, self.core.settings
-        applications = self.resources.application_paths
-        paths = [endpoint.path for endpoint in self.resources.endpoints]
-        return banner(
-            StartUp(
-                server_name=self.name,
-                version=__version__,
-                mcp_urls=tuple(origin + path for path in paths if path not in applications),
-                application_urls=tuple(origin + path for path in paths if path in applications),
-                setup_link=None if self.setup_token is None else f"{origin}/oauth/setup?token={self.setup_token}",
-                data=self.core.store.description,
-                docs_url=f"{origin}/docs",
-                unprotected=tuple(self._unprotected()),
-                warnings=settings.warnings,
-            )
-        )
+        labels = {True: "App", False: "MCP URL"}
+        rows = [(labels[endpoint.is_application], origin + endpoint.path) for endpoint in self.resources.endpoints]
+        if self.setup_token is not None:
+            once = "Open this link once to create the owner's account; it works until an account exists."
+            rows += [("Set up", f"{origin}/oauth/setup?token={self.setup_token}"), ("", once)]
+        rows += [("Data", self.core.store.description), ("Docs", f"{origin}/docs")]
+        rows += [("Open", sentence) for sentence in self._unprotected()]
+        rows += [("Note", sentence) for sentence in settings.warnings]
+        return banner(f"{self.name} is served by Gatepost {__version__}", rows)
 
     def _unprotected(self) -> Iterator[str]:
         """Yield a sentence for each thing that is open."""

@@ -44,7 +44,7 @@ async def test_a_single_chunk_is_not_copied() -> None:
 )
 async def test_reading_stops_at_the_limit(messages: list[Message]) -> None:
     receive = receiving(messages)
-    with pytest.raises(BodyTooLarge, match="longer than 5 bytes") as refusal:
+    with pytest.raises(BodyTooLarge, match="send at most 5 bytes") as refusal:
         await read_body(receive, limit=5)
     assert refusal.value.limit == 5
     if len(messages) > 1:

@@ -163,6 +163,8 @@ class Pages:
                 )
                 response.headers["Retry-After"] = str(error.retry_after)
                 return response
+            case BodyTooLarge() | BodyTooSlow():
+                return self._unread(error)
             case OAuthError():
                 return self.error_page(
                     status=error.status,
@@ -170,8 +172,6 @@ class Pages:
                     message=error.description,
                     reason=error.reason,
                 )
-            case BodyTooLarge() | BodyTooSlow():
-                return self._unread(error)
             case StoreUnavailable() | PasswordWorkersBusy():
                 return self._unavailable(error)
             case _:

@@ -1,9 +1,7 @@
 """The one place where an error becomes a response (RFC 6749 section 5.2, RFC 9110 section 15).
 
-    OAuthError            its status, JSON (RFC 6749 section 5.2)
+    OAuthError            its status, JSON (RFC 6749 section 5.2); a body that is too large or slow is one
     StoreUnavailable      503 with Retry-After: never 401, never invalid_client
-    BodyTooLarge          413
-    BodyTooSlow           408
     ClientDisconnected    nothing; nobody is listening
     HTTPException         its status; the router's own 404 and 405 say what to do
     anything else         500 with an incident id that the log explains
@@ -31,7 +29,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.oauth.errors import (
     InvalidClient,
-    InvalidRequest,
     InvalidToken,
     OAuthError,
     ServerError,
@@ -40,7 +37,7 @@ from gatepost.oauth.errors import (
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
+from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
 from gatepost.web.site.responses import NO_STORE, json_response
 
 logger = logging.getLogger("gatepost.web")
@@ -49,9 +46,7 @@ RETRY_AFTER = 5
 """Seconds after which a client may ask again when the store cannot answer."""
 
 _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
-_CONTENT_TOO_LARGE = 413  # RFC 9110 section 15.5.14
 _WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110 section 6.4.1
-_REQUEST_TIMEOUT = 408  # RFC 9110 section 15.5.9
 
 # The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
 # cut), credentials by their scheme, and what Pydantic writes into its errors, to the end of that value.
@@ -92,20 +87,17 @@ class ErrorPage(Protocol):
         """Return the page."""
 
 
-def oauth_error_response(
-    error: OAuthError, *, status: int | None = None, headers: Mapping[str, str] | None = None
-) -> Response:
+def oauth_error_response(error: OAuthError, *, headers: Mapping[str, str] = NO_STORE) -> Response:
     """Return the JSON answer to `error`, never to be cached (RFC 6749 sections 5.1 and 5.2).
 
     Args:
         error: the refusal.
-        status: an HTTP status that says more than the error's own, such as 413.
         headers: more headers, such as the challenge that a failed Basic authentication needs.
     """
     wait = RETRY_AFTER if isinstance(error, TemporarilyUnavailable) else error.retry_after
     retry_after = {} if wait is None else {"Retry-After": str(wait)}
     body = {"error": error.error, "error_description": error.description}
-    return json_response(body, status or error.status, {**NO_STORE, **retry_after, **(headers or {})})
+    return json_response(body, error.status, {**NO_STORE, **retry_after, **headers})
 
 
 def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason) -> None:
@@ -165,9 +157,8 @@ class ErrorResponses:
         """Return the response to `error`, after logging it."""
         match error:
             case OAuthError():
-                return _refused(request, error, headers=_challenge(request, error))
-            case BodyTooLarge() | BodyTooSlow():
-                return _unread(request, error)
+                log_refusal(request, error=error.error, reason=error.reason)
+                return oauth_error_response(error, headers=_headers(request, error))
             case ClientDisconnected():
                 logger.debug("the client went away from %s", endpoint_of(request.scope))
                 return Response(status_code=400)
@@ -201,7 +192,10 @@ class ErrorResponses:
         return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
 
 
-def _challenge(request: Request, error: OAuthError) -> Mapping[str, str] | None:
+def _headers(request: Request, error: OAuthError) -> Mapping[str, str]:
+    if isinstance(error, BodyTooSlow):
+        # The rest of the body may still come, and is not to be taken for a request.
+        return {"Connection": "close"}
     has_credentials = "authorization" in request.headers
     if isinstance(error, InvalidToken):
         # Without credentials there is no error to report (RFC 6750 section 3.1).
@@ -209,23 +203,7 @@ def _challenge(request: Request, error: OAuthError) -> Mapping[str, str] | None:
         return {"WWW-Authenticate": f'Bearer realm="registration"{reported}'}
     # RFC 6749 section 5.2: answer in the scheme that was tried. To a client that tried none, a challenge would say
     # nothing, and would make browsers ask their user for a password.
-    return {"WWW-Authenticate": _BASIC_CHALLENGE} if has_credentials and isinstance(error, InvalidClient) else None
-
-
-def _refused(
-    request: Request, error: OAuthError, *, status: int | None = None, headers: Mapping[str, str] | None = None
-) -> Response:
-    log_refusal(request, error=error.error, reason=error.reason)
-    return oauth_error_response(error, status=status, headers=headers)
-
-
-def _unread(request: Request, error: BodyTooLarge | BodyTooSlow) -> Response:
-    if isinstance(error, BodyTooLarge):
-        refusal = InvalidRequest(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {error.limit} bytes.")
-        return _refused(request, refusal, status=_CONTENT_TOO_LARGE)
-    refusal = InvalidRequest(Reason.BODY_TOO_SLOW, "The body did not arrive in time; send it again, at once.")
-    # The rest of the body may still come, and is not to be taken for a request.
-    return _refused(request, refusal, status=_REQUEST_TIMEOUT, headers={"Connection": "close"})
+    return {"WWW-Authenticate": _BASIC_CHALLENGE} if has_credentials and isinstance(error, InvalidClient) else {}
 
 
 def _http_exception_response(error: HTTPException) -> Response:

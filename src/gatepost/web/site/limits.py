@@ -9,7 +9,7 @@ about a hundredth of the limit. The MCP endpoint is not limited here and pays no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import Request
@@ -39,20 +39,16 @@ class _Remembered:
     """Left of those taken ahead; 0 means refused."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Counts uses and refuses those that are too many.
+    """Counts uses and refuses those that are too many."""
 
-    Args:
-        store: where all processes count together.
-        now: the clock, whole seconds UTC.
-        factor: what the operator multiplies every limit by; 0 switches limits off.
-    """
-
-    def __init__(self, *, store: LimitStore, now: Callable[[], int], factor: int = 1) -> None:
-        self._store = store
-        self._now = now
-        self._factor = factor
-        self._remembered: dict[str, _Remembered] = {}
+    store: LimitStore
+    """Where all processes count together."""
+    now: Callable[[], int]
+    factor: int = 1
+    """What the operator multiplies every limit by; 0 switches limits off."""
+    remembered: dict[str, _Remembered] = field(default_factory=dict, init=False)
 
     async def admit(self, key: str, rate: Rate) -> None:
         """Take one use of a key that may be busy.
@@ -61,19 +57,19 @@ class Limits:
             TooManyRequests: it is not allowed now.
             StoreUnavailable: it cannot be counted.
         """
-        if self._factor == 0:
+        if self.factor == 0:
             return
-        now = self._now()
-        known = self._remembered.get(key)
+        now = self.now()
+        known = self.remembered.get(key)
         if known is not None and known.until > now:
             if known.uses == 0:
                 raise too_many_requests(known.until - now, is_first=False)
             known.uses -= 1
             if known.uses == 0:
-                del self._remembered[key]
+                del self.remembered[key]
             return
         count = max(1, rate.uses // _AHEAD)
-        wait = await self._store.take([Use(key, rate.times(self._factor), count)], now=now)
+        wait = await self.store.take([Use(key, rate.times(self.factor), count)], now=now)
         if wait:
             self._remember(key, _Remembered(now + wait, uses=0))
             raise too_many_requests(wait)
@@ -87,17 +83,17 @@ class Limits:
             TooManyRequests: one of them is not allowed now.
             StoreUnavailable: they cannot be counted.
         """
-        if self._factor == 0:
+        if self.factor == 0:
             return
-        taken = [Use(key, rate.times(self._factor)) for key, rate in uses.items()]
-        wait = await self._store.take(taken, now=self._now())
+        taken = [Use(key, rate.times(self.factor)) for key, rate in uses.items()]
+        wait = await self.store.take(taken, now=self.now())
         if wait:
             raise too_many_requests(wait)
 
     def _remember(self, key: str, what: _Remembered) -> None:
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[key] = what
+        if len(self.remembered) >= _MOST_REMEMBERED:
+            self.remembered.clear()
+        self.remembered[key] = what
 
 
 @dataclass(frozen=True, slots=True)

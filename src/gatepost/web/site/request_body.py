@@ -9,22 +9,31 @@ from typing import Final
 from starlette.types import Receive
 
 from gatepost.coroutines import resume
+from gatepost.oauth.errors import InvalidRequest
+from gatepost.oauth.reasons import Reason
 
 BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive."""
 
 
-class BodyTooLarge(Exception):
-    """The body is longer than this endpoint reads; answered 413."""
+class BodyTooLarge(InvalidRequest):
+    """The body is longer than this endpoint reads (RFC 9110 section 15.5.14)."""
+
+    status = 413
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is longer than {limit} bytes")
+        super().__init__(Reason.BODY_TOO_LARGE, f"The body is too large; send at most {limit} bytes.")
         self.limit = limit
         """In bytes."""
 
 
-class BodyTooSlow(Exception):
-    """The body did not arrive in time; answered 408 (RFC 9110 section 15.5.9)."""
+class BodyTooSlow(InvalidRequest):
+    """The body did not arrive in time (RFC 9110 section 15.5.9)."""
+
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__(Reason.BODY_TOO_SLOW, "The body did not arrive in time; send it again, at once.")
 
 
 class ClientDisconnected(Exception):
