@@ -17,7 +17,6 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site import limits as module
-from gatepost.web.site.api_description import Operation
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.limits import AddressLimit, AddressLimits, Limits
@@ -166,14 +165,13 @@ def front(limits: Limits, counted: Counted) -> Front:
     few = Rate(2, 60)
     token, registration, page = (AddressLimit(kind, few) for kind in ("token", "register", "pages"))
     pages = Pages(server_name="Notes", secure=True)
-    described = Operation("a", "A", responses={})
     table = RoutingTable(
         PlainTextResponse("nothing here", 404),
         routes=[
             Route("POST", "/oauth/token", answer, limit=token),
             Route("POST", "/oauth/revoke", answer, limit=token),
             Route("POST", "/oauth/register", answer, limit=registration),
-            pages.route("GET", "/oauth/login", answer, described, limit=page),
+            *pages.routes(Route("GET", "/oauth/login", answer, limit=page)),
             Route("GET", "/health", answer),
         ],
         errors=ErrorResponses(),

@@ -65,9 +65,8 @@ class AuthorizeEndpoint:
     def routes(self) -> tuple[Route, ...]:
         """Return its route."""
         # A HEAD would begin a transaction for somebody who sees nothing of it.
-        return (
-            self.pages.route("GET", "/oauth/authorize", self.get, _AUTHORIZE, limit=PAGE_LIMIT, answers_head=False),
-        )
+        route = Route("GET", "/oauth/authorize", self.get, _AUTHORIZE, limit=PAGE_LIMIT, answers_head=False)
+        return self.pages.routes(route)
 
     async def get(self, request: Request) -> Response:
         """Decide on an authorization request, or begin one that login and consent decide on."""

@@ -64,9 +64,9 @@ class ConsentPage:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its routes."""
-        return (
-            self.pages.route("GET", "/oauth/consent", self.get, _SHOW),
-            self.pages.route("POST", "/oauth/consent", self.post, _SUBMIT),
+        return self.pages.routes(
+            Route("GET", "/oauth/consent", self.get, _SHOW),
+            Route("POST", "/oauth/consent", self.post, _SUBMIT),
         )
 
     async def get(self, request: Request) -> Response:

@@ -52,12 +52,11 @@ class LoginPage:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its routes, with those of the provider."""
-        pages = self.completion.pages
-        return (
-            pages.route("GET", "/oauth/login", self.get, _SHOW, limit=PAGE_LIMIT),
-            pages.route("POST", "/oauth/login", self.post, _SUBMIT),
-            *self.completion.routes(),
+        pages = self.completion.pages.routes(
+            Route("GET", "/oauth/login", self.get, _SHOW, limit=PAGE_LIMIT),
+            Route("POST", "/oauth/login", self.post, _SUBMIT),
         )
+        return (*pages, *self.completion.routes())
 
     async def get(self, request: Request) -> Response:
         """Ask who is at the browser, or find out."""

@@ -58,9 +58,11 @@ class LoginCompletion:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the provider's own routes."""
-        return tuple(
-            self.pages.route(route.method, self.path(route.path), partial(self._answer, route), limit=PAGE_LIMIT)
-            for route in self.provider.routes
+        return self.pages.routes(
+            *(
+                Route(route.method, self.path(route.path), partial(self._answer, route), limit=PAGE_LIMIT)
+                for route in self.provider.routes
+            )
         )
 
     def path(self, path: str) -> str:

@@ -7,8 +7,10 @@ template that names a value it was not given fails instead of showing a blank.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import HTMLResponse, Response
@@ -19,11 +21,9 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.static_files import logo, static_url
-from gatepost.web.site.api_description import Operation
 from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
-from gatepost.web.site.limits import AddressLimit
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
-from gatepost.web.site.routing import Handler, Route
+from gatepost.web.site.routing import Route
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,7 +50,14 @@ class PageRefusal(Exception):
     """
 
     def __init__(
-        self, reason: Reason, *, title: str, message: str, status: int = 400, link: Link | None = None
+        self,
+        reason: Reason,
+        *,
+        title: str,
+        message: str,
+        status: int = 400,
+        link: Link | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(f"{title} [{reason.value}]")
         self.reason = reason
@@ -58,6 +65,7 @@ class PageRefusal(Exception):
         self.message = message
         self.status = status
         self.link = link
+        self.headers = headers
 
 
 class Pages:
@@ -118,93 +126,27 @@ class Pages:
             response.headers.setdefault(name, value)
         return response
 
-    def route(
-        self,
-        method: str,
-        path: str,
-        handler: Handler,
-        operation: Operation | None = None,
-        *,
-        limit: AddressLimit | None = None,
-        answers_head: bool = True,
-    ) -> Route:
-        """Return the route of a page, which answers whatever it refuses with a page.
+    def routes(self, *routes: Route) -> tuple[Route, ...]:
+        """Return routes of pages, which answer whatever they refuse with a page.
 
         `errors.py` answers the same exceptions with a page or JSON, whichever the caller seems to want. On a page's own
         URL there is nothing to guess: some web views send none of the headers that tell.
         """
-        return Route(
-            method,
-            path,
-            handler,
-            operation,
-            limit=limit,
-            error_response=self.error_response,
-            answers_head=answers_head,
-        )
+        return tuple(replace(route, error_response=self.error_response) for route in routes)
 
     def error_response(self, error: Exception) -> Response | None:
         """Return the page that answers `error`; None where it is none that pages know."""
-        match error:
-            case PageRefusal():
-                return self.error_page(
-                    status=error.status,
-                    title=error.title,
-                    message=error.message,
-                    reason=error.reason,
-                    link=error.link,
-                )
-            case TooManyRequests():
-                response = self.error_page(
-                    status=error.status,
-                    title="Please wait a moment",
-                    message=f"There were too many tries. Try again in {_in_words(error.retry_after)}.",
-                    reason=error.reason,
-                )
-                response.headers["Retry-After"] = str(error.retry_after)
-                return response
-            case BodyTooLarge() | BodyTooSlow():
-                return self._unread(error)
-            case OAuthError():
-                return self.error_page(
-                    status=error.status,
-                    title="This request was refused",
-                    message=error.description,
-                    reason=error.reason,
-                )
-            case StoreUnavailable() | PasswordWorkersBusy():
-                return self._unavailable(error)
-            case _:
-                return None
-
-    def _unread(self, error: BodyTooLarge | BodyTooSlow) -> Response:
-        if isinstance(error, BodyTooLarge):
-            return self.error_page(
-                status=413,
-                title="That is too much text",
-                message="The form was longer than this server reads. Go back and try again with less.",
-                reason=Reason.BODY_TOO_LARGE,
-            )
+        refusal = error if isinstance(error, PageRefusal) else _refusal_of(error)
+        if refusal is None:
+            return None
         response = self.error_page(
-            status=408,
-            title="That took too long",
-            message="The form did not arrive in time. Go back and send it again.",
-            reason=Reason.BODY_TOO_SLOW,
+            status=refusal.status,
+            title=refusal.title,
+            message=refusal.message,
+            reason=refusal.reason,
+            link=refusal.link,
         )
-        # The rest of the form may still come, and is not to be taken for a request.
-        response.headers["Connection"] = "close"
-        return response
-
-    def _unavailable(self, error: StoreUnavailable | PasswordWorkersBusy) -> Response:
-        if isinstance(error, StoreUnavailable):
-            _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
-            message = "This server cannot reach its storage just now. Nothing is lost: load this page again."
-            reason = Reason.STORE_UNAVAILABLE
-        else:
-            message = "Very many people are logging in just now. Go back and send the form again."
-            reason = Reason.PASSWORD_WORKERS_BUSY
-        response = self.error_page(status=503, title="Please try again in a moment", message=message, reason=reason)
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+        response.headers.update(refusal.headers)
         return response
 
     def _compile(self) -> Environment:
@@ -226,6 +168,46 @@ class Pages:
             logo=Markup(logo()),  # noqa: S704 - our own file
         )
         return environment
+
+
+def _refusal_of(error: Exception) -> PageRefusal | None:
+    """Return what a person is told about an error that pages know."""
+    title, message, headers = "This request was refused", "", {}
+    match error:
+        case TooManyRequests():
+            title, message = (
+                "Please wait a moment",
+                f"There were too many tries. Try again in {_in_words(error.retry_after)}.",
+            )
+            headers = {"Retry-After": str(error.retry_after)}
+        case BodyTooLarge():
+            title = "That is too much text"
+            message = "The form was longer than this server reads. Go back and try again with less."
+        case BodyTooSlow():
+            title, message = "That took too long", "The form did not arrive in time. Go back and send it again."
+            # The rest of the form may still come, and is not to be taken for a request.
+            headers = {"Connection": "close"}
+        case OAuthError():
+            message = error.description
+        case StoreUnavailable():
+            _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
+            return _later(
+                Reason.STORE_UNAVAILABLE,
+                "This server cannot reach its storage just now. Nothing is lost: load this page again.",
+            )
+        case PasswordWorkersBusy():
+            return _later(
+                Reason.PASSWORD_WORKERS_BUSY,
+                "Very many people are logging in just now. Go back and send the form again.",
+            )
+        case _:
+            return None
+    return PageRefusal(error.reason, status=error.status, title=title, message=message, headers=headers)
+
+
+def _later(reason: Reason, message: str) -> PageRefusal:
+    title = "Please try again in a moment"
+    return PageRefusal(reason, status=503, title=title, message=message, headers={"Retry-After": str(RETRY_AFTER)})
 
 
 def _in_words(seconds: int) -> str:

@@ -60,9 +60,9 @@ class SetupPage:
 
     def routes(self) -> tuple[Route, ...]:
         """Return its routes."""
-        return (
-            self.pages.route("GET", "/oauth/setup", self.get, _SHOW, limit=PAGE_LIMIT),
-            self.pages.route("POST", "/oauth/setup", self.post, _SUBMIT, limit=PAGE_LIMIT),
+        return self.pages.routes(
+            Route("GET", "/oauth/setup", self.get, _SHOW, limit=PAGE_LIMIT),
+            Route("POST", "/oauth/setup", self.post, _SUBMIT, limit=PAGE_LIMIT),
         )
 
     async def get(self, request: Request) -> Response:
