@@ -98,7 +98,7 @@ class Run:
         elif action == "steal":
             assert (await self.harness.refresh(self.stranger, token)).status_code == 400
         else:
-            assert (await self.harness.refresh(self.client, token, scope="more")).status_code == 400
+            assert (await self.harness.refresh(self.client, token, scope="admin")).status_code == 400
 
     def compare(self, expected: str, status: int, answer: Answer, index: int) -> None:
         if expected == "refused":
