@@ -41,7 +41,8 @@ class Callback:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
-                self.wfile.write(b"<title>back</title>Back in the app.")
+                # With an icon of its own, so that the browser asks for none and has nothing to complain about.
+                self.wfile.write(b'<title>back</title><link rel="icon" href="data:,">Back in the app.')
 
             def log_message(self, *_: object) -> None:
                 """Stay quiet."""
@@ -85,7 +86,12 @@ def page(chromium: Browser) -> Iterator[Page]:
         context.set_default_timeout(_PATIENCE)
         tab = context.new_page()
         problems: list[str] = []
-        tab.on("console", lambda message: problems.append(message.text) if _is_problem(message) else None)
+        tab.on(
+            "console",
+            lambda message: (
+                problems.append(f"{message.text} {message.location['url']}") if _is_problem(message) else None
+            ),
+        )
         tab.on("pageerror", lambda error: problems.append(str(error)))
         yield tab
     assert problems == [], "the browser complained (a policy violation, a missing file, a script error)"
