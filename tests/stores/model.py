@@ -40,7 +40,7 @@ Key = TypeVar("Key")
 
 
 def model_store() -> Store:
-    """Return the model as a store, which is open."""
+    """Return the model as a store."""
     durable, live = DurableTruth(), LiveState()
     durable_concerns = (
         "clients",
@@ -58,11 +58,7 @@ def model_store() -> Store:
     concerns: dict[str, Any] = dict.fromkeys(durable_concerns, durable)
     concerns |= {f"mcp_{name}": live for name in live_concerns}
     concerns |= dict.fromkeys(("changes", "limits", "leases"), live)
-    return cast("Store", SimpleNamespace(**concerns, open=_nothing, close=_nothing))
-
-
-async def _nothing() -> None:
-    """Dictionaries need no connection."""
+    return cast("Store", SimpleNamespace(**concerns))
 
 
 def delete(rows: dict[Key, Any], over: Sequence[Key], limit: int) -> int:

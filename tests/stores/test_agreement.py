@@ -258,4 +258,4 @@ async def find_session(store: Store, *, fingerprint: bytes, now: int) -> Any:
 
 
 TestStoresAgree = StoresAgree.TestCase
-TestStoresAgree.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestStoresAgree.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

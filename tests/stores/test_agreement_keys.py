@@ -152,4 +152,4 @@ class KeysAgree(BothStores):
 
 
 TestKeysAgree = KeysAgree.TestCase
-TestKeysAgree.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestKeysAgree.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -176,4 +176,4 @@ class McpAgrees(BothStores):
 
 
 TestMcpAgrees = McpAgrees.TestCase
-TestMcpAgrees.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMcpAgrees.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
