@@ -194,7 +194,7 @@ async def test_a_store_that_fails_is_complained_of_once_and_asked_again(
                     await polls.finish_one()
             for _ in range(2):
                 await polls.finish_one()
-    assert caplog.messages == ["changes cannot be told to other processes: gone"] * 2
+    assert caplog.messages == ["changes cannot be synced with other processes: gone"] * 2
 
 
 def test_a_bus_has_one_sync_however_many_endpoints_it_serves(log: ChangeStore) -> None:

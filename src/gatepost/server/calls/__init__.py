@@ -1,1 +1,4 @@
-"""One call of the user's code: its context, its way back to the client, its cancellation, its thread."""
+"""One call of the user's code: its exchange with the client, its context, its cancellation, its thread.
+
+Depends on: `server.errors`, `server.json_schema`, the rules.
+"""

@@ -210,10 +210,10 @@ class Context:
         return self._log
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell the client how far the call is (MCP basic, "Progress"); nothing happens if it did not ask for that.
+        """Report progress to the client (MCP basic, "Progress"); nothing happens if it did not ask for that.
 
         Args:
-            progress: How much is done. What is not more than was told before is not sent: progress only grows.
+            progress: How much is done. What is not more than before is not sent: progress only grows.
             total: How much there is, if that is known.
             message: What is going on, in words.
 
@@ -357,7 +357,7 @@ class Context:
     async def close_stream(self) -> None:
         """End the HTTP response of this call early, so that a long call holds no connection; the client polls for more.
 
-        Only the handshake era's streams can be taken up again; elsewhere nothing happens.
+        Only the streams of sessions can be resumed; elsewhere nothing happens.
         """
         await self._exchange.close_stream()
 

@@ -1,1 +1,4 @@
-"""What changes at run time: the bus in the process, its copy in other processes, the streams that tell clients."""
+"""What changes at run time: the change bus, its sync with other processes, the subscriptions of clients.
+
+Depends on: `server.calls`, `stores.contract`, the rules.
+"""

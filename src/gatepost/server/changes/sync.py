@@ -132,7 +132,7 @@ async def _poll(syncs: Sequence[ChangeSync], next_poll: Callable[[], Awaitable[N
                 await sync.poll()
         except StoreUnavailable as error:
             if not is_failing:
-                _log.warning("changes cannot be told to other processes: %s", error)
+                _log.warning("changes cannot be synced with other processes: %s", error)
             is_failing = True
         else:
             is_failing = False

@@ -140,7 +140,7 @@ class McpEndpoint:
         is_modern = eras.is_modern(message, version)
         era, record = self.handshake_era, None
         if era is not None and not is_modern and message.method != "initialize":
-            record = era.believed(headers, principal) or await era.session_of(headers, principal)
+            record = era.cached(headers, principal) or await era.session_of(headers, principal)
         if era is None or record is None:
             exchange = HttpExchange(scope, receive, send, principal, headers)
         else:
@@ -156,7 +156,7 @@ class McpEndpoint:
         return Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {allowed}.", headers=((b"allow", allowed.encode()),))
 
     def _checked_headers(self, raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-        """Return the headers by name, unless they tell of a page of another site.
+        """Return the headers by name, unless they come from a page of another site.
 
         DNS rebinding, RFC 9110 section 7.4.
         """

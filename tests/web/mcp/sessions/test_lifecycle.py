@@ -7,7 +7,7 @@ import pytest
 from gatepost.protocol.versions import REVISION_2025_11_25
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
-from gatepost.web.mcp.sessions.lifecycle import BELIEVED_SECONDS, McpSessions, owner_of
+from gatepost.web.mcp.sessions.lifecycle import CACHE_SECONDS, McpSessions, owner_of
 from tests.web.mcp.mcp_harness import RESOURCE
 from tests.web.mcp.sessions.session_world import SessionWorld, call, principal, request
 
@@ -134,38 +134,38 @@ async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
     session = await sessions.begin()
     stranger = other if other is None else principal(other.subject, other.client_id)  # type: ignore[attr-defined]  # a principal
     assert await sessions.find(session, stranger) is None
-    sessions.time += BELIEVED_SECONDS
+    sessions.time += CACHE_SECONDS
     assert await sessions.find(session, stranger) is None
     assert not await sessions.end(session, stranger)
     assert await sessions.find(session, principal()) is not None
 
 
-async def test_a_look_up_is_believed_for_a_moment() -> None:
+async def test_a_look_up_is_cached_for_a_moment() -> None:
     sessions = Sessions()
     session = await sessions.begin()
     await sessions.backend.mcp_sessions.end_session(fingerprint(session), owner=ANN)
-    sessions.time += BELIEVED_SECONDS - 1
+    sessions.time += CACHE_SECONDS - 1
     assert await sessions.find(session, principal()) is not None
     sessions.time += 1
     assert await sessions.find(session, principal()) is None
 
 
-async def test_a_look_up_is_believed_without_another_look_for_the_very_principal_that_it_was_made_for() -> None:
+async def test_a_look_up_is_cached_without_another_look_for_the_very_principal_that_it_was_made_for() -> None:
     sessions = Sessions()
     session = await sessions.begin()
     ann, also_ann, bob = principal(), principal(), principal("bob")
-    assert sessions.believed(session, ann) is None
-    assert await sessions.find(session, ann) is sessions.believed(session, ann) is not None
-    assert sessions.believed(session, also_ann) is sessions.believed(session, None) is None
+    assert sessions.cached(session, ann) is None
+    assert await sessions.find(session, ann) is sessions.cached(session, ann) is not None
+    assert sessions.cached(session, also_ann) is sessions.cached(session, None) is None
     assert await sessions.find(session, bob) is None
-    assert sessions.believed(session, bob) is None
-    assert await sessions.find(session, also_ann) is sessions.believed(session, also_ann) is not None
-    sessions.time += BELIEVED_SECONDS
-    assert sessions.believed(session, also_ann) is None
+    assert sessions.cached(session, bob) is None
+    assert await sessions.find(session, also_ann) is sessions.cached(session, also_ann) is not None
+    sessions.time += CACHE_SECONDS
+    assert sessions.cached(session, also_ann) is None
 
 
 @pytest.mark.parametrize("how", ["ended", "forgotten", "too old"])
-async def test_a_session_that_is_over_is_believed_no_longer(how: str) -> None:
+async def test_a_session_that_is_over_is_cached_no_longer(how: str) -> None:
     sessions = Sessions(idle_seconds=3)
     session = await sessions.begin()
     ann = principal()
@@ -176,7 +176,7 @@ async def test_a_session_that_is_over_is_believed_no_longer(how: str) -> None:
         sessions.forget([fingerprint(session)])
     else:
         sessions.time += 3
-    assert sessions.believed(session, ann) is None
+    assert sessions.cached(session, ann) is None
 
 
 async def test_use_prolongs_a_session_but_not_at_each_request() -> None:
@@ -207,7 +207,7 @@ async def test_a_session_that_is_used_all_the_time_lives_on_however_short_it_may
         assert await sessions.find(session, principal()) is not None
 
 
-async def test_a_believed_session_still_ends_in_time() -> None:
+async def test_a_cached_session_still_ends_in_time() -> None:
     sessions = Sessions(idle_seconds=3)
     session = await sessions.begin()
     sessions.time += 3
@@ -215,7 +215,7 @@ async def test_a_believed_session_still_ends_in_time() -> None:
 
 
 async def test_the_number_of_look_ups_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatepost.web.mcp.sessions.lifecycle._MOST_BELIEVED", 1)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.lifecycle._MOST_CACHED", 1)
     sessions = Sessions()
     session = await sessions.begin()
     await sessions.begin()

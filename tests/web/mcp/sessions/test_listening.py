@@ -104,7 +104,7 @@ async def test_changes_that_cannot_be_kept_are_passed_over(
     async with asyncio.timeout(180):
         await failed.wait()
     await asyncio.sleep(0)
-    assert "a change could not be told to sessions" in caplog.text
+    assert "sessions could not be notified of a change" in caplog.text
 
 
 def test_a_loop_that_is_over_is_told_nothing() -> None:

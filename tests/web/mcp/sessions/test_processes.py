@@ -93,7 +93,7 @@ async def test_the_end_of_a_session_elsewhere_stops_what_runs_in_it(
     await world.send(None, session=session, method="DELETE", endpoint=elsewhere)
     await calling.ended()
     assert (world.pause.ended, calling.messages) == ("cancelled", [])
-    # It was believed to be there still, and is not any more.
+    # It was cached, and is not any more.
     assert (await world.send(request("ping"), session=session)).status == 404
     world.pause.go_on.set()
     assert text_of((await kept.ended()).body) == "finished"

@@ -84,10 +84,10 @@ class HandshakeEra:
             poll_seconds=poll_seconds,
         )
 
-    def believed(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
+    def cached(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
         """Return the session that a request names, if it was looked up a moment ago for this very principal."""
         header = headers.get(SESSION_HEADER)
-        return None if header is None else self.services.sessions.believed(header.decode("latin-1"), principal)
+        return None if header is None else self.services.sessions.cached(header.decode("latin-1"), principal)
 
     async def session_of(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
         """Return the session that a request names; None when it names none.

@@ -1,7 +1,7 @@
 """The sessions of the handshake era: begun, found and ended (2025-11-25 basic/transports, "Session Management").
 
 A session belongs to whom the access token speaks for, so its id alone opens nothing (basic/security_best_practices,
-"Session Hijacking"). What a look-up found is believed for a few seconds, so that most requests touch no store; for as
+"Session Hijacking"). What a look-up found is cached for a few seconds, so that most requests touch no store; for as
 long, another process may still let a request in after the session ended here.
 """
 
@@ -26,13 +26,13 @@ MOST_PER_OWNER: Final = 1_000
 """How many sessions one user may have with one app, unless told otherwise."""
 MOST_OF_EVERYBODY: Final = 10_000
 """How many sessions there may be at an endpoint without authentication, where nobody owns any."""
-BELIEVED_SECONDS: Final = 5
-"""How long a look-up is believed."""
+CACHE_SECONDS: Final = 5
+"""How long a look-up is cached."""
 MOST_SUBSCRIPTIONS: Final = 1000
 """How many resources one session may be subscribed to."""
 LARGEST_CAPABILITIES: Final = 16 * 1024
-"""Bytes of what `initialize` may declare. It is kept with the session, and with each look-up that is believed."""
-_MOST_BELIEVED: Final = 10_000
+"""Bytes of what `initialize` may declare. It is kept with the session, and with each look-up that is cached."""
+_MOST_CACHED: Final = 10_000
 # A session that is in use is written to that often, and not at each request.
 _MOST_PROLONGATIONS: Final = 24
 _LEAST_BETWEEN_PROLONGATIONS: Final = 60  # seconds
@@ -53,8 +53,8 @@ class McpSessions:
     most_per_owner: int = MOST_PER_OWNER
     """How many one user may have with one app. Beyond them the one used longest ago ends, because honest clients begin
     new ones all the time and leave the old ones behind."""
-    _believed: dict[str, tuple[McpSession, int, Principal | None]] = field(default_factory=dict, init=False)
-    """By id: what was found, since when that is believed, and for whom it was found."""
+    _cache: dict[str, tuple[McpSession, int, Principal | None]] = field(default_factory=dict, init=False)
+    """By id: what was found, since when that is cached, and for whom it was found."""
 
     async def start(
         self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]
@@ -87,30 +87,30 @@ class McpSessions:
             return None, ()
         if ended:
             self.forget(ended)
-        self._believe(session_id, session, now, principal)
+        self._remember(session_id, session, now, principal)
         return session_id, ended
 
-    def believed(self, session_id: str, principal: Principal | None) -> McpSession | None:
+    def cached(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if a look-up a moment ago found that it is this very principal's and lives."""
-        believed = self._believed.get(session_id)
-        if believed is None:
+        cached = self._cache.get(session_id)
+        if cached is None:
             return None
-        session, since, whose = believed
+        session, since, whose = cached
         now = self.now()
-        # Principals are kept for as long as tokens are believed, so equal ones mostly are the same one.
-        is_still = whose is principal and now - since < BELIEVED_SECONDS and session.expires_at > now
+        # Principals are kept for as long as tokens are cached, so equal ones mostly are the same one.
+        is_still = whose is principal and now - since < CACHE_SECONDS and session.expires_at > now
         return session if is_still else None
 
     async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if it is this principal's and not over, and have it live on."""
         now = self.now()
         owner = owner_of(principal, self.resource)
-        believed = self._believed.get(session_id)
-        if believed is not None and now - believed[1] < BELIEVED_SECONDS:
-            session = believed[0]
+        cached = self._cache.get(session_id)
+        if cached is not None and now - cached[1] < CACHE_SECONDS:
+            session = cached[0]
             if session.owner != owner or session.expires_at <= now:
                 return None
-            self._believed[session_id] = (session, believed[1], principal)
+            self._cache[session_id] = (session, cached[1], principal)
             return session
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return None
@@ -118,7 +118,7 @@ class McpSessions:
         if found is None:
             return None
         found = await self.in_use(found)
-        self._believe(session_id, found, now, principal)
+        self._remember(session_id, found, now, principal)
         return found
 
     async def in_use(self, session: McpSession) -> McpSession:
@@ -133,30 +133,30 @@ class McpSessions:
 
     async def end(self, session_id: str, principal: Principal | None) -> bool:
         """End the session with all that is its; False when this principal has no such session."""
-        self._believed.pop(session_id, None)
+        self._cache.pop(session_id, None)
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return False
         return await self.store.end_session(fingerprint(session_id), owner=owner_of(principal, self.resource))
 
     def forget(self, ended: Collection[bytes]) -> None:
-        """Believe nothing of these sessions any more, by their fingerprints: they are over."""
-        self._believed = {
-            known: found for known, found in self._believed.items() if found[0].session_fingerprint not in ended
+        """Drop these sessions from the cache, by their fingerprints: they are over."""
+        self._cache = {
+            known: found for known, found in self._cache.items() if found[0].session_fingerprint not in ended
         }
 
     async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
         await self.store.set_log_level(session.session_fingerprint, level)
-        believed = self._believed.get(session_id)
-        if believed is not None:
+        cached = self._cache.get(session_id)
+        if cached is not None:
             # For no longer than before: this was no look-up.
-            self._believed[session_id] = (replace(session, log_level=level), *believed[1:])
+            self._cache[session_id] = (replace(session, log_level=level), *cached[1:])
 
-    def _believe(self, session_id: str, session: McpSession, now: int, principal: Principal | None) -> None:
-        self._believed.pop(session_id, None)
-        while len(self._believed) >= _MOST_BELIEVED:
-            del self._believed[next(iter(self._believed))]
-        self._believed[session_id] = (session, now, principal)
+    def _remember(self, session_id: str, session: McpSession, now: int, principal: Principal | None) -> None:
+        self._cache.pop(session_id, None)
+        while len(self._cache) >= _MOST_CACHED:
+            del self._cache[next(iter(self._cache))]
+        self._cache[session_id] = (session, now, principal)
 
 
 def owner_of(principal: Principal | None, resource: str) -> str:

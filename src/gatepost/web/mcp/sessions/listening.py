@@ -192,7 +192,7 @@ class SessionListening:
         try:
             await self.publish(change)
         except StoreUnavailable:
-            logger.warning("a change could not be told to sessions")
+            logger.warning("sessions could not be notified of a change")
 
     async def _resumed(self, key: bytes, last_event_id: bytes) -> tuple[str, int]:
         found = position(last_event_id)

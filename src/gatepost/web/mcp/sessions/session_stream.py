@@ -1,4 +1,4 @@
-"""The stream that answers one request of a session: its events are kept, so that it can be taken up again.
+"""The stream that answers one request of a session: its events are kept, so that it can be resumed.
 
 2025-11-25 basic/transports, "Sending Messages to the Server" and "Resumability and Redelivery". The stream outlives the
 HTTP response that it is attached to: when the client disconnects, or the response is closed early, events are still
@@ -64,7 +64,7 @@ class SessionStream(OrderedWriter):
     """Whether the client knows events without data, and so the stream may be closed early."""
     keep_alive: KeepAlive
     is_attached: bool = field(default=True, init=False)
-    """Whether the HTTP response still carries it."""
+    """Whether it still goes out on the HTTP response."""
     kept_bytes: int = field(default=0, init=False)
     """How many bytes of it are in the store."""
     _count: int = field(default=0, init=False)
