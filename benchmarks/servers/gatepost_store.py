@@ -98,6 +98,8 @@ def new_client() -> Client:
         scope=None,
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None,
         created_at=int(time.time()),
     )

@@ -45,6 +45,8 @@ CLIENT = Client(
     scope=None,
     client_uri=None,
     logo_uri=None,
+    jwks=None,
+    jwks_uri=None,
     secret_fingerprint=None,
     created_at=0,
 )

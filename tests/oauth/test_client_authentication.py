@@ -35,6 +35,8 @@ def client(method: str = "none", *, secret: str | None = None) -> Client:
         scope=None,
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None if secret is None else fingerprint(secret),
         created_at=0,
     )

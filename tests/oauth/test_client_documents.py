@@ -50,6 +50,8 @@ def test_a_document_describes_a_client_whose_identifier_is_its_url() -> None:
         scope="notes:read",
         client_uri="https://app.example",
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None,
         created_at=1000,
     )

@@ -101,7 +101,7 @@ def test_no_token_outlives_its_grant(now: int, end: int) -> None:
 def test_a_refresh_token_depends_on_the_registered_grant_types_and_on_no_scope(
     grant_types: tuple[str, ...], *, expected: bool
 ) -> None:
-    client = Client("c", "C", (), grant_types, ("code",), "none", "web", None, None, None, None, 0)
+    client = Client("C", (), grant_types, ("code",), "none", "web", None, None, None, None, None, "c", None, 0)
     assert gets_refresh_token(client) is expected
 
 

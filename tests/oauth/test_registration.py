@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, OAuthError
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Client
+from gatepost.oauth.records import Client, ClientMetadata
 from gatepost.oauth.registration import (
     MAX_ALL_REDIRECT_URIS,
     MAX_LIST,
     MAX_NAME,
     MAX_REDIRECT_URIS,
-    ClientMetadata,
     client_information,
     new_client,
     parse_metadata,
@@ -49,6 +48,8 @@ def test_a_client_that_says_nothing_but_its_redirect_uri_gets_the_defaults() -> 
         scope=None,
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
     )
 
 
@@ -85,6 +86,8 @@ def test_everything_at_once_is_kept() -> None:
         scope="notes:write notes:read",
         client_uri="https://example.com",
         logo_uri="https://example.com/logo.png",
+        jwks=None,
+        jwks_uri=None,
     )
 
 
@@ -289,6 +292,8 @@ def test_the_answer_to_a_public_client_says_what_was_registered() -> None:
         scope=None,
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None,
         created_at=1000,
     )

@@ -49,6 +49,8 @@ def client(client_id: str = "client-1", **changes: Any) -> Client:
             scope="notes:read notes:write",
             client_uri="https://client.example",
             logo_uri="https://client.example/logo.png",
+            jwks=None,
+            jwks_uri=None,
             secret_fingerprint=fp("client secret"),
             created_at=NOW,
         ),

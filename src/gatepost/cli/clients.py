@@ -199,6 +199,8 @@ def _placeholder(client_id: str, *, now: int) -> Client | None:
         scope=None,
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None,
         created_at=now,
         origin=ClientOrigin.DOCUMENT,

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from gatepost.oauth.errors import InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.registration import ClientMetadata, read_metadata
+from gatepost.oauth.records import ClientMetadata
+from gatepost.oauth.registration import read_metadata
 from gatepost.oauth.scopes import parse_scope
 
 CLIENT_CREDENTIALS = "client_credentials"

@@ -6,8 +6,9 @@ All times are whole seconds UTC (Unix time). Everything called `…_fingerprint`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 
 class ClientOrigin(StrEnum):
@@ -24,10 +25,9 @@ class ClientOrigin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """A registered client (RFC 7591 section 2)."""
+class ClientMetadata:
+    """What a client says about itself, validated (RFC 7591 section 2)."""
 
-    client_id: str
     client_name: str
     redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
@@ -38,12 +38,28 @@ class Client:
     """The scopes the client registered for, space-separated; None means: whatever the server's default set is."""
     client_uri: str | None
     logo_uri: str | None
+    jwks: str | None
+    """Its public keys as the JSON text of a JWK set (RFC 7517), for `private_key_jwt`."""
+    jwks_uri: str | None
+    """Where its public keys are, instead of `jwks`."""
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether the client authenticates with a secret, which is then to be issued."""
+        return self.token_endpoint_auth_method.startswith("client_secret_")
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata alone, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(ClientMetadata)}
+
+
+@dataclass(frozen=True, slots=True)
+class Client(ClientMetadata):
+    """A registered client."""
+
+    client_id: str
     secret_fingerprint: bytes | None
     created_at: int
-    jwks: str | None = None
-    """Its public keys as the JSON text of a JWK set (RFC 7517), for `private_key_jwt`."""
-    jwks_uri: str | None = None
-    """Where its public keys are, instead of `jwks`."""
     origin: ClientOrigin = ClientOrigin.DYNAMIC
     registration_token_fingerprint: bytes | None = None
     """Of the registration access token (RFC 7592); None when the client cannot manage its registration."""

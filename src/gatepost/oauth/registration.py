@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gatepost.oauth.authorization import RESPONSE_TYPES_SUPPORTED
@@ -20,7 +19,7 @@ from gatepost.oauth.client_authentication import METHODS_SUPPORTED
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
 from gatepost.oauth.fetched_urls import url_problem
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Client, ClientOrigin
+from gatepost.oauth.records import Client, ClientMetadata, ClientOrigin
 from gatepost.oauth.redirect_uris import check_registrable, is_https_url, is_web
 from gatepost.oauth.scopes import parse_scope
 from gatepost.tokens.client_keys import KeysInvalid, holds_private_keys, read_keys
@@ -43,29 +42,6 @@ DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 """What clients may register for where nothing else is said."""
 _APPLICATION_TYPES = ("native", "web")
 _NAMELESS = "Unnamed client"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientMetadata:
-    """Validated metadata: what a registration comes to, before it has an identifier."""
-
-    client_name: str
-    redirect_uris: tuple[str, ...]
-    grant_types: tuple[str, ...]
-    response_types: tuple[str, ...]
-    token_endpoint_auth_method: str
-    application_type: str
-    scope: str | None
-    client_uri: str | None
-    logo_uri: str | None
-    jwks: str | None = None
-    """A JWK set as JSON text; with `private_key_jwt` exactly one of this and `jwks_uri` is there."""
-    jwks_uri: str | None = None
-
-    @property
-    def needs_secret(self) -> bool:
-        """Whether the client authenticates with a secret, which is then to be issued."""
-        return self.token_endpoint_auth_method.startswith("client_secret_")
 
 
 def parse_metadata(raw: bytes) -> dict[str, object]:
@@ -141,20 +117,10 @@ def new_client(
         registration_token_fingerprint: of its registration access token (RFC 7592), None if it has none.
     """
     return Client(
+        **metadata.metadata(),
         client_id=client_id,
-        client_name=metadata.client_name,
-        redirect_uris=metadata.redirect_uris,
-        grant_types=metadata.grant_types,
-        response_types=metadata.response_types,
-        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
-        application_type=metadata.application_type,
-        scope=metadata.scope,
-        client_uri=metadata.client_uri,
-        logo_uri=metadata.logo_uri,
         secret_fingerprint=secret_fingerprint,
         created_at=now,
-        jwks=metadata.jwks,
-        jwks_uri=metadata.jwks_uri,
         origin=origin,
         registration_token_fingerprint=registration_token_fingerprint,
     )
@@ -175,24 +141,14 @@ def client_information(
         registration_access_token: with which it manages its registration (RFC 7592 section 3); None if it cannot.
         registration_client_uri: where it does so.
     """
-    information: dict[str, Any] = {
-        "client_id": client.client_id,
-        "client_id_issued_at": client.created_at,
-        "client_name": client.client_name,
-        "redirect_uris": list(client.redirect_uris),
-        "grant_types": list(client.grant_types),
-        "response_types": list(client.response_types),
-        "token_endpoint_auth_method": client.token_endpoint_auth_method,
-        "application_type": client.application_type,
+    registered = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in client.metadata().items()
+        if value is not None
     }
-    optional = {
-        "scope": client.scope,
-        "client_uri": client.client_uri,
-        "logo_uri": client.logo_uri,
-        "jwks": None if client.jwks is None else json.loads(client.jwks),
-        "jwks_uri": client.jwks_uri,
-    }
-    information.update({name: value for name, value in optional.items() if value is not None})
+    if client.jwks is not None:
+        registered["jwks"] = json.loads(client.jwks)
+    information = {"client_id": client.client_id, "client_id_issued_at": client.created_at, **registered}
     if client_secret is not None:
         # 0 means that it does not expire (RFC 7591 section 3.2.1); required beside a secret.
         information |= {"client_secret": client_secret, "client_secret_expires_at": 0}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidToken
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Client
-from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, ClientMetadata, read_metadata
+from gatepost.oauth.records import Client, ClientMetadata
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, read_metadata
 from gatepost.tokens.opaque import fingerprint
 
 # RFC 7592 section 2.2: these are the server's to say.
@@ -111,21 +111,8 @@ def updated_client(client: Client, metadata: ClientMetadata, *, new_secret_finge
         metadata: what it registers now.
         new_secret_fingerprint: of its first secret, exactly when `Update.needs_new_secret`.
     """
-    return replace(
-        client,
-        client_name=metadata.client_name,
-        redirect_uris=metadata.redirect_uris,
-        grant_types=metadata.grant_types,
-        response_types=metadata.response_types,
-        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
-        application_type=metadata.application_type,
-        scope=metadata.scope,
-        client_uri=metadata.client_uri,
-        logo_uri=metadata.logo_uri,
-        jwks=metadata.jwks,
-        jwks_uri=metadata.jwks_uri,
-        secret_fingerprint=(new_secret_fingerprint or client.secret_fingerprint) if metadata.needs_secret else None,
-    )
+    secret_fingerprint = (new_secret_fingerprint or client.secret_fingerprint) if metadata.needs_secret else None
+    return replace(client, **metadata.metadata(), secret_fingerprint=secret_fingerprint)
 
 
 def _is_current(secret: object, client: Client) -> bool:

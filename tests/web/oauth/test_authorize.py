@@ -57,6 +57,8 @@ def client_with(*redirect_uris: str, client_id: str = "client_1", scope: str | N
         scope=scope,
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None,
         created_at=0,
     )

@@ -96,6 +96,8 @@ async def test_a_public_client_registers(http: httpx2.AsyncClient, store: Store)
         scope="notes:read",
         client_uri=None,
         logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
         secret_fingerprint=None,
         created_at=1000,
         registration_token_fingerprint=fingerprint("gp_ra_" + "q6ur" * 10 + "q6s"),

@@ -77,6 +77,8 @@ class Harness:
             scope=None,
             client_uri=None,
             logo_uri=None,
+            jwks=None,
+            jwks_uri=None,
             secret_fingerprint=None if secret is None else fingerprint(secret),
             created_at=self.now,
         )

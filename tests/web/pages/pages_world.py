@@ -155,6 +155,8 @@ class World:
             "scope": None,
             "client_uri": None,
             "logo_uri": None,
+            "jwks": None,
+            "jwks_uri": None,
             "secret_fingerprint": None,
             "created_at": self.now,
         }
