@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, cast
 
 import pytest
 from starlette.applications import Starlette
 
 from gatepost import Server
+from gatepost.assembly.core import Core, build_core
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import load_settings
 from gatepost.protocol.errors import InvalidParams
 from gatepost.server.dispatch import ServerTarget
-from gatepost.tokens.keyring import KeyRing
+from gatepost.stores.sql.sqlite import memory_store
 from tests.server.calls.asking_client import Client, accept, greet, text
 
-RING = KeyRing([secrets.token_urlsafe(32)])
+
+def core(**variables: str) -> Core:
+    return build_core(load_settings(variables), is_single_user=False, store=memory_store())
 
 
 def handler(_request: dict[str, Any]) -> None:
@@ -25,7 +27,7 @@ def handler(_request: dict[str, Any]) -> None:
 
 
 def shapes(targets: Any, title: str | None = None, **variables: str) -> list[tuple[str, str, list[str]]]:
-    endpoints = endpoints_of(targets, load_settings(variables), title=title, key_ring=RING)
+    endpoints = endpoints_of(targets, core(**variables), title=title)
     return [(endpoint.path, endpoint.name, list(endpoint.scopes)) for endpoint in endpoints]
 
 
@@ -46,7 +48,7 @@ def test_each_path_of_a_mapping_has_its_own_name_and_scopes() -> None:
 
 
 def test_an_endpoint_is_a_resource_at_each_origin() -> None:
-    (endpoint,) = endpoints_of({"/notes/mcp": Server("notes")}, load_settings(), title=None, key_ring=RING)
+    (endpoint,) = endpoints_of({"/notes/mcp": Server("notes")}, core(), title=None)
     resource = endpoint.at("https://mcp.example.com")
     assert (resource.identifier, resource.path, resource.name) == (
         "https://mcp.example.com/notes/mcp",
@@ -67,7 +69,7 @@ def test_an_asgi_application_is_no_function_and_is_refused_with_what_serves_it()
 
 async def test_the_state_of_a_call_at_one_endpoint_is_none_of_another_with_the_same_tools() -> None:
     server = Server("asking", tools=[greet])
-    endpoints = endpoints_of({"/a/mcp": server, "/b/mcp": server}, load_settings(), title=None, key_ring=RING)
+    endpoints = endpoints_of({"/a/mcp": server, "/b/mcp": server}, core(), title=None)
     client = Client(server)
     client.target = cast("ServerTarget", endpoints[0].target)
     state = (await client.call())["requestState"]

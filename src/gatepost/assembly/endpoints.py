@@ -6,24 +6,22 @@ The one module that names the kinds of targets there are.
 from __future__ import annotations
 
 import re
-import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gatepost.assembly.core import Core
+from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import Settings
 from gatepost.resource.resources import ProtectedResource
-from gatepost.tokens.keyring import KeyRing
-
-if TYPE_CHECKING:
-    from gatepost.server.changes.bus import ChangeBus
-    from gatepost.server.target import Target
-    from gatepost.web.resource.application import Protected
-
-MCP_PATH = "/mcp"
-"""Where a single endpoint is served; `/mcp/` answers too, without a redirect."""
+from gatepost.server.calls.request_state import RequestStateSeal
+from gatepost.server.changes.bus import ChangeBus
+from gatepost.server.dispatch import ServerTarget
+from gatepost.server.handler_target import HandlerTarget
+from gatepost.server.server import Server
+from gatepost.server.target import Target
+from gatepost.web.resource.application import Protected
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # no dot segments, nothing that needs escaping
 _OURS = re.compile(r"/(?:oauth|docs|redoc|openapi\.json|health|healthz)(?:/|$)")
@@ -54,41 +52,33 @@ class Endpoint:
     @property
     def is_application(self) -> bool:
         """Whether it is an ASGI application, served with all below its path, and no MCP endpoint."""
-        from gatepost.web.resource.application import Protected  # noqa: PLC0415 - imports the web framework
-
         return isinstance(self.target, Protected)
 
     @property
     def changes(self) -> ChangeBus | None:
         """What carries changes at run time; None for a function, of which none are known."""
-        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
-
         return self.target.changes if isinstance(self.target, ServerTarget) else None
 
 
-def endpoints_of(targets: Any, settings: Settings, *, title: str | None, key_ring: KeyRing) -> tuple[Endpoint, ...]:
+def endpoints_of(targets: Any, core: Core, *, title: str | None) -> tuple[Endpoint, ...]:
     """Return what is served.
 
     Args:
-        targets: a `Server` or a function, served at `MCP_PATH`; or a mapping from paths to such.
-        settings: scopes that only the settings name are added to those of every target.
+        targets: as for `create_app`; a single one is served at `MCP_PATH`.
+        core: scopes that only its settings name are added to those of every target.
         title: the name of a single target for people; the target's own when None. Several have their own names.
-        key_ring: what the state that clients carry is sealed under.
 
     Raises:
         TargetError: a target is of another kind, or a path cannot be served.
     """
     if not isinstance(targets, Mapping):
-        return (_endpoint(MCP_PATH, targets, settings, title=title, key_ring=key_ring),)
+        return (_endpoint(MCP_PATH, targets, core, title),)
     if not targets:
         raise TargetError("There is nothing to serve: the mapping of paths to targets is empty.")
     paths = [_checked(path) for path in targets]
     if len(set(paths)) != len(paths):
         raise TargetError("Two of the paths differ only by a slash at the end, which means the same endpoint.")
-    return tuple(
-        _endpoint(path, target, settings, title=None, key_ring=key_ring)
-        for path, target in zip(paths, targets.values(), strict=True)
-    )
+    return tuple(_endpoint(path, target, core) for path, target in zip(paths, targets.values(), strict=True))
 
 
 def _checked(path: Any) -> str:
@@ -101,33 +91,18 @@ def _checked(path: Any) -> str:
     return path.removesuffix("/")
 
 
-def _endpoint(path: str, target: Any, settings: Settings, *, title: str | None, key_ring: KeyRing) -> Endpoint:
-    served, name, declared = _served(path, target, title=title, key_ring=key_ring)
-    return Endpoint(path, served, name, _scopes_of(declared, settings))
-
-
-def _served(
-    path: str, target: Any, *, title: str | None, key_ring: KeyRing
-) -> tuple[Target | Protected, str, Mapping[str, str] | None]:
-    """Return what answers, its name for people, and its scopes with their words (None: it cannot declare any)."""
-    from gatepost.server.server import Server  # noqa: PLC0415 - with the rest of the work
-    from gatepost.web.resource.application import Protected  # noqa: PLC0415 - likewise
-
+def _endpoint(path: str, target: Any, core: Core, title: str | None = None) -> Endpoint:
     if isinstance(target, Protected):
-        return target, title or target.title or path, target.scope_descriptions
-
+        scopes = _scopes_of(target.scope_descriptions, core.settings)
+        return Endpoint(path, target, title or target.title or path, scopes)
     if isinstance(target, Server):
-        from gatepost.server.calls.request_state import RequestStateSeal  # noqa: PLC0415 - likewise
-        from gatepost.server.dispatch import ServerTarget  # noqa: PLC0415 - only where it is used
-
-        seal = RequestStateSeal(key_ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes, endpoint=path)
-        return ServerTarget(target, seal=seal), title or target.title or target.name, target.scope_descriptions
+        seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
+        scopes = _scopes_of(target.scope_descriptions, core.settings)
+        return Endpoint(path, ServerTarget(target, seal=seal), title or target.title or target.name, scopes)
     if callable(target) and not isinstance(target, type):
-        from gatepost.server.handler_target import HandlerTarget  # noqa: PLC0415 - only where it is used
-
         name = title or getattr(target, "__name__", None) or type(target).__name__
         try:
-            return HandlerTarget(target, name=name), name, None
+            return Endpoint(path, HandlerTarget(target, name=name), name, _scopes_of(None, core.settings))
         except TypeError as error:
             raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
     raise TargetError(

@@ -134,7 +134,7 @@ def install(
             "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
         )
     core = build_core(settings, is_single_user=is_single_user, store=store, now=now, random_bytes=random_bytes)
-    endpoints = endpoints_of(target, settings, title=title, key_ring=core.key_ring)
+    endpoints = endpoints_of(target, core, title=title)
     resources = Resources(core=core, endpoints=endpoints)
     oauth: OAuth | None = None
     if settings.issues_tokens:

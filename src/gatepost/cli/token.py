@@ -8,13 +8,12 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from gatepost.assembly.endpoints import MCP_PATH
 from gatepost.cli.actions import Actions
 from gatepost.cli.keys import own_key_ring
 from gatepost.cli.open_store import with_store
 from gatepost.cli.output import CommandRefused, say
 from gatepost.cli.users import find_account
-from gatepost.configuration.deployment import resolve_deployment
+from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
 from gatepost.configuration.sealing_keys import signing_keys_of
 from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.errors import InvalidScope

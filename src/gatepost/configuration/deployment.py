@@ -15,6 +15,9 @@ from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.urls import EXAMPLES, Location, locate
 
+MCP_PATH = "/mcp"
+"""Where a single endpoint is served; `/mcp/` answers too, without a redirect."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _WELL_KNOWN_SECRETS = frozenset({"change-me", "changeme", "secret", "password", "api-key", "test", "admin"})
 _SHORTEST_PUBLIC_API_KEY = 24
