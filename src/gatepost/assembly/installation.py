@@ -113,15 +113,8 @@ def install(
 ) -> Installation:
     """Check the settings against each other and build an installation; nothing is opened yet.
 
-    Args:
-        target: as for `create_app`.
-        settings: as for `create_app`.
-        provider: as for `create_app`.
-        store: as for `create_app`.
-        title: as for `create_app`.
-        fetcher: gets documents and keys of clients; from public addresses alone when None.
-        now: the clock, whole seconds UTC.
-        random_bytes: where secrets and identifiers come from.
+    The first arguments are those of `create_app`. `fetcher` gets documents and keys of clients, from public addresses
+    alone when it is None; `now` is the clock, whole seconds UTC; secrets and identifiers come from `random_bytes`.
 
     Raises:
         SettingsError: a setting is wrong, or the combination is unsafe.

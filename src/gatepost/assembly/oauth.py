@@ -266,14 +266,7 @@ def build_oauth(
     is_single_user: bool,
     fetcher: Fetcher | None,
 ) -> OAuth:
-    """Return the authorization server.
-
-    Args:
-        core: what it is built on.
-        resources: what its tokens are for.
-        provider: who is the user; local accounts when None.
-        is_single_user: whether the provider knows one user alone, who need not log in.
-        fetcher: gets documents and keys of clients; from public addresses alone when None.
+    """Return the authorization server; the arguments are those of `install`.
 
     Raises:
         SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong.

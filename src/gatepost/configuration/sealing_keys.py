@@ -24,15 +24,12 @@ _OTHERS = 0o077
 
 
 def make_key_ring(settings: Settings, *, file: Path | None, random_bytes: RandomBytes) -> KeyRing:
-    """Return the key ring.
+    """Return the key ring: MCP_SEALING_KEYS, or else the key in `file`.
 
-    Args:
-        settings: MCP_SEALING_KEYS, where it is set.
-        file: where a key is kept otherwise; None when nothing that is sealed outlives this process.
-        random_bytes: where a new key comes from.
+    `file` is None when nothing that is sealed outlives this process.
 
     Raises:
-        SettingsError: see `keys_in_file`.
+        SettingsError: as `keys_in_file`.
     """
     if settings.server.sealing_keys is not None:
         return KeyRing(settings.server.sealing_keys.get_secret_value().split())

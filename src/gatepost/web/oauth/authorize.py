@@ -63,13 +63,11 @@ class AuthorizeEndpoint:
     """Counts the requests of each client."""
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its route."""
         # A HEAD would begin a transaction for somebody who sees nothing of it.
         route = Route("GET", "/oauth/authorize", self.get, _AUTHORIZE, limit=PAGE_LIMIT, answers_head=False)
         return self.pages.routes(route)
 
     async def get(self, request: Request) -> Response:
-        """Decide on an authorization request, or begin one that login and consent decide on."""
         # 1. Read the query. What is repeated or malformed is set apart: the answer depends on what it is.
         parameters = _parameters(request)
 

@@ -35,11 +35,9 @@ class IntrospectEndpoint:
     now: Callable[[], int]
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its route."""
         return (Route("POST", "/oauth/introspect", self.post, _INTROSPECT, limit=INTROSPECTION_LIMIT),)
 
     async def post(self, request: Request) -> Response:
-        """Say whether a token counts."""
         # 1. Who asks, and about what?
         form = await self.client_forms.read(request)
         check_caller(form.client)

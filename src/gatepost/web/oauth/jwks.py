@@ -21,11 +21,9 @@ class JwksEndpoint:
     keys: SigningKeys
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its route."""
         return (Route("GET", "/oauth/jwks", self.get, _JWKS),)
 
     async def get(self, _request: Request) -> Response:
-        """Return the set."""
         known = await self.keys.current()
         document = orjson.dumps({"keys": [public_jwk(key) for key in known.keys.values()]})
         headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}

@@ -39,7 +39,6 @@ class ManageRegistrationEndpoint:
     """Called when a client has removed itself, so that no cache in this process answers for its tokens."""
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its routes."""
         return (
             Route("GET", _PATH, self.get, _GET, limit=REGISTRATION_LIMIT, answers_head=False),
             Route("PUT", _PATH, self.put, _PUT, limit=REGISTRATION_LIMIT),
@@ -47,12 +46,10 @@ class ManageRegistrationEndpoint:
         )
 
     async def get(self, request: Request) -> Response:
-        """Return what is registered."""
         client, token = await self._client(request)
         return self.registry.response(client, token=token, secret=None)
 
     async def put(self, request: Request) -> Response:
-        """Replace what is registered."""
         # 1. Is it the client itself?
         client, token = await self._client(request)
 
@@ -76,7 +73,6 @@ class ManageRegistrationEndpoint:
         return registry.response(changed, token=token, secret=secret)
 
     async def delete(self, request: Request) -> Response:
-        """Remove the registration."""
         # 1. Is it the client itself?
         client, _ = await self._client(request)
 

@@ -39,11 +39,9 @@ class RegisterEndpoint:
     """Without it nobody registers; None lets everybody."""
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its route."""
         return (Route("POST", REGISTER_PATH, self.post, _REGISTER, limit=REGISTRATION_LIMIT),)
 
     async def post(self, request: Request) -> Response:
-        """Register a client."""
         # 1. May this be done at all, and by this caller?
         if not self.registration_enabled:
             raise RegistrationDisabled(

@@ -35,11 +35,9 @@ class RevokeEndpoint:
     audit: Audit = NO_AUDIT
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its route."""
         return (Route("POST", "/oauth/revoke", self.post, _REVOKE, limit=TOKEN_LIMIT),)
 
     async def post(self, request: Request) -> Response:
-        """Revoke the grant of a token."""
         # 1. Who asks, and about what? A public client names itself and has no secret to send (RFC 7009 section 2.1).
         form = await self.client_forms.read(request)
 

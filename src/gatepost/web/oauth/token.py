@@ -33,7 +33,6 @@ class TokenEndpoint:
     """Counts the requests of each client."""
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its route."""
         return (Route("POST", "/oauth/token", self.post, _operation(self.grant_types), limit=TOKEN_LIMIT),)
 
     async def post(self, request: Request) -> Response:

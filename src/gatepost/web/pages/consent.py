@@ -63,14 +63,12 @@ class ConsentPage:
     """Scopes that nobody can take out, because every request to the MCP endpoint needs them."""
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its routes."""
         return self.pages.routes(
             Route("GET", "/oauth/consent", self.get, _SHOW),
             Route("POST", "/oauth/consent", self.post, _SUBMIT),
         )
 
     async def get(self, request: Request) -> Response:
-        """Ask whether an app may have access, or approve what was approved before."""
         # 1. The authorization request is this browser's own and not yet refused.
         session = known_browser(await self.browser_sessions.current(request))
         transaction = await self.requests.find(session, _transaction_id(request))
@@ -93,7 +91,6 @@ class ConsentPage:
         return self._page(session, session.user, transaction, client, resource)
 
     async def post(self, request: Request) -> Response:
-        """Approve or deny."""
         # 1. The form comes from our own page.
         check_origin(request, origin=self.origin)
         submitted = await read_form(request)

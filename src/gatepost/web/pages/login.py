@@ -59,7 +59,6 @@ class LoginPage:
         return (*pages, *self.completion.routes())
 
     async def get(self, request: Request) -> Response:
-        """Ask who is at the browser, or find out."""
         completion, provider, pages = self.completion, self.completion.provider, self.completion.pages
         attach = completion.browser_sessions.attach
         # 1. Which browser is this? A new one may log in too, but no authorization request can be its own.
@@ -97,7 +96,6 @@ class LoginPage:
         return attach(pages.protect(response), session)
 
     async def post(self, request: Request) -> Response:
-        """Log in, or take a step of it."""
         completion, provider = self.completion, self.completion.provider
         # 1. The form comes from our own page.
         check_origin(request, origin=completion.origin)

@@ -59,14 +59,12 @@ class SetupPage:
     audit: Audit = NO_AUDIT
 
     def routes(self) -> tuple[Route, ...]:
-        """Return its routes."""
         return self.pages.routes(
             Route("GET", "/oauth/setup", self.get, _SHOW, limit=PAGE_LIMIT),
             Route("POST", "/oauth/setup", self.post, _SUBMIT, limit=PAGE_LIMIT),
         )
 
     async def get(self, request: Request) -> Response:
-        """Ask for the first account's name and password, or say what to do next."""
         # 1. The link is the valid one, or this is who has used it: the page that follows can be loaded again.
         token = await self._valid_token(request)
         session = await self.browser_sessions.current(request)
@@ -84,7 +82,6 @@ class SetupPage:
         return self.browser_sessions.attach(self._form(session, token), session)
 
     async def post(self, request: Request) -> Response:
-        """Make the first account."""
         # 1. The form comes from our own page.
         check_origin(request, origin=self.origin)
         submitted = await read_form(request)

@@ -38,14 +38,8 @@ class DirectApp(FastAPI):
     ) -> None:
         """Prepare; the layers are built when nobody can add middleware any more.
 
-        Args:
-            title: the name of the server.
-            version: that of Gatepost.
-            lifespan: runs with the app.
-            ordinary: goes past all layers.
-            layers: given what serves everything else, returns the outermost layer.
-            described: the routes in the layers, for the API description.
-            errors: what becomes of errors in routes that a user adds.
+        `ordinary` goes past all layers. `layers` is given what serves everything else, and returns the outermost layer;
+        `described` are the routes in them. `errors` answers what routes raise that a user adds.
         """
         super().__init__(
             title=title,

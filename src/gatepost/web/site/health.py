@@ -60,15 +60,12 @@ class HealthEndpoints:
     checks: HealthChecks
 
     def routes(self) -> tuple[Route, ...]:
-        """Return their routes."""
         return (Route("GET", "/health", self.get_alive, _ALIVE), Route("GET", "/healthz", self.get_ready, _READY))
 
     async def get_alive(self, _request: Request) -> Response:
-        """Answer that the process answers."""
         return json_response({"status": "ok", "server": self.server_name})
 
     async def get_ready(self, _request: Request) -> Response:
-        """Say whether it can do its work."""
         # 1. Ask everything, so that one answer names all that fails.
         results = await self.checks.outcomes()
         # 2. Answer; a balancer reads the status, a person the body.

@@ -37,15 +37,12 @@ class ReferencePages:
     title: str
 
     def routes(self) -> tuple[Route, ...]:
-        """Return their routes."""
         return (Route("GET", "/docs", self.get_swagger), Route("GET", "/redoc", self.get_redoc))
 
     async def get_swagger(self, _request: Request) -> HTMLResponse:
-        """Return Swagger UI."""
         return _sandboxed(get_swagger_ui_html(openapi_url="/openapi.json", title=f"{self.title}: API"))
 
     async def get_redoc(self, _request: Request) -> HTMLResponse:
-        """Return Redoc."""
         return _sandboxed(get_redoc_html(openapi_url="/openapi.json", title=f"{self.title}: API"))
 
 
