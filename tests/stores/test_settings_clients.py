@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from gatepost.oauth.operator_clients import Reconciliation
 from gatepost.oauth.records import Client, ClientOrigin
-from gatepost.oauth.settings_clients import Reconciliation
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import (
     NOW,

@@ -13,8 +13,7 @@ from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import Client
-from gatepost.outbound.client_directory import ClientDirectory
-from gatepost.outbound.client_keys import FetchedClientKeys
+from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.fetching import Fetcher, GuardedFetcher
 from gatepost.stores.contract.clients import ClientFinder

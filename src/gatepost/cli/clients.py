@@ -17,7 +17,7 @@ from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
 from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import OAuthError
-from gatepost.oauth.preregistration import read_preregistration
+from gatepost.oauth.operator_clients import read_preregistration
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
 from gatepost.stores.contract.clients import ClientStore

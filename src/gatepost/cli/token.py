@@ -21,7 +21,7 @@ from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import Grant
 from gatepost.oauth.scopes import parse_scope
-from gatepost.resource.identifiers import canonical_identifier
+from gatepost.resource.resources import canonical_identifier
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import identifier

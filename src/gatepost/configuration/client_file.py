@@ -16,7 +16,7 @@ from typing import Any, Final
 from gatepost.configuration.settings import SettingsError
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.errors import OAuthError
-from gatepost.oauth.preregistration import read_preregistration
+from gatepost.oauth.operator_clients import read_preregistration
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
 from gatepost.stores.contract.store import Store

@@ -16,6 +16,8 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identif
 
 LONGEST_SIGNED_TOKEN = 2048
 """Characters; resource servers refuse more, ours too."""
+SIGNED_TOKEN_TYPE = "at+jwt"
+"""The header's `typ` (RFC 9068 section 2.1): what is no access token does not pass for one."""
 
 
 class SignAccessToken(Protocol):
@@ -118,3 +120,23 @@ def mint_tokens(
             expires_at=min(now + lifetimes.refresh_token, grant.expires_at),
         )
     return Tokens(access_token, refresh_token, access.expires_at, scopes), IssuedTokens(access, refresh)
+
+
+def access_token_claims(
+    grant: Grant, *, issuer: str, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int
+) -> dict[str, object]:
+    """Return the claims of a signed access token, which says itself what it allows (RFC 9068 section 2.2).
+
+    `grant_id` is ours: what was allowed once, and is revoked as one.
+    """
+    return {
+        "iss": issuer,
+        "sub": grant.subject,
+        "aud": grant.resource,
+        "client_id": grant.client_id,
+        "scope": " ".join(scopes),
+        "jti": token_id,
+        "iat": issued_at,
+        "exp": expires_at,
+        "grant_id": grant.grant_id,
+    }

@@ -14,14 +14,13 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gatepost.oauth.fetched_urls import host_of
 from gatepost.outbound.addresses import is_loopback, is_public
-from gatepost.outbound.lifetimes import document_lifetime
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,8 +31,17 @@ _ADDRESSES_TRIED: Final = 2
 _RESOLVERS: Final = 64
 _CONNECT_SECONDS: Final = 2.0
 _JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json[ \t]*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_DIRECTIVE: Final = re.compile(r"([a-z-]+)(?:=\"?([0-9]+)\"?)?(?=[ \t]*(?:,|$))")
+_DIGITS: Final = re.compile(r"[0-9]{1,10}")
 _OK: Final = 200
 _DEFAULT_PORT: Final = 443
+
+# For how many seconds a document may be kept. Section 5.2 of the draft on client metadata documents lets a server set
+# bounds of its own. The lower one keeps a document that forbids caching from being fetched for every request; the upper
+# one lets a change, such as a new key, arrive within a day.
+SHORTEST_LIFETIME: Final = 60
+LONGEST_LIFETIME: Final = 24 * 3600
+UNSAID_LIFETIME: Final = 3600
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the address literals of a host name; raises OSError when there are none."""
@@ -188,3 +196,20 @@ class GuardedFetcher:
                 if len(body) > limit:
                     raise FetchFailed("size")
             return Fetched(bytes(body), document_lifetime(response.headers))
+
+
+def document_lifetime(headers: Mapping[str, str]) -> int:
+    """Return for how many seconds a document with these response headers counts as fresh (RFC 9111, 4.2 and 5.2)."""
+    cache_control = headers.get("cache-control")
+    if cache_control is None:
+        return UNSAID_LIFETIME
+    directives = dict(_DIRECTIVE.findall(cache_control.lower()))
+    if "no-store" in directives or "no-cache" in directives:
+        return SHORTEST_LIFETIME
+    # This is a shared cache: s-maxage comes first (RFC 9111 section 5.2.2.10).
+    stated = directives.get("s-maxage") or directives.get("max-age")
+    if not stated:
+        return UNSAID_LIFETIME
+    age = headers.get("age", "")
+    spent = int(age) if _DIGITS.fullmatch(age) else 0
+    return min(max(int(stated[:10]) - spent, SHORTEST_LIFETIME), LONGEST_LIFETIME)

@@ -1,4 +1,4 @@
-"""Bearer tokens on their way in: where they may stand, what they look like, whether they count (RFC 6750).
+"""Bearer tokens on their way in: where they may stand, whether they count, and how a refusal is told (RFC 6750).
 
 A refusal names its status and error code by RFC 6750 section 3.1: no code when the request carried no credentials of a
 kind we take, `invalid_request` (400) when it is malformed, `invalid_token` (401) when the token does not count,
@@ -8,8 +8,9 @@ kind we take, `invalid_request` (400) when it is malformed, `invalid_token` (401
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from gatepost.tokens.opaque import SecretKind, looks_like
@@ -19,6 +20,14 @@ MAX_TOKEN_LENGTH = 2048
 
 _B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
 _OUR_PREFIX = re.compile(r"gp_[a-z]{2}_")
+# RFC 6750 section 3 keeps quotes, backslashes and everything outside printable ASCII out of its attribute values,
+# so nothing ever has to be escaped. It is also what keeps a line break from starting a header of its own.
+_NOT_ALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+
+_TEXTS = ("iss", "sub", "aud", "client_id", "scope", "jti", "grant_id")
+_TIMES = ("iat", "exp")
+_CLOCKS_DIFFER = 60
+"""Seconds by which the clocks of two replicas may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +154,58 @@ def check_live(*, expires_at: int, revoked: bool, user_disabled: bool, audience:
         raise TokenRefused(USER_DISABLED)
     if expires_at <= now:
         raise TokenRefused(EXPIRED)
+
+
+def check_claims(claims: Mapping[str, Any], *, issuer: str, resource: str, now: int) -> None:
+    """Refuse a signed access token of ours that does not count at this resource now (RFC 9068 section 4, RFC 8725).
+
+    All that this server puts into its tokens has to be there, each of the type it gives it. `aud` is one string:
+    a token for several resources is never issued.
+
+    Raises:
+        TokenRefused: it does not count.
+    """
+    if not all(isinstance(claims.get(name), str) for name in _TEXTS):
+        raise TokenRefused(CLAIMS_INVALID)
+    if not all(type(claims.get(name)) is int for name in _TIMES):
+        raise TokenRefused(CLAIMS_INVALID)
+    # A token of the future was made by a clock that is not ours. All processes of one store agree to the second or so.
+    if claims["iss"] != issuer or claims["iat"] > now + _CLOCKS_DIFFER or "nbf" in claims:
+        raise TokenRefused(CLAIMS_INVALID)
+    if claims["aud"] != resource:
+        raise TokenRefused(ANOTHER_RESOURCE)
+    if claims["exp"] <= now:
+        raise TokenRefused(EXPIRED)
+
+
+def bearer_challenge(
+    *,
+    resource_metadata: str | None,
+    scopes: Iterable[str],
+    error: str | None = None,
+    error_description: str | None = None,
+) -> str:
+    """Return a Bearer challenge, ready to be a header's value.
+
+    Args:
+        resource_metadata: The URL of the resource's metadata (RFC 9728 section 5.1): where a client's discovery starts.
+            None when there is nothing to discover, because only an operator's key opens the resource.
+        scopes: What an access token needs for this request, all of it, in the order shown; may be empty.
+        error: `invalid_request`, `invalid_token` or `insufficient_scope`; None when the request carried no
+            credentials, because then there is nothing wrong to report (RFC 6750 section 3.1).
+        error_description: A sentence for the client's developer.
+    """
+    attributes = {
+        # A challenge needs an attribute (RFC 6750 section 3), and here there may be no other.
+        "realm": "mcp" if resource_metadata is None else None,
+        "error": error,
+        "error_description": error_description,
+        "resource_metadata": resource_metadata,
+        "scope": " ".join(scopes),
+    }
+    return "Bearer " + ", ".join(f'{name}="{sanitised(value)}"' for name, value in attributes.items() if value)
+
+
+def sanitised(value: str) -> str:
+    """Return `value` with every character that RFC 6750 section 3 forbids in an attribute replaced by `?`."""
+    return _NOT_ALLOWED.sub("?", value)

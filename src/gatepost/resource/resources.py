@@ -1,8 +1,15 @@
-"""Protected resources: the MCP endpoints that tokens are for (RFC 8707 section 2, RFC 9728 section 1.2)."""
+"""Protected resources: the MCP endpoints that tokens are for (RFC 8707 section 2, RFC 9728 sections 1.2 to 3).
+
+A token's audience is compared as a string, so each has one canonical URL. Clients spell it differently all the same:
+with an upper-case host, with `:443`, with a slash at the end. Those three spellings mean the same URL by RFC 3986
+section 6.2.2.1 and 6.2.3 (or, for the slash, by common use) and are accepted on input. Nothing else is: percent
+decoding and dot segments are how two different endpoints could be made to look like one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -23,3 +30,76 @@ class ProtectedResource:
     def default_scopes(self) -> tuple[str, ...]:
         """What a client that names no scope asks for."""
         return tuple(self.scopes)
+
+
+# Written out, because the standard library's splitter drops tabs and newlines and forgives much else. No user info, no
+# query (RFC 8707 section 2: should not), no fragment (must not); the path may hold what RFC 3986 section 3.3 allows.
+_URL = re.compile(
+    r"""(?P<scheme>https?)://
+        (?P<host>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])
+        (?::(?P<port>[1-9][0-9]{0,4}))?
+        (?P<path>(?:/(?:[a-z0-9._~!$&'()*+,;=:@-]|%[0-9a-f]{2})*)*)""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_DEFAULT_PORTS = {"https": "443", "http": "80"}
+
+
+def canonical_identifier(url: str) -> str:
+    """Return the canonical spelling of an endpoint's URL.
+
+    Lower-case scheme and host, no default port, no slash at the end: `https://mcp.example.com/mcp`, or
+    `https://mcp.example.com` for an endpoint at the root.
+
+    Raises:
+        ValueError: `url` is not an absolute http or https URL, or has user info, a query or a fragment.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError("not an absolute http(s) URL without user info, query and fragment")
+    scheme = match["scheme"].lower()
+    port = match["port"]
+    authority = match["host"].lower()
+    if port is not None and port != _DEFAULT_PORTS[scheme]:
+        authority = f"{authority}:{port}"
+    return f"{scheme}://{authority}{match['path'].removesuffix('/')}"
+
+
+def find_resource(resources: Sequence[ProtectedResource], requested: str | None) -> ProtectedResource | None:
+    """Return the resource that a client's `resource` parameter names, or None if it names none of them.
+
+    A client that names none means the only one; where there are several, it has to say which.
+    """
+    if requested is None:
+        return resources[0] if len(resources) == 1 else None
+    try:
+        identifier = canonical_identifier(requested)
+    except ValueError:
+        return None
+    return next((resource for resource in resources if resource.identifier == identifier), None)
+
+
+WELL_KNOWN_PATH = "/.well-known/oauth-protected-resource"
+
+
+def resource_metadata(resource: ProtectedResource, *, issuer: str) -> dict[str, object]:
+    """Return the members of a resource's metadata document.
+
+    `offline_access` is not among the scopes: it is no permission of the resource (MCP authorization, refresh tokens).
+
+    Args:
+        resource: the MCP endpoint.
+        issuer: its authorization server.
+    """
+    return {
+        "resource": resource.identifier,
+        "authorization_servers": [issuer],
+        "scopes_supported": list(resource.scopes),
+        "bearer_methods_supported": ["header"],  # RFC 6750 section 2.1; neither body nor query
+        "resource_name": resource.name,
+    }
+
+
+def metadata_url(resource: ProtectedResource) -> str:
+    """Return where that document is: the well-known path stands between host and path (RFC 9728 section 3.1)."""
+    path = resource.path.rstrip("/")
+    return resource.identifier.removesuffix(path) + WELL_KNOWN_PATH + path

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatepost.oauth.access_tokens import TYP, access_token_claims
-from gatepost.oauth.issuing import SignAccessToken
+from gatepost.oauth.issuing import SIGNED_TOKEN_TYPE, SignAccessToken, access_token_claims
 from gatepost.oauth.records import Grant
 from gatepost.resource import bearer
-from gatepost.resource.bearer import TokenRefused
-from gatepost.resource.claims import check_claims
+from gatepost.resource.bearer import TokenRefused, check_claims
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.tokens import signing
 from gatepost.tokens.signing import Problem, SignatureRefused
@@ -45,7 +43,7 @@ class SignedTokens:
                 issued_at=issued_at,
                 expires_at=expires_at,
             )
-            return signing.sign(claims, key, typ=TYP)
+            return signing.sign(claims, key, typ=SIGNED_TOKEN_TYPE)
 
         return sign
 
@@ -61,7 +59,7 @@ class SignedTokens:
         try:
             key_id = signing.named_key(token)
             known = await self.keys.knowing(key_id)
-            claims = signing.verify(token, known.keys, typ=TYP)
+            claims = signing.verify(token, known.keys, typ=SIGNED_TOKEN_TYPE)
         except SignatureRefused as error:
             raise TokenRefused(_REFUSALS[error.problem]) from None
         check_claims(claims, issuer=self.issuer, resource=resource, now=now)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gatepost.oauth.access_tokens import TYP
+from gatepost.oauth.issuing import SIGNED_TOKEN_TYPE
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.resource.principal import Principal
@@ -45,7 +45,7 @@ class World:
         return (await self.keys.current()).signing(now=self.harness.now)
 
     async def claims(self, token: str) -> dict[str, Any]:
-        return verify(token, (await self.keys.current()).keys, typ=TYP)
+        return verify(token, (await self.keys.current()).keys, typ=SIGNED_TOKEN_TYPE)
 
     async def use(self, token: str, guard: BearerGuard | None = None) -> Principal:
         return await (guard or self.notes).verify([(b"authorization", f"Bearer {token}".encode())], b"")
@@ -136,7 +136,7 @@ async def test_a_token_for_one_resource_is_refused_by_the_other(world: World) ->
 async def test_a_stolen_signing_key_makes_no_token_that_counts_here(world: World) -> None:
     _, tokens = await world.begin()
     claims = await world.claims(tokens["access_token"])
-    forged = sign(claims | {"scope": "notes:read notes:write admin"}, await world.key(), typ=TYP)
+    forged = sign(claims | {"scope": "notes:read notes:write admin"}, await world.key(), typ=SIGNED_TOKEN_TYPE)
     assert await world.refused(forged) is Reason.TOKEN_UNKNOWN
 
 
@@ -169,7 +169,7 @@ async def test_a_claim_that_is_wrong_is_refused_before_any_look_up(
     _, tokens = await world.begin()
     claims = await world.claims(tokens["access_token"]) | changes
     wrong = {name: value for name, value in claims.items() if value is not None}
-    assert await world.refused(sign(wrong, await world.key(), typ=TYP)) is reason
+    assert await world.refused(sign(wrong, await world.key(), typ=SIGNED_TOKEN_TYPE)) is reason
 
 
 async def test_another_typ_or_another_servers_key_is_refused(world: World) -> None:
@@ -178,9 +178,9 @@ async def test_another_typ_or_another_servers_key_is_refused(world: World) -> No
     id_token = sign(claims, await world.key(), typ="JWT")
     assert await world.refused(id_token) is Reason.TOKEN_MALFORMED
     foreign = generate_signing_key("ES256", secrets.token_bytes)
-    assert await world.refused(sign(claims, foreign, typ=TYP)) is Reason.TOKEN_KEY_UNKNOWN
+    assert await world.refused(sign(claims, foreign, typ=SIGNED_TOKEN_TYPE)) is Reason.TOKEN_KEY_UNKNOWN
     posing = replace(foreign, key_id=(await world.key()).key_id)
-    assert await world.refused(sign(claims, posing, typ=TYP)) is Reason.TOKEN_SIGNATURE_INVALID
+    assert await world.refused(sign(claims, posing, typ=SIGNED_TOKEN_TYPE)) is Reason.TOKEN_SIGNATURE_INVALID
     unsigned = f"eyJhbGciOiJub25lIn0.{tokens['access_token'].split('.')[1]}.e30"
     assert await world.refused(unsigned) is Reason.TOKEN_MALFORMED
 

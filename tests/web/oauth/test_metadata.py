@@ -11,8 +11,7 @@ import pytest
 from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.oauth.registration import DEFAULT_GRANT_TYPES
 from gatepost.oauth.server_metadata import server_metadata
-from gatepost.resource.resource_metadata import resource_metadata
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import ProtectedResource, resource_metadata
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import registrable
 from gatepost.web.oauth.metadata import MetadataEndpoints

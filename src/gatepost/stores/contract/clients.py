@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from gatepost.oauth.operator_clients import Reconciliation
 from gatepost.oauth.records import Client, Grant, IssuedTokens
-from gatepost.oauth.settings_clients import Reconciliation
 
 
 class ClientFinder(Protocol):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from gatepost.oauth.operator_clients import Reconciliation, lost_grants, reconcile, serves_people
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, Grant, IssuedTokens
-from gatepost.oauth.settings_clients import Reconciliation, lost_grants, reconcile, serves_people
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.grants import insert_tokens
 from gatepost.stores.sql.tables import CLIENTS, GRANTS

@@ -20,8 +20,7 @@ from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, 
 from gatepost.oauth.limits import AUTHORIZATIONS_OF_CLIENT
 from gatepost.oauth.parameters import Parameters, read_parameters
 from gatepost.oauth.reasons import Reason
-from gatepost.resource.identifiers import find_resource
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import ProtectedResource, find_resource
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier

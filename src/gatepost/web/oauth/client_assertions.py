@@ -16,7 +16,7 @@ REFETCH: Final = 60
 
 
 class ClientKeys(Protocol):
-    """Finds the public keys of clients; see `gatepost.outbound.client_keys`."""
+    """Finds the public keys of clients; see `gatepost.outbound.clients`."""
 
     async def keys_of(self, client: Client, *, newer_than: int | None = None) -> Sequence[Key]:
         """Return the client's keys, fetched after `newer_than` if that is given."""

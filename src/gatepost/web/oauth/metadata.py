@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.server_metadata import server_metadata
-from gatepost.resource.resource_metadata import WELL_KNOWN_PATH, resource_metadata
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import WELL_KNOWN_PATH, ProtectedResource, resource_metadata
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType
 from gatepost.web.site import api_description as api

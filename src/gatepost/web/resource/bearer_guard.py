@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource import bearer
-from gatepost.resource.bearer import Refusal, TokenRefused
-from gatepost.resource.challenge import bearer_challenge
+from gatepost.resource.bearer import Refusal, TokenRefused, bearer_challenge
 from gatepost.resource.principal import Principal
-from gatepost.resource.resource_metadata import metadata_url
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import ProtectedResource, metadata_url
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint

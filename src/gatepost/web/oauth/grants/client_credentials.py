@@ -8,9 +8,9 @@ from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_credentials import check_machine, client_gone, machine_grant, machine_scopes
 from gatepost.oauth.errors import InvalidTarget
 from gatepost.oauth.issuing import Tokens
-from gatepost.oauth.preregistration import CLIENT_CREDENTIALS as NAME
+from gatepost.oauth.operator_clients import CLIENT_CREDENTIALS as NAME
 from gatepost.oauth.reasons import Reason
-from gatepost.resource.identifiers import find_resource
+from gatepost.resource.resources import find_resource
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
 
 

@@ -12,8 +12,7 @@ from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, IssuedTokens
-from gatepost.resource.identifiers import find_resource
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import ProtectedResource, find_resource
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.oauth.client_form import ClientForm

@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.resource.identifiers import canonical_identifier, find_resource
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import (
+    ProtectedResource,
+    canonical_identifier,
+    find_resource,
+    metadata_url,
+    resource_metadata,
+)
 
 NOTES = ProtectedResource(
     identifier="https://mcp.example.com/notes/mcp", path="/notes/mcp", name="Notes", scopes={"notes:read": "Read"}
@@ -132,3 +137,44 @@ def test_no_text_makes_the_look_up_fail(requested: str) -> None:
 def test_the_canonical_spelling_is_its_own_canonical_spelling(scheme: str, host: str, port: str, path: str) -> None:
     canonical = canonical_identifier(f"{scheme}://{host}{port}{path}")
     assert canonical_identifier(canonical) == canonical
+
+
+SCOPED_NOTES = ProtectedResource(
+    identifier="https://mcp.example.com/mcp",
+    path="/mcp",
+    name="Notes",
+    scopes={"notes:read": "Read your notes", "notes:write": "Write notes"},
+)
+
+
+def test_the_metadata_names_resource_server_and_scopes() -> None:
+    assert resource_metadata(SCOPED_NOTES, issuer="https://mcp.example.com") == {
+        "resource": "https://mcp.example.com/mcp",
+        "authorization_servers": ["https://mcp.example.com"],
+        "scopes_supported": ["notes:read", "notes:write"],
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Notes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("identifier", "path", "expected"),
+    [
+        (
+            "https://mcp.example.com/mcp",
+            "/mcp",
+            "https://mcp.example.com/.well-known/oauth-protected-resource/mcp",
+        ),
+        (
+            "http://127.0.0.1:8000/a/b",
+            "/a/b",
+            "http://127.0.0.1:8000/.well-known/oauth-protected-resource/a/b",
+        ),
+        ("https://mcp.example.com", "/", "https://mcp.example.com/.well-known/oauth-protected-resource"),
+        ("https://mcp.example.com/mcp", "/mcp/", "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"),
+        # A path that repeats itself is cut as a whole.
+        ("https://x.example/mcp/mcp", "/mcp/mcp", "https://x.example/.well-known/oauth-protected-resource/mcp/mcp"),
+    ],
+)
+def test_the_metadata_lies_between_host_and_path(identifier: str, path: str, expected: str) -> None:
+    assert metadata_url(ProtectedResource(identifier=identifier, path=path, name="x", scopes={})) == expected
