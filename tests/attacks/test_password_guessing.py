@@ -96,8 +96,18 @@ async def test_a_botnet_gets_a_hundred_guesses_and_the_owners_browser_still_gets
 
     answers = await botnet(world)
 
-    assert (answers.count(WRONG), answers.count(TOO_MANY)) == (100 - 1, 51)  # the owner's first login was one
+    assert (answers.count(WRONG), answers.count(TOO_MANY)) == (100, 50)
     assert await world.log_in(own) == OK
+
+
+async def test_correct_logins_are_no_attempts_and_clear_nothing_that_failed(world: LoginWorld) -> None:
+    for number in range(25):
+        assert await world.log_in(world.browser(OWNER)) == OK, number
+
+    browser = world.browser(OWNER)
+    assert await guess(world, browser, 6) == [WRONG] * 6
+    assert await world.log_in(world.browser(OWNER)) == OK
+    assert await guess(world, browser, 6) == [WRONG] * 4 + [TOO_MANY] * 2
 
 
 async def test_a_browser_that_is_new_to_the_account_has_to_wait_only_seconds_after_a_botnet(world: LoginWorld) -> None:

@@ -60,3 +60,24 @@ async def test_each_new_row_removes_two_old_ones_so_a_flood_bounds_itself(store:
         await store.limits.take([use(f"{number}")], now=NOW + 60)
 
     assert await store.limits.delete_limits(before=NOW + 1000, limit=100) == 3
+
+
+async def test_a_clock_that_steps_back_shuts_nobody_out_for_longer_than_the_period(store: Store) -> None:
+    for _ in range(2):
+        await store.limits.take([use("a")], now=NOW)
+    earlier = NOW - 365 * 86_400
+
+    assert await store.limits.take([use("a")], now=earlier) == 30
+    assert [await store.limits.take([use("a")], now=earlier + later) for later in (30, 30, 60)] == [0, 30, 0]
+
+
+async def test_what_is_given_back_can_be_taken_again_and_is_never_more_than_was_taken(store: Store) -> None:
+    for _ in range(2):
+        await store.limits.take([use("a")], now=NOW)
+
+    await store.limits.give_back([use("a"), use("never seen")], now=NOW)
+    assert [await store.limits.take([use("a")], now=NOW) for _ in range(2)] == [0, 30]
+
+    for _ in range(5):
+        await store.limits.give_back([use("a")], now=NOW)
+    assert [await store.limits.take([use("a")], now=NOW) for _ in range(3)] == [0, 0, 30]

@@ -142,8 +142,8 @@ class OAuth:
                 on_revocation=self.resources.forget_verified_tokens,
                 audit=core.audit,
                 signer=None if signed_tokens is None else signed_tokens.signer,
+                limits=core.limits,
             ),
-            limits=core.limits,
         )
         revoke = RevokeEndpoint(
             client_forms=client_forms,
@@ -192,7 +192,6 @@ class OAuth:
             transaction_lifetime=rules.lifetimes.transaction,
             now=core.now,
             random_bytes=core.random_bytes,
-            limits=core.limits,
         )
         setup = SetupPage(
             users=store.users,

@@ -3,7 +3,8 @@
 The rule is the generic cell rate algorithm. Of each key one number is kept: until when its allowance is spent. A use
 moves that moment by `period / uses`; one that would move it further than `period` from now is refused. So a burst of
 `uses` is fine, after it one more every `period / uses` seconds, nobody is shut out for longer than that, and a key
-whose moment has passed is the same as one never seen and need not be kept.
+whose moment has passed is the same as one never seen and need not be kept. A moment further away than `period` was kept
+before the clock stepped back, and counts as `period` from now.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ class Use:
     rate: Rate
     count: int = 1
 
+    @property
+    def microseconds(self) -> int:
+        """By how much it moves the moment until which the allowance is spent."""
+        return self.count * self.rate.period * MICROSECONDS // self.rate.uses
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -53,14 +59,31 @@ def take(spent_until: int | None, use: Use, *, now: int) -> Taken:
         use: what is asked for; no more than its rate's `uses`.
         now: seconds UTC.
     """
-    rate = use.rate
-    present = now * MICROSECONDS
-    begin = present if spent_until is None else max(spent_until, present)
-    end = begin + use.count * rate.period * MICROSECONDS // rate.uses
-    excess = end - present - rate.period * MICROSECONDS
+    begin, present = _begin(spent_until, use.rate, now=now)
+    end = begin + use.microseconds
+    excess = end - present - use.rate.period * MICROSECONDS
     if excess > 0:
         return Taken(begin, wait=-(-excess // MICROSECONDS))
     return Taken(end, wait=0)
+
+
+def give_back(spent_until: int | None, use: Use, *, now: int) -> int:
+    """Return until when the allowance is spent, microseconds UTC, once a use is given back that turned out to be none.
+
+    Args:
+        spent_until: what is kept of the key, microseconds UTC; None when nothing is.
+        use: what had been taken.
+        now: seconds UTC.
+    """
+    begin, present = _begin(spent_until, use.rate, now=now)
+    return max(begin - use.microseconds, present)
+
+
+def _begin(spent_until: int | None, rate: Rate, *, now: int) -> tuple[int, int]:
+    """Return the moment from which on a use is counted, and the present, both microseconds UTC."""
+    present = now * MICROSECONDS
+    kept = present if spent_until is None else spent_until
+    return min(max(kept, present), present + rate.period * MICROSECONDS), present
 
 
 # The numbers. Clients of one big vendor share a few dozen addresses, and a company reaches us from one; the limits are
@@ -75,10 +98,10 @@ TOKEN_REQUESTS: Final = Rate(6000, 600)
 INTROSPECTIONS: Final = Rate(60_000, 600)
 """Per address: a resource server may ask once per call."""
 
-AUTHORIZATIONS_OF_CLIENT: Final = Rate(6000, 600)
-"""Per client; with Client ID Metadata Documents all users of an app are one client."""
-TOKEN_REQUESTS_OF_CLIENT: Final = Rate(12_000, 600)
-"""Per client, all its users together."""
+TOKENS_OF_CLIENT: Final = Rate(12_000, 600)
+"""Per client, all its users together: with Client ID Metadata Documents all users of an app are one client. What counts
+is a request that has proved to be the client's own by a code, a token or a secret; what strangers send under its name
+is counted by their address."""
 
 LOGINS_OF_ADDRESS: Final = Rate(60, 600)
 """Login attempts per address; each costs us a password hash."""

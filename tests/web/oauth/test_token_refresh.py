@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.oauth.limits import TOKENS_OF_CLIENT, Use
 from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import Rotation
@@ -106,6 +107,21 @@ async def test_parallel_refreshes_of_one_token_all_get_the_same_working_pair(sto
         assert all(response.json() == answers[200] for response in responses)
         assert await harness.is_alive(answers[200]["access_token"])
         assert (await harness.refresh(client, answers[200]["refresh_token"])).status_code == 200
+
+
+async def test_a_client_that_has_had_its_tokens_is_refused_only_with_a_token_of_its_own_and_loses_nothing() -> None:
+    async with token_harness(memory_store(), is_limited=True) as harness:
+        client = await harness.register()
+        tokens = await harness.begin(client)
+        harness.now += 600
+        spent = Use(f"token:client:{client.client_id}", TOKENS_OF_CLIENT, TOKENS_OF_CLIENT.uses)
+        assert await harness.store.limits.take([spent], now=harness.now) == 0
+
+        assert (await harness.refresh(client, "gp_rt_unknown")).status_code == 400  # a stranger's, counted by address
+        refused = await harness.refresh(client, tokens["refresh_token"])
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        harness.now += 1
+        assert (await harness.refresh(client, tokens["refresh_token"])).status_code == 200
 
 
 async def test_a_narrower_scope_narrows_the_access_token_and_not_the_family(harness: Harness) -> None:

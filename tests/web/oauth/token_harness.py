@@ -24,6 +24,7 @@ from gatepost.web.oauth.grants.grant_type import TokenIssuer
 from gatepost.web.oauth.introspect import IntrospectEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
+from gatepost.web.site.limits import Limits
 from tests.web.served import Served
 
 ISSUER = "https://mcp.example.com"
@@ -173,6 +174,7 @@ async def token_harness(
     grants: GrantStore | None = None,
     clients: ClientFinder | None = None,
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
+    is_limited: bool = False,
 ) -> AsyncIterator[Harness]:
     """Serve the token endpoints; `grants` and `clients` stand in for the store's own, `signer` makes signed tokens."""
     app = Served()
@@ -190,6 +192,7 @@ async def token_harness(
                     now=lambda: harness.now,
                     random_bytes=secrets.token_bytes,
                     signer=signer,
+                    limits=Limits(store=store.limits, now=lambda: harness.now) if is_limited else None,
                     on_revocation=lambda: harness.revocations.append(harness.now),
                 ),
             ).routes()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -36,6 +39,9 @@ class Counted:
         if self.fault:
             raise StoreUnavailable("down")
         return await self.store.limits.take(uses, now=now)
+
+    async def give_back(self, uses: Sequence[Use], *, now: int) -> None:
+        await self.store.limits.give_back(uses, now=now)
 
     async def delete_limits(self, *, before: int, limit: int) -> int:
         return await self.store.limits.delete_limits(before=before, limit=limit)
@@ -239,3 +245,83 @@ def test_the_limits_are_generous_for_a_vendor_of_many_users() -> None:
     """150 people connect within ten minutes from one address of a client that registers twice."""
     assert REGISTRATIONS.uses >= 300
     assert TOKEN_REQUESTS.uses >= 3 * 10_000 / 6
+
+
+@pytest.mark.parametrize("connections", [1, 8, 64])
+async def test_no_allowed_request_is_refused_because_others_arrive_at_the_same_moment(
+    limits: Limits, counted: Counted, connections: int
+) -> None:
+    rate = Rate(2000, 600)
+    refused: list[int] = []
+
+    async def client() -> None:
+        refused.extend([await refused_for(limits, "busy", rate) for _ in range(1920 // connections)])
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+
+    assert len(refused) == 1920
+    assert set(refused) == {0}
+    assert len(counted.asked) == 96  # a batch of twenty each
+
+
+async def test_the_last_uses_of_a_limit_are_given_out_one_by_one(
+    limits: Limits, counted: Counted, clock: Clock
+) -> None:
+    rate = Rate(1000, 100)
+    await counted.store.limits.take([Use("a", rate, 995)], now=clock.now)
+
+    answers = await asyncio.gather(*(refused_for(limits, "a", rate) for _ in range(8)))
+
+    assert (answers.count(0), {answer for answer in answers if answer}) == (5, {1})
+
+
+async def test_a_waiter_that_is_cancelled_takes_nothing_from_the_others(limits: Limits) -> None:
+    rate = Rate(100, 100)
+    waiters = [asyncio.create_task(limits.admit("a", rate)) for _ in range(10)]
+    await asyncio.sleep(0)
+    for waiter in waiters[:5]:  # the one that asks the store among them
+        waiter.cancel()
+
+    results = await asyncio.gather(*waiters, return_exceptions=True)
+
+    assert [result for result in results[5:] if result is not None] == []
+    assert limits.asking == {}
+
+
+async def test_what_is_remembered_is_forgotten_when_the_clock_steps_back(limits: Limits, clock: Clock) -> None:
+    rate = Rate(1, 60)
+    assert [await refused_for(limits, "a", rate) for _ in range(2)] == [0, 60]
+
+    clock.now -= 3600
+
+    assert await refused_for(limits, "a", rate) == 60  # a period from now, and no hour
+    clock.now += 60
+    assert await refused_for(limits, "a", rate) == 0
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.sampled_from((0, 1, 7, 60, 3600, -1, -3600))), max_size=12),
+    st.integers(1, 3),
+    st.sampled_from((Rate(5, 60), Rate(300, 600), Rate(1000, 100))),
+)
+async def test_processes_with_a_stepping_clock_give_out_no_more_than_the_rate_and_refuse_no_longer_than_its_period(
+    bursts: list[tuple[int, int]], processes: int, rate: Rate
+) -> None:
+    store, clock = memory_store(), Clock()
+    all_limits = [Limits(store=store.limits, now=clock) for _ in range(processes)]
+    allowed, forward = 0, 0
+
+    for size, step in bursts:
+        answers = await asyncio.gather(
+            *(refused_for(all_limits[number % processes], "key", rate) for number in range(size))
+        )
+        allowed += answers.count(0)
+        assert max(answers) <= rate.period
+        clock.now += step
+        forward += max(step, 0)
+        # A step back gives nothing, a step forward what has come back meanwhile; each step may cost what was ahead.
+        assert allowed <= rate.uses + forward * rate.uses // rate.period + len(bursts) * processes * max(
+            1, rate.uses // 100
+        )
+    await store.close()

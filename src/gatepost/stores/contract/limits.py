@@ -18,5 +18,8 @@ class LimitStore(Protocol):
         new one removes up to two that mean nothing any more.
         """
 
+    async def give_back(self, uses: Sequence[Use], *, now: int) -> None:
+        """Give back what `take` took; see `gatepost.oauth.limits.give_back`. What is kept of no key stays so."""
+
     async def delete_limits(self, *, before: int, limit: int) -> int:
         """Delete rows that mean nothing since `before`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gatepost.oauth.limits import MICROSECONDS, Use, take
+from gatepost.oauth.limits import MICROSECONDS, Use, give_back, take
 from gatepost.stores.sql.database import Operations, Transaction, write
 from gatepost.stores.sql.rows import delete_ended
 
@@ -30,11 +30,21 @@ class SqlLimitStore(Operations):
             kept[use.key] = taken.spent_until
             wait = max(wait, taken.wait)
             new += row is None
+            if taken.wait and row is not None and row["spent_until"] > taken.spent_until:
+                # The clock has stepped back. From here on the period runs, also for those who are refused.
+                await transaction.run(_KEEP, use.key, taken.spent_until)
         if wait == 0:
             await transaction.run(_DELETE_ENDED, now * MICROSECONDS, 2 * new)
             for key, spent_until in kept.items():
                 await transaction.run(_KEEP, key, spent_until)
         return wait
+
+    @write
+    async def give_back(self, transaction: Transaction, uses: Sequence[Use], *, now: int) -> None:
+        for use in uses:
+            row = await transaction.one("SELECT spent_until FROM limits WHERE name = $1", use.key)
+            if row is not None:
+                await transaction.run(_KEEP, use.key, give_back(row["spent_until"], use, now=now))
 
     @write
     async def delete_limits(self, transaction: Transaction, *, before: int, limit: int) -> int:

@@ -17,7 +17,6 @@ from gatepost.oauth.authorization import (
     requested_scopes,
 )
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
-from gatepost.oauth.limits import AUTHORIZATIONS_OF_CLIENT
 from gatepost.oauth.parameters import Parameters, read_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.resources import ProtectedResource, find_resource
@@ -31,7 +30,7 @@ from gatepost.web.pages.pending_request import consent_path, login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
 from gatepost.web.site import api_description as api
 from gatepost.web.site.errors import log_refusal
-from gatepost.web.site.limits import PAGE_LIMIT, Limits
+from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
 MAX_QUERY = 16 * 1024
@@ -58,8 +57,6 @@ class AuthorizeEndpoint:
     """Seconds in which the person has to decide."""
     now: Callable[[], int]
     random_bytes: RandomBytes
-    limits: Limits | None = None
-    """Counts the requests of each client."""
 
     def routes(self) -> tuple[Route, ...]:
         # A HEAD would begin a transaction for somebody who sees nothing of it.
@@ -72,8 +69,6 @@ class AuthorizeEndpoint:
 
         # 2. Client and redirect URI first: until both are established, nothing redirects (RFC 6749 4.1.2.1).
         asked = await self._established(request, parameters)
-        if self.limits is not None:
-            await self.limits.admit(f"authorize:client:{asked.client.client_id}", AUTHORIZATIONS_OF_CLIENT)
 
         # 3. Everything else: refusals go back to the client.
         try:

@@ -11,13 +11,12 @@ from starlette.responses import Response
 from gatepost.oauth.audit import REFUSALS, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.errors import OAuthError, UnsupportedGrantType
-from gatepost.oauth.limits import TOKEN_REQUESTS_OF_CLIENT
 from gatepost.oauth.reasons import Reason
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
 from gatepost.web.site import api_description as api
-from gatepost.web.site.limits import TOKEN_LIMIT, Limits
+from gatepost.web.site.limits import TOKEN_LIMIT
 from gatepost.web.site.responses import json_response
 from gatepost.web.site.routing import Route
 
@@ -29,8 +28,6 @@ class TokenEndpoint:
     client_forms: ClientForms
     issuer: TokenIssuer
     grant_types: Sequence[GrantType] = GRANT_TYPES
-    limits: Limits | None = None
-    """Counts the requests of each client."""
 
     def routes(self) -> tuple[Route, ...]:
         return (Route("POST", "/oauth/token", self.post, _operation(self.grant_types), limit=TOKEN_LIMIT),)
@@ -53,8 +50,6 @@ class TokenEndpoint:
     async def _exchange(self, request: Request) -> Response:
         # 1. Parse the form and authenticate the client.
         form = await self.client_forms.read(request)
-        if self.limits is not None:
-            await self.limits.admit(f"token:client:{form.client.client_id}", TOKEN_REQUESTS_OF_CLIENT)
 
         # 2. Find the grant type, and whether the client may use it.
         name = form.required("grant_type")

@@ -149,7 +149,7 @@ class LoginPage:
         # 5. Log in under a new session, and on.
         response = await completion.finish(request, session, user, transaction_id)
         if self.throttle is not None:
-            self.throttle.remember(response, account)
+            await self.throttle.succeeded(request, account, response)
         return response
 
     async def _transaction(self, session: OpenSession, transaction_id: str | None) -> AuthorizationTransaction | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,7 @@ from gatepost.oauth.limits import (
     LOGINS_OF_KNOWN_BROWSER,
     Rate,
 )
+from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import SealBroken
@@ -97,18 +98,28 @@ class LoginThrottle:
             TooManyRequests: it is one too many.
             StoreUnavailable: it cannot be counted, so no password is checked.
         """
-        named = _named(account)
+        await self.limits.admit_exactly(self._uses(request, account))
+
+    async def succeeded(self, request: Request, account: str, response: Response) -> None:
+        """Take back the count of an attempt whose password was right, and know this browser from now on.
+
+        The attempt was counted before its password was looked at, or parallel guesses would all pass. What failed
+        stays counted, so that nobody clears an address by logging in to an account of their own.
+        """
+        with suppress(StoreUnavailable):  # then it stays counted, and the login is good all the same
+            await self.limits.give_back(self._uses(request, account))
+        self.remember(response, account)
+
+    def _uses(self, request: Request, account: str) -> Mapping[str, Rate]:
         browser = self._known_browser(request, account)
         if browser is not None:
-            await self.limits.admit_exactly({f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER})
-            return
-        address = limit_key(self.addresses.of(request.scope))
-        uses: dict[str, Rate] = {
+            return {f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER}
+        named, address = _named(account), limit_key(self.addresses.of(request.scope))
+        return {
             f"login:address:{address}": LOGINS_OF_ADDRESS,
             f"login:account:{named}:{address}": LOGINS_OF_ACCOUNT_FROM_ADDRESS,
             f"login:account:{named}": LOGINS_OF_ACCOUNT,
         }
-        await self.limits.admit_exactly(uses)
 
     def remember(self, response: Response, account: str) -> None:
         """Let this browser's next attempt at `account` count by itself; after a login that succeeded."""

@@ -2,12 +2,14 @@
 
 Counting has to be durable and common to all processes, and a write costs a sync of the disk. So a process takes a few
 uses of a busy key ahead and remembers refusals: a flood from one address costs the store next to nothing, and an
-ordinary request one write in some dozens. What was taken ahead and not used is lost, which errs to the strict side by
-about a hundredth of the limit. The MCP endpoint is not limited here and pays nothing.
+ordinary request one write in some dozens. Of those who ask for one key at the same moment one asks the store, and the
+others share what it got. What was taken ahead and not used is lost, which errs to the strict side by about a hundredth
+of the limit. The MCP endpoint is not limited here and pays nothing. Record 0033 says what is counted under which key.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +35,8 @@ _MOST_REMEMBERED: Final = 10_000
 class _Remembered:
     """What this process knows of a key without asking."""
 
+    since: int
+    """Seconds UTC; before it, the clock has been set back, and nothing is known any more."""
     until: int
     """Seconds UTC."""
     uses: int
@@ -49,6 +53,8 @@ class Limits:
     factor: int = 1
     """What the operator multiplies every limit by; 0 switches limits off."""
     remembered: dict[str, _Remembered] = field(default_factory=dict, init=False)
+    asking: dict[str, asyncio.Future[None]] = field(default_factory=dict, init=False)
+    """By key, done when the one who asks the store now has its answer."""
 
     async def admit(self, key: str, rate: Rate) -> None:
         """Take one use of a key that may be busy.
@@ -59,22 +65,47 @@ class Limits:
         """
         if self.factor == 0:
             return
-        now = self.now()
-        known = self.remembered.get(key)
-        if known is not None and known.until > now:
-            if known.uses == 0:
-                raise too_many_requests(known.until - now, is_first=False)
-            known.uses -= 1
-            if known.uses == 0:
-                del self.remembered[key]
-            return
-        count = max(1, rate.uses // _AHEAD)
-        wait = await self.store.take([Use(key, rate.times(self.factor), count)], now=now)
-        if wait:
-            self._remember(key, _Remembered(now + wait, uses=0))
-            raise too_many_requests(wait)
-        if count > 1:
-            self._remember(key, _Remembered(now + _AHEAD_SECONDS, uses=count - 1))
+        while not self._take_remembered(key):
+            if (asking := self.asking.get(key)) is None:
+                await self._ask(key, rate.times(self.factor))
+                return
+            await asyncio.shield(asking)  # a waiter that is cancelled takes nothing from the others
+
+    async def _ask(self, key: str, rate: Rate) -> None:
+        """Take one use from the store, and some ahead if the key allows it; others wait meanwhile."""
+        asking = self.asking[key] = asyncio.get_running_loop().create_future()
+        try:
+            now = self.now()
+            count = max(1, rate.uses // self.factor // _AHEAD)
+            wait = await self.store.take([Use(key, rate, count)], now=now)
+            if wait and count > 1:
+                # Nobody is refused what is allowed because more would not be.
+                count = 1
+                wait = await self.store.take([Use(key, rate)], now=now)
+            if wait:
+                self._remember(key, _Remembered(now, now + wait, uses=0))
+                raise too_many_requests(wait)
+            if count > 1:
+                self._remember(key, _Remembered(now, now + _AHEAD_SECONDS, uses=count - 1))
+        finally:
+            del self.asking[key]
+            asking.set_result(None)
+
+    def _take_remembered(self, key: str) -> bool:
+        """Take one use of those taken ahead; False when nothing is known of the key.
+
+        Raises:
+            TooManyRequests: it is known that it is not allowed now.
+        """
+        known, now = self.remembered.get(key), self.now()
+        if known is None or not known.since <= now < known.until:
+            return False
+        if known.uses == 0:
+            raise too_many_requests(known.until - now, is_first=False)
+        known.uses -= 1
+        if known.uses == 0:
+            del self.remembered[key]
+        return True
 
     async def admit_exactly(self, uses: Mapping[str, Rate]) -> None:
         """Take one use of each of several keys, or none; nothing is taken ahead.
@@ -85,10 +116,21 @@ class Limits:
         """
         if self.factor == 0:
             return
-        taken = [Use(key, rate.times(self.factor)) for key, rate in uses.items()]
-        wait = await self.store.take(taken, now=self.now())
+        wait = await self.store.take(self._uses(uses), now=self.now())
         if wait:
             raise too_many_requests(wait)
+
+    async def give_back(self, uses: Mapping[str, Rate]) -> None:
+        """Give back one use of each of several keys, which `admit_exactly` had taken.
+
+        Raises:
+            StoreUnavailable: they cannot be given back now; they count as used then.
+        """
+        if self.factor != 0:
+            await self.store.give_back(self._uses(uses), now=self.now())
+
+    def _uses(self, uses: Mapping[str, Rate]) -> list[Use]:
+        return [Use(key, rate.times(self.factor)) for key, rate in uses.items()]
 
     def _remember(self, key: str, what: _Remembered) -> None:
         if len(self.remembered) >= _MOST_REMEMBERED:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
+from gatepost.oauth.limits import TOKENS_OF_CLIENT
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, IssuedTokens
@@ -17,6 +18,7 @@ from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.oauth.client_form import ClientForm
 from gatepost.web.site.audit import NO_AUDIT, Audit
+from gatepost.web.site.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class TokenIssuer:
     audit: Audit = NO_AUDIT
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
     """Given the time, what signs access tokens; None makes opaque ones."""
+    limits: Limits | None = None
+    """Counts the tokens of each client."""
 
     def named_resource(self, request: TokenRequest) -> str | None:
         """Return what `resource` names, in its canonical spelling if it is one of ours; None when it is absent."""
@@ -53,7 +57,15 @@ class TokenIssuer:
     async def mint(
         self, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool, now: int
     ) -> tuple[Tokens, IssuedTokens]:
-        """Return new tokens of a grant, and the rows to keep."""
+        """Return new tokens of a grant, and the rows to keep.
+
+        By now the request has proved to be its client's, so it is here that it counts against the client's limit.
+
+        Raises:
+            TooManyRequests: it is one too many; nothing has been spent.
+        """
+        if self.limits is not None:
+            await self.limits.admit(f"token:client:{grant.client_id}", TOKENS_OF_CLIENT)
         return mint_tokens(
             grant,
             scopes=scopes,
