@@ -7,8 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from gatepost.identity.operator_named import OPERATOR
-from gatepost.identity.single_user import SingleUserProvider
+from gatepost.identity.single_user import OPERATOR, SingleUserProvider
 from gatepost.identity.static_password import StaticPasswordProvider
 from gatepost.oauth.audit import AuditQuery
 from gatepost.stores.contract.store import Store

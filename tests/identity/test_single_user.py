@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from gatepost.identity.operator_named import OPERATOR
 from gatepost.identity.provider import Identity, IdentityProvider
-from gatepost.identity.single_user import SingleUserProvider
+from gatepost.identity.single_user import OPERATOR, SingleUserProvider
 from gatepost.stores.contract.users import User
 
 REQUEST = Request({"type": "http", "headers": []})

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from gatepost.identity.operator_named import OPERATOR
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import Identity, IdentityProvider
+from gatepost.identity.single_user import OPERATOR
 from gatepost.identity.static_password import StaticPasswordProvider
 from gatepost.stores.contract.users import User
 

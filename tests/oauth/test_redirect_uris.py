@@ -8,6 +8,7 @@ from gatepost.oauth.redirect_uris import (
     MAX_LENGTH,
     check_registrable,
     display_host,
+    halves_of_host,
     is_https_url,
     is_loopback,
     is_registered,
@@ -402,3 +403,20 @@ def test_schemes_on_the_lists_of_browsers_and_sanitizers_are_refused(scheme: str
 )
 def test_private_use_schemes_that_only_look_like_those_are_accepted(scheme: str) -> None:
     check_registrable(f"{scheme}://host/callback")
+
+
+@pytest.mark.parametrize(
+    ("destination", "halves"),
+    [
+        ("claude.ai", ("", "claude.ai")),
+        ("intranet", ("", "intranet")),
+        ("a.b.example:8443", ("a.", "b.example:8443")),
+        ("login.bank.co.uk", ("login.", "bank.co.uk")),
+        ("bank.co.uk", ("", "bank.co.uk")),
+        ("a.b.museum", ("a.", "b.museum")),
+        ("203.0.113.7:80", ("", "203.0.113.7:80")),
+        ("[2001:db8::1]:8443", ("", "[2001:db8::1]:8443")),
+    ],
+)
+def test_a_host_is_split_where_its_owner_begins(destination: str, halves: tuple[str, str]) -> None:
+    assert halves_of_host(destination) == halves

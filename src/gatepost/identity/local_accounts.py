@@ -28,11 +28,7 @@ def new_user(username: str, password: str, *, now: int, random_bytes: RandomByte
 
 
 class LocalAccounts(IdentityProvider):
-    """The provider of local accounts.
-
-    Args:
-        users: where they are kept.
-    """
+    """The provider of local accounts."""
 
     name = LOCAL
     login_fields = (

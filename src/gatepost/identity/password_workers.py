@@ -25,12 +25,7 @@ class PasswordWorkersBusy(Exception):
 
 
 class PasswordWorkers:
-    """A few threads and a bounded queue.
-
-    Args:
-        at_once: how many threads.
-        waiting: how many jobs may wait for one.
-    """
+    """`at_once` threads, and a queue in which `waiting` jobs may wait for one."""
 
     def __init__(self, *, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="gatepost-passwords")

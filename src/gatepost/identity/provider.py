@@ -1,23 +1,18 @@
 """The protocol that every login provider implements; `docs/login-providers.md` shows how to write one.
 
-The pages know providers only through this protocol. What they do with one, on each arrival at the login page:
+The pages know providers only through this protocol. On each arrival at the login page they ask in this order:
 
 1. `awaits_setup()`: nobody can log in yet; say where the first account comes from.
-2. `authenticate(request, {})`: some providers know who is there without asking (a single user, a header that a trusted
-   proxy sets). An identity ends the login here. The authorization endpoint asks this too, to save the page.
-3. `challenge(request, login)`: some providers ask elsewhere (an upstream login, a page of their own). The response goes
-   to the browser as it is; the browser comes back to one of the provider's `routes`, which finishes the login.
-4. Otherwise the form shows `login_fields`, and what was typed goes to `authenticate(request, credentials)`. One secret
-   field makes a password-only login. A `LoginStep` in answer is the next form, and goes to `continue_login`.
-
-A person is a row of the users table, made at the first login, and known by issuer and subject, never by e-mail.
+2. `authenticate(request, {})`: some know who is there without asking. The authorization endpoint asks this, too.
+3. `challenge(request, login)`: some ask elsewhere, and the browser comes back to one of the provider's `routes`.
+4. `authenticate(request, credentials)` with what the form of `login_fields` gets; then `continue_login`, step by step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -93,16 +88,13 @@ class Login(Protocol):
         """
 
 
-LoginEndpoint: TypeAlias = Callable[[Request, Login], Awaitable[Response]]
-
-
 @dataclass(frozen=True, slots=True)
 class LoginRoute:
     """One method at one path of a provider's own; a POST is taken from our own pages only."""
 
     path: str
     """Below `/oauth/login/<name of the provider>/`."""
-    endpoint: LoginEndpoint
+    endpoint: Callable[[Request, Login], Awaitable[Response]]
     method: str = "GET"
 
 

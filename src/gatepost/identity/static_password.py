@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from gatepost.identity.operator_named import OperatorNamedProvider
 from gatepost.identity.passwords import checked_password, normalised
 from gatepost.identity.provider import Identity, LoginField
+from gatepost.identity.single_user import OperatorNamedProvider
 
 
 class StaticPasswordProvider(OperatorNamedProvider):

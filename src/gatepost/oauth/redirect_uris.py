@@ -38,6 +38,9 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _MAX_HOST = 253
 _MAX_PORT = 65535
+_OWNED_LABELS = 2
+_COUNTRY = 2
+_LONGEST_REGISTRY = 3  # as in co.uk and com.au
 
 # RFC 8252 section 7.3 names the two addresses; section 8.3 advises against `localhost`, but clients in wide use
 # register it. Spelled exactly: `127.1`, `LOCALHOST` and `app.localhost` are other hosts here.
@@ -158,6 +161,21 @@ def display_host(uri: str) -> str:
     if is_loopback(uri):
         return re.sub(r":[0-9]+$", "", authority)
     return f"{scheme}://{authority}" if authority else f"{scheme}:"
+
+
+def halves_of_host(destination: str) -> tuple[str, str]:
+    """Split what `display_host` says of an https URL where its owner's name begins: `("claude.ai.", "evil.example")`.
+
+    A page dims the first half, as browsers do in the address bar: whoever owns a name can put any other name in front
+    of it. This guesses the boundary (two labels, three under registries such as `co.uk`); both halves are always shown.
+    """
+    host, colon, port = destination.partition(":")
+    labels = host.split(".")
+    if host.startswith("[") or labels[-1].isdecimal():
+        return "", destination
+    is_registry = len(labels) > _OWNED_LABELS and len(labels[-1]) == _COUNTRY and len(labels[-2]) <= _LONGEST_REGISTRY
+    boundary = len(labels) - _OWNED_LABELS - is_registry
+    return "".join(label + "." for label in labels[:boundary]), ".".join(labels[boundary:]) + colon + port
 
 
 def is_https_url(url: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from gatepost.web.pages.consent import _emphasised
 from tests.web.pages.pages_world import ATTACK, NOTES, Form, World, heading, make_world
 
 CONSENT = "/oauth/consent?transaction=transaction_1"
@@ -92,23 +91,6 @@ async def test_the_name_of_a_host_s_owner_outshines_what_stands_before_it(
     await world.begin(browser, redirect_uri=uri)
     text = (await browser.get(CONSENT)).text
     assert '<p class="host"><bdi><span class="prefix">claude.ai.</span>evil.example</bdi></p>' in text
-
-
-@pytest.mark.parametrize(
-    ("destination", "halves"),
-    [
-        ("claude.ai", ("", "claude.ai")),
-        ("intranet", ("", "intranet")),
-        ("a.b.example:8443", ("a.", "b.example:8443")),
-        ("login.bank.co.uk", ("login.", "bank.co.uk")),
-        ("bank.co.uk", ("", "bank.co.uk")),
-        ("a.b.museum", ("a.", "b.museum")),
-        ("203.0.113.7:80", ("", "203.0.113.7:80")),
-        ("[2001:db8::1]:8443", ("", "[2001:db8::1]:8443")),
-    ],
-)
-def test_a_host_is_split_where_its_owner_begins(destination: str, halves: tuple[str, str]) -> None:
-    assert _emphasised(destination) == halves
 
 
 @pytest.mark.parametrize(

@@ -18,30 +18,19 @@ from gatepost.oauth.display_text import inert_text
 from gatepost.oauth.errors import InvalidRequest, InvalidTarget
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client
-from gatepost.oauth.redirect_uris import display_host, is_loopback, is_registered, is_web
+from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_registered, is_web
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.users import User
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
-from gatepost.web.pages.pending_request import (
-    PendingRequests,
-    check_undenied,
-    consent_path,
-    known_browser,
-    login_path,
-    query,
-)
+from gatepost.web.pages.pending_request import PendingRequests, consent_path, known_browser, login_path, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
 
 _PURPOSE = "consent"
-
-_OWNED_LABELS = 2
-_COUNTRY = 2
-_LONGEST_REGISTRY = 3  # as in co.uk and com.au
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +60,7 @@ class ConsentPage:
     async def get(self, request: Request) -> Response:
         # 1. The authorization request is this browser's own and not yet refused.
         session = known_browser(await self.browser_sessions.current(request))
-        transaction = await self.requests.find(session, _transaction_id(request))
-        check_undenied(transaction)
+        transaction = await self.requests.find(session, _transaction_id(request), to_be_shown=True)
 
         # 2. It can be answered at all.
         client = await self._client(transaction)
@@ -157,7 +145,7 @@ class ConsentPage:
             client_name=inert_text(client.client_name),
             # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
             # answer goes there and nowhere else. So the page names it first and largest, and the name second.
-            destination=_emphasised(destination) if leads_to_web else ("", destination),
+            destination=halves_of_host(destination) if leads_to_web else ("", destination),
             is_loopback=is_loopback(transaction.redirect_uri),
             is_web=leads_to_web,
             permissions=[
@@ -184,21 +172,6 @@ def _field(index: int) -> str:
 def _ticked(transaction: AuthorizationTransaction, submitted: Mapping[str, str]) -> set[str]:
     """Return the scopes that the form left ticked."""
     return {scope for index, scope in enumerate(transaction.scopes) if _field(index) in submitted}
-
-
-def _emphasised(destination: str) -> tuple[str, str]:
-    """Split the host of an https URL where its owner's name begins: `("claude.ai.", "evil.example")`.
-
-    The page dims the first half, as browsers do in the address bar: whoever owns a name can put any other name in front
-    of it. This guesses the boundary (two labels, three under registries such as `co.uk`); both halves are always shown.
-    """
-    host, colon, port = destination.partition(":")
-    labels = host.split(".")
-    if host.startswith("[") or labels[-1].isdecimal():
-        return "", destination
-    is_registry = len(labels) > _OWNED_LABELS and len(labels[-1]) == _COUNTRY and len(labels[-2]) <= _LONGEST_REGISTRY
-    boundary = len(labels) - _OWNED_LABELS - is_registry
-    return "".join(label + "." for label in labels[:boundary]), ".".join(labels[boundary:]) + colon + port
 
 
 def _client_gone(reason: Reason) -> PageRefusal:

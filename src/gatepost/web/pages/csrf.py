@@ -26,13 +26,7 @@ _KEY_LABEL = b"gatepost csrf"
 
 
 def csrf_token(session: OpenSession, *, purpose: str, transaction_id: str | None) -> str:
-    """Return the token for one form of one session.
-
-    Args:
-        session: the browser's session.
-        purpose: which form; a constant of ours.
-        transaction_id: the authorization request that the form belongs to, if any.
-    """
+    """Return the token for one form of one session, and of one authorization request if the form belongs to any."""
     key = hmac.digest(session.secret.encode(), _KEY_LABEL, hashlib.sha256)
     # NUL cannot occur in a parameter, so no two pairs give the same message.
     message = f"{purpose}\0{transaction_id or ''}".encode()
@@ -44,15 +38,7 @@ def check_csrf_token(
 ) -> None:
     """Refuse a form whose token is not the one that `csrf_token` gives.
 
-    Args:
-        session: the browser's session.
-        presented: what the form sent.
-        purpose: which form.
-        transaction_id: the authorization request that the form names, if any.
-        retry: where a fresh form is to be had. An honest form gets old when its browser logs in in another tab.
-
-    Raises:
-        PageRefusal: the token is missing or wrong.
+    An honest form gets old when its browser logs in in another tab; `retry` is where a fresh one is to be had.
     """
     expected = csrf_token(session, purpose=purpose, transaction_id=transaction_id)
     if not hmac.compare_digest(expected.encode(), (presented or "").encode()):
@@ -69,14 +55,7 @@ def check_origin(request: Request, *, origin: str) -> None:
     """Refuse a POST that comes from a page of somebody else.
 
     Browsers too old to send either header are tolerated: the token and the cookie's SameSite still stand. `null` is
-    what a sandboxed or disguised page sends, so it is foreign.
-
-    Args:
-        request: the POST.
-        origin: our own origin, such as `https://mcp.example.com`.
-
-    Raises:
-        PageRefusal: `Origin` or `Sec-Fetch-Site` says so.
+    what a sandboxed or disguised page sends, so it is foreign. `origin` is our own, such as `https://mcp.example.com`.
     """
     is_foreign = any(sent != origin for sent in request.headers.getlist("origin"))
     # `none` is the user's own doing (a reload, a restored tab); `same-site` is a neighbour on another host or port.
@@ -93,14 +72,7 @@ def check_origin(request: Request, *, origin: str) -> None:
 def without_session(request: Request, browser_sessions: BrowserSessions, pages: Pages, *, path: str) -> Response:
     """Answer a form that came without a live session: no token of it can be checked, so it is not acted upon.
 
-    Args:
-        request: the POST.
-        browser_sessions: tells whether any cookie came.
-        pages: renders.
-        path: where the form is.
-
-    Raises:
-        PageRefusal: no cookie came at all; loading the form again would not help.
+    It is refused when no cookie came at all, since loading the form again, at `path`, would not help.
     """
     if browser_sessions.sent_a_cookie(request):
         # The session expired, or this is the second click of two and the first has renewed it. The page finds out.

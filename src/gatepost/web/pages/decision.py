@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.authorization import AuthorizationRequest, authorization_code, error_redirect, success_redirect
-from gatepost.oauth.consent import Consent, is_covered, may_go_unasked, remembered
+from gatepost.oauth.consent import is_covered, may_go_unasked, remembered
 from gatepost.oauth.errors import AccessDenied, OAuthError
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.reasons import Reason
@@ -32,23 +32,12 @@ from gatepost.web.site.audit import Audit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Approves and denies authorization requests whose client, redirect URI and resource have been checked just now.
-
-    Args:
-        transactions: the authorization requests that wait.
-        consents: where approvals are remembered.
-        consent_lifetime: for how many seconds; 0 asks every time.
-        browser_sessions: on plain http the browser goes to the client without its session.
-        authorization_server: issuer, lifetime of codes, and whether to approve without asking.
-        pages: redirects.
-        audit: is told of every decision.
-        now: the clock, whole seconds UTC.
-        random_bytes: the source of authorization codes.
-    """
+    """Approves and denies authorization requests whose client, redirect URI and resource have been checked just now."""
 
     transactions: TransactionStore
     consents: ConsentStore
     consent_lifetime: int
+    """Seconds for which approvals are remembered; 0 asks every time."""
     browser_sessions: BrowserSessions
     authorization_server: AuthorizationServer
     pages: Pages
@@ -75,7 +64,16 @@ class Decision:
         # Never on a public server.
         if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
             return True
-        return may_go_unasked(transaction) and is_covered(transaction, await self._remembered(transaction, user))
+        if not may_go_unasked(transaction):
+            return False
+        consent = await self.consents.find_consent(
+            user.subject,
+            client_id=transaction.client_id,
+            redirect_uri=transaction.redirect_uri,
+            resource=transaction.resource,
+            now=self.now(),
+        )
+        return is_covered(transaction, consent)
 
     async def approve(
         self, request: Request, transaction: AuthorizationTransaction, user: User, *, was_asked: bool = False
@@ -85,13 +83,9 @@ class Decision:
         Raises:
             PageRefusal: the request has been denied, its code has been redeemed, or it is over.
         """
-        now = self.now()
+        now, lifetime = self.now(), self.consent_lifetime if was_asked else 0
         code, record = self._code(transaction, user)
-        consent = (
-            remembered(transaction, subject=user.subject, now=now, lifetime=self.consent_lifetime)
-            if was_asked
-            else None
-        )
+        consent = remembered(transaction, subject=user.subject, now=now, lifetime=lifetime)
         outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
@@ -147,12 +141,3 @@ class Decision:
         response = self.pages.redirect(location)
         await self.browser_sessions.leave(request, response)
         return response
-
-    async def _remembered(self, transaction: AuthorizationTransaction, user: User) -> Consent | None:
-        return await self.consents.find_consent(
-            user.subject,
-            client_id=transaction.client_id,
-            redirect_uri=transaction.redirect_uri,
-            resource=transaction.resource,
-            now=self.now(),
-        )

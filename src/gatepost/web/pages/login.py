@@ -26,7 +26,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
-from gatepost.web.pages.pending_request import PendingRequests, check_undenied, consent_path, login_path, query
+from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
 from gatepost.web.pages.rendering import Link
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
@@ -67,10 +67,10 @@ class LoginPage:
         # 2. Which authorization request is it for, if any?
         parameters = query(request)
         transaction_id, switches_account = parameters.get("transaction"), "switch" in parameters
-        consent = None if transaction_id is None else consent_path(transaction_id)
-        transaction = await self._transaction(session, transaction_id)
-        if transaction is not None:
-            check_undenied(transaction)
+        consent = transaction = None
+        if transaction_id is not None:
+            consent = consent_path(transaction_id)
+            transaction = await self.requests.find(session, transaction_id, to_be_shown=True)
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
         if session.user is not None and not switches_account:
@@ -114,7 +114,7 @@ class LoginPage:
         )
 
         # 2. The authorization request, if any, is this browser's own.
-        transaction = await self._transaction(session, transaction_id)
+        transaction = None if transaction_id is None else await self.requests.find(session, transaction_id)
 
         # 3. A further step goes on from what is kept; whoever is late, or clicks twice, begins again.
         login = BrowserLogin(completion, request, session, _STEP, transaction_id)
@@ -151,9 +151,6 @@ class LoginPage:
         if self.throttle is not None:
             await self.throttle.succeeded(request, account, response)
         return response
-
-    async def _transaction(self, session: OpenSession, transaction_id: str | None) -> AuthorizationTransaction | None:
-        return None if transaction_id is None else await self.requests.find(session, transaction_id)
 
     async def _admit(self, request: Request, account: str) -> None:
         """Count an attempt to log in.

@@ -57,11 +57,7 @@ class AttemptsAtOnce:
 
     @contextmanager
     def one_of(self, browser_id: str) -> Iterator[None]:
-        """Count one attempt while it is under way.
-
-        Raises:
-            TooManyRequests: this browser has as many under way as it may.
-        """
+        """Count one attempt while it is under way, or refuse it."""
         count = self._under_way.get(browser_id, 0)
         if count >= AT_ONCE:
             raise too_many_requests(_RETRY_AFTER)
@@ -88,11 +84,7 @@ class LoginThrottle:
     """Whether the public URL is https."""
 
     async def admit(self, request: Request, account: str) -> None:
-        """Count one attempt, before the password is looked at.
-
-        Args:
-            request: the attempt.
-            account: what was typed that says which account is meant, in one spelling; nobody need have it.
+        """Count one attempt at an account (see `account_of`; nobody need have it), before the password is looked at.
 
         Raises:
             TooManyRequests: it is one too many.

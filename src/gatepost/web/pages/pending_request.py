@@ -35,11 +35,7 @@ def consent_path(transaction_id: str) -> str:
 
 
 def query(request: Request) -> dict[str, str]:
-    """Return the parameters of a page's URL.
-
-    Raises:
-        InvalidRequest: one is sent twice or malformed.
-    """
+    """Return the parameters of a page's URL, or refuse one that is sent twice or malformed."""
     return parse_parameters(request.scope["query_string"])
 
 
@@ -51,40 +47,30 @@ class PendingRequests:
     now: Callable[[], int]
     """The clock, whole seconds UTC."""
 
-    async def find(self, session: OpenSession, transaction_id: str) -> AuthorizationTransaction:
+    async def find(
+        self, session: OpenSession, transaction_id: str, *, to_be_shown: bool = False
+    ) -> AuthorizationTransaction:
         """Return the request if it has not expired and the browser of `session` began it.
 
         Raises:
-            PageRefusal: unknown, expired or another browser's. The page is the same for all three: whether an
-                identifier exists is nobody else's business.
+            PageRefusal: unknown, expired or another browser's, all with the same page: whether an identifier exists is
+                nobody else's business. Or it was denied, and a page is `to_be_shown` for it.
         """
         transaction = await self.transactions.find_transaction(transaction_id, now=self.now())
         if transaction is None:
             _refuse(Reason.TRANSACTION_EXPIRED)
         if not hmac.compare_digest(session.record.browser_id.encode(), transaction.browser_id.encode()):
             _refuse(Reason.TRANSACTION_OF_ANOTHER_BROWSER)
+        if to_be_shown and transaction.state is TransactionState.DENIED:
+            raise already_answered()
         return transaction
 
 
 def known_browser(session: OpenSession | None) -> OpenSession:
-    """Return the session; a browser without one has not begun any authorization request.
-
-    Raises:
-        PageRefusal: there is none.
-    """
+    """Return the session, or refuse: a browser without one has not begun any authorization request."""
     if session is None:
         _refuse(Reason.TRANSACTION_OF_ANOTHER_BROWSER)
     return session
-
-
-def check_undenied(transaction: AuthorizationTransaction) -> None:
-    """Refuse to show a page for a request that was denied.
-
-    Raises:
-        PageRefusal: it was.
-    """
-    if transaction.state is TransactionState.DENIED:
-        raise already_answered()
 
 
 def already_answered() -> PageRefusal:

@@ -98,14 +98,9 @@ class Pages:
     def error_page(
         self, *, status: int, title: str, message: str, reason: Reason, link: Link | None = None
     ) -> Response:
-        """Return an error page and log its reason.
+        """Return an error page and log its reason, which it does not show.
 
-        Args:
-            status: the HTTP status.
-            title: the page's heading.
-            message: one or two sentences for a person who is no programmer: what happened, what to do.
-            reason: for the log; never shown.
-            link: a way on, when there is one.
+        `message` is one or two sentences for a person who is no programmer: what happened, what to do.
         """
         return self.refuse("error.html", status=status, reason=reason, title=title, message=message, link=link)
 

@@ -109,10 +109,9 @@ class SetupPage:
         create = partial(new_user, username, password, now=self.now(), random_bytes=self.random_bytes)
         try:
             user: User = await run_while_connected(password_workers().run(create), request.receive)
-        except UsernameRefused as refused:
-            return self._form(session, token, typed=username, field="username", problem=str(refused))
-        except PasswordRefused as refused:
-            return self._form(session, token, typed=username, field="password", problem=str(refused))
+        except (UsernameRefused, PasswordRefused) as refused:
+            field = "username" if isinstance(refused, UsernameRefused) else "password"
+            return self._form(session, token, typed=username, field=field, problem=str(refused))
 
         # 4. Be the first, or learn that somebody else was.
         if not await self.users.create_first_user(fingerprint(token), user):
