@@ -86,12 +86,9 @@ class AuditQuery:
 
 
 def event_id(*, at: int, sequence: int, random: bytes) -> str:
-    """Return an identifier that sorts by second, and within one by the order in which its process made them.
+    """Return an identifier that sorts by second (UTC), and within one by the order in which its process made them.
 
-    Args:
-        at: seconds UTC.
-        sequence: how many this process made before.
-        random: 6 bytes; keeps processes apart.
+    `sequence` is how many this process made before, `random` 6 bytes that keep processes apart.
     """
     return f"{at:010x}{sequence % 0x1000000:06x}{random.hex()}"
 

@@ -153,11 +153,6 @@ def requested_scopes(
     registered is not a ceiling: anybody can register anything, and a client that is told by a challenge to come back
     with one more scope has to be able to.
 
-    Args:
-        request: the request.
-        known: the scopes of the resource.
-        default: the resource's default set.
-
     Raises:
         InvalidScope: it names scopes and none of them is known, or is malformed.
     """
@@ -176,14 +171,14 @@ def begin_transaction(
     lifetime: int,
     begins_nowhere: bool = False,
 ) -> AuthorizationTransaction:
-    """Return the transaction of a request that passed every check.
+    """Return the transaction of a request that passed every check; it belongs to the browser from now on.
 
     Args:
         request: the request.
         transaction_id: a fresh random identifier.
-        browser_id: the browser that it belongs to from now on.
+        browser_id: of the browser.
         scopes: what it is about.
-        resource: the canonical identifier of the resource.
+        resource: its canonical identifier.
         now: seconds UTC.
         lifetime: seconds in which the person has to decide.
         begins_nowhere: whether the browser says that no site made it come here.
@@ -211,14 +206,9 @@ def begin_transaction(
 def authorization_code(
     transaction: AuthorizationTransaction, *, subject: str, code_fingerprint: bytes, now: int, lifetime: int
 ) -> AuthorizationCode:
-    """Return the code's record for an approved transaction (RFC 6749 section 4.1.2).
+    """Return the code's record for a transaction that `subject` approved (RFC 6749 section 4.1.2).
 
-    Args:
-        transaction: what was approved.
-        subject: who approved it.
-        code_fingerprint: the fingerprint of the fresh code.
-        now: seconds UTC.
-        lifetime: seconds; RFC 6749 recommends at most 600.
+    RFC 6749 recommends a lifetime of at most 600 seconds.
     """
     return AuthorizationCode(
         code_fingerprint=code_fingerprint,
@@ -247,14 +237,10 @@ def success_redirect(transaction: AuthorizationTransaction, *, code: str, issuer
 def error_redirect(redirect_uri: str, error: OAuthError, *, client_state: str | None, issuer: str) -> str:
     """Return where to send the browser with a refusal (RFC 6749 section 4.1.2.1, RFC 9207 section 2).
 
-    Args:
-        redirect_uri: one that was established as the client's.
-        error: the refusal.
-        client_state: the client's `state`; None when it sent none.
-        issuer: this server's issuer identifier.
+    `redirect_uri` was established as the client's.
 
     Raises:
-        InvalidRedirectUri: `redirect_uri` is one that may not be redirected to.
+        InvalidRedirectUri: it is one that may not be redirected to.
     """
     return _response_uri(
         redirect_uri, error=error.error, error_description=error.description, state=client_state, iss=issuer

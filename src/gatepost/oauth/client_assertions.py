@@ -39,7 +39,7 @@ def asserted_client(assertion: str) -> str:
     except SignatureInvalid:
         subject = None
     if not isinstance(subject, str):
-        raise _refused(
+        raise InvalidClient(
             Reason.CLIENT_ASSERTION_INVALID, "The client_assertion is not a signed JWT in compact form with a sub."
         )
     return subject
@@ -66,22 +66,24 @@ def check_assertion(
     except KeyUnknown:
         raise
     except SignatureInvalid:
-        raise _refused(
+        raise InvalidClient(
             Reason.CLIENT_ASSERTION_INVALID,
             "The signature of the client_assertion cannot be verified with the client's registered keys and an "
             "algorithm of token_endpoint_auth_signing_alg_values_supported.",
         ) from None
     if claims.get("iss") != client_id or claims.get("sub") != client_id:
-        raise _refused(Reason.CLIENT_ASSERTION_INVALID, "iss and sub of the client_assertion must be the client_id.")
+        raise InvalidClient(
+            Reason.CLIENT_ASSERTION_INVALID, "iss and sub of the client_assertion must be the client_id."
+        )
     if not _is_for(claims, audiences):
-        raise _refused(
+        raise InvalidClient(
             Reason.CLIENT_ASSERTION_AUDIENCE_WRONG,
             "aud of the client_assertion must be this server's issuer identifier or its token endpoint, alone.",
         )
     expires_at = _check_times(claims, now=now)
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or "\0" in jti or not jti.isprintable():
-        raise _refused(
+        raise InvalidClient(
             Reason.CLIENT_ASSERTION_INVALID, f"The client_assertion needs a jti of 1 to {_MAX_JTI} characters."
         )
     return Assertion(client_id, jti, remembered_until=expires_at + CLOCK_SKEW)
@@ -89,7 +91,7 @@ def check_assertion(
 
 def unknown_key() -> InvalidClient:
     """Return the refusal for an assertion that none of the client's keys fits, newest ones included."""
-    return _refused(
+    return InvalidClient(
         Reason.CLIENT_ASSERTION_INVALID,
         "None of the client's registered keys fits the kid and alg of the client_assertion.",
     )
@@ -97,7 +99,7 @@ def unknown_key() -> InvalidClient:
 
 def replayed() -> InvalidClient:
     """Return the refusal for an assertion that was used before (RFC 7523 section 3, item 7)."""
-    return _refused(
+    return InvalidClient(
         Reason.CLIENT_ASSERTION_REPLAYED, "This client_assertion was used before; sign a new one for every request."
     )
 
@@ -114,17 +116,17 @@ def _check_times(claims: Mapping[str, Any], *, now: int) -> int:
     """Return `exp`, in whole seconds."""
     expires_at, issued_at, not_before = (_seconds(claims, name) for name in ("exp", "iat", "nbf"))
     if expires_at is None:
-        raise _refused(Reason.CLIENT_ASSERTION_INVALID, "The client_assertion needs an exp, in seconds UTC.")
+        raise InvalidClient(Reason.CLIENT_ASSERTION_INVALID, "The client_assertion needs an exp, in seconds UTC.")
     if expires_at + CLOCK_SKEW <= now:
-        raise _refused(Reason.CLIENT_ASSERTION_EXPIRED, "The client_assertion has expired.")
+        raise InvalidClient(Reason.CLIENT_ASSERTION_EXPIRED, "The client_assertion has expired.")
     if expires_at > now + MAX_LIFETIME + CLOCK_SKEW:
-        raise _refused(
+        raise InvalidClient(
             Reason.CLIENT_ASSERTION_INVALID, f"exp of the client_assertion is more than {MAX_LIFETIME} seconds away."
         )
     if not_before is not None and not_before > now + CLOCK_SKEW:
-        raise _refused(Reason.CLIENT_ASSERTION_INVALID, "nbf of the client_assertion lies in the future.")
+        raise InvalidClient(Reason.CLIENT_ASSERTION_INVALID, "nbf of the client_assertion lies in the future.")
     if issued_at is not None and not now - MAX_LIFETIME - CLOCK_SKEW <= issued_at <= now + CLOCK_SKEW:
-        raise _refused(
+        raise InvalidClient(
             Reason.CLIENT_ASSERTION_INVALID, "iat of the client_assertion lies in the future or too far in the past."
         )
     return expires_at
@@ -137,9 +139,5 @@ def _seconds(claims: Mapping[str, Any], name: str) -> int | None:
         return None
     # A boolean is an int to Python, and a number of a thousand digits is one to JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        raise _refused(Reason.CLIENT_ASSERTION_INVALID, f"{name} of the client_assertion must be seconds UTC.")
+        raise InvalidClient(Reason.CLIENT_ASSERTION_INVALID, f"{name} of the client_assertion must be seconds UTC.")
     return int(value)
-
-
-def _refused(reason: Reason, description: str) -> InvalidClient:
-    return InvalidClient(reason, description)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from gatepost.oauth.client_assertions import ASSERTION_TYPE, asserted_client
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import matches
 
 METHODS_SUPPORTED = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 """What `token_endpoint_auth_method` may be (RFC 7591 section 2)."""
@@ -70,9 +69,7 @@ def read_client(parameters: Mapping[str, str], authorization: Sequence[str]) -> 
 def identified_client(client: Client | None, presented: PresentedClient) -> Client:
     """Return the client that a request names, of which nothing is proven yet, if it may prove itself in this way.
 
-    Args:
-        client: what the store holds for `presented.client_id`.
-        presented: the answer of `read_client`.
+    `client` is what the store holds for `presented.client_id`.
 
     Raises:
         InvalidClient: it is unknown or disabled, or uses another method than it registered.
@@ -95,21 +92,13 @@ def authenticate_client(client: Client | None, presented: PresentedClient) -> Cl
 
     Assertions are judged elsewhere (`client_assertions.py`): their keys may have to be fetched.
 
-    Args:
-        client: what the store holds for `presented.client_id`.
-        presented: the answer of `read_client`.
-
     Raises:
         InvalidClient: as `identified_client`; or its secret is wrong, or it presents an assertion.
     """
     client = identified_client(client, presented)
     if presented.assertion is not None:
         raise InvalidClient(Reason.CLIENT_AUTHENTICATION_METHOD_WRONG, "This endpoint does not take client assertions.")
-    if presented.secret is not None and (
-        client.secret_fingerprint is None
-        # Both sides are SHA-256 already, which leaves little to time; it costs nothing to leave nothing.
-        or not hmac.compare_digest(fingerprint(presented.secret), client.secret_fingerprint)
-    ):
+    if presented.secret is not None and not matches(presented.secret, client.secret_fingerprint):
         raise InvalidClient(Reason.CLIENT_AUTHENTICATION_FAILED, "The client secret is wrong.")
     return client
 

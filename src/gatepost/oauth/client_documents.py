@@ -61,14 +61,7 @@ def read_document(
     now: int,
     grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
 ) -> Client:
-    """Return the client that a document describes.
-
-    Args:
-        raw: the document.
-        url: the client's identifier, which is the very URL that was fetched.
-        known_scopes: every scope that any resource of this server has; others are dropped.
-        now: seconds UTC, the time of the fetch.
-        grant_types: what clients may register for.
+    """Return the client that a document describes; its identifier is the very URL that was fetched, at `now`.
 
     Raises:
         InvalidClient: the document does not name itself, holds what it must not, or is refused by a rule that holds for

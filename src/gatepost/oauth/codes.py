@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatepost.oauth.errors import InvalidGrant, InvalidTarget, OAuthError
+from gatepost.oauth.errors import InvalidGrant, InvalidTarget
 from gatepost.oauth.pkce import verifier_matches
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode
@@ -51,28 +51,24 @@ def check_code(
         raise InvalidGrant(
             Reason.CODE_ATTEMPTS_EXHAUSTED, "Too many wrong code verifiers were sent for this code; authorize again."
         )
-    if refusal := _mismatch(code, redirect_uri=redirect_uri, resource=resource, code_verifier=code_verifier):
-        raise refusal
+    _check_same(code, redirect_uri=redirect_uri, resource=resource, code_verifier=code_verifier)
     return code
 
 
-def _mismatch(
-    code: AuthorizationCode, *, redirect_uri: str | None, resource: str | None, code_verifier: str
-) -> OAuthError | None:
-    """Return what differs from the authorization request."""
+def _check_same(code: AuthorizationCode, *, redirect_uri: str | None, resource: str | None, code_verifier: str) -> None:
+    """Refuse what differs from the authorization request."""
     # RFC 6749 section 4.1.3: required if it was sent then, and identical. One that is sent now only has to be true.
     is_needed = code.redirect_uri_was_sent or redirect_uri is not None
     if is_needed and redirect_uri != code.redirect_uri:
-        return InvalidGrant(
+        raise InvalidGrant(
             Reason.CODE_REDIRECT_URI_MISMATCH,
             "redirect_uri is missing or differs from the authorization request; send the same one, byte for byte.",
         )
     if resource is not None and resource != code.resource:
-        return InvalidTarget(
+        raise InvalidTarget(
             Reason.CODE_RESOURCE_MISMATCH, "resource differs from the authorization request; send the same one."
         )
     if not verifier_matches(code_verifier, code.code_challenge):
-        return InvalidGrant(
+        raise InvalidGrant(
             Reason.CODE_VERIFIER_WRONG, "code_verifier does not match the code_challenge of the authorization request."
         )
-    return None

@@ -47,12 +47,7 @@ def may_go_unasked(transaction: AuthorizationTransaction) -> bool:
 
 
 def is_covered(transaction: AuthorizationTransaction, consent: Consent | None) -> bool:
-    """Say whether a request is answered by what the person approved before.
-
-    Args:
-        transaction: the request.
-        consent: what is remembered of its user, client, redirect URI and resource; None when nothing is.
-    """
+    """Say whether a request is answered by `consent`, what is remembered of its user, client, URI and resource."""
     if consent is None or not may_go_unasked(transaction):
         return False
     return set(transaction.scopes) <= set(consent.scopes)
@@ -61,11 +56,7 @@ def is_covered(transaction: AuthorizationTransaction, consent: Consent | None) -
 def remembered(transaction: AuthorizationTransaction, *, subject: str, now: int, lifetime: int) -> Consent | None:
     """Return what to remember of an approval, or None when it must be asked for each time.
 
-    Args:
-        transaction: the request with the scopes that were approved.
-        subject: who approved.
-        now: seconds UTC.
-        lifetime: seconds; 0 remembers nothing.
+    `transaction` has the scopes that were approved; a `lifetime` of 0 seconds remembers nothing.
     """
     if lifetime == 0 or not can_be_remembered(transaction.redirect_uri):
         return None
@@ -93,12 +84,8 @@ def choices(asked: Sequence[str], *, required: Collection[str]) -> tuple[str, ..
 def narrowed(asked: Sequence[str], *, required: Collection[str], ticked: Collection[str]) -> tuple[str, ...]:
     """Return the scopes that are left of a request; empty only when nothing is, which is a denial.
 
-    Only what was asked for counts, so a form that was tampered with cannot widen anything.
-
-    Args:
-        asked: the scopes of the request.
-        required: scopes that cannot be taken out.
-        ticked: those that the person left ticked.
+    Only what was asked for counts, so a form that was tampered with cannot widen anything, and none of the `required`
+    scopes can be taken out. `ticked` are those that the person left ticked.
     """
     free = choices(asked, required=required)
     return tuple(scope for scope in asked if scope not in free or scope in ticked)

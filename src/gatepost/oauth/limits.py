@@ -52,12 +52,9 @@ class Taken:
 
 
 def take(spent_until: int | None, use: Use, *, now: int) -> Taken:
-    """Return what a use comes to.
+    """Return what a use, of no more than its rate's `uses`, comes to.
 
-    Args:
-        spent_until: what is kept of the key, microseconds UTC; None when nothing is.
-        use: what is asked for; no more than its rate's `uses`.
-        now: seconds UTC.
+    `spent_until` is what is kept of the key (microseconds UTC; None when nothing is), `now` is seconds UTC.
     """
     begin, present = _begin(spent_until, use.rate, now=now)
     end = begin + use.microseconds

@@ -51,8 +51,7 @@ def check_refresh(
         )
     if grant.client_id != client_id:
         raise InvalidGrant(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT, "The refresh token was issued to another client.")
-    if refusal := _over(token, grant, user_disabled=user_disabled, now=now):
-        raise refusal
+    _check_live(token, grant, user_disabled=user_disabled, now=now)
     if resource is not None and resource != grant.resource:
         raise InvalidTarget(
             Reason.REFRESH_TOKEN_RESOURCE_MISMATCH, "resource differs from what was granted; send the same one."
@@ -96,16 +95,15 @@ def token_reused_error() -> InvalidGrant:
     )
 
 
-def _over(token: RefreshToken, grant: Grant, *, user_disabled: bool, now: int) -> InvalidGrant | None:
-    """Return why nothing of this grant can be refreshed any more."""
+def _check_live(token: RefreshToken, grant: Grant, *, user_disabled: bool, now: int) -> None:
+    """Refuse to refresh what is over."""
     if grant.revoked_at is not None:
-        return grant_revoked_error()
+        raise grant_revoked_error()
     if user_disabled:
-        return InvalidGrant(Reason.USER_DISABLED, "The account that approved this is disabled.")
+        raise InvalidGrant(Reason.USER_DISABLED, "The account that approved this is disabled.")
     if grant.expires_at <= now:
-        return InvalidGrant(Reason.GRANT_EXPIRED, "This approval has reached its end; authorize again.")
+        raise InvalidGrant(Reason.GRANT_EXPIRED, "This approval has reached its end; authorize again.")
     if token.expires_at <= now:
-        return InvalidGrant(
+        raise InvalidGrant(
             Reason.REFRESH_TOKEN_EXPIRED, "The refresh token was not used for too long; authorize again."
         )
-    return None

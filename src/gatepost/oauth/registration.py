@@ -22,7 +22,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientMetadata, ClientOrigin
 from gatepost.oauth.redirect_uris import check_registrable, is_https_url, is_web
 from gatepost.oauth.scopes import parse_scope
-from gatepost.tokens.client_keys import KeysInvalid, holds_private_keys, read_keys
+from gatepost.tokens.client_keys import KeysInvalid, holds_private_keys, read_keys, unique_members
 
 MAX_BODY = 64 * 1024
 """Bytes of one registration request."""
@@ -52,7 +52,7 @@ def parse_metadata(raw: bytes) -> dict[str, object]:
     """
     try:
         # A byte order mark is passed over, as RFC 8259 section 8.1 lets a reader do.
-        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique_members, parse_constant=_no_constant)
+        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=unique_members, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
@@ -108,13 +108,8 @@ def new_client(
 ) -> Client:
     """Return the record of a new client.
 
-    Args:
-        metadata: what it registered.
-        client_id: a fresh random identifier.
-        secret_fingerprint: of its fresh secret, exactly when `metadata.needs_secret`.
-        now: seconds UTC.
-        origin: how it became known.
-        registration_token_fingerprint: of its registration access token (RFC 7592), None if it has none.
+    It has a `secret_fingerprint` exactly when `metadata.needs_secret`, and a registration access token if it may manage
+    its registration (RFC 7592).
     """
     return Client(
         **metadata.metadata(),
@@ -312,13 +307,6 @@ def _list(document: Mapping[str, object], name: str) -> list[str]:
     if not isinstance(value, list) or len(value) > MAX_LIST or not all(isinstance(entry, str) for entry in value):
         _refuse(f"{name} must be a list of at most {MAX_LIST} strings.")
     return value
-
-
-def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
-    return members
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ from gatepost.oauth.errors import InvalidClientMetadata, InvalidToken
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientMetadata
 from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, read_metadata
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import matches
 
 # RFC 7592 section 2.2: these are the server's to say.
 _SERVERS_OWN = (
@@ -38,29 +37,18 @@ def check_manager(client: Client | None, token: str | None) -> Client:
     Raises:
         InvalidToken: it is not.
     """
-    kept = None if client is None else client.registration_token_fingerprint
-    if (
-        client is None
-        or kept is None
-        or client.disabled_at is not None
-        or token is None
-        or not hmac.compare_digest(fingerprint(token), kept)
-    ):
+    if client is None or client.disabled_at is not None or not matches(token, client.registration_token_fingerprint):
         raise wrong_token()
     return client
 
 
 def check_initial_access_token(token: str | None, *, expected: bytes) -> None:
-    """Refuse a registration without the operator's initial access token (RFC 7591 section 3).
-
-    Args:
-        token: what the request carries.
-        expected: the fingerprint of the right one.
+    """Refuse a registration without the operator's initial access token, by its fingerprint (RFC 7591 section 3).
 
     Raises:
         InvalidToken: it is missing or wrong.
     """
-    if token is None or not hmac.compare_digest(fingerprint(token), expected):
+    if not matches(token, expected):
         raise wrong_token()
 
 
@@ -82,12 +70,6 @@ def read_update(
 ) -> Update:
     """Return what an update comes to. It replaces everything: what is left out is as in a new registration.
 
-    Args:
-        document: the request's JSON object.
-        client: as it is registered.
-        known_scopes: every scope that any resource of this server has.
-        grant_types: what clients may register for.
-
     Raises:
         InvalidRedirectUri: as for a registration.
         InvalidClientMetadata: as for a registration; or it names another client, or what only the server can say.
@@ -97,30 +79,16 @@ def read_update(
     if present := [name for name in _SERVERS_OWN if name in document]:
         raise _refused(f"{' and '.join(present)} must not be there (RFC 7592 section 2.2).")
     secret = document.get("client_secret")
-    if secret is not None and not _is_current(secret, client):
+    if secret is not None and not (isinstance(secret, str) and matches(secret, client.secret_fingerprint)):
         raise _refused("client_secret must be the current one, or left out; a client cannot choose its own.")
     metadata = read_metadata(document, known_scopes=known_scopes, grant_types=grant_types)
     return Update(metadata, needs_new_secret=metadata.needs_secret and client.secret_fingerprint is None)
 
 
 def updated_client(client: Client, metadata: ClientMetadata, *, new_secret_fingerprint: bytes | None) -> Client:
-    """Return the client's record after an update.
-
-    Args:
-        client: as it was.
-        metadata: what it registers now.
-        new_secret_fingerprint: of its first secret, exactly when `Update.needs_new_secret`.
-    """
+    """Return the client's record after an update; its first secret is there when `Update.needs_new_secret`."""
     secret_fingerprint = (new_secret_fingerprint or client.secret_fingerprint) if metadata.needs_secret else None
     return replace(client, **metadata.metadata(), secret_fingerprint=secret_fingerprint)
-
-
-def _is_current(secret: object, client: Client) -> bool:
-    return (
-        isinstance(secret, str)
-        and client.secret_fingerprint is not None
-        and hmac.compare_digest(fingerprint(secret), client.secret_fingerprint)
-    )
 
 
 def _refused(description: str) -> InvalidClientMetadata:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Final, TypedDict, Unpack
 
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
@@ -41,25 +42,19 @@ class EventDetails(TypedDict, total=False):
     grant_id: str | None
 
 
+@dataclass(slots=True, kw_only=True)
 class AuditTrail:
-    """The audit trail of a server.
+    """The audit trail of a server; `random_bytes` keeps the ids of several processes apart."""
 
-    Args:
-        store: where events are kept.
-        now: the clock, whole seconds UTC.
-        random_bytes: keeps the ids of several processes apart.
-    """
-
-    def __init__(self, *, store: AuditStore, now: Callable[[], int], random_bytes: RandomBytes) -> None:
-        self._store = store
-        self._now = now
-        self._random_bytes = random_bytes
-        self._made = 0
-        self._queue: list[AuditRecord] = []
-        self._dropped = 0
-        self._refusals: dict[tuple[str, AuditEvent], tuple[int, int]] = {}
-        """Since when how many were noted, by address and kind."""
-        self._left_out = 0
+    store: AuditStore
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    _made: int = field(default=0, init=False)
+    _queue: list[AuditRecord] = field(default_factory=list, init=False)
+    _dropped: int = field(default=0, init=False)
+    _refusals: dict[tuple[str, AuditEvent], tuple[int, int]] = field(default_factory=dict, init=False)
+    """Since when how many were noted, by address and kind."""
+    _left_out: int = field(default=0, init=False)
 
     async def record(
         self, event: AuditEvent, outcome: Outcome, *, address: str, **details: Unpack[EventDetails]
@@ -69,7 +64,7 @@ class AuditTrail:
         Raises:
             StoreUnavailable: it cannot be kept.
         """
-        await self._store.append_events([self._record_of(event, outcome, address, details)])
+        await self.store.append_events([self._record_of(event, outcome, address, details)])
 
     def note(
         self, event: AuditEvent, outcome: Outcome, *, address: str, network: str, **details: Unpack[EventDetails]
@@ -95,7 +90,7 @@ class AuditTrail:
             return
         self._queue = []
         try:
-            await self._store.append_events(events)
+            await self.store.append_events(events)
         except StoreUnavailable as error:
             _log.warning("audit events wait: %s", error)
             self._queue = (events + self._queue)[:_LONGEST_QUEUE]
@@ -123,7 +118,7 @@ class AuditTrail:
 
     def _counts_refusal(self, network: str, event: AuditEvent) -> bool:
         """Count a refusal; False when there have been so many that it is not kept."""
-        now = self._now()
+        now = self.now()
         since, count = self._refusals.get((network, event), (now, 0))
         if not since <= now < since + REFUSALS_SECONDS:
             since, count = now, 0
@@ -135,11 +130,11 @@ class AuditTrail:
         return True
 
     def _record_of(self, event: AuditEvent, outcome: Outcome, address: str, details: EventDetails) -> AuditRecord:
-        now = self._now()
+        now = self.now()
         self._made += 1
         reason = details.get("reason")
         return AuditRecord(
-            event_id=event_id(at=now, sequence=self._made, random=self._random_bytes(6)),
+            event_id=event_id(at=now, sequence=self._made, random=self.random_bytes(6)),
             at=now,
             event=event,
             outcome=outcome,

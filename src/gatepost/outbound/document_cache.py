@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from gatepost.oauth.errors import OAuthError
@@ -26,10 +26,6 @@ PAUSE: Final = 5
 """Seconds between a failure and the next attempt."""
 STALE: Final = 3600
 """Seconds for which a document that is over still counts while it cannot be fetched."""
-_ENTRIES: Final = 1000
-_FETCHES: Final = 32
-_FETCHES_OF_SITE: Final = 4
-"""So that one site that is slow on purpose, under whatever host names, keeps no other from being fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +50,21 @@ class _Failure:
     since: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentCache(Generic[T]):
-    """What documents came to, by URL. For one event loop.
+    """What documents came to, by URL. For one event loop."""
 
-    Args:
-        now: the clock, whole seconds UTC.
-        entries: how many documents are kept at most; the one that was not asked for the longest goes first.
-        fetches: how many fetches may be under way at once.
-        fetches_of_site: how many of them at one site, which is what the last two labels of a host name stand for.
-    """
-
-    def __init__(
-        self,
-        *,
-        now: Callable[[], int],
-        entries: int = _ENTRIES,
-        fetches: int = _FETCHES,
-        fetches_of_site: int = _FETCHES_OF_SITE,
-    ) -> None:
-        self._now = now
-        self._max_entries = entries
-        self._max_fetches = fetches
-        self._max_fetches_of_site = fetches_of_site
-        self._kept: OrderedDict[str, _Kept[T]] = OrderedDict()
-        self._failures: OrderedDict[str, _Failure] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[T]] = {}
+    now: Callable[[], int]
+    entries: int = 1000
+    """How many documents are kept at most; the one that was not asked for the longest goes first."""
+    fetches: int = 32
+    """How many fetches may be under way at once."""
+    fetches_of_site: int = 4
+    """How many of them at one site, which the last two labels of a host name stand for: so that one that is slow
+    on purpose, under whatever host names, keeps no other from being fetched."""
+    _kept: OrderedDict[str, _Kept[T]] = field(default_factory=OrderedDict, init=False)
+    _failures: OrderedDict[str, _Failure] = field(default_factory=OrderedDict, init=False)
+    _loading: dict[str, asyncio.Task[T]] = field(default_factory=dict, init=False)
 
     async def get(self, url: str, load: Callable[[], Awaitable[Loaded[T]]], *, newer_than: int | None = None) -> T:
         """Return what the document at `url` came to.
@@ -93,7 +79,7 @@ class DocumentCache(Generic[T]):
             OAuthError: what `load` raised about a document that is not valid.
         """
         # 1. Fresh?
-        now = self._now()
+        now = self.now()
         kept = self._kept.get(url)
         # A clock that was set back must not make a document last: hence the lower bound.
         if kept is not None and kept.since <= now < kept.until and (newer_than is None or kept.since > newer_than):
@@ -116,15 +102,15 @@ class DocumentCache(Generic[T]):
         try:
             loaded = await load()
         except FetchFailed as error:
-            _keep(self._failures, url, _Failure(error, self._now()), at_most=self._max_entries)
-            return self._in_spite_of(error, url, now=self._now())
+            _keep(self._failures, url, _Failure(error, self.now()), at_most=self.entries)
+            return self._in_spite_of(error, url, now=self.now())
         except OAuthError as error:
             self._kept.pop(url, None)
-            _keep(self._failures, url, _Failure(error, self._now()), at_most=self._max_entries)
+            _keep(self._failures, url, _Failure(error, self.now()), at_most=self.entries)
             raise
-        now = self._now()
+        now = self.now()
         self._failures.pop(url, None)
-        _keep(self._kept, url, _Kept(loaded.value, now, now + loaded.lifetime), at_most=self._max_entries)
+        _keep(self._kept, url, _Kept(loaded.value, now, now + loaded.lifetime), at_most=self.entries)
         return loaded.value
 
     def _in_spite_of(self, error: FetchFailed | OAuthError, url: str, *, now: int) -> T:
@@ -136,7 +122,7 @@ class DocumentCache(Generic[T]):
 
     def _has_room(self, url: str) -> bool:
         of_site = sum(_site_of(loading) == _site_of(url) for loading in self._loading)
-        return len(self._loading) < self._max_fetches and of_site < self._max_fetches_of_site
+        return len(self._loading) < self.fetches and of_site < self.fetches_of_site
 
     def _finished(self, url: str, task: asyncio.Task[T]) -> None:
         del self._loading[url]

@@ -105,35 +105,24 @@ def system_trust() -> ssl.SSLContext:
     return create_ssl_context()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedFetcher:
-    """`Fetcher` that reaches public addresses only.
+    """`Fetcher` that reaches public addresses only."""
 
-    Args:
-        allow_loopback: whether this very machine may be reached too; for tests only.
-        resolve: resolves names.
-        tls: returns the TLS client.
-        total_seconds: how long one document may take.
-    """
-
-    def __init__(
-        self,
-        *,
-        allow_loopback: bool = False,
-        resolve: Resolve = resolve,
-        tls: Callable[[], ssl.SSLContext] = system_trust,
-        total_seconds: float = TOTAL_SECONDS,
-    ) -> None:
-        self._allow_loopback = allow_loopback
-        self._resolve = resolve
-        self._tls = tls
-        self._total_seconds = total_seconds
+    allow_loopback: bool = False
+    """Whether this very machine may be reached too; for tests only."""
+    resolve: Resolve = resolve
+    tls: Callable[[], ssl.SSLContext] = system_trust
+    """Returns the TLS client."""
+    total_seconds: float = TOTAL_SECONDS
+    """How long one document may take."""
 
     async def fetch(self, url: str, *, limit: int) -> Fetched:
-        """See `Fetcher.fetch`."""
+        """Fetch from one of the public addresses of the host."""
         import httpx2  # noqa: PLC0415 - nothing is fetched at the start
 
         try:
-            async with asyncio.timeout(self._total_seconds):
+            async with asyncio.timeout(self.total_seconds):
                 return await self._fetch(httpx2.URL(url), limit=limit)
         except FetchFailed as failure:
             cause = failure.cause
@@ -147,7 +136,7 @@ class GuardedFetcher:
 
     async def _fetch(self, target: httpx2.URL, *, limit: int) -> Fetched:
         # 1. Resolve the name, once.
-        addresses = await self._resolve(target.host, target.port or _DEFAULT_PORT)
+        addresses = await self.resolve(target.host, target.port or _DEFAULT_PORT)
 
         # 2. One address that is not public spoils them all: honest names have none.
         if not addresses or not all(map(self._may_be_reached, addresses)):
@@ -157,14 +146,14 @@ class GuardedFetcher:
         return await self._fetch_from(addresses[:_ADDRESSES_TRIED], target, limit=limit)
 
     def _may_be_reached(self, address: str) -> bool:
-        return is_public(address) or (self._allow_loopback and is_loopback(address))
+        return is_public(address) or (self.allow_loopback and is_loopback(address))
 
     async def _fetch_from(self, addresses: Sequence[str], target: httpx2.URL, *, limit: int) -> Fetched:
         import httpx2  # noqa: PLC0415 - likewise
 
-        timeout = httpx2.Timeout(self._total_seconds, connect=_CONNECT_SECONDS)
+        timeout = httpx2.Timeout(self.total_seconds, connect=_CONNECT_SECONDS)
         async with httpx2.AsyncClient(
-            verify=self._tls(), trust_env=False, follow_redirects=False, timeout=timeout
+            verify=self.tls(), trust_env=False, follow_redirects=False, timeout=timeout
         ) as http:
             for address in addresses[:-1]:
                 try:

@@ -85,10 +85,6 @@ def resource_metadata(resource: ProtectedResource, *, issuer: str) -> dict[str, 
     """Return the members of a resource's metadata document.
 
     `offline_access` is not among the scopes: it is no permission of the resource (MCP authorization, refresh tokens).
-
-    Args:
-        resource: the MCP endpoint.
-        issuer: its authorization server.
     """
     return {
         "resource": resource.identifier,

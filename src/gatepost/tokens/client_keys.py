@@ -120,6 +120,18 @@ def verified_claims(signed: str, keys: Sequence[Key]) -> dict[str, Any]:
     return claims
 
 
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object; an `object_pairs_hook`.
+
+    Raises:
+        ValueError: a name stands twice: readers disagree about which member counts (RFC 8259 section 4).
+    """
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
 def _fits(key: Key, algorithm: str, key_id: object) -> bool:
     return algorithm in _algorithms_of(key) and (key_id is None or key.get("kid") == key_id)
 
@@ -188,19 +200,12 @@ def _registry(algorithm: str) -> JWSRegistry:
 
 def _json_object(segment: str) -> dict[str, Any]:
     try:
-        value = json.loads(_decoded(segment), object_pairs_hook=_unique_members)
+        value = json.loads(_decoded(segment), object_pairs_hook=unique_members)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise SignatureInvalid("not a JSON object")
     return value
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
-    return members
 
 
 def _decoded(text: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -55,6 +56,12 @@ def fingerprint(secret: str) -> bytes:
     A plain hash is enough for a 256-bit random secret; passwords, which people choose, go through argon2id instead.
     """
     return hashlib.sha256(secret.encode()).digest()
+
+
+def matches(secret: str | None, kept: bytes | None) -> bool:
+    """Say whether `kept` is the fingerprint of `secret`; nothing matches where either is missing."""
+    # Both sides are SHA-256, which leaves little to time; it costs nothing to leave nothing.
+    return secret is not None and kept is not None and hmac.compare_digest(fingerprint(secret), kept)
 
 
 def base64url(data: bytes) -> str:

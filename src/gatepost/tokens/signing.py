@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from gatepost.tokens.client_keys import unique_members
 from gatepost.tokens.opaque import RandomBytes, base64url
 
 if TYPE_CHECKING:
@@ -168,19 +169,12 @@ def _bytes(segment: str) -> bytes:
 
 def _object(segment: str) -> dict[str, Any]:
     try:
-        value = json.loads(_bytes(segment), object_pairs_hook=_without_repetition)
+        value = json.loads(_bytes(segment), object_pairs_hook=unique_members)
     except (ValueError, RecursionError):
         raise SignatureRefused(Problem.MALFORMED) from None
     if not isinstance(value, dict):
         raise SignatureRefused(Problem.MALFORMED)
     return value
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
-    return members
 
 
 @functools.lru_cache(maxsize=32)
