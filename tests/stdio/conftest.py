@@ -1,6 +1,7 @@
 """A client on the other end of a connection, without streams."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -62,7 +63,10 @@ def connect() -> Connect:
         client = Client()
         async with target.lifespan():
             encoded = {name.encode(): value.encode() for name, value in headers.items()}
-            client.connection = Connection(target, client, headers=encoded, random_bytes=bytes)
+            counted = itertools.count()
+            client.connection = Connection(
+                target, client, headers=encoded, random_bytes=lambda size: next(counted).to_bytes(size, "big")
+            )
             yield client
             await client.connection.finish(0.2)
 

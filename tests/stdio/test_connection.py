@@ -12,11 +12,14 @@ from pydantic import BaseModel
 
 from gatepost import ClientError, Context, Server, get_current_sub
 from gatepost.protocol.versions import LATEST_HANDSHAKE
+from gatepost.server.calls import pending_requests
+from gatepost.server.calls.pending_requests import PendingRequests
+from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.stdio import connection, exchange
-from gatepost.stdio.exchange import PendingClientRequests, StdioSession, StdioSessionExchange
+from gatepost.stdio.exchange import LocalResponses, StdioSession, StdioSessionExchange
 from gatepost.stdio.streams import Outlet
 from tests.stdio.conftest import META
 
@@ -99,7 +102,10 @@ def in_session(outlet: Outlet, **state: Any) -> StdioSessionExchange:
         raise NotImplementedError
 
     session = StdioSession(LATEST_HANDSHAKE, {}, **state)
-    return StdioSessionExchange(outlet, no_request, session, PendingClientRequests(outlet))
+    pending = PendingRequests(
+        store=LocalResponses(), waiters=Waiters(), now=lambda: 0, random_bytes=bytes, poll_seconds=60
+    )
+    return StdioSessionExchange(outlet, no_request, session, pending)
 
 
 def text_of(answer: dict[str, Any]) -> str:
@@ -297,7 +303,7 @@ async def test_cancelling_takes_open_questions_back(connect: Connect) -> None:
 
 
 async def test_questions_are_bounded(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "MOST_PENDING", 0)
+    monkeypatch.setattr(pending_requests, "MOST_PENDING", 0)
     async with connect(target()) as client:
         await client.initialize({"elicitation": {}})
         await client.call("greet")
@@ -408,5 +414,5 @@ async def test_a_request_that_is_over_asks_nothing(connect: Connect) -> None:
         await over.notify("notifications/message", {})
         await over.close_stream()
         with pytest.raises(asyncio.CancelledError):
-            await over.request({})
+            await over.request({"a": {"method": "roots/list", "params": {}}})
         assert client.received.empty()

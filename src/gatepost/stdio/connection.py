@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -25,10 +26,12 @@ from gatepost.protocol.messages import (
 from gatepost.protocol.versions import LATEST_HANDSHAKE, Revision
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
+from gatepost.server.calls.pending_requests import PendingRequests
+from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.target import Target
-from gatepost.stdio.exchange import PendingClientRequests, StdioExchange, StdioSession, StdioSessionExchange
+from gatepost.stdio.exchange import LocalResponses, StdioExchange, StdioSession, StdioSessionExchange
 from gatepost.stdio.lines import LINE_LIMIT
 from gatepost.stdio.streams import Outlet
 from gatepost.tokens.opaque import RandomBytes
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 MOST_RUNNING: Final = 1000
 """How many requests may be served at a time."""
+_POLL_SECONDS: Final = 60.0
 # What may come before `initialize` (2025-11-25 basic/lifecycle, "Initialization").
 _AT_ANY_TIME: Final = frozenset({"initialize", "ping"})
 
@@ -56,14 +60,21 @@ class Connection:
     """What tools see as the headers of each request, names in lower case."""
     random_bytes: RandomBytes = secrets.token_bytes
     """Where incident ids come from."""
-    _client_requests: PendingClientRequests = field(init=False)
+    _client_requests: PendingRequests = field(init=False)
     _session: StdioSession | None = field(default=None, init=False)
     _running: dict[RequestId, CancelScope] = field(default_factory=dict, init=False)
     _scopes: dict[asyncio.Task[None], CancelScope] = field(default_factory=dict, init=False)
     """Those of requests, and of notifications that the target takes note of."""
 
     def __post_init__(self) -> None:
-        self._client_requests = PendingClientRequests(self.outlet)
+        # Every response wakes who waits for it; polling only finds that one has waited for too long.
+        self._client_requests = PendingRequests(
+            store=LocalResponses(),
+            waiters=Waiters(),
+            now=lambda: int(time.monotonic()),
+            random_bytes=self.random_bytes,
+            poll_seconds=_POLL_SECONDS,
+        )
 
     async def take(self, line: bytes | None) -> None:
         """Take a line of the client's; None stands for one that was too long. Returns before requests are answered."""
@@ -80,7 +91,7 @@ class Connection:
             return
         # 2. What is owed no answer.
         if isinstance(message, Response):
-            if not self._client_requests.respond(message):
+            if not await self._client_requests.respond(b"", message):
                 logger.debug("a response answers no open request")
             return
         if isinstance(message, Notification):

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from gatepost.protocol.messages import Response, notification
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results
-from gatepost.server.calls.pending_requests import (
-    DEFAULT_LOG_LEVEL,
-    MOST_PENDING,
-    RESPONSE_SECONDS,
-    TooManyClientRequests,
-    message_of,
-    result_of,
-    send_all,
-)
+from gatepost.server.calls.pending_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingRequests, SendMessage
 from gatepost.stdio.streams import Outlet
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HTTPRequest
-
-MOST_SUBSCRIPTIONS: Final = 1000
-"""How many resources the client may watch."""
 
 
 @dataclass(slots=True)
@@ -39,40 +25,32 @@ class StdioSession:
     watched: set[str] = field(default_factory=set)
 
 
-class PendingClientRequests:
-    """The requests that wait for a response of the client's."""
+class LocalResponses:
+    """Responses as `McpClientRequestStore` keeps them, of the one client of this process."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
-        self._count = 0
-        self._pending: dict[str, asyncio.Future[Response]] = {}
+    def __init__(self) -> None:
+        self._responses: dict[str, bytes | None] = {}
 
-    def respond(self, response: Response) -> bool:
-        """Take a response; False when there is no such request, or it was answered already."""
-        waiting = self._pending.get(response.id) if type(response.id) is str else None
-        if waiting is None or waiting.done():
+    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        del session_fingerprint, expires_at
+        self._responses[request_id] = None
+
+    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        del session_fingerprint, now
+        if self._responses.get(request_id, message) is not None:
             return False
-        waiting.set_result(response)
+        self._responses[request_id] = message
         return True
 
-    async def send(self, exchange: StdioExchange, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send a request, and return the result; raises as `McpClient.request` does."""
-        if len(self._pending) >= MOST_PENDING:
-            raise TooManyClientRequests
-        self._count += 1
-        request_id = f"ask_{self._count}"
-        waiting = self._pending[request_id] = asyncio.get_running_loop().create_future()
-        try:
-            await exchange.send(message_of(request_id, request))
-            async with asyncio.timeout(RESPONSE_SECONDS):
-                response = await waiting
-        except (asyncio.CancelledError, TimeoutError):
-            # Nobody waits any more (basic/utilities/cancellation; basic/lifecycle, "Timeouts").
-            self._outlet.post(notification("notifications/cancelled", {"requestId": request_id}))
-            raise
-        finally:
-            del self._pending[request_id]
-        return result_of(response.result, response.error)
+    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        message = self._responses.get(request_id)
+        if message is not None:
+            await self.withdraw(session_fingerprint, request_id)
+        return message
+
+    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
+        del session_fingerprint
+        self._responses.pop(request_id, None)
 
 
 class StdioExchange(Exchange):
@@ -113,7 +91,7 @@ class StdioSessionExchange(StdioExchange):
         outlet: Outlet,
         http_request: Callable[[], HTTPRequest],
         state: StdioSession,
-        client_requests: PendingClientRequests,
+        client_requests: PendingRequests,
     ) -> None:
         super().__init__(outlet, http_request)
         self._state = state
@@ -132,9 +110,7 @@ class StdioSessionExchange(StdioExchange):
         return self._state.log_level
 
     async def request(self, requests: InputRequests) -> Results:
-        if self.is_closed:
-            raise asyncio.CancelledError
-        return await send_all(requests, partial(self._client_requests.send, self))
+        return await self._client_requests.request(b"", None, requests, self._open_sink)
 
     async def set_log_level(self, level: str) -> None:
         self._state.log_level = level
@@ -148,3 +124,6 @@ class StdioSessionExchange(StdioExchange):
 
     async def unsubscribe(self, uri: str) -> None:
         self._state.watched.discard(uri)
+
+    def _open_sink(self) -> SendMessage | None:
+        return None if self.is_closed else self._outlet.send

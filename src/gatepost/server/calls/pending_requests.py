@@ -1,20 +1,41 @@
-"""Requests to the client that wait for their responses: what the handshake era has in common on every transport."""
+"""Requests to the client that wait for their responses: handshake era, whatever the transport.
+
+A request goes out on the stream of the request that is being served; its response comes in as a message of its own, and
+reaches whoever waits for it through a store, so it may arrive at another process than the one that sent the request.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
-from gatepost.protocol.messages import request_message
+import orjson
+
+from gatepost.protocol.messages import Response, notification, request_message
+from gatepost.resource.principal import Principal
+from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.exchange import InputRequests, Results
+from gatepost.server.calls.waiters import Waiters, wait
+from gatepost.stores.contract.mcp import McpClientRequestStore
+from gatepost.tokens.opaque import RandomBytes, identifier
 
 RESPONSE_SECONDS: Final = 3600
 """How long a response is waited for: people are asked, and they may be away."""
 MOST_PENDING: Final = 64
 """How many requests of one session may wait for a response at a time."""
+MOST_OF_USER: Final = 256
+"""How many of one user may, in whatever sessions: a call outlives its connection."""
 DEFAULT_LOG_LEVEL: Final = "info"
 """What a client gets that never sent `logging/setLevel`: for the server to choose (server/utilities/logging)."""
+MOST_SUBSCRIPTIONS: Final = 1000
+"""How many resources one session may be subscribed to."""
+
+SendMessage = Callable[[bytes], Awaitable[None]]
+"""Sends a message to the client, after all that was given before."""
 
 
 class ClientError(Exception):
@@ -34,26 +55,105 @@ class ClientError(Exception):
 class TooManyClientRequests(RuntimeError):
     """More requests would wait for a response than the client may have open."""
 
-    def __init__(self) -> None:
-        super().__init__("the client has too many unanswered requests")
+
+@dataclass(slots=True, kw_only=True)
+class PendingRequests:
+    """The requests that wait for a response, of all sessions."""
+
+    store: McpClientRequestStore
+    waiters: Waiters
+    now: Callable[[], int]
+    random_bytes: RandomBytes
+    """Where ids come from."""
+    poll_seconds: float
+    """How often the store is polled for a response that another process received."""
+    _count_of: Counter[Hashable] = field(default_factory=Counter, init=False)
+    """How many wait, by session and by user."""
+
+    async def respond(self, session: bytes, response: Response) -> bool:
+        """Take a response; False when this session was not sent that request, or has answered it already."""
+        if type(response.id) is not str:
+            return False
+        content = orjson.dumps([response.result, response.error])
+        is_first = await self.store.respond(session, response.id, content, now=self.now())
+        if is_first:
+            self.waiters.wake((session, response.id))
+        return is_first
+
+    async def request(
+        self,
+        session: bytes,
+        principal: Principal | None,
+        requests: InputRequests,
+        open_sink: Callable[[], SendMessage | None],
+    ) -> Results:
+        """Send requests to the client, as `McpClient.request` does.
+
+        Args:
+            session: the fingerprint of the session.
+            principal: who its client acts for.
+            requests: what is sent, side by side; if one fails, the others are cancelled.
+            open_sink: gives what sends a message to the client, before the first; None when the exchange is closed.
+        """
+        send = partial(self._send, session, principal, open_sink)
+        sent = [asyncio.ensure_future(send(request)) for request in requests.values()]
+        try:
+            results = await asyncio.gather(*sent)
+        except BaseException:
+            for waiting in sent:
+                waiting.cancel()
+            await asyncio.gather(*sent, return_exceptions=True)
+            raise
+        return dict(zip(requests, results, strict=True))
+
+    async def _send(
+        self,
+        session: bytes,
+        principal: Principal | None,
+        open_sink: Callable[[], SendMessage | None],
+        request: Mapping[str, Any],
+    ) -> Mapping[str, Any]:
+        user = user_of(principal)
+        if self._count_of[session] >= MOST_PENDING or (user is not None and self._count_of[user] >= MOST_OF_USER):
+            raise TooManyClientRequests("the client has too many unanswered requests")
+        request_id = identifier("ask_", self.random_bytes)
+        counted: tuple[Hashable, ...] = (session,) if user is None else (session, user)
+        self._count_of.update(counted)
+        send: SendMessage | None = None
+        content: bytes | None = None
+        try:
+            await self.store.open(session, request_id, expires_at=self.now() + RESPONSE_SECONDS)
+            send = open_sink()
+            if send is None:
+                raise asyncio.CancelledError
+            await send(_message_of(request_id, request))
+            content = await self._response(session, request_id)
+        finally:
+            self._count_of.subtract(counted)
+            for one in counted:
+                if not self._count_of[one]:
+                    del self._count_of[one]
+            if content is None:
+                # Nobody waits any more (basic/utilities/cancellation; basic/lifecycle, "Timeouts").
+                await self.store.withdraw(session, request_id)
+                if send is not None:
+                    await send(notification("notifications/cancelled", {"requestId": request_id}))
+        return _result_of(*orjson.loads(content))
+
+    async def _response(self, session: bytes, request_id: str) -> bytes:
+        last = self.now() + RESPONSE_SECONDS
+        with self.waiters.expected((session, request_id)) as event:
+            while True:
+                content = await self.store.take_response(session, request_id)
+                if content is not None:
+                    return content
+                if self.now() >= last:
+                    raise TimeoutError("the client did not answer in time")
+                await wait(event, self.poll_seconds)
+                event.clear()
 
 
-async def send_all(
-    requests: InputRequests, send: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-) -> Results:
-    """Send requests side by side with `send` and return the results by key; if one fails, the others are cancelled."""
-    sent = [asyncio.ensure_future(send(request)) for request in requests.values()]
-    try:
-        results = await asyncio.gather(*sent)
-    except BaseException:
-        for waiting in sent:
-            waiting.cancel()
-        await asyncio.gather(*sent, return_exceptions=True)
-        raise
-    return dict(zip(requests, results, strict=True))
-
-
-def message_of(request_id: str, request: Mapping[str, Any]) -> bytes:
+def _message_of(request_id: str, request: Mapping[str, Any]) -> bytes:
     """Return a request as it is sent; one that sends the user to a page repeats its id.
 
     2025-11-25 client/elicitation#url-mode-elicitation-requests: `elicitationId` must be there; later it is not.
@@ -64,12 +164,7 @@ def message_of(request_id: str, request: Mapping[str, Any]) -> bytes:
     return request_message(request_id, request["method"], params)
 
 
-def result_of(result: Mapping[str, Any] | None, error: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the result of a response.
-
-    Raises:
-        ClientError: it is an error.
-    """
+def _result_of(result: Mapping[str, Any] | None, error: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if error is None:
         return result or {}
     code, message = error.get("code"), error.get("message")

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.event_stream import EventResponse
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
-from gatepost.web.mcp.sessions.waiters import Waiters
 from tests.web.mcp.sessions.session_world import Connection, SessionWorld, call, text_of
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}}

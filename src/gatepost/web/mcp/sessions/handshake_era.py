@@ -15,6 +15,8 @@ from gatepost.protocol import eras, handshake
 from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.pending_requests import PendingRequests
+from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.target import Result
 from gatepost.stores.contract.mcp import McpSession
@@ -23,13 +25,11 @@ from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
-from gatepost.web.mcp.sessions.client_requests import StoredClientRequests
 from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.listening import SessionListening
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_exchange import SessionServices
-from gatepost.web.mcp.sessions.waiters import Waiters
 from gatepost.web.site.disconnect import run_while_connected
 
 POLL_SECONDS: Final = 1.0
@@ -59,7 +59,13 @@ class HandshakeEra:
     ) -> None:
         keep_alive = KeepAlive() if keep_alive is None else keep_alive
         now, random_bytes, waiters = sessions.now, sessions.random_bytes, Waiters()
-        client_requests = StoredClientRequests(store.mcp_client_requests, waiters, now, random_bytes, poll_seconds)
+        client_requests = PendingRequests(
+            store=store.mcp_client_requests,
+            waiters=waiters,
+            now=now,
+            random_bytes=random_bytes,
+            poll_seconds=poll_seconds,
+        )
         streams = RequestStreams(
             store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes, keep_alive=keep_alive
         )
@@ -126,7 +132,7 @@ class HandshakeEra:
             StoreUnavailable: what it says cannot be passed on.
         """
         if isinstance(message, Response):
-            if not await self.services.client_requests.respond(session, message):
+            if not await self.services.client_requests.respond(session.session_fingerprint, message):
                 logger.debug("a response answers no open request")
             return True
         if message.method != "notifications/cancelled":

@@ -28,8 +28,6 @@ MOST_OF_EVERYBODY: Final = 10_000
 """How many sessions there may be at an endpoint without authentication, where nobody owns any."""
 CACHE_SECONDS: Final = 5
 """How long a look-up is cached."""
-MOST_SUBSCRIPTIONS: Final = 1000
-"""How many resources one session may be subscribed to."""
 LARGEST_CAPABILITIES: Final = 16 * 1024
 """Bytes of what `initialize` may declare. It is kept with the session, and with each look-up that is cached."""
 _MOST_CACHED: Final = 10_000

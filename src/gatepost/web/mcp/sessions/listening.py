@@ -27,6 +27,7 @@ from gatepost.protocol.errors import InvalidJsonRpcRequest
 from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.callers import user_of
+from gatepost.server.calls.waiters import Waiters, wait
 from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
@@ -36,7 +37,6 @@ from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import IsAdmitted, KeepAlive
 from gatepost.web.mcp.sessions.session_stream import SessionStream, numbered_event, position
-from gatepost.web.mcp.sessions.waiters import Waiters, wait
 
 STANDALONE: Final = "session"
 """The id of the stream that belongs to no request."""

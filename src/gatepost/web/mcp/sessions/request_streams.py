@@ -9,13 +9,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from gatepost.server.calls.waiters import Waiters
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.mcp.exchange.event_stream import EventResponse
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.session_stream import SessionStream
-from gatepost.web.mcp.sessions.waiters import Waiters
 
 KEPT_STREAMS: Final = 16
 """How many streams of one session are kept after their end, for clients that missed it."""

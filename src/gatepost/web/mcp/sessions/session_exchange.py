@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import orjson
@@ -15,13 +14,12 @@ from gatepost.protocol.errors import RequestId
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.exchange import InputRequests, Results
-from gatepost.server.calls.pending_requests import DEFAULT_LOG_LEVEL, send_all
+from gatepost.server.calls.pending_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingRequests, SendMessage
 from gatepost.server.target import Result
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
-from gatepost.web.mcp.sessions.client_requests import StoredClientRequests
-from gatepost.web.mcp.sessions.lifecycle import MOST_SUBSCRIPTIONS, SESSION_HEADER, McpSessions
+from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_stream import SessionStream
@@ -34,7 +32,7 @@ class SessionServices:
     sessions: McpSessions
     streams: RequestStreams
     running: RunningRequests
-    client_requests: StoredClientRequests
+    client_requests: PendingRequests
 
 
 class SessionExchange(HttpExchange):
@@ -93,9 +91,8 @@ class SessionExchange(HttpExchange):
         return self.record.log_level or DEFAULT_LOG_LEVEL if self._takes_stream() else None
 
     async def request(self, requests: InputRequests) -> Results:
-        return await send_all(
-            requests, partial(self._services.client_requests.send, self.record.session_fingerprint, self)
-        )
+        pending, session = self._services.client_requests, self.record.session_fingerprint
+        return await pending.request(session, self.principal, requests, self._open_sink)
 
     async def set_log_level(self, level: str) -> None:
         session_id = self.headers[SESSION_HEADER].decode("latin-1")
@@ -148,6 +145,10 @@ class SessionExchange(HttpExchange):
             return
         self.is_closed = True
         await self._services.streams.finish(self.stream, message)
+
+    def _open_sink(self) -> SendMessage | None:
+        stream = self.open_stream()
+        return None if stream is None else stream.send
 
     def _takes_stream(self) -> bool:
         return accepts_events(self.headers.get(b"accept"))

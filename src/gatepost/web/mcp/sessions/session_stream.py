@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from gatepost.server.calls.waiters import Waiters
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
 from gatepost.web.mcp.exchange.event_stream import EventResponse, event
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
-from gatepost.web.mcp.sessions.waiters import Waiters
 
 RETRY_MILLISECONDS: Final = 1000
 """What a client is told to wait before it polls for the rest."""
