@@ -24,7 +24,7 @@ def test_a_change_that_nobody_listens_to_is_gone() -> None:
 def test_who_listens_to_own_changes_hears_of_none_that_was_delivered() -> None:
     bus, listener, own = LocalChanges(), list[Change](), list[Change]()
     bus.listen(listener.append)
-    stop = bus.listen_to_own(own.append)
+    stop = bus.listen(own.append, is_for_own=True)
 
     bus.publish(Change("tools"))
     bus.deliver(Change("prompts"))

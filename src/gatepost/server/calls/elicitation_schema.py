@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -126,35 +126,22 @@ def _is_choice_of_many(items: Any) -> bool:
 
 
 def _fits(field: Mapping[str, Any], value: Any) -> bool:
-    return _CHECKS[field["type"]](field, value)
-
-
-def _fits_string(field: Mapping[str, Any], value: Any) -> bool:
-    if type(value) is not str:
-        return False
     choices = _choices(field)
-    if choices is not None:
-        return value in choices
-    return bool(field.get("minLength", 0) <= len(value) <= field.get("maxLength", math.inf))
-
-
-def _fits_number(field: Mapping[str, Any], value: Any) -> bool:
-    if type(value) not in (int, float) or (field["type"] == "integer" and value % 1 != 0):
-        return False
-    return bool(field.get("minimum", -math.inf) <= value <= field.get("maximum", math.inf))
-
-
-def _fits_boolean(_field: Mapping[str, Any], value: Any) -> bool:
-    return type(value) is bool
-
-
-def _fits_array(field: Mapping[str, Any], value: Any) -> bool:
-    if type(value) is not list:
-        return False
-    choices = _choices(field["items"]) or ()
-    return all(item in choices for item in value) and bool(
-        field.get("minItems", 0) <= len(value) <= field.get("maxItems", math.inf)
-    )
+    match field["type"]:
+        case "string" if choices is not None:
+            return type(value) is str and value in choices
+        case "string":
+            return type(value) is str and field.get("minLength", 0) <= len(value) <= field.get("maxLength", math.inf)
+        case "boolean":
+            return type(value) is bool
+        case "array":
+            several = _choices(field["items"]) or ()
+            is_choice = type(value) is list and all(item in several for item in value)
+            return is_choice and field.get("minItems", 0) <= len(value) <= field.get("maxItems", math.inf)
+        case kind:
+            if type(value) not in (int, float) or (kind == "integer" and value % 1 != 0):
+                return False
+            return bool(field.get("minimum", -math.inf) <= value <= field.get("maximum", math.inf))
 
 
 def _choices(field: Mapping[str, Any]) -> list[Any] | None:
@@ -163,12 +150,3 @@ def _choices(field: Mapping[str, Any]) -> list[Any] | None:
         return list(field["enum"])
     titled = field.get("oneOf", field.get("anyOf"))
     return None if titled is None else [choice["const"] for choice in titled]
-
-
-_CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], bool]]] = {
-    "string": _fits_string,
-    "number": _fits_number,
-    "integer": _fits_number,
-    "boolean": _fits_boolean,
-    "array": _fits_array,
-}

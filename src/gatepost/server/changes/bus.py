@@ -71,39 +71,27 @@ class LocalChanges:
     """The bus of one process: listeners are called where the change is published."""
 
     def __init__(self) -> None:
-        self._listeners: tuple[Listener, ...] = ()
-        self._own_listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[tuple[Listener, bool], ...] = ()  # and whether it is for this process's changes alone
         self._lock = threading.Lock()
 
     def publish(self, change: Change) -> None:
-        """Call every listener."""
-        self.deliver(change)
-        for listener in self._own_listeners:
+        for listener, _ in self._listeners:
             listener(change)
 
     def deliver(self, change: Change) -> None:
-        """Call the listeners for a change that was published in another process; all but those of `listen_to_own`."""
-        for listener in self._listeners:
-            listener(change)
+        """Call the listeners for a change that was published in another process."""
+        for listener, is_for_own in self._listeners:
+            if not is_for_own:
+                listener(change)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener."""
+    def listen(self, listener: Listener, *, is_for_own: bool = False) -> Callable[[], None]:
+        """Add a listener; one `is_for_own` changes is not called for those that were published elsewhere."""
+        entry = (listener, is_for_own)
         with self._lock:
-            self._listeners = (*self._listeners, listener)
+            self._listeners = (*self._listeners, entry)
 
         def stop() -> None:
             with self._lock:
-                self._listeners = tuple(other for other in self._listeners if other is not listener)
-
-        return stop
-
-    def listen_to_own(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener for what is published in this process alone; as `listen` does."""
-        with self._lock:
-            self._own_listeners = (*self._own_listeners, listener)
-
-        def stop() -> None:
-            with self._lock:
-                self._own_listeners = tuple(other for other in self._own_listeners if other is not listener)
+                self._listeners = tuple(other for other in self._listeners if other is not entry)
 
         return stop

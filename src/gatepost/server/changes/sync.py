@@ -46,7 +46,7 @@ class ChangeSync:
 
     def start(self) -> Callable[[], None]:
         """Take what is published on the bus from now on, until what this returns is called."""
-        return self.bus.listen_to_own(self._on_change)
+        return self.bus.listen(self._on_change, is_for_own=True)
 
     async def poll(self) -> None:
         """Append what was published here, and deliver what was published elsewhere.

@@ -16,7 +16,7 @@ from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.event_stream import EventResponse
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
-from gatepost.web.mcp.sessions.request_streams import RequestStreams
+from gatepost.web.mcp.sessions.session_streams import RequestStreams
 from tests.web.mcp.sessions.session_world import Connection, SessionWorld, call, text_of
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}}

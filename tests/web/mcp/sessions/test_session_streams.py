@@ -11,7 +11,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.sessions.lifecycle import owner_of
-from gatepost.web.mcp.sessions.session_stream import position
+from gatepost.web.mcp.sessions.session_streams import position
 from tests.web.mcp.mcp_harness import RESOURCE
 from tests.web.mcp.sessions.session_world import Event, SessionWorld, call, principal, text_of
 
@@ -287,7 +287,7 @@ async def test_a_server_that_stops_is_no_cancellation_by_the_client(world: Sessi
 async def test_after_so_many_events_only_the_result_is_kept(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.mcp.sessions.session_stream.MOST_EVENTS", 2)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams.MOST_EVENTS", 2)
     answer = await world.send(call("steps", progressToken="p"), session=await world.begin())
     assert [None if event.id is None else event.id[-2:] for event in answer.events] == [".1", ".2", None, ".3"]
 
@@ -338,8 +338,8 @@ def test_an_event_id_names_its_stream() -> None:
 async def test_only_the_last_streams_of_a_session_are_kept(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.web.mcp.sessions.request_streams.KEPT_STREAMS", 2)
-    monkeypatch.setattr("gatepost.web.mcp.sessions.request_streams._MOST_SESSIONS", 1)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams.KEPT_STREAMS", 2)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams._MOST_SESSIONS", 1)
     session = await world.begin()
     answers = [await world.send(call("steps", progressToken="p"), session=session) for _ in range(3)]
     resumed = [await world.listen(session, last_event_id=answer.events[0].id).ended() for answer in answers]
@@ -359,9 +359,9 @@ async def test_only_so_many_bytes_of_a_session_are_kept_and_the_latest_stream_al
         return [answer.status for answer in again]
 
     # The messages of one call have some 300 bytes together.
-    monkeypatch.setattr("gatepost.web.mcp.sessions.request_streams.KEPT_BYTES", 800)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams.KEPT_BYTES", 800)
     assert await resumed() == [400, 200, 200]
-    monkeypatch.setattr("gatepost.web.mcp.sessions.request_streams.KEPT_BYTES", 1)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams.KEPT_BYTES", 1)
     assert await resumed() == [400, 400, 200]
 
 
@@ -371,7 +371,7 @@ async def test_a_stream_that_cannot_be_forgotten_does_no_harm(
     async def fail(*_arguments: object) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr("gatepost.web.mcp.sessions.request_streams.KEPT_STREAMS", 0)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams.KEPT_STREAMS", 0)
     monkeypatch.setattr(world.store.mcp_streams, "forget_stream", fail)
     answer = await world.send(call("steps", progressToken="p"), session=await world.begin())
     assert text_of(answer.messages[-1]) == "done"
@@ -381,7 +381,7 @@ async def test_only_so_many_bytes_of_a_stream_are_kept_and_the_result_always(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await world.begin()
-    monkeypatch.setattr("gatepost.web.mcp.sessions.session_stream.MOST_EVENT_BYTES", 150)
+    monkeypatch.setattr("gatepost.web.mcp.sessions.session_streams.MOST_EVENT_BYTES", 150)
     answer = await world.send(call("steps", progressToken="p"), session=session)
     assert [event.id and event.id[-2:] for event in answer.events] == [".1", ".2", None, ".3"]
     resumed = await world.listen(session, last_event_id=answer.events[0].id).ended()

@@ -30,7 +30,7 @@ def event(message: bytes) -> bytes:
     return b"data: " + message + b"\n\n"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class EventResponse:
     """The HTTP response of a stream of events. Its head goes out with the first bytes.
 
@@ -63,7 +63,7 @@ class EventResponse:
             await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class EventStream(OrderedWriter):
     """A stream that nobody resumes: its messages are sent once, and it ends with its response."""
 

@@ -20,7 +20,7 @@ MOST_POSTED_BYTES: Final = 1024 * 1024
 logger = logging.getLogger("gatepost.mcp")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class OrderedWriter:
     """The queue of one stream. How a message is written is for the stream to say: `_write`."""
 

@@ -27,9 +27,9 @@ from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.listening import SessionListening
-from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_exchange import SessionServices
+from gatepost.web.mcp.sessions.session_streams import RequestStreams
 from gatepost.web.site.disconnect import run_while_connected
 
 POLL_SECONDS: Final = 1.0

@@ -36,7 +36,7 @@ from gatepost.web.mcp.exchange.answers import Refused
 from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import IsAdmitted, KeepAlive
-from gatepost.web.mcp.sessions.session_stream import SessionStream, numbered_event, position
+from gatepost.web.mcp.sessions.session_streams import SessionStream, numbered_event, position
 
 STANDALONE: Final = "session"
 """The id of the stream that belongs to no request."""

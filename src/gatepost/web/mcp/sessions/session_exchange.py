@@ -20,9 +20,8 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
-from gatepost.web.mcp.sessions.request_streams import RequestStreams
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
-from gatepost.web.mcp.sessions.session_stream import SessionStream
+from gatepost.web.mcp.sessions.session_streams import RequestStreams, SessionStream
 
 
 @dataclass(frozen=True, slots=True)
