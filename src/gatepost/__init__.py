@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from gatepost.protocol.errors import MissingRequiredClientCapability
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
-    from gatepost.server.calls.pending_requests import ClientError
+    from gatepost.server.calls.pending_client_requests import ClientError
     from gatepost.server.declared.completion import Completion
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
@@ -94,7 +94,7 @@ _NAMES = {
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),
-    "gatepost.server.calls.pending_requests": ("ClientError",),
+    "gatepost.server.calls.pending_client_requests": ("ClientError",),
     "gatepost.server.declared.completion": ("Completion",),
     "gatepost.server.declared.prompts": ("Prompt",),
     "gatepost.server.declared.resources": ("Resource",),

@@ -107,7 +107,7 @@ async def test_a_user_with_many_sessions_has_only_so_many_streams_and_does_not_t
 async def test_a_user_with_many_sessions_has_only_so_many_questions_open_and_does_not_take_others_along(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.server.calls.pending_requests.MOST_OF_USER", 2)
+    monkeypatch.setattr("gatepost.server.calls.pending_client_requests.MOST_OF_USER", 2)
     sessions = [await world.begin(authorization=MALLORY, capabilities=FORMS) for _ in range(3)]
     asking = [world.open(call("colour"), session=session, authorization=MALLORY) for session in sessions[:2]]
     questions = [(await connection.until_messages(1))[0] for connection in asking]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from gatepost import Context, Server
-from gatepost.server.calls import pending_requests
+from gatepost.server.calls import pending_client_requests
 from gatepost.server.calls.client_requests import Elicit, ElicitURL
 from gatepost.server.dispatch import ServerTarget
 
@@ -56,7 +56,7 @@ async def test_a_question_that_is_never_answered_is_taken_back(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     if tool == "greet":
-        monkeypatch.setattr(pending_requests, "RESPONSE_SECONDS", 0)
+        monkeypatch.setattr(pending_client_requests, "RESPONSE_SECONDS", 0)
     async with connect(ServerTarget(server)) as client:
         await client.initialize(BOTH)
         await client.call(tool)

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from gatepost import ClientError, Context, Server, get_current_sub
 from gatepost.protocol.versions import LATEST_HANDSHAKE
-from gatepost.server.calls import pending_requests
-from gatepost.server.calls.pending_requests import PendingRequests
+from gatepost.server.calls import pending_client_requests
+from gatepost.server.calls.pending_client_requests import PendingClientRequests
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
@@ -102,7 +102,7 @@ def in_session(outlet: Outlet, **state: Any) -> StdioSessionExchange:
         raise NotImplementedError
 
     session = StdioSession(LATEST_HANDSHAKE, {}, **state)
-    pending = PendingRequests(
+    pending = PendingClientRequests(
         store=LocalResponses(), waiters=Waiters(), now=lambda: 0, random_bytes=bytes, poll_seconds=60
     )
     return StdioSessionExchange(outlet, no_request, session, pending)
@@ -303,7 +303,7 @@ async def test_cancelling_takes_open_questions_back(connect: Connect) -> None:
 
 
 async def test_questions_are_bounded(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_requests, "MOST_PENDING", 0)
+    monkeypatch.setattr(pending_client_requests, "MOST_PENDING", 0)
     async with connect(target()) as client:
         await client.initialize({"elicitation": {}})
         await client.call("greet")

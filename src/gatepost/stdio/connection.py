@@ -26,7 +26,7 @@ from gatepost.protocol.messages import (
 from gatepost.protocol.versions import LATEST_HANDSHAKE, Revision
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
-from gatepost.server.calls.pending_requests import PendingRequests
+from gatepost.server.calls.pending_client_requests import PendingClientRequests
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
@@ -60,7 +60,7 @@ class Connection:
     """What tools see as the headers of each request, names in lower case."""
     random_bytes: RandomBytes = secrets.token_bytes
     """Where incident ids come from."""
-    _client_requests: PendingRequests = field(init=False)
+    _client_requests: PendingClientRequests = field(init=False)
     _session: StdioSession | None = field(default=None, init=False)
     _running: dict[RequestId, CancelScope] = field(default_factory=dict, init=False)
     _scopes: dict[asyncio.Task[None], CancelScope] = field(default_factory=dict, init=False)
@@ -68,7 +68,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         # Every response wakes who waits for it; polling only finds that one has waited for too long.
-        self._client_requests = PendingRequests(
+        self._client_requests = PendingClientRequests(
             store=LocalResponses(),
             waiters=Waiters(),
             now=lambda: int(time.monotonic()),

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results
-from gatepost.server.calls.pending_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingRequests, SendMessage
+from gatepost.server.calls.pending_client_requests import (
+    DEFAULT_LOG_LEVEL,
+    MOST_SUBSCRIPTIONS,
+    PendingClientRequests,
+    SendMessage,
+)
 from gatepost.stdio.streams import Outlet
 
 if TYPE_CHECKING:
@@ -91,7 +96,7 @@ class StdioSessionExchange(StdioExchange):
         outlet: Outlet,
         http_request: Callable[[], HTTPRequest],
         state: StdioSession,
-        client_requests: PendingRequests,
+        client_requests: PendingClientRequests,
     ) -> None:
         super().__init__(outlet, http_request)
         self._state = state

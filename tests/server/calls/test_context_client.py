@@ -14,7 +14,7 @@ from gatepost.server.calls.client_requests import Elicit, Elicited, InvalidAnswe
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.context_log import NOTICE, protocol_level
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.calls.pending_requests import ClientError
+from gatepost.server.calls.pending_client_requests import ClientError
 from gatepost.server.declared.tools import Tool
 from tests.server.calls.answering_exchange import AnsweringExchange
 

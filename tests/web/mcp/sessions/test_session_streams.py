@@ -156,7 +156,7 @@ async def test_a_question_that_is_never_answered_is_taken_back(world: SessionWor
 
 
 async def test_only_so_many_questions_wait_at_a_time(world: SessionWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatepost.server.calls.pending_requests.MOST_PENDING", 0)
+    monkeypatch.setattr("gatepost.server.calls.pending_client_requests.MOST_PENDING", 0)
     answer = await world.send(call("colour"), session=await world.begin(capabilities=FORMS))
     assert answer.body["result"]["isError"]
 

@@ -15,7 +15,7 @@ from gatepost.protocol import eras, handshake
 from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
-from gatepost.server.calls.pending_requests import PendingRequests
+from gatepost.server.calls.pending_client_requests import PendingClientRequests
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.target import Result
@@ -59,7 +59,7 @@ class HandshakeEra:
     ) -> None:
         keep_alive = KeepAlive() if keep_alive is None else keep_alive
         now, random_bytes, waiters = sessions.now, sessions.random_bytes, Waiters()
-        client_requests = PendingRequests(
+        client_requests = PendingClientRequests(
             store=store.mcp_client_requests,
             waiters=waiters,
             now=now,

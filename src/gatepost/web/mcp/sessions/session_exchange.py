@@ -14,7 +14,12 @@ from gatepost.protocol.errors import RequestId
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.exchange import InputRequests, Results
-from gatepost.server.calls.pending_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingRequests, SendMessage
+from gatepost.server.calls.pending_client_requests import (
+    DEFAULT_LOG_LEVEL,
+    MOST_SUBSCRIPTIONS,
+    PendingClientRequests,
+    SendMessage,
+)
 from gatepost.server.target import Result
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.exchange.headers import accepts_events
@@ -31,7 +36,7 @@ class SessionServices:
     sessions: McpSessions
     streams: RequestStreams
     running: RunningRequests
-    client_requests: PendingRequests
+    client_requests: PendingClientRequests
 
 
 class SessionExchange(HttpExchange):

@@ -57,7 +57,7 @@ class TooManyClientRequests(RuntimeError):
 
 
 @dataclass(slots=True, kw_only=True)
-class PendingRequests:
+class PendingClientRequests:
     """The requests that wait for a response, of all sessions."""
 
     store: McpClientRequestStore
