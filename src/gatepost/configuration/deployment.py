@@ -7,6 +7,7 @@ anything but loopback or is known by anything but a loopback name.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,7 +65,7 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
     parts = urlsplit(public_url)
     is_public = listens_publicly or not is_loopback_host(parts.hostname or "")
     location = locate_store(settings)
-    if is_public and (problems := _unsafe(settings, public_url, location, is_single_user=is_single_user)):
+    if is_public and (problems := [*_unsafe(settings, public_url, location, is_single_user=is_single_user)]):
         raise SettingsError(*problems)
     return Deployment(
         public_url=public_url,
@@ -110,44 +111,42 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-def _unsafe(settings: Settings, public_url: str, location: Location, *, is_single_user: bool) -> tuple[str, ...]:
-    """Return a sentence for each thing that must not be public."""
-    problems = []
+def _unsafe(settings: Settings, public_url: str, location: Location, *, is_single_user: bool) -> Iterator[str]:
+    """Yield a sentence for each thing that must not be public."""
     host = urlsplit(public_url).hostname or ""
     if public_url.startswith("http:") and not is_loopback_host(host):
-        problems.append("MCP_PUBLIC_URL must be https: tokens and passwords would cross the network in clear.")
+        yield "MCP_PUBLIC_URL must be https: tokens and passwords would cross the network in clear."
     if location.is_lost_at_exit:
-        problems.append(
+        yield (
             "MCP_STORAGE_URL=memory: forgets every client and token at a restart and is for tests: set sqlite:///path.db."
         )
     if settings.server.sealing_keys is None:
-        problems.append(
+        yield (
             "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
             "set a random one and keep it, for example from: "
             "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
         )
     if is_single_user:
-        problems.append(
+        yield (
             "The single-user mode lets everybody in who can reach the server and is for loopback only: leave it out "
             "(local accounts are the default), or set MCP_HOST=127.0.0.1 and no public MCP_PUBLIC_URL."
         )
     if settings.oauth.auto_approve and settings.oauth.enabled:
-        problems.append(
+        yield (
             "OAUTH_AUTO_APPROVE would hand tokens to any site that a logged-in user visits: set it to false on a "
             "public server; scripts can use MCP_API_KEY."
         )
     if settings.registration.documents_on_loopback:
-        problems.append(
+        yield (
             "OAUTH_CIMD_ALLOW_LOOPBACK is for tests: strangers could have this server connect to itself. Remove it, "
             "or set it to false."
         )
     api_key = settings.server.api_key.get_secret_value() if settings.server.api_key else None
     if api_key is not None and (len(api_key) < _SHORTEST_PUBLIC_API_KEY or api_key.lower() in _WELL_KNOWN_SECRETS):
-        problems.append(
+        yield (
             f"MCP_API_KEY is a default or shorter than {_SHORTEST_PUBLIC_API_KEY} characters: set a random one, for "
             "example from: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
         )
-    return tuple(problems)
 
 
 def store_url(settings: Settings) -> str:

@@ -20,10 +20,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gatepost.oauth.scopes import is_scope_token
+from gatepost.resource.bearer import is_bearer_token
 from gatepost.tokens.keyring import is_key
 
 _DAY: Final = 24 * 3600
-_BEARER_TOKEN: Final = re.compile(r"(?=.{1,2048}\Z)[A-Za-z0-9._~+/-]+=*")
 _SHORTEST_SECRET: Final = 24
 _DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
@@ -67,7 +67,7 @@ ScopeList = Annotated[
 Networks = Annotated[WordList, AfterValidator(lambda words: tuple(str(ip_network(word)) for word in words))]
 Domains = Annotated[WordList, _if(lambda words: all(map(_DOMAIN.fullmatch, words)))]
 SealingKeys = Annotated[SecretStr, _if(lambda value: all(map(is_key, value.get_secret_value().split() or [""])))]
-BearerToken = Annotated[SecretStr, _if(lambda value: bool(_BEARER_TOKEN.fullmatch(value.get_secret_value())))]
+BearerToken = Annotated[SecretStr, _if(lambda value: is_bearer_token(value.get_secret_value()))]
 """What does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
 
 

@@ -19,28 +19,16 @@ MAX_PARAMETERS = 64
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 # A name outside of this list is raw client input and is not repeated in an error text.
-_NAMES = frozenset(
-    {
-        "client_assertion",
-        "client_assertion_type",
-        "client_id",
-        "client_secret",
-        "code",
-        "code_challenge",
-        "code_challenge_method",
-        "code_verifier",
-        "grant_type",
-        "prompt",
-        "redirect_uri",
-        "refresh_token",
-        "resource",
-        "response_mode",
-        "response_type",
-        "scope",
-        "state",
-        "token",
-        "token_type_hint",
-    }
+_NAMES = (
+    # the authorization endpoint
+    frozenset({"response_type", "response_mode", "redirect_uri", "resource", "scope", "state", "prompt"})
+    | frozenset({"code_challenge", "code_challenge_method"})
+    # the token endpoint
+    | frozenset({"grant_type", "code", "code_verifier", "refresh_token"})
+    # client authentication
+    | frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
+    # revocation and introspection
+    | frozenset({"token", "token_type_hint"})
 )
 
 

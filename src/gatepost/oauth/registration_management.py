@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidToken
 from gatepost.oauth.reasons import Reason
@@ -18,15 +18,6 @@ _SERVERS_OWN = (
     "client_secret_expires_at",
     "client_id_issued_at",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What an update comes to."""
-
-    metadata: ClientMetadata
-    needs_new_secret: bool
-    """Whether the client authenticates with a secret from now on and has none yet."""
 
 
 def check_manager(client: Client | None, token: str | None) -> Client:
@@ -67,7 +58,7 @@ def read_update(
     *,
     known_scopes: Collection[str],
     grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
-) -> Update:
+) -> ClientMetadata:
     """Return what an update comes to. It replaces everything: what is left out is as in a new registration.
 
     Raises:
@@ -81,12 +72,11 @@ def read_update(
     secret = document.get("client_secret")
     if secret is not None and not (isinstance(secret, str) and matches(secret, client.secret_fingerprint)):
         raise _refused("client_secret must be the current one, or left out; a client cannot choose its own.")
-    metadata = read_metadata(document, known_scopes=known_scopes, grant_types=grant_types)
-    return Update(metadata, needs_new_secret=metadata.needs_secret and client.secret_fingerprint is None)
+    return read_metadata(document, known_scopes=known_scopes, grant_types=grant_types)
 
 
 def updated_client(client: Client, metadata: ClientMetadata, *, new_secret_fingerprint: bytes | None) -> Client:
-    """Return the client's record after an update; its first secret is there when `Update.needs_new_secret`."""
+    """Return the client's record after an update; the new secret is its first one, where it needs one now."""
     secret_fingerprint = (new_secret_fingerprint or client.secret_fingerprint) if metadata.needs_secret else None
     return replace(client, **metadata.metadata(), secret_fingerprint=secret_fingerprint)
 

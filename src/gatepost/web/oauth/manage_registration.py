@@ -55,7 +55,7 @@ class ManageRegistrationEndpoint:
 
         # 2. The rules decide what the update comes to.
         registry = self.registry
-        update = read_update(
+        metadata = read_update(
             await read_document(request),
             client,
             known_scopes=registry.known_scopes,
@@ -63,8 +63,9 @@ class ManageRegistrationEndpoint:
         )
 
         # 3. Replace the registration in one step.
-        secret, new_fingerprint = registry.mint(SecretKind.CLIENT_SECRET) if update.needs_new_secret else (None, None)
-        changed = updated_client(client, update.metadata, new_secret_fingerprint=new_fingerprint)
+        needs_first_secret = metadata.needs_secret and client.secret_fingerprint is None
+        secret, new_fingerprint = registry.mint(SecretKind.CLIENT_SECRET) if needs_first_secret else (None, None)
+        changed = updated_client(client, metadata, new_secret_fingerprint=new_fingerprint)
         if not await registry.clients.update_client(changed):
             raise wrong_token()  # it was removed or disabled a moment ago
         await registry.audit.record(request, AuditEvent.CLIENT_UPDATED, client_id=client.client_id)
