@@ -65,12 +65,9 @@ class _EntryError(Exception):
 
 
 def read_client_file(path: Path, *, variables: Mapping[str, str], now: int) -> tuple[Client, ...]:
-    """Return the clients that a file names.
+    """Return the clients that a TOML file names; paths in it are relative to its directory.
 
-    Args:
-        path: the TOML file; paths in it are relative to its directory.
-        variables: where `secret_env` is looked up.
-        now: seconds UTC, since when a client that is new has been there.
+    `secret_env` is looked up in `variables`; a client that is new has been there since `now` (seconds UTC).
 
     Raises:
         SettingsError: the file cannot be read, or entries are wrong; one sentence for each.

@@ -39,9 +39,7 @@ def asserted_client(assertion: str) -> str:
     except SignatureInvalid:
         subject = None
     if not isinstance(subject, str):
-        raise InvalidClient(
-            Reason.CLIENT_ASSERTION_INVALID, "The client_assertion is not a signed JWT in compact form with a sub."
-        )
+        raise _invalid("The client_assertion is not a signed JWT in compact form with a sub.")
     return subject
 
 
@@ -50,12 +48,7 @@ def check_assertion(
 ) -> Assertion:
     """Return what identifies an assertion that this client has signed for this server.
 
-    Args:
-        assertion: the JWT.
-        client_id: the client.
-        keys: its public keys.
-        audiences: what its `aud` may be: the issuer identifier and the addresses of the endpoint.
-        now: seconds UTC.
+    Its `aud` may be one of `audiences`: the issuer identifier and the addresses of the endpoint.
 
     Raises:
         KeyUnknown: none of the keys fits; with newer ones it may be worth another look.
@@ -66,15 +59,12 @@ def check_assertion(
     except KeyUnknown:
         raise
     except SignatureInvalid:
-        raise InvalidClient(
-            Reason.CLIENT_ASSERTION_INVALID,
+        raise _invalid(
             "The signature of the client_assertion cannot be verified with the client's registered keys and an "
             "algorithm of token_endpoint_auth_signing_alg_values_supported.",
         ) from None
     if claims.get("iss") != client_id or claims.get("sub") != client_id:
-        raise InvalidClient(
-            Reason.CLIENT_ASSERTION_INVALID, "iss and sub of the client_assertion must be the client_id."
-        )
+        raise _invalid("iss and sub of the client_assertion must be the client_id.")
     if not _is_for(claims, audiences):
         raise InvalidClient(
             Reason.CLIENT_ASSERTION_AUDIENCE_WRONG,
@@ -83,16 +73,13 @@ def check_assertion(
     expires_at = _check_times(claims, now=now)
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or "\0" in jti or not jti.isprintable():
-        raise InvalidClient(
-            Reason.CLIENT_ASSERTION_INVALID, f"The client_assertion needs a jti of 1 to {_MAX_JTI} characters."
-        )
+        raise _invalid(f"The client_assertion needs a jti of 1 to {_MAX_JTI} characters.")
     return Assertion(client_id, jti, remembered_until=expires_at + CLOCK_SKEW)
 
 
 def unknown_key() -> InvalidClient:
     """Return the refusal for an assertion that none of the client's keys fits, newest ones included."""
-    return InvalidClient(
-        Reason.CLIENT_ASSERTION_INVALID,
+    return _invalid(
         "None of the client's registered keys fits the kid and alg of the client_assertion.",
     )
 
@@ -116,19 +103,15 @@ def _check_times(claims: Mapping[str, Any], *, now: int) -> int:
     """Return `exp`, in whole seconds."""
     expires_at, issued_at, not_before = (_seconds(claims, name) for name in ("exp", "iat", "nbf"))
     if expires_at is None:
-        raise InvalidClient(Reason.CLIENT_ASSERTION_INVALID, "The client_assertion needs an exp, in seconds UTC.")
+        raise _invalid("The client_assertion needs an exp, in seconds UTC.")
     if expires_at + CLOCK_SKEW <= now:
         raise InvalidClient(Reason.CLIENT_ASSERTION_EXPIRED, "The client_assertion has expired.")
     if expires_at > now + MAX_LIFETIME + CLOCK_SKEW:
-        raise InvalidClient(
-            Reason.CLIENT_ASSERTION_INVALID, f"exp of the client_assertion is more than {MAX_LIFETIME} seconds away."
-        )
+        raise _invalid(f"exp of the client_assertion is more than {MAX_LIFETIME} seconds away.")
     if not_before is not None and not_before > now + CLOCK_SKEW:
-        raise InvalidClient(Reason.CLIENT_ASSERTION_INVALID, "nbf of the client_assertion lies in the future.")
+        raise _invalid("nbf of the client_assertion lies in the future.")
     if issued_at is not None and not now - MAX_LIFETIME - CLOCK_SKEW <= issued_at <= now + CLOCK_SKEW:
-        raise InvalidClient(
-            Reason.CLIENT_ASSERTION_INVALID, "iat of the client_assertion lies in the future or too far in the past."
-        )
+        raise _invalid("iat of the client_assertion lies in the future or too far in the past.")
     return expires_at
 
 
@@ -139,5 +122,9 @@ def _seconds(claims: Mapping[str, Any], name: str) -> int | None:
         return None
     # A boolean is an int to Python, and a number of a thousand digits is one to JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        raise InvalidClient(Reason.CLIENT_ASSERTION_INVALID, f"{name} of the client_assertion must be seconds UTC.")
+        raise _invalid(f"{name} of the client_assertion must be seconds UTC.")
     return int(value)
+
+
+def _invalid(description: str) -> InvalidClient:
+    return InvalidClient(Reason.CLIENT_ASSERTION_INVALID, description)

@@ -39,11 +39,7 @@ class PresentedClient:
 
 
 def read_client(parameters: Mapping[str, str], authorization: Sequence[str]) -> PresentedClient:
-    """Return which client a request names and how.
-
-    Args:
-        parameters: the parameters of the body, each sent once.
-        authorization: the values of all `Authorization` headers.
+    """Return which client a request names and how, by its body and the values of all `Authorization` headers.
 
     Raises:
         InvalidRequest: it names no client, or two, or uses more than one method (RFC 6749 section 2.3: must not).

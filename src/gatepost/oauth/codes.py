@@ -25,13 +25,8 @@ def check_code(
     Two refusals ask the caller for more: `Reason.CODE_REPLAYED` for the revocation of the grant that the code created,
     `Reason.CODE_VERIFIER_WRONG` for counting the attempt. No other refusal changes anything; the code stays valid.
 
-    Args:
-        code: what the store holds, spent or not.
-        client_id: the client that has authenticated.
-        redirect_uri: the parameter of the token request, None when absent.
-        resource: the resource that the token request names, in its canonical spelling; None when absent.
-        code_verifier: the parameter of the token request.
-        now: seconds UTC.
+    `code` is what the store holds, spent or not; `client_id` has authenticated. What the token request does not name is
+    None; `resource` is in its canonical spelling.
 
     Raises:
         InvalidGrant: the code is unknown, expired, another client's, spent, or was issued for another redirect URI or

@@ -22,10 +22,7 @@ _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 def url_problem(url: str, *, allow_loopback: bool = False, allow_query: bool = False) -> str | None:
     """Return what keeps `url` from being fetched on a stranger's word, as the end of a sentence, or None.
 
-    Args:
-        url: what the stranger sent.
-        allow_loopback: whether `localhost` is a host.
-        allow_query: whether it may have a query.
+    `localhost` is a host, and a query is allowed, only where that is said.
     """
     if not is_https_url(url):
         return "is not a valid https URL with a host and without user information or fragment"

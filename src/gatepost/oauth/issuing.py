@@ -83,17 +83,9 @@ def mint_tokens(
 ) -> tuple[Tokens, IssuedTokens]:
     """Return new tokens of a grant, and the rows under which the store knows them.
 
-    Neither token outlives the grant.
-
-    Args:
-        grant: what the tokens belong to.
-        scopes: those of the access token: the grant's, or fewer. The refresh token keeps the grant's (RFC 6749, 6).
-        with_refresh_token: whether there is a refresh token.
-        now: seconds UTC.
-        lifetimes: the operator's lifetimes.
-        random_bytes: where the tokens come from.
-        sign: makes the access token, for tokens that others can verify; None makes an opaque one. The store keeps a
-            row of either, so that both are revoked alike, and a stolen signing key makes no token that counts here.
+    Neither token outlives the grant. The access token has `scopes`, the grant's or fewer; the refresh token keeps the
+    grant's (RFC 6749 section 6). `sign` makes an access token that others can verify, None an opaque one. The store
+    keeps a row of either, so that both are revoked alike, and a stolen signing key makes no token that counts here.
     """
     expires_at = min(now + lifetimes.access_token, grant.expires_at)
     access_token = mint(SecretKind.ACCESS_TOKEN, random_bytes)

@@ -22,11 +22,9 @@ _NO_REDIRECT = "https://client.invalid/"
 
 
 def read_preregistration(document: Mapping[str, object], *, is_machine: bool) -> ClientMetadata:
-    """Return what an operator's registration comes to.
+    """Return what an operator's registration, metadata as in RFC 7591, comes to. Its scopes are taken as they are.
 
-    Args:
-        document: metadata as in RFC 7591. Its scopes are taken as they are.
-        is_machine: whether the client may ask for tokens for itself. Without redirect URIs it can do nothing else.
+    A machine may ask for tokens for itself; without redirect URIs it can do nothing else.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered.
@@ -67,9 +65,8 @@ class Reconciliation:
 def reconcile(kept: Mapping[str, Client], wanted: Sequence[Client]) -> Reconciliation:
     """Return what has to be done.
 
-    Args:
-        kept: by its id, every client that came from the settings or has an id that is wanted.
-        wanted: what the settings name, each id once, all of origin `SETTINGS` and enabled.
+    `kept` is by its id every client that came from the settings or has an id that is wanted; `wanted` is what the
+    settings name, each id once, all of origin `SETTINGS` and enabled.
     """
     taken = tuple(
         client.client_id

@@ -33,13 +33,8 @@ def check_refresh(
 
     Whether the token has been spent is not decided here: only the store can say so and rotate in one step.
 
-    Args:
-        token: what the store holds for the refresh token, spent or not, expired or not.
-        grant: the grant it belongs to, revoked or not.
-        user_disabled: whether the grant's user may no longer act.
-        client_id: the client that has authenticated.
-        resource: the resource that the request names, in its canonical spelling; None when absent.
-        now: seconds UTC.
+    `token` and `grant` are what the store holds, spent, expired, revoked or not; `client_id` has authenticated;
+    `resource` is what the request names, in its canonical spelling, or None.
 
     Raises:
         InvalidGrant: the token is unknown, expired or another client's, or its grant is over.

@@ -69,11 +69,7 @@ def read_metadata(
 ) -> ClientMetadata:
     """Return what a registration request, or a client's document about itself, comes to.
 
-    Args:
-        document: the JSON object.
-        known_scopes: every scope that any resource of this server has.
-        grant_types: what clients may register for.
-        auth_methods: what `token_endpoint_auth_method` may be.
+    `known_scopes` are those of all resources of this server; `grant_types` and `auth_methods` are what it supports.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered (RFC 7591 section 3.2.2).
@@ -130,11 +126,8 @@ def client_information(
 ) -> dict[str, Any]:
     """Return the answer to a registration: what was registered, not what was asked for (RFC 7591 section 3.2.1).
 
-    Args:
-        client: the registered client.
-        client_secret: its secret, shown this once; None when it has none.
-        registration_access_token: with which it manages its registration (RFC 7592 section 3); None if it cannot.
-        registration_client_uri: where it does so.
+    The secret is shown this once; with the registration access token the client manages its registration, at its own
+    URI (RFC 7592 section 3). What it has not is None.
     """
     registered = {
         name: list(value) if isinstance(value, tuple) else value
@@ -158,19 +151,16 @@ def client_information(
 def _redirect_uris(document: Mapping[str, object]) -> tuple[str, ...]:
     uris = document.get("redirect_uris")
     if not isinstance(uris, list) or not 0 < len(uris) <= MAX_REDIRECT_URIS:
-        raise InvalidRedirectUri(
-            Reason.REDIRECT_URI_INVALID, f"redirect_uris must be a list of 1 to {MAX_REDIRECT_URIS} redirect URIs."
-        )
+        _refuse_redirect_uri(f"redirect_uris must be a list of 1 to {MAX_REDIRECT_URIS} redirect URIs.")
     for position, uri in enumerate(uris):
         if not isinstance(uri, str):
-            raise InvalidRedirectUri(Reason.REDIRECT_URI_INVALID, f"redirect_uris[{position}] must be a string.")
+            _refuse_redirect_uri(f"redirect_uris[{position}] must be a string.")
         try:
             check_registrable(uri)
         except InvalidRedirectUri as error:
             raise InvalidRedirectUri(error.reason, f"redirect_uris[{position}]: {error.description}") from None
     if sum(map(len, uris)) > MAX_ALL_REDIRECT_URIS:
-        raise InvalidRedirectUri(
-            Reason.REDIRECT_URI_INVALID,
+        _refuse_redirect_uri(
             f"redirect_uris are longer than {MAX_ALL_REDIRECT_URIS} characters together; register fewer.",
         )
     return tuple(dict.fromkeys(uris))
@@ -315,3 +305,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _refuse(description: str) -> NoReturn:
     raise InvalidClientMetadata(Reason.CLIENT_METADATA_INVALID, description)
+
+
+def _refuse_redirect_uri(description: str) -> NoReturn:
+    raise InvalidRedirectUri(Reason.REDIRECT_URI_INVALID, description)

@@ -20,13 +20,8 @@ def server_metadata(
     """Return the members of the metadata document.
 
     `offline_access` is not among the scopes: refresh tokens do not depend on it, and clients that see it ask for it.
-
-    Args:
-        server: this authorization server.
-        grant_types: what its token endpoint takes.
-        scopes: all scopes of its resources; repetitions are dropped.
-        resources: the identifiers of its resources (RFC 9728 section 4).
-        service_documentation: where people find its documentation, or None.
+    Repeated scopes are dropped; `resources` are identifiers (RFC 9728 section 4); `grant_types` are what the token
+    endpoint takes.
     """
     metadata: dict[str, object] = {
         "issuer": server.issuer,

@@ -82,9 +82,7 @@ class FetchedClientKeys:
     async def keys_of(self, client: Client, *, newer_than: int | None = None) -> Sequence[Key]:
         """Return the client's keys; none if it has none.
 
-        Args:
-            client: the client.
-            newer_than: keys that were fetched at or before this time (seconds UTC) are fetched again.
+        Those that were fetched at `newer_than` (seconds UTC) or before are fetched again.
 
         Raises:
             InvalidClient: what its `jwks_uri` serves is no set of public keys.

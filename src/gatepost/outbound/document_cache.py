@@ -67,12 +67,9 @@ class DocumentCache(Generic[T]):
     _loading: dict[str, asyncio.Task[T]] = field(default_factory=dict, init=False)
 
     async def get(self, url: str, load: Callable[[], Awaitable[Loaded[T]]], *, newer_than: int | None = None) -> T:
-        """Return what the document at `url` came to.
+        """Return what the document at `url` came to, which `load` fetches and judges.
 
-        Args:
-            url: the key.
-            load: fetches and judges it.
-            newer_than: a document that was fetched at or before this time (seconds UTC) is fetched again.
+        One that was fetched at `newer_than` (seconds UTC) or before is fetched again.
 
         Raises:
             FetchFailed: it could not be fetched, or too many fetches are under way.

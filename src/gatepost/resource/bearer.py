@@ -85,9 +85,7 @@ INSUFFICIENT_SCOPE = Refusal(
 def read_bearer_token(authorization: Sequence[bytes], query_string: bytes) -> str:
     """Return the one bearer token of a request; its shape is right, and nothing else is known about it.
 
-    Args:
-        authorization: the values of all `Authorization` headers.
-        query_string: the query, without `?`.
+    `authorization` are the values of all `Authorization` headers.
 
     Raises:
         TokenRefused: there is none, or it stands in the wrong place, or it has the wrong shape.
@@ -135,13 +133,8 @@ def check_kind(token: str) -> None:
 def check_live(*, expires_at: int, revoked: bool, user_disabled: bool, audience: str, resource: str, now: int) -> None:
     """Refuse an access token that the store knows but that does not count here.
 
-    Args:
-        expires_at: its end, seconds UTC.
-        revoked: whether its grant was revoked.
-        user_disabled: whether its user may no longer act.
-        audience: the identifier of the resource it was issued for.
-        resource: the identifier of the resource it is used at (RFC 8707 section 2, RFC 9068 section 4).
-        now: seconds UTC.
+    It was issued for `audience` and is used at `resource` (RFC 8707 section 2, RFC 9068 section 4); times are seconds
+    UTC.
 
     Raises:
         TokenRefused: it does not count.

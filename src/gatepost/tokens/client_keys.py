@@ -93,11 +93,7 @@ def unverified_claims(signed: str) -> dict[str, Any]:
 
 
 def verified_claims(signed: str, keys: Sequence[Key]) -> dict[str, Any]:
-    """Return the claims of a message that one of these keys has signed.
-
-    Args:
-        signed: a JWT in compact form.
-        keys: the client's, as `read_keys` returns them.
+    """Return the claims of a JWT in compact form that one of these keys, of `read_keys`, has signed.
 
     Raises:
         KeyUnknown: none of the keys fits its `alg` and `kid`.

@@ -39,10 +39,7 @@ class KeyRing:
     """Seals under its first key, opens under all of them."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Put the keys on the ring.
-
-        Args:
-            keys: one or more; each `is_key`. The first one seals.
+        """Put one or more keys on the ring, each `is_key`.
 
         Raises:
             ValueError: there is none, or one of them is no key.

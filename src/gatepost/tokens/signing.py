@@ -119,12 +119,9 @@ def named_key(token: str) -> str:
 
 
 def verify(token: str, keys: Mapping[str, SigningKey], *, typ: str) -> dict[str, Any]:
-    """Return the claims of a token that one of our keys has signed.
+    """Return the claims of a token, of bounded length, that one of our keys (by `kid`) has signed.
 
-    Args:
-        token: what was sent; the caller bounds its length.
-        keys: ours, by `kid`.
-        typ: what the header has to say that the token is (RFC 8725 section 3.11).
+    `typ` is what the header has to say that the token is (RFC 8725 section 3.11).
 
     Raises:
         SignatureRefused: it is anything else.
