@@ -107,6 +107,10 @@ benchmark: $(VENV)/.runtime ## measure beside the peers (needs wrk); ARGS="--onl
 conformance: $(VENV)/.development ## run the official MCP conformance suite (npm packages by hash); ARGS="--only 2026-07-28"
 	@$(RUN) tools.conformance.run $(ARGS)
 
+.PHONY: clients
+clients: $(VENV)/.development ## run codex, Claude Code, opencode and others (npm, by hash) and write docs/clients.md; Linux
+	@$(RUN) tools.clients.run $(ARGS)
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.
