@@ -17,7 +17,7 @@ from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
-from gatepost.web.site.health import HealthChecks, HealthEndpoints
+from gatepost.web.site.health import PROBE_PATHS, HealthChecks, HealthEndpoints
 from gatepost.web.site.limits import AddressLimits
 from gatepost.web.site.loopback_names import LoopbackNames
 from gatepost.web.site.reference import ReferencePages
@@ -97,7 +97,7 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
     layer = HostGuard(
         layer,
         allowed_hosts=deployment.allowed_hosts,
-        passed_by=resources.mcp_paths,
+        passed_by=resources.mcp_paths | PROBE_PATHS,
         any_loopback=deployment.is_any_loopback,
     )
     if deployment.is_any_loopback:

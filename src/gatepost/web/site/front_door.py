@@ -105,7 +105,8 @@ class LocalOnly:
 class HostGuard:
     """Answers 421 to a `Host` that is not ours, against DNS rebinding (RFC 9110 sections 7.2 and 15.5.20).
 
-    The MCP endpoints look at `Host` themselves while they go through the headers once, so they are passed by here.
+    The MCP endpoints look at `Host` themselves while they go through the headers once, so they are passed by here, as
+    are the probes, which give nothing away.
     """
 
     app: ASGIApp
@@ -113,7 +114,7 @@ class HostGuard:
     allowed_hosts: frozenset[str]
     """`Host` values that are ours, in lower case."""
     passed_by: frozenset[str]
-    """Paths that check for themselves."""
+    """Paths that check for themselves, or answer everybody."""
     any_loopback: bool = False
     """Whether every loopback name is ours too, on any port; for a server without a public URL."""
 

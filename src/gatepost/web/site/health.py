@@ -27,6 +27,10 @@ _FRESH_SECONDS = 1.0
 """A check writes durably and anybody may ask: a flood of probes costs one check in this time."""
 
 
+PROBE_PATHS = frozenset({"/health", "/healthz"})
+"""Answered whatever the `Host`: orchestrators and balancers probe by address, with any name, or with none."""
+
+
 class HealthChecks:
     """What the checks said last, asked again once that is `_FRESH_SECONDS` old, by one probe while the others wait.
 
