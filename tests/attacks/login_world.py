@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.sealing import KeyRing
 from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits

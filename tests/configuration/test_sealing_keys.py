@@ -15,7 +15,7 @@ from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.signing_keys import open_signing_key, sealed_signing_key
 from gatepost.stores.sql.sqlite import memory_store
-from gatepost.tokens.keyring import KeyRing, key_id
+from gatepost.tokens.sealing import KeyRing, key_id
 from gatepost.tokens.signing import generate_signing_key
 
 OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"

@@ -19,8 +19,8 @@ from gatepost.stores.purging import background_purger, purging
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.stores.urls import locate
-from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
+from gatepost.tokens.sealing import KeyRing
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits

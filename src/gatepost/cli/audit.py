@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gatepost.cli.open_store import with_store
-from gatepost.cli.output import moment, say, say_table
+from gatepost.cli.terminal import moment, say, say_table
 from gatepost.oauth.audit import AuditQuery, AuditRecord
 from gatepost.stores.contract.store import Store
 

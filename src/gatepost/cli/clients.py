@@ -9,9 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from gatepost.cli.actions import Actions
 from gatepost.cli.open_store import audit, with_store
-from gatepost.cli.output import CommandRefused, moment, say, say_table
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from gatepost.cli.actions import Actions
 from gatepost.cli.open_store import with_store
-from gatepost.cli.output import CommandRefused, moment, say, say_table
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
 from gatepost.cli.users import find_account
 from gatepost.oauth.display_text import inert_text
 from gatepost.oauth.reasons import Reason

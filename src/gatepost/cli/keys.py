@@ -6,16 +6,15 @@ import argparse
 import secrets
 import time
 
-from gatepost.cli.actions import Actions
 from gatepost.cli.open_store import with_store
-from gatepost.cli.output import CommandRefused, moment, say, say_table
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
 from gatepost.configuration.deployment import key_file
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring
 from gatepost.configuration.settings import Settings, load_settings
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, sealed_signing_key
-from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.sealing import KeyRing
 from gatepost.tokens.signing import generate_signing_key
 
 

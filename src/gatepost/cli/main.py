@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gatepost import __version__
-from gatepost.cli.output import CommandRefused, complain
+from gatepost.cli.terminal import CommandRefused, complain
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2

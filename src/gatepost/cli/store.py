@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from gatepost.cli.actions import Actions
 from gatepost.cli.open_store import with_store
-from gatepost.cli.output import say_table
+from gatepost.cli.terminal import Actions, say_table
 from gatepost.configuration.settings import load_settings
 from gatepost.stores.contract.store import Store
 from gatepost.stores.purging import purge_everything, purges_of

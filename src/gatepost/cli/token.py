@@ -8,10 +8,9 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from gatepost.cli.actions import Actions
 from gatepost.cli.keys import own_key_ring
 from gatepost.cli.open_store import with_store
-from gatepost.cli.output import CommandRefused, say
+from gatepost.cli.terminal import Actions, CommandRefused, say
 from gatepost.cli.users import find_account
 from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
 from gatepost.configuration.sealing_keys import signing_keys_of

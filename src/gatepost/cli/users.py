@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from gatepost.cli.actions import Actions
 from gatepost.cli.open_store import audit, with_store
-from gatepost.cli.output import CommandRefused, moment, say, say_table
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
 from gatepost.identity.usernames import canonical_username
 from gatepost.oauth.audit import AuditEvent
 from gatepost.stores.contract.store import Store

@@ -17,8 +17,8 @@ from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys, reseal
-from gatepost.tokens.keyring import KeyRing, is_key
 from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
+from gatepost.tokens.sealing import KeyRing, is_key
 
 _OTHERS = 0o077
 

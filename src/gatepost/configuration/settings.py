@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gatepost.oauth.scopes import is_scope_token
 from gatepost.resource.bearer import is_bearer_token
-from gatepost.tokens.keyring import is_key
+from gatepost.tokens.sealing import is_key
 
 _DAY: Final = 24 * 3600
 _SHORTEST_SECRET: Final = 24

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.keys import KeyStore, SealedSigningKey
-from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.tokens.sealing import SealBroken
+from gatepost.tokens.sealing import KeyRing, SealBroken
 from gatepost.tokens.signing import SigningKey, generate_signing_key, restore_signing_key
 
 JWKS_MAX_AGE = 300

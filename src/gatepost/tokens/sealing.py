@@ -2,9 +2,18 @@
 
 A sealed value opens only with the key it was sealed with, for the purpose that key was derived for, and beside the
 associated data it was sealed with. A row that is copied to another row's place does not open there.
+
+The operator's keys are on a ring. The first one seals, every key of the ring opens. That is how a key is replaced
+without an interruption: the new one joins the ring everywhere, then it moves to the front, and the old one leaves when
+nothing is sealed under it any more. What a ring has sealed begins with the id of its key, so that a key that is missing
+can be told from a value that was altered.
 """
 
 from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
 
 from gatepost.tokens.opaque import RandomBytes
 
@@ -14,6 +23,10 @@ _FORMAT = b"\x01"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # NIST SP 800-38D section 5.2.1.1
 _TAG_BYTES = 16
+_KEY_ID_BYTES = 8
+_SHAPE = re.compile(r"[A-Za-z0-9+/=_.~-]{43,}")  # 32 random bytes are 43 characters of base64url
+_FEWEST_CHARACTERS = 10
+"""Different ones. Random keys have more even in hexadecimal; what has fewer was typed by a person."""
 
 
 class SealBroken(Exception):
@@ -68,3 +81,76 @@ def unseal(sealed: bytes, *, key: bytes, associated_data: bytes) -> bytes:
         return AESGCM(key).decrypt(nonce, sealed[1 + _NONCE_BYTES :], _FORMAT + associated_data)
     except InvalidTag:
         raise SealBroken("altered, or sealed with another key or for another place") from None
+
+
+class KeyMissing(SealBroken):
+    """A value is sealed under a key that is not on the ring, or is no sealed value at all."""
+
+
+def is_key(text: str) -> bool:
+    """Say whether `text` can be a key of a ring: at least 43 characters that look random."""
+    return _SHAPE.fullmatch(text) is not None and len(set(text)) >= _FEWEST_CHARACTERS
+
+
+def key_id(key: str) -> str:
+    """Return the public name of a key: 16 hexadecimal digits. It tells nothing about the key."""
+    return hashlib.sha256(b"gatepost key id: " + key.encode()).digest()[:_KEY_ID_BYTES].hex()
+
+
+class KeyRing:
+    """Seals under its first key, opens under all of them."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Put one or more keys on the ring, each `is_key`.
+
+        Raises:
+            ValueError: there is none, or one of them is no key.
+        """
+        if not keys or not all(map(is_key, keys)):
+            raise ValueError("a key ring takes one or more keys of at least 43 random characters")
+        self._keys = {key_id(key): key.encode() for key in keys}
+        self._derived: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The public names of the keys; that of the sealing one first."""
+        return tuple(self._keys)
+
+    def seal(self, plaintext: bytes, *, purpose: str, associated_data: bytes, random_bytes: RandomBytes) -> bytes:
+        """Return `plaintext` sealed under the first key (37 bytes longer).
+
+        Args:
+            plaintext: what to seal.
+            purpose: a fixed label of the code that seals, such as `request-state`; each has a key of its own.
+            associated_data: what the value belongs to; needed again to open it, not contained.
+            random_bytes: where the nonce comes from.
+        """
+        name = self.key_ids[0]
+        key = self._derive(name, purpose)
+        head = bytes.fromhex(name)
+        return head + seal(plaintext, key=key, associated_data=associated_data, random_bytes=random_bytes)
+
+    def open(self, sealed: bytes, *, purpose: str, associated_data: bytes) -> bytes:
+        """Return what was sealed, for this purpose and beside this associated data.
+
+        Raises:
+            KeyMissing: its key is not on this ring.
+            SealBroken: it was altered, or sealed for another purpose or place.
+        """
+        name = self._key_of(sealed)
+        if name not in self._keys:
+            raise KeyMissing("sealed under a key that is not on the ring")
+        return unseal(sealed[_KEY_ID_BYTES:], key=self._derive(name, purpose), associated_data=associated_data)
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Say whether a value is sealed under the first key, so that the others could leave as far as it goes."""
+        return self._key_of(sealed) == self.key_ids[0]
+
+    def _key_of(self, sealed: bytes) -> str:
+        return sealed[:_KEY_ID_BYTES].hex()
+
+    def _derive(self, name: str, purpose: str) -> bytes:
+        key = self._derived.get((name, purpose))
+        if key is None:
+            key = self._derived[name, purpose] = derive_key(self._keys[name], purpose=purpose)
+        return key

@@ -18,7 +18,7 @@ from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, SigningKeys, sealed_signing_key
-from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.sealing import KeyRing
 from gatepost.tokens.signing import SigningKey, generate_signing_key, sign, verify
 from gatepost.web.oauth.jwks import JwksEndpoint
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused

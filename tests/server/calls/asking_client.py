@@ -18,7 +18,7 @@ from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
-from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.sealing import KeyRing
 
 EVERYTHING: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
 KEY = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"

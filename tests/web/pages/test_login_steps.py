@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginField, LoginRoute, LoginStep
-from gatepost.tokens.keyring import KeyRing
+from gatepost.tokens.sealing import KeyRing
 from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits

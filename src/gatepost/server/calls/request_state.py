@@ -20,9 +20,8 @@ from typing import Any, Final
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.resource.principal import Principal
-from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.tokens.sealing import SealBroken
+from gatepost.tokens.sealing import KeyRing, SealBroken
 
 LIFETIME: Final = 600
 """How long a client has to come back with the responses, in seconds."""

@@ -31,9 +31,8 @@ from gatepost.oauth.limits import (
     Rate,
 )
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.tokens.keyring import KeyRing
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.tokens.sealing import SealBroken
+from gatepost.tokens.sealing import KeyRing, SealBroken
 from gatepost.web.site.client_address import ClientAddresses, limit_key
 from gatepost.web.site.limits import Limits, too_many_requests
 

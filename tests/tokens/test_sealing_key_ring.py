@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.tokens.keyring import KeyMissing, KeyRing, is_key, key_id
-from gatepost.tokens.sealing import SealBroken
+from gatepost.tokens.sealing import KeyMissing, KeyRing, SealBroken, is_key, key_id
 
 OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"

@@ -1,9 +1,10 @@
-"""What the command line prints: answers on standard output, complaints on standard error."""
+"""What the subcommands share: answers on standard output, complaints on standard error, and actions of their own."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 
@@ -40,3 +41,20 @@ def say_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty:
 def moment(seconds: int | None) -> str:
     """Return seconds UTC as a date and time, or a dash."""
     return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+class Actions:
+    """Adds actions to the parser of a command."""
+
+    def __init__(self, command: argparse.ArgumentParser) -> None:
+        self._parsers = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def add(
+        self, name: str, run: Callable[[argparse.Namespace], None], words: str, *, description: str | None = None
+    ) -> argparse.ArgumentParser:
+        """Return the parser of a new action; `words` describe it in the list, and on its page if nothing else does."""
+        parser = self._parsers.add_parser(
+            name, help=words, description=description or f"{words[0].upper()}{words[1:]}."
+        )
+        parser.set_defaults(run=run)
+        return parser
