@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginRefused, LoginRoute
+from gatepost.oauth.display_text import inert_text
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.test_unasked_consent import Asking
@@ -45,7 +46,7 @@ class Upstream(IdentityProvider):
         assert data == {"nonce": "n-1"}
         if sent["iss"] != self.issuer:
             raise LoginRefused("Another server answered.")
-        return await login.finish(Identity(sent["sub"], "Ada", issuer=sent.get("as")))
+        return await login.finish(Identity(sent["sub"], sent.get("name"), issuer=sent.get("as")))
 
     async def hasty(self, request: Request, login: Login) -> Response:
         """Forgets to look at the state."""
@@ -231,6 +232,18 @@ async def test_people_are_who_their_issuer_says_and_never_joined(upstream: Upstr
 
     assert len(set(subjects)) == 3
     assert all(subject.startswith("user_") for subject in subjects)
+
+
+async def test_a_name_from_elsewhere_is_shown_as_inert_text(upstream: UpstreamWorld) -> None:
+    browser = upstream.world.browser()
+    name = "<script>\x1b[31m\u202eadA" + "x" * 5000
+    await upstream.come_back(browser, await upstream.go(browser), name=name)
+
+    user = (await upstream.world.session(browser)).user
+
+    assert user is not None
+    assert user.name == inert_text(name) != name
+    assert "<script" not in (await browser.get("/oauth/login")).text
 
 
 async def test_one_who_is_disabled_is_refused_and_logged_out(upstream: UpstreamWorld) -> None:

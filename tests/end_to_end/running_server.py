@@ -43,7 +43,7 @@ def _measures(variable: str) -> bool:
 
 
 class RunningServer:
-    """One run of `gatepost serve TARGET`."""
+    """One run of `gatepost serve TARGET`, or of a module that serves by itself at `MCP_PORT`."""
 
     def __init__(
         self,
@@ -54,26 +54,24 @@ class RunningServer:
         cwd: Path = REPOSITORY,
         environment: Mapping[str, str] | None = None,
         will_be_killed: bool = False,
+        module: str | None = None,
     ) -> None:
         self.port = port or free_port()
         self.data = data
         self.origin = f"http://127.0.0.1:{self.port}"
         self.mcp_url = f"{self.origin}/mcp"
         self.output = ""
-        self._arguments = [
-            sys.executable,
-            "-m",
-            "gatepost",
-            "serve",
-            *([target] if target else []),
-            "--port",
-            str(self.port),
-            *options,
-        ]
+        serve = ["gatepost", "serve", *([target] if target else []), "--port", str(self.port), *options]
+        self._arguments = [sys.executable, "-m", *(serve if module is None else [module])]
         self._cwd = cwd
         # A process that is killed keeps no record of what it covered: it need not make one.
         inherited = {name: value for name, value in os.environ.items() if not (will_be_killed and _measures(name))}
-        self._environment = {**inherited, "OAUTH_STORAGE_DIR": str(data), **(environment or {})}
+        self._environment = {
+            **inherited,
+            "OAUTH_STORAGE_DIR": str(data),
+            "MCP_PORT": str(self.port),
+            **(environment or {}),
+        }
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._says_started = threading.Event()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import http.server
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
@@ -226,3 +229,62 @@ def test_the_pages_fit_a_narrow_web_view(server: RunningServer, page: Page, sche
     page.goto(f"{server.origin}/oauth/authorize?client_id=nobody")
     expect(page.get_by_role("heading").first).to_be_visible()
     take_picture(page, f"narrow-{scheme}-error")
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Another site with a login page: one link, which leads back."""
+
+    def do_GET(self) -> None:
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        back = f"{query.get('redirect_uri')}?{urlencode({'state': query.get('state', ''), 'sub': '4711'})}"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        page = f'<title>elsewhere</title><link rel="icon" href="data:,"><a href="{html.escape(back)}">It is me</a>'
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The address of another site: for cookies `localhost` is not the site of `127.0.0.1`."""
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://localhost:{listening.server_port}/authorize"
+    listening.shutdown()
+    listening.server_close()
+    thread.join()
+
+
+def test_a_login_that_asks_elsewhere_comes_back_to_the_request(
+    tmp_path: Path, page: Page, callback: Callback, elsewhere: str
+) -> None:
+    with RunningServer(
+        "", tmp_path / "data", module="tests.end_to_end.login_server", environment={"LOGIN_AT": elsewhere}
+    ) as running:
+        app = App(running.origin, redirect_uri=callback.uri).register()
+        page.goto(app.authorization_url())
+        page.get_by_text("It is me").click()
+        expect(page.get_by_text("Ada from elsewhere")).to_be_visible()
+        take_picture(page, "7-login-elsewhere-consent")
+        page.get_by_role("button", name="Approve").click()
+        page.wait_for_url(callback.uri + "**")
+        tokens = app.redeem(app.code_from(page.url)).json()
+        assert app.call(tokens["access_token"], "add", {"text": "x"}).status_code == 200
+
+
+def test_a_second_step_is_a_form_of_its_own(tmp_path: Path, page: Page) -> None:
+    with RunningServer("", tmp_path / "data", module="tests.end_to_end.login_server") as running:
+        page.goto(f"{running.origin}/oauth/login")
+        page.get_by_label("Password").fill("any password")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_label("Code").fill("654321")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_text("The code is wrong or too old.")).to_be_visible()
+        take_picture(page, "8-second-step-refused")
+        page.get_by_label("Code").fill("123456")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="You are logged in")).to_be_visible()

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused, LoginRoute
 from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.display_text import inert_text
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
 from gatepost.stores.contract.users import LOCAL, User, UserStore
@@ -97,7 +98,8 @@ class LoginCompletion:
             user = await self.users.recognise_user(
                 issuer,
                 identity.subject,
-                display_name=identity.display_name,
+                # Somebody else's server may have let the person choose it, and terminals show it too.
+                display_name=identity.display_name and inert_text(identity.display_name),
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
                 subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
                 now=self.now(),
