@@ -72,7 +72,7 @@ def test_a_minted_token_is_its_users_and_counts_until_it_is_revoked(capsys: Caps
     token = printed(capsys, "token", "mint", "--user", "ADA", "--scope", "notes:read notes:write").strip()
     found = live(token)
     assert found is not None
-    assert (found.username, found.client_id, found.scopes, found.resource) == (
+    assert (found.display_name, found.client_id, found.scopes, found.resource) == (
         "ada",
         "gatepost-cli",
         ("notes:read", "notes:write"),

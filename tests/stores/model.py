@@ -187,7 +187,7 @@ class DurableTruth:
             expires_at=min(token.expires_at, grant.expires_at),
             grant_revoked=grant.revoked_at is not None,
             user_disabled=self._is_disabled(grant.subject),
-            username=None if user is None else user.username,
+            display_name=None if user is None else user.username if user.display_name is None else user.display_name,
         )
 
     async def rotate_refresh_token(

@@ -32,7 +32,7 @@ LIVE = LiveAccessToken(
     expires_at=NOW + 3600,
     grant_revoked=False,
     user_disabled=False,
-    username=None,
+    display_name=None,
 )
 
 
@@ -64,8 +64,19 @@ async def test_an_access_token_tells_all_that_a_check_needs(store: Store) -> Non
     await redeem(store)
 
     assert await store.grants.find_access_token(fp("access 1"), now=NOW) == replace(
-        LIVE, client_name=client().client_name, username="ada"
+        LIVE, client_name=client().client_name, display_name="ada"
     )
+
+
+async def test_a_person_of_another_provider_is_called_as_the_provider_says(store: Store) -> None:
+    await store.users.recognise_user("issuer", "1", display_name="Grace", subjects=("user-1",), now=NOW)
+    await redeem(store)
+
+    live = await store.grants.find_access_token(fp("access 1"), now=NOW)
+
+    assert live == replace(LIVE, display_name="Grace")
+    [listing] = await store.approvals.list_grants(live_at=NOW, subject=None, client_id=None, limit=9)
+    assert listing.display_name == "Grace"
 
 
 async def test_an_access_token_needs_neither_a_registered_client_nor_a_local_account(store: Store) -> None:

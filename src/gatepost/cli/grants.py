@@ -90,7 +90,7 @@ def _row(listing: GrantListing, *, now: int) -> tuple[str, ...]:
         state = f"{'over' if grant.expires_at <= now else 'until'} {moment(grant.expires_at)}"
     return (
         grant.grant_id,
-        listing.username or grant.subject,
+        listing.display_name or grant.subject,
         f"{inert_text(listing.client_name)} ({grant.client_id})" if listing.client_name else grant.client_id,
         grant.resource,
         " ".join(grant.scopes),

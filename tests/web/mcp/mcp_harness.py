@@ -67,7 +67,7 @@ class Grants:
                     expires_at=NOW + 100,
                     grant_revoked=False,
                     user_disabled=False,
-                    username="ann",
+                    display_name="ann",
                 )
         return None
 

@@ -36,7 +36,7 @@ LIVE = LiveAccessToken(
     expires_at=5_000,
     grant_revoked=False,
     user_disabled=False,
-    username="ann",
+    display_name="ann",
 )
 ANN = Principal(
     subject="user-1",

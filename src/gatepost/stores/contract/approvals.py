@@ -15,8 +15,8 @@ class GrantListing:
     grant: Grant
     client_name: str | None
     """None when the client is not registered here (any more)."""
-    username: str | None
-    """None when the subject is not a local account."""
+    display_name: str | None
+    """What the person is called; None when the subject is nobody's here, such as a client's own."""
 
 
 class ApprovalStore(Protocol):

@@ -66,8 +66,8 @@ class LiveAccessToken:
     """Seconds UTC; the earlier of token's and grant's end."""
     grant_revoked: bool
     user_disabled: bool
-    username: str | None
-    """The local account's name; None when the subject is not a local account."""
+    display_name: str | None
+    """What the person is called; None when the subject is nobody's here, such as a client's own."""
 
 
 class GrantStore(Protocol):

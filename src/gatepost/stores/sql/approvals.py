@@ -21,7 +21,7 @@ _OF_REFRESH_TOKEN: Final = """
 """
 
 _LISTING: Final = """
-    SELECT grants.*, clients.client_name, users.username FROM grants
+    SELECT grants.*, clients.client_name, COALESCE(users.display_name, users.username) AS display_name FROM grants
     LEFT JOIN clients ON clients.client_id = grants.client_id
     LEFT JOIN users ON users.subject = grants.subject
 """
@@ -59,4 +59,4 @@ class SqlApprovalStore(Operations):
         parameters.append(limit)
         query = f"{_LISTING}{where} ORDER BY grants.created_at DESC, grants.grant_id LIMIT ${len(parameters)}"
         rows = await transaction.all(query, *parameters)
-        return [GrantListing(GRANTS.record(row), row["client_name"], row["username"]) for row in rows]
+        return [GrantListing(GRANTS.record(row), row["client_name"], row["display_name"]) for row in rows]

@@ -99,7 +99,7 @@ class LoginCompletion:
                 issuer,
                 identity.subject,
                 # Somebody else's server may have let the person choose it, and terminals show it too.
-                display_name=identity.display_name and inert_text(identity.display_name),
+                display_name=inert_text(identity.display_name or "") or None,
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
                 subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
                 now=self.now(),

@@ -200,7 +200,7 @@ class BearerGuard:
             issuer=self._issuer,
             grant_id=live.grant_id,
             expires_at=live.expires_at,
-            display_name=live.username,
+            display_name=live.display_name,
             client_name=live.client_name,
         )
 
