@@ -54,7 +54,11 @@ class ClientRequest(Protocol[T_co]):
         ...
 
     def params(self) -> dict[str, Any]:
-        """Return the request's `params` as plain JSON values."""
+        """Return the request's `params` as plain JSON values.
+
+        Raises:
+            ValueError: the specification forbids such a request.
+        """
         ...
 
     def read(self, result: Mapping[str, Any]) -> T_co:
@@ -95,7 +99,7 @@ class Elicit(Generic[Model]):
     """A model whose fields are the form's, or a schema."""
 
     def params(self) -> dict[str, Any]:
-        """Return the request's `params`. The mode is left out: older revisions know forms only."""
+        # The mode is left out: older revisions know forms only.
         return {"message": self.message, "requestedSchema": self._schema()}
 
     def read(self, result: Mapping[str, Any]) -> Elicited[Any]:
@@ -131,11 +135,7 @@ class ElicitURL:
     """An absolute `https` URL, or `http` on this machine. It must not log anybody in: the client reads it too."""
 
     def params(self) -> dict[str, Any]:
-        """Return the request's `params`.
-
-        Raises:
-            ValueError: it is no absolute URL, has a user name in it, or is not safe from those on the way.
-        """
+        # An absolute URL without a user name in it, and safe from those on the way.
         if not _is_page(self.url):
             raise ValueError(
                 "elicit_url takes an absolute https URL, percent-encoded and without user name, or http with a "
@@ -144,7 +144,6 @@ class ElicitURL:
         return {"mode": "url", "message": self.message, "url": self.url}
 
     def read(self, result: Mapping[str, Any]) -> Elicited[None]:
-        """Return what the user did."""
         return Elicited(_action(result), None)
 
 
@@ -195,11 +194,6 @@ class Sample:
         return {"sampling": {"tools": {}} if self.tools or self.tool_choice else {}}
 
     def params(self) -> dict[str, Any]:
-        """Return the request's `params`.
-
-        Raises:
-            ValueError: a tool use in the messages is not met with its result; see `check_tool_results`.
-        """
         messages = self.messages
         if isinstance(messages, str):
             messages = [{"role": "user", "content": {"type": "text", "text": messages}}]
@@ -219,7 +213,6 @@ class Sample:
         return params
 
     def read(self, result: Mapping[str, Any]) -> Sampled:
-        """Return what the model said."""
         content, model, stop_reason = result.get("content"), result.get("model"), result.get("stopReason")
         blocks: list[Any] = content if type(content) is list else [content]
         if type(model) is not str or result.get("role") not in {"user", "assistant"} or not all(map(_is_block, blocks)):
@@ -244,11 +237,9 @@ class ListRoots:
     capability: ClassVar[Mapping[str, Any]] = {"roots": {}}
 
     def params(self) -> dict[str, Any]:
-        """Return the request's `params`, of which there are none."""
         return {}
 
     def read(self, result: Mapping[str, Any]) -> tuple[Root, ...]:
-        """Return the roots."""
         roots = result.get("roots")
         if type(roots) is not list or not all(type(root) is dict and type(root.get("uri")) is str for root in roots):
             raise InvalidAnswer("The answer to a request for roots must list them with their URIs.")

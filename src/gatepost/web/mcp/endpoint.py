@@ -270,7 +270,7 @@ class McpEndpoint:
             noticing = self.target.notice(message, revision, exchange)
             await run_while_connected(noticing, exchange.receive, exchange, self.open_scopes)
         elif revision.modern:
-            # basic/transports/streamable-http, "Sending FastPath": there are no requests to respond to.
+            # basic/transports/streamable-http, "Sending Messages": there are no requests to respond to.
             raise InvalidJsonRpcRequest("Clients of this revision send requests and notifications only.")
         return ACCEPTED
 

@@ -70,9 +70,7 @@ def is_json(content_type: bytes | None) -> bool:
 
 def accepts_events(accept: bytes | None) -> bool:
     """Say whether a client with this `Accept` header takes an event stream."""
-    if accept is None or accept in _COMMON_ACCEPTS:
-        return True
-    return any(entry.partition(b";")[0].strip().lower() in _ADMIT_EVENTS for entry in accept.split(b","))
+    return accept is None or accept in _COMMON_ACCEPTS or _admits(accept, _ADMIT_EVENTS)
 
 
 def accepts_json(accept: bytes | None) -> bool:
@@ -80,6 +78,8 @@ def accepts_json(accept: bytes | None) -> bool:
 
     Clients have to list JSON and event streams both. Some list less; as long as JSON is among it, no harm is done.
     """
-    if accept is None or accept in _COMMON_ACCEPTS:
-        return True
-    return any(entry.partition(b";")[0].strip().lower() in _ADMIT_JSON for entry in accept.split(b","))
+    return accept is None or accept in _COMMON_ACCEPTS or _admits(accept, _ADMIT_JSON)
+
+
+def _admits(accept: bytes, media_types: frozenset[bytes]) -> bool:
+    return any(entry.partition(b";")[0].strip().lower() in media_types for entry in accept.split(b","))
