@@ -18,6 +18,7 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.application import GuardedApplication
@@ -40,6 +41,8 @@ class Resources:
     """Likewise."""
     open_scopes: set[CancelScope] = field(default_factory=set)
     """Of the MCP requests that wait for something, at every origin."""
+    keep_alive: KeepAlive = field(default_factory=KeepAlive)
+    """Keeps their streams alive."""
 
     @property
     def scopes(self) -> Mapping[str, str]:
@@ -76,6 +79,7 @@ class Resources:
                     allowed_hosts=allowed_hosts,
                     allowed_origins=self.core.deployment.allowed_origins,
                     handshake_era=self._handshake_era(endpoint, origin),
+                    keep_alive=self.keep_alive,
                     open_scopes=self.open_scopes,
                 )
                 built |= {endpoint.path: served, f"{endpoint.path}/": served}
@@ -154,6 +158,6 @@ class Resources:
             idle_seconds=server.session_idle_seconds,
             most_per_owner=server.sessions_per_user,
         )
-        era = HandshakeEra(self.core.store, sessions, changes=endpoint.changes)
+        era = HandshakeEra(self.core.store, sessions, changes=endpoint.changes, keep_alive=self.keep_alive)
         self.handshake_eras.add(era)
         return era

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -165,6 +166,25 @@ def exchange_on(send: Send) -> HttpExchange:
         raise NotImplementedError
 
     return HttpExchange({"type": "http"}, receive, send, None, {})
+
+
+class Timer:
+    """What the event loop's `call_later` would be, moved by hand."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def __call__(self, seconds: float, callback: Callable[[], None]) -> None:
+        assert seconds == 1.0
+        self.waiting.append(callback)
+
+    async def pass_seconds(self, count: int) -> None:
+        for _ in range(count):
+            waiting, self.waiting = self.waiting, []
+            for callback in waiting:
+                callback()
+            for _ in range(5):
+                await asyncio.sleep(0)
 
 
 class McpWorld:

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Message
 
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
-from tests.web.mcp.mcp_harness import MODERN_META, READER, McpWorld, headers_for
+from tests.web.mcp.mcp_harness import MODERN_META, READER, McpWorld, Timer, headers_for
 
 ID = "io.modelcontextprotocol/subscriptionId"
 SECONDS_OF_A_ROUND = 15
-
-
-class Timer:
-    """What the event loop's `call_later` would be, moved by hand."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], None]] = []
-
-    def __call__(self, seconds: float, callback: Callable[[], None]) -> None:
-        assert seconds == 1.0
-        self.waiting.append(callback)
-
-    async def pass_seconds(self, count: int) -> None:
-        for _ in range(count):
-            waiting, self.waiting = self.waiting, []
-            for callback in waiting:
-                callback()
-            for _ in range(5):
-                await asyncio.sleep(0)
 
 
 class Listening:

@@ -79,7 +79,7 @@ class McpEndpoint:
     random_bytes: RandomBytes = secrets.token_bytes
     """Where incident ids come from."""
     keep_alive: KeepAlive = field(default_factory=KeepAlive)
-    """Keeps the streams of `subscriptions/listen` alive."""
+    """Keeps the streams of `subscriptions/listen` alive, and every request that waits for something."""
     handshake_era: HandshakeEra | None = None
     """The sessions of the handshake era; without it its requests are served one by one."""
     open_scopes: set[CancelScope] = field(default_factory=set)
@@ -212,7 +212,10 @@ class McpEndpoint:
                 )
             else:
                 revision = exchange.revision = handshake.revision_of_request(request, version)
-            result = await exchange.run(self.target.answer(request, revision, exchange), self.open_scopes)
+            answering = self.target.answer(request, revision, exchange)
+            # The answer to `initialize` has a header that names the session, for which it would be too late.
+            keep_alive = None if request.method == "initialize" else self.keep_alive
+            result = await exchange.run(answering, self.open_scopes, keep_alive)
             if isinstance(result, Subscription):
                 await self._listen(result, exchange)
             answer: Answer = 200, self._written(request, result), ()

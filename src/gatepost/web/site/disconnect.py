@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from starlette.types import Receive
@@ -20,6 +20,7 @@ async def run_while_connected(
     receive: Receive,
     exchange: Exchange | None = None,
     open_scopes: set[CancelScope] | None = None,
+    on_wait: Callable[[Any], Callable[[], None]] | None = None,
 ) -> T:
     """Run a coroutine to its end and return what it returns; cancel it if the client disconnects before.
 
@@ -32,6 +33,7 @@ async def run_while_connected(
         receive: the ASGI channel of the request, its body read to the end.
         exchange: closed when the coroutine is cancelled.
         open_scopes: holds its scope while it waits, for whoever cancels all of them.
+        on_wait: called with the exchange once the coroutine waits for something; what it returns is called at the end.
 
     Raises:
         ClientDisconnected: the client went away, and the coroutine was cancelled; whatever that did about it.
@@ -45,6 +47,7 @@ async def run_while_connected(
         return result
     scope = CancelScope(exchange, asyncio.current_task(), set() if open_scopes is None else open_scopes)
     companion = asyncio.create_task(_cancel_on_disconnect(scope, receive))
+    stop = None if on_wait is None else on_wait(exchange)
     try:
         return await scope.resume(coroutine, awaited)
     except RequestCancelled:
@@ -53,6 +56,8 @@ async def run_while_connected(
         raise
     finally:
         companion.cancel()
+        if stop is not None:
+            stop()
 
 
 async def _cancel_on_disconnect(scope: CancelScope, receive: Receive) -> bool:

@@ -20,7 +20,7 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.mcp.endpoint import McpEndpoint
-from gatepost.web.mcp.exchange.keep_alive import KeepAlive
+from gatepost.web.mcp.exchange.keep_alive import CallLater, KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.bearer_guard import BearerGuard
@@ -157,6 +157,7 @@ class SessionWorld:
         is_guarded: bool = True,
         keep_alive: float = 60.0,
         most_sessions: int = 1_000,
+        call_later: CallLater | None = None,
     ) -> None:
         self.time = 1_000
         self.counter = 0
@@ -170,6 +171,7 @@ class SessionWorld:
         )
         self.guard = guard if is_guarded else None
         self.keep_alive = keep_alive
+        self.call_later = call_later
         self.most_sessions = most_sessions
         self.server = session_server(self.pause)
         self.era = self.process()
@@ -185,7 +187,7 @@ class SessionWorld:
             idle_seconds=3600,
             most_per_owner=self.most_sessions,
         )
-        keep_alive = KeepAlive(self.keep_alive)
+        keep_alive = KeepAlive(self.keep_alive, self.call_later)
         return HandshakeEra(self.store, sessions, changes=self.server.changes, keep_alive=keep_alive, poll_seconds=0.01)
 
     def endpoint_of(self, era: HandshakeEra) -> McpEndpoint:
@@ -197,6 +199,7 @@ class SessionWorld:
             allowed_origins=frozenset(),
             handshake_era=era,
             open_scopes=self.open_scopes,
+            keep_alive=KeepAlive(self.keep_alive, self.call_later),
         )
 
     def random_bytes(self, count: int) -> bytes:

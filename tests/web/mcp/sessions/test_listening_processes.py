@@ -15,7 +15,6 @@ from gatepost.server.changes.bus import Change
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.event_stream import EventResponse
-from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.session_streams import RequestStreams
 from tests.web.mcp.sessions.session_world import Connection, SessionWorld, call, text_of
 
@@ -171,7 +170,7 @@ async def test_streams_that_are_carried_nowhere_are_not_looked_up(
 
     store = world.store.mcp_streams
     monkeypatch.setattr(store, "attached_streams", attached_streams)
-    streams = RequestStreams(store=store, waiters=Waiters(), random_bytes=world.random_bytes, keep_alive=KeepAlive())
+    streams = RequestStreams(store=store, waiters=Waiters(), random_bytes=world.random_bytes)
     stream = streams.open(b"key", EventResponse(send), is_primed=True)
     await streams.detach_resumed({b"other"})
     assert asked == []
@@ -195,7 +194,7 @@ async def test_a_response_that_cannot_be_ended_because_its_client_is_gone_does_n
 
     store = world.store.mcp_streams
     monkeypatch.setattr(store, "attached_streams", attached_streams)
-    streams = RequestStreams(store=store, waiters=Waiters(), random_bytes=world.random_bytes, keep_alive=KeepAlive())
+    streams = RequestStreams(store=store, waiters=Waiters(), random_bytes=world.random_bytes)
     stream = streams.open(b"key", EventResponse(send), is_primed=True)
     await stream.send(b"{}")
     before = asyncio.all_tasks()

@@ -10,9 +10,10 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.lifecycle import owner_of
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange, SessionServices
-from tests.web.mcp.mcp_harness import RESOURCE
+from tests.web.mcp.mcp_harness import RESOURCE, Timer
 from tests.web.mcp.sessions.session_world import SessionWorld, call, principal, request, text_of
 
 
@@ -145,6 +146,7 @@ async def test_a_request_that_is_answered_at_once_is_put_down_nowhere() -> None:
     session = McpSession(b"s" * 32, "owner", "2025-11-25", b"{}", 0, 60)
     untouchable, scopes = cast("SessionServices", object()), set[CancelScope]()
     exchange = SessionExchange({}, nobody, nobody, None, {}, record=session, request_id=1, services=untouchable)
+    timer = Timer()
     before = asyncio.all_tasks()
-    assert await exchange.run(answer(), scopes) == {"content": []}
-    assert (asyncio.all_tasks(), scopes) == (before, set())
+    assert await exchange.run(answer(), scopes, KeepAlive(call_later=timer)) == {"content": []}
+    assert (asyncio.all_tasks(), scopes, timer.waiting) == (before, set(), [])

@@ -49,6 +49,10 @@ class EventResponse:
                 await self._start()
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
+    async def keep_alive(self) -> None:
+        """Send a comment."""
+        await self.write(KEEP_ALIVE)
+
     async def end(self) -> None:
         """End the response."""
         async with self._lock:
@@ -68,6 +72,9 @@ class EventStream(OrderedWriter):
     """A stream that nobody resumes: its messages are sent once, and it ends with its response."""
 
     _response: EventResponse
+
+    async def keep_alive(self) -> None:
+        await self._response.keep_alive()
 
     async def finish(self, message: bytes | None) -> None:
         # Not super(): a dataclass with slots is another class than the one whose body this is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from gatepost.protocol.errors import HeaderMismatch, InvalidJsonRpcRequest
@@ -9,6 +10,7 @@ from gatepost.protocol.errors import HeaderMismatch, InvalidJsonRpcRequest
 JSON = b"application/json"
 _ADMIT_JSON = frozenset({JSON, b"application/*", b"*/*"})
 _ADMIT_EVENTS = frozenset({b"text/event-stream", b"text/*", b"*/*"})
+_NO_QUALITY = re.compile(rb"q=0(?:\.0*)?")
 _CHARSETS = frozenset({b"utf-8", b"utf8"})
 # What the SDKs send; looking it up is cheaper than reading it.
 _COMMON_ACCEPTS = frozenset({b"application/json, text/event-stream", b"application/json,text/event-stream", b"*/*"})
@@ -71,6 +73,18 @@ def is_json(content_type: bytes | None) -> bool:
 def accepts_events(accept: bytes | None) -> bool:
     """Say whether a client with this `Accept` header takes an event stream."""
     return accept is None or accept in _COMMON_ACCEPTS or _admits(accept, _ADMIT_EVENTS)
+
+
+def names_events(accept: bytes | None) -> bool:
+    """Say whether this `Accept` header names event streams, `text/event-stream` or `text/*`; `*/*` is not enough.
+
+    The nearer of the two counts, and a quality of 0 says no (RFC 9110 sections 12.4.2 and 12.5.1).
+    """
+    is_wanted: dict[bytes, bool] = {}
+    for entry in () if accept is None else accept.lower().split(b","):
+        media_type, *parameters = (part.strip() for part in entry.split(b";"))
+        is_wanted[media_type] = not any(_NO_QUALITY.fullmatch(parameter) for parameter in parameters)
+    return is_wanted.get(b"text/event-stream", is_wanted.get(b"text/*", False))
 
 
 def accepts_json(accept: bytes | None) -> bool:

@@ -15,6 +15,8 @@ from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.target import Result
 from gatepost.web.mcp.exchange.event_stream import EventResponse, EventStream
+from gatepost.web.mcp.exchange.headers import names_events
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 from gatepost.web.site.disconnect import run_while_connected
 
@@ -80,10 +82,23 @@ class HttpExchange(Exchange):
             self.stream = self._new_stream()
         return self.stream
 
-    def run(self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope]) -> Coroutine[Any, Any, Result]:
-        """Run what answers the request, for as long as the client is connected; see `run_while_connected`."""
+    def run(
+        self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope], keep_alive: KeepAlive | None
+    ) -> Coroutine[Any, Any, Result]:
+        """Run what answers the request, for as long as the client is connected; see `run_while_connected`.
+
+        While it waits, it is kept alive, unless `keep_alive` is None.
+        """
         # A plain function that hands the coroutine on: one less to go through on every step.
-        return run_while_connected(coroutine, self.receive, self, open_scopes)
+        on_wait = None if keep_alive is None else keep_alive.add_request
+        return run_while_connected(coroutine, self.receive, self, open_scopes, on_wait)
+
+    async def keep_alive(self) -> None:
+        """Say that the request is under way, on its stream; one is opened where the client names event streams."""
+        if self.stream is not None or names_events(self.headers.get(b"accept")):
+            stream = self.open_stream()
+            if stream is not None:
+                await stream.keep_alive()
 
     async def finish(self, message: bytes | None) -> None:
         """End the exchange on its stream, with the answer as the last message; None where there is to be none.

@@ -1,18 +1,18 @@
-"""Keep-alive: quiet streams get comments, and those that are no longer admitted end.
+"""Keep-alive: streams and requests under way get comments, and streams that are no longer admitted end.
 
-All streams share one timer, which looks after a part of them at a time, so that thousands of them cost no task each and
-do not wake up at once.
+All share one timer, which looks after a part of them at a time, so that thousands of them cost no task each. See
+docs/decisions/0034-silence.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse
+from gatepost.web.mcp.exchange.event_stream import EventResponse
 
 KEEP_ALIVE_SECONDS: Final = 15
 """How often each stream gets a comment, and is asked whether it is still admitted."""
@@ -24,8 +24,15 @@ IsAdmitted = Callable[[], Awaitable[bool]]
 """Says whether session and access token of a stream still count."""
 
 
+class KeptAlive(Protocol):
+    """What is kept alive."""
+
+    async def keep_alive(self) -> None:
+        """Send something that clients pass over, if anything can be sent now."""
+
+
 class KeepAlive:
-    """The streams that are kept alive.
+    """The streams and requests that are kept alive.
 
     Args:
         seconds: how often each gets a comment.
@@ -53,18 +60,29 @@ class KeepAlive:
             is_admitted: asked each time; None for a stream that always is.
             end: ends a stream that is not.
         """
-        watched = _Watched(response, is_admitted, end)
+        # Spread, so that those that come at once do not wake up at once.
         self._last_added = (self._last_added + 1) % _PARTS
-        part = self._parts[self._last_added]
-        part.add(watched)
-        self._tick_on()
+        watched = self._add(_Watched(response, is_admitted, end), self._last_added)
 
         def stop() -> None:
-            part.discard(watched)
+            watched.stop()
             if watched.task is not None:
                 watched.task.cancel()
 
         return stop
+
+    def add_request(self, request: KeptAlive) -> Callable[[], None]:
+        """Keep a request alive that is under way, for the first time in `seconds`, until what this returns is called.
+
+        A write that is under way then goes on, for what follows would else come without its beginning.
+        """
+        return self._add(_Watched(request), self._turn).stop
+
+    def _add(self, watched: _Watched, number: int) -> _Watched:
+        watched.part = self._parts[number]
+        watched.part.add(watched)
+        self._tick_on()
+        return watched
 
     def _tick_on(self) -> None:
         if not self._is_ticking:
@@ -84,15 +102,22 @@ class KeepAlive:
 
 @dataclass(slots=True, eq=False)
 class _Watched:
-    response: EventResponse
-    is_admitted: IsAdmitted | None
-    end: Callable[[], Awaitable[None]] | None
+    kept: KeptAlive
+    is_admitted: IsAdmitted | None = None
+    end: Callable[[], Awaitable[None]] | None = None
     task: asyncio.Task[None] | None = None
+    part: set[_Watched] = field(default_factory=set)
+    """Those that are looked after at one time, this one until it stops."""
+
+    def stop(self) -> None:
+        self.part.discard(self)
 
     async def look_after(self) -> None:
         try:
-            if self.end is None or await self._may_go_on():
-                await self.response.write(KEEP_ALIVE)
+            if self not in self.part:
+                pass
+            elif self.end is None or await self._may_go_on():
+                await self.kept.keep_alive()
             else:
                 await self.end()
         except OSError:

@@ -58,6 +58,10 @@ class OrderedWriter:
         self.is_closed = True
         await self._flush()
 
+    async def keep_alive(self) -> None:
+        """Send what shows that more is to come: a comment, or what the stream begins with."""
+        raise NotImplementedError
+
     async def _write(self, message: bytes) -> None:
         raise NotImplementedError
 

@@ -66,9 +66,7 @@ class HandshakeEra:
             random_bytes=random_bytes,
             poll_seconds=poll_seconds,
         )
-        streams = RequestStreams(
-            store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes, keep_alive=keep_alive
-        )
+        streams = RequestStreams(store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes)
         running = RunningRequests(
             cancellations=store.mcp_cancellations,
             in_use=sessions.in_use,

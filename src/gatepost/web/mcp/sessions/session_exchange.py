@@ -24,6 +24,7 @@ from gatepost.server.target import Result
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
+from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_streams import RequestStreams, SessionStream
@@ -115,7 +116,9 @@ class SessionExchange(HttpExchange):
         if isinstance(stream, SessionStream):
             await stream.close_response()
 
-    async def run(self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope]) -> Result:
+    async def run(
+        self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope], keep_alive: KeepAlive | None
+    ) -> Result:
         """Run what answers the request; `cancel` ends it.
 
         Most tools never wait for anything, so the first step is taken by hand: until it is over nobody can cancel it,
@@ -133,9 +136,12 @@ class SessionExchange(HttpExchange):
             return result
         self._scope = CancelScope(self, asyncio.current_task(), open_scopes)
         self._services.running.add(self)
+        stop = None if keep_alive is None else keep_alive.add_request(self)
         try:
             return await self._scope.resume(coroutine, awaited)
         finally:
+            if stop is not None:
+                stop()
             self._services.running.remove(self)
             self._scope = None  # which refers to this; what is in a cycle waits for the garbage collector
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,8 +18,7 @@ from gatepost.server.calls.waiters import Waiters
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
 from gatepost.tokens.opaque import RandomBytes, identifier
-from gatepost.web.mcp.exchange.event_stream import EventResponse, event
-from gatepost.web.mcp.exchange.keep_alive import KeepAlive
+from gatepost.web.mcp.exchange.event_stream import KEEP_ALIVE, EventResponse, event
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 
 RETRY_MILLISECONDS: Final = 1000
@@ -65,7 +64,6 @@ class RequestStreams:
     """Those who have resumed one wait there."""
     random_bytes: RandomBytes
     """Where ids come from."""
-    keep_alive: KeepAlive
     live: dict[tuple[bytes, str], SessionStream] = field(default_factory=dict, init=False)
     """Those whose requests are being served here, by session and id, for who resumes one."""
     _ended: dict[bytes, deque[tuple[str, int]]] = field(default_factory=dict, init=False)
@@ -142,7 +140,7 @@ class SessionStream(OrderedWriter):
     """How many bytes of it are in the store."""
     _count: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
-    _stop_keep_alive: Callable[[], None] | None = field(default=None, init=False)
+    _is_begun: bool = field(default=False, init=False)
 
     async def close_response(self) -> None:
         """End the HTTP response; the stream goes on without it."""
@@ -173,9 +171,17 @@ class SessionStream(OrderedWriter):
             self.streams.waiters.wake((self.key, self.stream_id))
             await self._detach()
 
+    async def keep_alive(self) -> None:
+        async with self._lock:
+            if not self.is_attached:
+                return
+            if self._is_begun or not self.is_primed:
+                await self.response.keep_alive()
+            await self._begin()
+
     async def _begin(self) -> None:
-        if self._stop_keep_alive is None:
-            self._stop_keep_alive = self.streams.keep_alive.add(self.response)
+        if not self._is_begun:
+            self._is_begun = True
             if self.is_primed:
                 await self._keep_and_send(b"")
 
@@ -199,12 +205,10 @@ class SessionStream(OrderedWriter):
             return
         if number:
             await self.response.write(numbered_event(self.stream_id, number, message))
-        elif message:
-            await self.response.write(event(message))
+        else:
+            await self.response.write(event(message) if message else KEEP_ALIVE)
 
     async def _detach(self) -> None:
-        if self._stop_keep_alive is not None:
-            self._stop_keep_alive()
         if self.is_attached:
             self.is_attached = False
             await self.response.end()
