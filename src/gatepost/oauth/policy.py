@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 
 class AutoApprove(Enum):
-    """When the consent page is skipped. Never on a public server."""
+    """When the consent page is skipped, for requests that no site sent. Never on a public server."""
 
     NEVER = auto()
     LOOPBACK_REDIRECTS = auto()
@@ -48,7 +48,10 @@ class AuthorizationServer:
     """Whether access tokens are signed, and the keys to verify them published."""
 
     def skips_consent(self, *, to_loopback: bool) -> bool:
-        """Say whether a request is approved without asking; `to_loopback`: its redirect URI is on this computer."""
+        """Say whether a request that no site sent is approved without asking.
+
+        `to_loopback` says whether its redirect URI is on this computer.
+        """
         if self.auto_approve is AutoApprove.LOOPBACK_REDIRECTS:
             return to_loopback
         return self.auto_approve is AutoApprove.ALWAYS

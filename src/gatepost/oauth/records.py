@@ -72,6 +72,8 @@ class TransactionState(StrEnum):
     PENDING = "pending"
     APPROVED = "approved"
     DENIED = "denied"
+    REDEEMED = "redeemed"
+    """Approved, and its code has been used. Never stored: it is read from the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class AuthorizationTransaction:
     expires_at: int
     state: TransactionState = TransactionState.PENDING
     started_by_user: bool = False
-    """Whether the browser said that no site made it come here, and the client did not ask for the question."""
+    """Whether no site made a browser send it, and the client did not ask for the question."""
 
 
 @dataclass(frozen=True, slots=True)

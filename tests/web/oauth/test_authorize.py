@@ -190,6 +190,7 @@ async def test_a_good_request_is_kept_for_this_browser_and_goes_on_to_the_login(
         client_state=STATE,
         created_at=1000,
         expires_at=2800,
+        started_by_user=True,
     )
     assert transaction.transaction_id.startswith("transaction_")
 

@@ -41,7 +41,8 @@ GOOD = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    world = make_world()
+    """A server whose operator lets every app in."""
+    world = make_world(auto_approve=AutoApprove.ALWAYS)
     await world.register()
     yield world
     for browser in world.browsers:
@@ -50,13 +51,9 @@ async def world() -> AsyncIterator[World]:
 
 @pytest.fixture
 async def browser(world: World) -> httpx2.AsyncClient:
-    """A browser in which ada is logged in, who has approved the client before."""
+    """A browser in which ada is logged in."""
     browser = world.browser()
     await world.log_in(browser)
-    consent = await ask(browser)
-    assert consent.headers["location"].startswith("/oauth/consent?transaction=")
-    form = Form((await browser.get(consent.headers["location"])).text)
-    await browser.post(form.action or "", data={**form.fields, "decision": "approve"})
     return browser
 
 
@@ -80,7 +77,7 @@ def stops_at(answer: httpx2.Response) -> str:
     return str(path)
 
 
-async def test_a_remembered_approval_is_one_redirect_with_code_state_and_issuer(
+async def test_what_the_operator_decided_is_one_redirect_with_code_state_and_issuer(
     world: World, browser: httpx2.AsyncClient
 ) -> None:
     answer = await ask(browser)
@@ -95,7 +92,7 @@ async def test_a_remembered_approval_is_one_redirect_with_code_state_and_issuer(
     assert answer.headers["cross-origin-opener-policy"] == "unsafe-none"
 
 
-async def test_it_takes_four_operations_of_the_store(world: World, browser: httpx2.AsyncClient) -> None:
+async def test_it_takes_three_operations_of_the_store(world: World, browser: httpx2.AsyncClient) -> None:
     called = count_operations(world.store)
 
     await ask(browser)
@@ -103,7 +100,6 @@ async def test_it_takes_four_operations_of_the_store(world: World, browser: http
     assert called == [
         "clients.find_client",
         "browser_sessions.find_session",
-        "consents.find_consent",
         "transactions.approve_at_once",
     ]
 
@@ -118,8 +114,8 @@ async def test_each_answer_has_a_code_of_its_own(world: World, browser: httpx2.A
     ("headers", "changes"),
     [
         (FROM_A_SITE, {}),
-        ({}, {}),
-        (TYPED, {"scope": "notes:read raw notes:write"}),
+        ({"Sec-Fetch-Site": "none"}, {}),
+        ({}, {"prompt": "consent"}),
         (TYPED, {"prompt": "consent"}),
         (TYPED, {"prompt": "login"}),
         (TYPED, {"prompt": "select_account"}),
@@ -132,6 +128,19 @@ async def test_what_has_to_be_asked_goes_straight_to_the_question(
 
     assert stops_at(answer) == "/oauth/consent"
     assert heading(await browser.get(answer.headers["location"])) == "Allow this app?"
+
+
+async def test_a_remembered_approval_decides_nothing_at_once() -> None:
+    world = make_world()
+    await world.register()
+    browser = world.browser()
+    await world.log_in(browser)
+    for _ in range(2):
+        answer = await ask(browser)
+        assert stops_at(answer) == "/oauth/consent"
+        form = Form((await browser.get(answer.headers["location"])).text)
+        await code_of(world, await browser.post(form.action or "", data={**form.fields, "decision": "approve"}))
+    await browser.aclose()
 
 
 async def test_nobody_logged_in_goes_to_the_login(world: World) -> None:
@@ -208,12 +217,17 @@ async def test_a_redirect_to_the_web_is_asked_for(approving: World) -> None:
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+        FROM_A_SITE,
+        {**FROM_A_SITE, "Sec-Fetch-User": "?1"},
+        {**TYPED, "Sec-Fetch-Site": "same-site"},
     ],
 )
-async def test_what_a_page_loads_behind_the_persons_back_gets_no_code(
-    approving: World, headers: dict[str, str]
-) -> None:
-    """Such a request comes without the cookie (SameSite=Lax), so it does not get past the login either."""
-    answer = await ask(approving.browser(), headers, redirect_uri=LOOPBACK)
+async def test_what_a_page_loads_or_opens_gets_no_code(approving: World, headers: dict[str, str]) -> None:
+    """A page of any site could otherwise register an app and send its code to a port of this computer."""
+    browser = approving.browser()
+
+    answer = await ask(browser, headers, redirect_uri=LOOPBACK)
 
     assert stops_at(answer) == "/oauth/login"
+    consent = await browser.get(answer.headers["location"])
+    assert heading(await browser.get(consent.headers["location"])) == "Allow this app?"

@@ -141,6 +141,75 @@ async def test_approving_after_the_code_was_redeemed_does_nothing(
     assert names(caplog.records) == ["transaction_finished"]
 
 
+# --- Going back after the answer ---
+
+
+@pytest.mark.parametrize("path", [CONSENT, LOGIN, LOGIN + "&switch=1"])
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+async def test_an_answered_request_says_so_and_asks_nothing(
+    world: World, browser: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture, decision: str, path: str
+) -> None:
+    answered = await answer(browser, decision)
+    if decision == "approve":
+        await redeem(world, answered)
+    caplog.set_level("INFO")
+
+    page = await browser.get(path)
+
+    assert (page.status_code, heading(page)) == (409, "This has been answered already")
+    assert names(caplog.records) == ["transaction_finished"]
+
+
+async def test_a_login_form_of_an_answered_request_logs_nobody_in(world: World, browser: httpx2.AsyncClient) -> None:
+    form = Form((await browser.get(LOGIN + "&switch=1")).text)
+    await answer(browser, "deny")
+    secret = world.secret(browser)
+
+    fields = {**form.fields, "username": "bob", "password": world.accounts.passwords["bob"]}
+    page = await browser.post(LOGIN, data=fields)
+
+    assert (page.status_code, heading(page)) == (409, "This has been answered already")
+    assert world.secret(browser) == secret
+
+
+async def test_an_approved_request_can_be_answered_anew_until_its_code_is_used(browser: httpx2.AsyncClient) -> None:
+    """An app that missed its code gets another one."""
+    await answer(browser, "approve")
+
+    assert heading(await browser.get(CONSENT)) == "Allow this app?"
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+async def test_who_left_the_session_or_is_another_browser_sees_one_page_and_the_log_tells_why(
+    caplog: pytest.LogCaptureFixture, decision: str
+) -> None:
+    """On plain http the answer takes the session away, so the person who goes back is a stranger."""
+    world = make_world(secure=False)
+    await world.register()
+    browser, stranger = world.browser(), world.browser()
+    await world.begin(browser)
+    await world.log_in(browser, path=LOGIN)
+    pending = await stranger.get(CONSENT)
+    form = Form((await browser.get(CONSENT)).text)
+    fields = {**form.fields, "decision": decision}
+    await browser.post(CONSENT, data=fields)
+    caplog.set_level("INFO")
+
+    pages = [
+        await browser.get(CONSENT),
+        await browser.post(CONSENT, data=fields),
+        await browser.get(LOGIN),
+        await stranger.get(CONSENT),
+    ]
+    assert names(caplog.records) == ["transaction_finished"] * len(pages)
+    pages += [await stranger.get(CONSENT.replace("_1", "_0"))]
+
+    assert {(page.status_code, page.text) for page in pages} == {(400, pending.text)}
+    assert "It has been answered, or it has expired" in pending.text
+    await browser.aclose()
+    await stranger.aclose()
+
+
 # --- No ---
 
 
@@ -338,7 +407,7 @@ async def test_with_auto_approve_a_logged_in_browser_is_not_asked() -> None:
     world = make_world(auto_approve=AutoApprove.ALWAYS)
     await world.register()
     async with world.browser() as browser:
-        await world.begin(browser)
+        await world.begin(browser, started_by_user=True)
         assert (await browser.get(CONSENT)).headers["location"] == LOGIN
         await world.log_in(browser, path=LOGIN)
         first = await browser.get(CONSENT)
@@ -355,10 +424,12 @@ async def test_apps_on_this_computer_may_be_approved_without_asking_and_others_n
     loopback = "http://127.0.0.1:3118/callback"
     await world.register(redirect_uris=(loopback, REDIRECT_URI))
     async with world.browser() as browser:
-        await world.begin(browser, redirect_uri=loopback)
+        await world.begin(browser, redirect_uri=loopback, started_by_user=True)
         await world.log_in(browser, path=LOGIN)
         assert location_parameters(await browser.get(CONSENT))[0] == loopback
-        await world.begin(browser)
+        await world.begin(browser, redirect_uri=loopback, started_by_user=False)
+        assert heading(await browser.get(CONSENT)) == "Allow this app?"
+        await world.begin(browser, started_by_user=True)
         assert heading(await browser.get(CONSENT)) == "Allow this app?"
 
 

@@ -114,6 +114,23 @@ async def test_the_client_s_name_is_inert(world: World, browser: httpx2.AsyncCli
     assert "<img" not in text
 
 
+async def test_the_day_of_an_earlier_approval_is_said_by_utc(world: World, browser: httpx2.AsyncClient) -> None:
+    assert "You allowed this before" not in (await browser.get(CONSENT)).text
+    world.now = 1_772_668_799
+    await world.begin(browser)
+    await world.log_in(browser, path=LOGIN)
+    form = Form((await browser.get(CONSENT)).text)
+    await browser.post(CONSENT, data={**form.fields, "decision": "approve"})
+    world.now += 60
+
+    page = await browser.get(CONSENT)
+
+    assert "<p>You allowed this before, on 4 March 2026.</p>" in page.text
+    assert Form(page.text).buttons == ["approve", "deny"]
+    await world.log_in(browser, "bob", path=LOGIN + "&switch=1")
+    assert "You allowed this before" not in (await browser.get(CONSENT)).text
+
+
 async def test_no_scopes_is_said_too(world: World, browser: httpx2.AsyncClient) -> None:
     await world.begin(browser, scopes=())
     assert "without any special permission" in (await browser.get(CONSENT)).text

@@ -27,7 +27,7 @@ class TransactionStore(Protocol):
         """Keep a validated request."""
 
     async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
-        """Return the transaction if it has not expired."""
+        """Return the transaction if it has not expired; its state is `REDEEMED` once its code has been used."""
 
     async def approve_transaction(
         self, code: AuthorizationCode, *, now: int, consent: Consent | None = None

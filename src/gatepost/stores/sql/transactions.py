@@ -44,7 +44,11 @@ class SqlTransactionStore(Operations):
     async def find_transaction(
         self, transaction: Transaction, transaction_id: str, *, now: int
     ) -> AuthorizationTransaction | None:
-        return await TRANSACTIONS.one(transaction, _FIND, transaction_id, now)
+        request = await TRANSACTIONS.one(transaction, _FIND, transaction_id, now)
+        if request is None or request.state is not TransactionState.APPROVED:
+            return request
+        is_redeemed = await transaction.one(_REDEEMED, transaction_id) is not None
+        return replace(request, state=TransactionState.REDEEMED) if is_redeemed else request
 
     @write
     async def approve_transaction(

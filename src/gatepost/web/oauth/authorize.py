@@ -90,11 +90,11 @@ class AuthorizeEndpoint:
             resource=resource.identifier,
             now=self.now(),
             lifetime=self.transaction_lifetime,
-            begins_nowhere=_begins_nowhere(request),
+            sent_by_no_site=_is_sent_by_no_site(request),
         )
 
         # 5. Decide at once where nobody has to log in or to be asked.
-        if "prompt" not in parameters.values and _shows_the_answer(request):
+        if self.decision.needs_no_question(transaction):
             user = own.user or await self.completion.known_user(request)
             answer = None if user is None else await self.decision.at_once(request, transaction, user, asked.client)
             if answer is not None:
@@ -148,22 +148,16 @@ def _parameters(request: Request) -> Parameters:
     return read_parameters(query)
 
 
-def _begins_nowhere(request: Request) -> bool:
-    """Say whether no site made the browser come here: a native app opened it, or the person did (Fetch Metadata).
+def _is_sent_by_no_site(request: Request) -> bool:
+    """Say whether no site made a browser send the request, nor load it as a picture or a frame (Fetch Metadata).
 
-    A browser that does not say counts as one that was sent.
+    Then it comes from a program (every browser since 2023 sends `Sec-Fetch-Site` to an address of https or loopback),
+    or an app or the person opened a page of the browser with it. That is no consent: see `gatepost.oauth.consent`.
     """
+    if "sec-fetch-site" not in request.headers:
+        return True
     expected = {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
     return all(request.headers.getlist(name) == [value] for name, value in expected.items())
-
-
-def _shows_the_answer(request: Request) -> bool:
-    """Say whether the answer is what the browser shows next, and no picture or frame of some page (Fetch Metadata).
-
-    A page can load such things behind the person's back. A client that is no browser, or an old one, says nothing.
-    """
-    expected = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
-    return all(request.headers.getlist(name) in ([], [value]) for name, value in expected.items())
 
 
 def _broken_link(reason: Reason, description: str) -> PageRefusal:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
-from gatepost.oauth.consent import choices, narrowed
+from gatepost.oauth.consent import Consent, choices, narrowed
 from gatepost.oauth.display_text import inert_text
 from gatepost.oauth.errors import InvalidRequest, InvalidTarget
 from gatepost.oauth.reasons import Reason
@@ -25,7 +26,7 @@ from gatepost.stores.contract.users import User
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
-from gatepost.web.pages.pending_request import PendingRequests, consent_path, known_browser, login_path, query
+from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
@@ -58,9 +59,10 @@ class ConsentPage:
         )
 
     async def get(self, request: Request) -> Response:
-        # 1. The authorization request is this browser's own and not yet refused.
-        session = known_browser(await self.browser_sessions.current(request))
-        transaction = await self.requests.find(session, _transaction_id(request), to_be_shown=True)
+        # 1. The authorization request is this browser's own and not yet answered for good.
+        transaction_id = _transaction_id(request)
+        session = await self.requests.known_browser(await self.browser_sessions.current(request), transaction_id)
+        transaction = await self.requests.find(session, transaction_id)
 
         # 2. It can be answered at all.
         client = await self._client(transaction)
@@ -73,17 +75,18 @@ class ConsentPage:
         if session.user is None:
             return self.pages.redirect(login_path(transaction.transaction_id))
 
-        # 4. Ask, if it has not been decided before.
-        if await self.decision.needs_no_question(transaction, session.user):
+        # 4. Ask, unless the operator has decided.
+        if self.decision.needs_no_question(transaction):
             return await self.decision.approve(request, transaction, session.user)
-        return self._page(session, session.user, transaction, client, resource)
+        earlier = await self.decision.earlier_approval(transaction, session.user)
+        return self._page(session, session.user, transaction, client, resource, earlier=earlier)
 
     async def post(self, request: Request) -> Response:
         # 1. The form comes from our own page.
         check_origin(request, origin=self.origin)
         submitted = await read_form(request)
         transaction_id = _transaction_id(request)
-        session = known_browser(await self.browser_sessions.current(request))
+        session = await self.requests.known_browser(await self.browser_sessions.current(request), transaction_id)
         check_csrf_token(
             session,
             submitted.get("csrf_token"),
@@ -93,7 +96,7 @@ class ConsentPage:
         )
 
         # 2. The authorization request is this browser's own, and can be answered still.
-        transaction = await self.requests.find(session, transaction_id)
+        transaction = await self.requests.find(session, transaction_id, may_be_answered=True)
         await self._client(transaction)
 
         # 3. The user who was asked may still act. A disabled one has to log in again, and will not succeed.
@@ -133,6 +136,8 @@ class ConsentPage:
         transaction: AuthorizationTransaction,
         client: Client,
         resource: ProtectedResource,
+        *,
+        earlier: Consent | None,
     ) -> Response:
         destination = display_host(transaction.redirect_uri)
         leads_to_web = is_web(transaction.redirect_uri)
@@ -148,6 +153,7 @@ class ConsentPage:
             destination=halves_of_host(destination) if leads_to_web else ("", destination),
             is_loopback=is_loopback(transaction.redirect_uri),
             is_web=leads_to_web,
+            allowed_before=earlier and _day(earlier.created_at),
             permissions=[
                 (scope, resource.scopes.get(scope) or scope, _field(index) if scope in free else None)
                 for index, scope in enumerate(transaction.scopes)
@@ -162,6 +168,12 @@ class ConsentPage:
 def _transaction_id(request: Request) -> str:
     """Return which authorization request the page's URL names; nothing is found under the empty string."""
     return query(request).get("transaction", "")
+
+
+def _day(seconds: int) -> str:
+    """Return the day of a time as people write it, by UTC."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _field(index: int) -> str:
@@ -190,7 +202,7 @@ _SHOW = api.Operation(
     parameters=_PARAMETERS,
     responses={
         200: api.page("The question."),
-        303: api.moved("On to the login; or back to the app, when nobody has to be asked."),
+        303: api.moved("On to the login; or back to the app, where the operator decided."),
         400: api.page("The authorization request is over, or is another browser's."),
         409: api.page("The authorization request has been answered."),
         **api.PAGE_UNAVAILABLE,

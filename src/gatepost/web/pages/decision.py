@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.authorization import AuthorizationRequest, authorization_code, error_redirect, success_redirect
-from gatepost.oauth.consent import is_covered, may_go_unasked, remembered
+from gatepost.oauth.consent import Consent, is_covered, remembered
 from gatepost.oauth.errors import AccessDenied, OAuthError
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.reasons import Reason
@@ -37,7 +37,7 @@ class Decision:
     transactions: TransactionStore
     consents: ConsentStore
     consent_lifetime: int
-    """Seconds for which approvals are remembered; 0 asks every time."""
+    """Seconds for which approvals are remembered; 0 remembers none."""
     browser_sessions: BrowserSessions
     authorization_server: AuthorizationServer
     pages: Pages
@@ -48,24 +48,22 @@ class Decision:
     async def at_once(
         self, request: Request, transaction: AuthorizationTransaction, user: User, client: Client
     ) -> Response | None:
-        """Approve a request that has not begun yet, if nobody has to be asked; else return None, and nothing is kept.
+        """Approve a request that has not begun yet and needs no question.
 
-        None also when `client`, by which the request was judged, or the user has been shut out in the meantime.
+        None, and nothing is kept, when `client`, by which it was judged, or the user has been shut out in the meantime.
         """
-        if not await self.needs_no_question(transaction, user):
-            return None
         code, record = self._code(transaction, user)
         if not await self.transactions.approve_at_once(transaction, record, client):
             return None
         return await self._send_code(request, transaction, user, code)
 
-    async def needs_no_question(self, transaction: AuthorizationTransaction, user: User) -> bool:
-        """Say whether the operator, or this user earlier, has decided on such a request already."""
-        # Never on a public server.
-        if self.authorization_server.skips_consent(to_loopback=is_loopback(transaction.redirect_uri)):
-            return True
-        if not may_go_unasked(transaction):
-            return False
+    def needs_no_question(self, transaction: AuthorizationTransaction) -> bool:
+        """Say whether the operator has decided on such a request already; never on a public server."""
+        to_loopback = is_loopback(transaction.redirect_uri)
+        return transaction.started_by_user and self.authorization_server.skips_consent(to_loopback=to_loopback)
+
+    async def earlier_approval(self, transaction: AuthorizationTransaction, user: User) -> Consent | None:
+        """Return what this user approved before, if the request asks for no more."""
         consent = await self.consents.find_consent(
             user.subject,
             client_id=transaction.client_id,
@@ -73,7 +71,7 @@ class Decision:
             resource=transaction.resource,
             now=self.now(),
         )
-        return is_covered(transaction, consent)
+        return consent if consent is not None and is_covered(transaction, consent) else None
 
     async def approve(
         self, request: Request, transaction: AuthorizationTransaction, user: User, *, was_asked: bool = False

@@ -70,7 +70,7 @@ class LoginPage:
         consent = transaction = None
         if transaction_id is not None:
             consent = consent_path(transaction_id)
-            transaction = await self.requests.find(session, transaction_id, to_be_shown=True)
+            transaction = await self.requests.find(session, transaction_id)
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
         if session.user is not None and not switches_account:
@@ -235,6 +235,7 @@ _SUBMIT = api.Operation(
     responses={
         303: api.moved("Logged in: on to consent, or to this page. Or the form again."),
         **api.PAGE_FORM_REFUSALS,
+        409: api.page("The authorization request has been answered."),
         **api.PAGE_FLOODED,
     },
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -47,30 +46,32 @@ class PendingRequests:
     now: Callable[[], int]
     """The clock, whole seconds UTC."""
 
+    async def known_browser(self, session: OpenSession | None, transaction_id: str) -> OpenSession:
+        """Return the session, or refuse: a browser without one has no authorization request that is open.
+
+        On plain http it may have answered this one, and has left its session (`BrowserSessions.leave`).
+        """
+        if session is None:
+            raise _over(await self.transactions.find_transaction(transaction_id, now=self.now()))
+        return session
+
     async def find(
-        self, session: OpenSession, transaction_id: str, *, to_be_shown: bool = False
+        self, session: OpenSession, transaction_id: str, *, may_be_answered: bool = False
     ) -> AuthorizationTransaction:
         """Return the request if it has not expired and the browser of `session` began it.
 
         Raises:
             PageRefusal: unknown, expired or another browser's, all with the same page: whether an identifier exists is
-                nobody else's business. Or it was denied, and a page is `to_be_shown` for it.
+                nobody else's business. Or it was denied or its code used, unless it `may_be_answered`.
         """
         transaction = await self.transactions.find_transaction(transaction_id, now=self.now())
-        if transaction is None:
-            _refuse(Reason.TRANSACTION_EXPIRED)
-        if not hmac.compare_digest(session.record.browser_id.encode(), transaction.browser_id.encode()):
-            _refuse(Reason.TRANSACTION_OF_ANOTHER_BROWSER)
-        if to_be_shown and transaction.state is TransactionState.DENIED:
+        if transaction is None or not hmac.compare_digest(
+            session.record.browser_id.encode(), transaction.browser_id.encode()
+        ):
+            raise _over(transaction)
+        if not may_be_answered and transaction.state in {TransactionState.DENIED, TransactionState.REDEEMED}:
             raise already_answered()
         return transaction
-
-
-def known_browser(session: OpenSession | None) -> OpenSession:
-    """Return the session, or refuse: a browser without one has not begun any authorization request."""
-    if session is None:
-        _refuse(Reason.TRANSACTION_OF_ANOTHER_BROWSER)
-    return session
 
 
 def already_answered() -> PageRefusal:
@@ -83,12 +84,17 @@ def already_answered() -> PageRefusal:
     )
 
 
-def _refuse(reason: Reason) -> NoReturn:
-    raise PageRefusal(
+def _over(transaction: AuthorizationTransaction | None) -> PageRefusal:
+    """Return the refusal of a browser whose request `transaction` is not: one page, and only the log tells why."""
+    reason = Reason.TRANSACTION_EXPIRED
+    if transaction is not None:
+        is_open = transaction.state is TransactionState.PENDING
+        reason = Reason.TRANSACTION_OF_ANOTHER_BROWSER if is_open else Reason.TRANSACTION_FINISHED
+    return PageRefusal(
         reason,
         title="This request is over",
         message=(
-            "It has expired, or it was begun in another browser, or this browser does not accept cookies. "
-            "Go back to your app and connect again."
+            "It has been answered, or it has expired, or it was begun in another browser, or this browser does not "
+            "accept cookies. Go back to your app; if it is not connected, connect again."
         ),
     )
