@@ -18,8 +18,8 @@ from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
-from gatepost.stdio import connection, exchange
-from gatepost.stdio.exchange import LocalResponses, StdioSession, StdioSessionExchange
+from gatepost.stdio import connection
+from gatepost.stdio.connection import LocalResponses, StdioSession, StdioSessionExchange
 from gatepost.stdio.streams import Outlet
 from tests.stdio.conftest import META
 
@@ -97,15 +97,11 @@ def target() -> ServerTarget:
 
 def in_session(outlet: Outlet, **state: Any) -> StdioSessionExchange:
     """The exchange of a request in a session."""
-
-    def no_request() -> Any:
-        raise NotImplementedError
-
     session = StdioSession(LATEST_HANDSHAKE, {}, **state)
     pending = PendingClientRequests(
         store=LocalResponses(), waiters=Waiters(), now=lambda: 0, random_bytes=bytes, poll_seconds=60
     )
-    return StdioSessionExchange(outlet, no_request, session, pending)
+    return StdioSessionExchange(outlet, {}, session, pending)
 
 
 def text_of(answer: dict[str, Any]) -> str:
@@ -336,7 +332,7 @@ async def test_progress_and_logs_come_before_the_result(connect: Connect) -> Non
 async def test_changes_are_told_to_sessions_that_want_to_know(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "MOST_SUBSCRIPTIONS", 1)
+    monkeypatch.setattr(connection, "MOST_SUBSCRIPTIONS", 1)
     async with connect(target()) as client:
         client.connection.on_change(Change("tools"))
         await client.initialize()

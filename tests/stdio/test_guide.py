@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from gatepost.stdio.connection import MOST_RUNNING
-from gatepost.stdio.lines import LINE_LIMIT
 from gatepost.stdio.serving import GRACE_SECONDS
+from gatepost.stdio.streams import LINE_LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "stdio.md").read_text(encoding="utf-8")

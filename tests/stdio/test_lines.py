@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.stdio.lines import LineSplitter
+from gatepost.stdio.streams import LineSplitter
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=5))

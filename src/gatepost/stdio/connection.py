@@ -26,14 +26,18 @@ from gatepost.protocol.messages import (
 from gatepost.protocol.versions import LATEST_HANDSHAKE, Revision
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
-from gatepost.server.calls.pending_client_requests import PendingClientRequests
+from gatepost.server.calls.exchange import Exchange, InputRequests, Results
+from gatepost.server.calls.pending_client_requests import (
+    DEFAULT_LOG_LEVEL,
+    MOST_SUBSCRIPTIONS,
+    PendingClientRequests,
+    SendMessage,
+)
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.target import Target
-from gatepost.stdio.exchange import LocalResponses, StdioExchange, StdioSession, StdioSessionExchange
-from gatepost.stdio.lines import LINE_LIMIT
-from gatepost.stdio.streams import Outlet
+from gatepost.stdio.streams import LINE_LIMIT, Outlet
 from gatepost.tokens.opaque import RandomBytes
 
 if TYPE_CHECKING:
@@ -46,6 +50,120 @@ _POLL_SECONDS: Final = 60.0
 _AT_ANY_TIME: Final = frozenset({"initialize", "ping"})
 
 logger = logging.getLogger("gatepost.mcp")
+
+
+@dataclass(slots=True)
+class StdioSession:
+    """What `initialize` agreed on, and what the client asked for since."""
+
+    revision: Revision
+    client_capabilities: Mapping[str, Any]
+    log_level: str = DEFAULT_LOG_LEVEL
+    watched: set[str] = field(default_factory=set)
+
+
+class LocalResponses:
+    """Responses as `McpClientRequestStore` keeps them, of the one client of this process."""
+
+    def __init__(self) -> None:
+        self._responses: dict[str, bytes | None] = {}
+
+    async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
+        self._responses[request_id] = None
+
+    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+        if self._responses.get(request_id, message) is not None:
+            return False
+        self._responses[request_id] = message
+        return True
+
+    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        message = self._responses.get(request_id)
+        if message is not None:
+            await self.withdraw(session_fingerprint, request_id)
+        return message
+
+    async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
+        self._responses.pop(request_id, None)
+
+
+class StdioExchange(Exchange):
+    """One message.
+
+    Args:
+        outlet: where everything goes that is sent for it.
+        headers: what tools see as its headers, names in lower case.
+    """
+
+    __slots__ = ("_outlet", "_shown_headers")
+
+    def __init__(self, outlet: Outlet, headers: Mapping[bytes, bytes]) -> None:
+        # Scopes do not count without tokens, and there are no headers that could mirror a message.
+        super().__init__()
+        self._outlet = outlet
+        self._shown_headers = headers
+
+    def http_request(self) -> HTTPRequest:
+        from starlette.requests import Request as HTTPRequest  # noqa: PLC0415 - only for tools that ask for it
+
+        members = {"type": "http", "method": "POST", "scheme": "stdio", "path": "/", "query_string": b""}
+        return HTTPRequest({**members, "headers": list(self._shown_headers.items())})
+
+    async def send(self, message: bytes) -> None:
+        if not self.is_closed:
+            await self._outlet.send(message)
+
+    def post_message(self, message: bytes) -> None:
+        if not self.is_closed:
+            self._outlet.post(message)
+
+
+class StdioSessionExchange(StdioExchange):
+    """One request of the handshake era; it is also the session, as the request's target sees it."""
+
+    __slots__ = ("_client_requests", "_state")
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        headers: Mapping[bytes, bytes],
+        state: StdioSession,
+        client_requests: PendingClientRequests,
+    ) -> None:
+        super().__init__(outlet, headers)
+        self._state = state
+        self._client_requests = client_requests
+
+    @property
+    def session(self) -> StdioSessionExchange:
+        return self
+
+    @property
+    def client_capabilities(self) -> Mapping[str, Any]:
+        return self._state.client_capabilities
+
+    @property
+    def log_level(self) -> str | None:
+        return self._state.log_level
+
+    async def request(self, requests: InputRequests) -> Results:
+        return await self._client_requests.request(b"", None, requests, self._open_sink)
+
+    async def set_log_level(self, level: str) -> None:
+        self._state.log_level = level
+
+    async def subscribe(self, uri: str) -> bool:
+        watched = self._state.watched
+        if len(watched) >= MOST_SUBSCRIPTIONS and uri not in watched:
+            return False
+        watched.add(uri)
+        return True
+
+    async def unsubscribe(self, uri: str) -> None:
+        self._state.watched.discard(uri)
+
+    def _open_sink(self) -> SendMessage | None:
+        return None if self.is_closed else self._outlet.send
 
 
 @dataclass(slots=True, eq=False)
@@ -150,12 +268,12 @@ class Connection:
 
     def _exchange_of(self, request: Request) -> StdioExchange:
         if self._session is None or request.method == "initialize" or eras.is_modern(request, None):
-            return StdioExchange(self.outlet, self._http_request)
-        return StdioSessionExchange(self.outlet, self._http_request, self._session, self._client_requests)
+            return StdioExchange(self.outlet, self.headers)
+        return StdioSessionExchange(self.outlet, self.headers, self._session, self._client_requests)
 
     async def _take_note(self, message: Notification, revision: Revision, scope: CancelScope) -> None:
         with contextlib.suppress(RequestCancelled):
-            await scope.run(self.target.notice(message, revision, StdioExchange(self.outlet, self._http_request)))
+            await scope.run(self.target.notice(message, revision, StdioExchange(self.outlet, self.headers)))
 
     async def _serve(self, request: Request, exchange: StdioExchange, scope: CancelScope) -> None:
         """Answer a request, whatever happens, unless the client cancels it."""
@@ -193,11 +311,7 @@ class Connection:
             return error_response(InternalError(message), request.id)
 
     def _revision_of(self, request: Request) -> Revision:
-        """Return what a request is in.
-
-        Raises:
-            ProtocolError: its metadata is wrong, or it comes before `initialize`.
-        """
+        """Return what a request is in; raises ProtocolError: its metadata is wrong, or it comes before `initialize`."""
         if eras.is_modern(request, None):
             return modern.check_request_without_headers(request)
         if request.method == "initialize":
@@ -207,20 +321,6 @@ class Connection:
         if request.method not in _AT_ANY_TIME:
             raise InvalidJsonRpcRequest(f'Send initialize first, or "{modern.PROTOCOL_VERSION}" in "params._meta".')
         return LATEST_HANDSHAKE
-
-    def _http_request(self) -> HTTPRequest:
-        from starlette.requests import Request as HTTPRequest  # noqa: PLC0415 - only for tools that ask for it
-
-        return HTTPRequest(
-            {
-                "type": "http",
-                "method": "POST",
-                "scheme": "stdio",
-                "path": "/",
-                "query_string": b"",
-                "headers": list(self.headers.items()),
-            }
-        )
 
 
 async def _held(subscription: Subscription) -> dict[str, Any]:

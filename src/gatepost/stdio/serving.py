@@ -15,8 +15,7 @@ from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.stdio.connection import Connection
-from gatepost.stdio.lines import LineSplitter
-from gatepost.stdio.streams import Inlet, Writer, standard_streams
+from gatepost.stdio.streams import Inlet, LineSplitter, Writer, standard_streams
 
 GRACE_SECONDS: Final = 1.0
 """How long what still runs may take at the end. Clients wait a little longer before they force an end."""
@@ -50,8 +49,7 @@ def serve_stdio(target: Any, streams: tuple[int, int], *, headers: Iterable[tupl
 def encoded_headers(headers: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
     """Return headers as tools see them; of a name that stands twice, values are joined (RFC 9110 section 5.3).
 
-    Raises:
-        ValueError: a name or a value is none.
+    Raises ValueError: a name or a value is none.
     """
     encoded: dict[bytes, bytes] = {}
     for name, value in headers:

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 _CHUNK: Final = 64 * 1024
@@ -21,6 +22,8 @@ _SLOW: Final = 1024 * 1024
 """From so many unwritten bytes on, those who can wait do."""
 _TOO_SLOW: Final = 16 * 1024 * 1024
 """From so many unwritten bytes on, what is posted by those who cannot wait is dropped."""
+LINE_LIMIT: Final = 4 * 1024 * 1024
+"""The longest message that is read, in bytes, its newline not counted."""
 
 
 class Outlet(Protocol):
@@ -88,6 +91,45 @@ class Inlet:
         os.close(self._descriptor)
 
 
+@dataclass(slots=True)
+class LineSplitter:
+    """Cuts a stream into lines, of which none is held in memory beyond the limit."""
+
+    limit: int = LINE_LIMIT
+    _begun: bytearray = field(default_factory=bytearray)
+    _is_skipping: bool = False
+
+    def feed(self, chunk: bytes) -> list[bytes | None]:
+        """Return the lines that end in this chunk, without newlines; None in place of each that exceeds the limit.
+
+        The None comes as soon as the limit is passed, and the rest of that line is dropped as it arrives.
+        """
+        found: list[bytes | None] = []
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            self._add(part, found)
+            if not self._is_skipping:
+                found.append(bytes(self._begun))
+            self._begun.clear()
+            self._is_skipping = False
+        self._add(rest, found)
+        return found
+
+    def end(self) -> list[bytes | None]:
+        """Return what stood behind the last newline: the stream has ended."""
+        return [bytes(self._begun)] if self._begun else []
+
+    def _add(self, part: bytes, found: list[bytes | None]) -> None:
+        if self._is_skipping:
+            return
+        if len(self._begun) + len(part) > self.limit:
+            self._is_skipping = True
+            self._begun.clear()
+            found.append(None)
+            return
+        self._begun += part
+
+
 class Writer:
     """Writes lines to a file descriptor. Made in the event loop.
 
@@ -108,14 +150,12 @@ class Writer:
         threading.Thread(target=self._write, name="gatepost-stdout", daemon=True).start()
 
     async def send(self, message: bytes) -> None:
-        """See `Outlet.send`."""
         self._put(message)
         while self._unwritten > _SLOW and not self._done.is_set():
             self._progress.clear()
             await self._progress.wait()
 
     def post(self, message: bytes) -> None:
-        """See `Outlet.post`."""
         if self._unwritten <= _TOO_SLOW:
             self._put(message)
 
