@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatepost.server.declared.docstrings import Documentation, read_docstring
+from gatepost.server.declared.signature import Documentation, read_docstring
 
 
 def test_no_docstring_says_nothing() -> None:

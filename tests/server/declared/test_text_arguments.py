@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from gatepost.server.declared.completion import TextArguments
 from gatepost.server.declared.signature import read_signature
-from gatepost.server.declared.text_arguments import TextArguments
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 
 

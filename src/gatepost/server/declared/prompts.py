@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
-from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.invocation import MakeContext, invoke
 from gatepost.server.declared.results import content_block, wire_json, wire_types
 from gatepost.server.declared.revisions import message_in
+from gatepost.server.declared.signature import documentation_of
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
 _LONGEST_NAME: Final = 128

@@ -25,7 +25,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
-from gatepost.server.declared.argument_errors import described
+from gatepost.server.declared.inputs import described
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 from gatepost.server.json_schema import describe
 
@@ -61,10 +61,8 @@ class OutputType:
     def to_json(self, value: Any) -> Any:
         """Return `value` as plain JSON values.
 
-        A dictionary will do for a model, and a subclass's further fields stay out.
-
-        Raises:
-            InvalidResult: It is not of the declared type. The message holds no value: results may be secret.
+        A dictionary will do for a model, and a subclass's further fields stay out. Raises InvalidResult: it is not of
+        the declared type. The message holds no value: results may be secret.
         """
         if type(value) is self.exact:
             return value

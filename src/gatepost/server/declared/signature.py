@@ -1,13 +1,18 @@
-"""Signatures: what a function takes and gives, read once when it is declared."""
+"""Signatures and docstrings: what a function takes and gives and what it says to a model, read when it is declared.
+
+Of docstrings the Google convention (`Args:`) is understood and the NumPy one (`Parameters` over a dashed line). One in
+any other shape is all description.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 import types
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 from gatepost.server.calls.context import Context
@@ -20,6 +25,14 @@ _REFUSED_KINDS: Final = {
     inspect.Parameter.VAR_KEYWORD: "takes any name; clients need to know the arguments, so list them; " + _WRAPPED,
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only; arguments are passed by name, so remove the '/'",
 }
+
+
+_PARAMETER_SECTIONS: Final = frozenset({"args", "arguments", "parameters"})
+_SECTIONS: Final = _PARAMETER_SECTIONS | {"returns", "return", "yields", "yield", "raises"}
+"""Where the description ends. What follows is for people who call the function in Python."""
+
+_GOOGLE_ENTRY: Final = re.compile(r"\*{0,2}(?P<names>\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.*)")
+_NUMPY_ENTRY: Final = re.compile(r"(?P<names>\w+(?:\s*,\s*\w+)*)\s*(?::.*)?(?P<text>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +183,81 @@ def _awaited(returns: Any) -> Any:
     if origin in {Awaitable, Coroutine} and get_args(returns):
         return get_args(returns)[-1]
     return returns
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """A docstring, taken apart."""
+
+    description: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Descriptions by parameter name, each in one line."""
+
+
+def documentation_of(func: Callable[..., Any]) -> Documentation:
+    """Return what the docstring says, of a function or of the class of an object that is called."""
+    docstring = inspect.getdoc(underlying_function(func))
+    if docstring is None and not inspect.isroutine(func) and not isinstance(func, functools.partial):
+        docstring = inspect.getdoc(type(func))
+    return read_docstring(docstring)
+
+
+def read_docstring(docstring: str | None) -> Documentation:
+    """Take a docstring apart; whatever is not understood stays out."""
+    lines = inspect.cleandoc(docstring or "").splitlines()
+    description: list[str] = []
+    parameters: dict[str, str] = {}
+    section: str | None = None
+    body: list[str] = []
+    for index, line in enumerate(lines):
+        header, dashed = _header(lines, index)
+        if header is not None:
+            parameters |= _entries(section, body)
+            section, body = header, []
+        elif section is None:
+            description.append(line)
+        elif not dashed:
+            body.append(line)
+    parameters |= _entries(section, body)
+    return Documentation("\n".join(description).strip() or None, parameters)
+
+
+def _header(lines: Sequence[str], index: int) -> tuple[str | None, bool]:
+    """Return the section that begins on this line, and whether the line is the dashes under a NumPy header."""
+    line = lines[index]
+    following = lines[index + 1] if index + 1 < len(lines) else ""
+    if _is_dashes(line) and index and lines[index - 1].lower() in _SECTIONS:
+        return None, True
+    name = line.lower()
+    if name in _SECTIONS and _is_dashes(following):
+        return name, False
+    if name.endswith(":") and name[:-1] in _SECTIONS and following[:1].isspace():
+        return name[:-1], False
+    return None, False
+
+
+def _is_dashes(line: str) -> bool:
+    return len(line) >= 3 and set(line) == {"-"}  # noqa: PLR2004 (the shortest rule that anybody draws)
+
+
+def _entries(section: str | None, body: Sequence[str]) -> dict[str, str]:
+    if section not in _PARAMETER_SECTIONS:
+        return {}
+    first = next((line for line in body if line.strip()), "")
+    indent = len(first) - len(first.lstrip())
+    # Google indents the whole section; NumPy does not.
+    entry = _GOOGLE_ENTRY if indent else _NUMPY_ENTRY
+    found: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in body:
+        text = line.strip()
+        if line[: indent + 1].strip() and (match := entry.fullmatch(text)):
+            current = [match["text"]]
+            found.update((name.strip(), current) for name in match["names"].split(","))
+        else:
+            current.append(text)
+    return {name: text for name, words in found.items() if (text := _one_line(words))}
+
+
+def _one_line(words: Iterable[str]) -> str:
+    return " ".join(word for word in words if word)

@@ -20,10 +20,10 @@ from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.declaration import Declaration, Options, ToolAnnotations, annotations_of
-from gatepost.server.declared.docstrings import documentation_of
 from gatepost.server.declared.inputs import input_type
 from gatepost.server.declared.invocation import MakeContext, failure_text, log_late_failure
 from gatepost.server.declared.results import error_result, output_type, to_result
+from gatepost.server.declared.signature import documentation_of
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
