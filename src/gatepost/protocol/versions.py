@@ -16,12 +16,13 @@ class Revision:
     """One revision. There is one instance of each, so they compare by identity."""
 
     version: str
-    modern: bool
-    """Whether every request carries its own revision and capabilities in `_meta`."""
-    wrong_arguments_are_results: bool
-    """Whether wrong tool arguments are answered with an error result, which a model can read, or a JSON-RPC error."""
     implementation_fields: frozenset[str]
     """The members of `serverInfo`."""
+    modern: bool = False
+    """Whether every request carries its own revision and capabilities in `_meta`."""
+    wrong_arguments_are_results: bool = False
+    """Whether wrong tool arguments are answered with an error result, which a model can read, or a JSON-RPC error
+    (server/tools, "Error Handling", of each revision)."""
     primes_streams: bool = False
     """Whether clients know events without data, and come back to a stream that ends early (SEP-1699)."""
 
@@ -30,31 +31,12 @@ _IMPLEMENTATION_2025_03_26 = frozenset({"name", "version"})
 _IMPLEMENTATION_2025_06_18 = _IMPLEMENTATION_2025_03_26 | {"title"}
 _IMPLEMENTATION_2025_11_25 = _IMPLEMENTATION_2025_06_18 | {"description", "icons", "websiteUrl"}
 
-REVISION_2026_07_28 = Revision(
-    version="2026-07-28",
-    modern=True,
-    wrong_arguments_are_results=True,
-    implementation_fields=_IMPLEMENTATION_2025_11_25,
-)
+REVISION_2026_07_28 = Revision("2026-07-28", _IMPLEMENTATION_2025_11_25, modern=True, wrong_arguments_are_results=True)
 REVISION_2025_11_25 = Revision(
-    version="2025-11-25",
-    modern=False,
-    wrong_arguments_are_results=True,
-    implementation_fields=_IMPLEMENTATION_2025_11_25,
-    primes_streams=True,
+    "2025-11-25", _IMPLEMENTATION_2025_11_25, wrong_arguments_are_results=True, primes_streams=True
 )
-REVISION_2025_06_18 = Revision(
-    version="2025-06-18",
-    modern=False,
-    wrong_arguments_are_results=False,  # server/tools, "Error Handling": invalid arguments are a protocol error
-    implementation_fields=_IMPLEMENTATION_2025_06_18,
-)
-REVISION_2025_03_26 = Revision(
-    version="2025-03-26",
-    modern=False,
-    wrong_arguments_are_results=False,  # likewise
-    implementation_fields=_IMPLEMENTATION_2025_03_26,
-)
+REVISION_2025_06_18 = Revision("2025-06-18", _IMPLEMENTATION_2025_06_18)
+REVISION_2025_03_26 = Revision("2025-03-26", _IMPLEMENTATION_2025_03_26)
 
 MODERN: Mapping[str, Revision] = {revision.version: revision for revision in (REVISION_2026_07_28,)}
 """The modern revisions by version, newest first."""

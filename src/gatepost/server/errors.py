@@ -1,13 +1,4 @@
-"""Errors of the tool side, one class per condition.
-
-ToolError              a tool says no; its text reaches the client as an error result
-InvalidArguments       the client's arguments do not fit; raised before user code runs
-InvalidResult          what a tool returned does not fit what it declares; the author's fault
-ToolDefinitionError    a function cannot become a tool, a resource or a prompt; raised at registration
-ResourceNotFound       a resource's function knows nothing under this URI
-InsufficientScope      the caller's token lacks a scope; becomes HTTP 403
-UnknownState           `Context.state` was asked for a key that the lifespan did not yield
-"""
+"""Errors of the tool side, one class per condition."""
 
 from __future__ import annotations
 

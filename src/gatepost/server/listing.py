@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -29,33 +30,22 @@ Pages = dict[str | None, orjson.Fragment]
 """The pages of one list by cursor; the first one's is None."""
 
 
+@dataclass(slots=True, eq=False)
 class Listing:
-    """One of the four lists.
+    """One of the four lists."""
 
-    Args:
-        method: Such as `tools/list`.
-        member: Where the result has them, such as `tools`.
-        entries: All there are, in an order that does not change: a live view.
-        server: Whose list it is.
-        server_info: Who answers, for the results of the modern era.
-    """
-
-    def __init__(
-        self,
-        method: str,
-        member: str,
-        entries: Mapping[str, Declaration],
-        server: Server,
-        server_info: Mapping[str, Any],
-    ) -> None:
-        self._method = method
-        self._member = member
-        self._entries = entries
-        self._server = server
-        self._server_info = server_info
-        self._generation = -1
-        self._known_scopes = _EMPTY
-        self._lists: dict[tuple[Revision, frozenset[str] | None], Pages] = {}
+    _method: str
+    """Such as `tools/list`."""
+    _member: str
+    """Where the result has them, such as `tools`."""
+    _entries: Mapping[str, Declaration]
+    """All there are, in an order that does not change: a live view."""
+    _server: Server
+    _server_info: Mapping[str, Any]
+    """Who answers, for the results of the modern era."""
+    _generation: int = field(default=-1, init=False)
+    _known_scopes: frozenset[str] = field(default=_EMPTY, init=False)
+    _lists: dict[tuple[Revision, frozenset[str] | None], Pages] = field(default_factory=dict, init=False)
 
     def page(self, params: Mapping[str, Any], revision: Revision, granted: frozenset[str] | None) -> orjson.Fragment:
         """Return the page that a request asks for, to a caller with these scopes; None where scopes do not count.

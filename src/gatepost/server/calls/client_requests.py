@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +22,6 @@ from pydantic_core import to_jsonable_python
 
 from gatepost.protocol.errors import InvalidParams
 from gatepost.server.calls.elicitation_schema import check_form, form_of_model, problems
-from gatepost.server.calls.sampling_messages import check_tool_results
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -62,11 +61,7 @@ class ClientRequest(Protocol[T_co]):
         ...
 
     def read(self, result: Mapping[str, Any]) -> T_co:
-        """Return the client's result as the tool gets it.
-
-        Raises:
-            InvalidAnswer: it is not what was asked for.
-        """
+        """Return the client's result as the tool gets it; raises InvalidAnswer: it is not what was asked for."""
         ...
 
 
@@ -190,7 +185,6 @@ class Sample:
 
     @property
     def capability(self) -> Mapping[str, Any]:
-        """What the client has to have declared."""
         return {"sampling": {"tools": {}} if self.tools or self.tool_choice else {}}
 
     def params(self) -> dict[str, Any]:
@@ -297,3 +291,32 @@ def _as_model(model: type[Model], content: dict[str, Any]) -> Model:
 
 def _is_block(block: Any) -> bool:
     return type(block) is dict and type(block.get("type")) is str and type(block.get("text", "")) is str
+
+
+def check_tool_results(messages: Sequence[Any]) -> None:
+    """Check that a conversation meets each tool use with its result (client/sampling, "Tool Use and Result Balance").
+
+    Clients and the services behind them refuse other ones. Raises ValueError: a tool use is not met with its result in
+    the next message, or a result answers none, or it stands beside something else.
+    """
+    asked: list[str] = []
+    for message in messages:
+        blocks = list(_blocks(message))
+        results = [str(block.get("toolUseId")) for block in blocks if block.get("type") == "tool_result"]
+        if results and (_role(message) != "user" or len(results) != len(blocks)):
+            raise ValueError("a sampling message with tool results is the user's and holds nothing else")
+        if sorted(results) != sorted(asked):
+            raise ValueError("each tool use of a sampling message is met with its result in the next one")
+        asked = [str(block.get("id")) for block in blocks if block.get("type") == "tool_use"]
+    if asked:
+        raise ValueError("each tool use of a sampling message is met with its result in the next one")
+
+
+def _blocks(message: Any) -> Iterator[Mapping[str, Any]]:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    for block in content if isinstance(content, list) else [content]:
+        yield block if isinstance(block, Mapping) else {}
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, Mapping) else None

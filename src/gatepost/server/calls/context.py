@@ -58,10 +58,7 @@ def get_current_sub() -> str:
     """Return the subject of the caller whose request is being served; `"anonymous"` without authentication.
 
     For code that no `Context` reaches, a library underneath a tool for instance. Tools themselves had better take a
-    `Context`.
-
-    Raises:
-        LookupError: No request is being served here.
+    `Context`. Raises LookupError: no request is being served here.
     """
     subject = _current_subject.get()
     if subject is None:
@@ -151,8 +148,7 @@ class Context:
     def request(self) -> Request:
         """The request that carries this call: headers, address, and so on. Its body has been read.
 
-        Raises:
-            RuntimeError: The call did not come with a request.
+        Raises RuntimeError: the call did not come with a request.
         """
         if self._request is None:
             self._request = self._exchange.http_request()

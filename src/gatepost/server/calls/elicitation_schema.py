@@ -33,11 +33,9 @@ class UnsupportedForm(TypeError):
 def form_of_model(model: type[BaseModel]) -> dict[str, Any]:
     """Return the form of a Pydantic model. Shared: copy before you change it.
 
-    What the form's language lacks, such as a pattern, is left out; the model still holds the answer to it.
-
-    Raises:
-        UnsupportedForm: a field is something else than a text, a number, a boolean, a choice or several choices, or it
-            asks for a secret.
+    What the form's language lacks, such as a pattern, is left out; the model still holds the answer to it. Raises
+    UnsupportedForm: a field is something else than a text, a number, a boolean, a choice or several choices, or it asks
+    for a secret.
     """
     schema = model.model_json_schema(mode="validation")
     definitions: Mapping[str, Any] = schema.get("$defs", {})
@@ -55,8 +53,7 @@ def form_of_model(model: type[BaseModel]) -> dict[str, Any]:
 def check_form(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema that was written by hand, once it is one that clients can show.
 
-    Raises:
-        UnsupportedForm: it is not.
+    Raises UnsupportedForm: it is not.
     """
     properties = schema.get("properties")
     if schema.get("type") != "object" or not isinstance(properties, Mapping):

@@ -85,8 +85,7 @@ class Exchange:
     def post(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification soon, without waiting for anything. From any thread; the client may be gone already.
 
-        Raises:
-            TypeError: JSON has no form for the parameters.
+        Raises TypeError: JSON has no form for the parameters.
         """
         self.post_message(notification(method, params))
 

@@ -122,8 +122,7 @@ class MultiRoundTrip:
     def result_after(self, error: BaseException) -> dict[str, Any]:
         """Return the `InputRequiredResult` of a run that ended with this error.
 
-        Raises:
-            BaseException: `error`, if it is another one than `InputRequired`.
+        Raises BaseException: `error`, if it is another one than `InputRequired`.
         """
         # Side by side in a task group, they come as a group.
         found = error.subgroup(InputRequired) if isinstance(error, BaseExceptionGroup) else error

@@ -106,11 +106,7 @@ class Subscriptions:
         await asyncio.gather(*(subscription.end() for subscription in list(self._open)), return_exceptions=True)
 
     def add(self, subscription: Subscription) -> None:
-        """Have a subscription notified of changes.
-
-        Raises:
-            TooManySubscriptions: others came first.
-        """
+        """Have a subscription notified of changes; raises TooManySubscriptions: others came first."""
         self._check_room(subscription.user)
         self._open[subscription] = None
         if subscription.user is not None:
@@ -142,23 +138,23 @@ class Subscriptions:
             subscription.offer(change)
 
 
+@dataclass(slots=True, eq=False)
 class Subscription:
     """One `subscriptions/listen` request. Made by `Subscriptions.prepare`."""
 
-    __slots__ = ("_all", "_end", "_exchange", "_honoured", "_is_begun", "_task", "_waiting", "id", "user")
+    _all: Subscriptions
+    id: RequestId
+    _exchange: Exchange
+    _honoured: dict[str, Any]
+    _is_begun: bool = field(default=False, init=False)
+    _end: End | None = field(default=None, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _waiting: dict[tuple[str, str | None], Change] = field(default_factory=dict, init=False)
 
-    def __init__(
-        self, all_open: Subscriptions, request_id: RequestId, exchange: Exchange, honoured: dict[str, Any]
-    ) -> None:
-        self._all = all_open
-        self.id = request_id
-        self._exchange = exchange
-        self._honoured = honoured
-        self.user = user_of(exchange.principal)
-        self._is_begun = False
-        self._end: End | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._waiting: dict[tuple[str, str | None], Change] | None = None
+    @property
+    def user(self) -> tuple[str, str] | None:
+        """Who is notified."""
+        return user_of(self._exchange.principal)
 
     async def begin(self, end: End) -> None:
         """Acknowledge, and notify the client of changes from then on.
@@ -188,8 +184,6 @@ class Subscription:
         if not is_wanted or not (granted is None or change.scopes <= granted):
             return
         # While the client is slow to read, a second change of the same thing is the first one to it.
-        if self._waiting is None:
-            self._waiting = {}
         self._waiting[change.kind, change.uri] = change
         if self._is_begun and self._task is None:
             self._deliver_soon()
@@ -219,7 +213,7 @@ class Subscription:
                 await self._exchange.notify(method, self._tagged(params))
         except OSError:
             # The client is gone; whoever waits for that will say so.
-            self._waiting = None
+            self._waiting.clear()
         finally:
             self._task = None
 

@@ -51,8 +51,7 @@ class ChangeSync:
     async def poll(self) -> None:
         """Append what was published here, and deliver what was published elsewhere.
 
-        Raises:
-            StoreUnavailable: it cannot be done now; nothing is lost.
+        Raises StoreUnavailable: it cannot be done now; nothing is lost.
         """
         if self._last_seen is None:
             # What was appended before this process began is no news to its clients.

@@ -16,9 +16,8 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.invocation import failure_text
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource
-from gatepost.server.methods.checks import check_scopes, object_in, string_in, strings_in
 from gatepost.server.methods.prompts import find_prompt
-from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.methods.served_server import ServedServer, check_scopes, object_in, string_in, strings_in
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 

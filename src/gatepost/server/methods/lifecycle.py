@@ -11,10 +11,9 @@ from gatepost.protocol.modern import LOG_LEVELS, discover_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.subscriptions import with_notifications
-from gatepost.server.methods.checks import session_of
 from gatepost.server.methods.completion import completes
 from gatepost.server.methods.resources import may_read
-from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.methods.served_server import ServedServer, session_of
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 

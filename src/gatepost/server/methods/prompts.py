@@ -11,8 +11,7 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.invocation import MakeContext
 from gatepost.server.declared.prompts import Prompt
-from gatepost.server.methods.checks import check_offered, check_scopes, string_in, strings_in
-from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.methods.served_server import ServedServer, check_offered, check_scopes, string_in, strings_in
 from gatepost.server.target import Result
 
 

@@ -12,8 +12,7 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.invocation import MakeContext
 from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import ResourceNotFound
-from gatepost.server.methods.checks import check_offered, check_scopes, session_of, string_in
-from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.methods.served_server import ServedServer, check_offered, check_scopes, session_of, string_in
 from gatepost.server.target import Result
 
 LONGEST_URI: Final = 2048
