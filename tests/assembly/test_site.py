@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message
 
-from gatepost import Server, create_app
+from gatepost import Server, SingleUserProvider, create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.stores.sql.sqlite import memory_store
 
@@ -70,3 +70,65 @@ async def test_a_local_server_answers_probes_of_its_own_machine_only(path: str) 
         assert (await status_of(app, path, *named(host)))[0] == 421
         forwarded = ("x-forwarded-for", "203.0.113.9")
         assert (await status_of(app, path, *named(host), forwarded, peer=("127.0.0.1", 1)))[0] == 421
+
+
+LOCAL = ("127.0.0.1", 1)
+ANYWHERE = ["https://chatgpt.com", "null", "app://obsidian.md", "tauri://localhost"]
+GUARDED = {"MCP_PUBLIC_URL": "http://127.0.0.1:8000"}
+
+
+def from_page(origin: str, *headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return ("host", "127.0.0.1:8000"), ("origin", origin), *headers
+
+
+@pytest.mark.parametrize("origin", ANYWHERE)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT", "X"])
+async def test_a_page_of_any_origin_can_read_the_challenge_where_a_token_is_demanded(method: str, origin: str) -> None:
+    status, headers = await status_of(app_of(**GUARDED), "/mcp", *from_page(origin), method=method, peer=LOCAL)
+    assert (status, headers["access-control-allow-origin"]) == (401, "*")
+    assert headers["www-authenticate"].startswith("Bearer ")
+    assert {"WWW-Authenticate", "Mcp-Session-Id"} <= set(headers["access-control-expose-headers"].split(", "))
+    assert "access-control-allow-credentials" not in headers
+
+
+async def test_a_verified_token_serves_a_page_of_any_origin() -> None:
+    app = app_of(**GUARDED, MCP_API_KEY="k" * 40)
+    bearer = ("authorization", f"Bearer {'k' * 40}")
+    for origin in ANYWHERE:
+        # Past Origin and token: it is the media type that is wrong.
+        status, headers = await status_of(app, "/mcp", *from_page(origin, bearer), method="POST", peer=LOCAL)
+        assert (status, headers["access-control-allow-origin"]) == (415, "*")
+        assert (await status_of(app, "/mcp", *from_page(origin, bearer), method="PUT", peer=LOCAL))[0] == 405
+    foreign = ("host", "evil.example"), ("origin", "https://evil.example"), bearer
+    assert (await status_of(app, "/mcp", *foreign, method="POST", peer=LOCAL))[0] == 421
+    twice = from_page("https://a.example", ("origin", "https://b.example"), bearer)
+    assert (await status_of(app, "/mcp", *twice, method="POST", peer=LOCAL))[0] == 400
+
+
+async def test_a_preflight_needs_no_token_and_names_authorization() -> None:
+    asks = ("access-control-request-method", "POST"), ("access-control-request-headers", "authorization,mcp-method")
+    headers = from_page("https://claude.ai", *asks)
+    status, answered = await status_of(app_of(**GUARDED), "/mcp", *headers, method="OPTIONS", peer=LOCAL)
+    assert (status, answered["access-control-allow-origin"]) == (200, "*")
+    assert answered["access-control-allow-headers"] == "authorization,mcp-method"
+    assert "access-control-allow-credentials" not in answered
+
+
+@pytest.mark.parametrize("origin", ANYWHERE)
+@pytest.mark.parametrize("variables", [{"MCP_REQUIRE_AUTH": "false"}, {"OAUTH_AUTO_APPROVE": "true"}])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT"])
+async def test_where_no_person_decided_a_foreign_page_is_refused_before_anything(
+    method: str, variables: dict[str, str], origin: str
+) -> None:
+    app = app_of(MCP_HOST="127.0.0.1", **variables)
+    status, headers = await status_of(app, "/mcp", *from_page(origin), method=method, peer=LOCAL)
+    assert status == 403
+    assert "access-control-allow-origin" not in headers
+    asks = from_page(origin, ("access-control-request-method", "POST"))
+    _, headers = await status_of(app, "/mcp", *asks, method="OPTIONS", peer=LOCAL)
+    assert "access-control-allow-origin" not in headers
+
+
+async def test_a_single_user_s_server_refuses_foreign_pages() -> None:
+    app = create_app(Server("notes"), settings=load_settings({}), store=memory_store(), provider=SingleUserProvider())
+    assert (await status_of(app, "/mcp", *from_page("https://evil.example"), method="POST", peer=LOCAL))[0] == 403

@@ -128,7 +128,8 @@ def install(
         )
     core = build_core(settings, is_single_user=is_single_user, store=store, now=now, random_bytes=random_bytes)
     endpoints = endpoints_of(target, core, title=title)
-    resources = Resources(core=core, endpoints=endpoints)
+    any_origin = settings.server.require_auth and not (is_single_user or settings.oauth.auto_approve)
+    resources = Resources(core=core, endpoints=endpoints, any_origin=any_origin)
     oauth: OAuth | None = None
     if settings.issues_tokens:
         from gatepost.assembly.oauth import build_oauth  # noqa: PLC0415 - the pages and all else are a tenth of a start

@@ -35,6 +35,8 @@ class Resources:
 
     core: Core
     endpoints: tuple[Endpoint, ...]
+    any_origin: bool
+    """Whether pages of every origin may call the MCP endpoints: each token has a person's decision behind it."""
     guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
     """Of every origin that is in use; an origin that is dropped takes its guards along."""
     handshake_eras: WeakSet[HandshakeEra] = field(default_factory=WeakSet)
@@ -78,6 +80,7 @@ class Resources:
                     guard=self._guard(endpoint, origin),
                     allowed_hosts=allowed_hosts,
                     allowed_origins=self.core.deployment.allowed_origins,
+                    any_origin=self.any_origin,
                     handshake_era=self._handshake_era(endpoint, origin),
                     keep_alive=self.keep_alive,
                     open_scopes=self.open_scopes,

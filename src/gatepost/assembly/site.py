@@ -107,4 +107,5 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
         mcp_paths=resources.mcp_paths,
         application_paths=resources.application_paths,
         allowed_origins=deployment.allowed_origins,
+        any_origin=resources.any_origin,
     )

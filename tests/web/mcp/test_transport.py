@@ -21,6 +21,8 @@ async def test_other_http_methods_are_not_allowed(method: str) -> None:
     answer = await McpWorld().post({}, method=method)
 
     assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST", refusal("Send POST."))
+    without_token = await McpWorld().post({}, headers_for(token=None), method=method)
+    assert without_token.status == (405 if method == "OPTIONS" else 401)
 
 
 @pytest.mark.parametrize("host", [b"evil.example", b"mcp.example.com:8000", b"", b"\xff"])

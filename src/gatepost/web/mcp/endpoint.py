@@ -72,6 +72,8 @@ class McpEndpoint:
     """The `Host` values that are ours, in lower case, with the port where it is not the default."""
     allowed_origins: frozenset[str]
     """The browser origins that may call, beside those on the machine's own loopback."""
+    any_origin: bool = False
+    """Whether pages of every origin may call with a token; without a guard it changes nothing (record 0035)."""
     required_scopes: frozenset[str] = frozenset()
     """What every request needs, whatever it asks for."""
     body_limit: int = BODY_LIMIT
@@ -109,16 +111,13 @@ class McpEndpoint:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, fast_path: FastPath | None) -> Answer | None:
         """Return the answer; None when it has gone out on a stream already."""
-        # 1. Method.
         http_method: str = scope["method"]
-        if http_method not in self._methods:
-            raise self._wrong_method()
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
-        # 2. Headers, 3. Host and Origin: of an ordinary request they have been looked at.
+        # 1. Headers, 2. Host and Origin: of an ordinary request they have been looked at.
         headers: Mapping[bytes, bytes] = scope.get(ORDINARY_HEADERS) or self._checked_headers(raw_headers)
-        # 4. Who is it?
+        # 3. Who is it? Clients begin with any method to get the challenge; OPTIONS never has a token (Fetch standard).
         principal: Principal | None = None
-        if self.guard is not None:
+        if self.guard is not None and http_method != "OPTIONS":
             query_string: bytes = scope.get("query_string", b"")
             # A token that was verified a moment ago costs one look-up.
             principal = None if query_string else self.guard.cached(headers.get(b"authorization", b""))
@@ -127,6 +126,9 @@ class McpEndpoint:
             if not self.required_scopes <= principal.scopes:
                 raise self.guard.insufficient_scope(self.required_scopes)
         set_current_subject(principal)
+        # 4. Method.
+        if http_method not in self._methods:
+            raise self._wrong_method()
         if http_method != "POST":
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
@@ -160,16 +162,16 @@ class McpEndpoint:
 
         DNS rebinding, RFC 9110 section 7.4.
         """
-        # 2. Names are lower case already (ASGI). One that stands twice shows in the length.
+        # 1. Names are lower case already (ASGI). One that stands twice shows in the length.
         headers = dict(raw_headers)
         if len(headers) != len(raw_headers):
             headers = single_values(raw_headers)
-        # 3. Is it us they mean, and do they come from where they may?
+        # 2. Is it us they mean, and do they come from where they may?
         host = headers.get(b"host", b"")
         if host not in self._hosts and host.lower() not in self._hosts:
             raise Refused(421, Reason.HOST_FOREIGN, "This server is not known by that Host.")
         origin = headers.get(b"origin")
-        if origin is None or origin in self._origins:
+        if origin is None or origin in self._origins or (self.any_origin and self.guard is not None):
             return headers
         if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
             raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")

@@ -144,6 +144,7 @@ class CrossOrigin:
         app: what is answered.
         mcp_paths: the MCP endpoints' paths, with and without a slash at the end.
         allowed_origins: the browser origins that may call these.
+        any_origin: whether every origin may call the MCP endpoints, since they demand a token.
         application_paths: the paths of protected applications; for all below them the same origins are allowed.
     """
 
@@ -153,6 +154,7 @@ class CrossOrigin:
         *,
         mcp_paths: frozenset[str],
         allowed_origins: frozenset[str],
+        any_origin: bool = False,
         application_paths: Iterable[str] = (),
     ) -> None:
         self.app = app
@@ -164,14 +166,15 @@ class CrossOrigin:
         named = partial(
             CORSMiddleware,
             app,
-            allow_origins=sorted(allowed_origins),
             allow_origin_regex=LOOPBACK_ORIGIN.pattern,
+            # All that is asked for is allowed by its name: a `*` would not include `Authorization` (Fetch standard).
             allow_headers=["*"],
             expose_headers=_MCP_EXPOSED,
-            max_age=3600,
+            max_age=7200,
         )
-        self._mcp = named(allow_methods=["GET", "POST", "DELETE"])
-        self._applications = named(allow_methods=["*"])
+        origins = sorted(allowed_origins)
+        self._mcp = named(allow_origins=["*"] if any_origin else origins, allow_methods=["GET", "POST", "DELETE"])
+        self._applications = named(allow_origins=origins, allow_methods=["*"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Apply the rules of the request's path."""
