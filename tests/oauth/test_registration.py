@@ -412,3 +412,14 @@ def test_a_byte_order_mark_before_the_document_is_passed_over() -> None:
     assert parse_metadata(b'\xef\xbb\xbf{"client_name": "App"}') == {"client_name": "App"}
     with pytest.raises(InvalidClientMetadata):
         parse_metadata(b'\xef\xbb\xbf\xef\xbb\xbf{"client_name": "App"}')
+
+
+def test_a_client_that_names_no_grant_types_gets_the_default_ones_and_none_that_is_new() -> None:
+    document: dict[str, object] = {"redirect_uris": [WEB]}
+    supported = ("authorization_code", "refresh_token", "urn:example:new")
+
+    silent = read_metadata(document, known_scopes=KNOWN, grant_types=supported)
+    asking = read_metadata({**document, "grant_types": list(supported)}, known_scopes=KNOWN, grant_types=supported)
+
+    assert silent.grant_types == ("authorization_code", "refresh_token")
+    assert asking.grant_types == supported

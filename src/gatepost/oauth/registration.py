@@ -208,12 +208,12 @@ def _auth_method(document: Mapping[str, object], supported: Sequence[str]) -> st
 
 
 def _grant_types(document: Mapping[str, object], supported: Sequence[str]) -> tuple[str, ...]:
-    """Return the grant types. Absent means all that are supported.
+    """Return the grant types. Absent means `DEFAULT_GRANT_TYPES`; what comes to be supported beside is for who asks.
 
     RFC 7591 section 2 would have it mean `authorization_code` alone, and a client that said nothing would be logged out
     whenever its access token ends.
     """
-    asked = _list(document, "grant_types") or supported
+    asked = _list(document, "grant_types") or DEFAULT_GRANT_TYPES
     kept = tuple(grant_type for grant_type in supported if grant_type in asked)
     if "authorization_code" not in kept:
         _refuse("grant_types must include authorization_code, the one that begins every grant of this server.")
