@@ -147,8 +147,10 @@ def test_localhost_is_as_good_a_name_as_the_address(shared_server: RunningServer
     assert App(shared_server.origin).call(tokens["access_token"], "add", {"text": "x"}).status_code == 401
 
 
-def test_a_foreign_host_is_misdirected_everywhere(shared_server: RunningServer) -> None:
-    for path in ("/", "/mcp", "/health", "/docs", "/oauth/login", "/.well-known/oauth-authorization-server"):
+def test_a_foreign_host_is_misdirected_everywhere_but_at_the_probes(shared_server: RunningServer) -> None:
+    for path in ("/health", "/healthz"):
+        assert local_http.get(f"{shared_server.origin}{path}", headers={"Host": "10.1.2.3"}).status_code == 200
+    for path in ("/", "/mcp", "/docs", "/oauth/login", "/.well-known/oauth-authorization-server"):
         for host in ("evil.example", f"evil.example:{shared_server.port}", "localhost.evil.example"):
             response = local_http.post(f"{shared_server.origin}{path}", headers={"Host": host}, json={})
             assert response.status_code == 421, (path, host)
