@@ -111,6 +111,10 @@ conformance: $(VENV)/.development ## run the official MCP conformance suite (npm
 clients: $(VENV)/.development ## run codex, Claude Code, opencode and others (npm, by hash) and write docs/clients.md; Linux
 	@$(RUN) tools.clients.run $(ARGS)
 
+.PHONY: proxies
+proxies: $(VENV)/.development ## put nginx, HAProxy, Apache, Caddy, Varnish and Squid in front and write docs/proxies.md
+	@$(RUN) tools.proxies.run $(ARGS)
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.

@@ -60,6 +60,8 @@ class GatepostServer:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1):
                     return
+            except urllib.error.HTTPError:
+                return  # whatever it answers, it answers: behind a proxy another Host is the right one
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
         raise RuntimeError("the server does not answer")
