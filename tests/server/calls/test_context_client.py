@@ -220,6 +220,23 @@ async def test_an_error_of_the_client_is_the_tools_to_handle() -> None:
     assert result["content"][0]["text"] == "-1 the user said no / the client answered with error -1"
 
 
+async def test_a_client_that_does_not_know_what_it_declared_is_no_incident(caplog: pytest.LogCaptureFixture) -> None:
+    class Unknowing(AnsweringExchange):
+        async def request(self, requests: Any) -> Any:  # noqa: ARG002 - refuses whatever it is
+            raise ClientError(-32601, "Method not found: secret")
+
+    async def ask(ctx: Context) -> str:
+        await ctx.elicit("Who?", Name)
+        return "never"
+
+    exchange = Unknowing(client_capabilities={"elicitation": {"form": {}}})
+    result = await Tool(ask).call({}, Exchange(), lambda _: on(exchange))
+
+    text = "the client answered with error -32601: it does not know this request, though it declared that it does"
+    assert (result["isError"], result["content"][0]["text"]) == (True, text)
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("context", [Context(), on(AnsweringExchange())])
 async def test_once_runs_a_function_once_in_a_call(context: Context) -> None:
     runs: list[int] = []

@@ -51,9 +51,7 @@ async def test_a_state_is_good_for_ten_minutes() -> None:
     assert await refused(client, state)
 
 
-@pytest.mark.parametrize(
-    "change", [{"subject": "eve"}, {"client_id": "other"}, {"issuer": "https://other.example"}, None]
-)
+@pytest.mark.parametrize("change", [{"subject": "eve"}, {"issuer": "https://other.example"}, None])
 async def test_a_state_of_another_caller_is_refused(principal: Principal, change: dict[str, str] | None) -> None:
     client = Client(greet)
     client.principal = principal
@@ -62,6 +60,16 @@ async def test_a_state_of_another_caller_is_refused(principal: Principal, change
     client.principal = None if change is None else replace(principal, **change)  # type: ignore[arg-type] # all are texts
 
     assert await refused(client, state)
+
+
+async def test_a_state_is_the_persons_by_whichever_app(principal: Principal) -> None:
+    client = Client(greet)
+    client.principal = principal
+    state = (await client.call())["requestState"]
+
+    client.principal = replace(principal, client_id="registered-anew")
+
+    assert not await refused(client, state)
 
 
 async def test_a_state_belongs_to_one_tool_and_its_arguments() -> None:

@@ -15,11 +15,13 @@ from typing import Any, Final
 
 import orjson
 
+from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Response, notification, request_message
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.exchange import InputRequests, Results
 from gatepost.server.calls.waiters import Waiters, wait
+from gatepost.server.errors import ToolError
 from gatepost.stores.contract.mcp import McpClientRequestStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 
@@ -38,8 +40,8 @@ SendMessage = Callable[[bytes], Awaitable[None]]
 """Sends a message to the client, after all that was given before."""
 
 
-class ClientError(Exception):
-    """The client answered a request with a JSON-RPC error.
+class ClientError(ToolError):
+    """The client answered a request with a JSON-RPC error. Where a tool lets it through, its text is the tool's answer.
 
     Args:
         code: the error's code, `-1` for a user who said no to sampling, say.
@@ -47,7 +49,9 @@ class ClientError(Exception):
     """
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"the client answered with error {code}")
+        is_unknown = code == MethodNotFound.code
+        unknown = ": it does not know this request, though it declared that it does" if is_unknown else ""
+        super().__init__(f"the client answered with error {code}{unknown}")
         self.code = code
         self.message = message
 

@@ -1,8 +1,8 @@
 """Request state: what a request of the modern era carries from one run to the next, sealed.
 
 MCP 2026-07-28 basic/patterns/mrtr, "Server Requirements". The state travels through the client, so it is encrypted and
-authenticated. It opens only at the same endpoint, for the same user, client, method, name and arguments, and for ten
-minutes. It may be used twice within them: what must happen once in all is for the tool to ensure.
+authenticated. It opens only at the same endpoint, for the same user, method, name and arguments, and for ten minutes.
+It may be used twice within them: what must happen once in all is for the tool to ensure.
 """
 
 from __future__ import annotations
@@ -92,11 +92,13 @@ def process_seal() -> RequestStateSeal:
 
 
 def binding_of(request: Request, principal: Principal | None) -> bytes:
-    """Return what a state is bound to: who asks, by which client, for which method, name and arguments.
+    """Return what a state is bound to: who asks, for which method, name and arguments.
+
+    By which app does not count: clients register anew while a person goes on (record 0016).
 
     The order of an object's members says nothing in JSON, so it does not count.
     """
-    who = None if principal is None else [principal.issuer, principal.subject, principal.client_id]
+    who = None if principal is None else [principal.issuer, principal.subject]
     ours = {"_meta", "inputResponses", "requestState"}
     salient = {name: value for name, value in request.params.items() if name not in ours}
     return digest([who, request.method, salient])

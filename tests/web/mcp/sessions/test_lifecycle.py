@@ -150,6 +150,37 @@ async def test_a_look_up_is_cached_for_a_moment() -> None:
     assert await sessions.find(session, principal()) is None
 
 
+@pytest.mark.parametrize("moment", ["before the end", "after the end"])
+async def test_a_look_up_that_an_acknowledged_end_overtakes_is_not_cached(
+    monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    sessions = Sessions()
+    session = await sessions.begin()
+    sessions.forget({fingerprint(session)})
+    store = sessions.backend.mcp_sessions
+    found = await store.find_session(fingerprint(session), owner=ANN, now=sessions.time)
+    end_session = store.end_session
+
+    async def late(*_: object, **__: object) -> object:
+        if moment == "after the end":
+            assert await sessions.end(session, principal())
+        return found
+
+    async def end(key: bytes, *, owner: str) -> bool:
+        if moment == "before the end":
+            assert await sessions.find(session, principal()) is not None
+        return await end_session(key, owner=owner)
+
+    monkeypatch.setattr(store, "find_session", late)
+    monkeypatch.setattr(store, "end_session", end)
+    if moment == "before the end":
+        assert await sessions.end(session, principal())
+    else:
+        await sessions.find(session, principal())
+    monkeypatch.undo()
+    assert await sessions.find(session, principal()) is None
+
+
 async def test_a_look_up_is_cached_without_another_look_for_the_very_principal_that_it_was_made_for() -> None:
     sessions = Sessions()
     session = await sessions.begin()

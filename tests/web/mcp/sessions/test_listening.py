@@ -144,7 +144,7 @@ async def test_what_came_while_the_client_was_away_is_sent_again_for_a_while(wor
     await publish(world)
     second = world.listen(session, last_event_id=first.events[0].id)
     await second.until(lambda: bool(second.messages))
-    assert [event.id for event in second.events] == ["session.2"]
+    assert [event.id for event in second.events] == ["session.1", "session.2"]
 
 
 async def test_those_who_listened_are_forgotten_after_a_while_also_where_nothing_changes(world: SessionWorld) -> None:
@@ -176,7 +176,7 @@ async def test_many_events_are_sent_in_turn(world: SessionWorld, monkeypatch: py
     await first.until(lambda: len(first.messages) == 5)
     second = world.listen(session, last_event_id="session.1")
     await second.until(lambda: len(second.messages) == 5)
-    assert [event.id for event in second.events] == [f"session.{number}" for number in range(2, 7)]
+    assert [event.id for event in second.events] == [f"session.{number}" for number in range(1, 7)]
 
 
 @pytest.mark.parametrize("event", ["", "session.0", "session.2", "elsewhere.1", "nonsense"])
@@ -268,3 +268,21 @@ async def test_without_authentication_there_is_no_token_to_end() -> None:
     session = await world.begin(authorization=None)
     listening = world.listen(session, authorization=None)
     await listening.until(lambda: listening.raw.count(b":\r\n\r\n") >= 2)
+
+
+@pytest.mark.parametrize(("version", "is_primed"), [("2025-11-25", True), ("2025-06-18", False)])
+async def test_a_stream_that_is_resumed_says_its_place_again_where_the_revision_primes(
+    version: str, *, is_primed: bool
+) -> None:
+    world = SessionWorld()
+    session = await world.begin(version=version)
+    calling = world.open(call("poll", progressToken="p"), session=session, mcp_protocol_version=version)
+    await calling.until(lambda: bool(calling.events))
+    last = calling.events[0].id
+    calling.gone.set()
+    resumed = await opened(world.listen(session, last_event_id=last, mcp_protocol_version=version))
+    await resumed.until(lambda: bool(resumed.raw))
+    primed = [event for event in resumed.events if event.data is None]
+    assert [event.id for event in primed] == ([last] if is_primed else [])
+    world.pause.go_on.set()
+    await resumed.ended()

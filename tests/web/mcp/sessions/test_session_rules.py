@@ -42,7 +42,7 @@ async def test_nothing_more_is_sent_for_a_request_that_is_over(world: SessionWor
         await left_behind[0]
     resumed = await world.listen(session, last_event_id=answer.events[-1].id).ended()
     assert text_of(answer.messages[-1]) == "done"
-    assert resumed.events == []
+    assert resumed.messages == []
 
 
 async def test_what_a_request_says_and_what_changes_go_out_on_streams_of_their_own(world: SessionWorld) -> None:

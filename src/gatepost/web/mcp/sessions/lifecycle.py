@@ -53,6 +53,8 @@ class McpSessions:
     new ones all the time and leave the old ones behind."""
     _cache: dict[str, tuple[McpSession, int, Principal | None]] = field(default_factory=dict, init=False)
     """By id: what was found, since when that is cached, and for whom it was found."""
+    _endings: int = field(default=0, init=False)
+    """Counts up whenever sessions end here, so that a look-up that was under way then is not cached."""
 
     async def start(
         self, principal: Principal | None, revision: Revision, capabilities: Mapping[str, Any]
@@ -101,7 +103,7 @@ class McpSessions:
 
     async def find(self, session_id: str, principal: Principal | None) -> McpSession | None:
         """Return the session if it is this principal's and not over, and have it live on."""
-        now = self.now()
+        now, endings = self.now(), self._endings
         owner = owner_of(principal, self.resource)
         cached = self._cache.get(session_id)
         if cached is not None and now - cached[1] < CACHE_SECONDS:
@@ -116,7 +118,8 @@ class McpSessions:
         if found is None:
             return None
         found = await self.in_use(found)
-        self._remember(session_id, found, now, principal)
+        if endings == self._endings:
+            self._remember(session_id, found, now, principal)
         return found
 
     async def in_use(self, session: McpSession) -> McpSession:
@@ -131,13 +134,18 @@ class McpSessions:
 
     async def end(self, session_id: str, principal: Principal | None) -> bool:
         """End the session with all that is its; False when this principal has no such session."""
-        self._cache.pop(session_id, None)
         if not looks_like(SecretKind.MCP_SESSION, session_id):
             return False
-        return await self.store.end_session(fingerprint(session_id), owner=owner_of(principal, self.resource))
+        owner = owner_of(principal, self.resource)
+        is_ended = await self.store.end_session(fingerprint(session_id), owner=owner)
+        # Only now, because what a look-up finds until the store has ended it is cached as well.
+        self._cache.pop(session_id, None)
+        self._endings += 1
+        return is_ended
 
     def forget(self, ended: Collection[bytes]) -> None:
         """Drop these sessions from the cache, by their fingerprints: they are over."""
+        self._endings += 1
         self._cache = {
             known: found for known, found in self._cache.items() if found[0].session_fingerprint not in ended
         }

@@ -137,8 +137,9 @@ class SessionListening:
             opening = KEEP_ALIVE
             if number is None:
                 number = await self._append(listener, b"")
-                if revision.primes_streams and number > 0:
-                    opening = numbered_event(stream_id, number, b"")
+            if revision.primes_streams and number > 0:
+                # One that is resumed says its place again, since some clients remember it per response.
+                opening = numbered_event(stream_id, number, b"")
             await response.write(opening)
             await self._follow(listener, number, response)
         finally:
