@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gatepost.protocol.errors import HeaderMismatch
-from gatepost.protocol.mirrored_arguments import (
+from gatepost.protocol.header_values import (
     InvalidAnnotation,
     MirroredArgument,
     check_mirrors,

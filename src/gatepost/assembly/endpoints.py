@@ -57,7 +57,7 @@ class Endpoint:
     @property
     def changes(self) -> ChangeBus | None:
         """What carries changes at run time; None for a function, of which none are known."""
-        return self.target.changes if isinstance(self.target, ServerTarget) else None
+        return self.target.server.changes if isinstance(self.target, ServerTarget) else None
 
 
 def endpoints_of(targets: Any, core: Core, *, title: str | None) -> tuple[Endpoint, ...]:

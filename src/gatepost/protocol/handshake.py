@@ -14,11 +14,8 @@ def revision_of_request(request: Request, header_version: str | None) -> Revisio
     """Return the revision that `request` is in: for `initialize`, the one to answer it in.
 
     That is the one the client proposes, or else the newest of this era: a client that cannot speak the answer goes away
-    (basic/lifecycle, "Version Negotiation"), so an unknown proposal is no error.
-
-    Raises:
-        InvalidParams: it is an `initialize` that proposes nothing.
-        UnsupportedProtocolVersion: the header names no revision of this era.
+    (basic/lifecycle, "Version Negotiation"), so an unknown proposal is no error. Raises InvalidParams for an
+    `initialize` that proposes nothing, and as `revision_in_header` does.
     """
     if request.method != "initialize":
         return revision_in_header(header_version)

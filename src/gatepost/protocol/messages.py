@@ -116,9 +116,7 @@ def error_response(error: ProtocolError, request_id: RequestId | None = None) ->
 def notification(method: str, params: Mapping[str, Any]) -> bytes:
     """Return a notification to the client.
 
-    Raises:
-        TypeError: there is something in it that JSON has no form for.
-        ValueError: likewise, or it refers to itself.
+    Raises TypeError or ValueError: JSON has no form for something in it, or it refers to itself.
     """
     return _dump({"jsonrpc": "2.0", "method": method, "params": params})
 

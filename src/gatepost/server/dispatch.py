@@ -10,8 +10,7 @@ from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.changes.bus import ChangeBus
-from gatepost.server.methods import completion, lifecycle, prompts, resources, tools
+from gatepost.server.methods import lifecycle, prompts, resources, tools
 from gatepost.server.methods.served_server import Method, ServedServer
 from gatepost.server.target import Result
 
@@ -23,7 +22,7 @@ _BOTH_ERAS: Final[Mapping[str, Method]] = {
     "resources/read": resources.read_resource,
     "prompts/list": prompts.list_prompts,
     "prompts/get": prompts.get_prompt,
-    "completion/complete": completion.complete,
+    "completion/complete": prompts.complete,
 }
 _MODERN: Final[Mapping[str, Method]] = {
     **_BOTH_ERAS,
@@ -43,13 +42,7 @@ _HANDSHAKE: Final[Mapping[str, Method]] = {
 class ServerTarget(ServedServer):
     """The `Target` that a `Server` is behind an endpoint."""
 
-    @property
-    def changes(self) -> ChangeBus:
-        """Carries what changes at run time."""
-        return self.server.changes
-
     def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Open the server's own lifespan."""
         return self.server.run_lifespan()
 
     def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Coroutine[Any, Any, Result]:

@@ -13,8 +13,9 @@ import inspect
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
 
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
@@ -29,9 +30,8 @@ from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
 
-Handler = (
-    Callable[[dict[str, Any]], dict[str, Any] | None] | Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
-)
+Handler = Callable[[dict[str, Any]], Any]
+"""`dict -> dict | None`, or `dict -> Awaitable[dict | None]`."""
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -40,44 +40,36 @@ _CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {}}
 _PLAIN_METHOD = re.compile(r"[A-Za-z/_]{1,64}")
 
 
+@dataclass(slots=True, eq=False)
 class HandlerTarget:
-    """A JSON-RPC function behind an endpoint.
+    """A JSON-RPC function behind an endpoint; raises TypeError if it cannot be called, or is an ASGI application."""
 
-    Args:
-        handler: the function; a sync one runs in a worker thread.
-        name: the server's name, where the function does not say it.
-        version: the server's version, likewise.
-        instructions: for the model, likewise.
-        random_bytes: where incident ids come from.
+    handler: Handler
+    """The function; a sync one runs in a worker thread."""
+    _: KW_ONLY
+    name: str
+    """The server's name, where the function does not say it; the next two likewise."""
+    version: str = "0.0.0"
+    instructions: str | None = None
+    """For the model."""
+    random_bytes: RandomBytes = secrets.token_bytes
+    """Where incident ids come from."""
+    _is_async: bool = field(init=False)
+    _server_info: Mapping[str, Any] = field(init=False)
 
-    Raises:
-        TypeError: `handler` cannot be called, or is an ASGI application.
-    """
-
-    def __init__(
-        self,
-        handler: Handler,
-        *,
-        name: str,
-        version: str = "0.0.0",
-        instructions: str | None = None,
-        random_bytes: RandomBytes = secrets.token_bytes,
-    ) -> None:
-        if not callable(handler):
-            raise TypeError(f"a handler is a function dict -> dict | None, not {type(handler).__name__}")
-        if _is_asgi_application(handler):
+    def __post_init__(self) -> None:
+        """Refuse what is no handler."""
+        if not callable(self.handler):
+            raise TypeError(f"a handler is a function dict -> dict | None, not {type(self.handler).__name__}")
+        if _is_asgi_application(self.handler):
             raise TypeError(
                 "an ASGI application is no handler dict -> dict | None; it is served by "
                 "gatepost.Protected(app, scopes=...)"
             )
-        self._handler: Callable[[dict[str, Any]], Any] = handler
-        self._is_async = _is_async(handler)
-        self._server_info = {"name": name, "version": version}
-        self._instructions = instructions
-        self._random_bytes = random_bytes
+        self._is_async = _is_async(self.handler)
+        self._server_info = {"name": self.name, "version": self.version}
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Open nothing."""
         return nullcontext()
 
     async def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
@@ -116,11 +108,12 @@ class HandlerTarget:
         principal = exchange.principal
         message["subject"] = ANONYMOUS if principal is None else principal.subject
         message["scopes"] = [] if principal is None else sorted(principal.scopes)
-        late_failure = functools.partial(self._late_failure, message["method"])
+        what = "the handler failed after its request was cancelled"
+        late_failure = functools.partial(self._incident, what, message["method"])
         try:
             if self._is_async:
-                return await self._handler(message)
-            response = await run_in_thread(functools.partial(self._handler, message), late_failure)
+                return await self.handler(message)
+            response = await run_in_thread(functools.partial(self.handler, message), late_failure)
             # A plain function may still return a coroutine: a lambda around an async one, for instance.
             return await response if inspect.isawaitable(response) else response
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -129,12 +122,9 @@ class HandlerTarget:
                 raise
             raise self._incident("the handler failed", message["method"], error) from error
 
-    def _late_failure(self, method: str, error: BaseException) -> None:
-        self._incident("the handler failed after its request was cancelled", method, error)
-
     def _default(self, request: Request, revision: Revision) -> Result | None:
         """Return what the engine answers in the function's place, or None."""
-        info, instructions = self._server_info, self._instructions
+        info, instructions = self._server_info, self.instructions
         if request.method == "server/discover" and revision.modern:
             return discover_result(capabilities=_CAPABILITIES, server_info=info, instructions=instructions)
         if request.method == "initialize":
@@ -152,7 +142,7 @@ class HandlerTarget:
 
     def _incident(self, what: str, method: str, error: BaseException | None = None) -> InternalError:
         """Log a fault of the function and return the error that tells the client no more than where to look."""
-        incident = self._random_bytes(8).hex()
+        incident = self.random_bytes(8).hex()
         logger.error(
             "incident %s: %s",
             incident,

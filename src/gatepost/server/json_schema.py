@@ -11,7 +11,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator
 
-from gatepost.protocol.mirrored_arguments import subschemas
+from gatepost.protocol.header_values import subschemas
 from gatepost.server.errors import ToolDefinitionError
 
 _NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError, KeyError)

@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar, Unpack, overload
 from pydantic import BaseModel
 
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
+from gatepost.server.declared.completion import CompletableOptions
 from gatepost.server.declared.declaration import Declaration, Icon, icons_of
-from gatepost.server.declared.prompts import Prompt, PromptOptions
+from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
@@ -214,9 +215,9 @@ class Server:
     def prompt(self, func: F, /) -> F: ...
 
     @overload
-    def prompt(self, /, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
+    def prompt(self, /, **options: Unpack[CompletableOptions]) -> Callable[[F], F]: ...
 
-    def prompt(self, func: F | None = None, /, **options: Unpack[PromptOptions]) -> F | Callable[[F], F]:
+    def prompt(self, func: F | None = None, /, **options: Unpack[CompletableOptions]) -> F | Callable[[F], F]:
         """Offer a function as a prompt: `@server.prompt`, or `@server.prompt(scopes=["notes:read"])`.
 
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Prompt` and `add_prompt` do.

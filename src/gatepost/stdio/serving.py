@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import signal
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from gatepost.protocol.header_values import TOKEN
 from gatepost.server.changes.bus import listen_in_loop
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
@@ -19,8 +19,6 @@ from gatepost.stdio.streams import Inlet, LineSplitter, Writer, standard_streams
 
 GRACE_SECONDS: Final = 1.0
 """How long what still runs may take at the end. Clients wait a little longer before they force an end."""
-
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
 
 
 def run_stdio(target: Any, *, headers: Mapping[str, str] | None = None) -> None:
@@ -54,7 +52,7 @@ def encoded_headers(headers: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
     encoded: dict[bytes, bytes] = {}
     for name, value in headers:
         stripped = value.strip()
-        if _NAME.fullmatch(name) is None or not (stripped.isascii() and stripped.isprintable()):
+        if TOKEN.fullmatch(name) is None or not (stripped.isascii() and stripped.isprintable()):
             raise ValueError("a header is a name and a value of printable ASCII characters, such as X-Team: notes")
         key, text = name.lower().encode("ascii"), stripped.encode("ascii")
         encoded[key] = encoded[key] + b", " + text if key in encoded else text
@@ -72,7 +70,7 @@ async def serve_streams(
             connection = Connection(target, writer, headers=headers)
             with contextlib.ExitStack() as stack:
                 if isinstance(target, ServerTarget):
-                    stack.callback(listen_in_loop(target.changes, connection.on_change))
+                    stack.callback(listen_in_loop(target.server.changes, connection.on_change))
                 taking = asyncio.ensure_future(_take_all(Inlet(reading), connection))
                 stopping = asyncio.ensure_future(stop.wait())
                 await asyncio.wait([taking, stopping], return_when=asyncio.FIRST_COMPLETED)

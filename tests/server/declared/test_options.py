@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gatepost.server.declared.prompts import Prompt, PromptOptions
+from gatepost.server.declared.completion import CompletableOptions
+from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource, ResourceOptions
 from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
@@ -29,7 +30,7 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
         "completions",
         "fresh_for",
     }
-    assert PromptOptions.__optional_keys__ - COMMON == {"completions"}
+    assert CompletableOptions.__optional_keys__ - COMMON == {"completions"}
 
 
 @pytest.mark.parametrize(

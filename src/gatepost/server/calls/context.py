@@ -127,17 +127,15 @@ class Context:
     def user(self) -> CallingUser:
         """Who the call is made for."""
         principal = self._exchange.principal
-        if principal is None:
-            return CallingUser(ANONYMOUS, None)
-        return CallingUser(principal.subject, principal.display_name)
+        known = (ANONYMOUS, None) if principal is None else (principal.subject, principal.display_name)
+        return CallingUser(*known)
 
     @property
     def client(self) -> CallingClient:
         """Which application makes the call."""
         principal = self._exchange.principal
-        if principal is None:
-            return CallingClient(None, None)
-        return CallingClient(principal.client_id, principal.client_name)
+        known = (None, None) if principal is None else (principal.client_id, principal.client_name)
+        return CallingClient(*known)
 
     @property
     def scopes(self) -> frozenset[str]:

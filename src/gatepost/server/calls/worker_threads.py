@@ -22,7 +22,7 @@ _here: Final = threading.local()
 """In a worker thread: `job`, what runs there."""
 
 
-async def run_in_thread(function: Callable[[], T], on_late_failure: Callable[[BaseException], None]) -> T:
+async def run_in_thread(function: Callable[[], T], on_late_failure: Callable[[BaseException], object]) -> T:
     """Run `function` in a worker thread, with the caller's context variables, and return what it returns.
 
     Args:
@@ -65,7 +65,7 @@ class _Job:
     """
 
     function: Callable[[], Any]
-    on_late_failure: Callable[[BaseException], None]
+    on_late_failure: Callable[[BaseException], object]
     limiter: CapacityLimiter = field(default_factory=to_thread.current_default_thread_limiter)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     error: BaseException | None = None
@@ -104,7 +104,10 @@ class _Job:
             _here.job = None
             self.is_done = True
             if self.is_abandoned:
-                self._settle_from_thread()
+                try:
+                    self.loop.call_soon_threadsafe(self._settle)
+                except RuntimeError:  # the loop is over, and nobody counts threads any more
+                    self._report()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop. In the thread."""
@@ -123,12 +126,6 @@ class _Job:
             return await work
         finally:
             self.waiting = None
-
-    def _settle_from_thread(self) -> None:
-        try:
-            self.loop.call_soon_threadsafe(self._settle)
-        except RuntimeError:  # the loop is over, and nobody counts threads any more
-            self._report()
 
     def _settle(self) -> None:
         if not self.is_settled:

@@ -69,7 +69,7 @@ class Subscriptions:
         """Return the subscription that a `subscriptions/listen` request asks for; it has still to begin.
 
         Args:
-            request: the request.
+            request: that one.
             exchange: notifications go there; its scopes decide which.
             offered: the server's capabilities: what it has no lists of is left out of the acknowledgement.
             may_see: says whether there is a resource of this URI that the caller may read.

@@ -19,9 +19,8 @@ from pydantic_core import ValidationError
 
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.declared.declaration import Declaration, Options
+from gatepost.server.declared.declaration import Declaration, MakeContext, Options, invoke
 from gatepost.server.declared.inputs import message_of, plain_name, stand_in
-from gatepost.server.declared.invocation import MakeContext, invoke
 from gatepost.server.declared.signature import Signature, read_signature
 from gatepost.server.errors import ArgumentProblem, InvalidArguments, ToolDefinitionError
 from gatepost.server.json_schema import describe
@@ -125,10 +124,8 @@ class CompletableDeclaration(Declaration):
     def _take_arguments(self, owner: str, options: CompletableOptions) -> None:
         self._arguments = TextArguments(owner, self._signature)
         label = self._signature.function
-        completers: dict[str, tuple[str, ...] | Signature] = {}
-        for name, argument in self._arguments.by_name.items():
-            if candidates := argument.candidates():
-                completers[name] = candidates
+        listed = {name: argument.candidates() for name, argument in self._arguments.by_name.items()}
+        completers: dict[str, tuple[str, ...] | Signature] = {name: found for name, found in listed.items() if found}
         for name, completer in (options.get("completions") or {}).items():
             if not self.takes(name):
                 raise ToolDefinitionError(f"{label}: completions names {name!r}, which it does not take")

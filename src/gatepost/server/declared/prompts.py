@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
-from gatepost.server.declared.invocation import MakeContext, invoke
+from gatepost.server.declared.declaration import MakeContext, invoke
 from gatepost.server.declared.results import content_block, wire_json, wire_types
 from gatepost.server.declared.revisions import message_in
 from gatepost.server.declared.signature import documentation_of
@@ -19,12 +19,8 @@ from gatepost.server.errors import InvalidResult, ToolDefinitionError
 _LONGEST_NAME: Final = 128
 
 
-class PromptOptions(CompletableOptions, total=False):
-    """The options of `Server.prompt` and `Prompt`."""
-
-
 class Prompt(CompletableDeclaration):
-    """A function, async or not, that writes a prompt, with its `PromptOptions`: ready to be listed and got.
+    """A function, async or not, that writes a prompt, with its `CompletableOptions`: ready to be listed and got.
 
     Raises ToolDefinitionError if it cannot become one; the message names the function and what to change.
     """
@@ -32,9 +28,9 @@ class Prompt(CompletableDeclaration):
     __slots__ = ()
 
     kind = "prompt"
-    option_names = PromptOptions.__optional_keys__
+    option_names = CompletableOptions.__optional_keys__
 
-    def __init__(self, func: Callable[..., Any], **options: Unpack[PromptOptions]) -> None:
+    def __init__(self, func: Callable[..., Any], **options: Unpack[CompletableOptions]) -> None:
         super().__init__(func, options)
         if not 0 < len(self.name) <= _LONGEST_NAME or not self.name.isprintable():
             raise ToolDefinitionError(

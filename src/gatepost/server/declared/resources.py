@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
-from gatepost.server.declared.declaration import Annotations, annotations_of
-from gatepost.server.declared.invocation import MakeContext, invoke
+from gatepost.server.declared.declaration import Annotations, MakeContext, annotations_of, invoke
 from gatepost.server.declared.results import json_text, wire_json
 from gatepost.server.declared.signature import Signature, describe_function, documentation_of
 from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri

@@ -179,10 +179,8 @@ def _is_context(annotation: Any) -> bool:
 
 def _awaited(returns: Any) -> Any:
     """Return what is left after awaiting: the annotation of `def f() -> Awaitable[T]` speaks of `T`."""
-    origin = get_origin(returns)
-    if origin in {Awaitable, Coroutine} and get_args(returns):
-        return get_args(returns)[-1]
-    return returns
+    is_awaitable = get_origin(returns) in {Awaitable, Coroutine} and get_args(returns)
+    return get_args(returns)[-1] if is_awaitable else returns
 
 
 @dataclass(frozen=True, slots=True)

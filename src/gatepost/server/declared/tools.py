@@ -13,21 +13,28 @@ from typing import Any, Final, Unpack
 from pydantic import BaseModel
 
 from gatepost.protocol.errors import MissingRequiredClientCapability
-from gatepost.protocol.mirrored_arguments import InvalidAnnotation, MirroredArgument, mirrored_arguments
+from gatepost.protocol.header_values import InvalidAnnotation, MirroredArgument, mirrored_arguments
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
-from gatepost.server.declared.declaration import Declaration, Options, ToolAnnotations, annotations_of
+from gatepost.server.declared.declaration import (
+    Declaration,
+    MakeContext,
+    Options,
+    ToolAnnotations,
+    annotations_of,
+    failure_text,
+    log_late_failure,
+)
 from gatepost.server.declared.inputs import input_type
-from gatepost.server.declared.invocation import MakeContext, failure_text, log_late_failure
 from gatepost.server.declared.results import error_result, output_type, to_result
 from gatepost.server.declared.signature import documentation_of
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
 
 
 class ToolOptions(Options, total=False):
@@ -62,7 +69,7 @@ class Tool(Declaration):
         super().__init__(func, options)
         signature = self._signature
         label = signature.function
-        if not _NAME.fullmatch(self.name):
+        if not PLAIN_NAME.fullmatch(self.name):
             raise ToolDefinitionError(
                 f"{label}: {self.name!r} is no name for a tool, which has 1 to 128 of the characters A-Z a-z 0-9 _ - .;"
                 " give it one with name="
@@ -103,7 +110,7 @@ class Tool(Declaration):
 
         Args:
             arguments: A JSON object, parsed.
-            exchange: The request's.
+            exchange: That of the request.
             make_context: Builds the context of it; called only if the tool takes one.
             random_bytes: Gives an incident id its bytes.
 

@@ -11,7 +11,7 @@ from gatepost.protocol.modern import LOG_LEVELS, discover_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.subscriptions import with_notifications
-from gatepost.server.methods.completion import completes
+from gatepost.server.methods.prompts import completes
 from gatepost.server.methods.resources import may_read
 from gatepost.server.methods.served_server import ServedServer, session_of
 from gatepost.server.server import Server

@@ -9,7 +9,7 @@ from gatepost.protocol.errors import InvalidParams, ProtocolError, UnknownResour
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.declared.invocation import MakeContext
+from gatepost.server.declared.declaration import MakeContext
 from gatepost.server.declared.resources import Resource
 from gatepost.server.errors import ResourceNotFound
 from gatepost.server.methods.served_server import ServedServer, check_offered, check_scopes, session_of, string_in

@@ -18,8 +18,7 @@ from gatepost.server.calls.exchange import Exchange, Session
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.changes.subscriptions import Subscriptions
-from gatepost.server.declared.declaration import Declaration
-from gatepost.server.declared.invocation import MakeContext, failure_text
+from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
@@ -89,8 +88,7 @@ class ServedServer:
             # One that failed after it asked its client is answered with what it asked.
             result = {} if round_trip is None else round_trip.result({})
             if not result:
-                text = failure_text(what, error, exchange, self.random_bytes)
-                raise InternalError(text) from None
+                raise InternalError(failure_text(what, error, exchange, self.random_bytes)) from None
         except BaseException as error:
             if round_trip is None:
                 raise

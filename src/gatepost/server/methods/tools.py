@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Any
 
 from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.header_values import check_mirrors
 from gatepost.protocol.messages import Request
-from gatepost.protocol.mirrored_arguments import check_mirrors
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.context import Context
@@ -16,12 +15,10 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.declared.results import error_result
 from gatepost.server.declared.revisions import result_in
+from gatepost.server.declared.tools import PLAIN_NAME
 from gatepost.server.errors import InsufficientScope, InvalidArguments
 from gatepost.server.methods.served_server import ServedServer
 from gatepost.server.target import Result
-
-# The specification's own characters for names (server/tools, "Tool Names"): safe to repeat in an error.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 _MIRRORING = b"mcp-method"
 """The header that every HTTP request of the modern era has."""
@@ -80,7 +77,8 @@ async def call_tool(  # noqa: C901 - in one piece, because each function more is
 def _unknown_tool(name: object) -> InvalidParams:
     if not isinstance(name, str):
         return InvalidParams('"params.name" must be a string.')
-    return InvalidParams(f"Unknown tool: {name}" if _PLAIN_NAME.fullmatch(name) else "Unknown tool")
+    # The specification's own characters for names (server/tools, "Tool Names") are safe to repeat in an error.
+    return InvalidParams(f"Unknown tool: {name}" if PLAIN_NAME.fullmatch(name) else "Unknown tool")
 
 
 def _no_arguments(given: object) -> dict[str, Any]:
