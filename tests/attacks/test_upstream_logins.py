@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginRefused, LoginRoute
 from gatepost.oauth.display_text import inert_text
+from gatepost.oauth.policy import AutoApprove
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.test_unasked_consent import Asking
@@ -244,6 +245,25 @@ async def test_a_name_from_elsewhere_is_shown_as_inert_text(upstream: UpstreamWo
     assert user is not None
     assert user.name == inert_text(name) != name
     assert "<script" not in (await browser.get("/oauth/login")).text
+
+
+async def test_a_refusal_without_asking_is_a_page_at_the_login_and_no_code() -> None:
+    class Strict(IdentityProvider):
+        name = "strict"
+
+        async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> Identity | None:
+            del request, credentials
+            raise LoginRefused("Only people of the company may enter.")
+
+    world = make_world(provider=Strict(), auto_approve=AutoApprove.ALWAYS)
+    await world.register()
+    asking = Asking(world)
+
+    refused = await asking.ask()
+
+    assert (refused.status_code, heading(refused)) == (403, "You are not logged in")
+    assert "Only people of the company may enter." in refused.text
+    await asking.browser.aclose()
 
 
 async def test_one_who_is_disabled_is_refused_and_logged_out(upstream: UpstreamWorld) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.provider import LoginRefused
 from gatepost.oauth.authorization import (
     AuthorizationRequest,
     begin_transaction,
@@ -95,7 +97,9 @@ class AuthorizeEndpoint:
 
         # 5. Decide at once where nobody has to log in or to be asked.
         if self.decision.needs_no_question(transaction):
-            user = own.user or await self.completion.known_user(request)
+            user = own.user
+            with suppress(LoginRefused):  # which the login page is there to say
+                user = user or await self.completion.known_user(request)
             answer = None if user is None else await self.decision.at_once(request, transaction, user, asked.client)
             if answer is not None:
                 return answer
