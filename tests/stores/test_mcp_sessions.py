@@ -186,6 +186,18 @@ async def test_a_session_too_many_ends_the_owners_that_was_used_longest_ago(stor
     assert await alive(store, 10, owner="somebody else") == [9]
 
 
+async def test_sessions_are_counted_by_app_and_four_times_as_many_in_all(store: Store) -> None:
+    apps = ["one", "one", "two", "three", "four", "five"]
+    ended = [
+        await store.mcp_sessions.start_session(
+            replace(numbered(number, expires_at=NOW + 60 + number), app=app), most=1, makes_room=True
+        )
+        for number, app in enumerate(apps)
+    ]
+    assert ended == [[], [bytes([0]) * 32], [], [], [], [bytes([1]) * 32]]
+    assert await alive(store, 6) == [2, 3, 4, 5]
+
+
 async def test_where_no_room_is_made_a_session_too_many_is_not_kept(store: Store) -> None:
     assert await store.mcp_sessions.start_session(numbered(0), most=1, makes_room=False) == []
     assert await store.mcp_sessions.start_session(numbered(1), most=1, makes_room=False) is None

@@ -94,7 +94,7 @@ def process_seal() -> RequestStateSeal:
 def binding_of(request: Request, principal: Principal | None) -> bytes:
     """Return what a state is bound to: who asks, for which method, name and arguments.
 
-    By which app does not count: clients register anew while a person goes on (record 0016).
+    By which app does not count: clients register anew while a person goes on (record 0036).
 
     The order of an object's members says nothing in JSON, so it does not count.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class McpSession:
 
     session_fingerprint: bytes
     owner: str
-    """Issuer, subject and client that the session is bound to; a request by anybody else does not find it."""
+    """Resource, issuer and subject that the session is bound to; a request by anybody else does not find it."""
     revision: str
     client_capabilities: bytes
     """JSON, as the client sent it."""
@@ -25,6 +25,8 @@ class McpSession:
     """Seconds UTC; each use moves it on."""
     log_level: str | None = None
     """What `logging/setLevel` asked for; None: the client never did."""
+    app: str = ""
+    """The client that began it, for which it is counted; empty where there are no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,17 @@ class StreamEvent:
     """A JSON-RPC message; empty for the event that only gives the client something to come back with."""
 
 
+MOST_APPS: Final = 4
+"""Times the most sessions with one app that an owner may have with all of them together."""
+
+
 class McpSessionStore(Protocol):
     """Sessions and their resource subscriptions."""
 
     async def start_session(self, session: McpSession, *, most: int, makes_room: bool) -> list[bytes] | None:
-        """Keep a new session if its owner then has at most `most` that have not expired.
+        """Keep a new session if its owner then has at most `most` with its app, and `MOST_APPS` times that in all.
+
+        Those that have expired do not count.
 
         If there would be more, those used longest ago are ended with all that is theirs when `makes_room`; when not,
         nothing is kept. Return the fingerprints of the sessions that were ended, None when nothing was kept. When

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gatepost.stores.contract.mcp import McpSession, StreamEvent
+from gatepost.stores.contract.mcp import MOST_APPS, McpSession, StreamEvent
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import MCP_SESSIONS
 
 _FIND_SESSION: Final = "SELECT * FROM mcp_sessions WHERE session_fingerprint = $1 AND owner = $2 AND expires_at > $3"
-_COUNT_SESSIONS: Final = "SELECT COUNT(*) AS count FROM mcp_sessions WHERE owner = $1 AND expires_at > $2"
-_OLDEST_SESSIONS: Final = """
+_COUNT_OF_OWNER: Final = "SELECT COUNT(*) AS count FROM mcp_sessions WHERE owner = $1 AND expires_at > $2"
+_COUNT_OF_APP: Final = f"{_COUNT_OF_OWNER} AND app = $3"
+_OLDEST_OF_OWNER: Final = """
     SELECT session_fingerprint FROM mcp_sessions WHERE owner = $1 AND expires_at > $2
     ORDER BY expires_at, created_at LIMIT $3
 """
+_OLDEST_OF_APP: Final = _OLDEST_OF_OWNER.replace("$3", "$4").replace("> $2", "> $2 AND app = $3")
 _MOST_ENDED_AT_ONCE: Final = 100
 """Sessions that one new one ends, so that nobody waits long after the number allowed has been lowered."""
 _PROLONG: Final = "UPDATE mcp_sessions SET expires_at = $2 WHERE session_fingerprint = $1 AND expires_at < $2"
@@ -44,20 +46,23 @@ class SqlMcpSessionStore(Operations):
     async def start_session(
         self, transaction: Transaction, session: McpSession, *, most: int, makes_room: bool
     ) -> list[bytes] | None:
-        counted = await transaction.one(_COUNT_SESSIONS, session.owner, session.created_at)
-        assert counted is not None  # noqa: S101 - a count always has a row; tells mypy
-        excess = max(0, counted["count"] + 1 - most)
-        if excess and not makes_room:
-            return None
-        oldest: list[bytes] = []
-        if excess:
-            limit = min(excess, _MOST_ENDED_AT_ONCE)
-            rows = await transaction.all(_OLDEST_SESSIONS, session.owner, session.created_at, limit)
-            oldest = [row["session_fingerprint"] for row in rows]
-        for session_fingerprint in oldest:
-            await transaction.run(_END_SESSION, session_fingerprint, session.owner)
+        whose: tuple[str | int, ...] = session.owner, session.created_at
+        ended: list[bytes] = []
+        for count, oldest, parameters, room in (
+            (_COUNT_OF_APP, _OLDEST_OF_APP, (*whose, session.app), most),
+            (_COUNT_OF_OWNER, _OLDEST_OF_OWNER, whose, most * MOST_APPS),
+        ):
+            counted = await transaction.one(count, *parameters)
+            assert counted is not None  # noqa: S101 - a count always has a row; tells mypy
+            excess = max(0, counted["count"] + 1 - room)
+            if excess and not makes_room:
+                return None
+            if excess:
+                for row in await transaction.all(oldest, *parameters, min(excess, _MOST_ENDED_AT_ONCE)):
+                    await transaction.run(_END_SESSION, row["session_fingerprint"], session.owner)
+                    ended.append(row["session_fingerprint"])
         await MCP_SESSIONS.insert(transaction, session)
-        return oldest
+        return ended
 
     @read
     async def find_session(

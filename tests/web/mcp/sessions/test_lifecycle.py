@@ -128,7 +128,7 @@ async def test_without_authentication_a_session_belongs_to_who_has_its_id() -> N
     assert (await world.send(PING, session=session, authorization=None)).status == 200
 
 
-@pytest.mark.parametrize("other", [principal("bob"), principal(client_id="client-2"), None])
+@pytest.mark.parametrize("other", [principal("bob"), None])
 async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
     sessions = Sessions()
     session = await sessions.begin()
@@ -138,6 +138,15 @@ async def test_nobody_else_finds_or_ends_a_session(other: object) -> None:
     assert await sessions.find(session, stranger) is None
     assert not await sessions.end(session, stranger)
     assert await sessions.find(session, principal()) is not None
+
+
+async def test_a_session_goes_on_when_its_app_has_registered_anew() -> None:
+    sessions = Sessions()
+    session, anew = await sessions.begin(), principal(client_id="client-2")
+    assert await sessions.find(session, anew) is not None
+    sessions.time += CACHE_SECONDS
+    assert await sessions.find(session, anew) is not None
+    assert await sessions.end(session, anew)
 
 
 async def test_a_look_up_is_cached_for_a_moment() -> None:

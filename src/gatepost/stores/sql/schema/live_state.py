@@ -13,7 +13,8 @@ STATEMENTS: Final = (
         client_capabilities BYTEA NOT NULL,
         created_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL,
-        log_level TEXT
+        log_level TEXT,
+        app TEXT NOT NULL
     )
     """,
     "CREATE INDEX mcp_sessions_by_end ON mcp_sessions (expires_at)",

@@ -79,6 +79,7 @@ class McpSessions:
             client_capabilities=declared,
             created_at=now,
             expires_at=now + self.idle_seconds,
+            app="" if principal is None else principal.client_id,
         )
         is_somebodys = principal is not None
         most = self.most_per_owner if is_somebodys else MOST_OF_EVERYBODY
@@ -166,6 +167,6 @@ class McpSessions:
 
 
 def owner_of(principal: Principal | None, resource: str) -> str:
-    """Return whom a session is bound to; with no authentication that is everybody at this endpoint."""
-    who = [] if principal is None else [principal.issuer, principal.subject, principal.client_id]
+    """Return whom a session is bound to: a person, whatever the app (record 0036); without tokens, everybody here."""
+    who = [] if principal is None else [principal.issuer, principal.subject]
     return orjson.dumps([resource, *who]).decode()
