@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from gatepost.stores.sql.database import Row, Transaction, Value
@@ -43,8 +43,8 @@ class Table(Generic[R]):
         places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
         self.insertion: Final = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - our own names
         self._record = record
-        self._names = names
         self._fields_of = attrgetter(*names)
+        self._columns_of = itemgetter(*names)
         self._conversions = [(names.index(field), conversion) for field, conversion in conversions.items()]
 
     def values(self, record: R) -> list[Value]:
@@ -56,7 +56,7 @@ class Table(Generic[R]):
 
     def record(self, row: Row) -> R:
         """Return the record of a row that has all its columns, and perhaps others."""
-        values = [row[name] for name in self._names]
+        values: list[Any] = list(self._columns_of(row))
         for position, conversion in self._conversions:
             values[position] = conversion.from_column(values[position])
         return self._record(*values)
