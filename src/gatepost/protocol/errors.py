@@ -119,11 +119,8 @@ class HeaderMismatch(ProtocolError):
 class MissingRequiredClientCapability(ProtocolError):
     """The request needs a capability that its client has not declared (basic, "_meta").
 
-    The handshake era has no code for that; this one is free there, and its clients show the message.
-
-    Args:
-        required: the missing capabilities, shaped like `ClientCapabilities`: `{"sampling": {}}`.
-        request_id: as in `ProtocolError`.
+    The handshake era has no code for that; this one is free there, and its clients show the message. `required` has the
+    missing capabilities, shaped like `ClientCapabilities`: `{"sampling": {}}`.
     """
 
     code = -32021
@@ -141,10 +138,8 @@ class MissingRequiredClientCapability(ProtocolError):
 class UnsupportedProtocolVersion(ProtocolError):
     """The request is in a revision that this server does not speak (basic/versioning).
 
-    Args:
-        requested: the version asked for. The specification has it repeated in `data`; a long one is cut.
-        supported: the versions this server speaks, newest first.
-        request_id: as in `ProtocolError`.
+    The specification has `requested`, the version asked for, repeated in `data`; a long one is cut. `supported` has the
+    versions this server speaks, newest first.
     """
 
     code = -32022

@@ -41,10 +41,7 @@ def revision_in_header(header_version: str | None) -> Revision:
 def agreement(params: Mapping[str, Any], result: object, revision: Revision) -> tuple[Revision, Mapping[str, Any]]:
     """Return the revision that an `initialize` agreed on, and the capabilities that the client declared.
 
-    Args:
-        params: those of the request.
-        result: what it was answered with. A bare function may have agreed on something else than was negotiated.
-        revision: what was negotiated.
+    It negotiated `revision`; a bare function that answered with `result` may have agreed on something else.
     """
     agreed = result.get("protocolVersion") if isinstance(result, dict) else None
     capabilities = params.get("capabilities")

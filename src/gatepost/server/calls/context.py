@@ -127,15 +127,17 @@ class Context:
     def user(self) -> CallingUser:
         """Who the call is made for."""
         principal = self._exchange.principal
-        known = (ANONYMOUS, None) if principal is None else (principal.subject, principal.display_name)
-        return CallingUser(*known)
+        if principal is None:
+            return CallingUser(ANONYMOUS, None)
+        return CallingUser(principal.subject, principal.display_name)
 
     @property
     def client(self) -> CallingClient:
         """Which application makes the call."""
         principal = self._exchange.principal
-        known = (None, None) if principal is None else (principal.client_id, principal.client_name)
-        return CallingClient(*known)
+        if principal is None:
+            return CallingClient(None, None)
+        return CallingClient(principal.client_id, principal.client_name)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -343,8 +345,9 @@ class Context:
         """Run one of the asynchronous methods from a tool that is a plain function: `ctx.wait(ctx.progress(1, 2))`.
 
         Raises:
-            concurrent.futures.CancelledError: The call was cancelled.
+            concurrent.futures.CancelledError: The call was cancelled; nobody waits for the tool any more.
             RuntimeError: This is not such a tool's thread.
+            BaseException: Whatever `work` raises.
         """
         return wait_in_thread(work)
 

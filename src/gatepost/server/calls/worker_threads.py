@@ -40,13 +40,7 @@ async def run_in_thread(function: Callable[[], T], on_late_failure: Callable[[Ba
 
 
 def wait_in_thread(work: Coroutine[Any, Any, T]) -> T:
-    """Do what `Context.wait` does: run `work` in the event loop, from a function that `run_in_thread` runs.
-
-    Raises:
-        concurrent.futures.CancelledError: nobody waits for that function any more.
-        RuntimeError: this is no such function's thread.
-        BaseException: whatever `work` raises.
-    """
+    """Do what `Context.wait` does, and raise what it does, in a function that `run_in_thread` runs."""
     job: _Job | None = getattr(_here, "job", None)
     if job is None:
         work.close()

@@ -47,10 +47,9 @@ class ChangeBus(Protocol):
         ...
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have a listener called for every change from now on, in whatever thread; it must not block.
+        """Have a listener called for every change from now on, in whatever thread, until what this returns is called.
 
-        Returns:
-            What ends that.
+        It must not block.
         """
         ...
 

@@ -69,7 +69,7 @@ class Subscriptions:
         """Return the subscription that a `subscriptions/listen` request asks for; it has still to begin.
 
         Args:
-            request: that one.
+            request: its parameters hold the filter.
             exchange: notifications go there; its scopes decide which.
             offered: the server's capabilities: what it has no lists of is left out of the acknowledgement.
             may_see: says whether there is a resource of this URI that the caller may read.
@@ -157,13 +157,9 @@ class Subscription:
         return user_of(self._exchange.principal)
 
     async def begin(self, end: End) -> None:
-        """Acknowledge, and notify the client of changes from then on.
+        """Acknowledge, and notify the client of changes from then on; raises TooManySubscriptions: others came first.
 
-        Args:
-            end: sends the result that it is given and closes the stream; called at most once, by the server.
-
-        Raises:
-            TooManySubscriptions: others came first.
+        `end` sends the result that it is given and closes the stream; called at most once, by the server.
         """
         self._all.add(self)
         self._end = end

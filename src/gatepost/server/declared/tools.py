@@ -104,9 +104,7 @@ class Tool(Declaration):
         make_context: MakeContext = Context,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> dict[str, Any]:
-        """Validate, call, convert.
-
-        An async function runs here and a sync one in a worker thread, with the caller's context variables.
+        """Validate, call, convert; an async function runs here and a sync one in a worker thread, as in `invoke`.
 
         Args:
             arguments: A JSON object, parsed.
