@@ -26,13 +26,8 @@ from gatepost.protocol.messages import (
 from gatepost.protocol.versions import LATEST_HANDSHAKE, Revision
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
-from gatepost.server.calls.exchange import Exchange, InputRequests, Results
-from gatepost.server.calls.pending_client_requests import (
-    DEFAULT_LOG_LEVEL,
-    MOST_SUBSCRIPTIONS,
-    PendingClientRequests,
-    SendMessage,
-)
+from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
+from gatepost.server.calls.pending_client_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingClientRequests
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
@@ -147,7 +142,10 @@ class StdioSessionExchange(StdioExchange):
         return self._state.log_level
 
     async def request(self, requests: InputRequests) -> Results:
-        return await self._client_requests.request(b"", None, requests, self._open_sink)
+        return await self._client_requests.request(b"", self, requests)
+
+    def sink(self) -> SendMessage | None:
+        return None if self.is_closed else self._outlet.send
 
     async def set_log_level(self, level: str) -> None:
         self._state.log_level = level
@@ -161,9 +159,6 @@ class StdioSessionExchange(StdioExchange):
 
     async def unsubscribe(self, uri: str) -> None:
         self._state.watched.discard(uri)
-
-    def _open_sink(self) -> SendMessage | None:
-        return None if self.is_closed else self._outlet.send
 
 
 @dataclass(slots=True, eq=False)

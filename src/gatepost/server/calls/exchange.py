@@ -14,7 +14,7 @@ and in a session requests to the client. What an implementation promises:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gatepost.protocol.messages import notification
@@ -34,6 +34,8 @@ Plain JSON values in the newest revision's shape. A method is `elicitation/creat
 """
 Results = Mapping[str, Mapping[str, Any]]
 """The client's results by key."""
+SendMessage = Callable[[bytes], Awaitable[None]]
+"""Sends a JSON-RPC message to the client, after all that was given before."""
 
 
 class Exchange:
@@ -94,6 +96,10 @@ class Exchange:
 
     def post_message(self, message: bytes) -> None:
         """Send a JSON-RPC message, as `post` does."""
+
+    def sink(self) -> SendMessage | None:
+        """Return what sends messages for as long as the stream is open, the exchange closed or not; None once it is."""
+        return None
 
     async def close_stream(self) -> None:
         """End the HTTP response of this request early; a client that resumes gets the rest (2025-11-25, SEP-1699).

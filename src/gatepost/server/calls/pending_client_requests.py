@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Response, notification, request_message
-from gatepost.resource.principal import Principal
 from gatepost.server.calls.callers import user_of
-from gatepost.server.calls.exchange import InputRequests, Results
+from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
 from gatepost.server.calls.waiters import Waiters, wait
 from gatepost.server.errors import ToolError
 from gatepost.stores.contract.mcp import McpClientRequestStore
@@ -35,9 +33,6 @@ DEFAULT_LOG_LEVEL: Final = "info"
 """What a client gets that never sent `logging/setLevel`: for the server to choose (server/utilities/logging)."""
 MOST_SUBSCRIPTIONS: Final = 1000
 """How many resources one session may be subscribed to."""
-
-SendMessage = Callable[[bytes], Awaitable[None]]
-"""Sends a message to the client, after all that was given before."""
 
 
 class ClientError(ToolError):
@@ -84,23 +79,9 @@ class PendingClientRequests:
             self.waiters.wake((session, response.id))
         return is_first
 
-    async def request(
-        self,
-        session: bytes,
-        principal: Principal | None,
-        requests: InputRequests,
-        open_sink: Callable[[], SendMessage | None],
-    ) -> Results:
-        """Send requests to the client, as `McpClient.request` does.
-
-        Args:
-            session: the fingerprint of the session.
-            principal: who its client acts for.
-            requests: what is sent, side by side; if one fails, the others are cancelled.
-            open_sink: gives what sends a message to the client, before the first; None when the exchange is closed.
-        """
-        send = partial(self._send, session, principal, open_sink)
-        sent = [asyncio.ensure_future(send(request)) for request in requests.values()]
+    async def request(self, session: bytes, exchange: Exchange, requests: InputRequests) -> Results:
+        """Send requests to the client of a session, side by side, as `McpClient.request` does."""
+        sent = [asyncio.ensure_future(self._send(session, exchange, request)) for request in requests.values()]
         try:
             results = await asyncio.gather(*sent)
         except BaseException:
@@ -110,14 +91,8 @@ class PendingClientRequests:
             raise
         return dict(zip(requests, results, strict=True))
 
-    async def _send(
-        self,
-        session: bytes,
-        principal: Principal | None,
-        open_sink: Callable[[], SendMessage | None],
-        request: Mapping[str, Any],
-    ) -> Mapping[str, Any]:
-        user = user_of(principal)
+    async def _send(self, session: bytes, exchange: Exchange, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        user = user_of(exchange.principal)
         if self._count_of[session] >= MOST_PENDING or (user is not None and self._count_of[user] >= MOST_OF_USER):
             raise TooManyClientRequests("the client has too many unanswered requests")
         request_id = identifier("ask_", self.random_bytes)
@@ -127,7 +102,7 @@ class PendingClientRequests:
         content: bytes | None = None
         try:
             await self.store.open(session, request_id, expires_at=self.now() + RESPONSE_SECONDS)
-            send = open_sink()
+            send = exchange.sink()
             if send is None:
                 raise asyncio.CancelledError
             await send(_message_of(request_id, request))

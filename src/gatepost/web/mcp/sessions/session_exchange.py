@@ -13,13 +13,8 @@ from starlette.types import Receive, Scope, Send
 from gatepost.protocol.errors import RequestId
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope
-from gatepost.server.calls.exchange import InputRequests, Results
-from gatepost.server.calls.pending_client_requests import (
-    DEFAULT_LOG_LEVEL,
-    MOST_SUBSCRIPTIONS,
-    PendingClientRequests,
-    SendMessage,
-)
+from gatepost.server.calls.exchange import InputRequests, Results, SendMessage
+from gatepost.server.calls.pending_client_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingClientRequests
 from gatepost.server.target import Result
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.exchange.headers import accepts_events
@@ -96,8 +91,11 @@ class SessionExchange(HttpExchange):
         return self.record.log_level or DEFAULT_LOG_LEVEL if self._takes_stream() else None
 
     async def request(self, requests: InputRequests) -> Results:
-        pending, session = self._services.client_requests, self.record.session_fingerprint
-        return await pending.request(session, self.principal, requests, self._open_sink)
+        return await self._services.client_requests.request(self.record.session_fingerprint, self, requests)
+
+    def sink(self) -> SendMessage | None:
+        stream = self.open_stream()
+        return None if stream is None else stream.send
 
     async def set_log_level(self, level: str) -> None:
         session_id = self.headers[SESSION_HEADER].decode("latin-1")
@@ -155,10 +153,6 @@ class SessionExchange(HttpExchange):
             return
         self.is_closed = True
         await self._services.streams.finish(self.stream, message)
-
-    def _open_sink(self) -> SendMessage | None:
-        stream = self.open_stream()
-        return None if stream is None else stream.send
 
     def _takes_stream(self) -> bool:
         return accepts_events(self.headers.get(b"accept"))
