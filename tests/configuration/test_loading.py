@@ -92,3 +92,10 @@ def test_a_missing_name_is_told_with_the_servers_that_are_there() -> None:
     write("target_f.py", "")
     with pytest.raises(TargetError, match=r"^target_f has no 'server'\.$"):
         load_target("target_f:server")
+
+
+def test_the_place_of_a_failure_inside_of_gatepost_is_the_authors_own_line() -> None:
+    Path("declaring.py").write_text("from gatepost import Server\n\nServer('a').tool(scopes='admin')(print)\n")
+
+    with pytest.raises(TargetError, match=r"\(.*declaring\.py, line 3\)$"):
+        load_target("declaring:server")

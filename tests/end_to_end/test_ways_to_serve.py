@@ -163,10 +163,15 @@ def test_a_server_without_a_public_url_is_not_reached_through_a_proxy(shared_ser
         assert "MCP_PUBLIC_URL" in response.json()["error_description"]
 
 
-def test_a_hostile_origin_cannot_call(shared_server: RunningServer) -> None:
+def test_a_foreign_page_is_asked_for_a_token_like_anybody_and_sends_none_by_itself(
+    shared_server: RunningServer,
+) -> None:
+    """Record 0035: a token is nothing that a browser adds, and no answer lets a page send cookies."""
     response = local_http.post(shared_server.mcp_url, headers={"Origin": "https://evil.example"}, json={})
-    assert response.status_code == 403
-    assert "access-control-allow-origin" not in response.headers
+    assert response.status_code == 401
+    assert "resource_metadata=" in response.headers["www-authenticate"]
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers
 
 
 def test_the_api_reference_is_sandboxed(shared_server: RunningServer) -> None:

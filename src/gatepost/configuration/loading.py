@@ -11,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-_PACKAGE: Final = Path(__file__).parent
+import gatepost
+
+_PACKAGE: Final = Path(gatepost.__file__).parent
 
 
 class TargetError(Exception):
