@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +24,7 @@ from gatepost.stores.purging import purge_everything, purges_of
 from gatepost.stores.sql.sqlite import file_store
 from tests.attacks.installed import CHALLENGE, ORIGIN, VERIFIER
 from tests.web.mcp.mcp_harness import MODERN_META
+from tests.web.pages.pages_world import Form
 
 NOTES, MAIL = f"{ORIGIN}/notes/mcp", f"{ORIGIN}/mail/mcp"
 SCOPES = frozenset({"read", "write"})
@@ -139,6 +141,10 @@ class RestartableServer:
             pause()
         while answer.status_code == 303 and answer.headers["location"].startswith("/"):
             answer = await self.http.get(answer.headers["location"])
+        if answer.status_code == HTTPStatus.OK:
+            # Whoever asked for the page is asked there, whatever the operator decided.
+            form = Form(answer.text)
+            answer = await self.http.post(form.action or "", data={**form.fields, "decision": "approve"})
         if answer.status_code != 303:
             return None
         location = urlsplit(answer.headers["location"])

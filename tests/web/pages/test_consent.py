@@ -194,6 +194,7 @@ async def test_who_left_the_session_or_is_another_browser_sees_one_page_and_the_
     fields = {**form.fields, "decision": decision}
     await browser.post(CONSENT, data=fields)
     caplog.set_level("INFO")
+    caplog.clear()
 
     pages = [
         await browser.get(CONSENT),
