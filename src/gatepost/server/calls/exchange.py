@@ -14,7 +14,7 @@ and in a session requests to the client. What an implementation promises:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gatepost.protocol.messages import notification
@@ -72,7 +72,7 @@ class Exchange:
         """Build the HTTP request for those who ask for it; None where there is none. Its body has been read."""
         return None
 
-    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+    def notify(self, method: str, params: Mapping[str, Any]) -> Coroutine[Any, Any, None]:
         """Send a notification, and wait while the client is slow to read. Only in the event loop.
 
         Args:
@@ -82,7 +82,8 @@ class Exchange:
         Raises:
             TypeError: JSON has no form for the parameters.
         """
-        await self.send(notification(method, params))
+        # A plain function that hands the coroutine on: one less to go through on every step.
+        return self.send(notification(method, params))
 
     def post(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification soon, without waiting for anything. From any thread; the client may be gone already.

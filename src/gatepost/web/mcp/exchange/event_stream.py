@@ -46,7 +46,8 @@ class EventResponse:
         """Send events or comments; nothing after the end."""
         async with self._lock:
             if not self._is_ended:
-                await self._start()
+                if not self._is_started:
+                    await self._start()
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def keep_alive(self) -> None:
@@ -57,14 +58,14 @@ class EventResponse:
         """End the response."""
         async with self._lock:
             if not self._is_ended:
-                await self._start()
+                if not self._is_started:
+                    await self._start()
                 self._is_ended = True
                 await self._send({"type": "http.response.body", "body": b""})
 
     async def _start(self) -> None:
-        if not self._is_started:
-            self._is_started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        self._is_started = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -35,9 +35,15 @@ class OrderedWriter:
 
     async def send(self, message: bytes) -> None:
         """Write a message after all that was given before, and wait for that; nothing once the stream is closed."""
-        if not self.is_closed:
-            self._messages.append((message, False))
-            await self._flush()
+        if self.is_closed:
+            return
+        if not self._messages and not self._lock.locked():
+            # The usual case: nothing is ahead of it, and what comes meanwhile waits for the lock.
+            async with self._lock:
+                await self._write(message)
+            return
+        self._messages.append((message, False))
+        await self._flush()
 
     def post(self, message: bytes) -> None:
         """Write a message soon; nothing once the stream is closed. In the event loop."""
