@@ -64,6 +64,25 @@ async def test_one_user_does_not_read_the_stream_of_another_by_its_event_id(worl
     assert (answer.status, answer.messages if answer.status == 200 else []) == (400, [])
 
 
+async def test_another_app_of_the_same_person_goes_on_with_the_session_and_is_sent_nothing_again(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.begin()
+    mine = await world.send(call("steps", progressToken="p"), session=session)
+    found = world.grants.find_access_token
+
+    async def of_another_app(token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
+        live = await found(token_fingerprint, now=now)
+        return None if live is None else replace(live, client_id="client-2", subject="ann")
+
+    monkeypatch.setattr(world.grants, "find_access_token", of_another_app)
+    world.time += 10
+
+    assert (await world.send(request("ping"), session=session)).status == 200
+    answer = await world.listen(session, last_event_id=mine.events[0].id).ended()
+    assert (answer.status, answer.messages if answer.status == 200 else []) == (400, [])
+
+
 async def test_requests_in_flight_with_the_same_id_each_get_their_own_answer(world: SessionWorld) -> None:
     sessions = [await world.begin(capabilities=FORMS), await world.begin(capabilities=FORMS, authorization=MALLORY)]
     tokens = [f"Bearer {READER}", MALLORY]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake
+from gatepost.protocol.errors import InvalidJsonRpcRequest
 from gatepost.protocol.messages import Notification, Request, Response, cancellation_reason
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
@@ -25,7 +26,7 @@ from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
-from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions
+from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions, app_of
 from gatepost.web.mcp.sessions.listening import SessionListening
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_exchange import SessionServices
@@ -164,6 +165,10 @@ class HandshakeEra:
         # 2. Which session, and which revision?
         session = await self.session_of(headers, principal)
         assert session is not None  # noqa: S101 - the header is there; tells mypy
+        last_event_id = headers.get(b"last-event-id")
+        if last_event_id is not None and session.app != app_of(principal):
+            # What was sent on a stream was for the scopes of the app that it was sent to (record 0036).
+            raise InvalidJsonRpcRequest("Last-Event-ID names no event of this app's streams.")
         version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
         revision = handshake.revision_in_header(version or session.revision)
 
@@ -176,7 +181,7 @@ class HandshakeEra:
             session.session_fingerprint,
             revision,
             exchange,
-            last_event_id=headers.get(b"last-event-id"),
+            last_event_id=last_event_id,
             is_admitted=is_admitted,
         )
         await run_while_connected(listening, exchange.receive)

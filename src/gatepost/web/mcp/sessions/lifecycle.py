@@ -79,7 +79,7 @@ class McpSessions:
             client_capabilities=declared,
             created_at=now,
             expires_at=now + self.idle_seconds,
-            app="" if principal is None else principal.client_id,
+            app=app_of(principal),
         )
         is_somebodys = principal is not None
         most = self.most_per_owner if is_somebodys else MOST_OF_EVERYBODY
@@ -164,6 +164,11 @@ class McpSessions:
         while len(self._cache) >= _MOST_CACHED:
             del self._cache[next(iter(self._cache))]
         self._cache[session_id] = (session, now, principal)
+
+
+def app_of(principal: Principal | None) -> str:
+    """Return which app calls; the empty string without authentication."""
+    return "" if principal is None else principal.client_id
 
 
 def owner_of(principal: Principal | None, resource: str) -> str:
