@@ -196,7 +196,7 @@ async def test_a_client_with_a_live_grant_never_goes(store: Store) -> None:
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired"])
-async def test_after_its_last_grant_a_client_gets_as_long_as_a_new_one(store: Store, end: str) -> None:
+async def test_a_client_that_was_used_stays_as_long_as_its_last_grant_is_kept(store: Store, end: str) -> None:
     await store.clients.register_client(aged("client-1"))
     await redeem(store, "1", expires_at=NOW + (100 if end == "expired" else 10 * DAY))
     if end == "revoked":
@@ -205,8 +205,10 @@ async def test_after_its_last_grant_a_client_gets_as_long_as_a_new_one(store: St
     await store.transactions.begin_transaction(transaction("t", client_id="client-1", expires_at=NOW + 100))
 
     assert await store.clients.delete_orphans(before=NOW + 99, limit=10) == 0
-    # The request that led to the grant lives longer than either.
-    assert await store.clients.delete_orphans(before=NOW + 10 * DAY - 1, limit=10) == 1
+    assert await store.clients.delete_orphans(before=NOW + 29 * DAY, limit=10) == 0
+    await store.grants.delete_grants(before=NOW + 10 * DAY, limit=10)
+    assert await find_grant(store, "grant-1") is None
+    assert await store.clients.delete_orphans(before=NOW + 29 * DAY, limit=10) == 1
 
 
 async def test_a_client_with_an_open_request_stays(store: Store) -> None:

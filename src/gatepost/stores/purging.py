@@ -63,14 +63,15 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
     """
     return (
         Purge("authorization requests", store.transactions.delete_transactions),
-        # Clients register at every connect, so those that nobody allowed in a day go.
-        Purge("unused clients", store.clients.delete_orphans, kept_for=_DAY),
         Purge("client assertions", store.assertions.forget_jtis),
         Purge("access tokens", store.grants.delete_access_tokens),
         # Kept a while, so that a client that comes back late is told that its token expired, not that it is unknown.
         Purge("refresh tokens", store.grants.delete_refresh_tokens, kept_for=7 * _DAY),
-        # Kept a while, so that an operator can see what was revoked, when and why.
+        # Kept a while, so that an operator can see what was revoked, when and why, and as long as a refresh token could
+        # have lived: until then its client is no unused one.
         Purge("grants", store.grants.delete_grants, kept_for=30 * _DAY),
+        # Clients register at every connect, so those that nobody allowed in a day go; grants first, which keep theirs.
+        Purge("unused clients", store.clients.delete_orphans, kept_for=_DAY),
         Purge("MCP sessions", store.mcp_sessions.delete_sessions),
         # Kept a while, so that every process hears of it; one that could not for so long has missed it.
         Purge("noted changes", store.changes.delete_changes, kept_for=_CHANGE_SECONDS),

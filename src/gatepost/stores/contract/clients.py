@@ -67,7 +67,8 @@ class ClientStore(ClientFinder, Protocol):
     async def delete_orphans(self, *, before: int, limit: int) -> int:
         """Delete clients that nobody uses.
 
-        Those that registered themselves at `before` or earlier (seconds UTC), have no grant that lived after it, and no
-        authorization request that was open after it. So a client with a live grant never goes, one whose last grant has
-        ended gets as long as a new one, and what an operator registered or disabled stays.
+        Those that registered themselves at `before` or earlier (seconds UTC), have no grant, ended or not, and no
+        authorization request that was open after it. So a client that was used stays for as long as its last grant is
+        kept, also after somebody has logged out: apps come back with the `client_id` they have, and some are stuck with
+        a dead one. What an operator registered or disabled stays.
         """

@@ -35,10 +35,7 @@ _DELETE_ORPHANS: Final = """
     DELETE FROM clients WHERE client_id IN (
         SELECT client_id FROM clients
         WHERE origin = 'dynamic' AND disabled_at IS NULL AND created_at <= $1
-          AND NOT EXISTS (
-              SELECT 1 FROM grants WHERE grants.client_id = clients.client_id
-                AND grants.expires_at > $1 AND (grants.revoked_at IS NULL OR grants.revoked_at > $1)
-          )
+          AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)
           AND NOT EXISTS (
               SELECT 1 FROM authorization_transactions
               WHERE authorization_transactions.client_id = clients.client_id
