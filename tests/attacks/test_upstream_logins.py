@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginRefused, LoginRoute
-from gatepost.oauth.display_text import inert_text
+from gatepost.oauth.display_text import display_text
 from gatepost.oauth.policy import AutoApprove
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import fingerprint
@@ -243,7 +243,7 @@ async def test_a_name_from_elsewhere_is_shown_as_inert_text(upstream: UpstreamWo
     user = (await upstream.world.session(browser)).user
 
     assert user is not None
-    assert user.name == inert_text(name) != name
+    assert user.name == display_text(name) != name
     assert "<script" not in (await browser.get("/oauth/login")).text
 
 

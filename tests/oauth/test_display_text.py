@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.oauth.display_text import LONGEST, inert_text
+from gatepost.oauth.display_text import LONGEST, display_text
 
 
 @pytest.mark.parametrize(
@@ -30,19 +30,19 @@ from gatepost.oauth.display_text import LONGEST, inert_text
     ],
 )
 def test_what_hides_or_misleads_is_left_out(text: str, shown: str) -> None:
-    assert inert_text(text) == shown
+    assert display_text(text) == shown
 
 
 def test_a_long_text_is_cut_where_it_shows() -> None:
-    assert inert_text("a" * 60) == "a" * 60
-    assert inert_text("a" * 61) == "a" * 59 + "…"
-    assert inert_text("ab cd", longest=4) == "ab…"
-    assert inert_text("x" * 10_000_000) == "x" * 59 + "…"
+    assert display_text("a" * 60) == "a" * 60
+    assert display_text("a" * 61) == "a" * 59 + "…"
+    assert display_text("ab cd", longest=4) == "ab…"
+    assert display_text("x" * 10_000_000) == "x" * 59 + "…"
 
 
 @given(st.text(st.characters()))
 def test_whatever_comes_is_one_short_visible_line(text: str) -> None:
-    shown = inert_text(text)
+    shown = display_text(text)
     assert len(shown) <= LONGEST
     assert shown == shown.strip()
     assert all(unicodedata.category(character) == "Zs" or character.isprintable() for character in shown)
@@ -66,4 +66,4 @@ def only_short_texts_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("only_short_texts_are_composed")
 def test_a_heap_of_marks_is_cut_before_it_is_composed() -> None:
-    assert inert_text(HEAP) == "a\u0315\u0315"
+    assert display_text(HEAP) == "a\u0315\u0315"

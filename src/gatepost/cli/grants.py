@@ -8,7 +8,7 @@ import time
 from gatepost.cli.open_store import with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
 from gatepost.cli.users import find_account
-from gatepost.oauth.display_text import inert_text
+from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.approvals import GrantListing
 from gatepost.stores.contract.store import Store
@@ -91,7 +91,7 @@ def _row(listing: GrantListing, *, now: int) -> tuple[str, ...]:
     return (
         grant.grant_id,
         listing.display_name or grant.subject,
-        f"{inert_text(listing.client_name)} ({grant.client_id})" if listing.client_name else grant.client_id,
+        f"{display_text(listing.client_name)} ({grant.client_id})" if listing.client_name else grant.client_id,
         grant.resource,
         " ".join(grant.scopes),
         moment(grant.created_at),

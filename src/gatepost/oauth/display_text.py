@@ -22,7 +22,7 @@ _STACKED_MARKS: Final = 2
 """Combining marks in a row that real languages need; more are there to paint over the neighbouring lines."""
 
 
-def inert_text(text: str, *, longest: int = LONGEST) -> str:
+def display_text(text: str, *, longest: int = LONGEST) -> str:
     """Return `text` on one line without control, format, unassigned and blank characters, cut to `longest`.
 
     Nothing may be left of it: the empty string is a possible answer.

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.consent import Consent, choices, narrowed
-from gatepost.oauth.display_text import inert_text
+from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidRequest, InvalidTarget
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client
@@ -147,7 +147,7 @@ class ConsentPage:
             "consent.html",
             action=consent_path(transaction.transaction_id),
             csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=transaction.transaction_id),
-            client_name=inert_text(client.client_name),
+            client_name=display_text(client.client_name),
             # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
             # answer goes there and nowhere else. So the page names it first and largest, and the name second.
             destination=halves_of_host(destination) if leads_to_web else ("", destination),

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused, LoginRoute
 from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.oauth.display_text import inert_text
+from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
 from gatepost.stores.contract.users import LOCAL, User, UserStore
@@ -99,7 +99,7 @@ class LoginCompletion:
                 issuer,
                 identity.subject,
                 # Somebody else's server may have let the person choose it, and terminals show it too.
-                display_name=inert_text(identity.display_name or "") or None,
+                display_name=display_text(identity.display_name or "") or None,
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
                 subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
                 now=self.now(),
