@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -40,6 +41,18 @@ def require_service() -> RequireService:
         pytest.skip(f"{name} is missing")
 
     return require
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse tests that share a node id: pytest-xdist knows tests by it, and would run one of them."""
+    report = yield
+    tests = Counter(node.nodeid for node in report.result if isinstance(node, pytest.Item))
+    shared = [node_id for node_id, times in tests.items() if times > 1]
+    if shared:
+        report.outcome, report.result = "failed", []
+        report.longrepr = "\n".join(["tests share a node id:", *shared])
+    return report
 
 
 @pytest.hookimpl(trylast=True)
