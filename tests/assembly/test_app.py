@@ -1,15 +1,58 @@
 """What an app does between its start and its end."""
 
 import asyncio
+from pathlib import Path
 
 from gatepost.app import create_app
+from gatepost.assembly.installation import install
 from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
-from gatepost.stores.sql.sqlite import memory_store
+from gatepost.stores.sql.sqlite import file_store, memory_store
+from gatepost.tokens.opaque import fingerprint
 
 
 def names_of_tasks() -> set[str]:
     return {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_workers_that_start_together_print_one_set_up_link_that_works(tmp_path: Path) -> None:
+    """Four workers of one server are four processes over one file, with the settings of one environment."""
+    settings = load_settings({"OAUTH_STORAGE_DIR": str(tmp_path)}, env_file=None)
+    clock = [1_800_000_000]
+
+    async def start() -> str | None:
+        installation = install(Server("Notes"), settings, now=lambda: clock[0])
+        await installation.open()
+        await installation.close()
+        return installation.setup_token
+
+    tokens = []
+    for later in (0, 0, 1, 30):
+        clock[0] += later
+        tokens.append(await start())
+    assert tokens[0] is not None
+    assert tokens == [tokens[0]] * 4
+
+    clock[0] += 60
+    newer = await start()
+    assert newer is not None
+    assert newer not in tokens
+    store = file_store(tmp_path / "gatepost.db")
+    await store.open()
+    assert [await store.users.setup_is_open(fingerprint(token)) for token in (tokens[0], newer)] == [False, True]
+    await store.close()
+
+
+async def test_set_up_links_of_servers_with_keys_of_their_own_differ(tmp_path: Path) -> None:
+    tokens = []
+    for name in ("one", "another"):
+        settings = load_settings({"OAUTH_STORAGE_DIR": str(tmp_path / name)}, env_file=None)
+        installation = install(Server("Notes"), settings, now=lambda: 1_800_000_000)
+        await installation.open()
+        await installation.close()
+        tokens.append(installation.setup_token)
+    assert None not in tokens
+    assert len(set(tokens)) == 2
 
 
 async def test_the_purge_runs_for_as_long_as_the_app() -> None:

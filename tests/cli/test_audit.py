@@ -41,7 +41,7 @@ def test_the_trail_is_a_table_with_the_newest_first(capsys: pytest.CaptureFixtur
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split() == ["TIME", "EVENT", "OUTCOME", "REASON", "SUBJECT", "CLIENT", "ADDRESS", "GRANT"]
     assert len(rows) == 3
-    assert "2027-01-15 08:00 UTC  consent  refused  user_denied  user-2   client-1  192.0.2.1  -" in rows
+    assert "2027-01-15T08:00:00Z  consent  refused  user_denied  user-2   client-1  192.0.2.1  -" in rows
 
 
 @pytest.mark.usefixtures("trail")
@@ -52,7 +52,7 @@ def test_the_trail_is_json_lines_with_filters(capsys: pytest.CaptureFixture[str]
     event = json.loads(line)
     assert event == {
         "event_id": f"{NOW:010x}" + "000002" + "00" * 6,
-        "at": "2027-01-15T08:00:00+00:00",
+        "at": "2027-01-15T08:00:00Z",
         "event": "consent",
         "outcome": "refused",
         "reason": "user_denied",
@@ -86,14 +86,23 @@ def test_a_long_trail_is_read_page_by_page(monkeypatch: pytest.MonkeyPatch, caps
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_since_takes_a_stretch_of_time_and_a_wrong_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_since_takes_a_stretch_of_time_and_a_wrong_one_is_told(
+    database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.touch()
     assert main(["audit", "--since", "24h"]) == 0
-    assert capsys.readouterr().out == "There are no such events.\n"
+    assert capsys.readouterr().out.startswith(f"There are no such events in {database} ")
     assert main(["audit", "--since", "2026-11-21T09:30+01:00"]) == 0
     capsys.readouterr()
     with pytest.raises(SystemExit):
         main(["audit", "--since", "yesterday"])
     assert "a stretch of time such as 24h" in capsys.readouterr().err
+
+
+def test_an_event_that_there_is_not_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["audit", "--event", "logins"])
+    assert "'login', 'consent'" in capsys.readouterr().err
 
 
 def test_what_is_done_to_accounts_from_the_terminal_is_in_the_trail(

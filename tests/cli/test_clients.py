@@ -12,11 +12,7 @@ from gatepost.oauth.records import ClientOrigin
 from tests.stores.sample_records import client
 from tests.tokens.test_client_keys import P256, public
 
-
-@pytest.fixture(autouse=True)
-def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -88,13 +84,13 @@ def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ((), "redirect_uris"),
-        (("--redirect-uri", "javascript:x"), "redirect_uris[0]"),
+        ((), "gatepost: --redirect-uri must be"),
+        (("--redirect-uri", "javascript:x"), "gatepost: --redirect-uri[0]: "),
         (("--machine", "--auth-method", "none"), "has to authenticate"),
-        (("--machine", "--auth-method", "private_key_jwt"), "needs jwks"),
+        (("--machine", "--auth-method", "private_key_jwt"), "private_key_jwt needs --jwks or --jwks-uri"),
     ],
 )
-def test_what_breaks_a_rule_is_refused_with_its_reason(
+def test_what_breaks_a_rule_is_refused_with_its_reason_and_its_option(
     arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert complaint in said(capsys, "add", "App", *arguments, code=1)

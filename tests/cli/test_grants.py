@@ -24,14 +24,12 @@ Answer = TypeVar("Answer")
 Capsys = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 @pytest.fixture
-def ada(monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
+def ada(own_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
+    del own_store
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery staple\n"))
     assert main(["users", "add", "ada", "--password-stdin"]) == 0
     capsys.readouterr()
@@ -88,7 +86,7 @@ def test_a_minted_token_is_its_users_and_counts_until_it_is_revoked(capsys: Caps
     found = live(token)
     assert found is not None
     assert found.grant_revoked
-    assert printed(capsys, "grants", "list") == "There are no such grants.\n"
+    assert printed(capsys, "grants", "list").startswith("There are no such grants in ")
     assert "operator_revoked" in printed(capsys, "grants", "list", "--all")
 
 

@@ -14,9 +14,8 @@ Capsys = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+def _signed_tokens(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    del own_store
     monkeypatch.setenv("OAUTH_ACCESS_TOKEN_FORMAT", "jwt")
 
 

@@ -1,5 +1,11 @@
 import io
+import json
+import shutil
+import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,10 +18,7 @@ from gatepost.stores.contract.users import User
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -46,6 +49,83 @@ def test_accounts_are_added_listed_disabled_and_enabled(
     capsys.readouterr()
     assert main(["users", "list"]) == 0
     assert "disabled" not in capsys.readouterr().out
+
+
+def test_an_empty_answer_names_the_store_that_was_read(own_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["users", "list"], ["clients", "list"], ["grants", "list"], ["keys", "list"], ["audit"]):
+        assert main(command) == 0
+        assert f" {own_store} (OAUTH_STORAGE_DIR or MCP_STORAGE_URL name another)." in capsys.readouterr().out
+
+
+READING = [
+    ["users", "list"],
+    ["users", "disable", "ada"],
+    ["clients", "list"],
+    ["clients", "show", "client-1"],
+    ["grants", "list"],
+    ["grants", "revoke", "grant-1"],
+    ["keys", "list"],
+    ["audit"],
+    ["store", "purge"],
+]
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_command_that_needs_a_store_says_where_there_is_none_and_makes_none(
+    command: list[str], own_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(own_store.parent)
+    assert main(command) == 1
+    assert capsys.readouterr().err == (
+        f"gatepost: There is no store at {own_store} (OAUTH_STORAGE_DIR or MCP_STORAGE_URL name another). "
+        "A server makes one when it starts.\n"
+    )
+    assert not own_store.parent.exists()
+
+
+def test_a_store_in_this_directory_is_named_where_another_was_read(
+    own_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".gatepost").mkdir()
+    Path(".gatepost/gatepost.db").touch()
+    assert main(["users", "list"]) == 0
+    assert capsys.readouterr().out.endswith(
+        f"{own_store}; set OAUTH_STORAGE_DIR=.gatepost for the one in this directory, which make serve uses.\n"
+    )
+
+
+LISTS = (["users", "list"], ["clients", "list"], ["grants", "list"], ["keys", "list"], ["audit"])
+
+
+@pytest.mark.parametrize("command", LISTS, ids=" ".join)
+def test_every_list_is_one_json_object_per_line_where_a_program_asks(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--json"]) == 0
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("OAUTH_ACCESS_TOKEN_FORMAT", "jwt")
+    add(monkeypatch, "ada")
+    main(["clients", "add", "App", "--redirect-uri", "https://app.example/cb"])
+    main(["token", "mint", "--user", "ada", "--scope", "a b"])
+    capsys.readouterr()
+
+    assert main([*command, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows
+    assert main(command) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
+
+
+def test_a_json_list_keeps_scopes_apart_and_times_as_rfc_3339(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(monkeypatch, "ada")
+    main(["token", "mint", "--user", "ada", "--scope", "a b"])
+    capsys.readouterr()
+    main(["grants", "list", "--json"])
+    (grant,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (grant["user"], grant["scopes"]) == ("ada", ["a", "b"])
+    assert datetime.fromisoformat(grant["created"]).tzinfo == UTC
 
 
 def test_people_of_other_providers_are_listed_and_disabled_by_their_subject(
@@ -112,6 +192,24 @@ def test_a_password_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "The two passwords differ" in capsys.readouterr().err
 
 
+def test_without_a_terminal_the_password_comes_from_standard_input() -> None:
+    """A process of its own session has no terminal, as in a container or a script."""
+    command = [sys.executable, "-m", "gatepost.cli.main", "users", "add", "ada"]
+    done = subprocess.run(command, input="", capture_output=True, text=True, start_new_session=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "gatepost: There is no terminal to ask for the password at: give it on standard input, with --password-stdin.\n"
+    )
+
+
+def test_a_name_is_refused_before_a_password_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("a password was asked for"))
+    assert main(["users", "add", "a b/c"]) == 1
+    assert "username" in capsys.readouterr().err
+
+
 def test_accounts_of_a_memory_store_cannot_be_managed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,10 +241,25 @@ def test_the_handler_variable_names_the_target(
     assert "There is no module 'target_nowhere'" in capsys.readouterr().err
 
 
-def test_a_target_of_the_wrong_kind_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def taken_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Have another server listen where this one is told to."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("MCP_PORT", str(other.getsockname()[1]))
+        yield other.getsockname()[1]
+
+
+@pytest.mark.usefixtures("taken_port")
+def test_a_target_of_the_wrong_kind_is_told_before_the_port_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
     Path("target_wrong.py").write_text("thing = 7")
     assert main(["serve", "target_wrong.py:thing"]) == 2
     assert "A int cannot be served" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told(taken_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("target_good.py").write_text("from gatepost import Server\nserver = Server('good')")
+    assert main(["serve", "target_good.py"]) == 2
+    assert f"MCP_PORT={taken_port} cannot be listened on" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_is_told_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +267,8 @@ def test_a_wrong_setting_is_told_before_anything_starts(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "gatepost: MCP_PORT takes a port number from 0 to 65535.\n"
 
 
-def test_single_user_in_public_refuses_to_start(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("taken_port")
+def test_single_user_in_public_refuses_to_start_before_the_port_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
     Path("target_fine.py").write_text("from gatepost import Server\nserver = Server('fine')")
     arguments = ["serve", "target_fine.py:server", "--public-url", "https://mcp.example.com", "--single-user"]
     assert main(arguments) == 2

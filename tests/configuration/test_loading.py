@@ -29,10 +29,30 @@ def test_a_file_is_loaded_and_can_import_its_neighbours() -> None:
     assert load_target("somewhere/target_b.py:holder.thing") == 7
 
 
-@pytest.mark.parametrize("target", ["", "notes", ":server", "notes:", ":"])
+@pytest.mark.parametrize("target", ["", ":server", ":"])
 def test_a_malformed_target_says_what_a_target_looks_like(target: str) -> None:
     with pytest.raises(TargetError, match=r"module:name .* or path/file.py:name"):
         load_target(target)
+
+
+def test_without_a_name_the_only_server_of_a_file_or_module_is_meant() -> None:
+    write("target_one.py", "from gatepost import Server\nnotes = Server('Notes')\nalias = notes\n")
+    assert load_target("target_one") is sys.modules["target_one"].notes
+    assert load_target("target_one.py") is sys.modules["target_one"].notes
+
+
+def test_without_a_name_a_choice_is_asked_for() -> None:
+    write("target_two.py", "from gatepost import Server\nnotes, mail = Server('Notes'), Server('Mail')\n")
+    write("target_none.py", "def handler(request):\n    return None\n")
+    with pytest.raises(TargetError) as several:
+        load_target("target_two.py")
+    with pytest.raises(TargetError) as none:
+        load_target("target_none")
+
+    assert str(several.value) == (
+        "target_two.py has several Servers, notes, mail: name one, as in target_two.py:notes."
+    )
+    assert str(none.value) == "target_none has no Server: name what to serve, as in target_none:name."
 
 
 def test_a_missing_module_is_told() -> None:
@@ -70,8 +90,8 @@ def test_code_that_fails_is_told_with_its_place() -> None:
         load_target("target_j.py:server")
 
     # What we raise ourselves is told with the line that we were called from.
-    write("target_h.py", "from gatepost.configuration.loading import load_target\n\nload_target('malformed')\n")
-    with pytest.raises(TargetError, match=r"'malformed' is not a target.* \(.*target_h\.py, line 3\)$"):
+    write("target_h.py", "from gatepost.configuration.loading import load_target\n\nload_target(':malformed')\n")
+    with pytest.raises(TargetError, match=r"':malformed' is not a target.* \(.*target_h\.py, line 3\)$"):
         load_target("target_h:server")
 
     # A syntax error names its own.

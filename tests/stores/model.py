@@ -78,7 +78,7 @@ class DurableTruth:
         self.access_tokens: dict[bytes, AccessToken] = {}
         self.refresh_tokens: dict[bytes, RefreshToken] = {}
         self.users: dict[str, User] = {}
-        self.setup_link: bytes | None = None
+        self.setup_link: tuple[bytes, int] | None = None
         self.browser_sessions: dict[bytes, BrowserSession] = {}
         self.logins: dict[bytes, PendingLogin] = {}
         self.noted_key: str | None = None
@@ -236,15 +236,15 @@ class DurableTruth:
 
     # People and their browsers.
 
-    async def offer_setup(self, link_fingerprint: bytes, *, now: int) -> bool:
-        del now  # a link has no age here
+    async def offer_setup(self, link_fingerprint: bytes, *, now: int, unless_since: int) -> int | None:
         if self._has_accounts():
-            return False
-        self.setup_link = link_fingerprint
-        return True
+            return None
+        if self.setup_link is None or not unless_since <= self.setup_link[1] <= now:
+            self.setup_link = (link_fingerprint, now)
+        return self.setup_link[1]
 
     async def setup_is_open(self, link_fingerprint: bytes) -> bool:
-        return not self._has_accounts() and self.setup_link == link_fingerprint
+        return not self._has_accounts() and self.setup_link is not None and self.setup_link[0] == link_fingerprint
 
     async def create_first_user(self, link_fingerprint: bytes, user: User) -> bool:
         return await self.setup_is_open(link_fingerprint) and await self.add_user(user)

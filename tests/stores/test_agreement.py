@@ -142,9 +142,10 @@ class StoresAgree(BothStores):
         grant_id = f"grant-{self.latest(self.grants, pick)}"
         self.both(lambda store: store.grants.revoke_grant(grant_id, reason=reason, now=self.now))
 
-    @rule(pick=picks)
-    def offer_setup(self, pick: int) -> None:
-        self.both(lambda store: store.users.offer_setup(fp(f"link {pick}"), now=self.now))
+    @rule(pick=picks, grace=st.sampled_from([0, 60]))
+    def offer_setup(self, pick: int, grace: int) -> None:
+        link = fp(f"link {pick}")
+        self.both(lambda store: store.users.offer_setup(link, now=self.now, unless_since=self.now - grace))
 
     @rule(pick=picks, subject=st.sampled_from(SUBJECTS), username=usernames)
     def create_first_user(self, pick: int, subject: str, username: str) -> None:

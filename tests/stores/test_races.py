@@ -78,7 +78,7 @@ async def test_revocation_beats_every_rotation_that_comes_after_it(store: Store)
 
 
 async def test_one_set_up_link_makes_one_account_however_many_ask(store: Store) -> None:
-    await store.users.offer_setup(fp("link"), now=NOW)
+    await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
 
     created = await asyncio.gather(
         *(store.users.create_first_user(fp("link"), user(f"user-{n}", f"name-{n}")) for n in range(20))

@@ -10,7 +10,7 @@ from tests.stores.sample_records import NOW, approve, client, find_grant, fp, gr
 
 async def test_a_set_up_link_is_open_until_the_first_account(store: Store) -> None:
     assert await store.users.setup_is_open(fp("link")) is False
-    assert await store.users.offer_setup(fp("link"), now=NOW) is True
+    assert await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW) == NOW
     assert await store.users.setup_is_open(fp("link")) is True
     assert await store.users.setup_is_open(fp("another")) is False
 
@@ -21,8 +21,8 @@ async def test_a_set_up_link_is_open_until_the_first_account(store: Store) -> No
 
 
 async def test_a_newer_set_up_link_voids_the_older(store: Store) -> None:
-    await store.users.offer_setup(fp("old"), now=NOW)
-    await store.users.offer_setup(fp("new"), now=NOW + 1)
+    await store.users.offer_setup(fp("old"), now=NOW, unless_since=NOW)
+    await store.users.offer_setup(fp("new"), now=NOW + 1, unless_since=NOW + 1)
 
     assert await store.users.setup_is_open(fp("old")) is False
     assert await store.users.create_first_user(fp("old"), user()) is False
@@ -30,8 +30,20 @@ async def test_a_newer_set_up_link_voids_the_older(store: Store) -> None:
     assert await store.users.create_first_user(fp("new"), user()) is True
 
 
+async def test_a_set_up_link_that_was_just_offered_stays_the_valid_one(store: Store) -> None:
+    async def offer(link: str, now: int) -> int | None:
+        return await store.users.offer_setup(fp(link), now=now, unless_since=now - 60)
+
+    assert [await offer("first", NOW), await offer("second", NOW + 1), await offer("third", NOW + 60)] == [NOW] * 3
+    assert await store.users.setup_is_open(fp("first")) is True
+    assert await offer("later", NOW + 61) == NOW + 61
+    assert await store.users.setup_is_open(fp("first")) is False
+    assert await offer("after the clock was set back", NOW) == NOW
+    assert await store.users.setup_is_open(fp("later")) is False
+
+
 async def test_a_set_up_link_makes_one_account(store: Store) -> None:
-    await store.users.offer_setup(fp("link"), now=NOW)
+    await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
     await store.users.create_first_user(fp("link"), user())
 
     assert await store.users.create_first_user(fp("link"), user("user-2", "bob")) is False
@@ -42,13 +54,13 @@ async def test_no_set_up_link_is_offered_once_an_account_exists(store: Store) ->
     await store.users.add_user(user())
     await store.users.disable_user("user-1", now=NOW)
 
-    assert await store.users.offer_setup(fp("link"), now=NOW) is False
+    assert await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW) is None
     assert await store.users.setup_is_open(fp("link")) is False
     assert await store.users.create_first_user(fp("link"), user("user-2", "bob")) is False
 
 
 async def test_adding_an_account_voids_the_set_up_link(store: Store) -> None:
-    await store.users.offer_setup(fp("link"), now=NOW)
+    await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
 
     assert await store.users.add_user(user()) is True
     assert await store.users.setup_is_open(fp("link")) is False
@@ -128,7 +140,7 @@ async def test_of_many_first_logins_at_once_one_adds_the_person(store: Store) ->
 
 
 async def test_a_person_without_a_password_here_does_not_end_the_set_up(store: Store) -> None:
-    await store.users.offer_setup(fp("link"), now=NOW)
+    await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
     await recognise(store, "operator", "owner", "owner")
 
     assert await store.users.setup_is_open(fp("link")) is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from gatepost.assembly.core import Core
@@ -43,6 +44,9 @@ from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.routing import Route
 
+_STARTED_TOGETHER: Final = 60
+"""Seconds between the first and the last worker of one start; a start after that voids the link of the one before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuth:
@@ -68,11 +72,18 @@ class OAuth:
             now=core.now(),
             random_bytes=core.random_bytes,
         )
-        if await self.provider.awaits_setup():
-            token = mint(SecretKind.SETUP_LINK, core.random_bytes)
-            if await core.store.users.offer_setup(fingerprint(token), now=core.now()):
-                return token
-        return None
+        return await self._offer_setup(core.now()) if await self.provider.awaits_setup() else None
+
+    async def _offer_setup(self, now: int) -> str | None:
+        """Return the token of the set-up link. Processes that start together over one store offer one link."""
+        offered_at = await self.core.store.users.offer_setup(
+            fingerprint(self._setup_token(now)), now=now, unless_since=now - _STARTED_TOGETHER
+        )
+        return None if offered_at is None else self._setup_token(offered_at)
+
+    def _setup_token(self, offered_at: int) -> str:
+        secret = self.core.key_ring.secret(purpose=f"setup link {offered_at}")
+        return mint(SecretKind.SETUP_LINK, lambda _length: secret)
 
     def rules(self, origin: str) -> AuthorizationServer:
         """Return the rules of the authorization server that is known by `origin`."""

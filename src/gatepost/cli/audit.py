@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
-from gatepost.cli.open_store import with_store
-from gatepost.cli.terminal import moment, say, say_table
-from gatepost.oauth.audit import AuditQuery, AuditRecord
+from gatepost.cli.open_store import store_read, with_store
+from gatepost.cli.terminal import add_json, moment, say_list
+from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord
 from gatepost.stores.contract.store import Store
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PAGE: Final = 500
+_COLUMNS: Final = {
+    "time": "at",
+    "event": "event",
+    "outcome": "outcome",
+    "reason": "reason",
+    "subject": "subject",
+    "client": "client_id",
+    "address": "address",
+    "grant": "grant_id",
+}
+"""What people see, of an event's members."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `audit` takes."""
     parser.description = "Show the audit trail, newest first. docs/audit.md lists events and reasons."
     parser.add_argument("--since", type=_since, default=0, metavar="TIME", help="2026-11-21, 2026-11-21T09:30 or 24h")
-    parser.add_argument("--event", help="such as login, consent or refresh")
+    parser.add_argument(
+        "--event",
+        choices=[event.value for event in AuditEvent],
+        metavar="EVENT",
+        help="such as login, consent or refresh; docs/audit.md",
+    )
     parser.add_argument("--outcome", choices=("ok", "refused"))
     parser.add_argument("--subject", help="a user's subject; gatepost users list shows it")
     parser.add_argument("--client", help="a client_id")
     parser.add_argument("--limit", type=int, default=100, help="how many at the most (default 100; 0 for all)")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    add_json(parser)
     parser.set_defaults(run=show)
 
 
 def show(options: argparse.Namespace) -> None:
     """Print the events that the filters let through."""
     records = with_store(lambda store: _read(store, options))
-    if options.json:
-        for record in records:
-            say(json.dumps({**asdict(record), "at": datetime.fromtimestamp(record.at, UTC).isoformat()}))
-        return
-    say_table(
-        ("TIME", "EVENT", "OUTCOME", "REASON", "SUBJECT", "CLIENT", "ADDRESS", "GRANT"),
-        [_row(record) for record in records],
-        if_empty="There are no such events.",
+    rows = [asdict(record) | {"at": moment(record.at)} for record in records]
+    say_list(
+        rows if options.json else [{title: row[member] for title, member in _COLUMNS.items()} for row in rows],
+        as_json=options.json,
+        if_empty=f"There are no such events in {store_read()}.",
     )
 
 
@@ -64,11 +76,6 @@ async def _read(store: Store, options: argparse.Namespace) -> list[AuditRecord]:
         if len(page) < wanted:
             break
     return records
-
-
-def _row(record: AuditRecord) -> list[str]:
-    known = (record.reason, record.subject, record.client_id, record.address, record.grant_id)
-    return [moment(record.at), record.event, record.outcome, *(text or "-" for text in known)]
 
 
 def _since(text: str) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
-from gatepost.cli.open_store import audit, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
+from gatepost.cli.open_store import audit, store_read, with_store
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
@@ -22,6 +24,18 @@ from gatepost.oauth.registration import new_client
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
+
+_OPTIONS: Final = {
+    "client_name": "NAME",
+    "redirect_uris": "--redirect-uri",
+    "redirect_uri": "--redirect-uri",
+    "token_endpoint_auth_method": "--auth-method",
+    "jwks": "--jwks",
+    "jwks_uri": "--jwks-uri",
+    "scope": "--scope",
+}
+"""What is called how here, of the members of client metadata (RFC 7591 section 2) that errors name."""
+_OPTION: Final = re.compile(rf"\b(?:{'|'.join(_OPTIONS)})\b")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--jwks", metavar="FILE", type=Path, help="its public keys, a JWK set (private_key_jwt)")
     adding.add_argument("--jwks-uri", metavar="URL", help="where its public keys are (private_key_jwt)")
     adding.add_argument("--scope", metavar="SCOPES", help="separated by spaces; with --machine the most it can get")
-    actions.add("list", show_all, "show all clients", description="Show all clients, the oldest first.")
+    actions.add_list(show_all, "show all clients", description="Show all clients, the oldest first.")
     for name, run, words in (
         ("show", show, "show what a client registered"),
         ("rotate-secret", rotate_secret, "give a client a new secret; the old one is dead at once"),
@@ -56,7 +70,7 @@ def add(options: argparse.Namespace) -> None:
     try:
         metadata = read_preregistration(_document(options), is_machine=options.machine)
     except OAuthError as error:
-        raise CommandRefused(error.description) from None
+        raise CommandRefused(_OPTION.sub(lambda member: _OPTIONS[member[0]], error.description)) from None
     except (OSError, ValueError):
         raise CommandRefused("--jwks takes a readable file that holds JSON.") from None
     secret = mint(SecretKind.CLIENT_SECRET, secrets.token_bytes) if metadata.needs_secret else None
@@ -72,21 +86,28 @@ def add(options: argparse.Namespace) -> None:
         await store.clients.register_client(client)
         await audit(store, AuditEvent.CLIENT_ADDED, client_id=client.client_id)
 
-    with_store(register)
+    with_store(register, may_create=True)
     say(f"client_id      {client.client_id}")
     if secret is not None:
         say(f"client_secret  {secret}\nThe secret is shown this once.")
 
 
-def show_all(_options: argparse.Namespace) -> None:
+def show_all(options: argparse.Namespace) -> None:
     """Print all clients."""
-    say_table(
-        ("CLIENT ID", "NAME", "ORIGIN", "SINCE", "STATE"),
+    say_list(
         [
-            (client.client_id, client.client_name, client.origin.value, moment(client.created_at), _state(client))
+            {
+                "client_id": client.client_id,
+                "name": client.client_name,
+                "origin": client.origin.value,
+                "since": moment(client.created_at),
+                "state": _state(client),
+            }
             for client in with_store(lambda store: store.clients.list_clients())
         ],
-        if_empty="There are no clients yet. They register when they connect; gatepost clients add registers one.",
+        as_json=options.json,
+        if_empty="There are no clients yet: they register when they connect; gatepost clients add registers one. "
+        f"This was read from {store_read()}.",
     )
 
 
@@ -100,7 +121,7 @@ def show(options: argparse.Namespace) -> None:
         ("name", client.client_name),
         ("origin", client.origin.value),
         ("state", _state(client)),
-        ("since", moment(client.created_at)),
+        ("since", moment(client.created_at) or "-"),
         ("redirect URIs", " ".join(client.redirect_uris) or "-"),
         ("grant types", " ".join(client.grant_types)),
         ("authentication", client.token_endpoint_auth_method),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from gatepost.cli.open_store import with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
+from gatepost.cli.open_store import store_read, with_store
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.cli.users import find_account
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -20,7 +20,7 @@ _MOST = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `grants`."""
     actions = Actions(parser)
-    listing = actions.add("list", show, "show grants", description="Show grants, the newest first.")
+    listing = actions.add_list(show, "show grants", description="Show grants, the newest first.")
     listing.add_argument("--all", action="store_true", help="also those that were revoked or are over")
     revoking = actions.add(
         "revoke",
@@ -38,10 +38,10 @@ def show(options: argparse.Namespace) -> None:
     """Print grants."""
     now = int(time.time())
     listings = with_store(lambda store: _select(store, options, live_at=None if options.all else now))
-    say_table(
-        ("GRANT", "USER", "CLIENT", "RESOURCE", "SCOPES", "CREATED", "STATE"),
+    say_list(
         [_row(listing, now=now) for listing in listings],
-        if_empty="There are no such grants.",
+        as_json=options.json,
+        if_empty=f"There are no such grants in {store_read()}.",
     )
 
 
@@ -82,18 +82,20 @@ async def _select(store: Store, options: argparse.Namespace, *, live_at: int | N
     return await store.approvals.list_grants(live_at=live_at, subject=subject, client_id=options.client, limit=_MOST)
 
 
-def _row(listing: GrantListing, *, now: int) -> tuple[str, ...]:
+def _row(listing: GrantListing, *, now: int) -> dict[str, object]:
     grant = listing.grant
     if grant.revoked_at is not None:
         state = f"revoked {moment(grant.revoked_at)}: {grant.revoked_reason}"
     else:
         state = f"{'over' if grant.expires_at <= now else 'until'} {moment(grant.expires_at)}"
-    return (
-        grant.grant_id,
-        listing.display_name or grant.subject,
-        f"{display_text(listing.client_name)} ({grant.client_id})" if listing.client_name else grant.client_id,
-        grant.resource,
-        " ".join(grant.scopes),
-        moment(grant.created_at),
-        state,
-    )
+    return {
+        "grant": grant.grant_id,
+        "user": listing.display_name or grant.subject,
+        "client": f"{display_text(listing.client_name)} ({grant.client_id})"
+        if listing.client_name
+        else grant.client_id,
+        "resource": grant.resource,
+        "scopes": list(grant.scopes),
+        "created": moment(grant.created_at),
+        "state": state,
+    }

@@ -6,8 +6,8 @@ import argparse
 import secrets
 import time
 
-from gatepost.cli.open_store import with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
+from gatepost.cli.open_store import store_read, with_store
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.configuration.deployment import key_file
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring
 from gatepost.configuration.settings import Settings, load_settings
@@ -21,7 +21,7 @@ from gatepost.tokens.signing import generate_signing_key
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `keys`."""
     actions = Actions(parser)
-    actions.add("list", show, "show the keys", description="Show the keys, in the order they sign.")
+    actions.add_list(show, "show the keys", description="Show the keys, in the order they sign.")
     rotating = actions.add(
         "rotate",
         rotate,
@@ -40,24 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retiring.add_argument("key_id", metavar="KEY", help="as gatepost keys list shows it")
 
 
-def show(_options: argparse.Namespace) -> None:
+def show(options: argparse.Namespace) -> None:
     """Print the keys that have not ended."""
     now = int(time.time())
     keys = with_store(lambda store: store.keys.signing_keys(now=now))
     signing = [key for key in keys if key.signs_from <= now][-1:] or keys[:1]
-    say_table(
-        ("KEY", "ALGORITHM", "SIGNS FROM", "ENDS", "STATE"),
+    say_list(
         [
-            (
-                key.key_id,
-                key.algorithm,
-                moment(key.signs_from),
-                moment(key.ends_at),
-                "signs" if key in signing else "published" if key.signs_from > now else "verifies",
-            )
+            {
+                "key": key.key_id,
+                "algorithm": key.algorithm,
+                "signs_from": moment(key.signs_from),
+                "ends": moment(key.ends_at),
+                "state": "signs" if key in signing else "published" if key.signs_from > now else "verifies",
+            }
             for key in keys
         ],
-        if_empty="There are no signing keys. A server with OAUTH_ACCESS_TOKEN_FORMAT=jwt makes one when it starts.",
+        as_json=options.json,
+        if_empty="There are no signing keys: a server with OAUTH_ACCESS_TOKEN_FORMAT=jwt makes one when it starts. "
+        f"This was read from {store_read()}.",
     )
 
 

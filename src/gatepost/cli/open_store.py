@@ -6,8 +6,10 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
+from gatepost.cli.terminal import CommandRefused
 from gatepost.configuration.deployment import locate_store
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
@@ -15,17 +17,24 @@ from gatepost.stores.contract.store import Store
 
 Answer = TypeVar("Answer")
 
+_CHECKOUT: Final = Path(".gatepost")
+"""Where `make serve` keeps its data."""
 
-def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
+
+def with_store(operation: Callable[[Store], Awaitable[Answer]], *, may_create: bool = False) -> Answer:
     """Open the store, run one operation on it, and close it.
 
     Raises:
         SettingsError: a setting is wrong, or the store lives in the server's memory.
+        CommandRefused: there is no store, and this may not create one.
         StoreError: the store cannot be opened or cannot answer.
     """
     location = locate_store(load_settings())
     if location.is_lost_at_exit:
         raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
+
+    if not (may_create or location.is_there()):
+        raise CommandRefused(f"There is no store at {store_read()}. A server makes one when it starts.")
 
     async def run() -> Answer:
         store = location.make_store()
@@ -36,6 +45,16 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
             await store.close()
 
     return asyncio.run(run())
+
+
+def store_read() -> str:
+    """Return which store the settings name, and who else might have been meant, as the end of a sentence."""
+    location = locate_store(load_settings())
+    here = location.make_store().description
+    other = (_CHECKOUT / "gatepost.db").absolute()
+    if not other.is_file() or str(other) == here:
+        return f"{here} (OAUTH_STORAGE_DIR or MCP_STORAGE_URL name another)"
+    return f"{here}; set OAUTH_STORAGE_DIR={_CHECKOUT} for the one in this directory, which make serve uses"
 
 
 async def audit(store: Store, event: AuditEvent, *, subject: str | None = None, client_id: str | None = None) -> None:

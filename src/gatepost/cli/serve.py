@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "target",
         nargs="?",
         metavar="TARGET",
-        help="module:name or path/file.py:name (default: the variable MCP_HANDLER)",
+        help="module:name or path/file.py:name; without a name its only Server (default: the variable MCP_HANDLER)",
     )
     parser.add_argument("--host", help="address to listen on (MCP_HOST, default 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on (MCP_PORT, default 8000)")

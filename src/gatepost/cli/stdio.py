@@ -11,7 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Serve TARGET to the program that starts this one. There is no login and no scope: whoever starts the process "
         "may do everything. Logs go to standard error."
     )
-    parser.add_argument("target", metavar="TARGET", help="module:name or path/file.py:name")
+    parser.add_argument(
+        "target", metavar="TARGET", help="module:name or path/file.py:name; without a name its only Server"
+    )
     parser.add_argument(
         "--header",
         action="append",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 
@@ -28,19 +29,44 @@ def complain(*sentences: str) -> None:
         print(f"gatepost: {sentence}", file=sys.stderr)  # noqa: T201 - likewise
 
 
-def say_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty: str = "") -> None:
-    """Print `rows` under `header` in aligned columns, or the sentence `if_empty` where there are none."""
-    if not rows and if_empty:
+def say_list(rows: Sequence[Mapping[str, object]], *, as_json: bool, if_empty: str) -> None:
+    """Print rows that have the same members: one JSON object on each line, or a table.
+
+    Args:
+        rows: their members are text, numbers, lists of text, moments as `moment` returns them, or None.
+        as_json: whether a program reads it.
+        if_empty: the sentence for a person where there are no rows.
+    """
+    if as_json:
+        for row in rows:
+            say(json.dumps(row))
+    elif rows:
+        say_table([name.replace("_", " ").upper() for name in rows[0]], [[*map(_cell, row.values())] for row in rows])
+    else:
         say(if_empty)
-        return
+
+
+def say_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print `rows` under `header` in aligned columns."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def moment(seconds: int | None) -> str:
-    """Return seconds UTC as a date and time, or a dash."""
-    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def moment(seconds: int | None) -> str | None:
+    """Return seconds UTC as a date and time (RFC 3339), which `--since` takes; None for None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`, for `say_list`."""
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
 
 
 class Actions:
@@ -57,4 +83,12 @@ class Actions:
             name, help=words, description=description or f"{words[0].upper()}{words[1:]}."
         )
         parser.set_defaults(run=run)
+        return parser
+
+    def add_list(
+        self, run: Callable[[argparse.Namespace], None], words: str, *, description: str | None = None
+    ) -> argparse.ArgumentParser:
+        """Return the parser of the action `list`, which takes `--json`."""
+        parser = self.add("list", run, words, description=description)
+        add_json(parser)
         return parser

@@ -61,7 +61,9 @@ def mint(options: argparse.Namespace) -> None:
         raise CommandRefused(error.description, exit_code=2) from None
     except ValueError as error:
         raise CommandRefused(f"--resource takes the URL of an MCP endpoint: {error}.", exit_code=2) from None
-    tokens = with_store(lambda store: _mint(store, settings, options, scopes=scopes, resource=resource))
+    tokens = with_store(
+        lambda store: _mint(store, settings, options, scopes=scopes, resource=resource), may_create=True
+    )
     say(tokens.access_token)
 
 

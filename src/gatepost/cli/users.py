@@ -7,10 +7,11 @@ import getpass
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 
-from gatepost.cli.open_store import audit, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_table
+from gatepost.cli.open_store import audit, store_read, with_store
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.identity.usernames import canonical_username
 from gatepost.oauth.audit import AuditEvent
 from gatepost.stores.contract.store import Store
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--password-stdin", action="store_true", help="read the password from standard input instead of asking"
             )
-    actions.add("list", show, "show all accounts")
+    actions.add_list(show, "show all accounts")
 
 
 def add(options: argparse.Namespace) -> None:
@@ -40,6 +41,7 @@ def add(options: argparse.Namespace) -> None:
     from gatepost.identity.local_accounts import new_user  # noqa: PLC0415 - argon2 only where it is used
 
     try:
+        canonical_username(options.username)
         password = _read_password(from_stdin=options.password_stdin)
         user = new_user(options.username, password, now=int(time.time()), random_bytes=secrets.token_bytes)
     except ValueError as error:
@@ -52,25 +54,26 @@ def add(options: argparse.Namespace) -> None:
             )
         await audit(store, AuditEvent.USER_ADDED, subject=user.subject)
 
-    with_store(add_user)
+    with_store(add_user, may_create=True)
     say(f"Created {user.username}.")
 
 
-def show(_options: argparse.Namespace) -> None:
+def show(options: argparse.Namespace) -> None:
     """Print all accounts."""
-    say_table(
-        ("NAME", "SUBJECT", "ISSUER", "CREATED", "STATE"),
+    say_list(
         [
-            (
-                user.name,
-                user.subject,
-                user.issuer,
-                moment(user.created_at),
-                "active" if user.disabled_at is None else "disabled",
-            )
+            {
+                "name": user.name,
+                "subject": user.subject,
+                "issuer": user.issuer,
+                "created": moment(user.created_at),
+                "state": "active" if user.disabled_at is None else "disabled",
+            }
             for user in with_store(lambda store: store.users.list_users())
         ],
-        if_empty="There are no accounts yet. A server prints a set-up link at its start; gatepost users add works too.",
+        as_json=options.json,
+        if_empty="There are no accounts yet: a server prints a set-up link at its start; gatepost users add works too. "
+        f"This was read from {store_read()}.",
     )
 
 
@@ -136,11 +139,20 @@ def _read_password(*, from_stdin: bool) -> str:
     """Return the password from one line of standard input, or ask twice at the terminal.
 
     Raises:
-        ValueError: the two answers differ.
+        ValueError: the two answers differ, or there is nobody to ask.
     """
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("Again: ") != password:
+    try:
+        with warnings.catch_warnings():
+            # Without a terminal getpass warns and reads the password where everybody sees it.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            password = getpass.getpass("Password: ")
+            again = getpass.getpass("Again: ")
+    except (getpass.GetPassWarning, EOFError):
+        raise ValueError(
+            "There is no terminal to ask for the password at: give it on standard input, with --password-stdin."
+        ) from None
+    if again != password:
         raise ValueError("The two passwords differ; nothing was changed.")
     return password

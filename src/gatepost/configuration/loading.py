@@ -1,4 +1,4 @@
-"""From what a person types to the object that is served: `module:name` or `path/file.py:name`."""
+"""From what a person types to the object that is served: `module:name` or `path/file.py:name`, or its only `Server`."""
 
 from __future__ import annotations
 
@@ -24,21 +24,26 @@ def load_target(target: str) -> Any:
     """Return the object that `target` names.
 
     `module:name` is imported with the current directory on the path; `path/file.py:name` is loaded from the file, whose
-    own directory is put on the path as `python path/file.py` would. `name` may be dotted.
+    own directory is put on the path as `python path/file.py` would. `name` may be dotted. Without a name it is the one
+    `Server` that is there.
 
     Raises:
         TargetError: malformed, not found, or the code failed while it was imported (the cause is chained).
     """
-    location, separator, name = target.rpartition(":")
-    if not separator or not location or not name:
+    location, _, name = target.partition(":")
+    if not location:
         raise TargetError(f"{target!r} is not a target: write module:name (such as notes:server) or path/file.py:name.")
     module = _from_file(location) if location.endswith(".py") else _from_module(location)
+    if not name:
+        return _only_server(location, module)
     found: Any = module
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise TargetError(f"{location} has no {name!r}{_candidates(module)}.") from None
+            names = _servers(module)
+            hint = f"; it has {', '.join(names)}" if names else ""
+            raise TargetError(f"{location} has no {name!r}{hint}.") from None
     return found
 
 
@@ -97,9 +102,19 @@ def _put_first(directory: Path) -> None:
         sys.path.insert(0, text)
 
 
-def _candidates(module: ModuleType) -> str:
-    """Return a hint that names what could have been meant."""
-    from gatepost.server.server import Server  # noqa: PLC0415 - only on the way to an error
+def _only_server(location: str, module: ModuleType) -> Any:
+    servers = _servers(module)
+    if not servers:
+        raise TargetError(f"{location} has no Server: name what to serve, as in {location}:name.")
+    first, *others = servers
+    if others:
+        raise TargetError(f"{location} has several Servers, {', '.join(servers)}: name one, as in {location}:{first}.")
+    return servers[first]
 
-    names = [name for name, value in vars(module).items() if isinstance(value, Server)]
-    return f"; it has {', '.join(names)}" if names else ""
+
+def _servers(module: ModuleType) -> dict[str, Any]:
+    """Return the `Server`s of a module, each by the first of its names."""
+    from gatepost.server.server import Server  # noqa: PLC0415 - a bare function needs none of it
+
+    found = {id(value): (name, value) for name, value in reversed(vars(module).items()) if isinstance(value, Server)}
+    return dict(reversed(found.values()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -24,6 +24,7 @@ from gatepost.resource.bearer import is_bearer_token
 from gatepost.tokens.sealing import is_key
 
 _DAY: Final = 24 * 3600
+_SHORT_LIFETIME: Final = 60
 _SHORTEST_SECRET: Final = 24
 _DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
@@ -244,7 +245,8 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
     if server is None or oauth is None or registration is None or sentences:
         raise SettingsError(*sentences)
-    return Settings(server, oauth, registration, warnings=_misspelt(present), env_file=env_file)
+    warnings = (*_misspelt(present), *_doubtful(oauth))
+    return Settings(server, oauth, registration, warnings=warnings, env_file=env_file)
 
 
 def _section(
@@ -277,6 +279,15 @@ def variables(env_file: Path | None) -> dict[str, str]:
         values |= dotenv_values(env_file)
     values |= os.environ
     return {name: value for name, value in values.items() if value}
+
+
+def _doubtful(oauth: OAuthSettings) -> Iterator[str]:
+    """Yield a sentence for each value that may be meant, and mostly is not."""
+    if oauth.access_token_ttl < _SHORT_LIFETIME:
+        yield (
+            f"OAUTH_ACCESS_TOKEN_TTL={oauth.access_token_ttl} is very short: apps refresh up to a minute before a "
+            "token ends, so some would ask for a new one before each call. The default is 3600 seconds."
+        )
 
 
 def _misspelt(present: frozenset[str]) -> tuple[str, ...]:

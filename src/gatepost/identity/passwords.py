@@ -19,7 +19,10 @@ SHORTEST: Final = 12
 LONGEST: Final = 256
 _LONGEST_RAW: Final = 4 * LONGEST
 """Characters as typed. Composing marks takes time that grows with the square of their number."""
-_FEWEST_DIFFERENT: Final = 5
+_WEAKEST: Final = 3
+"""Of zxcvbn's scores: 100 million guesses or more. Attempts are limited, and one at a stolen hash is slow."""
+_JUDGED: Final = 72
+"""Characters; zxcvbn takes no more, and its time grows faster than their number."""
 
 # RFC 9106 section 4, the second recommended option: for hosts without gigabytes to spare.
 _TIME_COST: Final = 3
@@ -73,11 +76,20 @@ def checked_password(password: str, *, username: str | None = None) -> str:
         raise PasswordRefused(f"A password needs at least {SHORTEST} characters; a few words in a row do well.")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in canonical):
         raise PasswordRefused("A password cannot contain control characters, such as a tab.")
-    if len(set(canonical)) < _FEWEST_DIFFERENT:
-        raise PasswordRefused(f"A password needs at least {_FEWEST_DIFFERENT} different characters.")
-    if username is not None and canonical.casefold() == username:
-        raise PasswordRefused("The password cannot be the username.")
+    if _strength(canonical, username) < _WEAKEST:
+        raise PasswordRefused(
+            "This password is too easy to guess: it is among the common ones, a pattern, or made of the username. A "
+            "few words in a row that have nothing to do with each other do well."
+        )
     return canonical
+
+
+def _strength(password: str, username: str | None) -> int:
+    """Return how hard it is to guess for who knows common passwords, words, names and patterns: from 0 to 4."""
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - its lists are large, and only a new password needs them
+
+    known = ["gatepost"] if username is None else ["gatepost", username]
+    return int(zxcvbn(password[:_JUDGED], user_inputs=known)["score"])
 
 
 def normalised(password: str) -> str:

@@ -57,8 +57,10 @@ def serve(build: Callable[[int], tuple[ASGIApp, Service]], *, host: str, port: i
         SettingsError: the address cannot be listened on, or `build` refused.
         StoreError: the store cannot be opened.
     """
+    # A port that is taken is told only of what could be served: mostly the other server is meant to be there.
+    built = build(port) if port else None
     with _listen(host, port) as listener:
-        app, service = build(listener.getsockname()[1])
+        app, service = built or build(listener.getsockname()[1])
         config = _configuration(app, shutdown_seconds)
         _freeze_garbage_collector()
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

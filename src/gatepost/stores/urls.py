@@ -20,6 +20,8 @@ class Location:
 
     make_store: Callable[[], Store]
     """Returns the store, not open yet."""
+    is_there: Callable[[], bool]
+    """Says whether there is something already; opening a store makes what is missing."""
     is_lost_at_exit: bool
     key_file: Path | None
     """Where a generated sealing key lies beside the data; None when the data is in no file."""
@@ -59,7 +61,7 @@ def _sqlite(place: str) -> Location | None:
 
         return file_store(file)
 
-    return Location(make_store, is_lost_at_exit=False, key_file=file.with_suffix(".key"))
+    return Location(make_store, file.exists, is_lost_at_exit=False, key_file=file.with_suffix(".key"))
 
 
 def _memory(place: str) -> Location | None:
@@ -68,7 +70,9 @@ def _memory(place: str) -> Location | None:
 
         return memory_store()
 
-    return Location(make_store, is_lost_at_exit=True, key_file=None) if place in {"", "//"} else None
+    if place not in {"", "//"}:
+        return None
+    return Location(make_store, lambda: True, is_lost_at_exit=True, key_file=None)
 
 
 BACKENDS: Final[Mapping[str, Backend]] = {

@@ -12,6 +12,7 @@ can be told from a value that was altered.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Sequence
 
@@ -141,6 +142,10 @@ class KeyRing:
         if name not in self._keys:
             raise KeyMissing("sealed under a key that is not on the ring")
         return unseal(sealed[_KEY_ID_BYTES:], key=self._derive(name, purpose), associated_data=associated_data)
+
+    def secret(self, *, purpose: str) -> bytes:
+        """Return 32 bytes that every holder of the first key works out alike, and nobody else (RFC 2104)."""
+        return hmac.digest(self._keys[self.key_ids[0]], b"gatepost secret: " + purpose.encode(), "sha256")
 
     def is_current(self, sealed: bytes) -> bool:
         """Say whether a value is sealed under the first key, so that the others could leave as far as it goes."""

@@ -158,7 +158,7 @@ async def use_every_operation(store: Store) -> None:
     await keys.rotate_signing_key(SealedSigningKey("b", "ES256", b"", NOW, signs_from=NOW), others_end_at=NOW + 1)
     await keys.reseal_signing_key("b", b"sealed")
     assert await keys.retire_signing_key("a", now=NOW)
-    await users.offer_setup(fp("link"), now=NOW)
+    await users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
     assert await users.setup_is_open(fp("link"))
     assert await users.create_first_user(fp("link"), user())
     await users.add_user(user("user-2", "bob"))

@@ -39,8 +39,12 @@ LOCAL: Final = "local"
 class UserStore(Protocol):
     """People, and the set-up link for the first local account."""
 
-    async def offer_setup(self, link_fingerprint: bytes, *, now: int) -> bool:
-        """Make this the one valid set-up link if no local account exists; False (and nothing written) when one does."""
+    async def offer_setup(self, link_fingerprint: bytes, *, now: int, unless_since: int) -> int | None:
+        """Make this the one valid set-up link; return the time of the valid one, seconds UTC.
+
+        Nothing is written when another was offered at `unless_since` or later, whose time is returned then, or when a
+        local account exists, which is None.
+        """
 
     async def setup_is_open(self, link_fingerprint: bytes) -> bool:
         """Say whether this is the valid set-up link and no local account exists."""

@@ -18,6 +18,7 @@ _RECOGNISE: Final = "SELECT * FROM users WHERE issuer = $1 AND external_subject 
 _BY_SUBJECT: Final = "SELECT * FROM users WHERE subject = $1"
 _RENAME: Final = "UPDATE users SET display_name = $3 WHERE issuer = $1 AND external_subject = $2"
 
+_OFFERED_AT: Final = "SELECT created_at FROM setup_link"
 _OFFER_LINK: Final = """
     INSERT INTO setup_link (slot, link_fingerprint, created_at) VALUES (1, $1, $2)
     ON CONFLICT (slot) DO UPDATE SET link_fingerprint = excluded.link_fingerprint, created_at = excluded.created_at
@@ -33,11 +34,17 @@ class SqlUserStore(Operations):
     """`UserStore` over a database."""
 
     @write
-    async def offer_setup(self, transaction: Transaction, link_fingerprint: bytes, *, now: int) -> bool:
+    async def offer_setup(
+        self, transaction: Transaction, link_fingerprint: bytes, *, now: int, unless_since: int
+    ) -> int | None:
         if await _any_user(transaction):
-            return False
+            return None
+        offered = await transaction.one(_OFFERED_AT)
+        # A link of the future was offered before the clock was set back.
+        if offered is not None and unless_since <= offered["created_at"] <= now:
+            return int(offered["created_at"])
         await transaction.run(_OFFER_LINK, link_fingerprint, now)
-        return True
+        return now
 
     @read
     async def setup_is_open(self, transaction: Transaction, link_fingerprint: bytes) -> bool:

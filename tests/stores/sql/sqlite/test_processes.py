@@ -156,7 +156,7 @@ async def test_processes_that_use_one_refresh_token_at_once_share_one_successor(
 async def test_processes_that_use_one_set_up_link_at_once_make_one_account(path: Path) -> None:
     store = file_store(path)
     await store.open()
-    await store.users.offer_setup(fp("link"), now=NOW)
+    await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
 
     created = race("create-first-user", path)
 

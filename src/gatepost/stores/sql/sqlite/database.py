@@ -30,7 +30,7 @@ class SqliteDatabase:
     is_lost_at_exit: Final = False
 
     def __init__(self, path: Path, *, busy_timeout: float) -> None:
-        self.description = str(path)
+        self.description = str(path.absolute())
         self._path = path
         self._busy_timeout = busy_timeout
         self._identity = (0, 0)
