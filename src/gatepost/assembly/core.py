@@ -24,6 +24,7 @@ from gatepost.tokens.sealing import KeyRing
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits
+from gatepost.web.site.patience import Waiting
 
 
 def wall_clock() -> int:
@@ -45,6 +46,8 @@ class Core:
     addresses: ClientAddresses
     limits: Limits
     """All requests are counted in the one store."""
+    waiting: Waiting
+    """Those who wait while the store is busy."""
     now: Callable[[], int]
     random_bytes: RandomBytes
 
@@ -100,6 +103,7 @@ def build_core(
         audit=Audit(audit_trail, addresses),
         addresses=addresses,
         limits=Limits(store=store.limits, now=now, factor=settings.oauth.limit_factor),
+        waiting=Waiting(),
         now=now,
         random_bytes=random_bytes,
     )

@@ -48,6 +48,7 @@ class Installation:
         """
         if self.is_open:
             return
+        self.core.waiting.is_stopped = False
         await self.core.open()
         if self.oauth is not None:
             self.setup_token = await self.oauth.open()
@@ -70,6 +71,7 @@ class Installation:
 
     async def drain(self) -> None:
         """End what would last until the clients leave: the server is about to stop."""
+        self.core.waiting.is_stopped = True
         await self.resources.drain()
 
     def cancel(self, clean_up_seconds: float) -> None:

@@ -65,6 +65,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
             mounts=site.applications,
             errors=errors,
             limits=limits,
+            waiting=core.waiting,
         )
 
     def layers(app: ASGIApp) -> ASGIApp:

@@ -118,6 +118,7 @@ class PlanningDatabase:
 
     description = "memory"
     is_lost_at_exit = True
+    busy_timeout = 0.0
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.scans: set[str] = set()

@@ -25,6 +25,7 @@ from gatepost.web.oauth.introspect import IntrospectEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.limits import Limits
+from gatepost.web.site.patience import Waiting
 from tests.web.served import Served
 
 ISSUER = "https://mcp.example.com"
@@ -175,9 +176,10 @@ async def token_harness(
     clients: ClientFinder | None = None,
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
     is_limited: bool = False,
+    waiting: Waiting | None = None,
 ) -> AsyncIterator[Harness]:
     """Serve the token endpoints; `grants` and `clients` stand in for the store's own, `signer` makes signed tokens."""
-    app = Served()
+    app = Served(waiting=waiting)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         harness = Harness(store, http, app=app)

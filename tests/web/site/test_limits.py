@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import REGISTRATIONS, TOKEN_REQUESTS, Rate, Use
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreBusy, StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.rendering import Pages
@@ -33,9 +33,13 @@ class Counted:
     store: Store = field(default_factory=memory_store)
     asked: list[tuple[str, int]] = field(default_factory=list)
     fault: bool = False
+    busy: asyncio.Event | None = None
 
     async def take(self, uses: Sequence[Use], *, now: int) -> int:
         self.asked += [(use.key, use.count) for use in uses]
+        if self.busy is not None:
+            await self.busy.wait()
+            raise StoreBusy("another process has locked it")
         if self.fault:
             raise StoreUnavailable("down")
         return await self.store.limits.take(uses, now=now)
@@ -325,3 +329,15 @@ async def test_processes_with_a_stepping_clock_give_out_no_more_than_the_rate_an
             1, rate.uses // 100
         )
     await store.close()
+
+
+async def test_those_who_wait_for_one_that_asks_a_busy_store_are_not_kept_waiting_one_after_the_other(
+    limits: Limits, counted: Counted
+) -> None:
+    counted.busy = asyncio.Event()
+    together = [asyncio.ensure_future(limits.admit("token:address:a", TOKEN_REQUESTS)) for _ in range(20)]
+    await asyncio.sleep(0)
+    counted.busy.set()
+
+    assert [type(fault) for fault in await asyncio.gather(*together, return_exceptions=True)] == [StoreBusy] * 20
+    assert len(counted.asked) == 1

@@ -1,7 +1,7 @@
 """The contract of a store: one protocol a concern, each method one atomic operation named for its meaning.
 
 Owns: the protocols with their records and outcomes, one module a concern; the faults (`errors.py`); all of them
-together (`store.py`). Depends on: `oauth` (records). Knows no backend.
+together (`store.py`); how long a busy one is waited for (`busy.py`). Depends on: `oauth` (records). Knows no backend.
 
 Atomic means: it happens wholly or not at all, is durable when it returns, and of any number of parallel callers, in one
 process or many, each gets the answer it would get if they had come one after the other. There is never a get followed

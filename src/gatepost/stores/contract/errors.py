@@ -14,5 +14,16 @@ class StoreUnavailable(StoreError):
     """
 
 
+class StoreBusy(StoreUnavailable):
+    """The store could not begin, because another process holds its lock.
+
+    Nothing of the operation has happened, which is known, and in a moment it may succeed: `busy.wait_out` repeats it.
+    """
+
+
+class StoreOverloaded(StoreBusy):
+    """The store has not begun, because too many operations wait. More may wait only where somebody counts them."""
+
+
 class StoreMisconfigured(StoreError):
     """The store's URL, schema version or permissions are wrong: refuse to start and say what to set."""

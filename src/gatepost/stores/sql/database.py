@@ -8,8 +8,10 @@ parameters (`$1`, `$2`), `ON CONFLICT` and no dialect.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+from gatepost.stores.contract.busy import wait_out
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -43,7 +45,10 @@ Operation: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
 
 
 class Database(Protocol):
-    """Runs operations. `read` and `write` raise `StoreUnavailable` when the database cannot answer."""
+    """Runs operations. `read` and `write` raise `StoreUnavailable` when the database cannot answer.
+
+    Where it is `StoreBusy`, they are called again for as long as the caller waits: they give up after a second at most.
+    """
 
     @property
     def description(self) -> str:
@@ -52,6 +57,10 @@ class Database(Protocol):
     @property
     def is_lost_at_exit(self) -> bool:
         """Whether all of it lives in this process."""
+
+    @property
+    def busy_timeout(self) -> float:
+        """For how many seconds an operation is repeated whose caller has not said how long it waits."""
 
     async def open(self) -> None:
         """Connect and migrate. Raises `StoreMisconfigured` or `StoreUnavailable`, and nothing is left open then."""
@@ -90,7 +99,9 @@ def read(
 
     @wraps(operation)
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.read(lambda transaction: operation(self, transaction, *args, **kwargs))
+        database = self._database
+        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731
+        return await wait_out(partial(database.read, run), busy_timeout=database.busy_timeout)
 
     return method
 
@@ -102,6 +113,8 @@ def write(
 
     @wraps(operation)
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.write(lambda transaction: operation(self, transaction, *args, **kwargs))
+        database = self._database
+        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731
+        return await wait_out(partial(database.write, run), busy_timeout=database.busy_timeout)
 
     return method

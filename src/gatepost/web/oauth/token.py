@@ -17,6 +17,7 @@ from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import TOKEN_LIMIT
+from gatepost.web.site.patience import REFRESH_SECONDS, lasts_at_most
 from gatepost.web.site.responses import json_response
 from gatepost.web.site.routing import Route
 
@@ -30,7 +31,16 @@ class TokenEndpoint:
     grant_types: Sequence[GrantType] = GRANT_TYPES
 
     def routes(self) -> tuple[Route, ...]:
-        return (Route("POST", "/oauth/token", self.post, _operation(self.grant_types), limit=TOKEN_LIMIT),)
+        return (
+            Route(
+                "POST",
+                "/oauth/token",
+                self.post,
+                _operation(self.grant_types),
+                limit=TOKEN_LIMIT,
+                patience=REFRESH_SECONDS,
+            ),
+        )
 
     async def post(self, request: Request) -> Response:
         """Answer one token request.
@@ -60,6 +70,7 @@ class TokenEndpoint:
                 "This grant type is unknown; grant_types_supported lists those there are.",
             )
         check_grant_type(form.client, name)
+        lasts_at_most(grant_type.patience)
 
         # 3. Look up, let the rule decide, and write in one atomic operation.
         now = self.issuer.now()

@@ -27,6 +27,9 @@ _FRESH_SECONDS = 1.0
 """A check writes durably and anybody may ask: a flood of probes costs one check in this time."""
 
 
+_PROBE_SECONDS = 5.0
+"""For which a busy store is waited for; probes do not wait for long."""
+
 PROBE_PATHS = frozenset({"/health", "/healthz"})
 """Answered whatever the `Host`: orchestrators and balancers probe by address, with any name, or with none."""
 
@@ -64,7 +67,10 @@ class HealthEndpoints:
     checks: HealthChecks
 
     def routes(self) -> tuple[Route, ...]:
-        return (Route("GET", "/health", self.get_alive, _ALIVE), Route("GET", "/healthz", self.get_ready, _READY))
+        return (
+            Route("GET", "/health", self.get_alive, _ALIVE),
+            Route("GET", "/healthz", self.get_ready, _READY, patience=_PROBE_SECONDS),
+        )
 
     async def get_alive(self, _request: Request) -> Response:
         return json_response({"status": "ok", "server": self.server_name})

@@ -20,6 +20,8 @@ from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import INTROSPECTIONS, PAGES, REGISTRATIONS, TOKEN_REQUESTS, Rate, Use
 from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.busy import goes_on_waiting
+from gatepost.stores.contract.errors import StoreBusy
 from gatepost.stores.contract.limits import LimitStore
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.client_address import ClientAddresses, limit_key
@@ -53,8 +55,8 @@ class Limits:
     factor: int = 1
     """What the operator multiplies every limit by; 0 switches limits off."""
     remembered: dict[str, _Remembered] = field(default_factory=dict, init=False)
-    asking: dict[str, asyncio.Future[None]] = field(default_factory=dict, init=False)
-    """By key, done when the one who asks the store now has its answer."""
+    asking: dict[str, asyncio.Future[StoreBusy | None]] = field(default_factory=dict, init=False)
+    """By key, done when the one who asks the store now has its answer, or has given up on a busy one."""
 
     async def admit(self, key: str, rate: Rate) -> None:
         """Take one use of a key that may be busy.
@@ -69,11 +71,14 @@ class Limits:
             if (asking := self.asking.get(key)) is None:
                 await self._ask(key, rate.times(self.factor))
                 return
-            await asyncio.shield(asking)  # a waiter that is cancelled takes nothing from the others
+            busy = await asyncio.shield(asking)  # a waiter that is cancelled takes nothing from the others
+            if busy is not None and not await goes_on_waiting():
+                raise StoreBusy(str(busy))
 
     async def _ask(self, key: str, rate: Rate) -> None:
         """Take one use from the store, and some ahead if the key allows it; others wait meanwhile."""
         asking = self.asking[key] = asyncio.get_running_loop().create_future()
+        busy: StoreBusy | None = None
         try:
             now = self.now()
             count = max(1, rate.uses // self.factor // _AHEAD)
@@ -87,9 +92,12 @@ class Limits:
                 raise too_many_requests(wait)
             if count > 1:
                 self._remember(key, _Remembered(now, now + _AHEAD_SECONDS, uses=count - 1))
+        except StoreBusy as error:
+            busy = error
+            raise
         finally:
             del self.asking[key]
-            asking.set_result(None)
+            asking.set_result(busy)
 
     def _take_remembered(self, key: str) -> bool:
         """Take one use of those taken ahead; False when nothing is known of the key.

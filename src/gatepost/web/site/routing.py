@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gatepost.web.site.api_description import Object, Operation
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.limits import AddressLimit, AddressLimits
+from gatepost.web.site.patience import CODE_SECONDS, RequestPatience, Waiting
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -36,6 +37,8 @@ class Route:
     """What is counted of the client's address, before anything of the request is read."""
     error_response: Callable[[Exception], Response | None] | None = None
     """What a page answers to errors; where it has no answer, and where this is None, `errors.py` does."""
+    patience: float = CODE_SECONDS
+    """For how many seconds the request waits while the store is busy."""
     answers_head: bool = True
     """Whether a GET route answers HEAD as well (RFC 9110 section 9.3.2)."""
 
@@ -56,6 +59,7 @@ class RoutingTable:
             WebSockets.
         errors: what becomes of errors that a route does not answer itself.
         limits: count what the routes say is to be counted; None counts nothing.
+        waiting: those who wait while the store is busy; for its own routes only when it is None.
     """
 
     def __init__(
@@ -67,20 +71,24 @@ class RoutingTable:
         endpoints: Mapping[str, ASGIApp] | None = None,
         mounts: Mapping[str, ASGIApp] | None = None,
         limits: AddressLimits | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         self._app = app
         self._exact: dict[str, ASGIApp] = {}
         self._parents: dict[str, ASGIApp] = {}
         """By the path up to the last segment, which is a parameter."""
         by_path: dict[str, dict[str, Route]] = {}
+        waiting = waiting or Waiting()
         for route in routes:
             by_path.setdefault(route.path, {}).update(dict.fromkeys(route.methods, route))
         for path, methods in by_path.items():
             parent, _, last = path.rpartition("/")
             if last.startswith("{"):
-                self._parents[parent] = _Methods(methods, errors=errors, limits=limits, parameter=last.strip("{}"))
+                self._parents[parent] = _Methods(
+                    methods, errors=errors, limits=limits, waiting=waiting, parameter=last.strip("{}")
+                )
             else:
-                self._exact[path] = _Methods(methods, errors=errors, limits=limits)
+                self._exact[path] = _Methods(methods, errors=errors, limits=limits, waiting=waiting)
         self._exact |= endpoints or {}
         # The longest path first, which is the nearest one.
         self._mounts = sorted((mounts or {}).items(), key=lambda mount: -len(mount[0]))
@@ -113,6 +121,7 @@ class _Methods:
     _: KW_ONLY
     errors: ErrorResponses
     limits: AddressLimits | None
+    waiting: Waiting
     parameter: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,9 +130,11 @@ class _Methods:
             scope["path_params"] = {self.parameter: scope["path"].rpartition("/")[2]}
         # Logs name the path's template and never the path itself, which is the client's text.
         scope["route"] = route or next(iter(self.routes.values()))
-        request = Request(scope, receive, send)
+        patience = RequestPatience(self.waiting, receive, CODE_SECONDS if route is None else route.patience)
+        request = Request(scope, patience.receive, send)
         try:
-            response = await self._respond(request, route)
+            with patience:
+                response = await self._respond(request, route)
         except Exception as error:  # noqa: BLE001 - this is the place where errors become responses
             own = None if route is None or route.error_response is None else route.error_response(error)
             response = self.errors.response(request, error) if own is None else own

@@ -20,7 +20,8 @@ def file_store(path: Path, *, busy_timeout: float = 5.0) -> Store:
     Args:
         path: The file; created with its directory when missing. Local disk only: SQLite's locks do not work on network
             file systems.
-        busy_timeout: For how many seconds a write waits for other processes' writes before it is `StoreUnavailable`.
+        busy_timeout: For how many seconds a write waits for other processes' writes before it is `StoreBusy`, where its
+            caller has not said how long it waits (`stores.contract.busy`).
     """
     return sql_store(SqliteDatabase(path, busy_timeout=busy_timeout))
 

@@ -23,16 +23,20 @@ from gatepost.stores.sql.sqlite.files import identity
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread, Failed
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 
+_LONGEST_ATTEMPT: Final = 0.5
+"""Seconds for which a batch waits for another process's lock before each caller is asked whether it still waits."""
+
 
 class SqliteDatabase:
-    """One file. `busy_timeout` is for how many seconds another process's lock is waited for."""
+    """One file. `busy_timeout` is for how many seconds another process's lock is waited for where nobody says."""
 
     is_lost_at_exit: Final = False
 
     def __init__(self, path: Path, *, busy_timeout: float) -> None:
         self.description = str(path.absolute())
         self._path = path
-        self._busy_timeout = busy_timeout
+        self.busy_timeout = busy_timeout
+        self._attempt = min(busy_timeout, _LONGEST_ATTEMPT)
         self._identity = (0, 0)
         self._writer = DatabaseThread(
             "gatepost-store-writer",
@@ -41,7 +45,7 @@ class SqliteDatabase:
         )
         self._reader = DatabaseThread(
             "gatepost-store-reader",
-            connect=partial(open_reader, path, busy_timeout=busy_timeout),
+            connect=partial(open_reader, path, busy_timeout=self._attempt),
             run_batch=self._run_reads,
         )
 
@@ -72,7 +76,7 @@ class SqliteDatabase:
 
     def _run_writes(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
         try:
-            when_free(partial(connection.execute, "BEGIN IMMEDIATE"), busy_timeout=self._busy_timeout)
+            when_free(partial(connection.execute, "BEGIN IMMEDIATE"), busy_timeout=self._attempt)
             answers = [self._run_one_write(connection, operation) for operation in operations]
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear

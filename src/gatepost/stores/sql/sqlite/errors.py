@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreBusy, StoreUnavailable
 
 # By primary result code. A code that is missing here (a constraint, bad SQL, misuse) is a mistake in our own code and
 # stays what it is, because a 503 would ask clients to try again what can never work.
@@ -44,7 +44,8 @@ def unavailable(error: Exception, path: Path) -> StoreUnavailable:
     sentence = _SENTENCES.get(_primary_code(error), "the transaction failed")
     # The driver's own text is left out: the code's name is all that it could add safely.
     name: str = getattr(error, "sqlite_errorname", type(error).__name__)
-    fault = StoreUnavailable(f"the store {path} cannot answer: {sentence} ({name})")
+    fault_type = StoreBusy if is_busy(error) else StoreUnavailable
+    fault = fault_type(f"the store {path} cannot answer: {sentence} ({name})")
     fault.__cause__ = error
     return fault
 

@@ -21,6 +21,7 @@ class MemoryDatabase:
 
     description: Final = "memory (lost at exit)"
     is_lost_at_exit: Final = True
+    busy_timeout: Final = 0.0
 
     def __init__(self) -> None:
         self._connection = connect(":memory:", timeout=0, check_same_thread=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias
 
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreOverloaded, StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
 
 LARGEST_BATCH: Final = 128
@@ -88,7 +88,7 @@ class DatabaseThread:
             if self._thread is None:
                 raise StoreUnavailable("the store is closed")
             if self._jobs.qsize() >= LONGEST_QUEUE:
-                raise StoreUnavailable("the store cannot answer: too many operations are waiting for the disk")
+                raise StoreOverloaded("the store cannot answer: too many operations are waiting for the disk")
             self._jobs.put(_Job(operation, caller))
         return await caller
 

@@ -19,6 +19,7 @@ from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.oauth.client_form import ClientForm
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.limits import Limits
+from gatepost.web.site.patience import CODE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class GrantType:
     """Whether a client that registers itself may use it; the others are the operator's to give."""
     parameters: Mapping[str, str]
     """Those that are its own, for the API description: what each is."""
+    patience: float = CODE_SECONDS
+    """For how many seconds from the request's beginning its clients wait while the store is busy."""
 
 
 def registrable(grant_types: Sequence[GrantType]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from gatepost.oauth.scopes import narrow_scopes
 from gatepost.stores.contract.grants import RotateOutcome
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+from gatepost.web.site.patience import REFRESH_SECONDS
 
 
 async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
@@ -62,5 +63,9 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
 
 
 REFRESH_TOKEN: Final = GrantType(
-    "refresh_token", rotate, is_registrable=True, parameters={"refresh_token": "refresh_token only"}
+    "refresh_token",
+    rotate,
+    is_registrable=True,
+    parameters={"refresh_token": "refresh_token only"},
+    patience=REFRESH_SECONDS,
 )
