@@ -11,4 +11,5 @@ from gatepost.configuration.settings import known_names
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]) -> None:
     for name in known_names():
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)  # as proxies are named, too
     monkeypatch.chdir(tmp_path)

@@ -70,7 +70,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fetching_owner(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The owner of a server that fetches documents of clients from this machine, and trusts the authority."""
-    environment = {"OAUTH_CIMD_ALLOW_LOOPBACK": "true", "SSL_CERT_FILE": str(authority / "ca.pem")}
+    environment = {
+        "OAUTH_CIMD_ALLOW_LOOPBACK": "true",
+        "SSL_CERT_FILE": str(authority / "ca.pem"),
+        **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"), ""),
+    }
     data = tmp_path_factory.mktemp("fetching") / "data"
     with RunningServer(TARGET, data, environment=environment) as running:
         person = owner_of(running)

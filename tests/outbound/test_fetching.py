@@ -1,6 +1,7 @@
 """Fetching, against a real TLS server on loopback; only the name's addresses are made up."""
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from gatepost.outbound.fetching import (
+    Fault,
     Fetched,
     FetchFailed,
     GuardedFetcher,
@@ -47,6 +49,12 @@ async def cause(fetching: GuardedFetcher, url: str) -> str:
     with pytest.raises(FetchFailed) as failure:
         await fetching.fetch(url, limit=LIMIT)
     return failure.value.cause
+
+
+async def fault_of(fetching: GuardedFetcher, url: str) -> Fault:
+    with pytest.raises(FetchFailed) as failure:
+        await fetching.fetch(url, limit=LIMIT)
+    return failure.value.fault
 
 
 async def test_a_document_is_fetched_by_its_name_from_the_resolved_address(server: TlsServer) -> None:
@@ -152,6 +160,47 @@ async def test_a_name_without_addresses_is_a_failure(server: TlsServer) -> None:
 
     assert await cause(fetcher(server, resolve=unknown), server.url()) == "gaierror"
     assert await cause(fetcher(server, resolve=empty), server.url()) == "address"
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "no such name"), Fault.DOCUMENT),
+        (socket.gaierror(socket.EAI_AGAIN, "no answer"), Fault.EGRESS),
+        (socket.gaierror(socket.EAI_FAIL, "refused"), Fault.EGRESS),
+        (OSError(errno.EMFILE, "too many files"), Fault.EGRESS),
+        (UnicodeError("label too long"), Fault.DOCUMENT),
+        (None, Fault.EGRESS),
+    ],
+)
+async def test_a_name_that_does_not_exist_is_the_documents_fault_and_no_answer_is_ours(
+    server: TlsServer, error: Exception | None, fault: Fault
+) -> None:
+    async def fails(host: str, port: int) -> Sequence[str]:
+        if error is None:
+            await asyncio.Event().wait()
+        raise error or AssertionError((host, port))
+
+    assert await fault_of(fetcher(server, resolve=fails, total_seconds=0.05), server.url()) is fault
+
+
+async def test_how_far_a_request_came_says_whose_fault_it_is(
+    server: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer({}, path="/html", content_type="text/html")
+    assert await fault_of(fetcher(server), server.url("/html")) is Fault.ANSWER
+    assert await fault_of(fetcher(server), server.url("/missing")) is Fault.ANSWER
+    assert await fault_of(fetcher(server, "10.0.0.1"), server.url()) is Fault.DOCUMENT
+    assert await fault_of(fetcher(server), server.url(host="other.example")) is Fault.CONNECTION
+    assert await fault_of(fetcher(server, "127.0.0.2"), server.url()) is Fault.CONNECTION
+    server.is_silent = True
+    assert await fault_of(fetcher(server, total_seconds=0.3), server.url()) is Fault.ANSWER
+
+    def no_route(*_: object, **__: object) -> None:
+        raise OSError(errno.ENETUNREACH, "no route")
+
+    monkeypatch.setattr("asyncio.BaseEventLoop.create_connection", no_route)
+    assert await fault_of(fetcher(server, "8.8.8.8"), server.url()) is Fault.EGRESS
 
 
 async def test_proxies_of_the_environment_are_not_used(server: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from gatepost.assembly.core import Core
 from gatepost.assembly.mcp import Resources
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
+from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import variables
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import IdentityProvider
+from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
+from gatepost.outbound.egress import Egress
 from gatepost.outbound.fetching import Fetcher, GuardedFetcher
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
@@ -59,6 +64,8 @@ class OAuth:
     clients: ClientFinder
     """Those of the store, behind them the documents that clients keep about themselves."""
     client_keys: ClientKeys
+    egress: Egress
+    """How documents and keys are fetched."""
     settings_clients: tuple[Client, ...]
     """What OAUTH_CLIENTS_FILE names."""
 
@@ -113,11 +120,18 @@ class OAuth:
         )
         client_forms = ClientForms(clients=self.clients, assertions=checker)
         return (
-            *MetadataEndpoints(authorization_server=rules, resources=self.resources.at(origin)).routes(),
+            *self._metadata_routes(rules),
             *self._registration_routes(rules),
             *self._token_routes(rules, client_forms),
             *self._page_routes(rules, pages),
         )
+
+    def _metadata_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
+        metadata = MetadataEndpoints(authorization_server=rules, resources=self.resources.at(rules.issuer))
+        if rules.registration_enabled and self.core.settings.registration.initial_access_token is None:
+            # Clients have another way only where anybody may register.
+            metadata = replace(metadata, serves_documents=self.egress.serves)
+        return metadata.routes()
 
     def _registration_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
         core = self.core
@@ -278,16 +292,29 @@ def build_oauth(
     """Return the authorization server; the arguments are those of `install`.
 
     Raises:
-        SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong.
+        SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong; or HTTPS_PROXY or ALL_PROXY is.
     """
     settings, now = core.settings, core.now
     registration = settings.registration
-    fetcher = fetcher or GuardedFetcher(allow_loopback=registration.documents_on_loopback)
+    proxy = forward_proxy(settings)
+    egress = Egress(
+        fetcher=fetcher or GuardedFetcher(allow_loopback=registration.documents_on_loopback, proxy=proxy),
+        now=now,
+        proxy=proxy,
+        note=partial(
+            core.audit_trail.note,
+            AuditEvent.EGRESS,
+            Outcome.REFUSED,
+            address="server",
+            network="server",
+            reason=Reason.EGRESS_UNAVAILABLE,
+        ),
+    )
     clients: ClientFinder = core.store.clients
     if registration.documents_enabled:
         clients = ClientDirectory(
             registered=core.store.clients,
-            fetcher=fetcher,
+            fetcher=egress,
             documents=DocumentCache(now=now),
             known_scopes=frozenset(resources.scopes),
             grant_types=registrable(GRANT_TYPES),
@@ -296,7 +323,7 @@ def build_oauth(
             allow_loopback=registration.documents_on_loopback,
         )
     keys = FetchedClientKeys(
-        fetcher=fetcher, documents=DocumentCache(now=now), allow_loopback=registration.documents_on_loopback
+        fetcher=egress, documents=DocumentCache(now=now), allow_loopback=registration.documents_on_loopback
     )
     auto_approve = AutoApprove.LOOPBACK_REDIRECTS if is_single_user else AutoApprove.NEVER
     file = registration.clients_file
@@ -307,6 +334,7 @@ def build_oauth(
         auto_approve=AutoApprove.ALWAYS if settings.oauth.auto_approve else auto_approve,
         clients=clients,
         client_keys=keys,
+        egress=egress,
         settings_clients=()
         if file is None
         else read_client_file(file, variables=variables(settings.env_file), now=now()),

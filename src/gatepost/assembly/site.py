@@ -46,7 +46,11 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
             yield
 
     pages = None if installation.oauth is None else Pages(server_name=name, secure=deployment.is_secure)
-    health = HealthEndpoints(server_name=name, checks=HealthChecks({"store": core.store.check}))
+    health = HealthEndpoints(
+        server_name=name,
+        checks=HealthChecks({"store": core.store.check}),
+        is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
+    )
     common = (*health.routes(), *ReferencePages(title=name).routes())
     errors = ErrorResponses(error_page=None if pages is None else pages.error_page, random_bytes=core.random_bytes)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)

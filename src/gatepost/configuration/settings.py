@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gatepost.oauth.scopes import is_scope_token
@@ -196,6 +196,18 @@ class RegistrationSettings(Section):
     documents_on_loopback: Flag = Field(default=False, alias="OAUTH_CIMD_ALLOW_LOOPBACK")
 
 
+class OutboundSettings(Section):
+    """How documents and keys of clients are reached. Of each name the lower-case form counts first, as with curl."""
+
+    https_proxy: SecretStr | None = Field(
+        None, alias="HTTPS_PROXY", validation_alias=AliasChoices("https_proxy", "HTTPS_PROXY")
+    )
+    all_proxy: SecretStr | None = Field(
+        None, alias="ALL_PROXY", validation_alias=AliasChoices("all_proxy", "ALL_PROXY")
+    )
+    proxy_resolves_names: Flag = Field(default=False, alias="OAUTH_PROXY_RESOLVES_NAMES")
+
+
 _NOT_YET = (
     "OAUTH_ISSUER",
     "OAUTH_AUDIENCE",
@@ -217,6 +229,7 @@ class Settings:
     server: ServerSettings
     oauth: OAuthSettings
     registration: RegistrationSettings
+    outbound: OutboundSettings
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but need not be one, for the start-up banner."""
     env_file: Path | None = field(default=None, compare=False)
@@ -243,10 +256,11 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     server = _section(ServerSettings, overrides or {}, env_file, sentences)
     oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
     registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
-    if server is None or oauth is None or registration is None or sentences:
+    outbound = _section(OutboundSettings, overrides or {}, env_file, sentences)
+    if server is None or oauth is None or registration is None or outbound is None or sentences:
         raise SettingsError(*sentences)
     warnings = (*_misspelt(present), *_doubtful(oauth))
-    return Settings(server, oauth, registration, warnings=warnings, env_file=env_file)
+    return Settings(server, oauth, registration, outbound, warnings=warnings, env_file=env_file)
 
 
 def _section(
@@ -265,7 +279,7 @@ def _section(
 
 def known_names() -> tuple[str, ...]:
     """Return every variable that Gatepost reads, also those it refuses."""
-    sections = (ServerSettings, OAuthSettings, RegistrationSettings)
+    sections = (ServerSettings, OAuthSettings, RegistrationSettings, OutboundSettings)
     fields = (field for section in sections for field in section.model_fields.values())
     return (*(str(field.alias) for field in fields), *_NOT_YET)
 

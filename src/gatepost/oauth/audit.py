@@ -30,6 +30,7 @@ class AuditEvent(StrEnum):
     CLIENT_SECRET_ROTATED = "client_secret_rotated"
     CLIENT_DISABLED = "client_disabled"
     CLIENT_REMOVED = "client_removed"
+    EGRESS = "egress"
     LIMIT = "limit"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"

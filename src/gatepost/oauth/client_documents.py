@@ -84,11 +84,18 @@ def read_document(
     return new_client(metadata, client_id=url, secret_fingerprint=None, now=now)
 
 
-def unavailable() -> TemporarilyUnavailable:
+def unavailable(*, is_ours: bool = False) -> TemporarilyUnavailable:
     """Return the one refusal for every document that could not be had; it tells nothing of why (section 8.6).
 
-    Not `invalid_client`, which would make a client forget an identifier that is right: its server may be down.
+    Not `invalid_client`, which would make a client forget an identifier that is right: its server may be down. Where
+    the fault is that of this server or its network (`is_ours`), no document is to blame, whichever it was.
     """
+    if is_ours:
+        return TemporarilyUnavailable(
+            Reason.EGRESS_UNAVAILABLE,
+            "This server cannot reach the web servers on which clients keep their metadata and keys. Its log says why "
+            "(egress_unavailable) and which setting leads out.",
+        )
     return TemporarilyUnavailable(
         Reason.CLIENT_DOCUMENT_UNAVAILABLE,
         "The client metadata document could not be fetched; it has to be served from a public address with status 200 "

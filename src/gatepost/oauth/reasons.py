@@ -115,5 +115,6 @@ class Reason(StrEnum):
     RPC_PARAMETERS_INVALID = "rpc_parameters_invalid"
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
+    EGRESS_UNAVAILABLE = "egress_unavailable"
     PASSWORD_WORKERS_BUSY = "password_workers_busy"
     INTERNAL_ERROR = "internal_error"

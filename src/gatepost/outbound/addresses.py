@@ -62,6 +62,29 @@ _NEVER_IPV6: Final = tuple(
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 _ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})  # RFC 5214 section 6.1: what precedes the IPv4 address inside
 _32_BITS: Final = 0xFFFFFFFF
+# Special-use names (RFC 6761, 6762 with its appendix G, 7686, 8375), what ICANN keeps for private use, and what
+# clusters add: top-level domains that lead nowhere on the internet.
+_LOCAL_DOMAINS: Final = frozenset(
+    [
+        "alt",
+        "arpa",
+        "consul",
+        "corp",
+        "home",
+        "internal",
+        "intranet",
+        "invalid",
+        "lan",
+        "local",
+        "localdomain",
+        "localhost",
+        "mail",
+        "onion",
+        "private",
+        "svc",
+        "test",
+    ]
+)
 
 
 def is_public(address: str) -> bool:
@@ -82,6 +105,15 @@ def is_loopback(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def is_local_name(host: str) -> bool:
+    """Say whether a host is an address literal, a name without a dot, or of a domain that is not on the internet.
+
+    For names that are resolved elsewhere. It is no guard: any name may have a private address.
+    """
+    *above, domain = host.split(".")
+    return not above or domain.isdigit() or domain in _LOCAL_DOMAINS or ":" in host
 
 
 def _is_public_ipv4(address: IPv4Address) -> bool:

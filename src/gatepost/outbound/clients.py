@@ -19,6 +19,7 @@ from gatepost.oauth.fetched_urls import url_problem
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.outbound.document_cache import DocumentCache, Loaded
+from gatepost.outbound.egress import EgressFailed
 from gatepost.outbound.fetching import Fetcher, FetchFailed
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.tokens.client_keys import Key, KeysInvalid, read_keys
@@ -60,8 +61,8 @@ class ClientDirectory:
             return client
         try:
             return await self.documents.get(client_id, lambda: self._load(client_id))
-        except FetchFailed:
-            raise unavailable() from None
+        except FetchFailed as failure:
+            raise unavailable(is_ours=isinstance(failure, EgressFailed)) from None
 
     async def _load(self, url: str) -> Loaded[Client]:
         fetched = await self.fetcher.fetch(url, limit=MAX_DOCUMENT)
@@ -95,8 +96,8 @@ class FetchedClientKeys:
             return ()
         try:
             return await self.documents.get(url, lambda: self._load(url), newer_than=newer_than)
-        except FetchFailed:
-            raise unavailable() from None
+        except FetchFailed as failure:
+            raise unavailable(is_ours=isinstance(failure, EgressFailed)) from None
 
     async def _load(self, url: str) -> Loaded[Sequence[Key]]:
         fetched = await self.fetcher.fetch(url, limit=MAX_KEY_SET)

@@ -2,13 +2,15 @@
 
 The name is resolved once, every address it has must be public, and the connection goes to one of those very addresses:
 a name that answers differently the second time (DNS rebinding) gains nothing. TLS still checks the certificate against
-the name. No redirect is followed, no proxy of the environment is used, no cookie or credential is sent, and size and
-time have limits. What went wrong is for the log; whoever asked learns only that it failed.
+the name. No redirect is followed, no cookie or credential is sent, and size and time have limits. A forward proxy is
+asked for those same addresses, unless it is said to resolve names itself. What went wrong is for the log; whoever asked
+learns only that it failed, and whether that is a fault of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import logging
 import re
@@ -17,10 +19,12 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gatepost.oauth.fetched_urls import host_of
-from gatepost.outbound.addresses import is_loopback, is_public
+from gatepost.outbound.addresses import is_local_name, is_loopback, is_public
+from gatepost.outbound.proxy import ForwardProxy
 
 if TYPE_CHECKING:
     import httpx2
@@ -58,12 +62,43 @@ class Fetched:
     """For how many seconds it may be kept."""
 
 
+class Fault(Enum):
+    """Whose fault it is that a document could not be fetched."""
+
+    DOCUMENT = auto()
+    """Its host does not exist, or must not be reached."""
+    ANSWER = auto()
+    """The document's: a server was reached, and what it answers cannot be used."""
+    CONNECTION = auto()
+    """No secure connection to the host came about: its own fault, or ours if there is none to any other either."""
+    EGRESS = auto()
+    """Ours: no name is resolved, there is no route, or the proxy is out of reach or refuses."""
+
+
+# httpx's `trace` extension tells how far a request has come. What fails after an event is the fault beside it.
+_STRAIGHT: Final = {
+    "connection.connect_tcp.started": Fault.CONNECTION,
+    "connection.start_tls.complete": Fault.ANSWER,
+}
+_PROXIED: Final = {
+    "connection.connect_tcp.started": Fault.EGRESS,
+    # A proxy that fails, or is silent, may have met a host that does.
+    "connection.connect_tcp.complete": Fault.CONNECTION,
+    "connection.start_tls.started": Fault.EGRESS,  # with a proxy of https
+    "connection.start_tls.complete": Fault.CONNECTION,
+    "proxy.start_tls.complete": Fault.ANSWER,
+}
+_NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+_SERVER_ERROR: Final = "500"
+
+
 class FetchFailed(Exception):
     """There is no document. `cause` is a word for the log, never for whoever asked."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str, fault: Fault = Fault.DOCUMENT) -> None:
         super().__init__(cause)
         self.cause = cause
+        self.fault = fault
 
 
 class Fetcher(Protocol):
@@ -116,53 +151,71 @@ class GuardedFetcher:
     """Returns the TLS client."""
     total_seconds: float = TOTAL_SECONDS
     """How long one document may take."""
+    proxy: ForwardProxy | None = None
 
     async def fetch(self, url: str, *, limit: int) -> Fetched:
         """Fetch from one of the public addresses of the host."""
         import httpx2  # noqa: PLC0415 - nothing is fetched at the start
 
+        progress = _Progress(_STRAIGHT if self.proxy is None else _PROXIED)
         try:
             async with asyncio.timeout(self.total_seconds):
-                return await self._fetch(httpx2.URL(url), limit=limit)
+                return await self._fetch(httpx2.URL(url), progress, limit=limit)
         except FetchFailed as failure:
             cause = failure.cause
-        except TimeoutError:
-            cause = "timeout"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            cause = type(error).__name__
+            cause = progress.failed(error)
         # The host has passed the rules for URLs, so it is letters, digits, dots and hyphens.
         _log.info("outbound fetch failed: %s", cause, extra={"host": host_of(url), "cause": cause})
-        raise FetchFailed(cause)
+        raise FetchFailed(cause, progress.fault)
 
-    async def _fetch(self, target: httpx2.URL, *, limit: int) -> Fetched:
-        # 1. Resolve the name, once.
-        addresses = await self.resolve(target.host, target.port or _DEFAULT_PORT)
+    async def _fetch(self, target: httpx2.URL, progress: _Progress, *, limit: int) -> Fetched:
+        # 1. Resolve the name, once; or look whether the proxy may be asked for it.
+        if self.proxy is not None and self.proxy.resolves_names:
+            addresses: Sequence[str] = [target.host]
+            is_permitted = self._may_be_named(target.host)
+        else:
+            addresses = await self.resolve(target.host, target.port or _DEFAULT_PORT)
+            # One address that is not public spoils them all: honest names have none.
+            is_permitted = bool(addresses) and all(map(self._may_be_reached, addresses))
+        progress.fault = Fault.DOCUMENT
 
-        # 2. One address that is not public spoils them all: honest names have none.
-        if not addresses or not all(map(self._may_be_reached, addresses)):
+        # 2. Refuse what is not public.
+        if not is_permitted:
             raise FetchFailed("address")
 
-        # 3. Connect to those addresses and no others.
-        return await self._fetch_from(addresses[:_ADDRESSES_TRIED], target, limit=limit)
+        # 3. Connect to those addresses and no others. What families a proxy reaches is not known: IPv4 first.
+        if self.proxy is not None:
+            addresses = sorted(addresses, key=lambda address: ":" in address)
+        return await self._fetch_from(addresses[:_ADDRESSES_TRIED], target, progress, limit=limit)
 
     def _may_be_reached(self, address: str) -> bool:
         return is_public(address) or (self.allow_loopback and is_loopback(address))
 
-    async def _fetch_from(self, addresses: Sequence[str], target: httpx2.URL, *, limit: int) -> Fetched:
+    def _may_be_named(self, host: str) -> bool:
+        return not is_local_name(host) or (self.allow_loopback and host == "localhost")
+
+    async def _fetch_from(
+        self, addresses: Sequence[str], target: httpx2.URL, progress: _Progress, *, limit: int
+    ) -> Fetched:
         import httpx2  # noqa: PLC0415 - likewise
+
+        from gatepost.outbound.transport import transport  # noqa: PLC0415 - likewise
 
         timeout = httpx2.Timeout(self.total_seconds, connect=_CONNECT_SECONDS)
         async with httpx2.AsyncClient(
-            verify=self.tls(), trust_env=False, follow_redirects=False, timeout=timeout
+            transport=transport(self.proxy, self.tls), trust_env=False, follow_redirects=False, timeout=timeout
         ) as http:
             for address in addresses[:-1]:
                 try:
-                    return await self._read(http, address, target, limit=limit)
-                except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                    return await self._read(http, address, target, progress, limit=limit)
+                except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
                     continue
-            return await self._read(http, addresses[-1], target, limit=limit)
+            return await self._read(http, addresses[-1], target, progress, limit=limit)
 
-    async def _read(self, http: httpx2.AsyncClient, address: str, target: httpx2.URL, *, limit: int) -> Fetched:
+    async def _read(
+        self, http: httpx2.AsyncClient, address: str, target: httpx2.URL, progress: _Progress, *, limit: int
+    ) -> Fetched:
         headers = {
             "Host": target.netloc.decode("ascii"),
             "Accept": "application/json",
@@ -170,8 +223,9 @@ class GuardedFetcher:
             "Accept-Encoding": "identity",
             "User-Agent": "gatepost",
         }
+        extensions = {"sni_hostname": target.host, "trace": progress.trace}
         async with http.stream(
-            "GET", target.copy_with(host=address), headers=headers, extensions={"sni_hostname": target.host}
+            "GET", target.copy_with(host=address), headers=headers, extensions=extensions
         ) as response:
             if response.status_code != _OK:  # section 5 of the draft: redirects and 304 are errors too
                 raise FetchFailed("status")
@@ -185,6 +239,43 @@ class GuardedFetcher:
                 if len(body) > limit:
                     raise FetchFailed("size")
             return Fetched(bytes(body), document_lifetime(response.headers))
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one fetch has come, as whose fault it is if it fails now."""
+
+    faults: Mapping[str, Fault]
+    fault: Fault = Fault.EGRESS
+    """At first the name is resolved."""
+
+    async def trace(self, event: str, _details: Any) -> None:
+        self.fault = self.faults.get(event, self.fault)
+
+    def failed(self, error: Exception) -> str:
+        """Take in what the fetch ended with, and return a word for it."""
+        import httpx2  # noqa: PLC0415 - likewise
+
+        if isinstance(error, TimeoutError):
+            return "timeout"
+        if isinstance(error, httpx2.ProxyError):
+            status = str(error)[:3]  # of its answer to CONNECT
+            self.fault = Fault.CONNECTION if status >= _SERVER_ERROR else Fault.EGRESS
+            return f"proxy_{status}"
+        is_no_name = isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME
+        if is_no_name or isinstance(error, (ValueError, httpx2.InvalidURL)):
+            self.fault = Fault.DOCUMENT
+        elif self.fault is Fault.CONNECTION and _has_no_route(error):
+            self.fault = Fault.EGRESS
+        return type(error).__name__
+
+
+def _has_no_route(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENETUNREACH:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def document_lifetime(headers: Mapping[str, str]) -> int:

@@ -72,7 +72,7 @@ async def test_the_authorization_server_is_described_wherever_clients_look(well_
         response = await http.get(shape.format(well_known))
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
-    assert response.headers["cache-control"] == "public, max-age=300"
+    assert response.headers["cache-control"] == "public, max-age=60"
     assert response.json() == server_document(NOTES)
 
 

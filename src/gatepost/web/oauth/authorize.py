@@ -31,7 +31,7 @@ from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import consent_path, login_path
 from gatepost.web.pages.rendering import PageRefusal, Pages
 from gatepost.web.site import api_description as api
-from gatepost.web.site.errors import log_refusal
+from gatepost.web.site.errors import RETRY_AFTER, log_refusal
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
@@ -137,6 +137,8 @@ class AuthorizeEndpoint:
         except InvalidRequest as error:
             raise _broken_link(error.reason, error.description) from None
         except (InvalidClient, TemporarilyUnavailable) as error:
+            if error.reason is Reason.EGRESS_UNAVAILABLE:
+                raise _no_way_out(error) from None
             raise PageRefusal(
                 error.reason,
                 title="This app could not be checked",
@@ -162,6 +164,17 @@ def _is_sent_by_no_site(request: Request) -> bool:
         return True
     expected = {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
     return all(request.headers.getlist(name) == [value] for name, value in expected.items())
+
+
+def _no_way_out(error: OAuthError) -> PageRefusal:
+    return PageRefusal(
+        error.reason,
+        status=error.status,
+        title="This server could not check the app",
+        message="That is no fault of yours or the app's. Tell the people who run this server; after a few tries your "
+        f"app may find another way. For them: {error.description}",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
 
 
 def _broken_link(reason: Reason, description: str) -> PageRefusal:

@@ -7,8 +7,8 @@ client has to guess right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import orjson
 from starlette.requests import Request
@@ -25,7 +25,9 @@ from gatepost.web.site.routing import Route
 # OpenID Connect Discovery is not spoken, but MCP clients try its address (MCP authorization server discovery; RFC 8414
 # section 5). What they find there is the same truth, which claims no ID tokens.
 _SERVER_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
-_HEADERS = {"Cache-Control": "public, max-age=300"}
+_FRESH_SECONDS = 300
+_FRESH_SECONDS_OF_SERVER = 60
+"""Whether documents are supported may change while the server runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +40,20 @@ class MetadataEndpoints:
     grant_types: Sequence[GrantType] = GRANT_TYPES
     service_documentation: str | None = None
     """The URL of the documentation for people."""
+    serves_documents: Callable[[], bool] = lambda: True
+    """Whether the metadata documents of clients can be had now, where they are supported."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return a route for each address; every answer is built once, here."""
-        server_document = orjson.dumps(
-            server_metadata(
-                self.authorization_server,
-                grant_types=[grant_type.name for grant_type in self.grant_types],
-                scopes=[scope for resource in self.resources for scope in resource.scopes],
-                resources=[resource.identifier for resource in self.resources],
-                service_documentation=self.service_documentation,
-            )
-        )
-        documents: dict[str, bytes] = {}
+        rules = self.authorization_server
+        server_document = _Document(self._server_document(rules), _FRESH_SECONDS_OF_SERVER)
+        if rules.client_documents_enabled:
+            without = self._server_document(replace(rules, client_documents_enabled=False))
+            server_document = replace(server_document, otherwise=without, holds=self.serves_documents)
+        documents: dict[str, _Document] = {}
         for resource in self.resources:
-            document = orjson.dumps(resource_metadata(resource, issuer=self.authorization_server.issuer))
+            content = orjson.dumps(resource_metadata(resource, issuer=rules.issuer))
+            document = _Document(content, _FRESH_SECONDS)
             documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path), document)
             # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.
             documents.setdefault(WELL_KNOWN_PATH, document)
@@ -60,17 +61,33 @@ class MetadataEndpoints:
             for path in ("", *(resource.path for resource in self.resources)):
                 documents |= dict.fromkeys(_addresses(well_known, path), server_document)
         return tuple(
-            Route("GET", address, _Document(document).get, _OPERATIONS.get(address))
-            for address, document in documents.items()
+            Route("GET", address, document.get, _OPERATIONS.get(address)) for address, document in documents.items()
+        )
+
+    def _server_document(self, rules: AuthorizationServer) -> bytes:
+        return orjson.dumps(
+            server_metadata(
+                rules,
+                grant_types=[grant_type.name for grant_type in self.grant_types],
+                scopes=[scope for resource in self.resources for scope in resource.scopes],
+                resources=[resource.identifier for resource in self.resources],
+                service_documentation=self.service_documentation,
+            )
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Document:
     content: bytes
+    fresh_seconds: int
+    otherwise: bytes = b""
+    """What is said while `holds` says no."""
+    holds: Callable[[], bool] = lambda: True
 
     async def get(self, _request: Request) -> Response:
-        return Response(self.content, media_type="application/json", headers=_HEADERS)
+        headers = {"Cache-Control": f"public, max-age={self.fresh_seconds}"}
+        content = self.content if self.holds() else self.otherwise
+        return Response(content, media_type="application/json", headers=headers)
 
 
 def _addresses(well_known: str, path: str) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -65,6 +65,8 @@ class HealthEndpoints:
 
     server_name: str
     checks: HealthChecks
+    is_degraded: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    """What may be out of order while the server is ready all the same, by name."""
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -80,7 +82,9 @@ class HealthEndpoints:
         results = await self.checks.outcomes()
         # 2. Answer; a balancer reads the status, a person the body.
         is_ready = "failing" not in results.values()
-        return json_response({"status": "ok" if is_ready else "failing", "checks": results}, 200 if is_ready else 503)
+        degraded = {name: "degraded" for name, says in self.is_degraded.items() if says()}
+        body = {"status": "ok" if is_ready else "failing", "checks": {**results, **degraded}}
+        return json_response(body, 200 if is_ready else 503)
 
 
 async def _passes(name: str, check: Check) -> bool:
@@ -99,8 +103,9 @@ async def _passes(name: str, check: Check) -> bool:
 
 
 _STATUS = {"type": "string", "enum": ["ok", "failing"]}
+_CHECK = {"type": "string", "enum": ["ok", "degraded", "failing"]}
 _CHECKED = api.record(
-    {"status": _STATUS, "checks": {"type": "object", "additionalProperties": _STATUS}}, required=["status", "checks"]
+    {"status": _STATUS, "checks": {"type": "object", "additionalProperties": _CHECK}}, required=["status", "checks"]
 )
 _ALIVE = api.Operation(
     "health",
@@ -117,7 +122,7 @@ _READY = api.Operation(
     "Ready: the store can be read and written",
     tag="Health",
     responses={
-        200: api.json_answer("Everything passes.", _CHECKED),
+        200: api.json_answer("Everything passes, or is degraded and keeps nobody out.", _CHECKED),
         503: api.json_answer("Something fails; `checks` names it.", _CHECKED),
     },
 )
