@@ -67,13 +67,14 @@ def run(
         host: the address to listen on; beats MCP_HOST.
         port: the port to listen on, 0 for any free one; beats MCP_PORT.
         title: as for `create_app`.
-        settings: as for `create_app`.
+        settings: as for `create_app`; `host` and `port` beat them, too.
         provider: as for `create_app`.
 
     Raises:
         SettingsError: as for `create_app`; also when the address cannot be listened on.
         TargetError: as for `create_app`.
         StoreError: the store cannot be opened.
+        RuntimeError: an event loop runs in this thread.
     """
     from gatepost.assembly.installation import install  # noqa: PLC0415 - as in `create_app`
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
@@ -82,7 +83,8 @@ def run(
 
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
-    server = chosen.server
+    beaten = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    server = chosen.server.model_copy(update=beaten)
 
     def build(bound_port: int) -> tuple[DirectApp, Installation]:
         bound = replace(chosen, server=server.model_copy(update={"port": bound_port}))

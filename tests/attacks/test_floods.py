@@ -80,6 +80,24 @@ async def test_forged_addresses_of_somebody_who_is_no_proxy_buy_nothing(site: Si
         assert (await site.register(f"{forged}, {THIEF}")).status_code == 429
 
 
+@pytest.mark.parametrize(("trusted", "key"), [("10.0.0.1", "unknown"), ("unix", THIEF)])
+async def test_nobody_on_a_unix_socket_locks_everybody_out(trusted: str, key: str) -> None:
+    """Without an address, whoever counts them counts all as one; a proxy that is named tells them apart."""
+    store = memory_store()
+    await spend(store, f"register:address:{key}")
+    settings = load_settings({"MCP_TRUSTED_PROXIES": trusted, "MCP_PUBLIC_URL": ORIGIN}, env_file=None)
+    app = create_app(Server("Notes"), settings=settings, store=store, announce=lambda _: None)
+    transport = httpx2.ASGITransport(app=app, client=None)  # type: ignore[arg-type]  # as uvicorn gives it there
+    async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
+        site = Site(http, store)
+        assert (await site.register(VENDOR)).status_code == 201
+        assert (await site.register(THIEF)).status_code == (429 if trusted == "unix" else 201)
+        health = (await http.get("/healthz")).json()
+
+    named = [warning.partition(":")[0] for warning in health.get("warnings", [])]
+    assert named == ([] if trusted == "unix" else ["MCP_TRUSTED_PROXIES"])
+
+
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/login", "/oauth/setup"])
 async def test_pages_are_limited_too_before_they_keep_a_session(site: Site, path: str) -> None:
     await spend(site.store, f"pages:address:{THIEF}")

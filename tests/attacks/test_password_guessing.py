@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from hashlib import sha256
 
 import httpx2
 import pytest
 
+from gatepost.oauth.limits import Rate, Use
 from tests.attacks.login_world import LoginWorld, login_world
 
 OK, WRONG, TOO_MANY = 303, 403, 429
@@ -60,6 +62,15 @@ async def test_addresses_of_one_ipv6_network_are_one_guesser(world: LoginWorld) 
     ]
 
     assert statuses == [WRONG] * 10 + [TOO_MANY] * 2
+
+
+async def test_guesses_from_no_address_do_not_slow_others_of_none_and_an_account_is_guarded(world: LoginWorld) -> None:
+    """Behind a Unix socket that is not named everybody is `unknown`; only the account tells guesses apart."""
+    for key in ("login:address:unknown", f"login:account:{sha256(b'ada').hexdigest()[:32]}:unknown"):
+        assert await world.world.store.limits.take([Use(key, Rate(1, 3600))], now=world.world.now) == 0
+
+    assert await world.log_in(world.browser("unknown")) == OK
+    assert await guess(world, world.browser("unknown"), 102) == [WRONG] * 100 + [TOO_MANY] * 2
 
 
 async def test_trying_one_password_on_many_accounts_is_stopped_too(world: LoginWorld) -> None:

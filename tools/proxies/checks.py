@@ -115,14 +115,21 @@ async def leaving(place: Place, visitor: Visitor) -> str:
 
 async def address(place: Place, visitor: Visitor) -> str:
     """Whose address counts when the client writes headers of its own, with the proxy named as trusted."""
-    lies: tuple[dict[str, str], ...] = {"X-Forwarded-For": "203.0.113.9"}, {"Forwarded": "for=203.0.113.9"}, {}
+    conventional, standard = {"X-Forwarded-For": "203.0.113.9"}, {"Forwarded": 'for=203.0.113.9;by="'}
+    single = {"X-Real-IP": "203.0.113.9", "CF-Connecting-IP": "203.0.113.9"}
+    lies: tuple[dict[str, str], ...] = {**conventional, **standard, **single}, conventional, standard, single, {}
     ids = [await visitor.register(**headers) for headers in lies]
     events = await asyncio.to_thread(place.server.events)
     seen = {event["client_id"]: event["address"] for event in events if event["event"] == "registration"}
     wrong = {
-        (*headers, "no header")[0]: seen[id_] for headers, id_ in zip(lies, ids, strict=True) if seen[id_] != ADDRESS
+        " and ".join(headers) or "no header": seen[id_]
+        for headers, id_ in zip(lies, ids, strict=True)
+        if seen[id_] != ADDRESS
     }
-    return "yes" if not wrong else ", ".join(f"with {name}: {found}" for name, found in wrong.items())
+    if not wrong:
+        warnings = (await visitor.http.get("/healthz")).json().get("warnings", ())
+        return "yes" if not warnings else f"yes, but /healthz says: {' '.join(warnings)}"
+    return ", ".join(f"with {names}: {found}" for names, found in wrong.items())
 
 
 async def restart(place: Place, visitor: Visitor) -> str:

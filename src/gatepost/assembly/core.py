@@ -91,7 +91,7 @@ def build_core(
     key_ring = make_key_ring(
         settings, file=None if store.is_lost_at_exit else key_file(settings), random_bytes=random_bytes
     )
-    addresses = ClientAddresses(settings.server.trusted_proxies)
+    addresses = ClientAddresses(settings.server.trusted_proxies, header=settings.server.forwarded_header)
     audit_trail = AuditTrail(store=store.audit, now=now, random_bytes=random_bytes)
     return Core(
         settings=settings,

@@ -50,6 +50,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
         server_name=name,
         checks=HealthChecks({"store": core.store.check}),
         is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
+        warnings=core.addresses.warnings,
     )
     common = (*health.routes(), *ReferencePages(title=name).routes())
     errors = ErrorResponses(error_page=None if pages is None else pages.error_page, random_bytes=core.random_bytes)

@@ -136,6 +136,11 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
             "OAUTH_AUTO_APPROVE would hand a token to any app whose link a logged-in user opens: set it to false on a "
             "public server; scripts can use MCP_API_KEY."
         )
+    if any(proxy.endswith("/0") for proxy in settings.server.trusted_proxies):
+        yield (
+            "MCP_TRUSTED_PROXIES names every address, so everybody could claim to be somebody else: name the addresses "
+            "that the proxies connect from."
+        )
     if settings.registration.documents_on_loopback:
         yield (
             "OAUTH_CIMD_ALLOW_LOOPBACK is for tests: strangers could have this server connect to itself. Remove it, "

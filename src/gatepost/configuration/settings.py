@@ -65,7 +65,10 @@ ScopeList = Annotated[
     _if(lambda words: all(map(is_scope_token, words))),
     Field(description="scope names separated by spaces (RFC 6749 section 3.3)"),
 ]
-Networks = Annotated[WordList, AfterValidator(lambda words: tuple(str(ip_network(word)) for word in words))]
+Proxies = Annotated[
+    WordList,
+    AfterValidator(lambda words: tuple(word if word == "unix" else str(ip_network(word)) for word in words)),
+]
 Domains = Annotated[WordList, _if(lambda words: all(map(_DOMAIN.fullmatch, words)))]
 SealingKeys = Annotated[SecretStr, _if(lambda value: all(map(is_key, value.get_secret_value().split() or [""])))]
 BearerToken = Annotated[SecretStr, _if(lambda value: is_bearer_token(value.get_secret_value()))]
@@ -123,10 +126,16 @@ class ServerSettings(Section):
         alias="MCP_ALLOWED_ORIGINS",
         description="further browser origins to accept, such as https://app.example.com, separated by spaces",
     )
-    trusted_proxies: Networks = Field(
+    trusted_proxies: Proxies = Field(
         (),
         alias="MCP_TRUSTED_PROXIES",
-        description="addresses or address ranges such as 10.0.0.0/8, separated by spaces",
+        description="addresses, address ranges such as 10.0.0.0/8, or unix for a Unix socket, separated by spaces",
+    )
+    forwarded_header: Annotated[str, AfterValidator(str.lower)] = Field(
+        "x-forwarded-for",
+        alias="MCP_FORWARDED_HEADER",
+        pattern="^[A-Za-z0-9-]{1,100}$",
+        description="the name of one header, such as x-forwarded-for, forwarded or x-real-ip",
     )
     log_level: str = Field(
         "info",
@@ -259,7 +268,7 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     outbound = _section(OutboundSettings, overrides or {}, env_file, sentences)
     if server is None or oauth is None or registration is None or outbound is None or sentences:
         raise SettingsError(*sentences)
-    warnings = (*_misspelt(present), *_doubtful(oauth))
+    warnings = (*_misspelt(present), *_doubtful(server, oauth))
     return Settings(server, oauth, registration, outbound, warnings=warnings, env_file=env_file)
 
 
@@ -295,13 +304,15 @@ def variables(env_file: Path | None) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def _doubtful(oauth: OAuthSettings) -> Iterator[str]:
+def _doubtful(server: ServerSettings, oauth: OAuthSettings) -> Iterator[str]:
     """Yield a sentence for each value that may be meant, and mostly is not."""
     if oauth.access_token_ttl < _SHORT_LIFETIME:
         yield (
             f"OAUTH_ACCESS_TOKEN_TTL={oauth.access_token_ttl} is very short: apps refresh up to a minute before a "
             "token ends, so some would ask for a new one before each call. The default is 3600 seconds."
         )
+    if "forwarded_header" in server.model_fields_set and not server.trusted_proxies:
+        yield "MCP_FORWARDED_HEADER is believed from nobody: name the proxies in MCP_TRUSTED_PROXIES."
 
 
 def _misspelt(present: frozenset[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -21,6 +22,7 @@ from gatepost.listening.slow_readers import WatchedConnection
 CLEAN_UP_SECONDS = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
 _BACKLOG = 2048
+_LAST_PORT = 65_535
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
@@ -56,7 +58,15 @@ def serve(build: Callable[[int], tuple[ASGIApp, Service]], *, host: str, port: i
     Raises:
         SettingsError: the address cannot be listened on, or `build` refused.
         StoreError: the store cannot be opened.
+        RuntimeError: an event loop runs in this thread.
     """
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented; the public one raises instead
+        raise RuntimeError(
+            "run() brings an event loop of its own and cannot be called where one runs. Call it outside of async code, "
+            "or serve create_app() with an ASGI server that takes your loop, such as uvicorn.Server(config).serve()."
+        )
+    if not 0 <= port <= _LAST_PORT:
+        raise SettingsError(f"MCP_PORT takes a port number from 0 to {_LAST_PORT}.")
     # A port that is taken is told only of what could be served: mostly the other server is meant to be there.
     built = build(port) if port else None
     with _listen(host, port) as listener:
@@ -152,7 +162,18 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        why = error.strerror or error
         raise SettingsError(
-            f"MCP_HOST={host} MCP_PORT={port} cannot be listened on ({error.strerror or error}). Another server may be "
-            "running there: set MCP_PORT, or use --port."
+            f"MCP_HOST={host} MCP_PORT={port} cannot be listened on ({why}). {_advice(error)}"
         ) from None
+
+
+def _advice(error: OSError) -> str:
+    """Return which setting to change, and to what."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "Another server may be running there: set MCP_PORT to another port, or to 0 for any free one."
+        case errno.EACCES | errno.EPERM:
+            return "This user may not listen on that port: set MCP_PORT to one above 1023."
+        case _:
+            return "Set MCP_HOST to an address of this machine: 127.0.0.1, or 0.0.0.0 for all it has."

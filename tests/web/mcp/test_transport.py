@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive
 
+from gatepost.web.site.front_door import HOST_FOREIGN
 from gatepost.web.site.request_body import BodyTooSlow
 from tests.web.mcp.mcp_harness import HOST, PING, McpWorld, headers_for, replaced, without
 
@@ -29,7 +30,18 @@ async def test_other_http_methods_are_not_allowed(method: str) -> None:
 async def test_a_foreign_host_is_misdirected_before_a_token_is_looked_at(host: bytes) -> None:
     answer = await McpWorld().post(PING, [(b"host", host)])
 
-    assert (answer.status, answer.body) == (421, refusal("This server is not known by that Host."))
+    assert (answer.status, answer.body) == (421, refusal(HOST_FOREIGN))
+    for setting in ("MCP_PUBLIC_URL", "MCP_ALLOWED_HOSTS"):
+        assert setting in HOST_FOREIGN
+
+
+async def test_the_log_says_which_host_it_was_unless_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "gatepost.mcp")
+    for host in (b"mcp.internal:8000", b"a\tb", b"x" * 101, b""):
+        await McpWorld().post(PING, [(b"host", host)])
+
+    logged = [record.__dict__["host"] for record in caplog.records if "host" in record.__dict__]
+    assert logged == ["mcp.internal:8000", None, None, None]
 
 
 async def test_a_request_without_a_host_is_misdirected() -> None:
@@ -48,7 +60,10 @@ async def test_our_own_host_is_known_in_any_case(host: bytes) -> None:
 async def test_pages_of_other_sites_are_refused_without_an_id(origin: bytes) -> None:
     answer = await McpWorld().post(PING, [*headers_for(token=None), (b"origin", origin)])
 
-    assert (answer.status, answer.body) == (403, refusal("Pages of this Origin may not call this server."))
+    assert (answer.status, answer.body["error"]["code"]) == (403, -32600)
+    assert "MCP_ALLOWED_ORIGINS" in answer.body["error"]["message"]
+    assert "evil" not in answer.body["error"]["message"]
+    assert "id" not in answer.body
 
 
 @pytest.mark.parametrize("origin", [b"https://app.example", b"http://localhost:6274", b"http://[::1]:1"])

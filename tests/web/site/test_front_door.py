@@ -52,7 +52,19 @@ async def test_a_foreign_host_is_misdirected_on_every_route_but_mcp(client: http
     assert response.status_code == 421
     assert response.json()["error"] == "misdirected_request"
     assert host == "" or host not in response.text
+    for setting in ("MCP_PUBLIC_URL", "MCP_ALLOWED_HOSTS"):
+        assert setting in response.json()["error_description"]
     assert (await client.post("/mcp", headers={"Host": host})).text == "endpoint"
+
+
+async def test_the_log_says_which_host_was_refused_unless_it_is_none(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "gatepost.web")
+    for host in ("mcp.internal:8000", "[2001:db8::1]", "a b", "x" * 101):
+        await client.get("/", headers={"Host": host})
+
+    assert [record.__dict__["host"] for record in caplog.records] == ["mcp.internal:8000", "[2001:db8::1]", None, None]
 
 
 async def test_two_host_headers_are_refused(client: httpx2.AsyncClient) -> None:
@@ -154,7 +166,9 @@ async def test_a_local_server_answers_nobody_else_whatever_host_they_claim(addre
     assert await local_only((address, 1)) == 421
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"])
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "CF-Connecting-IP"]
+)
 async def test_a_local_server_behind_a_proxy_asks_for_its_public_url(header: str) -> None:
     assert await local_only(("127.0.0.1", 1), **{header: "203.0.113.9"}) == 421
 

@@ -10,6 +10,7 @@ import pytest
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.health import Check, HealthChecks, HealthEndpoints
 from gatepost.web.site.routing import described
 from tests.web.served import Served
@@ -53,6 +54,23 @@ async def test_a_failing_check_is_named_and_explained_to_the_log_only(caplog: py
     assert "the health check store fails" in caplog.text
     assert "disk /secret/path is full" in caplog.text
     assert "leaked" not in caplog.text
+
+
+async def test_a_setting_that_does_not_fit_is_named_and_takes_nobody_out_of_service() -> None:
+    addresses = ClientAddresses(["127.0.0.1"])
+    app = Served()
+    checks = HealthChecks({"store": memory_store().check})
+    app.add(HealthEndpoints(server_name="notes", checks=checks, warnings=addresses.warnings).routes())
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://mcp.example.com") as http:
+        assert "warnings" not in (await http.get("/healthz")).json()
+        addresses.of({"type": "http", "client": ("127.0.0.1", 1), "headers": []})
+        response = await http.get("/healthz")
+
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+    [warning] = response.json()["warnings"]
+    assert warning.startswith("MCP_FORWARDED_HEADER: ")
+    assert "127.0.0.1" not in warning
 
 
 async def test_a_balancer_may_ask_with_head() -> None:

@@ -51,11 +51,16 @@ from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import scrubbed_traceback
-from gatepost.web.site.front_door import LOOPBACK_ORIGIN, ORDINARY_HEADERS
+from gatepost.web.site.front_door import HOST_FOREIGN, LOOPBACK_ORIGIN, ORDINARY_HEADERS, loggable_host
 from gatepost.web.site.request_body import ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
+
+_ORIGIN_FOREIGN = (
+    "Pages of this Origin may not call this server. The operator can add it to MCP_ALLOWED_ORIGINS as it was sent, "
+    "such as https://app.example.com."
+)
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -169,12 +174,13 @@ class McpEndpoint:
         # 2. Is it us they mean, and do they come from where they may?
         host = headers.get(b"host", b"")
         if host not in self._hosts and host.lower() not in self._hosts:
-            raise Refused(421, Reason.HOST_FOREIGN, "This server is not known by that Host.")
+            logger.info("the Host is not ours", extra={"host": loggable_host(host)})
+            raise Refused(421, Reason.HOST_FOREIGN, HOST_FOREIGN)
         origin = headers.get(b"origin")
         if origin is None or origin in self._origins or (self.any_origin and self.guard is not None):
             return headers
         if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
-            raise Refused(403, Reason.ORIGIN_FOREIGN, "Pages of this Origin may not call this server.")
+            raise Refused(403, Reason.ORIGIN_FOREIGN, _ORIGIN_FOREIGN)
         return headers
 
     async def _answer_without_message(self, exchange: HttpExchange) -> Answer | None:

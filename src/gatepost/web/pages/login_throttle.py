@@ -33,7 +33,7 @@ from gatepost.oauth.limits import (
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import KeyRing, SealBroken
-from gatepost.web.site.client_address import ClientAddresses, limit_key
+from gatepost.web.site.client_address import UNKNOWN, ClientAddresses, limit_key
 from gatepost.web.site.limits import Limits, too_many_requests
 
 AT_ONCE: Final = 2
@@ -106,11 +106,12 @@ class LoginThrottle:
         if browser is not None:
             return {f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER}
         named, address = _named(account), limit_key(self.addresses.of(request.scope))
-        return {
+        of_address = {
             f"login:address:{address}": LOGINS_OF_ADDRESS,
             f"login:account:{named}:{address}": LOGINS_OF_ACCOUNT_FROM_ADDRESS,
-            f"login:account:{named}": LOGINS_OF_ACCOUNT,
         }
+        of_account = {f"login:account:{named}": LOGINS_OF_ACCOUNT}
+        return of_account if address == UNKNOWN else of_address | of_account
 
     def remember(self, response: Response, account: str) -> None:
         """Let this browser's next attempt at `account` count by itself; after a login that succeeded."""

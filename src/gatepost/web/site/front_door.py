@@ -34,8 +34,18 @@ _OPEN_PATHS = re.compile(
 """Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
 
 _MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After")
-_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+_FORWARDED = frozenset(
+    b"forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
+    b"cf-connecting-ip true-client-ip fly-client-ip".split()
+)
 """What proxies and tunnels add (RFC 7239)."""
+
+HOST_FOREIGN: Final = (
+    "This server is not known by that Host. The operator sets MCP_PUBLIC_URL to the origin that clients use, or adds "
+    "the Host, with its port if it has one, to MCP_ALLOWED_HOSTS."
+)
+"""What a request with a foreign `Host` is told; which one it was is in the log."""
+_PLAIN_HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,100}")
 
 ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
 """Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
@@ -124,12 +134,7 @@ class HostGuard:
         if scope["type"] == "http" and scope["path"] not in self.passed_by:
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not self._is_ours(hosts[0].lower()):
-                app = _misdirected(
-                    scope,
-                    Reason.HOST_FOREIGN,
-                    "This server is not known by that Host. The operator can allow it with MCP_PUBLIC_URL or "
-                    "MCP_ALLOWED_HOSTS.",
-                )
+                app = _misdirected(scope, Reason.HOST_FOREIGN, HOST_FOREIGN, host=loggable_host(b",".join(hosts)))
         await app(scope, receive, send)
 
     def _is_ours(self, host: bytes) -> bool:
@@ -204,6 +209,11 @@ def _is_local(client: tuple[str, int] | None) -> bool:
     return client is None or _is_local_address(client[0])
 
 
-def _misdirected(scope: Scope, reason: Reason, description: str) -> Response:
-    _log.info("refused", extra={"reason": reason.value, "path": scope["path"][:200]})
+def loggable_host(host: bytes) -> str | None:
+    """Return a `Host` as the log may have it, for whoever has to allow it; None for what is no host."""
+    return host.decode("ascii") if _PLAIN_HOST.fullmatch(host) else None
+
+
+def _misdirected(scope: Scope, reason: Reason, description: str, *, host: str | None = None) -> Response:
+    _log.info("refused", extra={"reason": reason.value, "path": scope["path"][:200], "host": host})
     return json_response({"error": "misdirected_request", "error_description": description}, 421)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,12 +62,14 @@ class HealthChecks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthEndpoints:
-    """The two probes. Both are open to everybody, so neither says more than yes or no."""
+    """The two probes. Both are open to everybody: they say yes or no, and which setting does not fit what was seen."""
 
     server_name: str
     checks: HealthChecks
     is_degraded: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     """What may be out of order while the server is ready all the same, by name."""
+    warnings: Callable[[], Sequence[str]] = tuple
+    """What does not keep the server from its work, a sentence each that begins with the setting's name."""
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -83,7 +86,9 @@ class HealthEndpoints:
         # 2. Answer; a balancer reads the status, a person the body.
         is_ready = "failing" not in results.values()
         degraded = {name: "degraded" for name, says in self.is_degraded.items() if says()}
-        body = {"status": "ok" if is_ready else "failing", "checks": {**results, **degraded}}
+        body: dict[str, Any] = {"status": "ok" if is_ready else "failing", "checks": {**results, **degraded}}
+        if warnings := self.warnings():
+            body["warnings"] = list(warnings)
         return json_response(body, 200 if is_ready else 503)
 
 
@@ -105,7 +110,12 @@ async def _passes(name: str, check: Check) -> bool:
 _STATUS = {"type": "string", "enum": ["ok", "failing"]}
 _CHECK = {"type": "string", "enum": ["ok", "degraded", "failing"]}
 _CHECKED = api.record(
-    {"status": _STATUS, "checks": {"type": "object", "additionalProperties": _CHECK}}, required=["status", "checks"]
+    {
+        "status": _STATUS,
+        "checks": {"type": "object", "additionalProperties": _CHECK},
+        "warnings": {"type": "array", "items": api.TEXT},
+    },
+    required=["status", "checks"],
 )
 _ALIVE = api.Operation(
     "health",

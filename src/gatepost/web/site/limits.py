@@ -24,7 +24,7 @@ from gatepost.stores.contract.busy import goes_on_waiting
 from gatepost.stores.contract.errors import StoreBusy
 from gatepost.stores.contract.limits import LimitStore
 from gatepost.web.site.audit import NO_AUDIT, Audit
-from gatepost.web.site.client_address import ClientAddresses, limit_key
+from gatepost.web.site.client_address import UNKNOWN, ClientAddresses, limit_key
 
 _AHEAD: Final = 100
 """At most the hundredth part of a limit is taken ahead."""
@@ -180,8 +180,11 @@ class AddressLimits:
             StoreUnavailable: it cannot be counted. A store that reads and does not write must not become an unlimited
                 password oracle.
         """
+        address = self.addresses.of(request.scope)
+        if address == UNKNOWN:
+            return
         try:
-            await self.limits.admit(f"{limit.kind}:address:{limit_key(self.addresses.of(request.scope))}", limit.rate)
+            await self.limits.admit(f"{limit.kind}:address:{limit_key(address)}", limit.rate)
         except TooManyRequests as error:
             if error.is_first:
                 self.audit.note(request, AuditEvent.LIMIT, Outcome.REFUSED, reason=error.reason)
