@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from urllib.parse import quote_plus
 
 import pytest
@@ -84,8 +85,9 @@ def test_a_secret_with_a_colon_needs_no_encoding() -> None:
     assert read_client({}, [header]) == PresentedClient("client-1", "client_secret_basic", "a:b")
 
 
-def test_a_printed_client_shows_no_secret() -> None:
-    assert SECRET not in repr(read_client({"client_id": "client-1", "client_secret": SECRET}, []))
+@pytest.mark.parametrize("proof", [{"secret": SECRET}, {"assertion": SECRET}])
+def test_a_printed_client_shows_no_proof(proof: dict[str, str]) -> None:
+    assert repr(PresentedClient("client-1", "none", **proof)) == "PresentedClient(client_id='client-1', method='none')"
 
 
 @pytest.mark.parametrize(
@@ -193,6 +195,46 @@ def test_an_assertion_is_never_taken_for_a_proof_where_nobody_judges_it() -> Non
     assert refused.value.reason is Reason.CLIENT_AUTHENTICATION_METHOD_WRONG
 
 
+ASSERTION = "e30." + base64.urlsafe_b64encode(b'{"sub":"client-1"}').rstrip(b"=").decode() + ".AA"
+ASSERTED = {"client_assertion": ASSERTION, "client_assertion_type": ASSERTION_TYPE}
+
+
+@pytest.mark.parametrize("parameters", [ASSERTED, ASSERTED | {"client_id": "client-1"}])
+def test_an_assertion_names_its_client(parameters: dict[str, str]) -> None:
+    assert read_client(parameters, []) == PresentedClient("client-1", "private_key_jwt", assertion=ASSERTION)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "authorization"),
+    [
+        (ASSERTED, [basic("client-1", SECRET)]),
+        (ASSERTED, ["Bearer x"]),
+        (ASSERTED | {"client_secret": SECRET}, []),
+        ({"client_assertion": ASSERTION}, [basic("client-1", SECRET)]),
+        ({"client_assertion_type": ASSERTION_TYPE}, [basic("client-1", SECRET)]),
+    ],
+)
+def test_an_assertion_beside_another_proof_is_refused(parameters: dict[str, str], authorization: list[str]) -> None:
+    """RFC 6749 section 2.3: one method per request."""
+    with pytest.raises(InvalidRequest) as caught:
+        read_client(parameters, authorization)
+    assert caught.value.reason is Reason.CLIENT_AUTHENTICATION_METHOD_WRONG
+
+
+def test_an_assertion_of_another_client_is_refused() -> None:
+    with pytest.raises(InvalidClient) as caught:
+        read_client(ASSERTED | {"client_id": "client-2"}, [])
+    assert caught.value.reason is Reason.CLIENT_ASSERTION_INVALID
+
+
+def test_a_disabled_client_is_refused_even_with_its_secret() -> None:
+    disabled = replace(client("client_secret_post", secret=SECRET), disabled_at=1)
+    with pytest.raises(InvalidClient) as caught:
+        authenticate_client(disabled, PresentedClient("client-1", "client_secret_post", SECRET))
+    assert caught.value.reason is Reason.CLIENT_DISABLED
+
+
 def test_an_assertion_type_without_an_assertion_is_a_mistake() -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as caught:
         read_client({"client_id": "client-1", "client_assertion_type": ASSERTION_TYPE}, [])
+    assert caught.value.reason is Reason.PARAMETER_MISSING

@@ -1,8 +1,14 @@
+import re
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.oauth.limits import MICROSECONDS, Rate, Taken, Use, take
+from gatepost.oauth import limits
+from gatepost.oauth.limits import MICROSECONDS, Rate, Taken, Use, give_back, take
 
+LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"
 NOW = 1_800_000_000
 TEN_PER_MINUTE = Use("key", Rate(10, 60))
 
@@ -26,6 +32,45 @@ def test_several_uses_at_once_cost_as_many_single_ones() -> None:
     for _ in range(3):
         spent = take(spent, TEN_PER_MINUTE, now=NOW).spent_until
     assert at_once == Taken(spent or 0, wait=0)
+
+
+def test_a_use_that_does_not_divide_the_period_costs_whole_microseconds() -> None:
+    assert Use("key", Rate(7, 60), count=2).microseconds == 17_142_857
+
+
+@pytest.mark.parametrize("spent_until", [None, 0, (NOW - 1) * MICROSECONDS, NOW * MICROSECONDS])
+def test_an_allowance_that_is_back_is_as_if_never_used(spent_until: int | None) -> None:
+    assert take(spent_until, TEN_PER_MINUTE, now=NOW) == Taken((NOW + 6) * MICROSECONDS, wait=0)
+    assert give_back(spent_until, TEN_PER_MINUTE, now=NOW) == NOW * MICROSECONDS
+
+
+@pytest.mark.parametrize(("over", "wait"), [(0, 0), (1, 1), (MICROSECONDS, 1), (MICROSECONDS + 1, 2)])
+def test_a_use_fits_to_the_microsecond_and_the_wait_is_whole_seconds(over: int, wait: int) -> None:
+    full = (NOW + 54) * MICROSECONDS
+    taken = take(full + over, TEN_PER_MINUTE, now=NOW)
+    assert taken == Taken(full + over if wait else (NOW + 60) * MICROSECONDS, wait)
+
+
+def test_a_use_that_is_given_back_is_as_if_it_had_not_been() -> None:
+    before = take(None, Use("key", Rate(10, 60), count=3), now=NOW).spent_until
+    after = take(before, TEN_PER_MINUTE, now=NOW + 1).spent_until
+    assert give_back(after, TEN_PER_MINUTE, now=NOW + 1) == before
+    # What is back already is not given once more.
+    assert give_back(after, TEN_PER_MINUTE, now=NOW + 20) == (NOW + 20) * MICROSECONDS
+
+
+def test_a_clock_that_was_set_back_shuts_nobody_out_for_longer_than_the_period() -> None:
+    of_the_future = (NOW + 10_000) * MICROSECONDS
+    assert take(of_the_future, TEN_PER_MINUTE, now=NOW) == Taken((NOW + 60) * MICROSECONDS, wait=6)
+    assert give_back(of_the_future, TEN_PER_MINUTE, now=NOW) == (NOW + 54) * MICROSECONDS
+
+
+def test_the_numbers_are_those_of_the_documentation() -> None:
+    rows = re.findall(r"^\|[^|]+\|[^|]+\| ([\d,]+) \| (\d+) (min|h) \|$", LIMITS.read_text(), re.MULTILINE)
+    documented = [
+        Rate(int(uses.replace(",", "")), int(count) * {"min": 60, "h": 3600}[unit]) for uses, count, unit in rows
+    ]
+    assert documented == [rate for rate in vars(limits).values() if isinstance(rate, Rate)]
 
 
 def test_a_rate_is_multiplied_in_its_uses() -> None:

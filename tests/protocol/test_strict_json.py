@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -95,12 +96,20 @@ def test_an_integer_beyond_64_bits_is_refused_and_not_rounded(raw: bytes) -> Non
     assert caught.value.message == WIDE
 
 
-def test_64_levels_are_read_and_65_are_refused() -> None:
-    assert strict_json.load(nested(64)) == orjson.loads(nested(64))
-    assert strict_json.load(nested(64, b"1e99")) == orjson.loads(nested(64, b"1e99"))
-    assert strict_json.load(nested(64, b"")) == orjson.loads(nested(64, b""))
+def objects(depth: int, innermost: bytes = b"1") -> bytes:
+    """Objects in objects, `depth` of them."""
+    return b'{"a":' * depth + innermost + b"}" * depth
+
+
+@pytest.mark.parametrize("levels", [nested, objects])
+@pytest.mark.parametrize("innermost", [b"1", b"1e99", b'"[["', b"[]", b"{}"])
+def test_64_levels_are_read_and_65_are_refused(levels: Callable[[int, bytes], bytes], innermost: bytes) -> None:
+    most = 63 if innermost in {b"[]", b"{}"} else 64
+    # Brackets beside them, without which nobody would count levels.
+    deepest, deeper = (b"[%b%b]" % (levels(depth, innermost), b",[]" * 64) for depth in (most - 1, most))
+    assert strict_json.load(deepest) == orjson.loads(deepest)
     with pytest.raises(InvalidJsonRpcRequest) as caught:
-        strict_json.load(nested(65))
+        strict_json.load(deeper)
 
     assert caught.value.message == DEEP
 
@@ -134,8 +143,30 @@ def test_looking_at_values_one_by_one_ends(raw: bytes) -> None:
     assert caught.value.message == MANY
 
 
-def test_a_long_array_that_needs_no_look_is_read() -> None:
-    assert strict_json.load(b"[" + b"1," * 300_000 + b"1]") == [1] * 300_001
+@pytest.mark.parametrize(
+    "document",
+    [
+        lambda count: b"[" + b"[]," * (count - 1) + b"[]]",
+        lambda count: b"[1" + b" ,1" * (count - 1) + b"]",
+        # An object is one itself.
+        lambda count: b'{"x" :""' + b"".join(b',"%d":""' % number for number in range(count - 2)) + b"}",
+        lambda count: b"[" + b"{}, " * (count - 1) + b"{} ]",
+    ],
+    ids=["arrays", "integers", "members", "objects"],
+)
+def test_200000_values_are_looked_at_and_no_more(document: Callable[[int], bytes]) -> None:
+    assert strict_json.load(document(200_000)) == orjson.loads(document(200_000))
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
+        strict_json.load(document(200_001))
+
+    assert caught.value.message == MANY
+
+
+@pytest.mark.parametrize("separator", [b",", b", "])
+def test_a_long_document_in_a_usual_style_needs_no_look(separator: bytes) -> None:
+    assert strict_json.load(b"[" + separator.join([b"1"] * 300_001) + b"]") == [1] * 300_001
+    members = separator.join(b'"%d": ""' % number for number in range(300_000))
+    assert len(strict_json.load(b"{" + members + b"}")) == 300_000
 
 
 # Names that repeat often, and texts that look like structure.

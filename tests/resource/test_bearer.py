@@ -12,6 +12,7 @@ from gatepost.resource.bearer import (
     Refusal,
     TokenRefused,
     bearer_challenge,
+    check_claims,
     check_kind,
     check_live,
     is_bearer_token,
@@ -147,6 +148,64 @@ def test_a_known_token_that_does_not_count_is_refused_for_its_own_reason(
             now=10,
         )
     assert caught.value.refusal is refusal
+
+
+ISSUER = "https://mcp.example.com"
+CLAIMS: dict[str, object] = {
+    "iss": ISSUER,
+    "sub": "user-1",
+    "aud": HERE,
+    "client_id": "client-1",
+    "scope": "",
+    "jti": "token-1",
+    "grant_id": "grant-1",
+    "iat": 10,
+    "exp": 11,
+}
+
+
+def claims_refused(claims: dict[str, object]) -> Refusal:
+    with pytest.raises(TokenRefused) as caught:
+        check_claims(claims, issuer=ISSUER, resource=HERE, now=10)
+    return caught.value.refusal
+
+
+@pytest.mark.parametrize("changes", [{}, {"iat": 70}, {"iat": -1}, {"exp": 10**12}, {"email": "ada@example.com"}])
+def test_the_claims_of_a_signed_token_for_this_resource_count(changes: dict[str, object]) -> None:
+    """Two replicas may differ by 60 seconds about when it was issued."""
+    check_claims(CLAIMS | changes, issuer=ISSUER, resource=HERE, now=10)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_signed_token_that_lacks_a_claim_is_refused(name: str) -> None:
+    assert claims_refused({other: value for other, value in CLAIMS.items() if other != name}) is bearer.CLAIMS_INVALID
+
+
+@pytest.mark.parametrize("value", [None, True, 10.5, [HERE], [HERE, HERE], {HERE: 1}, "text or number"])
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_of_another_type_is_refused(name: str, value: object) -> None:
+    """`aud` too is one string: a list that holds the resource is not taken (RFC 7519 section 4.1.3 lets us)."""
+    if value == "text or number":
+        value = "10" if isinstance(CLAIMS[name], int) else 10
+    assert claims_refused(CLAIMS | {name: value}) is bearer.CLAIMS_INVALID
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"iss": ISSUER + "/"}, bearer.CLAIMS_INVALID),
+        ({"iat": 71, "exp": 100}, bearer.CLAIMS_INVALID),
+        ({"nbf": 1}, bearer.CLAIMS_INVALID),
+        ({"aud": HERE + "/"}, bearer.ANOTHER_RESOURCE),
+        ({"aud": f"{HERE} {HERE}"}, bearer.ANOTHER_RESOURCE),
+        ({"exp": 10}, bearer.EXPIRED),
+        ({"exp": 10, "aud": ISSUER}, bearer.ANOTHER_RESOURCE),
+    ],
+)
+def test_a_signed_token_that_does_not_count_is_refused_for_its_own_reason(
+    changes: dict[str, object], refusal: Refusal
+) -> None:
+    assert claims_refused(CLAIMS | changes) is refusal
 
 
 @pytest.mark.parametrize("refusal", ALL_REFUSALS, ids=lambda refusal: refusal.reason)

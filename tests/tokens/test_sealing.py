@@ -54,6 +54,20 @@ def test_what_was_never_sealed_does_not_open(data: bytes) -> None:
         unseal(data, key=KEY, associated_data=b"row")
 
 
+@pytest.mark.parametrize("length", range(30))
+def test_what_is_too_short_for_a_nonce_and_a_tag_does_not_open(length: int) -> None:
+    with pytest.raises(SealBroken):
+        unseal(b"\x01" + bytes(length), key=KEY, associated_data=b"row")
+
+
+@pytest.mark.parametrize("first", [b"", b"\x00", b"\x02"])
+def test_a_value_of_another_format_does_not_open_whoever_sealed_it(first: bytes) -> None:
+    nonce = bytes(12)
+    sealed = first + nonce + AESGCM(KEY).encrypt(nonce, b"hello", b"\x01row")
+    with pytest.raises(SealBroken):
+        unseal(sealed, key=KEY, associated_data=b"row")
+
+
 def test_another_key_or_another_row_does_not_open_it() -> None:
     sealed = seal(b"hello", key=KEY, associated_data=b"row", random_bytes=secrets.token_bytes)
     with pytest.raises(SealBroken):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import string
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +23,10 @@ from gatepost.tokens.signing import (
     Problem,
     SignatureRefused,
     SigningKey,
+    _signature,
     generate_signing_key,
     looks_signed,
+    named_key,
     public_jwk,
     restore_signing_key,
     sign,
@@ -49,6 +52,27 @@ def with_header(changed: Mapping[str, Any], key: SigningKey = KEYS[ES256]) -> st
     """A token whose signature is right for another header."""
     _, payload, signature = sign(CLAIMS, key, typ=TYP).split(".")
     return f"{b64(changed)}.{payload}.{signature}"
+
+
+def signed(head: str, payload: str, key: SigningKey = KEYS[EDDSA]) -> str:
+    """A token of any two segments, with the signature that belongs to them."""
+    signing_input = f"{head}.{payload}"
+    return f"{signing_input}.{b64(_signature(key, signing_input.encode()))}"
+
+
+def ragged(members: Mapping[str, Any]) -> str:
+    """A segment that leaves bits over."""
+    raw = json.dumps(members).encode()
+    return b64(raw + b" " * (len(raw) % 3 == 0))
+
+
+def respelled(segment: str) -> str:
+    """Another spelling of the same bytes."""
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    other = segment[:-1] + alphabet[alphabet.index(segment[-1]) + 1]
+    padding = "=" * (-len(segment) % 4)
+    assert base64.urlsafe_b64decode(other + padding) == base64.urlsafe_b64decode(segment + padding)
+    return other
 
 
 def problem(token: str) -> Problem:
@@ -83,11 +107,30 @@ def test_an_ed25519_signature_is_that_of_rfc_8037() -> None:
     assert public_jwk(key)["x"] == "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 
 
+P256_ORDER = int("115792089210356248762697446949407573529996955224135760342422259061068512044369")
+
+
 def test_a_secret_outside_of_the_curve_is_drawn_again() -> None:
-    drawn = [b"\xff" * 32, b"\0" * 32, b"\1" * 32]
-    key = generate_signing_key(ES256, lambda _: drawn.pop(0))
-    assert key.secret == b"\1" * 32
-    assert b"\1" * 32 not in repr(key).encode()
+    """FIPS 186-5 appendix A.2.2: from 1 to the order of the curve less 1."""
+    drawn = [b"\xff" * 32, P256_ORDER.to_bytes(32), b"\0" * 32, (P256_ORDER - 1).to_bytes(32)]
+    asked: list[int] = []
+
+    def random_bytes(count: int) -> bytes:
+        asked.append(count)
+        return drawn.pop(0)
+
+    assert generate_signing_key(ES256, random_bytes).secret == (P256_ORDER - 1).to_bytes(32)
+    assert asked == [32] * 4
+
+
+@pytest.mark.parametrize("seed", [b"\xff" * 32, b"\0" * 32])
+def test_any_seed_is_a_key_of_ed25519(seed: bytes) -> None:
+    assert generate_signing_key(EDDSA, lambda _: seed).secret == seed
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=ALGORITHMS)
+def test_the_secret_of_a_key_is_not_in_what_is_printed_of_it(key: SigningKey) -> None:
+    assert repr(key) == f"SigningKey(key_id={key.key_id!r}, algorithm={key.algorithm!r})"
 
 
 @pytest.mark.parametrize(("algorithm", "secret"), [("HS256", b"\1" * 32), (ES256, b"\1" * 31), ("none", b"")])
@@ -109,6 +152,13 @@ def test_no_other_key_can_be_restored(algorithm: str, secret: bytes) -> None:
 )
 def test_the_key_decides_the_algorithm(changed: dict[str, Any]) -> None:
     assert problem(with_header(changed)) is Problem.SIGNATURE_WRONG
+
+
+@pytest.mark.parametrize(("key", "named"), [(KEYS[ES256], EDDSA), (KEYS[EDDSA], ES256), (KEYS[EDDSA], "none")])
+def test_a_header_that_names_another_algorithm_does_not_count_even_when_we_signed_it(
+    key: SigningKey, named: str
+) -> None:
+    assert problem(signed(b64(header(key, alg=named)), b64(CLAIMS), key)) is Problem.SIGNATURE_WRONG
 
 
 def test_a_public_key_is_no_shared_secret() -> None:
@@ -180,12 +230,51 @@ def test_what_is_no_token_is_malformed(token: str) -> None:
     assert problem(token) is Problem.MALFORMED
 
 
-@pytest.mark.parametrize("signature", [b"", b"\0" * 63, b"\0" * 64, b"\xff" * 64, b"\0" * 65])
+@pytest.mark.parametrize("signature", [b"\0" * 63, b"\0" * 64, b"\xff" * 64, b"\0" * 65])
 @pytest.mark.parametrize("key", KEYS.values(), ids=ALGORITHMS)
 def test_no_other_signature_counts(key: SigningKey, signature: bytes) -> None:
     head, payload, _ = sign(CLAIMS, key, typ=TYP).split(".")
-    token = f"{head}.{payload}.{b64(signature)}"
-    assert problem(token) in {Problem.SIGNATURE_WRONG, Problem.MALFORMED}
+    assert problem(f"{head}.{payload}.{b64(signature)}") is Problem.SIGNATURE_WRONG
+
+
+def test_the_numbers_of_an_es256_signature_are_32_bytes_each() -> None:
+    """RFC 7518 section 3.4: the same two numbers, written longer or shorter, are no signature."""
+    key = KEYS[ES256]
+    head, payload, _ = sign(CLAIMS, key, typ=TYP).split(".")
+    drawn = (_signature(key, f"{head}.{payload}".encode()) for _ in range(10_000))
+    r, s = next((raw[:32], raw[32:]) for raw in drawn if raw[32] == 0)
+
+    assert verify(f"{head}.{payload}.{b64(r + s)}", OURS, typ=TYP) == CLAIMS
+    assert problem(f"{head}.{payload}.{b64(r + bytes(1) + s)}") is Problem.SIGNATURE_WRONG
+    assert problem(f"{head}.{payload}.{b64(r + s[1:])}") is Problem.SIGNATURE_WRONG
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["header", "payload", "signature"])
+def test_another_spelling_of_the_same_bytes_is_malformed_even_when_we_signed_it(place: int) -> None:
+    """RFC 4648 section 3.5: one token has one spelling."""
+    segments = signed(ragged(header(KEYS[EDDSA])), ragged(CLAIMS)).split(".")
+    assert verify(".".join(segments), OURS, typ=TYP) == CLAIMS
+
+    segments[place] = respelled(segments[place])
+    assert problem(".".join(segments) if place == 2 else signed(segments[0], segments[1])) is Problem.MALFORMED
+
+
+def test_a_header_has_256_characters_at_most() -> None:
+    def padded(size: int) -> str:
+        head = json.dumps(header(KEYS[EDDSA])).encode()
+        return signed(b64(head.ljust(size)), b64(CLAIMS))
+
+    assert len(padded(192).partition(".")[0]) == 256
+    assert verify(padded(192), OURS, typ=TYP) == CLAIMS
+    assert problem(padded(193)) is Problem.MALFORMED
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=ALGORITHMS)
+def test_the_key_that_a_token_names_is_known_before_anything_is_verified(key: SigningKey) -> None:
+    assert named_key(with_header(header(key))) == key.key_id
+    for token in ("", "a.b.c", with_header(header(key, crit=["exp"]))):
+        with pytest.raises(SignatureRefused):
+            named_key(token)
 
 
 @given(data=st.data(), algorithm=st.sampled_from(ALGORITHMS))
@@ -197,12 +286,9 @@ def test_no_altered_character_verifies(data: st.DataObject, algorithm: str) -> N
         verify(token[:position] + character + token[position + 1 :], OURS, typ=TYP)
 
 
-def test_a_payload_that_is_no_object_is_refused_even_when_we_signed_it() -> None:
-    key = KEYS[EDDSA]
-    from gatepost.tokens.signing import _signature  # noqa: PLC0415 - signs what `sign` would not
-
-    signed = f"{b64(header(key))}.{b64(b'[]')}"
-    assert problem(f"{signed}.{b64(_signature(key, signed.encode()))}") is Problem.MALFORMED
+@pytest.mark.parametrize("payload", [b"[]", b"1", b"{", b'{"a":1,"a":1}', b"\xff", b"[" * 10_000])
+def test_a_payload_that_is_no_object_is_refused_even_when_we_signed_it(payload: bytes) -> None:
+    assert problem(signed(b64(header(KEYS[EDDSA])), b64(payload))) is Problem.MALFORMED
 
 
 def test_the_shape_tells_signed_tokens_from_opaque_ones() -> None:
