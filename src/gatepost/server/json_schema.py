@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
 
-from pydantic import PydanticUserError, TypeAdapter
+from pydantic import Field, PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator
+from typing_extensions import ReadOnly
 
 from gatepost.protocol.header_values import subschemas
 from gatepost.server.errors import ToolDefinitionError
@@ -35,6 +38,7 @@ _NOT_SCHEMA: Final = frozenset({"config", "default", "expected", "metadata", "se
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The one dialect that is published and understood (2026-07-28 basic/index, "Schema Dialect")."""
 
+_QUALIFIERS: Final = frozenset({Required, NotRequired, ReadOnly})
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 
 
@@ -46,6 +50,72 @@ class _SchemaGenerator(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (the base's signature)
         return False
+
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        return _with_field_descriptions(super().model_schema(schema), schema["cls"])
+
+    def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+        return _with_field_descriptions(super().dataclass_schema(schema), schema["cls"])
+
+    def typed_dict_schema(self, schema: Any) -> dict[str, Any]:
+        return _with_field_descriptions(super().typed_dict_schema(schema), schema.get("cls"))
+
+
+def _with_field_descriptions(schema: dict[str, Any], declared: Any) -> dict[str, Any]:
+    """Put the plain texts into a class's schema that annotate its fields; Pydantic passes over them."""
+    properties = schema.get("properties", {})
+    fields = getattr(declared, "__pydantic_fields__", None)
+    if fields is not None:
+        texts = {name: _text_in(info.metadata) for name, info in fields.items()}
+        # Under an alias if there is one, and that is used.
+        texts |= {info.alias: texts[name] for name, info in fields.items()}
+    else:
+        texts = {name: _text_in(_metadata_of(hint)) for name, hint in _hints_of(declared).items()}
+    for name, text in texts.items():
+        if text is not None and name in properties:
+            properties[name].setdefault("description", text)
+    return schema
+
+
+def _hints_of(declared: Any) -> dict[str, Any]:
+    with contextlib.suppress(NameError, TypeError):
+        return get_type_hints(declared, include_extras=True)
+    return {}
+
+
+def _metadata_of(annotation: Any) -> tuple[Any, ...]:
+    while get_origin(annotation) in _QUALIFIERS:
+        annotation = get_args(annotation)[0]
+    return annotation.__metadata__ if get_origin(annotation) is Annotated else ()
+
+
+def with_descriptions(annotation: Any) -> Any:
+    """Return an annotation with the plain texts in its `Annotated`, wherever inside, as descriptions for Pydantic."""
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        inner = with_descriptions(annotation.__origin__)
+        described = annotation if inner is annotation.__origin__ else Annotated[(inner, *annotation.__metadata__)]
+        text = _text_in(annotation.__metadata__)
+        return described if text is None else prepend_metadata(described, Field(description=text))
+    if origin is Literal or not members:
+        return annotation
+    changed = tuple(with_descriptions(member) for member in members)
+    if all(one is other for one, other in zip(changed, members, strict=True)):
+        return annotation
+    return Union[changed] if origin in {Union, types.UnionType} else origin[changed]  # noqa: UP007 (made at run time)
+
+
+def prepend_metadata(annotation: Any, metadata: Any) -> Any:
+    """Return an annotation with `metadata` as the first of its own, so that what its author wrote overrides it."""
+    if get_origin(annotation) is Annotated:
+        return Annotated[(annotation.__origin__, metadata, *annotation.__metadata__)]
+    return Annotated[annotation, metadata]
+
+
+def _text_in(metadata: Iterable[Any]) -> str | None:
+    """Return the plain texts in the metadata of an `Annotated`, and those of `Doc` (PEP 727), in one; None for none."""
+    texts = [one if isinstance(one, str) else getattr(one, "documentation", None) for one in metadata]
+    return " ".join(text for text in texts if isinstance(text, str)) or None
 
 
 def describe(
@@ -96,12 +166,17 @@ def _foreign_parts(schema: Any) -> Iterator[str]:
 
 
 def _unfolded(schema: dict[str, Any]) -> dict[str, Any]:
-    """Put the definition that a recursive type's schema refers to where the schema itself is read."""
+    """Put the definition that the schema of a recursive or annotated type refers to where the schema itself is read."""
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    definitions = schema["$defs"]
-    return {**definitions[reference.removeprefix("#/$defs/")], "$defs": definitions}
+    definitions = dict(schema["$defs"])
+    name = reference.removeprefix("#/$defs/")
+    beside = {key: value for key, value in schema.items() if key not in {"$ref", "$defs"}}
+    unfolded = {**definitions[name], **beside}
+    if repr(reference) not in repr(definitions):
+        del definitions[name]
+    return {**unfolded, "$defs": definitions} if definitions else unfolded
 
 
 def validator_of(core_schema: CoreSchema) -> SchemaValidator:

@@ -50,6 +50,7 @@ class Server:
         website_url: Where people read more.
         icons: Pictures for clients to show, in the words of the wire or as `mcp_types.Icon`.
         page_size: How many entries of a list clients get at once.
+        strict_arguments: The option of that name (`ToolOptions`) for every tool that is declared here by its function.
 
     Raises:
         ToolDefinitionError: Something of it cannot be offered.
@@ -71,6 +72,7 @@ class Server:
         website_url: str | None = None,
         icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
         page_size: int = DEFAULT_PAGE_SIZE,
+        strict_arguments: bool = False,
     ) -> None:
         if page_size < 1:
             raise ValueError("page_size is at least 1")
@@ -81,6 +83,7 @@ class Server:
         self.website_url = website_url
         self.icons = icons_of(icons, f"Server({name!r})")
         self.page_size = page_size
+        self.strict_arguments = strict_arguments
         self.generation = 0
         """Grows with everything added: what was computed from a list is stale when it differs."""
         self.changes: ChangeBus = LocalChanges()
@@ -163,7 +166,7 @@ class Server:
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
-        added = tool if isinstance(tool, Tool) else Tool(tool)
+        added = tool if isinstance(tool, Tool) else Tool(tool, strict_arguments=self.strict_arguments)
         return self._add(added, self._tools, added.name, Change("tools", added.scopes))
 
     def add_resource(self, resource: Resource) -> Resource:
@@ -199,6 +202,7 @@ class Server:
 
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Tool` and `add_tool` do.
         """
+        options = {"strict_arguments": self.strict_arguments, **options}
         register = _decorator(lambda decorated: self.add_tool(Tool(decorated, **options)))
         return register if func is None else register(func)
 

@@ -105,7 +105,7 @@ def test_an_error_knows_its_tool_and_each_place() -> None:
     ],
 )
 def test_arrays_and_objects_are_called_so(declared: Any, expected: str) -> None:
-    assert problems(declared, 5) == [expected]
+    assert problems(declared, 5) == [f"{expected}, not an integer"]
 
 
 def test_missing_and_unknown_arguments_bring_a_hint() -> None:
@@ -114,7 +114,7 @@ def test_missing_and_unknown_arguments_bring_a_hint() -> None:
     with pytest.raises(InvalidArguments) as raised:
         input_type("send", read_signature(send), None).validate({"to": "a", "txt": "b"})
     assert str(raised.value) == (
-        "Invalid arguments for send: text: is required; txt: is not an argument of this tool. "
+        "Invalid arguments for send: text: is required; txt: is not an argument here. "
         "It takes: to (required), text (required), urgent."
     )
 
@@ -122,7 +122,7 @@ def test_missing_and_unknown_arguments_bring_a_hint() -> None:
 def test_a_tool_without_arguments_says_so() -> None:
     def ping() -> None: ...
 
-    with pytest.raises(InvalidArguments, match=r"host: is not an argument of this tool\. It takes no arguments\.$"):
+    with pytest.raises(InvalidArguments, match=r"host: is not an argument here\. It takes no arguments\.$"):
         input_type("ping", read_signature(ping), None).validate({"host": 1})
 
 
@@ -146,7 +146,7 @@ def test_fields_that_a_nested_model_forbids_are_named() -> None:
 @pytest.mark.parametrize("name", ["a b", "", "x" * 65, "a\nb", "\u202e", "<b>"])
 def test_a_name_that_is_no_plain_name_is_not_repeated(name: str) -> None:
     error = refusal(dict[str, int], {name: "x"})
-    assert [str(problem) for problem in error.problems] == ["value.…: should be a valid integer"]
+    assert [str(problem) for problem in error.problems] == ["value.…: should be a valid integer, not a string"]
 
 
 def test_the_text_is_bounded_in_problems_and_in_length() -> None:

@@ -68,7 +68,7 @@ def test_unknown_arguments_of_a_model_are_refused_unless_it_says_otherwise() -> 
     def keep(note: Note) -> None: ...
     def keep_all(note: Open) -> None: ...
 
-    with pytest.raises(InvalidArguments, match=r"tagz: is not an argument of this tool\. It takes: text \(required\)"):
+    with pytest.raises(InvalidArguments, match=r"tagz: is not an argument here\. It takes: text \(required\)"):
         inputs(keep).validate({"text": "a", "tagz": []})
     with pytest.raises(InvalidArguments) as raised:
         inputs(keep).validate({"text": 1, "tagz": []})

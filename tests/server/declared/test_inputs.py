@@ -17,8 +17,8 @@ from gatepost.server.declared.signature import read_signature
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 
 
-def inputs(func: Any, model: Any = None) -> InputType:
-    return input_type("tested", read_signature(func), model)
+def inputs(func: Any, model: Any = None, *, strict: bool = False) -> InputType:
+    return input_type("tested", read_signature(func), model, strict=strict)
 
 
 class Colour(enum.Enum):
@@ -159,28 +159,32 @@ def test_json_becomes_what_is_declared(declared: Any, given: Any, expected: Any)
 @pytest.mark.parametrize(
     ("declared", "given", "message"),
     [
-        (int, "5", "value: should be a valid integer"),
-        (int, True, "value: should be a valid integer"),
-        (int, 5.5, "value: should be a valid integer"),
-        (int, 1e300, "value: should be a valid integer"),
-        (list[int], [1.0, "2"], "value[1]: should be a valid integer"),
-        (str, 5, "value: should be a valid string"),
-        (str, None, "value: should be a valid string"),
-        (bool, 1, "value: should be a valid boolean"),
-        (bool, "true", "value: should be a valid boolean"),
-        (float, "1.5", "value: should be a valid number"),
-        (float, False, "value: should be a valid number"),
-        (dt.datetime, 1_700_000_000, "value: should be a valid datetime"),
-        (dt.timedelta, 5, "value: should be a valid duration"),
+        (int, "5", "value: should be a valid integer, not a string"),
+        (int, True, "value: should be a valid integer, not a boolean"),
+        (int, 5.5, "value: should be a valid integer, not a floating-point number"),
+        (int, 1e300, "value: should be a valid integer, not a floating-point number"),
+        (list[int], [1.0, "2"], "value[1]: should be a valid integer, not a string"),
+        (str, 5, "value: should be a valid string, not an integer"),
+        (str, None, "value: should be a valid string, not null"),
+        (bool, 1, "value: should be a valid boolean, not an integer"),
+        (bool, "true", "value: should be a valid boolean, not a string"),
+        (float, "1.5", "value: should be a valid number, not a string"),
+        (float, False, "value: should be a valid number, not a boolean"),
+        (dt.datetime, 1_700_000_000, "value: should be a valid datetime, not an integer"),
+        (dt.timedelta, 5, "value: should be a valid duration, not an integer"),
         (uuid.UUID, "hunter2", "value: should be a valid UUID"),
         (Colour, "green", "value: should be 'red' or 'blue'"),
         (Literal["a", "b"], "c", "value: should be 'a' or 'b'"),
         (Annotated[int, Field(le=5)], 6, "value: should be less than or equal to 5"),
-        (Point, {"x": 1, "y": "2"}, "value.y: should be a valid integer"),
+        (Point, {"x": 1, "y": "2"}, "value.y: should be a valid integer, not a string"),
         (Note, {}, "value.text: is required"),
-        (dict[str, int], {"a": 1, "b": "2"}, "value.b: should be a valid integer"),
-        (int | list[str], [1], "value: should be a valid integer; value[0]: should be a valid string"),
-        (int | bool, "x", "value: should be a valid integer or should be a valid boolean"),
+        (dict[str, int], {"a": 1, "b": "2"}, "value.b: should be a valid integer, not a string"),
+        (
+            int | list[str],
+            [1],
+            "value: should be a valid integer, not an array; value[0]: should be a valid string, not an integer",
+        ),
+        (int | bool, "x", "value: should be a valid integer or should be a valid boolean, not a string"),
     ],
 )
 def test_another_type_is_refused_naming_the_field_and_what_it_takes(declared: Any, given: Any, message: str) -> None:
@@ -188,7 +192,7 @@ def test_another_type_is_refused_naming_the_field_and_what_it_takes(declared: An
 
     keep.__annotations__["value"] = declared
     with pytest.raises(InvalidArguments) as raised:
-        inputs(keep).validate({"value": given})
+        inputs(keep, strict=True).validate({"value": given})
     assert str(raised.value) == f"Invalid arguments for tested: {message}."
 
 

@@ -22,7 +22,7 @@ async def _hello() -> str:
 
 
 def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
-    assert ToolOptions.__optional_keys__ - COMMON == {"inputs", "output", "annotations"}
+    assert ToolOptions.__optional_keys__ - COMMON == {"inputs", "output", "annotations", "strict_arguments"}
     assert ResourceOptions.__optional_keys__ - COMMON == {
         "mime_type",
         "size",

@@ -167,6 +167,7 @@ def refused_starred(*values: int) -> None: ...
 def refused_keywords(**values: int) -> None: ...
 def refused_positional(a: int, /) -> None: ...
 def refused_untyped(a) -> None: ...  # type: ignore[no-untyped-def] # noqa: ANN001 (that is what is tested)
+def refused_context(ctx) -> None: ...  # type: ignore[no-untyped-def] # noqa: ANN001 (likewise)
 def refused_generator() -> Iterator[int]:
     yield 1
 
@@ -177,6 +178,9 @@ async def refused_async_generator() -> AsyncIterator[int]:
 
 class RefusedClass:
     def method(self, text: str) -> None: ...
+
+    @classmethod
+    def of_class(cls, text: str) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,12 @@ class RefusedClass:
         (RefusedClass.method, "it is a method; take it from an object, as in server.tool(notes.add)"),
         (refused_positional, "parameter 'a' is positional-only"),
         (refused_untyped, "parameter 'a' has no type; write a: str, or whatever it takes"),
+        (refused_context, "parameter 'ctx' has no type; write ctx: Context for"),
+        (RefusedClass.__dict__["of_class"].__func__, "it is a method; take it from an object"),
+        (
+            RefusedClass.__dict__["of_class"],
+            "it is a classmethod; take it from its class, as in server.tool(Notes.add)",
+        ),
         (refused_generator, "a tool returns one result; this function yields"),
         (refused_async_generator, "a tool returns one result; this function yields"),
         (RefusedClass, "a tool is made of a function; for a class, write one that builds it"),

@@ -47,7 +47,6 @@ def test_a_definition_comes_from_signature_and_docstring(register: Register) -> 
         Args:
             a: The first.
             b: Not this text.
-            c: Nor this.
         """
         return {"sum": a + b}
 
@@ -261,7 +260,7 @@ async def test_a_partial_is_called_with_what_it_has_decided(call: Call) -> None:
 
     bound = functools.partial(send, api_key="k")
     assert await call(bound, {"text": "a"}) == said("a with k")
-    with pytest.raises(InvalidArguments, match="api_key: is not an argument of this tool"):
+    with pytest.raises(InvalidArguments, match="api_key: is not an argument here"):
         await call(bound, {"text": "a", "api_key": "mine"})
 
 
@@ -272,7 +271,7 @@ async def test_arguments_that_do_not_fit_never_reach_the_function(register: Regi
         calls.append(number)
 
     with pytest.raises(InvalidArguments):
-        await register(count).call({"number": "5"}, Exchange(), untouched)
+        await register(count).call({"number": "five"}, Exchange(), untouched)
     assert calls == []
 
 

@@ -7,23 +7,25 @@ server/utilities/completion).
 
 from __future__ import annotations
 
-import contextlib
-import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 from pydantic_core import ValidationError
+from typing_extensions import is_typeddict
 
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.declared.argument_errors import described, invalid_arguments
 from gatepost.server.declared.declaration import Declaration, MakeContext, Options, invoke
-from gatepost.server.declared.inputs import message_of, plain_name, stand_in
+from gatepost.server.declared.inputs import bare, describe_parameters, keywords_validator, the_only_parameter
+from gatepost.server.declared.lenient_arguments import from_json_text, json_type
 from gatepost.server.declared.signature import Signature, read_signature
-from gatepost.server.errors import ArgumentProblem, InvalidArguments, ToolDefinitionError
-from gatepost.server.json_schema import describe
+from gatepost.server.errors import ToolDefinitionError
+from gatepost.server.json_schema import describe, validator_of
 
 MOST_VALUES: Final = 100
 """How many values an answer has at most, by the specification."""
@@ -48,27 +50,25 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class TextArgument:
-    """One parameter."""
+    """One argument."""
 
     schema: Mapping[str, Any]
     """Its JSON Schema, with all definitions inside."""
     required: bool
-    _adapter: TypeAdapter[Any]
-    _types: frozenset[str]
-    """The JSON types it takes; empty when it takes any."""
 
-    def read(self, text: str) -> Any:
-        """Return the value, or raise ValidationError: the text stands for none that fits."""
-        if self._types & _STRUCTURES and "string" not in self._types:
-            return self._adapter.validate_json(text)
-        try:
-            return self._adapter.validate_strings(text)
-        except ValidationError:
-            # Such as `Literal[1, 2]`, whose members are no texts.
-            if self._types and "string" not in self._types:
-                with contextlib.suppress(ValidationError):
-                    return self._adapter.validate_json(text)
-            raise
+    @property
+    def types(self) -> frozenset[str]:
+        """The JSON types it takes; text is among them where the schema does not say."""
+        return frozenset(node.get("type", "string") for node in _alternatives(self.schema))
+
+    def value(self, text: str) -> Any:
+        """Return what the text is read from first: itself, or the value it is the JSON of where that is a structure."""
+        return self.value_of_json(text) if self.types & _STRUCTURES else text
+
+    def value_of_json(self, text: str) -> Any:
+        """Return the value that `text` is the JSON of, if its type is taken and text is not; else `text`."""
+        value = text if "string" in self.types else from_json_text(text)
+        return value if json_type(value) in self.types else text
 
     def candidates(self) -> tuple[str, ...]:
         """Return the texts it takes, where its type lists them, as an enum does."""
@@ -79,31 +79,74 @@ class TextArgument:
 class TextArguments:
     """The parameters of a function; `owner` is the prompt or resource that it belongs to, for messages.
 
+    If `spreads`, and the one parameter is a Pydantic model, a dataclass or a TypedDict, its fields are the arguments.
     Raises ToolDefinitionError if a parameter's type has no JSON Schema.
     """
 
-    def __init__(self, owner: str, signature: Signature) -> None:
+    def __init__(self, owner: str, signature: Signature, *, spreads: bool) -> None:
         self._owner = owner
-        self.by_name = {parameter.name: _argument(parameter, signature.function) for parameter in signature.parameters}
+        label = signature.function
+        only = the_only_parameter(signature) if spreads else None
+        self._whole = only.name if only is not None and _has_fields(bare(only.annotation)) else None
+        if only is not None and self._whole is not None:
+            adapter, self.schema = describe(only.annotation, "validation", label, f"parameter {only.name!r}")
+            self._validator = validator_of(adapter.core_schema)
+        else:
+            adapter, self.schema = describe_parameters(signature)
+            self._validator = keywords_validator(adapter.core_schema)
+        signature.place_descriptions(self.schema)
+        properties = self.schema.get("properties", {})
+        for parameter in () if self._whole else signature.parameters:
+            if parameter.name not in properties:
+                raise ToolDefinitionError(
+                    f"{label}: parameter {parameter.name!r} has an alias; its own name is used here"
+                )
+        required, definitions = self.schema.get("required", ()), self.schema.get("$defs", {})
+        self.by_name = {
+            name: TextArgument({**schema, "$defs": definitions}, name in required)
+            for name, schema in properties.items()
+        }
 
     def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Return the keywords to call the function with, defaults left to it, or raise InvalidArguments."""
-        problems = [
-            ArgumentProblem(plain_name(name), "is not an argument here") for name in texts if name not in self.by_name
-        ]
-        keywords: dict[str, Any] = {}
-        for name, argument in self.by_name.items():
-            if name in texts:
-                try:
-                    keywords[name] = argument.read(texts[name])
-                except ValidationError as error:
-                    messages = dict.fromkeys(message_of(one) for one in error.errors(include_url=False)[:10])
-                    problems.append(ArgumentProblem(name, " or ".join(messages)))
-            elif argument.required:
-                problems.append(ArgumentProblem(name, "is required"))
-        if problems:
-            raise InvalidArguments(self._owner, problems)
-        return keywords
+        """Return the keywords to call the function with, or raise InvalidArguments."""
+        unknown = texts.keys() - self.by_name.keys()
+        values = {name: self.by_name[name].value(text) for name, text in texts.items() if name not in unknown}
+        value, failure = self._accept(values)
+        if failure is not None:
+            value, failure = self._accept(self._read_again(values, failure))
+        if failure is not None or unknown:
+            raise invalid_arguments(
+                self._owner, failure, texts, unknown=sorted(unknown), schema=self.schema, are_texts=True
+            )
+        return value if self._whole is None else {self._whole: value}
+
+    def _accept(self, values: Mapping[str, Any]) -> tuple[Any, ValidationError | None]:
+        try:
+            # As JSON, whose texts are read as dates, enums and numbers also where a model is strict.
+            return self._validator.validate_json(json.dumps(values)), None
+        except ValidationError as error:
+            return None, error
+
+    def _read_again(self, values: Mapping[str, Any], failure: ValidationError) -> dict[str, Any]:
+        """Return the values with those that failed read another way, if there is one.
+
+        An empty text is what forms send for a field that nobody filled in.
+        """
+        failed = {error["loc"][0] for error in described(failure) if error["loc"]}
+        again: dict[str, Any] = {}
+        for name, value in values.items():
+            argument = self.by_name[name]
+            if name not in failed:
+                again[name] = value
+            elif value != "" or argument.required:
+                again[name] = argument.value_of_json(value) if type(value) is str else value
+        return again
+
+
+def _has_fields(declared: Any) -> bool:
+    if is_typeddict(declared) or (isinstance(declared, type) and is_dataclass(declared)):
+        return True
+    return isinstance(declared, type) and issubclass(declared, BaseModel) and not declared.__pydantic_root_model__
 
 
 class CompletableOptions(Options, total=False):
@@ -121,8 +164,8 @@ class CompletableDeclaration(Declaration):
     completers: Mapping[str, tuple[str, ...] | Signature]
     """What completes its arguments: what is given, or else the values that an argument's type lists."""
 
-    def _take_arguments(self, owner: str, options: CompletableOptions) -> None:
-        self._arguments = TextArguments(owner, self._signature)
+    def _take_arguments(self, owner: str, options: CompletableOptions, *, spreads: bool) -> None:
+        self._arguments = TextArguments(owner, self._signature, spreads=spreads)
         label = self._signature.function
         listed = {name: argument.candidates() for name, argument in self._arguments.by_name.items()}
         completers: dict[str, tuple[str, ...] | Signature] = {name: found for name, found in listed.items() if found}
@@ -184,20 +227,6 @@ def _completion(returned: Completion | Values | None) -> dict[str, Any]:
         total = len(found.values)
     counted = {} if total is None else {"total": total}
     return {"values": values[:MOST_VALUES], "hasMore": has_more, **counted}
-
-
-def _argument(parameter: inspect.Parameter, function: str) -> TextArgument:
-    name, what = parameter.name, f"parameter {parameter.name!r}"
-    _, whole = describe(stand_in([parameter]), "validation", function, what, shown=parameter.annotation)
-    if name not in whole["properties"]:
-        raise ToolDefinitionError(f"{function}: {what} has an alias; here its own name is used")
-    required = parameter.default is inspect.Parameter.empty
-    if required and name not in whole.get("required", ()):
-        raise ToolDefinitionError(f"{function}: write the default of {what} as {name}: ... = ..., outside of its type")
-    schema = {**whole["properties"][name], "$defs": whole.get("$defs", {})}
-    # Without a type it takes any, text among them.
-    types = frozenset(node.get("type", "string") for node in _alternatives(schema))
-    return TextArgument(schema, required, TypeAdapter(parameter.annotation), types)
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -82,7 +82,7 @@ class Options(TypedDict, total=False):
     title: str | None
     """For people."""
     description: str | None
-    """For models; the docstring up to its `Args:` when not given."""
+    """For models; the docstring without its parameters and results when not given."""
     scopes: Iterable[str]
     """All of them are needed to see and to use it."""
     icons: Sequence[Icon | Mapping[str, Any] | BaseModel]
@@ -121,13 +121,13 @@ class Declaration:
         self.name = name
         self.scopes = _scopes_of(options.get("scopes", ()), label)
 
-    def _define(self, options: Options, docstring: str | None, own_members: Mapping[str, Any]) -> None:
+    def _define(self, options: Options, own_members: Mapping[str, Any]) -> None:
         """Set `definition`; what is None is left out."""
         description = options.get("description")
         members = {
             "name": self.name,
             "title": options.get("title"),
-            "description": docstring if description is None else description,
+            "description": self._signature.description if description is None else description,
             **own_members,
             "icons": icons_of(options.get("icons", ()), self._signature.function) or None,
         }

@@ -13,7 +13,6 @@ from gatepost.server.declared.completion import CompletableDeclaration, Completa
 from gatepost.server.declared.declaration import MakeContext, invoke
 from gatepost.server.declared.results import content_block, wire_json, wire_types
 from gatepost.server.declared.revisions import message_in
-from gatepost.server.declared.signature import documentation_of
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
 _LONGEST_NAME: Final = 128
@@ -36,14 +35,12 @@ class Prompt(CompletableDeclaration):
             raise ToolDefinitionError(
                 f"{self._signature.function}: {self.name!r} is no name for a prompt; give it one with name="
             )
-        self._take_arguments(self.name, options)
-        documentation = documentation_of(func)
+        self._take_arguments(self.name, options, spreads=True)
         arguments = []
         for name, argument in self._arguments.by_name.items():
-            description = argument.schema.get("description", documentation.parameters.get(name))
-            described = {} if description is None else {"description": description}
+            described = {key: text for key, text in argument.schema.items() if key == "description"}
             arguments.append({"name": name, **described, "required": argument.required})
-        self._define(options, documentation.description, {"arguments": arguments or None})
+        self._define(options, {"arguments": arguments or None})
 
     async def get(
         self, texts: Mapping[str, str], revision: str, exchange: Exchange, make_context: MakeContext = Context

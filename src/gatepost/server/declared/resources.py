@@ -13,7 +13,7 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
 from gatepost.server.declared.declaration import Annotations, MakeContext, annotations_of, invoke
 from gatepost.server.declared.results import json_text, wire_json
-from gatepost.server.declared.signature import Signature, describe_function, documentation_of
+from gatepost.server.declared.signature import Signature, describe_function
 from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri
 from gatepost.server.errors import ResourceNotFound, ToolDefinitionError
 
@@ -68,14 +68,22 @@ class Resource(CompletableDeclaration):
         if self.freshness < 0 or (size is not None and size < 0):
             raise ToolDefinitionError(f"{label}: fresh_for and size are not negative")
         self._mime_type = options.get("mime_type")
-        self._take_arguments(uri, options)
+        self._take_arguments(uri, options, spreads=False)
         own_members = {
             "uri" if self.template is None else "uriTemplate": uri,
             "mimeType": self._mime_type,
             "size": size if self.template is None else None,
             "annotations": annotations_of(Annotations, options.get("annotations"), label),
         }
-        self._define(options, documentation_of(func).description, own_members)
+        if self.template is not None and options.get("description") is None:
+            own_members["description"] = self._description_with_parameters()
+        self._define(options, own_members)
+
+    def _description_with_parameters(self) -> str | None:
+        """Return what the docstring says, that of the template's variables included: the wire has no place for them."""
+        schemas = {name: argument.schema for name, argument in self._arguments.by_name.items()}
+        said = [f"{name}: {schema['description']}" for name, schema in schemas.items() if "description" in schema]
+        return "\n\n".join(filter(None, (self._signature.description, "\n".join(said)))) or None
 
     async def read(
         self, uri: str, texts: Mapping[str, str], exchange: Exchange, make_context: MakeContext = Context

@@ -25,7 +25,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
-from gatepost.server.declared.inputs import described
+from gatepost.server.declared.argument_errors import described
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 from gatepost.server.json_schema import describe
 

@@ -1,22 +1,22 @@
-"""Signatures and docstrings: what a function takes and gives and what it says to a model, read when it is declared.
-
-Of docstrings the Google convention (`Args:`) is understood and the NumPy one (`Parameters` over a dashed line). One in
-any other shape is all description.
-"""
+"""Signatures: what a function takes and gives, and what it says to a model of that, read when it is declared."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import re
 import sys
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
+from pydantic import Field
+
 from gatepost.server.calls.context import Context
+from gatepost.server.declared.docstrings import Documentation, read_docstring
 from gatepost.server.errors import ToolDefinitionError
+from gatepost.server.json_schema import prepend_metadata, with_descriptions
 
 _WRAPPED: Final = "if this is a decorator's function, give it functools.wraps"
 _REFUSED_KINDS: Final = {
@@ -25,14 +25,7 @@ _REFUSED_KINDS: Final = {
     inspect.Parameter.VAR_KEYWORD: "takes any name; clients need to know the arguments, so list them; " + _WRAPPED,
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only; arguments are passed by name, so remove the '/'",
 }
-
-
-_PARAMETER_SECTIONS: Final = frozenset({"args", "arguments", "parameters"})
-_SECTIONS: Final = _PARAMETER_SECTIONS | {"returns", "return", "yields", "yield", "raises"}
-"""Where the description ends. What follows is for people who call the function in Python."""
-
-_GOOGLE_ENTRY: Final = re.compile(r"\*{0,2}(?P<names>\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.*)")
-_NUMPY_ENTRY: Final = re.compile(r"(?P<names>\w+(?:\s*,\s*\w+)*)\s*(?::.*)?(?P<text>)")
+_CONTEXT_NAMES: Final = frozenset({"ctx", "context"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +36,28 @@ class Signature:
     function: str
     """The function's name for messages, with its module."""
     parameters: tuple[inspect.Parameter, ...]
-    """All but the context, annotations resolved."""
+    """All but the context, annotations resolved, with their descriptions in them as Pydantic has them."""
     context_parameter: str | None
     """Which parameter gets the `Context`."""
     returns: Any
     """The resolved return annotation; `inspect.Signature.empty` when there is none."""
     is_async: bool
+    description: str | None
+    """What the docstring says, without its parameters and results."""
+    unplaced: Mapping[str, str]
+    """What the docstring describes and is no parameter, by name: the fields of a model, perhaps."""
+
+    def place_descriptions(self, schema: dict[str, Any]) -> None:
+        """Put into an object's schema what the docstring says of its properties, and warn of what is left."""
+        properties = schema.get("properties", {})
+        for name, text in self.unplaced.items():
+            if name in properties:
+                properties[name].setdefault("description", text)
+                continue
+            words = f"{self.function}: its docstring describes {name!r}, which it does not take; nobody will see that"
+            code = getattr(inspect.unwrap(underlying_function(self.func)), "__code__", None)
+            where = ("<unknown>", 1) if code is None else (code.co_filename, code.co_firstlineno)
+            warnings.warn_explicit(words, UserWarning, *where)
 
 
 def read_signature(func: Callable[..., Any]) -> Signature:
@@ -58,6 +67,8 @@ def read_signature(func: Callable[..., Any]) -> Signature:
     _check_kind(func, underlying, label)
     bound = _bound_keywords(func)
     hints = _resolve_hints(underlying, label)
+    documentation = _documentation_of(func)
+    known = inspect.signature(underlying).parameters.keys()
     parameters: list[inspect.Parameter] = []
     context_parameters: list[str] = []
     for parameter in inspect.signature(func).parameters.values():
@@ -66,17 +77,14 @@ def read_signature(func: Callable[..., Any]) -> Signature:
             continue
         if parameter.kind in _REFUSED_KINDS:
             raise ToolDefinitionError(f"{label}: parameter {parameter.name!r} {_REFUSED_KINDS[parameter.kind]}")
-        if parameter.name not in hints and parameter.name == "self":
-            raise ToolDefinitionError(f"{label}: it is a method; take it from an object, as in server.tool(notes.add)")
         if parameter.name not in hints:
-            raise ToolDefinitionError(
-                f"{label}: parameter {parameter.name!r} has no type; write {parameter.name}: str, or whatever it takes"
-            )
+            raise _untyped(parameter.name, label)
         annotation = hints[parameter.name]
         if _is_context(annotation):
             context_parameters.append(parameter.name)
         else:
-            parameters.append(parameter.replace(annotation=annotation))
+            described = _described(annotation, documentation.parameters.get(parameter.name))
+            parameters.append(parameter.replace(annotation=described))
     if len(context_parameters) > 1:
         raise ToolDefinitionError(f"{label}: {' and '.join(context_parameters)} are both a Context; one is enough")
     return Signature(
@@ -86,7 +94,34 @@ def read_signature(func: Callable[..., Any]) -> Signature:
         context_parameter=context_parameters[0] if context_parameters else None,
         returns=_awaited(hints.get("return", inspect.Signature.empty)),
         is_async=inspect.iscoroutinefunction(underlying),
+        description=documentation.description,
+        unplaced={name: text for name, text in documentation.parameters.items() if name not in known},
     )
+
+
+def _untyped(name: str, label: str) -> ToolDefinitionError:
+    """Return the error for a parameter without a type, with what its name suggests to write."""
+    if name in {"self", "cls"}:
+        return ToolDefinitionError(f"{label}: it is a method; take it from an object, as in server.tool(notes.add)")
+    if name in _CONTEXT_NAMES:
+        advice = f"{name}: Context for what gatepost.Context knows of the call, or {name}: str for an argument"
+    else:
+        advice = f"{name}: str, or whatever it takes"
+    return ToolDefinitionError(f"{label}: parameter {name!r} has no type; write {advice}")
+
+
+def _described(annotation: Any, text: str | None) -> Any:
+    """Return an annotation with its own descriptions, or else with `text`, as Pydantic has them."""
+    annotation = with_descriptions(annotation)
+    return annotation if text is None else prepend_metadata(annotation, Field(description=text))
+
+
+def _documentation_of(func: Callable[..., Any]) -> Documentation:
+    """Return what the docstring says, of a function or of the class of an object that is called."""
+    docstring = inspect.getdoc(underlying_function(func))
+    if docstring is None and not inspect.isroutine(func) and not isinstance(func, functools.partial):
+        docstring = inspect.getdoc(type(func))
+    return read_docstring(docstring)
 
 
 def underlying_function(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,6 +156,8 @@ def describe_function(func: Callable[..., Any]) -> str:
 def _check_kind(func: Callable[..., Any], underlying: Callable[..., Any], label: str) -> None:
     if isinstance(func, str):
         raise ToolDefinitionError(f"{func!r} is no function; a name is given by name: name={func!r}")
+    if isinstance(func, classmethod):
+        raise ToolDefinitionError(f"{label}: it is a classmethod; take it from its class, as in server.tool(Notes.add)")
     if not callable(func):
         raise ToolDefinitionError(f"{label}: a function is needed, not a value of this type")
     if inspect.isclass(underlying):
@@ -181,81 +218,3 @@ def _awaited(returns: Any) -> Any:
     """Return what is left after awaiting: the annotation of `def f() -> Awaitable[T]` speaks of `T`."""
     is_awaitable = get_origin(returns) in {Awaitable, Coroutine} and get_args(returns)
     return get_args(returns)[-1] if is_awaitable else returns
-
-
-@dataclass(frozen=True, slots=True)
-class Documentation:
-    """A docstring, taken apart."""
-
-    description: str | None = None
-    parameters: dict[str, str] = field(default_factory=dict)
-    """Descriptions by parameter name, each in one line."""
-
-
-def documentation_of(func: Callable[..., Any]) -> Documentation:
-    """Return what the docstring says, of a function or of the class of an object that is called."""
-    docstring = inspect.getdoc(underlying_function(func))
-    if docstring is None and not inspect.isroutine(func) and not isinstance(func, functools.partial):
-        docstring = inspect.getdoc(type(func))
-    return read_docstring(docstring)
-
-
-def read_docstring(docstring: str | None) -> Documentation:
-    """Take a docstring apart; whatever is not understood stays out."""
-    lines = inspect.cleandoc(docstring or "").splitlines()
-    description: list[str] = []
-    parameters: dict[str, str] = {}
-    section: str | None = None
-    body: list[str] = []
-    for index, line in enumerate(lines):
-        header, dashed = _header(lines, index)
-        if header is not None:
-            parameters |= _entries(section, body)
-            section, body = header, []
-        elif section is None:
-            description.append(line)
-        elif not dashed:
-            body.append(line)
-    parameters |= _entries(section, body)
-    return Documentation("\n".join(description).strip() or None, parameters)
-
-
-def _header(lines: Sequence[str], index: int) -> tuple[str | None, bool]:
-    """Return the section that begins on this line, and whether the line is the dashes under a NumPy header."""
-    line = lines[index]
-    following = lines[index + 1] if index + 1 < len(lines) else ""
-    if _is_dashes(line) and index and lines[index - 1].lower() in _SECTIONS:
-        return None, True
-    name = line.lower()
-    if name in _SECTIONS and _is_dashes(following):
-        return name, False
-    if name.endswith(":") and name[:-1] in _SECTIONS and following[:1].isspace():
-        return name[:-1], False
-    return None, False
-
-
-def _is_dashes(line: str) -> bool:
-    return len(line) >= 3 and set(line) == {"-"}  # noqa: PLR2004 (the shortest rule that anybody draws)
-
-
-def _entries(section: str | None, body: Sequence[str]) -> dict[str, str]:
-    if section not in _PARAMETER_SECTIONS:
-        return {}
-    first = next((line for line in body if line.strip()), "")
-    indent = len(first) - len(first.lstrip())
-    # Google indents the whole section; NumPy does not.
-    entry = _GOOGLE_ENTRY if indent else _NUMPY_ENTRY
-    found: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in body:
-        text = line.strip()
-        if line[: indent + 1].strip() and (match := entry.fullmatch(text)):
-            current = [match["text"]]
-            found.update((name.strip(), current) for name in match["names"].split(","))
-        else:
-            current.append(text)
-    return {name: text for name, words in found.items() if (text := _one_line(words))}
-
-
-def _one_line(words: Iterable[str]) -> str:
-    return " ".join(word for word in words if word)

@@ -30,7 +30,6 @@ from gatepost.server.declared.declaration import (
 )
 from gatepost.server.declared.inputs import input_type
 from gatepost.server.declared.results import error_result, output_type, to_result
-from gatepost.server.declared.signature import documentation_of
 from gatepost.server.errors import InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
@@ -42,6 +41,9 @@ class ToolOptions(Options, total=False):
 
     inputs: type[BaseModel] | None
     """A model whose fields are the arguments. The function takes one instance, or nothing; and maybe a `Context`."""
+    strict_arguments: bool
+    """Whether arguments have to be as the schema says to the letter. Otherwise a number, boolean, array or object that
+    was sent as text is read as what it is, and `null` as nothing, where the schema leaves no other choice."""
     output: Any
     """The type of the result, where the return annotation does not say it. `Any` for none."""
     annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None
@@ -78,12 +80,9 @@ class Tool(Declaration):
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
         self.takes_context = signature.context_parameter is not None
-        documentation = documentation_of(func)
-        self._input = input_type(self.name, signature, options.get("inputs"))
+        strict = options.get("strict_arguments", False)
+        self._input = input_type(self.name, signature, options.get("inputs"), strict=strict)
         schema = self._input.schema
-        properties = schema.get("properties", {})
-        for name in properties.keys() & documentation.parameters.keys():
-            properties[name].setdefault("description", documentation.parameters[name])
         try:
             self.mirrored = mirrored_arguments(schema)
         except InvalidAnnotation as error:
@@ -95,7 +94,7 @@ class Tool(Declaration):
             "outputSchema": None if self._output is None else self._output.schema,
             "annotations": annotations_of(ToolAnnotations, options.get("annotations"), label),
         }
-        self._define(options, documentation.description, own_members)
+        self._define(options, own_members)
 
     async def call(
         self,
