@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from starlette.types import ASGIApp, Message
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatepost import Server, SingleUserProvider, create_app
+from gatepost import Protected, Server, SingleUserProvider, create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.stores.sql.sqlite import memory_store
 
@@ -127,6 +128,48 @@ async def test_where_no_person_decided_a_foreign_page_is_refused_before_anything
     asks = from_page(origin, ("access-control-request-method", "POST"))
     _, headers = await status_of(app, "/mcp", *asks, method="OPTIONS", peer=LOCAL)
     assert "access-control-allow-origin" not in headers
+
+
+def app_with_reports(**variables: str) -> ASGIApp:
+    async def reports(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("served")(scope, receive, send)
+
+    settings = load_settings({"MCP_ALLOWED_ORIGINS": "https://app.example.com", **variables}, env_file=None)
+    return create_app({"/reports": Protected(reports)}, settings=settings, store=memory_store())
+
+
+@pytest.mark.parametrize("origin", ANYWHERE)
+async def test_a_protected_application_is_called_by_the_rule_of_the_mcp_endpoint(origin: str) -> None:
+    """Record 0035: where a token is demanded and a person approves, the token decides."""
+    guarded = app_with_reports(**GUARDED, MCP_API_KEY="k" * 40)
+    bearer = ("authorization", f"Bearer {'k' * 40}")
+    for path in ("/reports", "/reports/latest"):
+        status, headers = await status_of(guarded, path, *from_page(origin), peer=LOCAL)
+        assert (status, headers["access-control-allow-origin"]) == (401, "*")
+        assert "WWW-Authenticate" in headers["access-control-expose-headers"]
+        status, headers = await status_of(guarded, path, *from_page(origin, bearer), peer=LOCAL)
+        assert (status, headers["access-control-allow-origin"]) == (200, "*")
+        asks = from_page(origin, ("access-control-request-method", "PUT"))
+        status, headers = await status_of(guarded, path, *asks, method="OPTIONS", peer=LOCAL)
+        assert (status, headers["access-control-allow-origin"]) == (200, "*")
+        assert "access-control-allow-credentials" not in headers
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize("variables", [{"MCP_REQUIRE_AUTH": "false"}, {"OAUTH_AUTO_APPROVE": "true"}])
+async def test_a_protected_application_that_is_open_is_called_by_no_foreign_page(
+    method: str, variables: dict[str, str]
+) -> None:
+    app = app_with_reports(MCP_HOST="127.0.0.1", **variables)
+    for origin in ANYWHERE:
+        status, headers = await status_of(app, "/reports/x", *from_page(origin), method=method, peer=LOCAL)
+        assert status == 403
+        assert "access-control-allow-origin" not in headers
+    twice = from_page("https://app.example.com", ("origin", "https://evil.example"))
+    assert (await status_of(app, "/reports/x", *twice, method=method, peer=LOCAL))[0] == 403
+    for origin in ("https://app.example.com", "http://localhost:6274", "http://127.0.0.1:8000"):
+        status, headers = await status_of(app, "/reports/x", *from_page(origin), peer=LOCAL)
+        assert (status, headers["access-control-allow-origin"]) == (200 if "REQUIRE" in str(variables) else 401, origin)
 
 
 async def test_a_single_user_s_server_refuses_foreign_pages() -> None:

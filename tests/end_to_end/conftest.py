@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.conftest import RequireService
+from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import Person, close_http, count_open_http
 from tests.outbound.certificates import issue
@@ -14,6 +18,18 @@ from tests.outbound.certificates import issue
 TARGET = "tests/end_to_end/sample_server.py:server"
 OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
 """Settings of a server that everybody on this machine can call."""
+ELSEWHERE = "app.example"
+"""A name that the browser finds on this machine: a page there is of a foreign origin, and not of a loopback one."""
+_CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +73,18 @@ def shared_owner(shared_server: RunningServer) -> Iterator[Person]:
     person = owner_of(shared_server)
     yield person
     person.browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(require_service: RequireService) -> Iterator[Browser]:
+    """A real browser. Its contexts know nothing of each other."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require_service("Chromium", available=program is not None)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=program, args=_CHROMIUM, timeout=PATIENCE * 1000) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture(scope="session")

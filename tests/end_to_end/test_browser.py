@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import html
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.conftest import RequireService
 from tests.end_to_end import local_http
 from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
@@ -21,15 +19,6 @@ from tests.end_to_end.scripted_client import App
 
 PICTURES = REPOSITORY / "test-artifacts" / "browser"
 _PATIENCE = PATIENCE * 1000  # milliseconds
-_QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Callback:
@@ -69,22 +58,11 @@ def callback() -> Iterator[Callback]:
     listening.close()
 
 
-@pytest.fixture(scope="module")
-def chromium(require_service: RequireService) -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require_service("Chromium", available=program is not None)
-    expect.set_options(timeout=_PATIENCE)
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=program, args=_QUIET, timeout=_PATIENCE) as browser,
-    ):
-        yield browser
-
-
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """A page of a browser that knows nothing: each context has cookies and caches of its own."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=_PATIENCE)
     with chromium.new_context(viewport={"width": 900, "height": 760}) as context:
         context.set_default_timeout(_PATIENCE)
         tab = context.new_page()

@@ -343,7 +343,7 @@ async def test_every_refusal_is_logged_with_its_reason_and_nothing_that_was_sent
 ) -> None:
     world = McpWorld()
     with caplog.at_level(logging.INFO, "gatepost.mcp"):
-        await world.post(PING, replaced(b"host", b"evil.example"))
+        await world.post(PING, replaced(b"host", b"evil/example"))
         await world.post(PING, headers_for(token="gp_at_secret"))
         await world.post(PING, replaced(b"content-type", b"text/evil"))
         await world.modern("evil/method")
@@ -358,5 +358,6 @@ async def test_every_refusal_is_logged_with_its_reason_and_nothing_that_was_sent
         ("scope_insufficient", 403),
         ("message_malformed", 400),
     ]
-    assert "evil" not in caplog.text
-    assert "secret" not in caplog.text
+    sent = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert "evil" not in sent
+    assert "secret" not in sent

@@ -9,7 +9,7 @@ from starlette.types import Receive
 
 from gatepost.web.site.front_door import HOST_FOREIGN
 from gatepost.web.site.request_body import BodyTooSlow
-from tests.web.mcp.mcp_harness import HOST, PING, McpWorld, headers_for, replaced, without
+from tests.web.mcp.mcp_harness import HOST, PING, READER, McpWorld, headers_for, replaced, without
 
 
 def refusal(message: str) -> dict[str, Any]:
@@ -17,13 +17,23 @@ def refusal(message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "error": {"code": -32600, "message": message}}
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "HEAD"])
 async def test_other_http_methods_are_not_allowed(method: str) -> None:
     answer = await McpWorld().post({}, method=method)
 
-    assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST", refusal("Send POST."))
-    without_token = await McpWorld().post({}, headers_for(token=None), method=method)
-    assert without_token.status == (405 if method == "OPTIONS" else 401)
+    assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST, OPTIONS", refusal("Send POST."))
+    assert (await McpWorld().post({}, headers_for(token=None), method=method)).status == 401
+
+
+@pytest.mark.parametrize("token", [READER, None])
+async def test_plain_options_names_the_methods_and_needs_no_token(token: str | None) -> None:
+    """RFC 9110 section 9.3.7; what asks for CORS is answered in front."""
+    answer = await McpWorld().post({}, headers_for(token=token), method="OPTIONS")
+
+    assert (answer.status, answer.headers["allow"], answer.body) == (204, "POST, OPTIONS", None)
+    assert "content-length" not in answer.headers
+    foreign = await McpWorld().post({}, [(b"host", b"evil.example")], method="OPTIONS")
+    assert foreign.status == 421
 
 
 @pytest.mark.parametrize("host", [b"evil.example", b"mcp.example.com:8000", b"", b"\xff"])

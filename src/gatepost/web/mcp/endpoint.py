@@ -51,16 +51,17 @@ from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import scrubbed_traceback
-from gatepost.web.site.front_door import HOST_FOREIGN, LOOPBACK_ORIGIN, ORDINARY_HEADERS, loggable_host
+from gatepost.web.site.front_door import (
+    HOST_FOREIGN,
+    ORDINARY_HEADERS,
+    ORIGIN_FOREIGN,
+    is_origin_ours,
+    loggable_host,
+)
 from gatepost.web.site.request_body import ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
-
-_ORIGIN_FOREIGN = (
-    "Pages of this Origin may not call this server. The operator can add it to MCP_ALLOWED_ORIGINS as it was sent, "
-    "such as https://app.example.com."
-)
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -92,14 +93,15 @@ class McpEndpoint:
     open_scopes: set[CancelScope] = field(default_factory=set)
     """Holds the scope of each request that waits for something, for whoever cancels all of them."""
     _hosts: frozenset[bytes] = field(init=False)
-    _origins: frozenset[bytes] = field(init=False)
+    _origins: frozenset[bytes] | None = field(init=False)
     _methods: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self._hosts = frozenset(host.encode("latin-1") for host in self.allowed_hosts)
-        self._origins = frozenset(origin.encode("latin-1") for origin in self.allowed_origins)
+        origins = frozenset(origin.encode("latin-1") for origin in self.allowed_origins)
+        self._origins = None if self.any_origin and self.guard is not None else origins
         # Streams (GET) and sessions (DELETE) are of the handshake era.
-        self._methods = ("POST",) if self.handshake_era is None else ("GET", "POST", "DELETE")
+        self._methods = ("POST",) if self.handshake_era is None else ("GET", "HEAD", "POST", "DELETE")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -132,8 +134,12 @@ class McpEndpoint:
                 raise self.guard.insufficient_scope(self.required_scopes)
         set_current_subject(principal)
         # 4. Method.
+        if http_method == "OPTIONS":  # one without Access-Control-Request-Method, or it would have been answered before
+            return 204, None, (self._allow(),)
         if http_method not in self._methods:
-            raise self._wrong_method()
+            raise Refused(
+                405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {', '.join(self._methods)}.", headers=(self._allow(),)
+            )
         if http_method != "POST":
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
@@ -158,9 +164,8 @@ class McpEndpoint:
             version = version or record.revision
         return await self._serve(exchange, message, version, is_modern=is_modern)
 
-    def _wrong_method(self) -> Refused:
-        allowed = ", ".join(self._methods)
-        return Refused(405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {allowed}.", headers=((b"allow", allowed.encode()),))
+    def _allow(self) -> tuple[bytes, bytes]:
+        return b"allow", ", ".join((*self._methods, "OPTIONS")).encode()
 
     def _checked_headers(self, raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         """Return the headers by name, unless they come from a page of another site.
@@ -174,17 +179,14 @@ class McpEndpoint:
         # 2. Is it us they mean, and do they come from where they may?
         host = headers.get(b"host", b"")
         if host not in self._hosts and host.lower() not in self._hosts:
-            logger.info("the Host is not ours", extra={"host": loggable_host(host)})
-            raise Refused(421, Reason.HOST_FOREIGN, HOST_FOREIGN)
+            raise Refused(421, Reason.HOST_FOREIGN, HOST_FOREIGN, host=loggable_host(host))
         origin = headers.get(b"origin")
-        if origin is None or origin in self._origins or (self.any_origin and self.guard is not None):
-            return headers
-        if LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is None:
-            raise Refused(403, Reason.ORIGIN_FOREIGN, _ORIGIN_FOREIGN)
+        if origin is not None and not is_origin_ours(origin, self._origins):
+            raise Refused(403, Reason.ORIGIN_FOREIGN, ORIGIN_FOREIGN)
         return headers
 
     async def _answer_without_message(self, exchange: HttpExchange) -> Answer | None:
-        """Answer a GET or a DELETE."""
+        """Answer a GET, a HEAD or a DELETE."""
         era = self.handshake_era
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
         if exchange.scope["method"] == "DELETE":

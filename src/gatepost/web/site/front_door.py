@@ -45,6 +45,11 @@ HOST_FOREIGN: Final = (
     "the Host, with its port if it has one, to MCP_ALLOWED_HOSTS."
 )
 """What a request with a foreign `Host` is told; which one it was is in the log."""
+ORIGIN_FOREIGN: Final = (
+    "Pages of this Origin may not call this server. The operator can add it to MCP_ALLOWED_ORIGINS as it was sent, "
+    "such as https://app.example.com."
+)
+_MISDIRECTED = 421
 _PLAIN_HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,100}")
 
 ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
@@ -102,8 +107,9 @@ class LocalOnly:
         if scope["type"] == "http":
             is_forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
             if is_forwarded or not _is_local(scope.get("client")):
-                app = _misdirected(
+                app = _refused(
                     scope,
+                    _MISDIRECTED,
                     Reason.PEER_FOREIGN,
                     "This server is set up for its own machine only. To reach it through a proxy, a tunnel or a "
                     "network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
@@ -134,7 +140,8 @@ class HostGuard:
         if scope["type"] == "http" and scope["path"] not in self.passed_by:
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not self._is_ours(hosts[0].lower()):
-                app = _misdirected(scope, Reason.HOST_FOREIGN, HOST_FOREIGN, host=loggable_host(b",".join(hosts)))
+                host = loggable_host(b",".join(hosts))
+                app = _refused(scope, _MISDIRECTED, Reason.HOST_FOREIGN, HOST_FOREIGN, host=host)
         await app(scope, receive, send)
 
     def _is_ours(self, host: bytes) -> bool:
@@ -149,8 +156,9 @@ class CrossOrigin:
         app: what is answered.
         mcp_paths: the MCP endpoints' paths, with and without a slash at the end.
         allowed_origins: the browser origins that may call these.
-        any_origin: whether every origin may call the MCP endpoints, since they demand a token.
-        application_paths: the paths of protected applications; for all below them the same origins are allowed.
+        any_origin: whether every origin may call them, since they demand a token.
+        application_paths: the paths of protected applications, with all below them. They need not look at `Origin`
+            themselves, as the MCP endpoints do: a page that may not call them is answered here.
     """
 
     def __init__(
@@ -177,20 +185,28 @@ class CrossOrigin:
             expose_headers=_MCP_EXPOSED,
             max_age=7200,
         )
-        origins = sorted(allowed_origins)
-        self._mcp = named(allow_origins=["*"] if any_origin else origins, allow_methods=["GET", "POST", "DELETE"])
+        self._origins = None if any_origin else frozenset(origin.encode("latin-1") for origin in allowed_origins)
+        origins = ["*"] if any_origin else sorted(allowed_origins)
+        self._mcp = named(allow_origins=origins, allow_methods=["GET", "POST", "DELETE"])
         self._applications = named(allow_origins=origins, allow_methods=["*"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Apply the rules of the request's path."""
-        await (self._rules(scope["path"]) if scope["type"] == "http" else self.app)(scope, receive, send)
+        await (self._rules(scope, scope["path"]) if scope["type"] == "http" else self.app)(scope, receive, send)
 
-    def _rules(self, path: str) -> ASGIApp:
+    def _rules(self, scope: Scope, path: str) -> ASGIApp:
         if path in self._mcp_paths:
             return self._mcp
         if self._application_paths and f"{path}/".startswith(self._application_paths):
-            return self._applications
+            origins = [value for name, value in scope["headers"] if name == b"origin"]
+            may_call = all(is_origin_ours(origin, self._origins) for origin in origins)
+            return self._applications if may_call else _refused(scope, 403, Reason.ORIGIN_FOREIGN, ORIGIN_FOREIGN)
         return self._open if _OPEN_PATHS.match(path) else self.app
+
+
+def is_origin_ours(origin: bytes, ours: frozenset[bytes] | None) -> bool:
+    """Say whether pages of an `Origin` may call: those named, every one where `ours` is None, and loopback ones."""
+    return ours is None or origin in ours or LOOPBACK_ORIGIN.fullmatch(origin.decode("latin-1")) is not None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -214,6 +230,7 @@ def loggable_host(host: bytes) -> str | None:
     return host.decode("ascii") if _PLAIN_HOST.fullmatch(host) else None
 
 
-def _misdirected(scope: Scope, reason: Reason, description: str, *, host: str | None = None) -> Response:
+def _refused(scope: Scope, status: int, reason: Reason, description: str, *, host: str | None = None) -> Response:
     _log.info("refused", extra={"reason": reason.value, "path": scope["path"][:200], "host": host})
-    return json_response({"error": "misdirected_request", "error_description": description}, 421)
+    error = "misdirected_request" if status == _MISDIRECTED else "access_denied"
+    return json_response({"error": error, "error_description": description}, status)

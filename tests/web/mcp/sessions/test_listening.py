@@ -35,6 +35,26 @@ async def test_a_get_without_a_session_is_not_offered(world: SessionWorld) -> No
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
+async def test_head_is_told_what_get_would_be_and_opens_no_stream(world: SessionWorld) -> None:
+    """RFC 9110 section 9.3.2. A listener that a HEAD left behind would take the place of the client's stream."""
+    session, other = await world.begin(), await world.begin()
+    listening = await opened(world.listen(session))
+    alike = ("content-type", "cache-control", "x-accel-buffering", "allow")
+    for headers in ({}, {"accept": "application/json"}, {"mcp_protocol_version": "x"}):
+        head = await world.send(None, session=session, method="HEAD", **headers)
+        get = world.listen(other, **headers)
+        await asyncio.wait_for(get.changed.wait(), 10)
+        get.gone.set()
+        assert (head.status, *map(head.headers.get, alike)) == (get.status, *map(get.headers.get, alike))
+        assert head.raw == b"" or head.status >= 400
+    assert (await world.send(None, session="gp_ms_x", method="HEAD")).status == 404
+    unnamed = await world.send(None, method="HEAD")
+    assert (unnamed.status, unnamed.headers["allow"]) == (405, "POST")
+
+    await publish(world)
+    assert await listening.until_messages(1) == [CHANGED]
+
+
 async def test_a_get_must_take_streams_and_name_its_session(world: SessionWorld) -> None:
     session = await world.begin()
     assert (await world.listen(session, accept="application/json").ended()).status == 406

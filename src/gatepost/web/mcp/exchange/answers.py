@@ -44,6 +44,7 @@ PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content
 """The headers of every answer with a body, beside its length."""
 FAST_PATH = "gatepost.fast_path"
 """Where in the scope the server may have left the `FastPath` of a request (record 0021)."""
+_NO_CONTENT = 204
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 _REASONS = {
@@ -85,10 +86,14 @@ class Refused(Exception):
         reason: the stable reason code.
         message: for the client's developer.
         headers: more headers of the answer.
+        host: the `Host` for the log, if it is what was wrong (`loggable_host`).
     """
 
-    def __init__(self, status: int, reason: Reason, message: str, *, headers: RawHeaders = ()) -> None:
+    def __init__(
+        self, status: int, reason: Reason, message: str, *, headers: RawHeaders = (), host: str | None = None
+    ) -> None:
         super().__init__(message)
+        self.host = host
         self.status = status
         self.reason = reason
         self.headers = headers
@@ -123,7 +128,7 @@ def error_answer(error: Exception, request_id: RequestId | None, *, is_modern: b
             refused = Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=retry)
         case _:
             return None
-    log_refusal(refused.reason, refused.status)
+    log_refusal(refused.reason, refused.status, host=refused.host)
     return refused.status, error_response(refused.error), refused.headers
 
 
@@ -141,20 +146,21 @@ def _store_unavailable(error: StoreUnavailable) -> Answer:
     return 503, body, ((b"retry-after", b"%d" % RETRY_AFTER),)
 
 
-def log_refusal(reason: Reason, status: int) -> None:
-    """Log one refusal with its reason and status; nothing that the client sent."""
+def log_refusal(reason: Reason, status: int, *, host: str | None = None) -> None:
+    """Log one refusal with its reason and status; nothing that the client sent but a `Host` that is one."""
     if logger.isEnabledFor(logging.INFO):
-        logger.info("refused: %s", reason.value, extra={"reason": reason.value, "status": status})
+        logger.info("refused: %s", reason.value, extra={"reason": reason.value, "status": status, "host": host})
 
 
 async def send_answer(send: Send, answer: Answer) -> None:
     """Send a whole answer."""
     status, body, headers = answer
     if body is None:
-        start = {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0"), _NO_STORE]}
-        await send(start)
+        # RFC 9110 section 8.6: none in a 204.
+        length = () if status == _NO_CONTENT else ((b"content-length", b"0"),)
+        await send({"type": "http.response.start", "status": status, "headers": [*length, _NO_STORE, *headers]})
         await send(_NO_BODY)
         return
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [length, *PLAIN_HEADERS, *headers]})
+    sized = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [sized, *PLAIN_HEADERS, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -144,7 +144,7 @@ class HandshakeEra:
         return True
 
     async def listen(self, exchange: HttpExchange, is_verified: Callable[[], Awaitable[bool]]) -> None:
-        """Serve a GET until its stream ends.
+        """Serve a GET until its stream ends; a HEAD is told that there is one, and opens none (RFC 9110 section 9.3.2).
 
         Args:
             exchange: nothing has been read or sent.
@@ -171,6 +171,9 @@ class HandshakeEra:
             raise InvalidJsonRpcRequest("Last-Event-ID names no event of this app's streams.")
         version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
         revision = handshake.revision_in_header(version or session.revision)
+        if exchange.scope["method"] == "HEAD":
+            await exchange.response.end()
+            return
 
         async def is_admitted() -> bool:
             return await is_verified() and await self.services.sessions.find(session_id, principal) is not None
