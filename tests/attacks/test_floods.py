@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
-from gatepost.oauth.limits import REGISTRATIONS, TOKENS_OF_CLIENT, Rate, Use
+from gatepost.oauth.limits import REGISTRATIONS, REGISTRATIONS_OF_ALL, TOKENS_OF_CLIENT, Rate, Use
 from gatepost.server.server import Server
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
@@ -59,6 +60,28 @@ async def test_a_flood_of_registrations_is_refused_and_bounded_and_others_regist
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"] == "temporarily_unavailable"
     assert (await site.register(VENDOR)).status_code == 201
+
+
+async def test_what_all_addresses_register_together_is_bounded(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    assert (await site.register(VENDOR)).status_code == 201
+    everything = Use("register:all", REGISTRATIONS_OF_ALL, REGISTRATIONS_OF_ALL.uses - 1)
+    assert await site.store.limits.take([everything], now=int(time.time())) == 0
+    caplog.set_level(logging.INFO, "gatepost")
+
+    answers = [await site.register(f"203.0.113.{number}") for number in range(30)]
+
+    # One is allowed anew each fifth of a second.
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) >= 20
+    assert (refused[-1].headers["retry-after"], refused[-1].json()) == (
+        "1",
+        {
+            "error": "temporarily_unavailable",
+            "error_description": "This server takes no more registrations for now, whoever asks; "
+            "try again in 1 seconds.",
+        },
+    )
+    assert "registrations_full" in caplog.text
 
 
 async def test_a_browser_may_read_when_to_try_again(site: Site) -> None:

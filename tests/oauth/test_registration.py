@@ -92,10 +92,11 @@ def test_everything_at_once_is_kept() -> None:
 
 
 def test_redirect_uris_are_bounded_together() -> None:
-    count = 16
+    count = MAX_REDIRECT_URIS - 1
     uris = [f"https://app.example/{number:02}".ljust(MAX_ALL_REDIRECT_URIS // count, "x") for number in range(count)]
+    uris[0] = uris[0].ljust(MAX_ALL_REDIRECT_URIS - sum(map(len, uris[1:])), "x")
     assert read(redirect_uris=uris).redirect_uris == tuple(uris)
-    with pytest.raises(InvalidRedirectUri, match="longer than 16384 characters together"):
+    with pytest.raises(InvalidRedirectUri, match="longer than 8192 characters together"):
         read(redirect_uris=[*uris, "https://app.example/"])
 
 
@@ -344,6 +345,19 @@ def test_a_client_with_keys_registers_them_or_where_they_are() -> None:
     elsewhere = read(token_endpoint_auth_method="private_key_jwt", jwks_uri="https://app.example/jwks?app=1")
     assert (elsewhere.jwks, elsewhere.jwks_uri) == (None, "https://app.example/jwks?app=1")
     assert not inline.needs_secret
+
+
+def test_of_keys_only_what_is_looked_at_is_kept() -> None:
+    padded = {**EC_KEY, "use": "sig", "x5c": ["A" * 5000], "x5t#S256": "A", "padding": {"x": "y" * 5000}}
+    metadata = read(token_endpoint_auth_method="private_key_jwt", jwks={"keys": [padded], "more": "z" * 5000})
+    assert json.loads(metadata.jwks or "") == {"keys": [{**EC_KEY, "use": "sig"}]}
+
+
+def test_keys_are_bounded_as_they_are_kept() -> None:
+    """Characters of other scripts are longer there than in what was sent."""
+    assert "longer than 16384" in refused(
+        token_endpoint_auth_method="private_key_jwt", jwks={"keys": [{**EC_KEY, "kid": "\N{EURO SIGN}" * 4000}]}
+    )
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_post"])

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from gatepost.oauth.audit import AuditQuery, AuditRecord
-from gatepost.oauth.limits import MICROSECONDS, Use, take
+from gatepost.oauth.limits import MICROSECONDS, RegistrationBudget, Use, take
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import (
     AccessToken,
@@ -71,6 +71,8 @@ def delete(rows: dict[Key, Any], over: Sequence[Key], limit: int) -> int:
 class DurableTruth:
     def __init__(self) -> None:
         self.clients: dict[str, Client] = {}
+        self.unused: dict[int, str] = {}
+        self.registered_until: int | None = None
         self.assertions: dict[tuple[str, str], int] = {}
         self.transactions: dict[str, AuthorizationTransaction] = {}
         self.codes: dict[bytes, AuthorizationCode] = {}
@@ -87,8 +89,30 @@ class DurableTruth:
 
     # Clients and their assertions.
 
-    async def register_client(self, client: Client) -> None:
+    async def register_client(self, client: Client, *, budget: RegistrationBudget | None = None) -> int:
+        if budget is not None:
+            now = client.created_at
+            oldest, newest = min(self.unused, default=1), max(self.unused, default=0)
+            leaving = self.clients[self.unused[oldest]] if newest - oldest + 1 >= budget.most_unused else None
+            if leaving is not None and leaving.created_at <= now < leaving.created_at + budget.spared_seconds:
+                return leaving.created_at + budget.spared_seconds - now
+            taken = take(self.registered_until, Use("", budget.rate), now=now)
+            self.registered_until = taken.spent_until
+            if taken.wait:
+                return taken.wait
+            if leaving is not None:
+                self._remove_client(self.unused.pop(oldest), now=now)
+            self.unused[newest + 1] = client.client_id
         self.clients[client.client_id] = client
+        return 0
+
+    def _remove_client(self, client_id: str, *, now: int) -> None:
+        del self.clients[client_id]
+        ended = [key for key, request in self.transactions.items() if request.client_id == client_id]
+        delete(self.codes, [key for key, code in self.codes.items() if code.transaction_id in ended], len(self.codes))
+        delete(self.transactions, ended, len(ended))
+        for grant in [grant for grant in self.grants.values() if grant.client_id == client_id]:
+            self._revoke(grant, reason=Reason.CLIENT_REMOVED.value, now=now)
 
     async def find_client(self, client_id: str) -> Client | None:
         return self.clients.get(client_id)
@@ -161,6 +185,7 @@ class DurableTruth:
             return RedeemOutcome.LOST_RACE
         self.codes[code_fingerprint] = replace(code, grant_id=grant.grant_id)
         self.grants[grant.grant_id] = grant
+        self.unused = {number: unused for number, unused in self.unused.items() if unused != grant.client_id}
         self._insert(tokens)
         return RedeemOutcome.REDEEMED
 

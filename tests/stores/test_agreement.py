@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from gatepost.oauth.limits import Rate, RegistrationBudget
 from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
 from gatepost.stores.contract.logins import PendingLogin
@@ -40,10 +41,18 @@ class StoresAgree(BothStores):
         self.clients += 1
         self.both(lambda store: store.clients.register_client(registered))
 
+    @rule(uses=st.integers(1, 3), most=st.integers(1, 3))
+    def register_within(self, uses: int, most: int) -> None:
+        registered = client(f"client-{self.clients}", created_at=self.now)
+        budget = RegistrationBudget(Rate(uses, 600), most, spared_seconds=WINDOW)
+        if not self.both(lambda store: store.clients.register_client(registered, budget=budget)):
+            self.clients += 1
+
     @rule(client_state=st.none() | text, was_sent=st.booleans())
     def begin_transaction(self, client_state: str | None, *, was_sent: bool) -> None:
         begun = transaction(
             f"transaction-{self.transactions}",
+            client_id=f"client-{self.transactions % 3}",
             client_state=client_state,
             redirect_uri_was_sent=was_sent,
             expires_at=self.now + 1800,

@@ -1,5 +1,7 @@
 """Browser sessions, on every backend."""
 
+from typing import Any
+
 from gatepost.stores.contract.browser_sessions import SessionView
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, fp, session, user
@@ -60,3 +62,19 @@ async def test_a_session_ends_once_and_for_all(store: Store) -> None:
     await store.browser_sessions.end_session(fp("session-1"))
 
     assert await store.browser_sessions.find_session(fp("session-1"), now=NOW) is None
+
+
+async def test_of_sessions_in_which_nobody_is_logged_in_the_newest_are_kept(store: Store) -> None:
+    async def start(name: str, **changes: Any) -> None:
+        assert await store.browser_sessions.start_session(session(name, **changes), most_anonymous=2)
+
+    await start("logged in", subject="user-1", provider="local", authenticated_at=NOW)
+    for name in "abc":
+        await start(name, subject=None)
+    login = session("login", subject="user-1", provider="local", authenticated_at=NOW)
+    assert await store.browser_sessions.start_session(login, replaces=fp("b"), most_anonymous=2)
+    await start("d", subject=None)
+
+    names = ("logged in", "a", "b", "c", "login", "d")
+    kept = [name for name in names if await store.browser_sessions.find_session(fp(name), now=NOW) is not None]
+    assert kept == ["logged in", "c", "login", "d"]

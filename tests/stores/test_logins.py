@@ -50,3 +50,15 @@ async def test_those_that_are_over_are_deleted_in_batches(store: Store) -> None:
     assert await store.logins.delete_logins(before=NOW + 1, limit=1) == 1
     assert await store.logins.delete_logins(before=NOW + 1, limit=9) == 1
     assert await store.logins.take_login(fp("2"), browser_id="browser-1", place="github", now=NOW) is not None
+
+
+async def test_the_newest_are_kept(store: Store) -> None:
+    for number in range(5):
+        begun = PendingLogin(fp(str(number)), "browser-1", "github", b"", NOW + 600)
+        await store.logins.begin_login(begun, most=3)
+
+    taken = [
+        await store.logins.take_login(fp(str(number)), browser_id="browser-1", place="github", now=NOW)
+        for number in range(5)
+    ]
+    assert [one is not None for one in taken] == [False, False, True, True, True]

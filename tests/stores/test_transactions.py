@@ -154,3 +154,18 @@ async def test_denying_an_approved_unknown_or_expired_transaction_is_false(store
     assert await store.transactions.deny_transaction("transaction-2", now=NOW + 10) is False
     assert await store.transactions.deny_transaction("transaction-3", now=NOW) is False
     assert await store.grants.find_code(fp("code-1"), now=NOW) == code()
+
+
+async def test_of_requests_that_nobody_has_approved_the_newest_are_kept(store: Store) -> None:
+    approved = await approve(store)
+    for number in range(2, 7):
+        await store.transactions.begin_transaction(transaction(f"transaction-{number}"), most=3)
+        await store.transactions.deny_transaction("transaction-3", now=NOW)  # which anybody can do with their own
+
+    kept = [
+        number
+        for number in range(1, 7)
+        if await store.transactions.find_transaction(f"transaction-{number}", now=NOW) is not None
+    ]
+    assert kept == [1, 4, 5, 6]
+    assert await store.grants.find_code(approved.code_fingerprint, now=NOW) == approved

@@ -146,6 +146,7 @@ class OAuth:
         initial_access_token = core.settings.registration.initial_access_token
         register = RegisterEndpoint(
             registry=registry,
+            limits=core.limits,
             registration_enabled=rules.registration_enabled,
             initial_access_token=initial_access_token.get_secret_value() if initial_access_token else None,
         )

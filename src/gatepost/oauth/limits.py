@@ -86,8 +86,11 @@ def _begin(spent_until: int | None, rate: Rate, *, now: int) -> tuple[int, int]:
 # The numbers. Clients of one big vendor share a few dozen addresses, and a company reaches us from one; the limits are
 # for floods, so each is several times what ten thousand honest users behind one address come to.
 
-REGISTRATIONS: Final = Rate(300, 600)
-"""Per address. Some clients register twice per connection: 150 new connections in ten minutes and address."""
+REGISTRATIONS: Final = Rate(120, 600)
+"""Per address. Some clients register twice per connection: sixty people behind one address, all at once, and one every
+ten seconds after them. A 25th of what all addresses together may."""
+REGISTRATIONS_OF_ALL: Final = Rate(3000, 600)
+"""All addresses together, of clients that register themselves."""
 PAGES: Final = Rate(600, 600)
 """Per address: authorization requests, login and set-up pages. An office behind one address, all at once."""
 TOKEN_REQUESTS: Final = Rate(6000, 600)
@@ -109,3 +112,27 @@ LOGINS_OF_ACCOUNT: Final = Rate(100, 3600)
 day. The owner's own browser is not counted here, so it is never shut out."""
 LOGINS_OF_KNOWN_BROWSER: Final = Rate(10, 600)
 """Attempts at one account from a browser that has logged in to it before, whatever others do."""
+
+
+MOST_BEGUN: Final = 100_000
+"""Authorization requests that nobody has approved, logins under way, and browser sessions in which nobody is logged
+in: of each the newest so many are kept, whatever the addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationBudget:
+    """What all strangers together may register, whatever their addresses.
+
+    A client that was never used, which is to say that nobody has ever allowed it anything, makes room for a new one
+    once `most_unused` have been registered from it on. One that was used never does.
+    """
+
+    rate: Rate = REGISTRATIONS_OF_ALL
+    most_unused: int = 50_000
+    """At 3,000 in ten minutes, what almost three hours fill, and less than a gigabyte."""
+    spared_seconds: int = 3600
+    """For so long after its registration nobody's client makes room: its user may be logging in."""
+
+    def times(self, factor: int) -> RegistrationBudget:
+        """Return a budget of `factor` times as much."""
+        return RegistrationBudget(self.rate.times(factor), self.most_unused * factor, self.spared_seconds)

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     CLIENT_ASSERTION_AUDIENCE_WRONG = "client_assertion_audience_wrong"
     CLIENT_ASSERTION_EXPIRED = "client_assertion_expired"
     CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed"
+    REGISTRATIONS_FULL = "registrations_full"
     CLIENT_KEYS_INVALID = "client_keys_invalid"
     CLIENT_METADATA_INVALID = "client_metadata_invalid"
     CLIENT_DOCUMENT_URL_INVALID = "client_document_url_invalid"

@@ -24,10 +24,10 @@ from gatepost.oauth.redirect_uris import check_registrable, is_https_url, is_web
 from gatepost.oauth.scopes import parse_scope
 from gatepost.tokens.client_keys import KeysInvalid, holds_private_keys, read_keys, unique_members
 
-MAX_BODY = 64 * 1024
-"""Bytes of one registration request."""
-MAX_REDIRECT_URIS = 32
-MAX_ALL_REDIRECT_URIS = 16 * 1024
+MAX_BODY = 16 * 1024
+"""Bytes of one registration request, and so about of what is kept of one: strangers register, and it stays."""
+MAX_REDIRECT_URIS = 16
+MAX_ALL_REDIRECT_URIS = 8 * 1024
 """Characters of all redirect URIs of a client together; they are read at every authorization request."""
 MAX_LIST = 32
 """Entries of any other list."""
@@ -280,7 +280,10 @@ def _keys(document: Mapping[str, object], auth_method: str) -> tuple[str | None,
         _refuse(f"jwks {error}.")
     if keys is None and jwks_uri is None:
         _refuse("private_key_jwt needs jwks or jwks_uri, so that there are keys to check with.")
-    return None if keys is None else json.dumps({"keys": keys}), jwks_uri
+    kept = None if keys is None else json.dumps({"keys": keys})
+    if kept is not None and len(kept) > MAX_BODY:
+        _refuse(f"jwks is longer than {MAX_BODY} characters.")
+    return kept, jwks_uri
 
 
 def _text(document: Mapping[str, object], name: str) -> str | None:

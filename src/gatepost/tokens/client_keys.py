@@ -34,6 +34,8 @@ _KEY_OF: Final = {
 }
 _SYNONYMS: Final = {"EdDSA": "Ed25519"}
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
+_KEPT: Final = ("kty", "crv", "x", "y", "n", "e", "use", "key_ops", "alg", "kid")
+"""What is looked at of a public key (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2)."""
 _TYPES: Final = frozenset({None, "JWT", "jwt", "client-authentication+jwt"})
 _RSA_BITS: Final = (2048, 8192)  # RFC 7518 section 3.3; more would let a client keep this server busy
 _RSA_EXPONENT_BITS: Final = 32
@@ -57,7 +59,9 @@ class KeyUnknown(SignatureInvalid):
 
 
 def read_keys(document: object) -> tuple[Key, ...]:
-    """Return the keys of a JWK set that can check signatures; keys of other kinds are passed over (RFC 7517 section 5).
+    """Return the keys of a JWK set that can check signatures, of each the members that are looked at.
+
+    Keys of other kinds, and other members, are passed over (RFC 7517 sections 4 and 5).
 
     Raises:
         KeysInvalid: it is no set, has too many keys, none that can be used, or private ones.
@@ -69,7 +73,7 @@ def read_keys(document: object) -> tuple[Key, ...]:
         raise KeysInvalid(f"has more than {MAX_KEYS} keys")
     if holds_private_keys(document):
         raise KeysInvalid("holds a private or symmetric key; whoever can read it can pose as the client")
-    usable = tuple(key for key in keys if _algorithms_of(key))
+    usable = tuple({name: key[name] for name in _KEPT if name in key} for key in keys if _algorithms_of(key))
     if not usable:
         raise KeysInvalid(f"has no key for {', '.join(ALGORITHMS)}; RSA keys need {_RSA_BITS[0]} bits or more")
     return usable

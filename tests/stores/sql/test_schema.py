@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
-from gatepost.oauth.limits import Rate, Use
+from gatepost.oauth.limits import Rate, RegistrationBudget, Use
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
@@ -169,6 +169,10 @@ async def use_every_operation(store: Store) -> None:
         assert known.display_name == name
     assert len(await users.list_users()) == 3
     await clients.register_client(client())
+    for name in ("counted-1", "counted-2"):
+        registered = client(name, created_at=NOW - 3600)
+        assert not await clients.register_client(registered, budget=RegistrationBudget(most_unused=1, spared_seconds=0))
+    assert await clients.remove_client("counted-2", now=NOW)
     assert await clients.find_client("client-1") is not None
     await transactions.begin_transaction(transaction())
     await transactions.approve_transaction(code(), now=NOW)
@@ -194,7 +198,7 @@ async def use_every_operation(store: Store) -> None:
         found = await approvals.list_grants(live_at=NOW, subject=subject, client_id=client_id, limit=9)
         assert [listing.grant.grant_id for listing in found] == ["grant-2"]
     await grants.revoke_grant("grant-1", reason="asked", now=NOW)
-    assert await sessions.start_session(session("before"))
+    assert await sessions.start_session(session("before", subject=None))
     assert await sessions.start_session(session(), replaces=fp("before"))
     assert await sessions.find_session(fp("session-1"), now=NOW) is not None
     await sessions.end_session(fp("session-1"))

@@ -16,6 +16,7 @@ from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.client_registry import ClientRegistry
 from gatepost.web.oauth.register import RegisterEndpoint
+from gatepost.web.site.limits import Limits
 from gatepost.web.site.routing import described
 from tests.web.served import Served
 
@@ -32,7 +33,8 @@ def endpoint_with(clients: ClientStore, *, registration_enabled: bool = True) ->
         now=lambda: 1000,
         random_bytes=lambda count: b"\xab" * count,
     )
-    return RegisterEndpoint(registry=registry, registration_enabled=registration_enabled)
+    limits = Limits(store=memory_store().limits, now=lambda: 1000)
+    return RegisterEndpoint(registry=registry, limits=limits, registration_enabled=registration_enabled)
 
 
 def app_with(clients: ClientStore, *, registration_enabled: bool = True) -> Served:
@@ -179,12 +181,12 @@ async def test_a_body_up_to_the_limit_is_read_and_not_a_byte_more(http: httpx2.A
     response = await http.post(ENDPOINT, content=document.ljust(MAX_BODY + 1), headers=JSON)
     assert (response.status_code, response.json()) == (
         413,
-        {"error": "invalid_request", "error_description": "The body is too large; send at most 65536 bytes."},
+        {"error": "invalid_request", "error_description": "The body is too large; send at most 16384 bytes."},
     )
 
 
 async def test_a_deeply_nested_body_is_refused(http: httpx2.AsyncClient) -> None:
-    nested = '{"redirect_uris": ' + "[" * 20_000 + "]" * 20_000 + "}"
+    nested = '{"redirect_uris": ' + "[" * 8_000 + "]" * 8_000 + "}"
     assert (await http.post(ENDPOINT, content=nested, headers=JSON)).status_code == 400
 
 
@@ -216,7 +218,7 @@ async def test_registration_that_is_switched_off_says_what_to_do(
 async def test_a_store_that_is_down_is_503_and_no_client_is_promised(
     http: httpx2.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_client: Client) -> None:
+    async def fail(_client: Client, **_: object) -> int:
         raise StoreUnavailable("disk full")
 
     monkeypatch.setattr(store.clients, "register_client", fail)

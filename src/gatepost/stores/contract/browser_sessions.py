@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.stores.contract.users import User
 
 
@@ -35,10 +36,13 @@ class SessionView:
 class BrowserSessionStore(Protocol):
     """Browser sessions of the pages."""
 
-    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
+    async def start_session(
+        self, session: BrowserSession, *, replaces: bytes | None = None, most_anonymous: int = MOST_BEGUN
+    ) -> bool:
         """Keep a session; the one whose fingerprint is `replaces` ends in the same step (renewal at login).
 
         False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session.
+        Of those in which nobody is logged in the oldest goes that is not of the `most_anonymous` newest.
         """
 
     async def find_session(self, session_fingerprint: bytes, *, now: int) -> SessionView | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from gatepost.oauth.limits import RegistrationBudget
 from gatepost.oauth.operator_clients import Reconciliation
 from gatepost.oauth.records import Client, Grant, IssuedTokens
 
@@ -23,8 +24,16 @@ class ClientFinder(Protocol):
 class ClientStore(ClientFinder, Protocol):
     """Registered clients (RFC 7591, RFC 7592)."""
 
-    async def register_client(self, client: Client) -> None:
-        """Add a client; its id is fresh and random, so there is nothing to collide with."""
+    async def register_client(self, client: Client, *, budget: RegistrationBudget | None = None) -> int:
+        """Add a client; its id is fresh and random, so there is nothing to collide with.
+
+        With a budget it is counted, at its `created_at`, and the oldest of the counted ones that were never used goes
+        where it has to make room, as by `remove_client`. One whose `created_at` is still to come counts as old: the
+        clock has stepped back. A counted client that gets a grant, or is disabled, is not counted any more, and never
+        goes here.
+
+        Return 0 when the client is added; else nothing is, and it is the seconds after which one could be.
+        """
 
     async def list_clients(self) -> list[Client]:
         """Return all clients, the oldest first."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gatepost.oauth.limits import MOST_BEGUN
+
 
 @dataclass(frozen=True, slots=True)
 class PendingLogin:
@@ -23,8 +25,8 @@ class PendingLogin:
 class LoginStore(Protocol):
     """Logins under way."""
 
-    async def begin_login(self, login: PendingLogin) -> None:
-        """Keep it; its state is fresh and random."""
+    async def begin_login(self, login: PendingLogin, *, most: int = MOST_BEGUN) -> None:
+        """Keep it; its state is fresh and random. The oldest goes that is not of the `most` newest."""
 
     async def take_login(
         self, state_fingerprint: bytes, *, browser_id: str, place: str, now: int

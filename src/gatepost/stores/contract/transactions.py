@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from gatepost.oauth.consent import Consent
+from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 
 
@@ -23,8 +24,11 @@ class ApproveOutcome(Enum):
 class TransactionStore(Protocol):
     """Authorization requests between /authorize and the code (RFC 6749 section 4.1)."""
 
-    async def begin_transaction(self, request: AuthorizationTransaction) -> None:
-        """Keep a validated request."""
+    async def begin_transaction(self, request: AuthorizationTransaction, *, most: int = MOST_BEGUN) -> None:
+        """Keep a validated request; of those that nobody has approved the oldest goes that is not of the `most` newest.
+
+        Anybody can begin requests from any number of addresses; the newest are those that a person may be at.
+        """
 
     async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
         """Return the transaction if it has not expired; its state is `REDEEMED` once its code has been used."""

@@ -7,7 +7,7 @@ from typing import Final
 from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.stores.contract.approvals import GrantListing
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
-from gatepost.stores.sql.grants import insert_tokens
+from gatepost.stores.sql.grants import insert_grant
 from gatepost.stores.sql.tables import GRANTS
 
 _OF_ACCESS_TOKEN: Final = """
@@ -32,8 +32,7 @@ class SqlApprovalStore(Operations):
 
     @write
     async def give_grant(self, transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> None:
-        await GRANTS.insert(transaction, grant)
-        await insert_tokens(transaction, tokens)
+        await insert_grant(transaction, grant, tokens)
 
     @read
     async def find_grant_of_token(self, transaction: Transaction, token_fingerprint: bytes) -> Grant | None:

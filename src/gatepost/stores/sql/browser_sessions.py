@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
@@ -20,11 +21,19 @@ class SqlBrowserSessionStore(Operations):
 
     @write
     async def start_session(
-        self, transaction: Transaction, session: BrowserSession, *, replaces: bytes | None = None
+        self,
+        transaction: Transaction,
+        session: BrowserSession,
+        *,
+        replaces: bytes | None = None,
+        most_anonymous: int = MOST_BEGUN,
     ) -> bool:
         if replaces is not None and not await transaction.run(_END, replaces):
             return False
-        await BROWSER_SESSIONS.insert(transaction, session)
+        if session.subject is None:
+            await BROWSER_SESSIONS.insert_among_newest(transaction, session, most=most_anonymous)
+        else:
+            await BROWSER_SESSIONS.insert(transaction, session)
         return True
 
     @read

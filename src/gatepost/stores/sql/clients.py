@@ -6,21 +6,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from gatepost.oauth.limits import RegistrationBudget, Use
 from gatepost.oauth.operator_clients import Reconciliation, lost_grants, reconcile, serves_people
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, Grant, IssuedTokens
 from gatepost.stores.sql.database import Operations, Transaction, read, write
-from gatepost.stores.sql.grants import insert_tokens
+from gatepost.stores.sql.grants import insert_grant
+from gatepost.stores.sql.limits import take_uses
 from gatepost.stores.sql.tables import CLIENTS, GRANTS
 
 _FIND: Final = "SELECT * FROM clients WHERE client_id = $1"
 _ENABLED: Final = "SELECT 1 FROM clients WHERE client_id = $1 AND disabled_at IS NULL"
+_REPLACE: Final = f"{CLIENTS.insertion} ON CONFLICT (client_id) DO UPDATE SET {CLIENTS.replacement}"
 _INSERT_UNLESS_THERE: Final = f"{CLIENTS.insertion} ON CONFLICT (client_id) DO NOTHING"
 _SET_SECRET: Final = """
     UPDATE clients SET secret_fingerprint = $2 WHERE client_id = $1 AND secret_fingerprint IS NOT NULL
 """
-_DISABLE: Final = "UPDATE clients SET disabled_at = coalesce(disabled_at, $2) WHERE client_id = $1"
+_DISABLE: Final = "UPDATE clients SET disabled_at = coalesce(disabled_at, $2), number = NULL WHERE client_id = $1"
 _DELETE: Final = "DELETE FROM clients WHERE client_id = $1"
+
+# Its number and the highest are the ends of an index, so it takes no longer where there are many.
+_OLDEST_UNUSED: Final = """
+    SELECT client_id, created_at, number, (SELECT max(number) FROM clients WHERE number IS NOT NULL) AS newest
+    FROM clients WHERE number IS NOT NULL ORDER BY number LIMIT 1
+"""
+_ALL_REGISTRATIONS: Final = "register:all"
 
 # The codes go with their requests (ON DELETE CASCADE).
 _DROP_REQUESTS: Final = "DELETE FROM authorization_transactions WHERE client_id = $1"
@@ -50,8 +60,23 @@ class SqlClientStore(Operations):
     """`ClientStore` over a database."""
 
     @write
-    async def register_client(self, transaction: Transaction, client: Client) -> None:
-        await CLIENTS.insert(transaction, client)
+    async def register_client(
+        self, transaction: Transaction, client: Client, *, budget: RegistrationBudget | None = None
+    ) -> int:
+        if budget is None:
+            await CLIENTS.insert(transaction, client)
+            return 0
+        now = client.created_at
+        oldest = await transaction.one(_OLDEST_UNUSED)
+        is_full = oldest is not None and oldest["newest"] - oldest["number"] + 1 >= budget.most_unused
+        if oldest is not None and is_full and 0 <= (age := now - oldest["created_at"]) < budget.spared_seconds:
+            return int(budget.spared_seconds - age)
+        if wait := await take_uses(transaction, [Use(_ALL_REGISTRATIONS, budget.rate)], now=now):
+            return wait
+        if oldest is not None and is_full:
+            await _remove(transaction, oldest["client_id"], now=now)
+        await CLIENTS.insert_numbered(transaction, client)
+        return 0
 
     @read
     async def find_client(self, transaction: Transaction, client_id: str) -> Client | None:
@@ -108,8 +133,7 @@ class SqlClientStore(Operations):
     async def give_client_grant(self, transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> bool:
         if await transaction.one(_ENABLED, grant.client_id) is None:
             return False
-        await GRANTS.insert(transaction, grant)
-        await insert_tokens(transaction, tokens)
+        await insert_grant(transaction, grant, tokens)
         return True
 
     @write
@@ -118,8 +142,7 @@ class SqlClientStore(Operations):
 
 
 async def _replace(transaction: Transaction, client: Client) -> None:
-    await transaction.run(_DELETE, client.client_id)
-    await CLIENTS.insert(transaction, client)
+    await transaction.run(_REPLACE, *CLIENTS.values(client))
 
 
 async def _remove(transaction: Transaction, client_id: str, *, now: int) -> bool:

@@ -23,6 +23,8 @@ _COUNT_FAILURE: Final = """
     UPDATE authorization_codes SET failed_attempts = failed_attempts + 1 WHERE code_fingerprint = $1
 """
 
+_USE_CLIENT: Final = "UPDATE clients SET number = NULL WHERE client_id = $1 AND number IS NOT NULL"
+
 # A code whose user has been disabled since the approval cannot be spent.
 _SPEND_CODE: Final = """
     UPDATE authorization_codes SET grant_id = $2
@@ -116,8 +118,7 @@ class SqlGrantStore(Operations):
     ) -> RedeemOutcome:
         if not await transaction.run(_SPEND_CODE, code_fingerprint, grant.grant_id, now):
             return RedeemOutcome.LOST_RACE
-        await GRANTS.insert(transaction, grant)
-        await insert_tokens(transaction, tokens)
+        await insert_grant(transaction, grant, tokens)
         return RedeemOutcome.REDEEMED
 
     @read
@@ -152,7 +153,7 @@ class SqlGrantStore(Operations):
             await transaction.run(
                 _SPEND_REFRESH_TOKEN, token_fingerprint, now, refresh.token_fingerprint, sealed_successor
             )
-            await insert_tokens(transaction, successor)
+            await _insert_tokens(transaction, successor)
             return Rotation(RotateOutcome.ROTATED)
         # 3. Spent a moment ago and nobody has used what came of it: the answer was lost, or two honest uses met.
         successor_is_unused = row["successor_fingerprint"] is not None and row["successor_spent_at"] is None
@@ -208,8 +209,14 @@ class SqlGrantStore(Operations):
         return deleted
 
 
-async def insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None:
-    """Add the rows of tokens; their grant's is there."""
+async def insert_grant(transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> None:
+    """Add the rows of a grant and its tokens; from here on its client is a used one."""
+    await GRANTS.insert(transaction, grant)
+    await _insert_tokens(transaction, tokens)
+    await transaction.run(_USE_CLIENT, grant.client_id)
+
+
+async def _insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None:
     await ACCESS_TOKENS.insert(transaction, tokens.access)
     if tokens.refresh is not None:
         await REFRESH_TOKENS.insert(transaction, tokens.refresh)

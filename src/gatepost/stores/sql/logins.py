@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.sql.database import Operations, Transaction, write
 from gatepost.stores.sql.rows import delete_ended
@@ -20,8 +21,8 @@ class SqlLoginStore(Operations):
     """`LoginStore` over a database."""
 
     @write
-    async def begin_login(self, transaction: Transaction, login: PendingLogin) -> None:
-        await PENDING_LOGINS.insert(transaction, login)
+    async def begin_login(self, transaction: Transaction, login: PendingLogin, *, most: int = MOST_BEGUN) -> None:
+        await PENDING_LOGINS.insert_among_newest(transaction, login, most=most)
 
     @write
     async def take_login(

@@ -42,6 +42,13 @@ class Table(Generic[R]):
         names = [field.name for field in fields(record)]
         places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
         self.insertion: Final = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - our own names
+        self.replacement: Final = ", ".join(f"{column} = excluded.{column}" for column in names)
+        """What sets every column of a row that is there, but for those that are no fields, to what was inserted."""
+        newest = f"SELECT max(number) FROM {name} WHERE number IS NOT NULL"  # noqa: S608 - likewise
+        self._numbered_insertion = (
+            f"INSERT INTO {name} ({', '.join(names)}, number) VALUES ({places}, coalesce(({newest}), 0) + 1)"  # noqa: S608 - likewise
+        )
+        self._deletion_of_oldest = f"DELETE FROM {name} WHERE number <= ({newest}) - $1"  # noqa: S608 - likewise
         self._record = record
         self._fields_of = attrgetter(*names)
         self._columns_of = itemgetter(*names)
@@ -64,6 +71,19 @@ class Table(Generic[R]):
     def insert(self, transaction: Transaction, record: R) -> Coroutine[Any, Any, int]:
         """Add the record's row."""
         return transaction.run(self.insertion, *self.values(record))
+
+    def insert_numbered(self, transaction: Transaction, record: R) -> Coroutine[Any, Any, int]:
+        """Add the record's row to a table that has a unique `number`, with the next one.
+
+        So rows that strangers cause are bounded without being counted: of those that have a number there are no more
+        than from the lowest to the highest. What comes to be somebody's own loses its number.
+        """
+        return transaction.run(self._numbered_insertion, *self.values(record))
+
+    async def insert_among_newest(self, transaction: Transaction, record: R, *, most: int) -> None:
+        """Add the record's row with a number, and delete what has a number that is `most` or more below it."""
+        await self.insert_numbered(transaction, record)
+        await transaction.run(self._deletion_of_oldest, most)
 
     async def one(self, transaction: Transaction, query: str, *parameters: Value) -> R | None:
         """Return the record of a query's first row, or None."""

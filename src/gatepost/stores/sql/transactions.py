@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from gatepost.oauth.consent import Consent
+from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client, ClientOrigin, TransactionState
 from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.sql.consents import insert_consent
@@ -14,7 +15,8 @@ from gatepost.stores.sql.tables import CLIENTS, CODES, TRANSACTIONS
 
 _FIND: Final = "SELECT * FROM authorization_transactions WHERE transaction_id = $1 AND expires_at > $2"
 _STATE: Final = "SELECT state FROM authorization_transactions WHERE transaction_id = $1 AND expires_at > $2"
-_SET_STATE: Final = "UPDATE authorization_transactions SET state = $2 WHERE transaction_id = $1"
+_APPROVE: Final = "UPDATE authorization_transactions SET state = 'approved', number = NULL WHERE transaction_id = $1"
+_DENY: Final = "UPDATE authorization_transactions SET state = 'denied' WHERE transaction_id = $1"
 _CLIENT: Final = "SELECT * FROM clients WHERE client_id = $1"
 _DISABLED_USER: Final = "SELECT 1 FROM users WHERE subject = $1 AND disabled_at IS NOT NULL"
 _REDEEMED: Final = "SELECT 1 FROM authorization_codes WHERE transaction_id = $1 AND grant_id IS NOT NULL"
@@ -37,8 +39,10 @@ class SqlTransactionStore(Operations):
     """`TransactionStore` over a database."""
 
     @write
-    async def begin_transaction(self, transaction: Transaction, request: AuthorizationTransaction) -> None:
-        await TRANSACTIONS.insert(transaction, request)
+    async def begin_transaction(
+        self, transaction: Transaction, request: AuthorizationTransaction, *, most: int = MOST_BEGUN
+    ) -> None:
+        await TRANSACTIONS.insert_among_newest(transaction, request, most=most)
 
     @read
     async def find_transaction(
@@ -62,7 +66,7 @@ class SqlTransactionStore(Operations):
             return ApproveOutcome.ALREADY_FINISHED
         await transaction.run("DELETE FROM authorization_codes WHERE transaction_id = $1", code.transaction_id)
         await CODES.insert(transaction, code)
-        await transaction.run(_SET_STATE, code.transaction_id, TransactionState.APPROVED.value)
+        await transaction.run(_APPROVE, code.transaction_id)
         if consent is not None:
             await insert_consent(transaction, consent)
         return ApproveOutcome.APPROVED
@@ -90,7 +94,7 @@ class SqlTransactionStore(Operations):
         request = await transaction.one(_STATE, transaction_id, now)
         if request is None or request["state"] == TransactionState.APPROVED:
             return False
-        await transaction.run(_SET_STATE, transaction_id, TransactionState.DENIED.value)
+        await transaction.run(_DENY, transaction_id)
         return True
 
     @write

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.oauth.audit import AuditEvent
-from gatepost.oauth.errors import RegistrationDisabled
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.errors import RegistrationDisabled, TooManyRequests
+from gatepost.oauth.limits import RegistrationBudget
 from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
 from gatepost.oauth.registration import new_client, read_metadata
 from gatepost.oauth.registration_management import check_initial_access_token
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier
@@ -24,7 +27,7 @@ from gatepost.web.oauth.client_registry import (
 )
 from gatepost.web.oauth.grants.grant_type import registrable
 from gatepost.web.site import api_description as api
-from gatepost.web.site.limits import REGISTRATION_LIMIT
+from gatepost.web.site.limits import REGISTRATION_LIMIT, Limits
 from gatepost.web.site.routing import Route
 
 
@@ -33,6 +36,7 @@ class RegisterEndpoint:
     """The client registration endpoint."""
 
     registry: ClientRegistry
+    limits: Limits
     registration_enabled: bool
     """False answers every request with 403."""
     initial_access_token: str | None = field(default=None, repr=False)
@@ -70,11 +74,31 @@ class RegisterEndpoint:
             now=registry.now(),
             registration_token_fingerprint=token_fingerprint,
         )
-        await registry.clients.register_client(client)
+        await self._keep(request, client)
         registry.audit.note(request, AuditEvent.REGISTRATION, client_id=client.client_id)
 
         # 5. Answer with what has been registered.
         return registry.response(client, token=token, secret=secret, status=201)
+
+    async def _keep(self, request: Request, client: Client) -> None:
+        """Keep a registration, as far as there is room for those of strangers.
+
+        Not 503, of which load balancers conclude that a server is ill: strangers could have it taken out of service.
+        429 is meant for what is counted across a server, too (RFC 6585 section 4).
+        """
+        registry = self.registry
+        budget = RegistrationBudget().times(self.limits.factor) if self.limits.factor else None
+        try:
+            await self.limits.attempt("register", partial(registry.clients.register_client, client, budget=budget))
+        except TooManyRequests as error:
+            if error.is_first:
+                registry.audit.note(request, AuditEvent.LIMIT, Outcome.REFUSED, reason=Reason.REGISTRATIONS_FULL)
+            raise TooManyRequests(
+                Reason.REGISTRATIONS_FULL,
+                "This server takes no more registrations for now, whoever asks; "
+                f"try again in {error.retry_after} seconds.",
+                retry_after=error.retry_after,
+            ) from None
 
 
 _DESCRIPTION = """\
@@ -99,7 +123,7 @@ _REGISTER = api.Operation(
         401: api.challenged(api.refusal("The operator's initial access token is missing or wrong.")),
         403: api.refusal("Registration is switched off."),
         **api.UNREAD,
-        429: api.later(api.refusal("Too many registrations from this address.")),
+        429: api.later(api.refusal("Too many registrations, from this address or from all.")),
         **api.UNAVAILABLE,
     },
 )

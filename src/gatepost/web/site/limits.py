@@ -10,7 +10,7 @@ of the limit. The MCP endpoint is not limited here and pays nothing. Record 0033
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -126,6 +126,19 @@ class Limits:
             return
         wait = await self.store.take(self._uses(uses), now=self.now())
         if wait:
+            raise too_many_requests(wait)
+
+    async def attempt(self, key: str, take: Callable[[], Awaitable[int]]) -> None:
+        """Do what the store counts itself: `take` does it, or returns the seconds after which it could be done.
+
+        Raises:
+            TooManyRequests: it is not allowed now, or a moment ago it was not, of which `key` reminds.
+            StoreUnavailable: it cannot be done.
+        """
+        self._take_remembered(key)
+        if wait := await take():
+            now = self.now()
+            self._remember(key, _Remembered(now, now + min(wait, _AHEAD_SECONDS), uses=0))
             raise too_many_requests(wait)
 
     async def give_back(self, uses: Mapping[str, Rate]) -> None:

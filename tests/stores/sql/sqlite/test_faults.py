@@ -191,7 +191,7 @@ async def test_an_operation_that_raises_undoes_itself_and_no_other(
         sqlite_store.clients.register_client(client("client-2")),
     )
 
-    assert [type(result) for result in results] == [type(None), LookupError, sqlite3.IntegrityError, type(None)]
+    assert [type(result) for result in results] == [int, LookupError, sqlite3.IntegrityError, int]
     for client_id in ("client-1", "client-2"):
         assert await sqlite_store.clients.find_client(client_id) == client(client_id)
 
@@ -254,7 +254,7 @@ async def test_a_cancelled_caller_costs_nobody_else_an_answer(
         sqlite_store.clients.register_client(client("client-2")),
     )
 
-    assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
+    assert [type(result) for result in results] == [int, asyncio.CancelledError, int]
     # The operation of the cancelled caller has happened all the same, wholly.
     for number in range(3):
         assert await sqlite_store.clients.find_client(f"client-{number}") == client(f"client-{number}")
@@ -293,7 +293,7 @@ async def test_too_many_waiting_operations_are_refused_at_once(
         sqlite_database, *(sqlite_store.clients.register_client(client(f"client-{number}")) for number in range(3))
     )
 
-    assert results[:2] == [None, None]
+    assert results[:2] == [0, 0]
     assert str(results[2]) == "the store cannot answer: too many operations are waiting for the disk"
     assert isinstance(results[2], StoreUnavailable)
 

@@ -17,6 +17,7 @@ from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRe
 from gatepost.web.oauth.metadata import MetadataEndpoints
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
+from gatepost.web.site.limits import Limits
 from gatepost.web.site.routing import described
 from tests.web.oauth.token_harness import ISSUER, NOTES, REDIRECT_URI, refusal
 from tests.web.served import Served
@@ -48,7 +49,8 @@ def app_with(*more: GrantType) -> Served:
         now=lambda: 1000,
         random_bytes=secrets.token_bytes,
     )
-    registration = RegisterEndpoint(registry=registry, registration_enabled=True)
+    limits = Limits(store=store.limits, now=lambda: 1000)
+    registration = RegisterEndpoint(registry=registry, limits=limits, registration_enabled=True)
     server = AuthorizationServer(issuer=ISSUER, lifetimes=Lifetimes())
     return Served(
         (

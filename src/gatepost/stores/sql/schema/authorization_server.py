@@ -27,10 +27,13 @@ STATEMENTS: Final = (
         registration_token_fingerprint BYTEA,
         created_at BIGINT NOT NULL,
         origin TEXT NOT NULL,
-        disabled_at BIGINT
+        disabled_at BIGINT,
+        number BIGINT
     )
     """,
     "CREATE INDEX clients_by_origin_and_age ON clients (origin, created_at)",
+    # Registrations of strangers have a number until they are used.
+    "CREATE UNIQUE INDEX clients_by_number ON clients (number) WHERE number IS NOT NULL",
     """
     CREATE TABLE client_assertions (assertion_fingerprint BYTEA NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)
     """,
@@ -49,9 +52,12 @@ STATEMENTS: Final = (
         created_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL,
         state TEXT NOT NULL,
-        started_by_user BIGINT NOT NULL
+        started_by_user BIGINT NOT NULL,
+        number BIGINT
     )
     """,
+    # Requests have a number until somebody has approved them.
+    "CREATE UNIQUE INDEX transactions_by_number ON authorization_transactions (number) WHERE number IS NOT NULL",
     "CREATE INDEX authorization_transactions_by_client ON authorization_transactions (client_id)",
     "CREATE INDEX authorization_transactions_by_end ON authorization_transactions (expires_at)",
     """
@@ -146,9 +152,12 @@ STATEMENTS: Final = (
         provider TEXT,
         authenticated_at BIGINT,
         created_at BIGINT NOT NULL,
-        expires_at BIGINT NOT NULL
+        expires_at BIGINT NOT NULL,
+        number BIGINT
     )
     """,
+    # Sessions in which nobody is logged in have a number.
+    "CREATE UNIQUE INDEX browser_sessions_by_number ON browser_sessions (number) WHERE number IS NOT NULL",
     "CREATE INDEX browser_sessions_by_subject ON browser_sessions (subject)",
     "CREATE INDEX browser_sessions_by_end ON browser_sessions (expires_at)",
     """
@@ -157,9 +166,11 @@ STATEMENTS: Final = (
         browser_id TEXT NOT NULL,
         place TEXT NOT NULL,
         sealed_data BYTEA NOT NULL,
-        expires_at BIGINT NOT NULL
+        expires_at BIGINT NOT NULL,
+        number BIGINT
     )
     """,
+    "CREATE UNIQUE INDEX pending_logins_by_number ON pending_logins (number) WHERE number IS NOT NULL",
     "CREATE INDEX pending_logins_by_end ON pending_logins (expires_at)",
     """
     CREATE TABLE consents (
