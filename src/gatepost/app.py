@@ -92,7 +92,13 @@ def run(
         return app_for(installation, announce=_print_banner), installation
 
     configure_logging(server.log_level)
-    serve(build, host=server.host, port=server.port, shutdown_seconds=server.shutdown_seconds)
+    serve(
+        build,
+        host=server.host,
+        port=server.port,
+        shutdown_seconds=server.shutdown_seconds,
+        trusted_proxies=server.trusted_proxies,
+    )
 
 
 def _print_banner(text: str) -> None:

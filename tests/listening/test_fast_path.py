@@ -11,7 +11,8 @@ from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import memory_store
-from gatepost.web.mcp.exchange.answers import FAST_PATH, PLAIN_HEADERS, Answer, send_answer
+from gatepost.web.mcp.exchange.answers import PLAIN_HEADERS, Answer, send_answer
+from gatepost.web.site.front_door import FAST_PATH
 from tests.listening.test_slow_senders import GET, served
 from tests.listening.test_slow_senders import Impatient as Connection
 

@@ -75,14 +75,16 @@ class Client:
 
 
 @asynccontextmanager
-async def served(app: App, http: type[WatchedConnection] = Impatient) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+async def served(
+    app: App, http: type[WatchedConnection] = Impatient
+) -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     """Serve an app as `gatepost serve` would; yield what connects to it."""
     config = uvicorn.Config(cast("Any", app), http=http, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     clients: list[Client] = []
 
-    async def connect() -> Client:
-        clients.append(Client(*await asyncio.open_connection("127.0.0.1", port)))
+    async def connect(local_addr: tuple[str, int] | None = None) -> Client:
+        clients.append(Client(*await asyncio.open_connection("127.0.0.1", port, local_addr=local_addr)))
         return clients[-1]
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

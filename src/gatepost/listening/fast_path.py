@@ -28,13 +28,14 @@ _Headers = Sequence[tuple[bytes, bytes]]
 class UvicornFastPath:
     """The `FastPath` of one request of a connection of uvicorn's."""
 
-    __slots__ = ("_cycle",)
+    __slots__ = ("_cycle", "is_verified")
 
     _head: ClassVar[tuple[_Headers, bytes]] = ((), b"")
     """The server's own headers (`Date`), and what every plain answer begins with for as long as they are these."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+        self.is_verified = False
 
     def take_body(self, receive: Receive, limit: int) -> bytes | None:
         """Take the body, as `RequestResponseCycle.receive` does where it need not wait."""

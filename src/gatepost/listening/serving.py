@@ -9,15 +9,15 @@ import gc
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from gatepost.configuration.settings import SettingsError
+from gatepost.listening.connection_shares import sharing
 from gatepost.listening.open_files import connections_that_fit
-from gatepost.listening.slow_readers import WatchedConnection
 
 CLEAN_UP_SECONDS = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
@@ -27,7 +27,7 @@ _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
 _MOST_CONNECTIONS = 10_000
-"""Beyond these uvicorn answers 503. Thousands of open streams are honest; memory for any number there is not."""
+"""Beyond these the answer is 503. Thousands of open streams are honest; memory for any number there is not."""
 
 
 class Service(Protocol):
@@ -46,7 +46,14 @@ class Service(Protocol):
         """Cancel what is under way; it may clean up for so long."""
 
 
-def serve(build: Callable[[int], tuple[ASGIApp, Service]], *, host: str, port: int, shutdown_seconds: int) -> None:
+def serve(
+    build: Callable[[int], tuple[ASGIApp, Service]],
+    *,
+    host: str,
+    port: int,
+    shutdown_seconds: int,
+    trusted_proxies: Sequence[str] = (),
+) -> None:
     """Serve until SIGINT or SIGTERM; after SIGTERM it returns, after SIGINT there is a KeyboardInterrupt.
 
     Args:
@@ -54,6 +61,7 @@ def serve(build: Callable[[int], tuple[ASGIApp, Service]], *, host: str, port: i
         host: the address to listen on.
         port: the port to listen on; 0 means any free one.
         shutdown_seconds: how long open requests may take at the end.
+        trusted_proxies: address ranges whose connections are many clients'.
 
     Raises:
         SettingsError: the address cannot be listened on, or `build` refused.
@@ -71,7 +79,7 @@ def serve(build: Callable[[int], tuple[ASGIApp, Service]], *, host: str, port: i
     built = build(port) if port else None
     with _listen(host, port) as listener:
         app, service = built or build(listener.getsockname()[1])
-        config = _configuration(app, shutdown_seconds)
+        config = _configuration(app, shutdown_seconds, trusted_proxies)
         _freeze_garbage_collector()
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_serve(service, _DrainingServer(config, service, shutdown_seconds), listener))
@@ -138,10 +146,10 @@ def _ends_well(server: uvicorn.Server) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _configuration(app: ASGIApp, shutdown_seconds: int) -> uvicorn.Config:
+def _configuration(app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=WatchedConnection,
+        http=sharing(connections_that_fit(_MOST_CONNECTIONS), trusted_proxies),
         ws="none",
         log_config=None,
         # Paths and queries of the pages carry one-time links and authorization requests.
@@ -150,7 +158,6 @@ def _configuration(app: ASGIApp, shutdown_seconds: int) -> uvicorn.Config:
         # The public URL is a setting; forwarded headers are believed from nobody.
         proxy_headers=False,
         lifespan="on",
-        limit_concurrency=connections_that_fit(_MOST_CONNECTIONS),
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         # Time for tools to clean up and to be ended, before whatever is left is cancelled once and for all.
         timeout_graceful_shutdown=shutdown_seconds + 2 * CLEAN_UP_SECONDS,

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from gatepost.listening.fast_path import UvicornFastPath
 from gatepost.listening.framing import FramedConnection
 from gatepost.listening.write_coalescing import CoalescingTransport
-from gatepost.web.mcp.exchange.answers import FAST_PATH
+from gatepost.web.site.front_door import FAST_PATH
 
 logger = logging.getLogger("gatepost.web")
 

@@ -34,7 +34,6 @@ from gatepost.server.target import ResultBody, Target
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import (
     ACCEPTED,
-    FAST_PATH,
     Answer,
     FastPath,
     Refused,
@@ -52,6 +51,7 @@ from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import scrubbed_traceback
 from gatepost.web.site.front_door import (
+    FAST_PATH,
     HOST_FOREIGN,
     ORDINARY_HEADERS,
     ORIGIN_FOREIGN,
@@ -132,6 +132,8 @@ class McpEndpoint:
                 principal = await self.guard.verify(raw_headers, query_string)
             if not self.required_scopes <= principal.scopes:
                 raise self.guard.insufficient_scope(self.required_scopes)
+            if fast_path is not None:
+                fast_path.is_verified = True
         set_current_subject(principal)
         # 4. Method.
         if http_method == "OPTIONS":  # one without Access-Control-Request-Method, or it would have been answered before

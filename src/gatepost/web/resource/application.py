@@ -24,6 +24,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
+from gatepost.web.site.front_door import FAST_PATH
 
 PRINCIPAL: Final = "gatepost.principal"
 """Where in the ASGI scope the application finds the `Principal`; None where the server demands no token."""
@@ -140,6 +141,8 @@ class GuardedApplication:
             unavailable = oauth_error_response(store_unavailable(HTTPConnection(scope), error))
             await unavailable(scope, receive, send)
             return
+        if principal is not None and (fast_path := scope.get(FAST_PATH)) is not None:
+            fast_path.is_verified = True
         # 3. On to the application, without the token.
         set_current_subject(principal)
         await self._app(self._scope_for(scope, principal), receive, send)

@@ -110,6 +110,10 @@ class ClientAddresses:
             self._warn(warning, proxy)
         return UNIX if address is None else str(address)
 
+    def trusts(self, peer: str) -> bool:
+        """Say whether the address of a peer is a trusted proxy's."""
+        return self._is_trusted(_address(peer))
+
     def _is_trusted(self, address: Address | None) -> bool:
         return self._trusts_unix if address is None else any(address in network for network in self._trusted)
 

@@ -52,6 +52,8 @@ ORIGIN_FOREIGN: Final = (
 _MISDIRECTED = 421
 _PLAIN_HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,100}")
 
+FAST_PATH: Final = "gatepost.fast_path"
+"""Where in the scope the server may have left the request's `FastPath` (`gatepost.web.mcp.exchange.answers`)."""
 ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
 """Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
 

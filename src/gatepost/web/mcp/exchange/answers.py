@@ -42,8 +42,6 @@ ACCEPTED: Answer = (202, None, ())
 _NO_STORE = (b"cache-control", b"no-store")
 PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
 """The headers of every answer with a body, beside its length."""
-FAST_PATH = "gatepost.fast_path"
-"""Where in the scope the server may have left the `FastPath` of a request (record 0021)."""
 _NO_CONTENT = 204
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
@@ -65,6 +63,9 @@ class FastPath(Protocol):
     It is given the request's `receive` and `send`, and does nothing if they are not the server's own: then a layer in
     between wants to see what is sent.
     """
+
+    is_verified: bool
+    """Set once the request's token has verified: its connection is somebody's, whom the server knows."""
 
     def take_body(self, receive: Receive, limit: int) -> bytes | None:
         """Take the request's body; None, and nothing is taken, unless all of it is here, `limit` bytes at most."""

@@ -1,0 +1,185 @@
+"""Shares of the connections: whoever asks nothing that a token answers for cannot hold all of them.
+
+Silence costs its sender nothing, so without shares one address could hold every connection. Nobody is known before the
+first request, so connections are counted by address, and those apart whose latest request carried a token that
+verified: behind them is somebody who can be shut out. What has to make room is the connection that has been silent for
+the longest time, never one whose request is being answered.
+
+The proxies that the operator trusts stand for many clients, and a peer on a Unix socket is one: both are exempt.
+Counting takes place where a connection begins and ends, and costs a request nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from gatepost.listening.fast_path import UvicornFastPath
+from gatepost.listening.slow_readers import WatchedConnection
+from gatepost.web.site.client_address import ClientAddresses, limit_key
+from gatepost.web.site.front_door import FAST_PATH
+
+_LEAST_SHARE: Final = 64
+_PAUSE_SECONDS: Final = 1.0
+"""After looking for silent connections in vain."""
+_WORDS: Final = b"This server has no connection left for your address. Try again in a few seconds.\n"
+_REFUSAL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(_WORDS), _WORDS)
+)
+
+logger = logging.getLogger("gatepost.web")
+
+
+class ConnectionShares:
+    """The connections of one server, by the address that limits count under.
+
+    Args:
+        capacity: how many connections there may be.
+        addresses: knows the proxies that are trusted.
+    """
+
+    def __init__(self, capacity: int, addresses: ClientAddresses) -> None:
+        self._capacity = capacity
+        self._share = max(_LEAST_SHARE, capacity // 10)
+        self._crowded = capacity * 8 // 10
+        self._at_a_time = max(1, capacity // 100)
+        """Looking through all of them for the one that has to make room is done for several at once."""
+        self._addresses = addresses
+        self._held: dict[str | None, dict[SharingConnection, None]] = {}
+        self._count = 0
+        self._vain_until = 0.0
+
+    def admit(self, connection: SharingConnection) -> bool:
+        """Count a new connection, after others have made room where they have to; False when there is none."""
+        key = connection.share_key = self._key(connection.client)
+        unverified = _unverified(self._held.get(key, ())) if self._may_be_full(key) else ()
+        if len(unverified) >= self._share and not self._close(_by_silence(unverified)[-1:]):
+            return False
+        if self._count >= self._crowded:
+            self._make_room(connection.loop.time())
+        if self._count >= self._capacity:
+            return False
+        self._held.setdefault(key, {})[connection] = None
+        self._count += 1
+        return True
+
+    def forget(self, connection: SharingConnection) -> None:
+        """Count a connection no more; forgetting twice is fine."""
+        key = connection.share_key
+        held = self._held.get(key, {})
+        if connection in held:
+            del held[connection]
+            self._count -= 1
+            if not held:
+                del self._held[key]
+
+    def _key(self, peer: tuple[str, int] | None) -> str | None:
+        """Return what a peer is counted under; None for one that is exempt."""
+        return None if peer is None or self._addresses.trusts(peer[0]) else limit_key(peer[0])
+
+    def _may_be_full(self, key: str | None) -> bool:
+        return key is not None and len(self._held.get(key, ())) >= self._share
+
+    def _make_room(self, now: float) -> None:
+        """Close connections of the addresses that have most of those that no token answers for."""
+        if now < self._vain_until:
+            return
+        crowds: list[tuple[int, int, list[SharingConnection]]] = []
+        for number, (key, held) in enumerate(self._held.items()):
+            if key is not None and (silent := _by_silence(unverified := _unverified(held))):
+                crowds.append((-len(unverified), number, silent))
+        if not crowds:
+            self._vain_until = now + _PAUSE_SECONDS
+        heapq.heapify(crowds)
+        closed: list[SharingConnection] = []
+        while crowds and len(closed) < self._at_a_time:
+            size, number, silent = crowds[0]
+            closed.append(silent.pop())
+            if silent:
+                heapq.heapreplace(crowds, (size + 1, number, silent))
+            else:
+                heapq.heappop(crowds)
+        self._close(closed)
+
+    def _close(self, connections: list[SharingConnection]) -> bool:
+        for connection in connections:
+            logger.debug("a silent connection makes room")
+            self.forget(connection)
+            connection.transport.close()
+        return bool(connections)
+
+
+class SharingConnection(WatchedConnection):
+    """uvicorn's connection, of which every address has its share."""
+
+    shares: ClassVar[ConnectionShares | None] = None
+    """None where there is no limit."""
+    share_key: str | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Take a place among the connections, or refuse this one."""
+        super().connection_made(transport)
+        if self.shares is not None and not self.shares.admit(self):
+            logger.info("a connection too many was refused")
+            self.transport.write(_REFUSAL)
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the place."""
+        if self.shares is not None:
+            self.shares.forget(self)
+        super().connection_lost(exc)
+
+    def is_verified(self) -> bool:
+        """Say whether the latest request carried a token that verified."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first
+        if cycle is None:
+            return False
+        fast_path: UvicornFastPath = cast("dict[str, Any]", cycle.scope)[FAST_PATH]
+        return fast_path.is_verified
+
+    def silent_since(self) -> float | None:
+        """Return since when the client has been awaited, by the loop's clock; None while something is answered.
+
+        It is awaited where no request is under way, and where the rest of one is missing and nothing else is due.
+        """
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first
+        is_due = cycle is not None and not (cycle.response_complete or (cycle.more_body and not cycle.response_started))
+        if is_due or not all(earlier.response_complete for earlier in self._earlier):
+            return None
+        if self._deadline is not None:
+            return self._deadline.when() - self.send_seconds
+        idle = self.timeout_keep_alive_task
+        return None if idle is None else idle.when() - self.timeout_keep_alive
+
+
+def sharing(capacity: int, trusted_proxies: Iterable[str]) -> type[SharingConnection]:
+    """Return the connections of one server.
+
+    Args:
+        capacity: how many there may be.
+        trusted_proxies: address ranges that are exempt from shares.
+    """
+    addresses = ClientAddresses(tuple(trusted_proxies))
+
+    class OfOneServer(SharingConnection):
+        shares = ConnectionShares(capacity, addresses)
+
+    return OfOneServer
+
+
+def _unverified(held: Iterable[SharingConnection]) -> list[SharingConnection]:
+    return [connection for connection in held if not connection.is_verified()]
+
+
+def _by_silence(connections: Iterable[SharingConnection]) -> list[SharingConnection]:
+    """Return those that are silent, the one that has been so for the longest time last."""
+    since = [(moment, connection) for connection in connections if (moment := connection.silent_since()) is not None]
+    since.sort(key=lambda each: -each[0])
+    return [connection for _, connection in since]
