@@ -84,6 +84,18 @@ async def test_what_all_addresses_register_together_is_bounded(site: Site, caplo
     assert "registrations_full" in caplog.text
 
 
+async def test_what_all_addresses_change_of_registrations_is_bounded(site: Site) -> None:
+    client = (await site.register(VENDOR)).json()
+    assert await site.store.limits.take([Use("change-registration:all", Rate(1, 600))], now=int(time.time())) == 0
+    headers = {"Authorization": f"Bearer {client['registration_access_token']}"}
+    update = {"client_id": client["client_id"], **REGISTRATION}
+
+    for address in (VENDOR, THIEF):
+        told = {**headers, "X-Forwarded-For": address}
+        refused = await site.http.put(client["registration_client_uri"], json=update, headers=told)
+        assert (refused.status_code, "retry-after" in refused.headers) == (429, True)
+
+
 async def test_a_browser_may_read_when_to_try_again(site: Site) -> None:
     """A client in a browser can only wait as told if it may see the header."""
     await spend(site.store, f"register:address:{THIEF}")

@@ -173,6 +173,20 @@ async def test_one_address_fills_neither_the_trail_nor_the_queue_with_refusals(
     assert caplog.text == ""
 
 
+async def test_many_addresses_fill_the_trail_with_refusals_no_more_than_one(
+    store: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = trail_of(store)
+    monkeypatch.setattr(module, "MOST_REFUSALS_OF_ALL", 3)
+    monkeypatch.setattr(module, "_MOST_ADDRESSES", 2)
+    for number in range(9):
+        note(trail, AuditEvent.REFRESH, Outcome.REFUSED, network=f"192.0.2.{number}")
+    note(trail, AuditEvent.CODE_REDEMPTION, Outcome.REFUSED, network="192.0.2.1")
+    await trail.write_queue()
+
+    assert [record.event for record in await kept(store)] == [AuditEvent.REFRESH] * 3 + [AuditEvent.CODE_REDEMPTION]
+
+
 async def test_what_is_counted_of_addresses_is_bounded(store: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
     trail = trail_of(store)
     monkeypatch.setattr(module, "_MOST_ADDRESSES", 2)

@@ -150,7 +150,9 @@ class OAuth:
             registration_enabled=rules.registration_enabled,
             initial_access_token=initial_access_token.get_secret_value() if initial_access_token else None,
         )
-        manage = ManageRegistrationEndpoint(registry=registry, on_revocation=self.resources.forget_verified_tokens)
+        manage = ManageRegistrationEndpoint(
+            registry=registry, limits=core.limits, on_revocation=self.resources.forget_verified_tokens
+        )
         return (*register.routes(), *manage.routes())
 
     def _token_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:

@@ -90,7 +90,7 @@ REGISTRATIONS: Final = Rate(120, 600)
 """Per address. Some clients register twice per connection: sixty people behind one address, all at once, and one every
 ten seconds after them. A 25th of what all addresses together may."""
 REGISTRATIONS_OF_ALL: Final = Rate(3000, 600)
-"""All addresses together, of clients that register themselves."""
+"""All addresses together: registrations, and as many changes of them."""
 PAGES: Final = Rate(600, 600)
 """Per address: authorization requests, login and set-up pages. An office behind one address, all at once."""
 TOKEN_REQUESTS: Final = Rate(6000, 600)

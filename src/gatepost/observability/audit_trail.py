@@ -4,7 +4,7 @@ What gives or takes access and is not to be found elsewhere (logins, consent, re
 answer goes out: `record`. What the store's own rows show as well (a token that was issued), and what an attacker can
 cause at will (refusals, limits), is written behind: `note` queues it, and it is written within a second, or at the end
 of the server. A crash can lose the last second of those, and a flood what does not fit the queue; neither can slow an
-answer down. Of refusals of one kind only so many are kept of one address, so that nobody fills the store with them, or
+answer down. Of refusals of one kind only so many are kept of one address, and of all, so that nobody fills the store with them, or
 the queue when something else is not to be seen.
 """
 
@@ -15,7 +15,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypedDict, Unpack
+from typing import Final, TypedDict, TypeVar, Unpack
 
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.reasons import Reason
@@ -23,9 +23,13 @@ from gatepost.stores.contract.audit import AuditStore
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 
+K = TypeVar("K")
+
 _LONGEST_QUEUE: Final = 10_000
 MOST_REFUSALS: Final = 100
 """How many refusals of one kind are noted of one address in `REFUSALS_SECONDS`."""
+MOST_REFUSALS_OF_ALL: Final = 3000
+"""How many of all addresses."""
 REFUSALS_SECONDS: Final = 600
 _MOST_ADDRESSES: Final = 10_000
 """With their kinds; beyond that all are counted anew."""
@@ -54,6 +58,8 @@ class AuditTrail:
     _dropped: int = field(default=0, init=False)
     _refusals: dict[tuple[str, AuditEvent], tuple[int, int]] = field(default_factory=dict, init=False)
     """Since when how many were noted, by address and kind."""
+    _refusals_of_all: dict[AuditEvent, tuple[int, int]] = field(default_factory=dict, init=False)
+    """Likewise by kind alone."""
     _left_out: int = field(default=0, init=False)
 
     async def record(
@@ -118,16 +124,12 @@ class AuditTrail:
 
     def _counts_refusal(self, network: str, event: AuditEvent) -> bool:
         """Count a refusal; False when there have been so many that it is not kept."""
-        now = self.now()
-        since, count = self._refusals.get((network, event), (now, 0))
-        if not since <= now < since + REFUSALS_SECONDS:
-            since, count = now, 0
-        if count >= MOST_REFUSALS:
-            return False
         if len(self._refusals) >= _MOST_ADDRESSES:
             self._refusals.clear()
-        self._refusals[network, event] = (since, count + 1)
-        return True
+        now = self.now()
+        return _counts(self._refusals, (network, event), MOST_REFUSALS, now=now) and _counts(
+            self._refusals_of_all, event, MOST_REFUSALS_OF_ALL, now=now
+        )
 
     def _record_of(self, event: AuditEvent, outcome: Outcome, address: str, details: EventDetails) -> AuditRecord:
         now = self.now()
@@ -144,3 +146,14 @@ class AuditTrail:
             address=address,
             grant_id=details.get("grant_id"),
         )
+
+
+def _counts(counted: dict[K, tuple[int, int]], key: K, most: int, *, now: int) -> bool:
+    """Count one more under `key`; False when there have been `most` within `REFUSALS_SECONDS`."""
+    since, count = counted.get(key, (now, 0))
+    if not since <= now < since + REFUSALS_SECONDS:
+        since, count = now, 0
+    if count >= most:
+        return False
+    counted[key] = (since, count + 1)
+    return True

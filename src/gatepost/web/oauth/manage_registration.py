@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.limits import REGISTRATIONS_OF_ALL
 from gatepost.oauth.records import Client
 from gatepost.oauth.registration_management import check_manager, read_update, updated_client, wrong_token
 from gatepost.tokens.opaque import SecretKind
@@ -23,7 +24,7 @@ from gatepost.web.oauth.client_registry import (
 )
 from gatepost.web.oauth.grants.grant_type import registrable
 from gatepost.web.site import api_description as api
-from gatepost.web.site.limits import REGISTRATION_LIMIT
+from gatepost.web.site.limits import REGISTRATION_LIMIT, Limits
 from gatepost.web.site.responses import NO_STORE
 from gatepost.web.site.routing import Route
 
@@ -35,6 +36,8 @@ class ManageRegistrationEndpoint:
     """The client configuration endpoint, whether or not others may still register."""
 
     registry: ClientRegistry
+    limits: Limits
+    """Counts changes of all addresses together: each leaves an audit event, whoever makes it."""
     on_revocation: Callable[[], None]
     """Called when a client has removed itself, so that no cache in this process answers for its tokens."""
 
@@ -52,6 +55,7 @@ class ManageRegistrationEndpoint:
     async def put(self, request: Request) -> Response:
         # 1. Is it the client itself?
         client, token = await self._client(request)
+        await self.limits.admit("change-registration:all", REGISTRATIONS_OF_ALL)
 
         # 2. The rules decide what the update comes to.
         registry = self.registry
