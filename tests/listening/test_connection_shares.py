@@ -106,7 +106,9 @@ async def test_a_request_that_is_not_completed_is_silence(begun: bytes) -> None:
         assert await attackers[0].is_cut()
 
 
-async def test_what_is_being_answered_is_never_closed_and_what_finds_no_place_is_told() -> None:
+async def test_what_is_being_answered_is_never_closed_and_what_finds_no_place_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with crowd() as here:
         streams = await here.connect_many(SHARE, ATTACKER)
         for stream in streams:
@@ -117,6 +119,7 @@ async def test_what_is_being_answered_is_never_closed_and_what_finds_no_place_is
         assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
         assert b"retry-after: 5\r\n" in answer
         assert answer.endswith(b"no connection left for your address. Try again in a few seconds.\n")
+        assert caplog.messages == ["connections are refused; 64 of 200 are in use"]
         assert await is_served(await here.connect(HOME))
         streams[0].writer.close()
         # As soon as the server has seen that, there is room.

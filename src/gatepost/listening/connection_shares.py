@@ -27,6 +27,8 @@ from gatepost.web.site.front_door import FAST_PATH
 _LEAST_SHARE: Final = 64
 _PAUSE_SECONDS: Final = 1.0
 """After looking for silent connections in vain."""
+_TOLD_SECONDS: Final = 60.0
+"""So often the log says that connections are refused."""
 _WORDS: Final = b"This server has no connection left for your address. Try again in a few seconds.\n"
 _REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
@@ -49,21 +51,24 @@ class ConnectionShares:
         self._share = max(_LEAST_SHARE, capacity // 10)
         self._crowded = capacity * 8 // 10
         self._at_a_time = max(1, capacity // 100)
-        """Looking through all of them for the one that has to make room is done for several at once."""
+        """All of them are looked through for those that have to make room, so it is done for several at once."""
         self._addresses = addresses
         self._held: dict[str | None, dict[SharingConnection, None]] = {}
+        self._free: dict[str, int] = {}
+        """By address, how many more fit for certain; then those of the address are looked through again."""
         self._count = 0
-        self._vain_until = 0.0
+        self._vain_until = self._told_until = 0.0
 
     def admit(self, connection: SharingConnection) -> bool:
         """Count a new connection, after others have made room where they have to; False when there is none."""
         key = connection.share_key = self._key(connection.client)
-        unverified = _unverified(self._held.get(key, ())) if self._may_be_full(key) else ()
-        if len(unverified) >= self._share and not self._close(_by_silence(unverified)[-1:]):
-            return False
+        now = connection.loop.time()
         if self._count >= self._crowded:
-            self._make_room(connection.loop.time())
-        if self._count >= self._capacity:
+            self._make_room(now)
+        if self._count >= self._capacity or (key is not None and not self._takes_of_share(key)):
+            if now >= self._told_until:
+                self._told_until = now + _TOLD_SECONDS
+                logger.warning("connections are refused; %s of %s are in use", self._count, self._capacity)
             return False
         self._held.setdefault(key, {})[connection] = None
         self._count += 1
@@ -78,41 +83,55 @@ class ConnectionShares:
             self._count -= 1
             if not held:
                 del self._held[key]
+                self._free.pop(key or "", None)
 
     def _key(self, peer: tuple[str, int] | None) -> str | None:
         """Return what a peer is counted under; None for one that is exempt."""
         return None if peer is None or self._addresses.trusts(peer[0]) else limit_key(peer[0])
 
-    def _may_be_full(self, key: str | None) -> bool:
-        return key is not None and len(self._held.get(key, ())) >= self._share
+    def _takes_of_share(self, key: str) -> bool:
+        """Take one of what an address may have; False when all of that is being answered."""
+        free = self._free.get(key, self._share)
+        if free == 0:
+            unverified = _unverified(self._held.get(key, ()))
+            free = self._share - len(unverified)
+            if free <= 0:
+                silent = _by_silence(unverified)
+                free += self._close(silent[-max(1, self._share // _LEAST_SHARE) + free :])
+        self._free[key] = max(0, free - 1)
+        return free > 0
 
     def _make_room(self, now: float) -> None:
         """Close connections of the addresses that have most of those that no token answers for."""
         if now < self._vain_until:
             return
-        crowds: list[tuple[int, int, list[SharingConnection]]] = []
-        for number, (key, held) in enumerate(self._held.items()):
-            if key is not None and (silent := _by_silence(unverified := _unverified(held))):
-                crowds.append((-len(unverified), number, silent))
-        if not crowds:
-            self._vain_until = now + _PAUSE_SECONDS
+        # An address has no more of those than it has connections, so it is looked through when its turn comes.
+        crowds: list[tuple[int, int, str, list[SharingConnection] | None]]
+        crowds = [(-len(held), number, key, None) for number, (key, held) in enumerate(self._held.items()) if key]
         heapq.heapify(crowds)
         closed: list[SharingConnection] = []
         while crowds and len(closed) < self._at_a_time:
-            size, number, silent = crowds[0]
-            closed.append(silent.pop())
+            size, number, key, silent = crowds[0]
+            if silent is None:
+                unverified = _unverified(self._held[key])
+                size, silent = -len(unverified), _by_silence(unverified)
+            else:
+                closed.append(silent.pop())
+                size += 1
             if silent:
-                heapq.heapreplace(crowds, (size + 1, number, silent))
+                heapq.heapreplace(crowds, (size, number, key, silent))
             else:
                 heapq.heappop(crowds)
-        self._close(closed)
+        if not self._close(closed):
+            self._vain_until = now + _PAUSE_SECONDS
 
-    def _close(self, connections: list[SharingConnection]) -> bool:
+    def _close(self, connections: list[SharingConnection]) -> int:
+        """Close connections, and return how many."""
         for connection in connections:
             logger.debug("a silent connection makes room")
             self.forget(connection)
             connection.transport.close()
-        return bool(connections)
+        return len(connections)
 
 
 class SharingConnection(WatchedConnection):
@@ -126,7 +145,6 @@ class SharingConnection(WatchedConnection):
         """Take a place among the connections, or refuse this one."""
         super().connection_made(transport)
         if self.shares is not None and not self.shares.admit(self):
-            logger.info("a connection too many was refused")
             self.transport.write(_REFUSAL)
             self.transport.close()
 
@@ -141,8 +159,8 @@ class SharingConnection(WatchedConnection):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first
         if cycle is None:
             return False
-        fast_path: UvicornFastPath = cast("dict[str, Any]", cycle.scope)[FAST_PATH]
-        return fast_path.is_verified
+        fast_path: UvicornFastPath | None = cast("dict[str, Any]", cycle.scope).get(FAST_PATH)
+        return fast_path is not None and fast_path.is_verified
 
     def silent_since(self) -> float | None:
         """Return since when the client has been awaited, by the loop's clock; None while something is answered.

@@ -4,8 +4,8 @@ What gives or takes access and is not to be found elsewhere (logins, consent, re
 answer goes out: `record`. What the store's own rows show as well (a token that was issued), and what an attacker can
 cause at will (refusals, limits), is written behind: `note` queues it, and it is written within a second, or at the end
 of the server. A crash can lose the last second of those, and a flood what does not fit the queue; neither can slow an
-answer down. Of refusals of one kind only so many are kept of one address, and of all, so that nobody fills the store with them, or
-the queue when something else is not to be seen.
+answer down. Of refusals of one kind only so many are kept of one address, and of all, so that nobody fills the store
+with them, or the queue when something else is not to be seen.
 """
 
 from __future__ import annotations
