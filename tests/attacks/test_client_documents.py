@@ -1,5 +1,6 @@
 """Client ID Metadata Documents and server-side request forgery, through the whole server."""
 
+import re
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -118,7 +119,7 @@ async def test_failures_look_alike_whatever_lies_inside_the_network(server: TlsS
                 answer = await gatepost.token(
                     grant_type="authorization_code", client_id=url, code="x", code_verifier="y"
                 )
-            pages.add((page.status_code, page.text))
+            pages.add((page.status_code, re.sub("[0-9a-f]{8}</code>", "", page.text)))  # the id differs each time
             answers.add((answer.status_code, answer.text))
             assert answer.headers["retry-after"]
         assert [seen for seen, _ in pages] == [status]

@@ -105,6 +105,36 @@ def test_an_event_that_there_is_not_is_told_with_those_that_there_are(capsys: py
     assert "'login', 'consent'" in capsys.readouterr().err
 
 
+def test_what_is_done_to_tokens_grants_and_keys_from_the_terminal_is_in_the_trail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OAUTH_ACCESS_TOKEN_FORMAT", "jwt")
+    for number in range(2):
+        main(["token", "mint", "--subject", f"svc-{number}", "--scope", "a"])
+    capsys.readouterr()
+    main(["grants", "list", "--json"])
+    by_user = {grant["user"]: grant["grant"] for grant in map(json.loads, capsys.readouterr().out.splitlines())}
+    main(["grants", "revoke", by_user["svc-0"]])
+    main(["grants", "revoke", "--user", "svc-1"])
+    main(["keys", "rotate", "--now"])
+    main(["keys", "list", "--json"])
+    old = json.loads(capsys.readouterr().out.splitlines()[-1])["key"]
+    main(["keys", "retire", old])
+    capsys.readouterr()
+
+    main(["audit", "--json"])
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()][::-1]
+    assert [(event["event"], event["reason"], event["subject"], event["grant_id"]) for event in events] == [
+        ("token_minted", None, "svc-0", by_user["svc-0"]),
+        ("token_minted", None, "svc-1", by_user["svc-1"]),
+        ("revocation", "operator_revoked", None, by_user["svc-0"]),
+        ("revocation", "operator_revoked", "svc-1", by_user["svc-1"]),
+        ("signing_key_rotated", None, None, None),
+        ("signing_key_retired", None, None, None),
+    ]
+    assert {event["address"] for event in events} == {"terminal"}
+
+
 def test_what_is_done_to_accounts_from_the_terminal_is_in_the_trail(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

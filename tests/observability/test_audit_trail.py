@@ -47,7 +47,7 @@ def trail(store: Shaky) -> AuditTrail:
     return trail_of(store)
 
 
-def trail_of(store: Shaky, *, now: Callable[[], int] = lambda: NOW) -> AuditTrail:
+def trail_of(store: Shaky, *, now: Callable[[], float] = lambda: NOW) -> AuditTrail:
     return AuditTrail(store=store, now=now, random_bytes=bytes)
 
 
@@ -72,7 +72,7 @@ async def test_a_recorded_event_is_kept_before_the_answer(trail: AuditTrail, sto
 
     assert await kept(store) == [
         AuditRecord(
-            event_id="006b49d20000000100" + "00" * 5,
+            event_id="006b49d200" + "00" * 9,
             at=NOW,
             event=AuditEvent.REVOCATION,
             outcome=Outcome.REFUSED,
@@ -101,6 +101,37 @@ async def test_noted_events_are_kept_soon_in_their_order(trail: AuditTrail, stor
     await trail.write_queue()
 
     assert [record.event for record in await kept(store)] == [AuditEvent.REFRESH, AuditEvent.LIMIT]
+
+
+async def test_events_of_one_second_are_in_their_order_whichever_process_made_them(store: Shaky) -> None:
+    clock = [NOW + 0.25]
+    here, elsewhere = (trail_of(store, now=lambda: clock[0]) for _ in range(2))
+    for trail, event in (
+        (here, AuditEvent.LOGIN),
+        (here, AuditEvent.CONSENT),
+        (elsewhere, AuditEvent.CODE_REDEMPTION),
+        (here, AuditEvent.REFRESH),
+        (elsewhere, AuditEvent.REVOCATION),
+    ):
+        await trail.record(event, Outcome.OK, address=ADDRESS)
+        clock[0] += 0.001
+
+    assert [record.event.value for record in await kept(store)] == [
+        "login",
+        "consent",
+        "code_redemption",
+        "refresh",
+        "revocation",
+    ]
+
+
+async def test_events_of_one_process_keep_their_order_though_its_clock_stands_still(
+    trail: AuditTrail, store: Shaky
+) -> None:
+    for event in (AuditEvent.LOGIN, AuditEvent.CONSENT, AuditEvent.CODE_REDEMPTION):
+        await trail.record(event, Outcome.OK, address=ADDRESS)
+
+    assert [record.event.value for record in await kept(store)] == ["login", "consent", "code_redemption"]
 
 
 async def test_noted_events_wait_for_a_store_that_is_down(

@@ -154,7 +154,7 @@ def audit_record(sequence: int = 0, **changes: Any) -> AuditRecord:
     at: int = changes.get("at", NOW)
     return replace(
         AuditRecord(
-            event_id=event_id(at=at, sequence=sequence, random=bytes(6)),
+            event_id=event_id(at=at, microsecond=sequence, random=bytes(6)),
             at=at,
             event=AuditEvent.LOGIN,
             outcome=Outcome.OK,

@@ -105,7 +105,7 @@ class KeysAgree(BothStores):
     ) -> None:
         records = []
         for _ in range(2):
-            key = event_id(at=self.now, sequence=len(self.event_ids), random=bytes(6))
+            key = event_id(at=self.now, microsecond=len(self.event_ids), random=bytes(6))
             self.event_ids.append(key)
             records.append(
                 audit_record(

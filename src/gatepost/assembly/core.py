@@ -92,7 +92,7 @@ def build_core(
         settings, file=None if store.is_lost_at_exit else key_file(settings), random_bytes=random_bytes
     )
     addresses = ClientAddresses(settings.server.trusted_proxies, header=settings.server.forwarded_header)
-    audit_trail = AuditTrail(store=store.audit, now=now, random_bytes=random_bytes)
+    audit_trail = AuditTrail(store=store.audit, now=time.time if now is wall_clock else now, random_bytes=random_bytes)
     return Core(
         settings=settings,
         deployment=deployment,

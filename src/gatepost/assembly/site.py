@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from gatepost.web.site.health import PROBE_PATHS, HealthChecks, HealthEndpoints
 from gatepost.web.site.limits import AddressLimits
 from gatepost.web.site.loopback_names import LoopbackNames
 from gatepost.web.site.reference import ReferencePages
+from gatepost.web.site.request_log import RequestLog
+from gatepost.web.site.request_log import logger as requests_log
 from gatepost.web.site.routing import Route, RoutingTable
 
 
@@ -45,14 +49,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
             announce(installation.banner())
             yield
 
-    pages = None if installation.oauth is None else Pages(server_name=name, secure=deployment.is_secure)
-    health = HealthEndpoints(
-        server_name=name,
-        checks=HealthChecks({"store": core.store.check}),
-        is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
-        warnings=core.addresses.warnings,
-    )
-    common = (*health.routes(), *ReferencePages(title=name).routes())
+    pages = _pages(installation)
+    common = (*_health(installation).routes(), *ReferencePages(title=name).routes())
     errors = ErrorResponses(error_page=None if pages is None else pages.error_page, random_bytes=core.random_bytes)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 
@@ -83,7 +81,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
     ordinary = OrdinaryRequests(
         endpoints=main.endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
     )
-    return DirectApp(
+    app = DirectApp(
         title=name,
         version=__version__,
         lifespan=lifespan,
@@ -91,6 +89,26 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
         layers=layers,
         described=main.routes,
         errors=errors,
+    )
+    if requests_log.isEnabledFor(logging.DEBUG):
+        # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
+        app.add_middleware(RequestLog, own_paths=main.endpoints, addresses=core.addresses, clock=time.perf_counter)
+    return app
+
+
+def _pages(installation: Installation) -> Pages | None:
+    core = installation.core
+    if installation.oauth is None:
+        return None
+    return Pages(server_name=installation.name, secure=core.deployment.is_secure, random_bytes=core.random_bytes)
+
+
+def _health(installation: Installation) -> HealthEndpoints:
+    return HealthEndpoints(
+        server_name=installation.name,
+        checks=HealthChecks({"store": installation.core.store.check}),
+        is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
+        warnings=installation.core.addresses.warnings,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from gatepost.cli.open_store import store_read, with_store
+from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.cli.users import find_account
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.approvals import GrantListing
@@ -59,17 +60,27 @@ def revoke(options: argparse.Namespace) -> None:
 
 async def _revoke(store: Store, options: argparse.Namespace, *, now: int) -> tuple[int, list[str]]:
     """Return how many were revoked, and which of those named do not exist."""
-    reason = Reason.OPERATOR_REVOKED.value
-    unknown = [
-        grant_id
-        for grant_id in options.grant_ids
-        if not await store.grants.revoke_grant(grant_id, reason=reason, now=now)
-    ]
+
+    async def revoke(grant_id: str, *, subject: str | None = None, client_id: str | None = None) -> bool:
+        is_known = await store.grants.revoke_grant(grant_id, reason=Reason.OPERATOR_REVOKED.value, now=now)
+        if is_known:
+            await audit(
+                store,
+                AuditEvent.REVOCATION,
+                reason=Reason.OPERATOR_REVOKED,
+                subject=subject,
+                client_id=client_id,
+                grant_id=grant_id,
+            )
+        return is_known
+
+    unknown = [grant_id for grant_id in options.grant_ids if not await revoke(grant_id)]
     revoked = len(options.grant_ids) - len(unknown)
     # List after list until nothing is left: one that is cut off would leave somebody in.
     while (options.user or options.client) and (listings := await _select(store, options, live_at=now)):
         for listing in listings:
-            await store.grants.revoke_grant(listing.grant.grant_id, reason=reason, now=now)
+            grant = listing.grant
+            await revoke(grant.grant_id, subject=grant.subject, client_id=grant.client_id)
         revoked += len(listings)
     return revoked, unknown
 

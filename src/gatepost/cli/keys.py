@@ -6,11 +6,12 @@ import argparse
 import secrets
 import time
 
-from gatepost.cli.open_store import store_read, with_store
+from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.configuration.deployment import key_file
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring
 from gatepost.configuration.settings import Settings, load_settings
+from gatepost.oauth.audit import AuditEvent
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, sealed_signing_key
@@ -82,6 +83,7 @@ async def _rotate(store: Store, settings: Settings, *, at_once: bool) -> SealedS
     # A process may sign with the old key until it looks again; after that its last token lives for one lifetime.
     last_token = sealed.signs_from + RELOAD_AFTER + settings.oauth.access_token_ttl
     await store.keys.rotate_signing_key(sealed, others_end_at=last_token)
+    await audit(store, AuditEvent.SIGNING_KEY_ROTATED)
     return sealed
 
 
@@ -109,3 +111,4 @@ async def _retire(store: Store, key_id: str, *, now: int) -> None:
     if not any(key.signs_from <= now for key in keys if key.key_id != key_id):
         raise CommandRefused("No other key signs yet: gatepost keys rotate --now adds one that does.")
     await store.keys.retire_signing_key(key_id, now=now)
+    await audit(store, AuditEvent.SIGNING_KEY_RETIRED)

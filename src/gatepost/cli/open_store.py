@@ -7,12 +7,13 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, Unpack
 
 from gatepost.cli.terminal import CommandRefused
 from gatepost.configuration.deployment import locate_store
 from gatepost.configuration.settings import SettingsError, load_settings
-from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.observability.audit_trail import AuditTrail, EventDetails
 from gatepost.stores.contract.store import Store
 
 Answer = TypeVar("Answer")
@@ -57,16 +58,7 @@ def store_read() -> str:
     return f"{here}; set OAUTH_STORAGE_DIR={_CHECKOUT} for the one in this directory, which make serve uses"
 
 
-async def audit(store: Store, event: AuditEvent, *, subject: str | None = None, client_id: str | None = None) -> None:
+async def audit(store: Store, event: AuditEvent, **details: Unpack[EventDetails]) -> None:
     """Put what was done from the terminal in the audit trail."""
-    now = int(time.time())
-    record = AuditRecord(
-        event_id=event_id(at=now, sequence=0, random=secrets.token_bytes(6)),
-        at=now,
-        event=event,
-        outcome=Outcome.OK,
-        subject=subject,
-        client_id=client_id,
-        address="terminal",
-    )
-    await store.audit.append_events([record])
+    trail = AuditTrail(store=store.audit, now=time.time, random_bytes=secrets.token_bytes)
+    await trail.record(event, Outcome.OK, address="terminal", **details)

@@ -9,12 +9,13 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gatepost.cli.keys import own_key_ring
-from gatepost.cli.open_store import with_store
+from gatepost.cli.open_store import audit, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, say
 from gatepost.cli.users import find_account
 from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
 from gatepost.configuration.sealing_keys import signing_keys_of
 from gatepost.configuration.settings import Settings, load_settings
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.errors import InvalidScope
 from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
 from gatepost.oauth.policy import Lifetimes
@@ -99,6 +100,7 @@ async def _mint(
         sign=await _signer(store, settings, resource=resource, now=now),
     )
     await store.approvals.give_grant(grant, rows)
+    await audit(store, AuditEvent.TOKEN_MINTED, subject=subject, client_id=CLIENT_ID, grant_id=grant.grant_id)
     return tokens
 
 

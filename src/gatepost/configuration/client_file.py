@@ -117,7 +117,7 @@ async def keep_settings_clients(
         await store.audit.append_events(
             [
                 AuditRecord(
-                    event_id=event_id(at=now, sequence=sequence, random=random_bytes(6)),
+                    event_id=event_id(at=now, microsecond=sequence, random=random_bytes(6)),
                     at=now,
                     event=event,
                     outcome=Outcome.OK,

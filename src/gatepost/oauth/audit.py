@@ -36,6 +36,9 @@ class AuditEvent(StrEnum):
     USER_DISABLED = "user_disabled"
     USER_ENABLED = "user_enabled"
     PASSWORD_CHANGED = "password_changed"
+    TOKEN_MINTED = "token_minted"
+    SIGNING_KEY_ROTATED = "signing_key_rotated"
+    SIGNING_KEY_RETIRED = "signing_key_retired"
 
 
 class Outcome(StrEnum):
@@ -86,12 +89,9 @@ class AuditQuery:
         return record.at >= self.since and all(want is None or want == has for want, has in wanted)
 
 
-def event_id(*, at: int, sequence: int, random: bytes) -> str:
-    """Return an identifier that sorts by second (UTC), and within one by the order in which its process made them.
-
-    `sequence` is how many this process made before, `random` 6 bytes that keep processes apart.
-    """
-    return f"{at:010x}{sequence % 0x1000000:06x}{random.hex()}"
+def event_id(*, at: int, microsecond: int, random: bytes) -> str:
+    """Return an identifier that sorts by second (UTC) and microsecond; `random`, 6 bytes, keeps processes apart."""
+    return f"{at:010x}{microsecond % 0x1000000:06x}{random.hex()}"
 
 
 REFUSALS: Final = {

@@ -6,6 +6,8 @@ cause at will (refusals, limits), is written behind: `note` queues it, and it is
 of the server. A crash can lose the last second of those, and a flood what does not fit the queue; neither can slow an
 answer down. Of refusals of one kind only so many are kept of one address, and of all, so that nobody fills the store
 with them, or the queue when something else is not to be seen.
+
+What came well is a line of the log as well; refusals are logged where they are answered, with more to say.
 """
 
 from __future__ import annotations
@@ -51,9 +53,11 @@ class AuditTrail:
     """The audit trail of a server; `random_bytes` keeps the ids of several processes apart."""
 
     store: AuditStore
-    now: Callable[[], int]
+    now: Callable[[], float]
+    """Seconds UTC, with fractions: the events of one second are in their order, whichever process made them."""
     random_bytes: RandomBytes
-    _made: int = field(default=0, init=False)
+    _latest: tuple[int, int] = field(default=(0, 0), init=False)
+    """Second and microsecond of the latest event."""
     _queue: list[AuditRecord] = field(default_factory=list, init=False)
     _dropped: int = field(default=0, init=False)
     _refusals: dict[tuple[str, AuditEvent], tuple[int, int]] = field(default_factory=dict, init=False)
@@ -70,7 +74,9 @@ class AuditTrail:
         Raises:
             StoreUnavailable: it cannot be kept.
         """
-        await self.store.append_events([self._record_of(event, outcome, address, details)])
+        record = self._record_of(event, outcome, address, details)
+        await self.store.append_events([record])
+        _log_event(record)
 
     def note(
         self, event: AuditEvent, outcome: Outcome, *, address: str, network: str, **details: Unpack[EventDetails]
@@ -81,7 +87,9 @@ class AuditTrail:
         elif len(self._queue) >= _LONGEST_QUEUE:
             self._dropped += 1
         else:
-            self._queue.append(self._record_of(event, outcome, address, details))
+            record = self._record_of(event, outcome, address, details)
+            self._queue.append(record)
+            _log_event(record)
 
     async def write_queue(self) -> None:
         """Write what has been noted; what cannot be written stays for the next time."""
@@ -126,18 +134,22 @@ class AuditTrail:
         """Count a refusal; False when there have been so many that it is not kept."""
         if len(self._refusals) >= _MOST_ADDRESSES:
             self._refusals.clear()
-        now = self.now()
+        now = int(self.now())
         return _counts(self._refusals, (network, event), MOST_REFUSALS, now=now) and _counts(
             self._refusals_of_all, event, MOST_REFUSALS_OF_ALL, now=now
         )
 
     def _record_of(self, event: AuditEvent, outcome: Outcome, address: str, details: EventDetails) -> AuditRecord:
         now = self.now()
-        self._made += 1
+        at = int(now)
+        microsecond = int((now - at) * 1e6)
+        if at == self._latest[0]:
+            microsecond = max(microsecond, self._latest[1] + 1)
+        self._latest = (at, microsecond)
         reason = details.get("reason")
         return AuditRecord(
-            event_id=event_id(at=now, sequence=self._made, random=self.random_bytes(6)),
-            at=now,
+            event_id=event_id(at=at, microsecond=microsecond, random=self.random_bytes(6)),
+            at=at,
             event=event,
             outcome=outcome,
             reason=None if reason is None else reason.value,
@@ -157,3 +169,19 @@ def _counts(counted: dict[K, tuple[int, int]], key: K, most: int, *, now: int) -
         return False
     counted[key] = (since, count + 1)
     return True
+
+
+def _log_event(record: AuditRecord) -> None:
+    if record.outcome is not Outcome.OK:
+        return
+    # Apps refresh hourly for as long as they are connected; that is nothing that a person waits for.
+    level = logging.DEBUG if record.event is AuditEvent.REFRESH else logging.INFO
+    if _log.isEnabledFor(level):
+        details = {
+            "reason": record.reason,
+            "subject": record.subject,
+            "client_id": record.client_id,
+            "grant_id": record.grant_id,
+            "address": record.address,
+        }
+        _log.log(level, record.event.value, extra=details)

@@ -251,7 +251,7 @@ def make_world(
     random_bytes = Counter()
     accounts = Accounts()
     provider = provider or accounts
-    pages = Pages(server_name="Notes server", secure=True)
+    pages = Pages(server_name="Notes server", secure=True, random_bytes=bytes)
     app = Served()
     resources = (NOTES,)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.password_workers import PasswordWorkersBusy
@@ -25,7 +26,7 @@ STRICT = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none';
 
 @pytest.fixture
 def pages() -> Pages:
-    return Pages(server_name="Notes", secure=True)
+    return Pages(server_name="Notes", secure=True, random_bytes=lambda count: b"\xab" * count)
 
 
 @pytest.fixture
@@ -37,7 +38,14 @@ async def world() -> AsyncIterator[World]:
 
 
 def error_page(pages: Pages, **changes: object) -> Response:
-    values: dict[str, object] = {"title": "No", "message": "Not so.", "link": None, **changes}
+    values: dict[str, object] = {
+        "title": "No",
+        "message": "Not so.",
+        "link": None,
+        "reason_code": "x",
+        "refusal_id": "1",
+        **changes,
+    }
     return pages.render("error.html", status=400, **values)
 
 
@@ -146,18 +154,36 @@ def test_no_template_has_anything_that_the_policy_forbids(template: Path) -> Non
     assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe|<iframe|http-equiv", source)
 
 
-def test_an_error_page_logs_its_reason_and_does_not_show_it(pages: Pages, caplog: pytest.LogCaptureFixture) -> None:
+def asked(**state: str) -> Request:
+    return Request({"type": "http", "headers": [], "state": state})
+
+
+def test_an_error_page_shows_its_reason_at_the_foot_and_logs_it_with_what_is_known(
+    pages: Pages, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     response = pages.error_page(
-        status=400, title="No", message="Not so.", reason=Reason.CLIENT_UNKNOWN, link=Link("/x", "Go")
+        asked(client_id="client-1", redirect_uri="https://app.example/cb", address="192.0.2.1"),
+        status=400,
+        title="No",
+        message="Not so.",
+        reason=Reason.CLIENT_UNKNOWN,
+        link=Link("/x", "Go"),
     )
     assert response.status_code == 400
     assert '<a class="button plain" href="/x">Go</a>' in text(response)
-    assert "client_unknown" not in text(response)
+    assert "<code>client_unknown abababab</code>" in text(response)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "page refused: client_unknown")
+        ("INFO", "refused at (no route): client_unknown (page 400)")
     ]
-    assert names(caplog.records) == ["client_unknown"]
+    [record] = map(vars, caplog.records)
+    assert {name: record[name] for name in ("reason", "client_id", "redirect_uri", "address", "refusal_id")} == {
+        "reason": "client_unknown",
+        "client_id": "client-1",
+        "redirect_uri": "https://app.example/cb",
+        "address": "192.0.2.1",
+        "refusal_id": "abababab",
+    }
 
 
 # --- Redirects ---
@@ -207,7 +233,7 @@ def test_what_a_handler_refuses_is_answered_with_a_page(
     says: str,
 ) -> None:
     caplog.set_level("INFO")
-    response = pages.error_response(error())
+    response = pages.error_response(asked(), error())
     assert response is not None
     assert response.status_code == status
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -220,7 +246,7 @@ def test_what_a_handler_refuses_is_answered_with_a_page(
 
 @pytest.mark.parametrize("error", [ClientDisconnected(), RuntimeError("x")])
 def test_a_fault_of_ours_is_left_to_the_app(pages: Pages, error: Exception) -> None:
-    assert pages.error_response(error) is None
+    assert pages.error_response(asked(), error) is None
 
 
 def test_a_refusal_names_its_reason_in_a_traceback() -> None:

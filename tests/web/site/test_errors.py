@@ -6,7 +6,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, WebSocket
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
@@ -28,7 +28,8 @@ SECRET = "gp_rt_" + "s" * 43
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
 
 
-def error_page(*, status: int, title: str, message: str, reason: Reason) -> Response:
+def error_page(request: HTTPConnection, *, status: int, title: str, message: str, reason: Reason) -> Response:
+    del request
     return HTMLResponse(f"<h1>{title}</h1><p>{message}</p>{reason.value}", status)
 
 

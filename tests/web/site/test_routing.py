@@ -37,7 +37,7 @@ class Odd(Exception):
     """What only a page knows."""
 
 
-def page_of(error: Exception) -> Response | None:
+def page_of(_request: Request, error: Exception) -> Response | None:
     return PlainTextResponse("a page", 418) if isinstance(error, Odd) else None
 
 

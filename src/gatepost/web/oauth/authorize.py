@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from gatepost.oauth.authorization import (
     requested_client_id,
     requested_scopes,
 )
+from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
 from gatepost.oauth.parameters import Parameters, read_parameters
 from gatepost.oauth.reasons import Reason
@@ -127,6 +129,7 @@ class AuthorizeEndpoint:
                     "connection in your app and add it again, so that it registers anew.",
                 )
             request.state.client_id = client.client_id
+            request.state.redirect_uri = _without_query(parameters.values.get("redirect_uri"))
             if client.disabled_at is not None:
                 raise PageRefusal(
                     Reason.CLIENT_DISABLED,
@@ -152,6 +155,11 @@ def _parameters(request: Request) -> Parameters:
     if len(query) > MAX_QUERY:
         raise _broken_link(Reason.PARAMETER_MALFORMED, f"The query is longer than {MAX_QUERY} bytes.")
     return read_parameters(query)
+
+
+def _without_query(redirect_uri: str | None) -> str | None:
+    """Return a redirect URI as the log shows it: which one it is tells why it was refused; what it carries does not."""
+    return None if redirect_uri is None else display_text(re.split("[?#]", redirect_uri, maxsplit=1)[0], longest=200)
 
 
 def _is_sent_by_no_site(request: Request) -> bool:

@@ -21,7 +21,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction
 from gatepost.oauth.redirect_uris import display_host, is_loopback
 from gatepost.resource.resources import ProtectedResource
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
@@ -92,7 +92,7 @@ class LoginPage:
             return attach(self._logged_in(user), await completion.log_in(request, session, user) or session)
 
         # 6. The others ask here.
-        response = response or self._form(session, transaction, provider.login_fields)
+        response = response or self._form(request, session, transaction, provider.login_fields)
         return attach(pages.protect(response), session)
 
     async def post(self, request: Request) -> Response:
@@ -137,14 +137,14 @@ class LoginPage:
             answer = await run_while_connected(check(), request.receive)
         if isinstance(answer, LoginStep):
             if answer.problem is not None:
-                await self._record_failure(request)
+                await self._record_failure(request, account)
             state = await login.begin({"account": account, "data": dict(answer.data)})
-            return self._form(session, transaction, answer.fields, problem=answer.problem, state=state)
+            return self._form(request, session, transaction, answer.fields, problem=answer.problem, state=state)
         user = None if answer is None else await completion.recognise(answer)
         if user is None:
-            await self._record_failure(request)
+            await self._record_failure(request, account)
             problem = f"Check the {' and the '.join(asked.label.lower() for asked in fields)}, then try again."
-            return self._form(session, transaction, fields, problem=problem, typed=credentials)
+            return self._form(request, session, transaction, fields, problem=problem, typed=credentials)
 
         # 5. Log in under a new session, and on.
         response = await completion.finish(request, session, user, transaction_id)
@@ -167,8 +167,17 @@ class LoginPage:
             self.completion.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
             raise
 
-    async def _record_failure(self, request: Request) -> None:
-        await self.completion.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
+    async def _record_failure(self, request: Request, account: str) -> None:
+        """Keep that a login failed, and whose account was meant, if there is one."""
+        completion = self.completion
+        user = await completion.users.find_user(account) if completion.provider.issuer == LOCAL else None
+        await completion.audit.record(
+            request,
+            AuditEvent.LOGIN,
+            Outcome.REFUSED,
+            reason=Reason.LOGIN_FAILED,
+            subject=None if user is None else user.subject,
+        )
 
     def _logged_in(self, user: User) -> Response:
         return self.completion.pages.render(
@@ -180,6 +189,7 @@ class LoginPage:
 
     def _form(
         self,
+        request: Request,
         session: OpenSession,
         transaction: AuthorizationTransaction | None,
         fields: Sequence[LoginField],
@@ -204,7 +214,7 @@ class LoginPage:
             return pages.render("login.html", **context)
         # 403 is what RFC 9110 section 15.5.4 has for credentials that do not suffice; 401 would have to carry a
         # WWW-Authenticate challenge, and browsers answer those with a dialogue of their own.
-        return pages.refuse("login.html", status=403, reason=Reason.LOGIN_FAILED, **context)
+        return pages.refuse(request, "login.html", status=403, reason=Reason.LOGIN_FAILED, **context)
 
 
 _PARAMETERS = [

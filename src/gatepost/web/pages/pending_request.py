@@ -92,6 +92,7 @@ def _over(transaction: AuthorizationTransaction | None) -> PageRefusal:
         reason = Reason.TRANSACTION_OF_ANOTHER_BROWSER if is_open else Reason.TRANSACTION_FINISHED
     return PageRefusal(
         reason,
+        told=Reason.TRANSACTION_EXPIRED,
         title="This request is over",
         message=(
             "It has been answered, or it has expired, or it was begun in another browser, or this browser does not "

@@ -7,21 +7,24 @@ template that names a value it was not given fails instead of showing a blank.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 
 from gatepost.identity.password_workers import PasswordWorkersBusy
 from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.static_files import logo, static_url
-from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
+from gatepost.web.site.errors import RETRY_AFTER, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
 
@@ -53,6 +56,7 @@ class PageRefusal(Exception):
         self,
         reason: Reason,
         *,
+        told: Reason | None = None,
         title: str,
         message: str,
         status: int = 400,
@@ -61,6 +65,8 @@ class PageRefusal(Exception):
     ) -> None:
         super().__init__(f"{title} [{reason.value}]")
         self.reason = reason
+        self.told = told or reason
+        """What the page shows: a more general reason where the true one would tell a stranger something."""
         self.title = title
         self.message = message
         self.status = status
@@ -74,9 +80,11 @@ class Pages:
     Args:
         server_name: shown at the top of every page.
         secure: whether the public URL is https.
+        random_bytes: where the ids of refusals come from.
     """
 
-    def __init__(self, *, server_name: str, secure: bool) -> None:
+    def __init__(self, *, server_name: str, secure: bool, random_bytes: RandomBytes = secrets.token_bytes) -> None:
+        self._random_bytes = random_bytes
         self._server_name = server_name
         self._secure = secure
         self._environment: Environment | None = None
@@ -90,19 +98,40 @@ class Pages:
             html, status, page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
         )
 
-    def refuse(self, template: str, *, status: int, reason: Reason, **context: Any) -> Response:
-        """Return a page that says no, and log the reason; the page itself does not show it."""
-        _log.info("page refused: %s", reason.value, extra={"reason": reason.value, "status": status})
-        return self.render(template, status=status, **context)
+    def refuse(
+        self, request: HTTPConnection, template: str, *, status: int, reason: Reason, **context: Any
+    ) -> Response:
+        """Return a page that says no, and log it; the page is given the `refusal_id` that the log has, too."""
+        refusal_id = self._random_bytes(4).hex()
+        log_refusal(request, error=f"page {status}", reason=reason, refusal_id=refusal_id)
+        return self.render(template, status=status, refusal_id=refusal_id, **context)
 
     def error_page(
-        self, *, status: int, title: str, message: str, reason: Reason, link: Link | None = None
+        self,
+        request: HTTPConnection,
+        *,
+        status: int,
+        title: str,
+        message: str,
+        reason: Reason,
+        told: Reason | None = None,
+        link: Link | None = None,
     ) -> Response:
-        """Return an error page and log its reason, which it does not show.
+        """Return an error page and log it. For who looks after the server, the reason stands at the foot, and an id.
 
-        `message` is one or two sentences for a person who is no programmer: what happened, what to do.
+        `message` is one or two sentences for a person who is no programmer: what happened, what to do. `told` stands
+        there in place of the reason where that would tell a stranger something.
         """
-        return self.refuse("error.html", status=status, reason=reason, title=title, message=message, link=link)
+        return self.refuse(
+            request,
+            "error.html",
+            status=status,
+            reason=reason,
+            reason_code=(told or reason).value,
+            title=title,
+            message=message,
+            link=link,
+        )
 
     def redirect(self, location: str) -> Response:
         """Return a 303 (RFC 9110 section 15.4.4: the browser follows with GET) to our own path or to a redirect URI.
@@ -129,16 +158,18 @@ class Pages:
         """
         return tuple(replace(route, error_response=self.error_response) for route in routes)
 
-    def error_response(self, error: Exception) -> Response | None:
+    def error_response(self, request: HTTPConnection, error: Exception) -> Response | None:
         """Return the page that answers `error`; None where it is none that pages know."""
         refusal = error if isinstance(error, PageRefusal) else _refusal_of(error)
         if refusal is None:
             return None
         response = self.error_page(
+            request,
             status=refusal.status,
             title=refusal.title,
             message=refusal.message,
             reason=refusal.reason,
+            told=refusal.told,
             link=refusal.link,
         )
         response.headers.update(refusal.headers)

@@ -83,7 +83,7 @@ class AnswerCutShort(Exception):
 class ErrorPage(Protocol):
     """Renders a local error page: `gatepost.web.pages.rendering.Pages.error_page`."""
 
-    def __call__(self, *, status: int, title: str, message: str, reason: Reason) -> Response:
+    def __call__(self, request: HTTPConnection, *, status: int, title: str, message: str, reason: Reason) -> Response:
         """Return the page."""
 
 
@@ -100,16 +100,20 @@ def oauth_error_response(error: OAuthError, *, headers: Mapping[str, str] = NO_S
     return json_response(body, error.status, {**NO_STORE, **retry_after, **headers})
 
 
-def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason) -> None:
-    """Log one refusal with the fields `error`, `reason`, `endpoint` and `client_id` (None when not known)."""
+def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason, refusal_id: str | None = None) -> None:
+    """Log one refusal with `error`, `reason`, `endpoint` and, where the request's state has them, what is known of it.
+
+    That is `client_id`, the `redirect_uri` of an authorization request (without its query) and the `address`. What a
+    page shows a person as `refusal_id` stands in the line, too.
+    """
     endpoint = endpoint_of(connection.scope)
-    client_id: str | None = getattr(connection.state, "client_id", None)
+    known = {name: getattr(connection.state, name, None) for name in ("client_id", "redirect_uri", "address")}
     logger.info(
         "refused at %s: %s (%s)",
         endpoint,
         reason.value,
         error,
-        extra={"error": error, "reason": reason.value, "endpoint": endpoint, "client_id": client_id},
+        extra={"error": error, "reason": reason.value, "endpoint": endpoint, **known, "refusal_id": refusal_id},
     )
 
 
@@ -187,7 +191,7 @@ class ErrorResponses:
         # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
         if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
             return self._error_page(
-                status=500, title="Something went wrong", message=description, reason=Reason.INTERNAL_ERROR
+                request, status=500, title="Something went wrong", message=description, reason=Reason.INTERNAL_ERROR
             )
         return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
 

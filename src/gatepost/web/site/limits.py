@@ -193,7 +193,8 @@ class AddressLimits:
             StoreUnavailable: it cannot be counted. A store that reads and does not write must not become an unlimited
                 password oracle.
         """
-        address = self.addresses.of(request.scope)
+        # For the log, too, whatever becomes of the request.
+        request.state.address = address = self.addresses.of(request.scope)
         if address == UNKNOWN:
             return
         try:

@@ -35,7 +35,7 @@ class Route:
     _: KW_ONLY
     limit: AddressLimit | None = None
     """What is counted of the client's address, before anything of the request is read."""
-    error_response: Callable[[Exception], Response | None] | None = None
+    error_response: Callable[[Request, Exception], Response | None] | None = None
     """What a page answers to errors; where it has no answer, and where this is None, `errors.py` does."""
     patience: float = CODE_SECONDS
     """For how many seconds the request waits while the store is busy."""
@@ -136,7 +136,7 @@ class _Methods:
             with patience:
                 response = await self._respond(request, route)
         except Exception as error:  # noqa: BLE001 - this is the place where errors become responses
-            own = None if route is None or route.error_response is None else route.error_response(error)
+            own = None if route is None or route.error_response is None else route.error_response(request, error)
             response = self.errors.response(request, error) if own is None else own
         await response(scope, receive, send)
 

@@ -122,7 +122,12 @@ class HandshakeEra:
         session_id, ended = await self.services.sessions.start(principal, *agreement)
         for session_fingerprint in ended:
             self._stop(session_fingerprint)
-        return () if session_id is None else ((SESSION_HEADER, session_id.encode("ascii")),)
+        if session_id is None:
+            logger.info("no session was begun: there are as many as there may be")
+            return ()
+        whose = {} if principal is None else {"subject": principal.subject, "client_id": principal.client_id}
+        logger.info("session", extra={"revision": revision.version, **whose})
+        return ((SESSION_HEADER, session_id.encode("ascii")),)
 
     async def take(self, message: Notification | Response, session: McpSession) -> bool:
         """Take what concerns the session itself; False when the message is for the target.
