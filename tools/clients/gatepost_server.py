@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,6 +67,14 @@ class GatepostServer:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
         raise RuntimeError("the server does not answer")
+
+    def ask_for_document(self, client_id: str) -> None:
+        """Have the process fetch the document of a client that there need not be."""
+        query = urllib.parse.urlencode({"client_id": client_id, "response_type": "code"})
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/oauth/authorize?{query}", timeout=START_SECONDS
+            ).close()
 
     def stop(self) -> None:
         """End the process, patiently."""

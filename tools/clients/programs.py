@@ -18,6 +18,8 @@ class Program:
     title: ClassVar[str]
     cure: ClassVar[str]
     """What its user types when it is stuck."""
+    document_host: ClassVar[str] = ""
+    """Where its metadata document lies; empty when it has none."""
     without_a_model: ClassVar[str] = ""
     """Why it calls no tool here; empty when it does."""
 
@@ -49,6 +51,7 @@ class Codex(Program):
 
     package, title = "@openai/codex", "codex"
     cure = "`codex mcp login NAME`"
+    document_host = "chatgpt.com"
     _server: Conversation | None = None
     _thread = ""
 
@@ -107,6 +110,7 @@ class ClaudeCode(Program):
 
     package, title = "@anthropic-ai/claude-code", "Claude Code"
     cure = "`claude mcp login NAME`"
+    document_host = "claude.ai"
     without_a_model = "needs a model"
 
     def log_in(self) -> Seen:

@@ -19,7 +19,7 @@ from tools import npm_packages
 from tools.clients import isolation, table
 from tools.clients.gatepost_server import ROOT
 from tools.clients.programs import PROGRAMS
-from tools.clients.scenario import play
+from tools.clients.scenario import DOCUMENT_STEPS, play
 from tools.clients.stage import PACKAGES
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +47,8 @@ def main(arguments: list[str]) -> int:
     print(text)
     if isolated and len(reports) == len(PROGRAMS):
         table.write(PAGE, "clients", text)
-    return int(any(report.cells.get(step) == "no" for report in reports for step in ("Log in", "List", "Call")))
+    needed = (DOCUMENT_STEPS[0], DOCUMENT_STEPS[2], "Log in", "List", "Call")
+    return int(any(report.cells.get(step) == "no" for report in reports for step in needed))
 
 
 if __name__ == "__main__":

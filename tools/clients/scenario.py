@@ -10,12 +10,15 @@ from pathlib import Path
 from tools.clients.gatepost_server import GatepostServer
 from tools.clients.programs import Program
 from tools.clients.stage import Seen, Stage
+from tools.clients.way_out import WayOut
 
 TARGET = "tools/clients/target.py:server"
 ACCESS_TOKEN_SECONDS = 4
 NOTICED_SECONDS = 6  # a running server notices within five what a command changed
-STEPS = ("Document out of reach", "Log in", "List", "Call", "Refresh", "Restart", "Registration removed", "Cure")
+DOCUMENT_STEPS = ("Document by a proxy", "Document out of reach", "Then, once noticed")
+STEPS = (*DOCUMENT_STEPS, "Log in", "List", "Call", "Refresh", "Restart", "Registration removed", "Cure")
 _WORDS = 160
+_FAILURES = 5  # after so many a server without a way out says that documents are not supported
 
 
 @dataclass
@@ -39,19 +42,14 @@ def play(program: type[Program], folder: Path) -> Report:
     settings = {
         "OAUTH_ACCESS_TOKEN_TTL": str(ACCESS_TOKEN_SECONDS),
         "OAUTH_CONSENT_DAYS": "0",  # everybody is asked every time, so the person always finds the same pages
+        **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"), ""),
     }
     server = GatepostServer(TARGET, folder / "data", settings)
     report = Report(program)
     server.data.mkdir(parents=True, mode=0o700)
     server.add_owner()
     try:
-        server.start()
-        client = program(Stage(server.url, folder / "with-documents"))
-        try:
-            _log_in_by_document(report, client, server)
-        finally:
-            client.close()
-            server.stop()
+        _by_document(report, folder, server)
         server.start(OAUTH_CIMD_ENABLED="false")
         client = program(Stage(server.url, folder / "registering"))
         try:
@@ -63,15 +61,33 @@ def play(program: type[Program], folder: Path) -> Report:
     return report
 
 
-def _log_in_by_document(report: Report, client: Program, server: GatepostServer) -> None:
-    step = STEPS[0]
-    seen = client.log_in()
-    shown = client.stage.browser_shows()
+def _by_document(report: Report, folder: Path, server: GatepostServer) -> None:
+    """Log in where the server fetches documents through a proxy, where it cannot, and where it has noticed that."""
+    by_proxy, out_of_reach, withdrawn = (Stage(server.url, folder / step) for step in ("proxy", "alone", "withdrawn"))
+    hosts = [report.program.document_host or "localhost"]
+    with WayOut(folder / "way-out", hosts, by_proxy.visits) as way_out:
+        server.start(**way_out.settings)
+        _log_in_by_document(report, DOCUMENT_STEPS[0], by_proxy, server)
+        server.stop()
+    server.start()
+    _log_in_by_document(report, DOCUMENT_STEPS[1], out_of_reach, server)
+    for number in range(_FAILURES):
+        server.ask_for_document(f"https://client-{number}.example/client.json")
+    _log_in_by_document(report, DOCUMENT_STEPS[2], withdrawn, server)
+    server.stop()
+
+
+def _log_in_by_document(report: Report, step: str, stage: Stage, server: GatepostServer) -> None:
+    before = _count(server, "registration")
+    client = report.program(stage)
+    try:
+        seen = client.log_in()
+    finally:
+        client.close()
+    shown = stage.browser_shows()
     if not seen.worked and shown.startswith("stopped"):
         seen = Seen(worked=False, words=f"the browser {shown}; the client waits for its redirect URI")
-    worked = report.note(step, seen)
-    events = server.events()
-    if worked and any(event["event"] == "registration" for event in events):
+    if report.note(step, seen) and _count(server, "registration") > before:
         report.cells[step] = "registers instead"
 
 

@@ -62,16 +62,17 @@ class Stage:
 
     def browser_shows(self) -> str:
         """Return how the last visit of the browser ended; empty without one."""
-        log = self._visits
+        log = self.visits
         return log.read_text(encoding="utf-8").splitlines()[-1] if log.exists() else ""
 
     @property
-    def _visits(self) -> Path:
+    def visits(self) -> Path:
+        """The browser's log."""
         return Path(self.environment[person.LOG])
 
     def _visit(self, url: str) -> None:
-        if url not in (self._visits.read_text(encoding="utf-8") if self._visits.exists() else ""):
-            person.record(self._visits, url, person.visit(url))
+        if url not in (self.visits.read_text(encoding="utf-8") if self.visits.exists() else ""):
+            person.record(self.visits, url, person.visit(url))
 
 
 _PATIENCE = 5.0  # seconds in which a client that opens browsers has opened one
