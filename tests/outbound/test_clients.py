@@ -10,7 +10,8 @@ from gatepost.oauth.errors import InvalidClient, TemporarilyUnavailable
 from gatepost.oauth.reasons import Reason
 from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
-from gatepost.outbound.fetching import Fetched, FetchFailed
+from gatepost.outbound.egress import EgressFailed
+from gatepost.outbound.fetching import Fault, Fetched, Fetcher, FetchFailed
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from tests.stores.sample_records import client
@@ -35,7 +36,7 @@ class Web:
         return Fetched(json.dumps(self.document).encode(), 300)
 
 
-def directory(web: Web, store: Store | None = None, **options: Any) -> ClientDirectory:
+def directory(web: Fetcher, store: Store | None = None, **options: Any) -> ClientDirectory:
     return ClientDirectory(
         registered=(store or memory_store()).clients,
         fetcher=web,
@@ -150,6 +151,20 @@ async def test_what_is_no_set_of_public_keys_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidClient) as refused:
         await finder(KeyServer(body)).keys_of(ELSEWHERE)
     assert refused.value.reason is Reason.CLIENT_KEYS_INVALID
+
+
+async def test_neither_documents_nor_keys_are_to_blame_where_our_own_way_out_fails() -> None:
+    class NoWayOut:
+        async def fetch(self, url: str, *, limit: int) -> Fetched:
+            raise EgressFailed(f"{url} {limit}", Fault.EGRESS)
+
+    web = NoWayOut()
+    keys = FetchedClientKeys(fetcher=web, documents=DocumentCache(now=lambda: 1000))
+    for attempt in (directory(web).find_client(URL), keys.keys_of(ELSEWHERE)):
+        with pytest.raises(TemporarilyUnavailable) as refused:
+            await attempt
+        assert refused.value.reason is Reason.EGRESS_UNAVAILABLE
+        assert "app.example" not in refused.value.description
 
 
 async def test_keys_that_cannot_be_had_are_unavailable() -> None:

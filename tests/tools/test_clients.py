@@ -44,7 +44,7 @@ def test_what_did_not_work_is_told_beneath_the_table() -> None:
 
     text = table.render([report], {"@openai/codex": "1.2.3"})
 
-    assert text.splitlines()[2] == "| codex 1.2.3 |  | yes | no (1) |  |  |  |  |  | `codex mcp login NAME` |"
+    assert text.splitlines()[2] == "| codex 1.2.3 |  |  |  | yes | no (1) |  |  |  |  |  | `codex mcp login NAME` |"
     assert text.splitlines()[4] == "1. codex, list: http://HOST/mcp is away"
 
 
