@@ -8,7 +8,10 @@ from tests.conftest import RequireService
 
 
 def test_a_service_that_is_there_is_used(require_service: RequireService) -> None:
-    require_service("the service", available=True)
+    try:
+        require_service("the service", available=True)
+    except pytest.skip.Exception:
+        pytest.fail("it was skipped")
 
 
 def test_a_missing_service_skips_and_says_so(require_service: RequireService, monkeypatch: pytest.MonkeyPatch) -> None:

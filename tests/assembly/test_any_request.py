@@ -19,12 +19,13 @@ from gatepost import Server, create_app
 from gatepost.configuration.settings import load_settings
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.site.direct_app import DirectApp
+from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import MODERN_META
 from tests.web.mcp.test_properties import NAMES, VALUES, bodies, honest_headers
 
 Headers = list[tuple[bytes, bytes]]
 
-SECONDS = 180.0
+SECONDS = 3 * PATIENCE
 """For one answer; what takes longer hangs."""
 API_KEY = "k" * 40
 REDIRECT_URI = "https://app.example/callback"

@@ -89,7 +89,10 @@ def test_auto_approve_skips_the_page_for_everybody_on_loopback(tmp_path: Path) -
     environment = {"OAUTH_AUTO_APPROVE": "true"}
     with RunningServer(TARGET, tmp_path / "data", "--single-user", environment=environment) as server:
         app = App(server.origin, redirect_uri="https://site.example/callback").register()
-        assert Person(server.origin).decide(app.authorization_url()).startswith("https://site.example/callback?code=")
+        person = Person(server.origin)
+        assert person.decide(app.authorization_url()).startswith("https://site.example/callback?code=")
+        # A person who is asked presses the button.
+        assert not any('name="decision"' in page for page in person.pages)
 
 
 def test_without_required_authentication_every_tool_is_open(tmp_path: Path) -> None:

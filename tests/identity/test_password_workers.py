@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gatepost.identity.password_workers import PasswordWorkers, PasswordWorkersBusy, password_workers
+from tests.patience import PATIENCE
 
 
 class Gate:
@@ -20,11 +21,11 @@ class Gate:
     def work(self, name: str) -> str:
         self.begun.append(name)
         self.begins.release()
-        assert self.opened.wait(timeout=180)
+        assert self.opened.wait(timeout=PATIENCE)
         return name
 
     async def has_begun(self) -> None:
-        assert await asyncio.to_thread(self.begins.acquire, timeout=180)
+        assert await asyncio.to_thread(self.begins.acquire, timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -11,12 +11,14 @@ from argon2.exceptions import InvalidHashError
 from gatepost.identity import passwords
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused, hash_password, password_matches
+from tests.patience import PATIENCE
 
 PASSWORD = "correct horse battery"
 EASY = (
     "This password is too easy to guess: it is among the common ones, a pattern, or made of the username. A few words "
     "in a row that have nothing to do with each other do well."
 )
+
 GUESSED = [
     "passwordpassword",
     "Password1234",
@@ -156,7 +158,7 @@ async def test_hashing_runs_beside_the_event_loop_two_at_a_time() -> None:
         with lock:
             running.append(name)
             highest = max(highest, len(running))
-        both.wait(timeout=180)
+        both.wait(timeout=PATIENCE)
         with lock:
             running.remove(name)
         return name

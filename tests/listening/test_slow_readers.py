@@ -15,8 +15,9 @@ from uvicorn.server import ServerState
 
 from gatepost.listening.slow_readers import WatchedConnection
 from gatepost.server.calls.context import Context
+from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import HOST, MODERN_META, headers_for
-from tests.web.mcp.sessions.session_world import PATIENCE, SessionWorld, call
+from tests.web.mcp.sessions.session_world import SessionWorld, call
 
 FULL = 64 * 1024
 

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from gatepost.listening.slow_readers import WatchedConnection
-from tests.web.mcp.sessions.session_world import PATIENCE
+from tests.patience import PATIENCE
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 HEAD = b"POST /here HTTP/1.1\r\nhost: a.example\r\n"

@@ -20,6 +20,7 @@ from gatepost.outbound.fetching import (
     system_trust,
 )
 from tests.outbound.tls_server import TlsServer
+from tests.patience import PATIENCE
 
 LIMIT = 1000
 
@@ -230,7 +231,7 @@ async def test_names_that_take_for_ever_keep_no_other_from_being_resolved(monkey
     waiting = [asyncio.create_task(resolve(f"{number}.slow.example", 443)) for number in range(40)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(PATIENCE):
             assert await resolve("localhost", 443)
     finally:
         answered.set()

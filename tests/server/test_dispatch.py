@@ -23,6 +23,7 @@ from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.server import Server
+from tests.server.calls.answering_exchange import AnsweringExchange
 from tests.server.scoped_exchange import exchange_of
 
 ALL = (REVISION_2026_07_28, REVISION_2025_11_25, REVISION_2025_06_18, REVISION_2025_03_26)
@@ -301,8 +302,10 @@ async def test_a_wrong_argument_was_a_protocol_error_in_earlier_revisions(revisi
     assert "b:" in caught.value.message
 
 
-async def test_notifications_are_taken_note_of() -> None:
-    target = ServerTarget(a_server())
+async def test_notifications_are_taken_and_nothing_is_sent_for_them() -> None:
+    target, exchange = ServerTarget(a_server()), AnsweringExchange()
 
     for method in ("notifications/initialized", "notifications/cancelled", "notifications/unknown"):
-        await target.notice(Notification(method, {}), REVISION_2025_11_25, exchange_of())
+        await target.notice(Notification(method, {}), REVISION_2025_11_25, exchange)
+
+    assert (exchange.sent, exchange.requests) == ([], {})

@@ -19,8 +19,7 @@ from gatepost.server.errors import ToolError
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import Target
-
-PATIENCE = 10.0
+from tests.patience import PATIENCE
 
 
 class Records(logging.Handler):

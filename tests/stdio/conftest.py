@@ -11,6 +11,7 @@ import pytest
 
 from gatepost.server.target import Target
 from gatepost.stdio.connection import Connection
+from tests.patience import PATIENCE
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -35,7 +36,7 @@ class Client:
         await self.connection.take(orjson.dumps({"jsonrpc": "2.0", **message}))
 
     async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(PATIENCE):
             return await self.received.get()
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from gatepost import Context, Server, ToolError
 from gatepost.server.calls import cancellation as cancelling
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
+from tests.patience import PATIENCE
 
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
-
-PATIENCE = 10.0
 
 
 class Tools:

@@ -12,6 +12,7 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.stdio import streams
 from gatepost.stdio.serving import encoded_headers, serve_streams
 from gatepost.stdio.streams import Writer
+from tests.patience import PATIENCE
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 
@@ -29,7 +30,7 @@ def pipes() -> Iterator[tuple[int, int, int, int]]:
 
 
 async def serve(pipes: tuple[int, int, int, int], stop: asyncio.Event) -> None:
-    async with asyncio.timeout(180):
+    async with asyncio.timeout(PATIENCE):
         await serve_streams(ServerTarget(Server("notes")), (pipes[0], pipes[3]), headers={}, stop=stop)
 
 

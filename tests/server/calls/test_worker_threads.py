@@ -13,8 +13,7 @@ import pytest
 from anyio import to_thread
 
 from gatepost.server.calls.worker_threads import run_in_thread, wait_in_thread
-
-PATIENCE = 10.0
+from tests.patience import PATIENCE
 
 
 class Blocking:

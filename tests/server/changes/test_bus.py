@@ -18,7 +18,12 @@ def test_every_listener_is_told_until_it_stops() -> None:
 
 
 def test_a_change_that_nobody_listens_to_is_gone() -> None:
-    LocalChanges().publish(Change("prompts"))
+    bus, late = LocalChanges(), list[Change]()
+    bus.publish(Change("prompts"))
+    bus.listen(late.append)
+    bus.publish(Change("tools"))
+
+    assert late == [Change("tools")]
 
 
 def test_who_listens_to_own_changes_hears_of_none_that_was_delivered() -> None:

@@ -13,6 +13,7 @@ from gatepost.server.changes.sync import ChangeSync, syncing, syncs_of
 from gatepost.stores.contract.changes import ChangeStore, LoggedChange
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.sqlite import memory_store
+from tests.patience import PATIENCE
 
 NOW = 1_800_000_000
 TOOLS = Change("tools", frozenset({"notes:write", "base"}))
@@ -153,7 +154,7 @@ class Polls:
 
     async def finish_one(self) -> None:
         """Wait until a poll is over, and let the next one begin."""
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(PATIENCE):
             await self._waiting.acquire()
         self._go.release()
 

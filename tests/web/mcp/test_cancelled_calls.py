@@ -16,8 +16,9 @@ from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.errors import ToolError
+from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import MODERN_META, McpWorld, a_server, exchange_on, headers_for
-from tests.web.mcp.sessions.session_world import PATIENCE, SessionWorld, call, text_of
+from tests.web.mcp.sessions.session_world import SessionWorld, call, text_of
 
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}'
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -225,14 +226,19 @@ async def test_a_comment_that_is_under_way_ends_with_its_stream() -> None:
 
 
 async def test_a_stream_whose_client_is_gone_is_left_alone() -> None:
-    world = World()
-    listening = await world.listen({})
-    listening.is_broken = True
+    world, complaints = World(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    broken, whole = await world.listen({}), await world.listen({})
+    broken.is_broken = True
 
-    await world.timer.pass_seconds(SECONDS_OF_A_ROUND)
+    await world.timer.pass_seconds(2 * SECONDS_OF_A_ROUND)
+    gc.collect()  # only then is it said that nobody asked for the error of a task
 
-    listening.gone.set()
-    await listening.task
+    assert (complaints, broken.comments, whole.comments) == ([], 0, 2)
+    assert not broken.task.done()
+    for listening in (broken, whole):
+        listening.gone.set()
+        await listening.task
 
 
 async def test_a_stream_ends_when_its_token_counts_no_more() -> None:

@@ -18,6 +18,7 @@ from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.sqlite import file_store, threads
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.errors import explained, is_busy
+from tests.patience import PATIENCE
 from tests.stores.sample_records import NOW, approve, client, code, find_grant, fp, grant, redeem, tokens
 
 
@@ -59,10 +60,10 @@ async def run_as_one_batch(database: SqliteDatabase, *calls: Awaitable[Any]) -> 
 
     async def hold(_transaction: Transaction) -> None:
         held.set()
-        assert release.wait(180)
+        assert release.wait(PATIENCE)
 
     holding = asyncio.ensure_future(database.write(hold))
-    assert await asyncio.to_thread(held.wait, 180)
+    assert await asyncio.to_thread(held.wait, PATIENCE)
     waiting = [asyncio.ensure_future(call) for call in calls]
     for _ in range(3):  # a call that starts a task of its own queues up one turn of the loop later
         await asyncio.sleep(0)
@@ -268,11 +269,11 @@ async def test_reads_do_not_wait_for_a_write_and_do_not_see_it_before_it_is_dura
     async def write_slowly(transaction: Transaction) -> None:
         await transaction.run("UPDATE grants SET revoked_at = $1", NOW)
         wrote.set()
-        assert release.wait(180)
+        assert release.wait(PATIENCE)
 
     await redeem(sqlite_store)
     writing = asyncio.ensure_future(sqlite_database.write(write_slowly))
-    assert await asyncio.to_thread(wrote.wait, 180)
+    assert await asyncio.to_thread(wrote.wait, PATIENCE)
 
     before = await sqlite_store.grants.find_access_token(fp("access 1"), now=NOW)
     release.set()

@@ -17,6 +17,7 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
+from tests.patience import PATIENCE
 from tests.stores.sample_records import NOW, client, fp
 
 
@@ -28,10 +29,10 @@ async def reader_held(database: SqliteDatabase) -> AsyncIterator[None]:
     async def hold(transaction: Transaction) -> None:
         await transaction.all("SELECT * FROM clients")
         held.set()
-        assert release.wait(180)
+        assert release.wait(PATIENCE)
 
     holding = asyncio.ensure_future(database.read(hold))
-    assert await asyncio.to_thread(held.wait, 180)
+    assert await asyncio.to_thread(held.wait, PATIENCE)
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from gatepost.stores.sql.sqlite import threads
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread
 from gatepost.stores.sql.store import sql_store
+from tests.patience import PATIENCE
 from tests.stores.sample_records import client
 
 
@@ -36,7 +37,7 @@ class Recorder:
         """Run a batch; each answer is how many batches there have been."""
         self.batches.append(len(operations))
         self.began.set()
-        assert self.go_on.wait(180)
+        assert self.go_on.wait(PATIENCE)
         return [Answered(len(self.batches))] * len(operations)
 
 
@@ -51,7 +52,7 @@ async def thread(recorder: Recorder) -> AsyncIterator[DatabaseThread]:
     thread = DatabaseThread("test", connect=lambda: sqlite3.connect(":memory:"), run_batch=recorder.run)
     await thread.start()
     first = asyncio.ensure_future(thread.ask(nothing))
-    assert await asyncio.to_thread(recorder.began.wait, 180)
+    assert await asyncio.to_thread(recorder.began.wait, PATIENCE)
     yield thread
     recorder.go_on.set()
     await first
@@ -101,12 +102,12 @@ async def test_a_start_that_is_cancelled_leaves_no_thread_behind(recorder: Recor
 
     def connect() -> sqlite3.Connection:
         connecting.set()
-        assert go_on.wait(180)
+        assert go_on.wait(PATIENCE)
         return sqlite3.connect(":memory:")
 
     thread = DatabaseThread("gatepost-cancelled-start", connect=connect, run_batch=recorder.run)
     starting = asyncio.ensure_future(thread.start())
-    assert await asyncio.to_thread(connecting.wait, 180)
+    assert await asyncio.to_thread(connecting.wait, PATIENCE)
     (started,) = [running for running in threading.enumerate() if running.name == "gatepost-cancelled-start"]
 
     starting.cancel()
@@ -128,14 +129,14 @@ def test_an_event_loop_that_ends_early_does_not_disturb_the_next(tmp_path: Path)
 
     async def hold(transaction: Transaction) -> None:
         held.set()
-        assert release.wait(180)
+        assert release.wait(PATIENCE)
         await transaction.run("DELETE FROM clients")
 
     async def leave_early() -> None:
         await store.open()
         await store.clients.register_client(client())
         asking = asyncio.ensure_future(database.write(hold))
-        assert await asyncio.to_thread(held.wait, 180)
+        assert await asyncio.to_thread(held.wait, PATIENCE)
         asking.cancel()
 
     async def come_later() -> None:

@@ -24,9 +24,8 @@ from gatepost.web.mcp.exchange.keep_alive import CallLater, KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.bearer_guard import BearerGuard
+from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import HOST, ORIGIN, READER, RESOURCE, Grants, Pause, a_server
-
-PATIENCE = 180.0
 
 
 class Colour(BaseModel):
@@ -132,6 +131,7 @@ class Connection:
         """Wait until what has come back is so."""
         async with asyncio.timeout(PATIENCE):
             while not condition():
+                assert not self.is_ended, "the response ended before that"
                 await self.changed.wait()
                 self.changed.clear()
 

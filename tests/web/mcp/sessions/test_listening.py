@@ -8,6 +8,7 @@ from gatepost.server.changes.bus import Change
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.sessions.lifecycle import owner_of
+from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import RESOURCE
 from tests.web.mcp.sessions.session_world import Connection, SessionWorld, call, principal, request
 
@@ -121,7 +122,7 @@ async def test_changes_that_cannot_be_kept_are_passed_over(
 
     monkeypatch.setattr(world.store.mcp_streams, "append_event", fail)
     world.server.tool(name="more")(lambda: 1)
-    async with asyncio.timeout(180):
+    async with asyncio.timeout(PATIENCE):
         await failed.wait()
     await asyncio.sleep(0)
     assert "sessions could not be notified of a change" in caplog.text
@@ -288,6 +289,7 @@ async def test_without_authentication_there_is_no_token_to_end() -> None:
     session = await world.begin(authorization=None)
     listening = world.listen(session, authorization=None)
     await listening.until(lambda: listening.raw.count(b":\r\n\r\n") >= 2)
+    assert (listening.status, listening.is_ended) == (200, False)
 
 
 @pytest.mark.parametrize(("version", "is_primed"), [("2025-11-25", True), ("2025-06-18", False)])

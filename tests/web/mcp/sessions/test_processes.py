@@ -13,6 +13,7 @@ from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.lifecycle import owner_of
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange, SessionServices
+from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import RESOURCE, Timer
 from tests.web.mcp.sessions.session_world import SessionWorld, call, principal, request, text_of
 
@@ -124,7 +125,7 @@ async def test_a_session_lives_on_while_something_runs_in_it(
     monkeypatch.setattr(world.store.mcp_sessions, "prolong_session", watched)
     for _ in range(2):
         world.time += 3_599
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(PATIENCE):
             await prolonged.wait()
         prolonged.clear()
     owner = owner_of(principal(), RESOURCE.identifier)

@@ -11,6 +11,7 @@ import pytest
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.sessions.running_requests import MOST_ID_BYTES, RunningRequests
+from tests.patience import PATIENCE
 
 NOW = 1_000
 SESSION = McpSession(b"s" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60)
@@ -60,7 +61,7 @@ class Cancellations:
     async def next_look(self) -> list[bytes]:
         """Wait for a look that begins from now on, and for what it led to."""
         self.looked.clear()
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(PATIENCE):
             await self.looked.wait()
         await asyncio.sleep(0)
         return self.looks[-1]
@@ -153,7 +154,7 @@ async def test_nobody_looks_when_nothing_runs() -> None:
         requests.add(run)
         (watching,) = asyncio.all_tasks() - before
         requests.remove(run)
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(PATIENCE):
             await watching
 
 

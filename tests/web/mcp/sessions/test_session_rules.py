@@ -8,6 +8,7 @@ import pytest
 
 from gatepost.server.calls.context import Context
 from gatepost.server.changes.bus import Change
+from tests.patience import PATIENCE
 from tests.web.mcp.sessions.session_world import SessionWorld, call, request, text_of
 
 FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
@@ -38,7 +39,7 @@ async def test_nothing_more_is_sent_for_a_request_that_is_over(world: SessionWor
     session = await world.begin(capabilities=FORMS)
     answer = await world.send(call("hurry", progressToken="p"), session=session)
     is_late.set()
-    async with asyncio.timeout(180):  # its question would wait for an hour
+    async with asyncio.timeout(PATIENCE):  # its question would wait for an hour
         await left_behind[0]
     resumed = await world.listen(session, last_event_id=answer.events[-1].id).ended()
     assert text_of(answer.messages[-1]) == "done"
