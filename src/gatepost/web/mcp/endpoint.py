@@ -136,12 +136,6 @@ class McpEndpoint:
                 fast_path.is_verified = True
         set_current_subject(principal)
         # 4. Method.
-        if http_method == "OPTIONS":  # one without Access-Control-Request-Method, or it would have been answered before
-            return 204, None, (self._allow(),)
-        if http_method not in self._methods:
-            raise Refused(
-                405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {', '.join(self._methods)}.", headers=(self._allow(),)
-            )
         if http_method != "POST":
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
@@ -188,10 +182,17 @@ class McpEndpoint:
         return headers
 
     async def _answer_without_message(self, exchange: HttpExchange) -> Answer | None:
-        """Answer a GET, a HEAD or a DELETE."""
+        """Answer whatever is no POST."""
+        method: str = exchange.scope["method"]
+        if method == "OPTIONS":  # one without Access-Control-Request-Method, or it would have been answered before
+            return 204, None, (self._allow(),)
+        if method not in self._methods:
+            raise Refused(
+                405, Reason.HTTP_METHOD_NOT_ALLOWED, f"Send {', '.join(self._methods)}.", headers=(self._allow(),)
+            )
         era = self.handshake_era
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
-        if exchange.scope["method"] == "DELETE":
+        if method == "DELETE":
             return await era.end(exchange.headers, exchange.principal)
         await era.listen(exchange, self._still_verified(exchange.scope))
         return None
