@@ -385,10 +385,17 @@ async def test_a_store_that_is_down_is_a_503_page_and_no_refusal(monkeypatch: py
     assert "retry-after" in response.headers
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT"])
+async def test_a_head_begins_nothing(front: Front) -> None:
+    response = await front.http.head(ENDPOINT, params=GOOD)
+    assert (response.status_code, response.content) == (200, b"")
+    assert "set-cookie" not in response.headers
+    assert "location" not in response.headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_only_get_is_answered(method: str, front: Front) -> None:
     response = await front.http.request(method, ENDPOINT, params=GOOD)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_the_endpoint_is_documented() -> None:

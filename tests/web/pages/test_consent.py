@@ -404,6 +404,20 @@ async def test_a_resource_that_is_gone_goes_back_to_the_client(world: World, bro
 # --- Approval without asking ---
 
 
+async def test_a_head_of_the_page_approves_nothing() -> None:
+    world = make_world(auto_approve=AutoApprove.ALWAYS)
+    await world.register()
+    browser = world.browser()
+    await world.begin(browser, started_by_user=True)
+    await world.log_in(browser, path=LOGIN)
+
+    head = await browser.head(CONSENT)
+
+    assert (head.status_code, head.content, "location" in head.headers) == (200, b"", False)
+    assert location_parameters(await browser.get(CONSENT))[0] == REDIRECT_URI
+    await browser.aclose()
+
+
 async def test_with_auto_approve_a_logged_in_browser_is_not_asked() -> None:
     world = make_world(auto_approve=AutoApprove.ALWAYS)
     await world.register()

@@ -47,7 +47,7 @@ TABLE = RoutingTable(
     routes=[
         Route("GET", "/a", says("get")),
         Route("POST", "/a", says("post")),
-        Route("GET", "/no-head", says("get"), answers_head=False),
+        Route("GET", "/begins", raising(AssertionError("something began")), has_effects=True),
         Route("DELETE", "/clients/{name}", says("delete")),
         Route("GET", "/refused", raising(REFUSAL)),
         Route("GET", "/broken", raising(RuntimeError("gp_at_secret"))),
@@ -95,7 +95,6 @@ async def test_path_and_method_say_who_answers(method: str, path: str, text: str
     [
         ("PUT", "/a", "GET, HEAD, POST"),
         ("OPTIONS", "/a", "GET, HEAD, POST"),
-        ("HEAD", "/no-head", "GET"),
         ("GET", "/clients/ada", "DELETE"),
     ],
 )
@@ -110,8 +109,18 @@ async def test_a_method_that_a_path_does_not_take_is_405_with_those_it_takes(
         assert answer.json()["error"] == "method_not_allowed"
 
 
-async def test_head_is_answered_as_get_is() -> None:
-    assert (await ask("HEAD", "/a")).status_code == 200
+@pytest.mark.parametrize("path", ["/a", "/refused", "/page"])
+async def test_head_is_answered_as_get_is_without_the_content(path: str) -> None:
+    """RFC 9110 section 9.3.2; whatever the server beneath does with content."""
+    with_content, head = await ask("GET", path), await ask("HEAD", path)
+    assert (head.status_code, head.headers, head.content) == (with_content.status_code, with_content.headers, b"")
+    assert int(head.headers["content-length"]) == len(with_content.content) > 0
+
+
+async def test_head_of_what_has_effects_has_none_and_tells_no_length() -> None:
+    answer = await ask("HEAD", "/begins")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert dict(answer.headers) == {"cache-control": "no-store", "content-type": "text/html; charset=utf-8"}
 
 
 @pytest.mark.parametrize(

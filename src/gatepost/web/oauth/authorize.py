@@ -63,8 +63,7 @@ class AuthorizeEndpoint:
     random_bytes: RandomBytes
 
     def routes(self) -> tuple[Route, ...]:
-        # A HEAD would begin a transaction for somebody who sees nothing of it.
-        route = Route("GET", "/oauth/authorize", self.get, _AUTHORIZE, limit=PAGE_LIMIT, answers_head=False)
+        route = Route("GET", "/oauth/authorize", self.get, _AUTHORIZE, limit=PAGE_LIMIT)
         return self.pages.routes(route)
 
     async def get(self, request: Request) -> Response:

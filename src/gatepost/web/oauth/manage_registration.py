@@ -43,7 +43,7 @@ class ManageRegistrationEndpoint:
 
     def routes(self) -> tuple[Route, ...]:
         return (
-            Route("GET", _PATH, self.get, _GET, limit=REGISTRATION_LIMIT, answers_head=False),
+            Route("GET", _PATH, self.get, _GET, limit=REGISTRATION_LIMIT),
             Route("PUT", _PATH, self.put, _PUT, limit=REGISTRATION_LIMIT),
             Route("DELETE", _PATH, self.delete, _DELETE, limit=REGISTRATION_LIMIT),
         )

@@ -156,7 +156,8 @@ class Pages:
         `errors.py` answers the same exceptions with a page or JSON, whichever the caller seems to want. On a page's own
         URL there is nothing to guess: some web views send none of the headers that tell.
         """
-        return tuple(replace(route, error_response=self.error_response) for route in routes)
+        # Loading one may begin a session, log in where the provider knows who it is, or approve.
+        return tuple(replace(route, error_response=self.error_response, has_effects=True) for route in routes)
 
     def error_response(self, request: HTTPConnection, error: Exception) -> Response | None:
         """Return the page that answers `error`; None where it is none that pages know."""

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.web.site.api_description import Object, Operation
 from gatepost.web.site.errors import ErrorResponses
@@ -20,6 +20,9 @@ from gatepost.web.site.limits import AddressLimit, AddressLimits
 from gatepost.web.site.patience import CODE_SECONDS, RequestPatience, Waiting
 
 Handler = Callable[[Request], Awaitable[Response]]
+_THERE_IS_A_PAGE = Response(headers={"Cache-Control": "no-store"}, media_type="text/html")
+# How long the page would be is not known.
+del _THERE_IS_A_PAGE.headers["Content-Length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,13 @@ class Route:
     """What a page answers to errors; where it has no answer, and where this is None, `errors.py` does."""
     patience: float = CODE_SECONDS
     """For how many seconds the request waits while the store is busy."""
-    answers_head: bool = True
-    """Whether a GET route answers HEAD as well (RFC 9110 section 9.3.2)."""
+    has_effects: bool = False
+    """Whether a GET begins, spends or sets something. Its HEAD must not, and says only that there is a page."""
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that it answers."""
-        return ("GET", "HEAD") if self.method == "GET" and self.answers_head else (self.method,)
+        """The methods that it answers: HEAD wherever there is GET (RFC 9110 section 9.1)."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
 
 class RoutingTable:
@@ -138,7 +141,7 @@ class _Methods:
         except Exception as error:  # noqa: BLE001 - this is the place where errors become responses
             own = None if route is None or route.error_response is None else route.error_response(request, error)
             response = self.errors.response(request, error) if own is None else own
-        await response(scope, receive, send)
+        await response(scope, receive, _without_content(send) if scope["method"] == "HEAD" else send)
 
     async def _respond(self, request: Request, route: Route | None) -> Response:
         if route is None:
@@ -147,7 +150,18 @@ class _Methods:
             raise HTTPException(405, headers=headers)
         if route.limit is not None and self.limits is not None:
             await self.limits.admit(request, route.limit)
+        if route.has_effects and request.method == "HEAD":
+            return _THERE_IS_A_PAGE
         return await route.handler(request)
+
+
+def _without_content(send: Send) -> Send:
+    """Send what GET would, its length included, but the content (RFC 9110 section 9.3.2); servers differ in whether."""
+
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_head
 
 
 def described(routes: Iterable[Route]) -> dict[str, Object]:
