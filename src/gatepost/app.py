@@ -40,13 +40,14 @@ def create_app(
         announce: gets the start-up banner; printed to standard error when None.
 
     Raises:
-        SettingsError: a setting is wrong, or the combination is unsafe; each sentence says what to set.
+        SettingsError: a setting or an argument is wrong, or the combination is unsafe; each sentence says what to set.
         TargetError: `target` is neither a Server nor a function nor a mapping to such, or a path cannot be served.
     """
     # Imported here, as in `run`: importing `gatepost` costs nothing, and the web framework much.
     from gatepost.assembly.installation import install  # noqa: PLC0415 - see above
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - see above
 
+    _check_arguments(settings=settings, provider=provider, store=store, title=title)
     installation = install(target, settings or load_settings(), provider=provider, store=store, title=title)
     return app_for(installation, announce=announce or _print_banner)
 
@@ -81,9 +82,10 @@ def run(
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
 
+    _check_arguments(settings=settings, provider=provider, title=title, host=host, port=port)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
-    beaten = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
     server = chosen.server.model_copy(update=beaten)
 
     def build(bound_port: int) -> tuple[DirectApp, Installation]:
@@ -99,6 +101,34 @@ def run(
         shutdown_seconds=server.shutdown_seconds,
         trusted_proxies=server.trusted_proxies,
     )
+
+
+def _check_arguments(**given: Any) -> None:
+    """Raise SettingsError for arguments of `create_app` and `run` that are something else than they are to be."""
+    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - as in `create_app`
+    from gatepost.stores.contract.store import Store  # noqa: PLC0415 - likewise
+
+    fits: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "settings": (lambda value: isinstance(value, Settings), "what load_settings() returns"),
+        "provider": (lambda value: hasattr(value, "name"), "an IdentityProvider, such as SingleUserProvider()"),
+        "store": (lambda value: isinstance(value, Store), "a Store; for one by its URL, set MCP_STORAGE_URL"),
+        "title": (lambda value: isinstance(value, str), "a text, the server's name for people"),
+        "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
+        "port": (_is_port, "a port number from 0 to 65535"),
+    }
+    wrong = [name for name, value in given.items() if value is not None and not fits[name][0](value)]
+    if wrong:
+        raise SettingsError(*(f"{name}= takes {fits[name][1]}; {_shown(given[name])} was given." for name in wrong))
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+
+
+def _is_port(value: Any) -> bool:
+    # A text as well: hosting platforms say it in a variable.
+    is_number = type(value) is int or (type(value) is str and value.isascii() and value.isdecimal())
+    return is_number and 0 <= int(value) <= 65_535  # noqa: PLR2004 - RFC 9293 section 3.1
 
 
 def _print_banner(text: str) -> None:

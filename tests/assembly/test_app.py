@@ -2,10 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
-from gatepost.app import create_app
+import pytest
+
+from gatepost.app import create_app, run
 from gatepost.assembly.installation import install
-from gatepost.configuration.settings import load_settings
+from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
@@ -63,3 +66,46 @@ async def test_the_purge_runs_for_as_long_as_the_app() -> None:
         assert "gatepost-purge" in names_of_tasks()
 
     assert "gatepost-purge" not in names_of_tasks()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"port": 70_000}, "port= takes a port number from 0 to 65535; 70000 was given."),
+        ({"port": "http"}, "port= takes a port number from 0 to 65535; a str was given."),
+        ({"port": True}, "port= takes a port number from 0 to 65535; True was given."),
+        ({"host": ""}, "host= takes an address to listen on, such as 127.0.0.1; a str was given."),
+        ({"title": b"x"}, "title= takes a text, the server's name for people; a bytes was given."),
+        ({"settings": {}}, "settings= takes what load_settings() returns; a dict was given."),
+        ({"provider": "ada"}, "provider= takes an IdentityProvider, such as SingleUserProvider(); a str was given."),
+    ],
+)
+def test_an_argument_of_run_that_is_something_else_is_named(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        run(Server("Notes"), **given)
+    assert str(caught.value) == sentence
+
+
+def test_a_store_that_is_a_url_is_refused_with_the_setting_that_takes_one() -> None:
+    with pytest.raises(
+        SettingsError, match="^store= takes a Store; for one by its URL, set MCP_STORAGE_URL"
+    ):
+        create_app(Server("Notes"), store="sqlite:///notes.db")  # type: ignore[arg-type]  # the wrong value is the test
+
+
+@pytest.mark.parametrize("is_given_settings", [False, True])
+def test_host_and_port_of_run_beat_the_settings_wherever_those_come_from(
+    monkeypatch: pytest.MonkeyPatch, is_given_settings: bool
+) -> None:
+    """Beside `settings=` they were passed over without a word."""
+    listened: list[tuple[str, int]] = []
+    monkeypatch.setenv("MCP_PORT", "8123")
+    monkeypatch.setattr(
+        "gatepost.listening.serving.serve", lambda _build, *, host, port, **_: listened.append((host, port))
+    )
+    settings = load_settings(env_file=None) if is_given_settings else None
+
+    run(Server("Notes"), host="127.0.0.2", port=8124, settings=settings)
+    run(Server("Notes"), settings=settings)
+
+    assert listened == [("127.0.0.2", 8124), ("127.0.0.1", 8123)]

@@ -52,6 +52,11 @@ def refused(text: str, **variables: str) -> str:
     return sentence
 
 
+def test_a_byte_order_mark_before_the_file_is_passed_over() -> None:
+    """Editors of Windows write one."""
+    assert read("\ufeff" + APP) == read(APP)
+
+
 def test_a_public_app_needs_an_id_a_name_and_where_it_is_sent_back_to() -> None:
     assert read(APP) == (
         Client(

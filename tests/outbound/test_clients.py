@@ -55,7 +55,7 @@ async def test_a_document_makes_a_client_and_is_fetched_once() -> None:
     assert found is not None
     assert (found.client_id, found.client_name, found.created_at) == (URL, "App", 1000)
     assert await clients.find_client(URL) == found
-    assert web.fetched == [(URL, 5120)]
+    assert web.fetched == [(URL, 65_536)]
 
 
 async def test_registered_clients_are_the_stores() -> None:
@@ -125,6 +125,11 @@ async def test_registered_keys_need_no_fetch() -> None:
     assert await finder(web).keys_of(INLINE) == (public(P256),)
     assert await finder(web).keys_of(client()) == ()
     assert web.fetched == []
+
+
+async def test_a_byte_order_mark_before_keys_is_passed_over() -> None:
+    web = KeyServer(b"\xef\xbb\xbf" + json.dumps({"keys": [public(ED)]}).encode())
+    assert await finder(web).keys_of(ELSEWHERE) == (public(ED),)
 
 
 async def test_keys_elsewhere_are_fetched_once_and_again_when_newer_ones_are_needed() -> None:

@@ -13,6 +13,7 @@ from gatepost.protocol.errors import (
     InvalidParams,
     MethodNotFound,
     MissingRequiredClientCapability,
+    ParseError,
     ProtocolError,
     UnsupportedProtocolVersion,
 )
@@ -99,12 +100,52 @@ def test_batches_and_what_is_no_object_are_refused(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (b'{"a":"\\ud800"}', "A text in the body has half of a surrogate pair (RFC 8259 section 8.2)."),
+        (b'{"\\uDFFF":1}', "A text in the body has half of a surrogate pair (RFC 8259 section 8.2)."),
+        (b'{"a":1e999}', "A number in the body is too large for a double (RFC 8259 section 6)."),
+        (b'{"a":-1E400}', "A number in the body is too large for a double (RFC 8259 section 6)."),
+        (b'{"a":%s}' % (b"1" * 5000), "A number in the body is too large for a double (RFC 8259 section 6)."),
+        (b'{"a":%d}' % 2**64, "An integer in the body does not fit into 64 bits; send it as a text."),
+    ],
+)
+@pytest.mark.parametrize("identifier", [7, -7, "seven"])
+def test_a_value_that_readers_disagree_about_is_refused_with_the_reason_and_the_id(
+    params: bytes, message: str, identifier: int | str
+) -> None:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
+        parse_message(b'{"jsonrpc":"2.0","id":%s,"method":"x","params":%s}' % (orjson.dumps(identifier), params))
+
+    assert (caught.value.message, caught.value.request_id) == (message, identifier)
+
+
+@pytest.mark.parametrize(
+    "identifier", [b'"\\ud800"', b"1e999", b"%d" % 2**70, b"null", b"[]", b"1.5", b'"%s"' % (b"i" * 257)]
+)
+def test_an_id_that_cannot_be_read_is_not_repeated(identifier: bytes) -> None:
+    with pytest.raises(InvalidJsonRpcRequest) as caught:
+        parse_message(b'{"jsonrpc":"2.0","id":%s,"method":"x","params":["\\ud800"]}' % identifier)
+
+    assert caught.value.request_id is None
+
+
+def test_a_byte_order_mark_before_a_message_is_passed_over() -> None:
+    """RFC 8259 section 8.1."""
+    message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    assert parse_message(b"\xef\xbb\xbf" + message) == Request(1, "ping", {})
+    for elsewhere in (b"\xef\xbb\xbf" * 2 + message, b"[\xef\xbb\xbf" + message + b"]", message + b"\xef\xbb\xbf"):
+        with pytest.raises(ParseError):
+            parse_message(elsewhere)
+
+
+@pytest.mark.parametrize(
     ("result", "text"),
     [
         ({"a": [1, None]}, b'{"a":[1,null]}'),
         (orjson.Fragment(b'{"written":"before"}'), b'{"written":"before"}'),
-        ({"n": 2**70}, b'{"n": 1180591620717411303424}'),
-        ({"half": "a\udcff"}, b'{"half": "a?"}'),
+        ({"n": 2**70}, b'{"n":1180591620717411303424}'),
+        ({"half\udcff": "a\udcff"}, '{"half\ufffd":"a\ufffd"}'.encode()),
     ],
 )
 def test_a_result_is_written_whatever_json_has_a_form_for(result: Any, text: bytes) -> None:
@@ -114,7 +155,7 @@ def test_a_result_is_written_whatever_json_has_a_form_for(result: Any, text: byt
     assert text in body
 
 
-@pytest.mark.parametrize(("value", "kind"), [({1, 2}, TypeError), ([2**70, float("inf")], ValueError)])
+@pytest.mark.parametrize(("value", "kind"), [({1, 2}, TypeError), ([0, 10**5000], ValueError)], ids=["set", "huge"])
 def test_what_json_has_no_form_for_is_an_error_and_not_a_guess(value: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         result_response(1, {"value": value})

@@ -156,6 +156,12 @@ async def test_the_modern_era_has_no_methods_of_the_other(connect: Connect) -> N
         assert (await client.ask("ping"))["error"]["code"] == -32601
 
 
+async def test_a_byte_order_mark_before_the_first_line_is_passed_over(connect: Connect) -> None:
+    async with connect(target()) as client:
+        await client.connection.take(b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"ping"}')
+        assert (await client.answer())["id"] == 1
+
+
 async def test_what_is_no_message_is_answered_and_blank_lines_are_not(connect: Connect) -> None:
     async with connect(target()) as client:
         await client.connection.take(b" \r")

@@ -136,7 +136,7 @@ def _entries(path: Path) -> list[Any]:
             raw = file.read(_LARGEST_FILE + 1)
         if len(raw) > _LARGEST_FILE:
             raise SettingsError(f"OAUTH_CLIENTS_FILE={path} is larger than {_LARGEST_FILE} bytes.")
-        document = tomllib.loads(raw.decode("utf-8"))
+        document = tomllib.loads(raw.decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"OAUTH_CLIENTS_FILE={path} cannot be read ({error.strerror or error}).") from None
     except UnicodeDecodeError:

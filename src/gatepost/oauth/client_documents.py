@@ -17,10 +17,10 @@ from gatepost.oauth.errors import InvalidClient, InvalidClientMetadata, InvalidR
 from gatepost.oauth.fetched_urls import SCHEME, host_of, url_problem
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, new_client, parse_metadata, read_metadata
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, MAX_BODY, new_client, parse_metadata, read_metadata
 
-MAX_DOCUMENT: Final = 5 * 1024
-"""Bytes of one document, as section 8.7 of the draft recommends."""
+MAX_DOCUMENT: Final = MAX_BODY
+"""Bytes of one document: no fewer than of a registration, though section 8.7 of the draft recommends 5 KB."""
 METHODS_FOR_DOCUMENTS: Final = ("none", "private_key_jwt")
 """What `token_endpoint_auth_method` may be: nothing that needs a shared secret (section 4.1)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,10 @@ import orjson
 
 from gatepost.protocol import strict_json
 from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError, RequestId
+from gatepost.protocol.json_encoding import encode, whole_text
 
 LONGEST_REQUEST_ID = 256
+_WIDEST_ID = 2**64
 _LONGEST_REASON = 200
 """In characters. Every answer repeats the id, so it is not for the client to choose how long answers are."""
 _ABSENT = object()
@@ -59,14 +60,16 @@ def parse_message(raw: bytes) -> Message:
         ParseError: it is not JSON.
         InvalidJsonRpcRequest: it is something else than one JSON-RPC 2.0 message, or exceeds a bound (`strict_json`).
     """
-    body = strict_json.load(raw)
+    try:
+        body = strict_json.load(raw)
+    except strict_json.CannotBeRead as error:
+        identifier = error.document.get("id") if type(error.document) is dict else None
+        raise InvalidJsonRpcRequest(str(error), request_id=_readable(identifier)) from error
     if type(body) is not dict:
         # Revision 2025-03-26 had batches, and the next one took them back; they are not worth a second way in.
         raise InvalidJsonRpcRequest("The body must be one JSON-RPC message, a JSON object; batches are not supported.")
     identifier = body.get("id", _ABSENT)
-    # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none.
-    kind = type(identifier)
-    readable = identifier if kind is int or (kind is str and len(identifier) <= LONGEST_REQUEST_ID) else None
+    readable = _readable(identifier)
     if body.get("jsonrpc") != "2.0":
         raise InvalidJsonRpcRequest('"jsonrpc" must be "2.0".', request_id=readable)
     method = body.get("method", _ABSENT)
@@ -96,7 +99,7 @@ def cancellation_reason(params: Mapping[str, Any]) -> str:
 
 def result_response(request_id: RequestId, result: Mapping[str, Any] | orjson.Fragment) -> bytes:
     """Return a response with a result, which may be JSON already; raises as `notification` does."""
-    return _dump({"jsonrpc": "2.0", "id": request_id, "result": result})
+    return encode({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
 def error_response(error: ProtocolError, request_id: RequestId | None = None) -> bytes:
@@ -110,7 +113,7 @@ def error_response(error: ProtocolError, request_id: RequestId | None = None) ->
     if identifier is not None:
         response["id"] = identifier
     response["error"] = error.body()
-    return _dump(response)
+    return encode(response)
 
 
 def notification(method: str, params: Mapping[str, Any]) -> bytes:
@@ -118,12 +121,12 @@ def notification(method: str, params: Mapping[str, Any]) -> bytes:
 
     Raises TypeError or ValueError: JSON has no form for something in it, or it refers to itself.
     """
-    return _dump({"jsonrpc": "2.0", "method": method, "params": params})
+    return encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 def request_message(request_id: str, method: str, params: Mapping[str, Any]) -> bytes:
     """Return a request to the client (handshake era only); raises as `notification` does."""
-    return _dump({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+    return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
 
 def is_progress_token(value: object) -> bool:
@@ -131,13 +134,14 @@ def is_progress_token(value: object) -> bool:
     return type(value) is int or (type(value) is str and len(value) <= LONGEST_REQUEST_ID)
 
 
-def _dump(response: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(response)
-    except orjson.JSONEncodeError:
-        # Integers beyond 64 bits and half characters (from file names, say) are all right in Python. The standard
-        # library writes the former; the latter become question marks.
-        return json.dumps(response, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+def _readable(identifier: object) -> RequestId | None:
+    """Return what may be an id, as an answer can repeat it."""
+    # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none.
+    if type(identifier) is int and abs(identifier) < _WIDEST_ID:
+        return identifier
+    if type(identifier) is str and len(identifier) <= LONGEST_REQUEST_ID and whole_text(identifier) == identifier:
+        return identifier
+    return None
 
 
 def _parse_response(body: dict[str, Any], identifier: RequestId | None) -> Response:

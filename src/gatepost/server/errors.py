@@ -54,7 +54,7 @@ class InvalidArguments(Exception):
 class InvalidResult(Exception):
     """A tool returned something that cannot be sent, or that does not fit its declared output.
 
-    The client sees a generic text with an incident id; the log explains.
+    Client and log hear the sentence, which holds no value.
     """
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.modern import LIST_FRESHNESS_MS, finish_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.declared.declaration import Declaration
@@ -71,7 +72,7 @@ class Listing:
 
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
         shown = [
-            orjson.dumps(entry.definition_for(revision.version))
+            encode(entry.definition_for(revision.version))
             for entry in self._entries.values()
             if granted is None or entry.scopes <= granted
         ]
@@ -91,7 +92,7 @@ class Listing:
                 result["ttlMs"] = LIST_FRESHNESS_MS
                 result["cacheScope"] = "private" if self._known_scopes else "public"
                 result = finish_result(self._method, result, self._server_info)
-            pages[cursor] = orjson.Fragment(orjson.dumps(result))
+            pages[cursor] = orjson.Fragment(encode(result))
             cursor = following
         return pages
 

@@ -95,7 +95,7 @@ async def test_a_log_line_goes_to_pythons_log_and_to_a_client_that_wants_its_lev
     assert exchange.sent == [
         ("notifications/message", {"level": "notice", "logger": "tested", "data": "three"}),
         ("notifications/message", {"level": "warning", "logger": "tested", "data": "four 4"}),
-        ("notifications/message", {"level": "error", "logger": "tested", "data": "half ?"}),
+        ("notifications/message", {"level": "error", "logger": "tested", "data": "half \ufffd"}),
     ]
 
 

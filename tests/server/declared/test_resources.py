@@ -72,7 +72,7 @@ async def test_nothing_is_no_resource() -> None:
         await contents(None)
 
 
-@pytest.mark.parametrize("value", ["\ud800", object(), mcp_types.TextResourceContents(uri="a:b", text="\ud800")])
+@pytest.mark.parametrize("value", [object(), {"a": b"b"}])
 async def test_what_cannot_be_sent_is_refused(value: Any) -> None:
     with pytest.raises(InvalidResult):
         await contents(value)

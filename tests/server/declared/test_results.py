@@ -5,6 +5,7 @@ import datetime as dt
 import enum
 import inspect
 import json
+import pathlib
 import subprocess
 import sys
 import types
@@ -17,6 +18,7 @@ import pytest
 from pydantic import BaseModel, Field, computed_field, field_serializer
 from typing_extensions import TypedDict
 
+from gatepost.protocol.messages import result_response
 from gatepost.server.declared.results import OutputType, output_type, to_result
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
@@ -50,6 +52,12 @@ class Unready(BaseModel):
     def side_in_metres(self, side: int) -> int:
         """Fail."""
         raise ValueError(SECRET + str(side))
+
+
+def circular() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
 
 
 @dataclass
@@ -254,7 +262,8 @@ def test_a_declared_output_is_structured_and_text(declared: Any, value: Any, str
         (float, float("nan"), "a number that JSON lacks"),
         (list[float], [1.0, float("inf")], "a number that JSON lacks"),
         (dict[str, list[float | None]], {"a": [None, float("-inf")]}, "a number that JSON lacks"),
-        (int, 2**70, "a int was returned that cannot be sent as JSON: Integer exceeds 64-bit range"),
+        pytest.param(int, 10**5000, "it holds an integer of more than 4300 digits", id="huge"),
+        (list, circular(), "what is declared: it nests too deep, or holds itself"),
     ],
 )
 def test_what_is_not_as_declared_is_refused_without_showing_it(declared: Any, value: Any, reason: str) -> None:
@@ -265,12 +274,6 @@ def test_what_is_not_as_declared_is_refused_without_showing_it(declared: Any, va
     assert error.__cause__ is None
 
 
-def circular() -> list[Any]:
-    value: list[Any] = []
-    value.append(value)
-    return value
-
-
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -279,10 +282,8 @@ def circular() -> list[Any]:
         (object(), "a object was returned that cannot be sent as JSON: Type is not JSON serializable: object"),
         ({"a": object()}, "Type is not JSON serializable: object"),
         ({("a", "b"): 1}, "a dict was returned that cannot be sent as JSON: "),
-        ("\ud800" + SECRET, "surrogates not allowed"),
-        (["\ud800"], "surrogates not allowed"),
-        (mcp_types.TextContent(text="\ud800"), "surrogates not allowed"),
-        (circular(), "Recursion"),
+        (dict.fromkeys(["a\ud800", "a\udc01"], SECRET), "two of its names differ only in what cannot be sent"),
+        (circular(), "it nests deeper than 250 levels, or holds itself"),
     ],
 )
 def test_what_is_not_json_is_refused(value: Any, reason: str) -> None:
@@ -316,7 +317,7 @@ def test_a_whole_result_has_to_fit_the_declared_output_unless_it_is_an_error() -
         with pytest.raises(InvalidResult):
             to_result(mcp_types.CallToolResult(content=[], structured_content=wrong), output(Weather))
     with pytest.raises(InvalidResult):
-        to_result(mcp_types.CallToolResult(content=[], structured_content={"a": 2**70}), None)
+        to_result(mcp_types.CallToolResult(content=[], structured_content={"a": 10**5000}), None)
 
 
 def test_where_anything_is_allowed_what_json_lacks_becomes_null() -> None:
@@ -364,3 +365,66 @@ def test_a_block_in_a_list_that_is_declared_as_data_is_refused(declared: Any) ->
     assert to_result([1, {"type": "image"}], output)["structuredContent"] == [1, {"type": "image"}]
     with pytest.raises(InvalidResult, match=r"a block of content.*; write list\[str \| ImageContent\], or Any$"):
         to_result(["a", mcp_types.ImageContent(data=PICTURE, mime_type="image/png")], output)
+
+
+@dataclass
+class File:
+    name: str
+    size: int = 1
+
+
+class Number:
+    """What libraries for numbers give: no number of Python's, but one in disguise."""
+
+    def tolist(self) -> float:
+        return 1.5
+
+
+HALF = "caf\udce9"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (HALF, "caf\ufffd"),
+        ("\ud83d\ude00\ude00", "\U0001f600\ufffd"),
+        ({"name": HALF}, '{"name":"caf\ufffd"}'),
+        ({HALF: 1}, '{"caf\ufffd":1}'),
+        ([1, (HALF,)], '[1,["caf\ufffd"]]'),
+        (File(HALF), '{"name":"caf\ufffd","size":1}'),
+        (pathlib.Path(HALF), "caf\ufffd"),
+        (2**70, "1180591620717411303424"),
+        (-(2**70), "-1180591620717411303424"),
+        ({"n": [2**64]}, '{"n":[18446744073709551616]}'),
+        ({2**70: True}, '{"1180591620717411303424":true}'),
+        (File("a", 2**70), '{"name":"a","size":1180591620717411303424}'),
+        (Number(), "1.5"),
+        ({"n": Number()}, '{"n":1.5}'),
+    ],
+)
+def test_half_a_character_and_wide_integers_are_sent(value: Any, shown: str) -> None:
+    """A file's name in Latin-1, a text that was cut, 2 to the power of 70: a result and no incident (record 0042)."""
+    assert to_result(value, None)["content"] == [text(shown)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "structured"),
+    [
+        (dict[str, str], {"name": HALF}, {"name": "caf\ufffd"}),
+        (dict, {HALF: 1}, {"caf\ufffd": 1}),
+        (list[str], [HALF], ["caf\ufffd"]),
+        (File, File(HALF, 2**70), {"name": "caf\ufffd", "size": 2**70}),
+        (pathlib.Path, pathlib.Path(HALF), "caf\ufffd"),
+        (int, 2**70, 2**70),
+    ],
+)
+def test_so_they_are_in_structured_results(declared: Any, value: Any, structured: Any) -> None:
+    sent = json.loads(result_response(1, to_result(value, output(declared))))["result"]
+    assert sent["structuredContent"] == structured
+    (block,) = sent["content"]
+    assert block["text"] == structured if isinstance(structured, str) else json.loads(block["text"]) == structured
+
+
+def test_blocks_of_content_are_sent_with_half_a_character_replaced() -> None:
+    sent = json.loads(result_response(1, to_result(mcp_types.TextContent(text=HALF), None)))
+    assert sent["result"]["content"] == [text("caf\ufffd")]

@@ -291,7 +291,7 @@ async def test_the_words_of_a_tool_error_can_always_be_sent(call: Call) -> None:
     async def read() -> None:
         raise ToolError("ü \ud800")
 
-    assert await call(read) == failed("ü ?")
+    assert await call(read) == failed("ü \ufffd")
 
 
 async def test_any_other_exception_reaches_the_client_as_an_incident_that_the_log_explains(
@@ -334,12 +334,15 @@ async def test_no_ending_of_a_tool_ends_the_server(call: Call, ending: BaseExcep
     assert await call(end_in_thread) == failed(INCIDENT)
 
 
-async def test_a_result_that_does_not_fit_is_an_incident(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_result_that_does_not_fit_is_told_to_client_and_log(
+    call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
     async def count() -> int:
         return "many"  # type: ignore[return-value]  # the wrong value is the test
 
-    assert await call(count) == failed(INCIDENT)
-    assert "InvalidResult: a str was returned that is not what is declared" in caplog.text
+    reason = "a str was returned that is not what is declared: the result [int_parsing]"
+    assert await call(count) == failed(f"The result cannot be sent: {reason}")
+    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", f"tool count: {reason}")]
 
 
 async def test_a_validator_that_fails_is_an_incident_and_one_that_says_no_is_not(call: Call) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
+from gatepost.protocol.json_encoding import whole_text
 from gatepost.protocol.modern import LOG_LEVELS
 from gatepost.server.calls.exchange import Exchange, McpClient
 
@@ -55,7 +56,7 @@ class ContextLogger(logging.LoggerAdapter[logging.Logger]):
             if LOG_LEVELS.index(name) >= LOG_LEVELS.index(wanted):
                 text = str(msg) % args if args else str(msg)
                 # A half character, from the name of a file for instance, must not fail the tool.
-                data = text.encode(errors="replace").decode()
+                data = whole_text(text)
                 self._exchange.post("notifications/message", {"level": name, "logger": self._name, "data": data})
         # One frame more, so that a record names the line in the tool.
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1

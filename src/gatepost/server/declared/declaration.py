@@ -15,13 +15,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NotRequired, TypeVa
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from gatepost.protocol.json_encoding import whole_text
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.revisions import definition_in
 from gatepost.server.declared.signature import Signature, own_name_of, read_signature
-from gatepost.server.errors import ToolDefinitionError, ToolError
+from gatepost.server.errors import InvalidResult, ToolDefinitionError, ToolError
 from gatepost.tokens.opaque import RandomBytes
 
 T = TypeVar("T")
@@ -203,7 +204,12 @@ def failure_text(
     """
     if isinstance(error, ToolError):
         # A surrogate, from the name of a file for instance, must not make a second error of the first.
-        return str(error).encode(errors="replace").decode()
+        return whole_text(str(error))
+    if isinstance(error, InvalidResult):
+        # A mistake of the author's, who finds the sentence in the log; it holds no value, so the client hears it too.
+        logger, marks = _marked(exchange, tool)
+        logger.error("%s: %s", what, error, extra=marks)
+        return f"The result cannot be sent: {error}"
     incident = random_bytes(_INCIDENT_BYTES).hex()
     logger, marks = _marked(exchange, tool)
     text = "%s failed for %s, incident %s"

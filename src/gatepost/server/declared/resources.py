@@ -8,6 +8,7 @@ from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
 
+from gatepost.protocol.json_encoding import whole_text
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
@@ -115,8 +116,7 @@ class Resource(CompletableDeclaration):
             mime_type = self._mime_type or "application/octet-stream"
             return {"uri": uri, "mimeType": mime_type, "blob": b64encode(value).decode()}
         if isinstance(value, str):
-            json_text(value)
-            return {"uri": uri, "mimeType": self._mime_type or "text/plain", "text": value}
+            return {"uri": uri, "mimeType": self._mime_type or "text/plain", "text": whole_text(value)}
         return {"uri": uri, "mimeType": self._mime_type or "application/json", "text": json_text(value)}
 
 

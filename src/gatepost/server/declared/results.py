@@ -25,6 +25,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
+from gatepost.protocol.json_encoding import encode, made_whole, whole_text
 from gatepost.server.declared.argument_errors import described
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 from gatepost.server.json_schema import describe
@@ -71,8 +72,15 @@ class OutputType:
             return self.serializer.to_python(accepted, mode="json", by_alias=True, warnings="error")
         except ValidationError as error:
             places = [f"{'.'.join(map(str, one['loc'])) or 'the result'} [{one['type']}]" for one in described(error)]
+        except UnicodeEncodeError:
+            # Half a surrogate pair in a name; Pydantic lets it be in a text.
+            if (whole := made_whole(value)) != value:
+                return self.to_json(whole)
+            places = ["a name with half a surrogate pair"]
         except PydanticSerializationError as error:
             places = _FIELD_NAME.findall(str(error)) or ["the result"]
+        except (ValueError, RecursionError):
+            places = ["it nests too deep, or holds itself"]
         raise InvalidResult(f"a {type(value).__name__} was returned that is not what is declared: {', '.join(places)}")
 
 
@@ -178,9 +186,7 @@ def _holds_blocks(value: Any) -> bool:
 
 def _text_block(value: Any) -> dict[str, Any]:
     if type(value) is str:
-        if not value.isascii():
-            _dump(value)
-        return {"type": "text", "text": value}
+        return {"type": "text", "text": whole_text(value)}
     text = _dump(value).decode()
     # What JSON has as a text (an enum, a date) reads better as that text.
     return {"type": "text", "text": orjson.loads(text) if text.startswith('"') else text}
@@ -210,8 +216,8 @@ def _floats(value: Any) -> Iterator[float]:
 def _dump(value: Any) -> bytes:
     """Return `value` as JSON, or raise InvalidResult with a message that does not show it."""
     try:
-        return orjson.dumps(value, default=_to_json, option=_OPTIONS)
-    except TypeError as error:
+        return encode(value, _to_json, _OPTIONS)
+    except (TypeError, ValueError) as error:
         # The cause is what `_to_json` found; its text may show a value.
         reason = _NO_BYTES if isinstance(error.__cause__, _BytesFound) else str(error)
         raise InvalidResult(f"a {type(value).__name__} was returned that cannot be sent as JSON: {reason}") from None
@@ -224,4 +230,6 @@ class _BytesFound(TypeError):
 def _to_json(value: Any) -> Any:
     if isinstance(value, _BYTES):
         raise _BytesFound
+    if callable(to_list := getattr(value, "tolist", None)):  # numbers and arrays of numpy, torch and their like
+        return to_list()
     return to_jsonable_python(value)

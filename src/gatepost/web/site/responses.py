@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
 from starlette.responses import Response
+
+from gatepost.protocol.json_encoding import encode
 
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
     """Return a JSON response."""
-    return Response(orjson.dumps(body), status, headers, "application/json")
+    return Response(encode(body), status, headers, "application/json")
