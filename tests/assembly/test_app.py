@@ -87,9 +87,7 @@ def test_an_argument_of_run_that_is_something_else_is_named(given: dict[str, Any
 
 
 def test_a_store_that_is_a_url_is_refused_with_the_setting_that_takes_one() -> None:
-    with pytest.raises(
-        SettingsError, match="^store= takes a Store; for one by its URL, set MCP_STORAGE_URL"
-    ):
+    with pytest.raises(SettingsError, match="^store= takes a Store; for one by its URL, set MCP_STORAGE_URL"):
         create_app(Server("Notes"), store="sqlite:///notes.db")  # type: ignore[arg-type]  # the wrong value is the test
 
 

@@ -156,6 +156,18 @@ async def test_a_server_with_many_tools_lists_them_in_pages() -> None:
     assert [tool["name"] for tool in json.loads(orjson.dumps(second))["tools"]] == ["_second"]
 
 
+async def test_a_list_holds_what_authors_write_half_characters_and_wide_integers_too() -> None:
+    """One such default made the whole list an incident."""
+
+    async def odd(seed: int = 2**70, name: str = "caf\udce9") -> None: ...
+
+    target = ServerTarget(Server("notes", tools=[odd]))
+    page = json.loads(orjson.dumps(await target.answer(Request(1, "tools/list", {}), REVISION_2025_11_25, Exchange())))
+
+    properties = page["tools"][0]["inputSchema"]["properties"]
+    assert (properties["seed"]["default"], properties["name"]["default"]) == (2**70, "caf\ufffd")
+
+
 def test_a_page_has_at_least_one_entry() -> None:
     with pytest.raises(ValueError, match="page_size is at least 1"):
         Server("notes", page_size=0)

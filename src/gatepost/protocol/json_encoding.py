@@ -7,7 +7,6 @@ file, or a text that was cut) and integers beyond 64 bits. Only what it has refu
 from __future__ import annotations
 
 import enum
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -79,5 +78,4 @@ def _digits(value: int) -> str:
     try:
         return str(int(value))
     except ValueError:
-        longest = sys.get_int_max_str_digits()
-        raise ValueError(f"it holds an integer of more than {longest} digits, which Python does not write") from None
+        raise ValueError("it holds an integer of more digits than Python writes (sys.set_int_max_str_digits)") from None
