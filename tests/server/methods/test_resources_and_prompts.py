@@ -89,7 +89,7 @@ async def test_the_words_of_an_error_can_always_be_sent() -> None:
     def read() -> str:
         raise ToolError("ü \ud800")
 
-    with pytest.raises(InternalError, match=r"ü \?"):
+    with pytest.raises(InternalError, match="ü \ufffd"):
         await ask(ServerTarget(server), "prompts/get", {"name": "read"})
 
 
