@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
 from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.tokens.opaque import fingerprint
 from tests.web.mcp.mcp_harness import READER, STRANGER
@@ -81,6 +82,35 @@ async def test_another_app_of_the_same_person_goes_on_with_the_session_and_is_se
     assert (await world.send(request("ping"), session=session)).status == 200
     answer = await world.listen(session, last_event_id=mine.events[0].id).ended()
     assert (answer.status, answer.messages if answer.status == 200 else []) == (400, [])
+
+
+async def test_the_audit_trail_shows_once_that_an_app_uses_another_app_s_session(
+    world: SessionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, app = world.grants.find_access_token, "client-1"
+
+    async def of_the_app(token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
+        live = await found(token_fingerprint, now=now)
+        return None if live is None else replace(live, client_id=app)
+
+    monkeypatch.setattr(world.grants, "find_access_token", of_the_app)
+    used, ended, own = [await world.begin() for _ in range(3)]
+    for app in ("client-1", "client-2", "client-1", "client-2"):
+        world.time += 10
+        for message in (request("ping"), request("ping"), {"jsonrpc": "2.0", "method": "notifications/initialized"}):
+            assert (await world.send(message, session=used)).status < 300
+        if app == "client-1":
+            assert (await world.send(request("ping"), session=own)).status == 200
+    assert (await world.send(None, session=ended, method="DELETE")).status == 200
+    assert (await world.send(request("ping"), session=own, authorization=MALLORY)).status == 404
+
+    await world.trail.write_queue()
+    events = await world.store.audit.list_events(AuditQuery(), before=None, limit=10)
+    kept = (AuditEvent.SESSION_OF_ANOTHER_APP, Outcome.OK, "ann", "client-2", "grant-1")
+    assert [(event.event, event.outcome, event.subject, event.client_id, event.grant_id) for event in events] == [
+        kept,  # by requests and a notification, however often
+        kept,  # by DELETE
+    ]
 
 
 async def test_requests_in_flight_with_the_same_id_each_get_their_own_answer(world: SessionWorld) -> None:

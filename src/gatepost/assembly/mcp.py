@@ -161,6 +161,8 @@ class Resources:
             idle_seconds=server.session_idle_seconds,
             most_per_owner=server.sessions_per_user,
         )
-        era = HandshakeEra(self.core.store, sessions, changes=endpoint.changes, keep_alive=self.keep_alive)
+        era = HandshakeEra(
+            self.core.store, sessions, changes=endpoint.changes, keep_alive=self.keep_alive, audit=self.core.audit
+        )
         self.handshake_eras.add(era)
         return era

@@ -39,6 +39,7 @@ class AuditEvent(StrEnum):
     TOKEN_MINTED = "token_minted"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     SIGNING_KEY_RETIRED = "signing_key_retired"
+    SESSION_OF_ANOTHER_APP = "session_of_another_app"
 
 
 class Outcome(StrEnum):

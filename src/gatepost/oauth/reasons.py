@@ -80,6 +80,7 @@ class Reason(StrEnum):
     USER_DISABLED = "user_disabled"
     # pages
     CSRF_TOKEN_WRONG = "csrf_token_wrong"
+    BROWSER_SESSION_MISSING = "browser_session_missing"
     ORIGIN_FOREIGN = "origin_foreign"
     HOST_FOREIGN = "host_foreign"
     PEER_FOREIGN = "peer_foreign"

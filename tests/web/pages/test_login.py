@@ -378,9 +378,17 @@ async def test_a_login_without_a_form_that_comes_second_starts_over(
     assert "set-cookie" not in response.headers
 
 
-async def test_a_browser_that_refuses_cookies_is_told_so(world: World) -> None:
+async def test_a_form_without_our_cookie_is_told_every_reason_there_may_be(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cookie whose time is over looks like one that was refused: the browser sends neither."""
+    caplog.set_level("INFO")
     response = await world.browser().post(LOGIN, data={"username": "ada", "password": PASSWORD})
-    assert (response.status_code, heading(response)) == (400, "Cookies are needed here")
+    assert (response.status_code, heading(response)) == (400, "This form can no longer be sent")
+    for reason in ("open for too long", "in another tab", "were deleted", "not accept cookies"):
+        assert reason in " ".join(response.text.split())
+    assert f'href="{LOGIN}"' in response.text
+    assert "browser_session_missing" in caplog.text
 
 
 @pytest.mark.parametrize(

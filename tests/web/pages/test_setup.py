@@ -200,9 +200,9 @@ async def test_an_expired_session_gets_a_fresh_form(world: World, path: str) -> 
     assert (response.status_code, response.headers["location"]) == (303, path)
 
 
-async def test_a_browser_that_refuses_cookies_is_told_so(world: World, path: str) -> None:
+async def test_a_form_without_our_cookie_is_told_why_that_may_be(world: World, path: str) -> None:
     response = await world.browser().post(path, data={"username": "ada"})
-    assert (response.status_code, heading(response)) == (400, "Cookies are needed here")
+    assert (response.status_code, heading(response)) == (400, "This form can no longer be sent")
 
 
 @pytest.mark.parametrize(

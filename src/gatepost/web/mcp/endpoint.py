@@ -149,7 +149,7 @@ class McpEndpoint:
         is_modern = eras.is_modern(message, version)
         era, record = self.handshake_era, None
         if era is not None and not is_modern and message.method != "initialize":
-            record = era.cached(headers, principal) or await era.session_of(headers, principal)
+            record = era.cached(headers, principal) or await era.session_of(headers, principal, scope)
         if era is None or record is None:
             exchange = HttpExchange(scope, receive, send, principal, headers)
         else:
@@ -193,7 +193,7 @@ class McpEndpoint:
         era = self.handshake_era
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
         if method == "DELETE":
-            return await era.end(exchange.headers, exchange.principal)
+            return await era.end(exchange)
         await era.listen(exchange, self._still_verified(exchange.scope))
         return None
 
@@ -279,7 +279,7 @@ class McpEndpoint:
         """Take a message that is owed no answer."""
         revision = eras.revision_of_one_way(version)
         if self.handshake_era is not None and not revision.modern:
-            session = await self.handshake_era.session_of(exchange.headers, exchange.principal)
+            session = await self.handshake_era.session_of(exchange.headers, exchange.principal, exchange.scope)
             if session is not None and await self.handshake_era.take(message, session):
                 return ACCEPTED
         if isinstance(message, Notification):

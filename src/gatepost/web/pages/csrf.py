@@ -72,17 +72,19 @@ def check_origin(request: Request, *, origin: str) -> None:
 def without_session(request: Request, browser_sessions: BrowserSessions, pages: Pages, *, path: str) -> Response:
     """Answer a form that came without a live session: no token of it can be checked, so it is not acted upon.
 
-    It is refused when no cookie came at all, since loading the form again, at `path`, would not help.
+    When no cookie came at all it is refused: loading the form again, at `path`, helps only if cookies are accepted.
     """
     if browser_sessions.sent_a_cookie(request):
-        # The session expired, or this is the second click of two and the first has renewed it. The page finds out.
+        # The session ended, or this is the second click of two and the first has renewed it. The page finds out.
         return pages.redirect(path)
+    # Browsers drop a cookie when its time is over; on plain http, answering an app ends the session, too.
     raise PageRefusal(
-        Reason.CSRF_TOKEN_WRONG,
-        title="Cookies are needed here",
-        message="This browser did not send our cookie back: it does not accept cookies from this site, or you have "
-        "answered a request of an app in another tab. Please try again.",
-        link=Link(path, "Try again"),
+        Reason.BROWSER_SESSION_MISSING,
+        title="This form can no longer be sent",
+        message="Nothing was done, because this browser did not send our cookie with it. The page was open for too "
+        "long, or a request of an app was answered in another tab, or cookies were deleted, or this browser does not "
+        "accept cookies from this site. If this page comes again, allow them.",
+        link=Link(path, "Open the form again"),
     )
 
 

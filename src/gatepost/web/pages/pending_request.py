@@ -95,7 +95,8 @@ def _over(transaction: AuthorizationTransaction | None) -> PageRefusal:
         told=Reason.TRANSACTION_EXPIRED,
         title="This request is over",
         message=(
-            "It has been answered, or it has expired, or it was begun in another browser, or this browser does not "
-            "accept cookies. Go back to your app; if it is not connected, connect again."
+            "It has been answered, or it has expired, or it was begun in another browser, or your session in this one "
+            "has ended since, or this browser does not accept cookies. Go back to your app; if it is not connected, "
+            "connect again."
         ),
     )

@@ -11,6 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from starlette.types import Message
 
+from gatepost.observability.audit_trail import AuditTrail
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.context import Context
@@ -24,6 +25,8 @@ from gatepost.web.mcp.exchange.keep_alive import CallLater, KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.site.audit import Audit
+from gatepost.web.site.client_address import ClientAddresses
 from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import HOST, ORIGIN, READER, RESOURCE, Grants, Pause, a_server
 
@@ -174,6 +177,7 @@ class SessionWorld:
         self.call_later = call_later
         self.most_sessions = most_sessions
         self.server = session_server(self.pause)
+        self.trail = AuditTrail(store=self.store.audit, now=lambda: self.time, random_bytes=self.random_bytes)
         self.era = self.process()
         self.endpoint = self.endpoint_of(self.era)
 
@@ -188,7 +192,14 @@ class SessionWorld:
             most_per_owner=self.most_sessions,
         )
         keep_alive = KeepAlive(self.keep_alive, self.call_later)
-        return HandshakeEra(self.store, sessions, changes=self.server.changes, keep_alive=keep_alive, poll_seconds=0.01)
+        return HandshakeEra(
+            self.store,
+            sessions,
+            changes=self.server.changes,
+            keep_alive=keep_alive,
+            audit=Audit(self.trail, ClientAddresses()),
+            poll_seconds=0.01,
+        )
 
     def endpoint_of(self, era: HandshakeEra) -> McpEndpoint:
         """An endpoint with these sessions."""

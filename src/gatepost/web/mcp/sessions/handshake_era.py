@@ -10,6 +10,10 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake
 from gatepost.protocol.errors import InvalidJsonRpcRequest
@@ -31,9 +35,12 @@ from gatepost.web.mcp.sessions.listening import SessionListening
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
 from gatepost.web.mcp.sessions.session_exchange import SessionServices
 from gatepost.web.mcp.sessions.session_streams import RequestStreams
+from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
 
 POLL_SECONDS: Final = 1.0
+_MOST_AUDITED: Final = 10_000
+"""Of how many sessions it is remembered that another app's use of them is in the audit trail."""
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -46,6 +53,7 @@ class HandshakeEra:
         sessions: those of one endpoint.
         changes: carries what those who listen want to know of; None where nothing changes.
         keep_alive: keeps quiet streams alive.
+        audit: is told when an app goes on with a session that another app began.
         poll_seconds: how often the store is polled for what another process did.
     """
 
@@ -56,8 +64,11 @@ class HandshakeEra:
         *,
         changes: ChangeBus | None = None,
         keep_alive: KeepAlive | None = None,
+        audit: Audit = NO_AUDIT,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
+        self._audit = audit
+        self._audited: set[tuple[bytes, str]] = set()
         keep_alive = KeepAlive() if keep_alive is None else keep_alive
         now, random_bytes, waiters = sessions.now, sessions.random_bytes, Waiters()
         client_requests = PendingClientRequests(
@@ -94,8 +105,15 @@ class HandshakeEra:
         header = headers.get(SESSION_HEADER)
         return None if header is None else self.services.sessions.cached(header.decode("latin-1"), principal)
 
-    async def session_of(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
+    async def session_of(
+        self, headers: Mapping[bytes, bytes], principal: Principal | None, scope: Scope
+    ) -> McpSession | None:
         """Return the session that a request names; None when it names none.
+
+        Args:
+            headers: of the request.
+            principal: who sends it.
+            scope: of the request, which has the address for the audit trail.
 
         Raises:
             Refused: 404, there is no such session, or it is somebody else's.
@@ -106,7 +124,25 @@ class HandshakeEra:
         session = await self.services.sessions.find(header.decode("latin-1"), principal)
         if session is None:
             raise session_unknown()
+        if principal is not None and session.app != principal.client_id:
+            self._note_app(session, principal, scope)
         return session
+
+    def _note_app(self, session: McpSession, principal: Principal, scope: Scope) -> None:
+        """Note that an app goes on with another app's session; once for each of both, since look-ups are frequent."""
+        use = session.session_fingerprint, principal.client_id
+        if use in self._audited:
+            return
+        if len(self._audited) >= _MOST_AUDITED:
+            self._audited.clear()
+        self._audited.add(use)
+        self._audit.note(
+            HTTPConnection(scope),
+            AuditEvent.SESSION_OF_ANOTHER_APP,
+            subject=principal.subject,
+            client_id=principal.client_id,
+            grant_id=principal.grant_id,
+        )
 
     async def start(
         self, request: Request, result: Result, revision: Revision, principal: Principal | None
@@ -168,7 +204,7 @@ class HandshakeEra:
         if not accepts_events(headers.get(b"accept")):
             raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: text/event-stream.")
         # 2. Which session, and which revision?
-        session = await self.session_of(headers, principal)
+        session = await self.session_of(headers, principal, exchange.scope)
         assert session is not None  # noqa: S101 - the header is there; tells mypy
         last_event_id = headers.get(b"last-event-id")
         if last_event_id is not None and session.app != app_of(principal):
@@ -194,13 +230,14 @@ class HandshakeEra:
         )
         await run_while_connected(listening, exchange.receive)
 
-    async def end(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> Answer:
+    async def end(self, exchange: HttpExchange) -> Answer:
         """End a session (DELETE): its streams end, what runs in it is cancelled.
 
         Raises:
             Refused: no session is named, or there is none, or it is over already.
         """
-        session = await self.session_of(headers, principal)
+        headers, principal = exchange.headers, exchange.principal
+        session = await self.session_of(headers, principal, exchange.scope)
         if session is None:
             raise Refused(400, Reason.SESSION_MISSING, "Send the Mcp-Session-Id of the session to end.")
         if not await self.services.sessions.end(headers[SESSION_HEADER].decode("latin-1"), principal):
