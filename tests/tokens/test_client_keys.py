@@ -180,6 +180,8 @@ def test_a_broken_key_verifies_nothing(key: dict[str, Any]) -> None:
         ({"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}, "no key"),
         ({"keys": [{"kty": "RSA", "n": "!", "e": 1}]}, "no key"),
         ({"keys": [{"kty": "RSA", "n": "A", "e": "AQAB"}]}, "no key"),
+        ({"keys": [public(RSA, n=f"!{RSA.as_dict(private=False)['n']}")]}, "no key"),
+        ({"keys": [public(RSA, n=f"{RSA.as_dict(private=False)['n']}\n")]}, "no key"),
         ({"keys": [{"kty": "RSA", "n": "_" * 2000, "e": "AQAB"}]}, "no key"),
         ({"keys": [{"kty": "RSA", "n": RSA.as_dict(private=False)["n"], "e": "AQ"}]}, "no key"),
         ({"keys": [{"kty": "RSA", "n": RSA.as_dict(private=False)["n"], "e": "AQABAQAB"}]}, "no key"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.tokens.opaque import SecretKind, base64url, fingerprint, identifier, looks_like, mint
+from gatepost.tokens.opaque import SecretKind, base64url, fingerprint, identifier, looks_like, matches, mint
 
 
 def test_a_secret_is_its_prefix_and_256_random_bits() -> None:
@@ -59,6 +59,23 @@ def test_every_prefix_is_five_characters_and_an_underscore_and_none_is_used_twic
 
 def test_a_fingerprint_is_the_sha_256_of_the_whole_secret() -> None:
     assert fingerprint("gp_at_x") == hashlib.sha256(b"gp_at_x").digest()
+
+
+@pytest.mark.parametrize(
+    ("secret", "kept", "is_match"),
+    [
+        ("gp_cs_x", fingerprint("gp_cs_x"), True),
+        ("gp_cs_y", fingerprint("gp_cs_x"), False),
+        ("gp_cs_x", b"", False),
+        ("gp_cs_x", None, False),
+        (None, fingerprint("gp_cs_x"), False),
+        (None, None, False),
+    ],
+)
+def test_a_secret_matches_its_own_fingerprint_and_nothing_matches_what_is_missing(
+    secret: str | None, kept: bytes | None, *, is_match: bool
+) -> None:
+    assert matches(secret, kept) is is_match
 
 
 @given(st.binary())

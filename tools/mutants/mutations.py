@@ -19,7 +19,14 @@ from libcst.metadata import MetadataWrapper, WhitespaceInclusivePositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 _PROSE = re.compile(r"\w,? \w")
-_LEFT_ALONE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
+_LEFT_ALONE = (
+    m.Annotation()
+    | m.Decorator()
+    | m.Import()
+    | m.ImportFrom()
+    | m.If(test=m.Name("TYPE_CHECKING"))
+    | m.Assign(value=m.Call(func=m.Name("auto")))  # whose value is nobody's business
+)
 _MUTATORS = [(kind, mutator) for kind, mutator in mutation_operators if kind is not cst.Match]
 
 
@@ -82,7 +89,7 @@ class _Visitor(cst.CSTVisitor):
         self._outermost: cst.CSTNode | None = None
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, _LEFT_ALONE) or _is_prose(node) or m.matches(node, m.If(test=m.Name("TYPE_CHECKING"))):
+        if _is_prose(node) or m.matches(node, _LEFT_ALONE):
             return False
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
             self._names.append(node.name.value)

@@ -106,11 +106,12 @@ class CollectedTests:
             raise pytest.UsageError("the tests did not run to their end")
         self.reached = reached
         for path, mutants in self._chosen.items():
+            functions = _functions_of(path)
             for mutant in mutants if not reached.failed else ():
                 # What is done at import has been done.
                 tests = [items[name] for name in reached.at(path, mutant.lines)] if mutant.function else []
                 limit = SECONDS + 5 * sum(reached.seconds[test.nodeid] for test in tests)
-                if tests and not in_fork(partial(_passes, session, tests, path, mutant), seconds=limit):
+                if tests and not in_fork(partial(_passes, session, tests, functions, mutant), seconds=limit):
                     self.killed.add((path, mutant))
             self._tell(f"{path}: {len(mutants)} tried in place")
         return True
@@ -135,23 +136,24 @@ def _measure(session: pytest.Session, paths: list[Path]) -> Reached:
     return reached
 
 
-def _passes(session: pytest.Session, tests: Sequence[pytest.Item], path: Path, mutant: Mutant) -> bool:
-    _exchange(path, mutant)
+def _functions_of(path: Path) -> list[FunctionType]:
+    """Return every function object that a file has made, wrapped or not."""
+    source = str(path.resolve())
+    return [found for found in gc.get_objects() if type(found) is FunctionType and found.__code__.co_filename == source]
+
+
+def _passes(
+    session: pytest.Session, tests: Sequence[pytest.Item], functions: Sequence[FunctionType], mutant: Mutant
+) -> bool:
+    code = _function_code(compile(mutant.source, "mutant", "exec"), mutant.function)
+    for function in functions:
+        if (function.__qualname__, function.__code__.co_name) == (mutant.function, code.co_name):
+            function.__code__ = code
     for test, after in zip(tests, [*tests[1:], None], strict=True):
         test.config.hook.pytest_runtest_protocol(item=test, nextitem=after)
         if session.testsfailed:
             return False
     return True
-
-
-def _exchange(path: Path, mutant: Mutant) -> None:
-    """Give every function object of that name in that file the mutant's code."""
-    code = _function_code(compile(mutant.source, str(path.resolve()), "exec"), mutant.function)
-    for found in gc.get_objects():
-        if type(found) is FunctionType and found.__qualname__ == mutant.function:
-            replaced = found.__code__
-            if Path(replaced.co_filename) == path.resolve() and replaced.co_name == code.co_name:
-                found.__code__ = code
 
 
 def _function_code(module: CodeType, name: str) -> CodeType:
