@@ -47,11 +47,6 @@ def test_an_address_of_no_machine_of_ours_names_the_address_s_setting(host: str)
     assert "another port" not in said
 
 
-@pytest.mark.parametrize("given", [None, settings()])
-def test_a_port_that_there_is_not_names_its_setting(given: Settings | None) -> None:
-    assert "MCP_PORT takes a port number from 0 to 65535." in sentence(port=70_000, settings=given)
-
-
 def test_host_and_port_beat_settings_that_are_given(taken: int) -> None:
     said = sentence(host="127.0.0.1", port=taken, settings=settings(MCP_HOST=ELSEWHERE, MCP_PORT="0"))
 

@@ -22,7 +22,6 @@ from gatepost.listening.open_files import connections_that_fit
 CLEAN_UP_SECONDS = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
 _BACKLOG = 2048
-_LAST_PORT = 65_535
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
@@ -73,8 +72,6 @@ def serve(
             "run() brings an event loop of its own and cannot be called where one runs. Call it outside of async code, "
             "or serve create_app() with an ASGI server that takes your loop, such as uvicorn.Server(config).serve()."
         )
-    if not 0 <= port <= _LAST_PORT:
-        raise SettingsError(f"MCP_PORT takes a port number from 0 to {_LAST_PORT}.")
     # A port that is taken is told only of what could be served: mostly the other server is meant to be there.
     built = build(port) if port else None
     with _listen(host, port) as listener:
