@@ -85,6 +85,15 @@ def test_an_unsafe_combination_refuses_and_says_what_to_set(
     assert variables.get("MCP_API_KEY", "\0") not in sentence
 
 
+def test_a_public_server_without_keys_is_told_of_the_key_file_that_its_store_has(tmp_path: Path) -> None:
+    (tmp_path / "gatepost.key").write_text(SEALING_KEY)
+    with pytest.raises(SettingsError) as refusal:
+        resolve(MCP_PUBLIC_URL="https://mcp.example.com", MCP_SEALING_KEYS="", OAUTH_STORAGE_DIR=str(tmp_path))
+    (sentence,) = refusal.value.sentences
+    assert f'export MCP_SEALING_KEYS="$(cat {tmp_path / "gatepost.key"})"' in sentence
+    assert SEALING_KEY not in sentence
+
+
 def test_the_same_settings_are_fine_on_loopback() -> None:
     deployment = resolve(True, MCP_STORAGE_URL="memory:", OAUTH_AUTO_APPROVE="true", MCP_API_KEY="change-me")
     assert not deployment.is_public

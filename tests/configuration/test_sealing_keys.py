@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,8 @@ NOW = 1_000
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 
 
-async def check_key_ring(ring: KeyRing, keys: KeyStore) -> None:
-    await check_key_ring_at(ring, keys, now=NOW, random_bytes=secrets.token_bytes)
+async def check_key_ring(ring: KeyRing, keys: KeyStore, *, file: Path = Path("/nowhere/gatepost.key")) -> None:
+    await check_key_ring_at(ring, keys, file=file, now=NOW, random_bytes=secrets.token_bytes)
 
 
 def read(path: Path) -> tuple[str, ...]:
@@ -110,6 +112,44 @@ async def test_a_ring_without_the_stores_key_is_refused() -> None:
     assert "MCP_SEALING_KEYS" in sentence
     assert OLD not in sentence
     assert NEW not in sentence
+
+
+def set_by_a_shell(assignment: str) -> str:
+    command = ["sh", "-c", f'{assignment}; printf %s "$MCP_SEALING_KEYS"']
+    return subprocess.run(
+        command, env={"PATH": os.environ["PATH"], "MCP_SEALING_KEYS": NEW}, capture_output=True, text=True, check=True
+    ).stdout
+
+
+async def test_a_key_file_that_is_not_used_is_named_with_what_to_add(tmp_path: Path) -> None:
+    """From a laptop to a public server: the store is sealed with the key that its first start made."""
+    keys, file = memory_store().keys, tmp_path / "my data" / "gatepost.key"
+    (generated,) = read(file)
+    await check_key_ring(KeyRing([generated]), keys, file=file)
+
+    with pytest.raises(SettingsError) as refusal:
+        await check_key_ring(KeyRing([NEW]), keys, file=file)
+
+    (sentence,) = refusal.value.sentences
+    assert f"The store was sealed with the key {key_id(generated)}, which lies in {file}" in sentence
+    assert generated not in sentence
+    line = re.search(r"export (MCP_SEALING_KEYS=.*), and take", sentence)
+    assert line is not None
+    said = set_by_a_shell(line[1])
+    assert said == f"{NEW} {generated}"
+    await check_key_ring(KeyRing(said.split()), keys, file=file)
+    await check_key_ring(KeyRing([NEW]), keys, file=file)
+
+
+async def test_a_key_file_of_another_store_is_named(tmp_path: Path) -> None:
+    """A store that was restored on a new machine, whose first start has made a key of its own."""
+    keys, file = memory_store().keys, tmp_path / "gatepost.key"
+    await check_key_ring(KeyRing([OLD]), keys, file=file)
+
+    with pytest.raises(
+        SettingsError, match=f"{file} holds .* put the key file that belongs to this store in its place"
+    ):
+        await check_key_ring(KeyRing(read(file)), keys, file=file)
 
 
 async def test_a_new_key_moves_to_the_front_and_the_old_one_leaves() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 
 from tests.end_to_end import local_http
-from tests.end_to_end.conftest import OPEN
+from tests.end_to_end.conftest import OPEN, TARGET
 from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App, Person
 
@@ -87,6 +87,25 @@ def test_the_probes_tell_a_live_server_from_one_that_can_work(server: RunningSer
         path.rename(path.with_name(path.name.removeprefix("moved-")))
     probed(server, 200)
     assert app.call(tokens["access_token"], "whoami", {}).status_code == 200
+
+
+def test_a_log_that_is_removed_while_serving_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    with RunningServer(TARGET, tmp_path / "data", will_be_killed=True) as server:
+        kept = [App(server.origin).register() for _ in range(10)]
+        (server.data / "gatepost.db-wal").unlink()
+        metadata = {"client_name": "Late", "redirect_uris": ["http://127.0.0.1:9999/callback"]}
+        late = local_http.post(f"{server.origin}/oauth/register", json=metadata)
+        assert late.status_code == 503
+        assert probed(server, 503).json()["checks"] == {"store": "failing"}
+        server.kill()
+        said = server.output
+        server.start()
+        pages = [Person(server.origin).browser.get(app.authorization_url()) for app in kept]
+    incident = late.json()["error_description"].removesuffix(".").rsplit(" ", 1)[1]
+    explained = said.partition(f"incident {incident}")[2]
+    assert "gatepost.db-wal has been removed or replaced" in explained
+    assert "end Gatepost with SIGTERM" in explained
+    assert {page.status_code for page in pages} == {303}
 
 
 def test_an_account_that_is_disabled_is_out_within_the_documented_bound(server: RunningServer, owner: Person) -> None:

@@ -15,7 +15,7 @@ from gatepost.stores.urls import locate
 @pytest.mark.parametrize(
     ("url", "description", "key_file"),
     [
-        ("sqlite:///data/a.db", "data/a.db", "data/a.key"),
+        ("sqlite:///data/a.db", str(Path("data/a.db").absolute()), "data/a.key"),
         ("sqlite:////data/a.db", "/data/a.db", "/data/a.key"),
         ("sqlite:////data/plain", "/data/plain", "/data/plain.key"),
         ("sqlite:///~/a.db", str(Path("~/a.db").expanduser()), str(Path("~/a.key").expanduser())),

@@ -54,7 +54,8 @@ class Core:
     async def open(self) -> None:
         """Open the store and see whether the keys are its own."""
         await self.store.open()
-        await check_key_ring(self.key_ring, self.store.keys, now=self.now(), random_bytes=self.random_bytes)
+        file, now = key_file(self.settings), self.now()
+        await check_key_ring(self.key_ring, self.store.keys, file=file, now=now, random_bytes=self.random_bytes)
         if self.signing_keys is not None:
             await self.signing_keys.open()
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
-import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Final
 
 from gatepost.cli.open_store import store_read, with_store
-from gatepost.cli.terminal import add_json, moment, say_list
+from gatepost.cli.terminal import add_json, moment, past_moment, say_list
 from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord
 from gatepost.stores.contract.store import Store
 
-_AGO: Final = re.compile(r"(\d{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PAGE: Final = 500
 _COLUMNS: Final = {
     "time": "at",
@@ -33,7 +28,9 @@ _COLUMNS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `audit` takes."""
     parser.description = "Show the audit trail, newest first. docs/audit.md lists events and reasons."
-    parser.add_argument("--since", type=_since, default=0, metavar="TIME", help="2026-11-21, 2026-11-21T09:30 or 24h")
+    parser.add_argument(
+        "--since", type=past_moment, default=0, metavar="TIME", help="2026-11-21, 2026-11-21T09:30 or 24h"
+    )
     parser.add_argument(
         "--event",
         choices=[event.value for event in AuditEvent],
@@ -76,14 +73,3 @@ async def _read(store: Store, options: argparse.Namespace) -> list[AuditRecord]:
         if len(page) < wanted:
             break
     return records
-
-
-def _since(text: str) -> int:
-    """Return seconds UTC of a date, a date and time (UTC unless it says otherwise), or a stretch of time ago."""
-    if ago := _AGO.fullmatch(text):
-        return int(time.time()) - int(ago[1]) * _SECONDS[ago[2]]
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("takes a date, a date and time, or a stretch of time such as 24h") from None
-    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp())

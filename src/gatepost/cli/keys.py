@@ -93,8 +93,9 @@ async def own_key_ring(store: Store, settings: Settings) -> KeyRing:
     Raises:
         SettingsError: it is not the one that the store's contents are sealed under.
     """
-    ring = make_key_ring(settings, file=key_file(settings), random_bytes=secrets.token_bytes)
-    await check_key_ring(ring, store.keys, now=int(time.time()), random_bytes=secrets.token_bytes)
+    file = key_file(settings)
+    ring = make_key_ring(settings, file=file, random_bytes=secrets.token_bytes)
+    await check_key_ring(ring, store.keys, file=file, now=int(time.time()), random_bytes=secrets.token_bytes)
     return ring
 
 

@@ -11,10 +11,11 @@ from typing import Final, TypeVar, Unpack
 
 from gatepost.cli.terminal import CommandRefused
 from gatepost.configuration.deployment import locate_store
-from gatepost.configuration.settings import SettingsError, load_settings
+from gatepost.configuration.settings import Settings, SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.observability.audit_trail import AuditTrail, EventDetails
 from gatepost.stores.contract.store import Store
+from gatepost.stores.urls import Location
 
 Answer = TypeVar("Answer")
 
@@ -30,12 +31,7 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]], *, may_create: b
         CommandRefused: there is no store, and this may not create one.
         StoreError: the store cannot be opened or cannot answer.
     """
-    location = locate_store(load_settings())
-    if location.is_lost_at_exit:
-        raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
-
-    if not (may_create or location.is_there()):
-        raise CommandRefused(f"There is no store at {store_read()}. A server makes one when it starts.")
+    location = reachable_location(load_settings(), may_create=may_create)
 
     async def run() -> Answer:
         store = location.make_store()
@@ -46,6 +42,16 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]], *, may_create: b
             await store.close()
 
     return asyncio.run(run())
+
+
+def reachable_location(settings: Settings, *, may_create: bool) -> Location:
+    """Return where the store lies. Raises SettingsError and CommandRefused as `with_store`."""
+    location = locate_store(settings)
+    if location.is_lost_at_exit:
+        raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
+    if not (may_create or location.is_there()):
+        raise CommandRefused(f"There is no store at {store_read()}. A server makes one when it starts.")
+    return location
 
 
 def store_read() -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gatepost.configuration.sealing_keys import contents_of
 from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.urls import EXAMPLES, Location, locate
@@ -123,8 +124,7 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
     if settings.server.sealing_keys is None:
         yield (
             "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
-            "set a random one and keep it, for example from: "
-            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
+            + _where_keys_come_from(location.key_file)
         )
     if is_single_user:
         yield (
@@ -152,6 +152,19 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
             f"MCP_API_KEY is a default or shorter than {_SHORTEST_PUBLIC_API_KEY} characters: set a random one, for "
             "example from: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
         )
+
+
+def _where_keys_come_from(file: Path | None) -> str:
+    if file is None or not file.exists():
+        return (
+            "set a random one and keep it, for example from: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
+    return (
+        f"set it to the key in {file}, with which this store was sealed, as in "
+        f'export MCP_SEALING_KEYS="{contents_of(file)}", keep it with your secrets, and move the file away from '
+        "the data."
+    )
 
 
 def store_url(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import secrets
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys, reseal
 from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
-from gatepost.tokens.sealing import KeyRing, is_key
+from gatepost.tokens.sealing import KeyRing, is_key, key_id
 
 _OTHERS = 0o077
 
@@ -38,10 +39,11 @@ def make_key_ring(settings: Settings, *, file: Path | None, random_bytes: Random
     return KeyRing(keys_in_file(file, random_bytes=random_bytes))
 
 
-async def check_key_ring(ring: KeyRing, keys: KeyStore, *, now: int, random_bytes: RandomBytes) -> None:
+async def check_key_ring(ring: KeyRing, keys: KeyStore, *, file: Path, now: int, random_bytes: RandomBytes) -> None:
     """Refuse a ring that lacks the key the store's contents are sealed under; note which key seals from now on.
 
     What is kept in the store is sealed anew before another key is noted, so that the old one can leave the ring.
+    `file` is where a generated key lies, whether it is used or not.
 
     Raises:
         SettingsError: the ring lacks it.
@@ -52,10 +54,30 @@ async def check_key_ring(ring: KeyRing, keys: KeyStore, *, now: int, random_byte
         await reseal(keys, ring, now=now, random_bytes=random_bytes)
         noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
     if noted not in ring.key_ids:
-        raise SettingsError(
-            f"The store was sealed with the key {noted}, and the keys at hand are {', '.join(ring.key_ids)}: add the "
-            "missing one to MCP_SEALING_KEYS, or restore the key file that belongs to this store."
+        raise SettingsError(f"The store was sealed with the key {noted}, {_where_it_may_be(noted, ring, file)}.")
+
+
+def _where_it_may_be(missing: str, ring: KeyRing, file: Path) -> str:
+    """Say where the key that the ring lacks is, or may be, and what to do; the key itself is not for the screen."""
+    try:
+        known = {key_id(key) for key in file.read_text(encoding="ascii").split() if is_key(key)}
+    except (OSError, UnicodeDecodeError):
+        known = set()
+    if missing in known:
+        return (
+            f"which lies in {file} and is not in MCP_SEALING_KEYS: add it behind the others, as in "
+            f'export MCP_SEALING_KEYS="$MCP_SEALING_KEYS {contents_of(file)}", and take it out an hour after the '
+            "server has been started like that"
         )
+    at_hand = ", ".join(ring.key_ids)
+    if known.issuperset(ring.key_ids):
+        return f"and {file} holds {at_hand}: put the key file that belongs to this store in its place (docs/backup.md)"
+    return f"and the keys at hand are {at_hand}: add the missing one to MCP_SEALING_KEYS (docs/backup.md)"
+
+
+def contents_of(file: Path) -> str:
+    """Return what a shell replaces by the keys in the file."""
+    return f"$(cat {shlex.quote(str(file))})"
 
 
 @functools.cache

@@ -40,6 +40,8 @@ class AuditEvent(StrEnum):
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     SIGNING_KEY_RETIRED = "signing_key_retired"
     SESSION_OF_ANOTHER_APP = "session_of_another_app"
+    ALL_REVOKED = "all_revoked"
+    STORE_RESTORED = "store_restored"
 
 
 class Outcome(StrEnum):

@@ -8,10 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how much of how much is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Copies of a store that is in a file. Both raise `StoreMisconfigured` or `StoreUnavailable`."""
+
+    back_up: Callable[[Path, Progress], None]
+    """Makes a new file that holds the store as it is at one moment, checked; the store may be in use."""
+    restore: Callable[[Path, Progress], Path | None]
+    """Puts a copy of a backup in the store's place, which nobody may have open; returns where the old one lies now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,8 @@ class Location:
     is_lost_at_exit: bool
     key_file: Path | None
     """Where a generated sealing key lies beside the data; None when the data is in no file."""
+    copying: Copying | None = None
+    """None when there is nothing to copy, or the database has means of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +76,23 @@ def _sqlite(place: str) -> Location | None:
 
         return file_store(file)
 
-    return Location(make_store, file.exists, is_lost_at_exit=False, key_file=file.with_suffix(".key"))
+    def back_up(target: Path, progress: Progress) -> None:
+        from gatepost.stores.sql.sqlite import backup  # noqa: PLC0415 - likewise
+
+        backup.back_up(file, target, progress=progress)
+
+    def restore(source: Path, progress: Progress) -> Path | None:
+        from gatepost.stores.sql.sqlite import backup  # noqa: PLC0415 - likewise
+
+        return backup.restore(source, file, progress=progress)
+
+    return Location(
+        make_store,
+        file.exists,
+        is_lost_at_exit=False,
+        key_file=file.with_suffix(".key"),
+        copying=Copying(back_up, restore),
+    )
 
 
 def _memory(place: str) -> Location | None:

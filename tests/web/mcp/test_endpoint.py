@@ -133,11 +133,13 @@ async def test_a_store_that_is_down_is_503_and_never_401(caplog: pytest.LogCaptu
     answer = await world.post(PING)
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    (record,) = map(vars, caplog.records)
+    assert record["reason"] == "store_unavailable"
     assert answer.body["error"] == {
         "code": -32603,
-        "message": "The server cannot reach its data now; try again in 5 seconds.",
+        "message": "The server cannot reach its data now; try again in 5 seconds. "
+        f"Its log explains it as incident {record['incident']}.",
     }
-    assert [vars(record)["reason"] for record in caplog.records] == ["store_unavailable"]
     assert "no token like gp_at_[scrubbed]" in caplog.text
     assert READER not in caplog.text
 

@@ -142,12 +142,17 @@ async def test_a_store_fault_is_503_and_never_a_refusal(caplog: pytest.LogCaptur
         503,
         {
             "error": "temporarily_unavailable",
-            "error_description": "The server cannot reach its data now; try again in 5 seconds.",
+            "error_description": "The server cannot reach its data now; try again in 5 seconds. "
+            "Its log explains it as incident abababababababab.",
         },
     )
     assert response.headers["retry-after"] == "5"
     (record,) = caplog.records
-    assert fields(record, "reason", "endpoint") == {"reason": "store_unavailable", "endpoint": "/things/{name}"}
+    assert fields(record, "reason", "endpoint", "incident") == {
+        "reason": "store_unavailable",
+        "endpoint": "/things/{name}",
+        "incident": "abababababababab",
+    }
     assert "StoreUnavailable: disk full while writing gp_rt_[scrubbed]" in caplog.text
     assert SECRET not in caplog.text
 

@@ -28,6 +28,19 @@ class ApprovalStore(Protocol):
     async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
         """Return the grant of an access or refresh token, whatever became of either, or None."""
 
+    async def revoke_all(self, *, issued_before: int | None, reason: str, now: int) -> dict[str, int]:
+        """End all access that was given before a time, in one step; return how much of what ended, in words for people.
+
+        Grants are revoked with their tokens; logins at browsers, authorization requests with their codes, remembered
+        approvals and MCP sessions go. Accounts, clients and keys stay. Whoever writes meanwhile waits: a second or
+        two where there are hundreds of thousands of grants.
+
+        Args:
+            issued_before: only what began before this time, seconds UTC; None for everything.
+            reason: a code of `oauth/reasons.py`.
+            now: the time of the revocation, seconds UTC.
+        """
+
     async def list_grants(
         self, *, live_at: int | None, subject: str | None, client_id: str | None, limit: int
     ) -> list[GrantListing]:

@@ -26,6 +26,20 @@ _LISTING: Final = """
     LEFT JOIN users ON users.subject = grants.subject
 """
 
+_REVOKE_ALL: Final = """
+    UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE revoked_at IS NULL AND created_at < $1
+"""
+
+_END_ALL: Final = {
+    "browser sessions": "DELETE FROM browser_sessions WHERE created_at < $1",
+    "authorization requests": "DELETE FROM authorization_transactions WHERE created_at < $1",
+    "remembered approvals": "DELETE FROM consents WHERE created_at < $1",
+    "MCP sessions": "DELETE FROM mcp_sessions WHERE created_at < $1",
+}
+"""By what ends, in words for people. Codes go with their requests."""
+
+_EVER: Final = 2**63 - 1
+
 
 class SqlApprovalStore(Operations):
     """`ApprovalStore` over a database."""
@@ -38,6 +52,16 @@ class SqlApprovalStore(Operations):
     async def find_grant_of_token(self, transaction: Transaction, token_fingerprint: bytes) -> Grant | None:
         of_access_token = await GRANTS.one(transaction, _OF_ACCESS_TOKEN, token_fingerprint)
         return of_access_token or await GRANTS.one(transaction, _OF_REFRESH_TOKEN, token_fingerprint)
+
+    @write
+    async def revoke_all(
+        self, transaction: Transaction, *, issued_before: int | None, reason: str, now: int
+    ) -> dict[str, int]:
+        before = _EVER if issued_before is None else issued_before
+        ended = {"grants": await transaction.run(_REVOKE_ALL, before, now, reason)}
+        for what, statement in _END_ALL.items():
+            ended[what] = await transaction.run(statement, before)
+        return ended
 
     @read
     async def list_grants(

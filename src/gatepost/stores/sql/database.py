@@ -68,14 +68,11 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish what is queued and disconnect; closing twice is fine."""
 
-    async def check(self) -> None:
-        """Raise `StoreUnavailable` if what is written now would not be there after a restart."""
-
     async def read(self, operation: Operation[T]) -> T:
         """Run an operation that writes nothing, on one snapshot that holds every write acknowledged before the call."""
 
     async def write(self, operation: Operation[T]) -> T:
-        """Run an operation and return its result once it is durable.
+        """Run an operation and return its result once it is durable: a restart would find it.
 
         If it raises, nothing of it is written. A caller that is cancelled loses the answer, and the operation still
         happens.

@@ -66,7 +66,6 @@ class _Probe(Operations):
     """What `Store.check` does."""
 
     async def check(self) -> None:
-        await self._database.check()
         await self._write()
         await self._read()
 

@@ -295,7 +295,7 @@ class McpEndpoint:
         request_id = None if request is None else request.id
         if isinstance(error, InsufficientScope):
             return self._step_up(error.scopes, request_id)
-        answer = error_answer(error, request_id, is_modern=is_modern)
+        answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes)
         if answer is not None:
             return answer
         what = "the endpoint failed" if request is None else "the target failed"

@@ -117,17 +117,26 @@ def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason, refus
     )
 
 
-def store_unavailable(connection: HTTPConnection, error: Exception) -> TemporarilyUnavailable:
+def store_unavailable(
+    connection: HTTPConnection, error: Exception, *, random_bytes: RandomBytes = secrets.token_bytes
+) -> TemporarilyUnavailable:
     """Log that the store cannot answer, and return what the client is told."""
-    endpoint = endpoint_of(connection.scope)
+    endpoint, incident = endpoint_of(connection.scope), random_bytes(8).hex()
     logger.error(
-        "the store cannot answer %s",
+        "incident %s: the store cannot answer %s",
+        incident,
         endpoint,
         exc_info=ScrubbedTraceback(error),
-        extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint},
+        extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint, "incident": incident},
     )
-    return TemporarilyUnavailable(
-        Reason.STORE_UNAVAILABLE, f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."
+    return TemporarilyUnavailable(Reason.STORE_UNAVAILABLE, store_unavailable_text(incident))
+
+
+def store_unavailable_text(incident: str) -> str:
+    """Return what a client is told, whatever is wrong with the store."""
+    return (
+        f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds. "
+        f"Its log explains it as incident {incident}."
     )
 
 
@@ -167,7 +176,7 @@ class ErrorResponses:
                 logger.debug("the client went away from %s", endpoint_of(request.scope))
                 return Response(status_code=400)
             case StoreUnavailable():
-                return oauth_error_response(store_unavailable(request, error))
+                return oauth_error_response(store_unavailable(request, error, random_bytes=self._random_bytes))
             case HTTPException():
                 return _http_exception_response(error)
             case _:

@@ -39,16 +39,6 @@ def overwrite_pages(path: Path, pages: Iterable[int]) -> None:
             file.write(b"\xff" * 4096)
 
 
-def remove(store: Store) -> None:
-    """Take the file away under the open store."""
-    Path(store.description).rename(f"{store.description}.old")
-
-
-def put_another_in_its_place(store: Store) -> None:
-    """Give the file's name to another."""
-    Path(store.description).touch(exist_ok=False)
-
-
 async def insert_orphan(transaction: Transaction) -> None:
     """Break a foreign key."""
     await transaction.run("INSERT INTO access_tokens VALUES ($1, $2, $3, $4, $5)", b"orphan", "no grant", "", 1, 2)
@@ -297,18 +287,6 @@ async def test_too_many_waiting_operations_are_refused_at_once(
     assert results[:2] == [0, 0]
     assert str(results[2]) == "the store cannot answer: too many operations are waiting for the disk"
     assert isinstance(results[2], StoreUnavailable)
-
-
-async def test_a_file_that_was_removed_or_replaced_is_unavailable(sqlite_store: Store) -> None:
-    """SQLite would go on writing into the nameless file."""
-    await sqlite_store.check()
-    remove(sqlite_store)
-
-    with pytest.raises(StoreUnavailable, match="has been removed or replaced: restart Gatepost"):
-        await sqlite_store.check()
-    put_another_in_its_place(sqlite_store)
-    with pytest.raises(StoreUnavailable, match="has been removed or replaced: restart Gatepost"):
-        await sqlite_store.check()
 
 
 @pytest.mark.parametrize(

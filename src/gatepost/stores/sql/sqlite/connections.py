@@ -35,7 +35,7 @@ def open_writer(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
             f"SQLite {sqlite3.sqlite_version} is too old: Gatepost needs {'.'.join(map(str, _OLDEST_SQLITE))} or newer"
         )
     prepare_file(path)
-    with _faults_explained(path), contextlib.ExitStack() as undo:
+    with faults_explained(path), contextlib.ExitStack() as undo:
         connection = connect(path, timeout=0)
         undo.callback(connection.close)
         when_free(partial(_prepare_writer, connection, path), busy_timeout=busy_timeout)
@@ -45,9 +45,11 @@ def open_writer(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
 
 def open_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     """Return a connection that cannot write. Raises `StoreUnavailable`."""
-    with _faults_explained(path):
+    with faults_explained(path):
         connection = connect(path, timeout=busy_timeout)
         connection.execute("PRAGMA query_only = ON")
+        # The first read opens the log by its name, which must not happen once another file has that name.
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     return connection
 
 
@@ -82,7 +84,8 @@ def connect(place: Path | str, *, timeout: float, check_same_thread: bool = True
 
 
 @contextlib.contextmanager
-def _faults_explained(path: Path) -> Iterator[None]:
+def faults_explained(path: Path) -> Iterator[None]:
+    """Turn what the database at `path` raises into errors of the contract."""
     try:
         yield
     except sqlite3.Error as error:
@@ -103,12 +106,12 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
             "put the store on a local disk"
         )
     connection.execute("BEGIN IMMEDIATE")
-    _refuse_foreign_database(connection, path)
+    refuse_foreign_database(connection, path)
     run_to_end(migrate(SqliteTransaction(connection), type_names=TYPE_NAMES))
     connection.execute("COMMIT")
 
 
-def _refuse_foreign_database(connection: sqlite3.Connection, path: Path) -> None:
+def refuse_foreign_database(connection: sqlite3.Connection, path: Path) -> None:
     """Leave a database alone that some other program has made."""
     tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "schema_version" not in tables:

@@ -4,6 +4,9 @@ A commit costs one sync of the disk, which takes longer than all of an operation
 operation that has queued up during the last sync, runs each under a savepoint of its own in one transaction, commits
 once and only then answers: durable for each, atomic for each, one sync for all. Reads have their own connection: in
 WAL mode a reader waits for no writer, and a token check must not wait for the disk.
+
+When nothing is written for a moment, a checkpoint brings the log into the database file, so that a file copied by hand
+is nearly whole. docs/decisions/0039-store-files.md says what happens when one of the files is taken away.
 """
 
 from __future__ import annotations
@@ -19,29 +22,41 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
 from gatepost.stores.sql.sqlite.connections import open_reader, open_writer, when_free
 from gatepost.stores.sql.sqlite.errors import explained, unavailable
-from gatepost.stores.sql.sqlite.files import identity
+from gatepost.stores.sql.sqlite.files import OpenFiles
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread, Failed
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 
 _LONGEST_ATTEMPT: Final = 0.5
 """Seconds for which a batch waits for another process's lock before each caller is asked whether it still waits."""
 
+IDLE_SECONDS: Final = 0.5
+"""Without a write, until a checkpoint: shorter than the pauses between most probes, each of which writes."""
+
 
 class SqliteDatabase:
-    """One file. `busy_timeout` is for how many seconds another process's lock is waited for where nobody says."""
+    """One file.
+
+    Args:
+        path: where it lies.
+        busy_timeout: for how many seconds another process's lock is waited for where nobody says.
+        idle_seconds: how long nothing has to be written until a checkpoint.
+    """
 
     is_lost_at_exit: Final = False
 
-    def __init__(self, path: Path, *, busy_timeout: float) -> None:
-        self.description = str(path.absolute())
-        self._path = path
+    def __init__(self, path: Path, *, busy_timeout: float, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._path = path.absolute()  # whoever changes the working directory later moves no file
+        self.description = str(self._path)
         self.busy_timeout = busy_timeout
         self._attempt = min(busy_timeout, _LONGEST_ATTEMPT)
-        self._identity = (0, 0)
+        self._files = OpenFiles(self._path)
+        self._is_checkpointed = False
         self._writer = DatabaseThread(
             "gatepost-store-writer",
-            connect=partial(open_writer, path, busy_timeout=busy_timeout),
+            connect=self._open_writer,
             run_batch=self._run_writes,
+            idle_seconds=idle_seconds,
+            when_idle=self._look_after,
         )
         self._reader = DatabaseThread(
             "gatepost-store-reader",
@@ -56,10 +71,9 @@ class SqliteDatabase:
         except BaseException:
             await self._writer.stop()
             raise
-        self._identity = identity(self._path)
 
     async def close(self) -> None:
-        # The writer goes last: closing the last connection folds the log back into the file.
+        # The writer goes last: closing the last connection brings the log into the file.
         await self._reader.stop()
         await self._writer.stop()
 
@@ -69,12 +83,16 @@ class SqliteDatabase:
     def write(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
         return self._writer.ask(operation)
 
-    async def check(self) -> None:
-        # SQLite goes on writing to a file that has lost its name, and after a restart nothing of it would be there.
-        if identity(self._path) != self._identity:
-            raise StoreUnavailable(f"the store {self._path} has been removed or replaced: restart Gatepost")
+    def _open_writer(self) -> sqlite3.Connection:
+        connection = open_writer(self._path, busy_timeout=self.busy_timeout)
+        # The migration has made the log, and SQLite keeps it until it closes: no other process removes it meanwhile.
+        self._files = OpenFiles(self._path)
+        return connection
 
     def _run_writes(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
+        if self._files.fault is not None and (fault := self._files.look()):
+            return _refused(operations, fault)
+        self._is_checkpointed = False
         try:
             when_free(partial(connection.execute, "BEGIN IMMEDIATE"), busy_timeout=self._attempt)
             answers = [self._run_one_write(connection, operation) for operation in operations]
@@ -83,7 +101,29 @@ class SqliteDatabase:
             _roll_back(connection)
             # One exception each: raising the same object in several tasks would mix up their tracebacks.
             return [Failed(unavailable(error, self._path)) for _ in operations]
+        # After the commit and before the answer: what is acknowledged lies in files that a restart finds.
+        if fault := self._files.look():
+            self._checkpoint(connection)
+            return _refused(operations, fault)
         return answers
+
+    def _look_after(self, connection: sqlite3.Connection) -> None:
+        """Do what can wait until nothing is written."""
+        self._files.look()
+        if not self._is_checkpointed:
+            self._checkpoint(connection)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Bring what lies in the log into the database file, as far as no reader stands in the way; waits for nobody.
+
+        From a log that has lost its name, all that was acknowledged gets into the database file so. But its pages must
+        not replace what another process has written through a log of its own.
+        """
+        if self._files.fault is not None and self._files.have_another_log():
+            return
+        with contextlib.suppress(sqlite3.Error):  # the next write fails too, and its caller hears why
+            busy, logged, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._is_checkpointed = not busy and logged == done
 
     def _run_one_write(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
         connection.execute("SAVEPOINT operation")
@@ -101,6 +141,9 @@ class SqliteDatabase:
     def _run_reads(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
         # One snapshot for the batch. The first statement that reads takes it, which is after every caller asked: what
         # was answered as durable before a caller asked is in it. Nothing is read if an older one were still open.
+        # The writer looks at the files twice a second at least; from files that are gone, revocations would be missed.
+        if self._files.fault is not None and (fault := self._files.look()):
+            return _refused(operations, fault)
         try:
             connection.execute("BEGIN")
         except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear
@@ -119,6 +162,10 @@ class SqliteDatabase:
             # The reads behind this one begin anew, whatever state the fault has left.
             _roll_back(connection)
             return Failed(explained(error, self._path))
+
+
+def _refused(operations: Sequence[Operation[Any]], fault: str) -> Sequence[Answer]:
+    return [Failed(StoreUnavailable(fault)) for _ in operations]
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

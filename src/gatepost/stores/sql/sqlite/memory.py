@@ -39,9 +39,6 @@ class MemoryDatabase:
     async def close(self) -> None:
         """Nothing to disconnect."""
 
-    async def check(self) -> None:
-        """Memory is never replaced."""
-
     async def read(self, operation: Operation[T]) -> T:
         return self._run(operation)
 

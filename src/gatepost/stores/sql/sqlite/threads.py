@@ -55,10 +55,21 @@ _Jobs: TypeAlias = queue.SimpleQueue[_Job | None]
 class DatabaseThread:
     """Owns one connection. Its methods are called from event loops; everything else happens on the thread."""
 
-    def __init__(self, name: str, *, connect: Connect, run_batch: RunBatch) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        connect: Connect,
+        run_batch: RunBatch,
+        idle_seconds: float | None = None,
+        when_idle: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> None:
+        """Args beside those of a thread: `when_idle` runs on it whenever it got no operation for `idle_seconds`."""
         self._name = name
         self._connect = connect
         self._run_batch = run_batch
+        self._idle_seconds = idle_seconds
+        self._when_idle = when_idle
         self._jobs: _Jobs = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         # Guards both together: nothing is ever queued behind the None that ends the thread.
@@ -109,23 +120,29 @@ class DatabaseThread:
             return
         with contextlib.closing(connection):
             _resolve([(connected, Answered(None))])
-            while batch := _next_batch(jobs):
+            while batch := self._next_batch(jobs, connection):
                 answers = self._run_batch(connection, [job.operation for job in batch])
                 _resolve((job.caller, answer) for job, answer in zip(batch, answers, strict=True))
 
+    def _next_batch(self, jobs: _Jobs, connection: sqlite3.Connection) -> list[_Job]:
+        """Wait for an operation and take what has queued up behind it; empty when the thread is to end."""
+        batch: list[_Job] = []
+        job = self._next_job(jobs, connection)
+        while job is not None:
+            batch.append(job)
+            if len(batch) == LARGEST_BATCH or jobs.empty():
+                return batch
+            job = jobs.get()
+        if batch:
+            jobs.put(None)
+        return batch
 
-def _next_batch(jobs: _Jobs) -> list[_Job]:
-    """Wait for an operation and take what has queued up behind it; empty when the thread is to end."""
-    batch: list[_Job] = []
-    job = jobs.get()
-    while job is not None:
-        batch.append(job)
-        if len(batch) == LARGEST_BATCH or jobs.empty():
-            return batch
-        job = jobs.get()
-    if batch:
-        jobs.put(None)
-    return batch
+    def _next_job(self, jobs: _Jobs, connection: sqlite3.Connection) -> _Job | None:
+        while True:
+            try:
+                return jobs.get(timeout=self._idle_seconds)
+            except queue.Empty:
+                self._when_idle(connection)
 
 
 def _resolve(answers: Iterable[tuple[asyncio.Future[Any], Answer]]) -> None:

@@ -26,8 +26,9 @@ from gatepost.protocol.errors import (
 from gatepost.protocol.messages import error_response
 from gatepost.server.calls.cancellation import RequestCancelled
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.resource.bearer_guard import BearerRefused
-from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback
+from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback, store_unavailable_text
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 
 logger = logging.getLogger("gatepost.mcp")
@@ -102,7 +103,9 @@ class Refused(Exception):
         self.error = InvalidJsonRpcRequest(message)
 
 
-def error_answer(error: Exception, request_id: RequestId | None, *, is_modern: bool) -> Answer | None:
+def error_answer(
+    error: Exception, request_id: RequestId | None, *, is_modern: bool, random_bytes: RandomBytes
+) -> Answer | None:
     """Return the answer to a request that ended with this error, logged; None for an error that nobody expects."""
     match error:
         case ProtocolError():
@@ -116,7 +119,7 @@ def error_answer(error: Exception, request_id: RequestId | None, *, is_modern: b
             log_refusal(error.reason, error.status)
             return error.status, orjson.dumps(error.body), challenge_headers(error)
         case StoreUnavailable():
-            return _store_unavailable(error)
+            return _store_unavailable(error, random_bytes(8).hex())
         case Refused():
             refused = error
         case BodyTooLarge():  # RFC 9110 section 15.5.14
@@ -138,12 +141,15 @@ def challenge_headers(refused: BearerRefused) -> RawHeaders:
     return ((b"www-authenticate", refused.www_authenticate.encode("ascii")),)
 
 
-def _store_unavailable(error: StoreUnavailable) -> Answer:
+def _store_unavailable(error: StoreUnavailable, incident: str) -> Answer:
     """Return 503: the store cannot say now whether the caller may; never 401 (RFC 9110 section 15.6.4)."""
     logger.error(
-        "the store cannot answer\n%s", scrubbed_traceback(error), extra={"reason": Reason.STORE_UNAVAILABLE.value}
+        "incident %s: the store cannot answer\n%s",
+        incident,
+        scrubbed_traceback(error),
+        extra={"reason": Reason.STORE_UNAVAILABLE.value, "incident": incident},
     )
-    body = error_response(InternalError(f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds."))
+    body = error_response(InternalError(store_unavailable_text(incident)))
     return 503, body, ((b"retry-after", b"%d" % RETRY_AFTER),)
 
 
