@@ -49,7 +49,7 @@ def create_app(
 
     _check_arguments(settings=settings, provider=provider, store=store, title=title)
     installation = install(target, settings or load_settings(), provider=provider, store=store, title=title)
-    return app_for(installation, announce=announce or _print_banner)
+    return app_for(installation, announce=announce or _print_banner, hears_signals=True)
 
 
 def run(

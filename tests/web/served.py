@@ -36,7 +36,6 @@ def direct_app(ordinary: OrdinaryRequests, layers: Callable[[ASGIApp], ASGIApp],
     return DirectApp(
         title="Notes",
         version="1",
-        lifespan=None,
         ordinary=ordinary,
         layers=layers,
         described=described,

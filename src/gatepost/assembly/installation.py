@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from gatepost import __version__
 from gatepost.assembly.banner import banner
@@ -23,6 +25,11 @@ from gatepost.tokens.opaque import RandomBytes
 if TYPE_CHECKING:
     from gatepost.assembly.oauth import OAuth
 
+CLEAN_UP_SECONDS: Final = 1
+"""How long tools that are cancelled because the server stops have for cleaning up."""
+
+_log = logging.getLogger("gatepost.mcp")
+
 
 @dataclass(slots=True, kw_only=True)
 class Installation:
@@ -38,6 +45,7 @@ class Installation:
     setup_token: str | None = None
     """Of the link that creates the first account, once it was opened without one."""
     is_open: bool = False
+    _stopping: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def open(self) -> None:
         """Open the store and offer the set-up link if no account exists. Opening twice is fine.
@@ -57,6 +65,9 @@ class Installation:
     async def close(self) -> None:
         """Close the store. Closing twice is fine."""
         self.is_open = False
+        if self._stopping is not None:
+            self._stopping.cancel()
+            self._stopping = None
         await self.core.store.close()
 
     @asynccontextmanager
@@ -69,14 +80,22 @@ class Installation:
         finally:
             await self.close()
 
-    async def drain(self) -> None:
-        """End what would last until the clients leave: the server is about to stop."""
+    def stop_soon(self) -> None:
+        """End what would last until the clients leave, and in MCP_SHUTDOWN_SECONDS every request that is under way.
+
+        The server is about to stop. In the event loop; another call changes nothing.
+        """
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name="gatepost-stop")
+
+    async def _stop(self) -> None:
         self.core.waiting.is_stopped = True
         await self.resources.drain()
-
-    def cancel(self, clean_up_seconds: float) -> None:
-        """Cancel every request that is under way; each may clean up for so long."""
-        self.resources.cancel(clean_up_seconds)
+        seconds = self.core.settings.server.shutdown_seconds
+        if under_way := len(self.resources.open_scopes):
+            _log.info("stopping: waiting for %s calls, at most %s seconds (MCP_SHUTDOWN_SECONDS)", under_way, seconds)
+        await asyncio.sleep(seconds)
+        self.resources.cancel(CLEAN_UP_SECONDS)
 
     def banner(self) -> str:
         """Return what the terminal says at the start: what to paste where, and what to beware of."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.assembly.installation import Installation
+from gatepost.assembly.life import Life
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.direct_app import DirectApp
@@ -39,16 +38,13 @@ class Site:
     """By path, for all below it."""
 
 
-def app_for(installation: Installation, *, announce: Callable[[str], None]) -> DirectApp:
-    """Return the app of an installation; `announce` gets the banner once everything is open."""
+def app_for(installation: Installation, *, announce: Callable[[str], None], hears_signals: bool = False) -> DirectApp:
+    """Return the app of an installation.
+
+    `announce` gets the banner once everything is open. `hears_signals` is for servers that do not end what lasts until
+    the clients leave; our own does, after it has stopped listening.
+    """
     core, deployment, name = installation.core, installation.core.deployment, installation.name
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with installation.running():
-            announce(installation.banner())
-            yield
-
     pages = _pages(installation)
     common = (*_health(installation).routes(), *ReferencePages(title=name).routes())
     errors = ErrorResponses(error_page=None if pages is None else pages.error_page, random_bytes=core.random_bytes)
@@ -84,7 +80,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None]) -> D
     app = DirectApp(
         title=name,
         version=__version__,
-        lifespan=lifespan,
+        life=Life(installation, announce, hears_signals=hears_signals),
         ordinary=ordinary,
         layers=layers,
         described=main.routes,

@@ -19,8 +19,8 @@ from gatepost.configuration.settings import SettingsError
 from gatepost.listening.connection_shares import sharing
 from gatepost.listening.open_files import connections_that_fit
 
-CLEAN_UP_SECONDS = 1
-"""How long tools that are cancelled because the server stops have for cleaning up."""
+_LAST_SECONDS = 2
+"""What is cancelled has these for cleaning up and being ended; then whatever is left is cancelled once and for all."""
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
@@ -38,11 +38,8 @@ class Service(Protocol):
     async def close(self) -> None:
         """End; closing twice is fine."""
 
-    async def drain(self) -> None:
-        """End what would otherwise last until the clients leave."""
-
-    def cancel(self, clean_up_seconds: float) -> None:
-        """Cancel what is under way; it may clean up for so long."""
+    def stop_soon(self) -> None:
+        """End what would otherwise last until the clients leave, and what is under way when its time is over."""
 
 
 def serve(
@@ -79,7 +76,7 @@ def serve(
         config = _configuration(app, shutdown_seconds, trusted_proxies)
         _freeze_garbage_collector()
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(service, _DrainingServer(config, service, shutdown_seconds), listener))
+            runner.run(_serve(service, _DrainingServer(config, service), listener))
 
 
 def _freeze_garbage_collector() -> None:
@@ -95,20 +92,14 @@ def _freeze_garbage_collector() -> None:
 class _DrainingServer(uvicorn.Server):
     """A server that ends what would otherwise last until its clients leave, before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, shutdown_seconds: int) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
-        self._seconds = shutdown_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then shut down."""
-        await self._service.drain()
-        loop = asyncio.get_running_loop()
-        stopping = loop.call_later(self._seconds, self._service.cancel, CLEAN_UP_SECONDS)
-        try:
-            await super().shutdown(sockets)
-        finally:
-            stopping.cancel()
+        self._service.stop_soon()
+        await super().shutdown(sockets)
 
 
 async def _serve(service: Service, server: uvicorn.Server, listener: socket.socket) -> None:
@@ -156,8 +147,7 @@ def _configuration(app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequenc
         proxy_headers=False,
         lifespan="on",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        # Time for tools to clean up and to be ended, before whatever is left is cancelled once and for all.
-        timeout_graceful_shutdown=shutdown_seconds + 2 * CLEAN_UP_SECONDS,
+        timeout_graceful_shutdown=shutdown_seconds + _LAST_SECONDS,
     )
 
 

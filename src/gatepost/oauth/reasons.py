@@ -118,5 +118,6 @@ class Reason(StrEnum):
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
     EGRESS_UNAVAILABLE = "egress_unavailable"
+    NOT_STARTED = "not_started"
     PASSWORD_WORKERS_BUSY = "password_workers_busy"
     INTERNAL_ERROR = "internal_error"

@@ -119,6 +119,19 @@ async def test_a_path_needs_the_scopes_of_every_path_that_covers_it(path: str, s
         assert 'scope="notes:read notes:write"' in answer.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("root_path", ["/api", "/mcp", "/"])
+async def test_what_a_server_says_of_its_own_root_changes_neither_scopes_nor_paths(root_path: str) -> None:
+    app = guarded(scopes={"/": ["notes:read"], "/admin": ["notes:write"]})
+    transport = httpx2.ASGITransport(app, root_path=root_path)
+    async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        headers = {"Authorization": f"Bearer {READER}"}
+        admin = await client.get("/mcp/admin/users", headers=headers)
+        who = await client.get("/mcp/who", headers=headers)
+
+    assert admin.status_code == 403
+    assert (who.status_code, who.json()["root_path"]) == (200, "/mcp")
+
+
 async def test_the_scopes_of_the_root_are_needed_at_the_bare_path_too() -> None:
     answer = await get(guarded(scopes={"/": ["notes:read"]}), "/mcp", token=STRANGER)
 

@@ -162,14 +162,15 @@ class GuardedApplication:
         return principal
 
     def _scopes_for(self, scope: Scope) -> frozenset[str]:
-        below: str = scope["path"].removeprefix(scope.get("root_path", "") + self._path)
+        below: str = scope["path"].removeprefix(self._path)
         covering = (scopes for prefix, scopes in self._needed if below == prefix or below.startswith(prefix + "/"))
         return frozenset[str]().union(*covering)
 
     def _scope_for(self, scope: Scope, principal: Principal | None) -> Scope:
         given = dict(scope)
         given["headers"] = [header for header in scope["headers"] if header[0] != b"authorization"]
-        given["root_path"] = scope.get("root_path", "") + self._path
+        # The path begins with ours, whatever `root_path` a server or an app around this one gives: it was found by it.
+        given["root_path"] = self._path
         given["state"] = self._state.copy()
         given[PRINCIPAL] = principal
         return given

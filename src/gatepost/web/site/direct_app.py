@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.api_description import ANYWHERE
 from gatepost.web.site.errors import ErrorResponses, install_error_handlers
 from gatepost.web.site.front_door import OrdinaryRequests
 from gatepost.web.site.routing import Route
 from gatepost.web.site.routing import described as operations_of
+
+
+class Life(Protocol):
+    """What is open while the app is served."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests can be served."""
+        ...
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Be open for as long as the context lasts."""
+        ...
+
+    async def start(self) -> None:
+        """Open for as long as the event loop runs. Raises whatever keeps it from opening."""
+        ...
 
 
 class DirectApp(FastAPI):
@@ -30,7 +48,7 @@ class DirectApp(FastAPI):
         *,
         title: str,
         version: str,
-        lifespan: Lifespan[FastAPI] | None,
+        life: Life | None = None,
         ordinary: OrdinaryRequests,
         layers: Callable[[ASGIApp], ASGIApp],
         described: Iterable[Route],
@@ -38,6 +56,7 @@ class DirectApp(FastAPI):
     ) -> None:
         """Prepare; the layers are built when nobody can add middleware any more.
 
+        `life` is run by the ASGI lifespan, or begun by the first request; None where there is nothing to open.
         `ordinary` goes past all layers. `layers` is given what serves everything else, and returns the outermost layer;
         `described` are the routes in them. `errors` answers what routes raise that a user adds.
         """
@@ -48,10 +67,12 @@ class DirectApp(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
             responses=ANYWHERE,
-            lifespan=lifespan,
+            lifespan=None if life is None else lambda _app: life.running(),
             # It would look for its configuration on every request, and could be told from outside to record them whole.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
+        self._life = life
+        self._errors = errors
         self._described = described
         self._bare_stack: object = object()
         """The middleware stack as it is when nothing lies around `_front`."""
@@ -80,6 +101,12 @@ class DirectApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if self._life is not None and not self._life.is_open and scope["type"] != "lifespan":
+            try:
+                await self._life.start()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+                await self._errors.not_started(scope, error)(scope, receive, send)
+                return
         # Another stack than ours: not built yet, with middleware of a user's, or wrapped by an instrumentation.
         if self.middleware_stack is not self._bare_stack or scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)

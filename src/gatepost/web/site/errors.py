@@ -165,6 +165,8 @@ class ErrorResponses:
     def __init__(self, *, error_page: ErrorPage | None = None, random_bytes: RandomBytes = secrets.token_bytes) -> None:
         self._error_page = error_page
         self._random_bytes = random_bytes
+        self._kept_from_starting: tuple[Exception | None, str] = (None, "")
+        """What did, and its incident id: many requests see one failure."""
 
     def response(self, request: Request, error: Exception) -> Response:
         """Return the response to `error`, after logging it."""
@@ -182,7 +184,17 @@ class ErrorResponses:
             case _:
                 return self._incident_response(request, self.log_incident(request.scope, error))
 
-    def log_incident(self, scope: Scope, error: Exception) -> str:
+    def not_started(self, scope: Scope, error: Exception) -> Response:
+        """Return the answer to a request that came while the server cannot open, after logging why."""
+        if error is not self._kept_from_starting[0]:
+            self._kept_from_starting = error, self.log_incident(scope, error, Reason.NOT_STARTED)
+        description = (
+            "This server could not start; its log explains it as incident "
+            f"{self._kept_from_starting[1]}. Try again in {RETRY_AFTER} seconds."
+        )
+        return oauth_error_response(TemporarilyUnavailable(Reason.NOT_STARTED, description))
+
+    def log_incident(self, scope: Scope, error: Exception, reason: Reason = Reason.INTERNAL_ERROR) -> str:
         """Log what nobody foresaw, and return the id under which the log explains it."""
         incident = self._random_bytes(8).hex()
         endpoint = endpoint_of(scope)
@@ -191,7 +203,7 @@ class ErrorResponses:
             incident,
             endpoint,
             exc_info=ScrubbedTraceback(error),
-            extra={"reason": Reason.INTERNAL_ERROR.value, "endpoint": endpoint, "incident": incident},
+            extra={"reason": reason.value, "endpoint": endpoint, "incident": incident},
         )
         return incident
 

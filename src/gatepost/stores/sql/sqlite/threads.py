@@ -110,7 +110,10 @@ class DatabaseThread:
             if thread is None:
                 return
             self._jobs.put(None)
-        await asyncio.to_thread(thread.join)
+        try:
+            await asyncio.to_thread(thread.join)
+        except RuntimeError:
+            thread.join()  # the interpreter ends and starts no more threads; nobody else waits then
 
     def _work(self, jobs: _Jobs, connected: asyncio.Future[None]) -> None:
         try:
