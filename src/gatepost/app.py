@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gatepost.configuration.settings import Settings, load_settings
 
@@ -64,7 +64,7 @@ def run(
     """Serve `target` until SIGINT or SIGTERM, then let open requests finish.
 
     Args:
-        target: as for `create_app`.
+        target: as for `create_app`, or what `create_app` returned, which keeps the settings that it was made with.
         host: the address to listen on; beats MCP_HOST.
         port: the port to listen on, 0 for any free one; beats MCP_PORT.
         title: as for `create_app`.
@@ -81,6 +81,7 @@ def run(
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
+    from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - likewise
 
     _check_arguments(settings=settings, provider=provider, title=title, host=host, port=port)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
@@ -89,6 +90,8 @@ def run(
     server = chosen.server.model_copy(update=beaten)
 
     def build(bound_port: int) -> tuple[DirectApp, Installation]:
+        if isinstance(target, DirectApp):
+            return target, _taken_over(target, is_plain=provider is None and title is None)
         bound = replace(chosen, server=server.model_copy(update={"port": bound_port}))
         installation = install(target, bound, provider=provider, title=title)
         return app_for(installation, announce=_print_banner), installation
@@ -129,6 +132,18 @@ def _is_port(value: Any) -> bool:
     # A text as well: hosting platforms say it in a variable.
     is_number = type(value) is int or (type(value) is str and value.isascii() and value.isdecimal())
     return is_number and 0 <= int(value) <= 65_535  # noqa: PLR2004 - RFC 9293 section 3.1
+
+
+def _taken_over(app: DirectApp, *, is_plain: bool) -> Installation:
+    """Return the installation of an app that `create_app` made; our server ends its streams from now on."""
+    from gatepost.assembly.life import Life  # noqa: PLC0415 - as in `create_app`
+    from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - likewise
+
+    if not is_plain:
+        raise TargetError("create_app() made this app already: give it the login provider and the title there.")
+    life = cast("Life", app.life)
+    life.hears_signals = False
+    return life.installation
 
 
 def _print_banner(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from starlette.applications import Starlette
 
-from gatepost import Server
+from gatepost import Server, create_app
 from gatepost.assembly.core import Core, build_core
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
@@ -65,6 +65,12 @@ def test_an_asgi_application_is_no_function_and_is_refused_with_what_serves_it()
         "Starlette cannot be served at /reports: an ASGI application is no handler dict -> dict | None; "
         "it is served by gatepost.Protected(app, scopes=...)."
     )
+
+
+def test_an_app_of_create_app_is_no_endpoint_of_another_one() -> None:
+    app = create_app(Server("notes"), settings=load_settings({"MCP_STORAGE_URL": "memory:"}))
+    with pytest.raises(TargetError, match="create_app\\(\\) made this app already"):
+        shapes(app)
 
 
 async def test_the_state_of_a_call_at_one_endpoint_is_none_of_another_with_the_same_tools() -> None:

@@ -253,7 +253,7 @@ def taken_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_a_target_of_the_wrong_kind_is_told_before_the_port_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
     Path("target_wrong.py").write_text("thing = 7")
     assert main(["serve", "target_wrong.py:thing"]) == 2
-    assert "A int cannot be served" in capsys.readouterr().err
+    assert "what is served is a gatepost.Server or a function dict -> dict | None, not int" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told(taken_port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,3 +217,43 @@ def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:
     assert started.returncode == 1
     assert started.stderr.startswith("gatepost: ")
     assert "Traceback" not in started.stderr
+
+
+APP = """
+from gatepost import Server, create_app
+
+server = Server("made", instructions="Made by create_app.")
+app = create_app(server)
+
+
+@app.get("/own")
+def own() -> str:
+    return "own"
+"""
+
+
+def test_an_app_that_create_app_made_is_served_with_the_routes_that_its_author_added(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(APP)
+    environment = {"MCP_API_KEY": "local-key", "MCP_PORT": "1"}
+    with RunningServer("made:app", tmp_path / "data", cwd=tmp_path, environment=environment) as server:
+        http = open_http(base_url=server.origin, headers={"Authorization": "Bearer local-key"})
+        assert server.mcp_url in server.output  # the option beats the variable for the app, too
+        assert http.get("/own").json() == "own"
+        assert http.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}).json()["result"] == {}
+        assert server.stop() == 0
+
+
+def test_a_login_provider_is_not_for_an_app_that_has_one(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(APP)
+    started = subprocess.run(
+        [sys.executable, "-m", "gatepost", "serve", "made:app", "--port", "0", "--single-user"],
+        cwd=tmp_path,
+        env={**os.environ, "OAUTH_STORAGE_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert started.returncode == 2
+    assert "create_app() made this app already" in started.stderr
+    assert "Traceback" not in started.stderr

@@ -79,7 +79,7 @@ def test_an_asgi_application_is_refused_with_what_serves_it(app: Any) -> None:
 
 
 def test_a_handler_without_a_signature_is_taken() -> None:
-    assert isinstance(target_of(dict), HandlerTarget)
+    assert isinstance(target_of(max), HandlerTarget)
 
 
 async def test_the_handler_reads_the_message_and_who_calls(principal: Principal) -> None:

@@ -22,6 +22,7 @@ from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.web.resource.application import Protected
+from gatepost.web.site.direct_app import DirectApp
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # no dot segments, nothing that needs escaping
 _OURS = re.compile(r"/(?:oauth|docs|redoc|openapi\.json|health|healthz)(?:/|$)")
@@ -99,16 +100,15 @@ def _endpoint(path: str, target: Any, core: Core, title: str | None = None) -> E
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         return Endpoint(path, ServerTarget(target, seal=seal), title or target.title or target.name, scopes)
-    if callable(target) and not isinstance(target, type):
-        name = title or getattr(target, "__name__", None) or type(target).__name__
-        try:
-            return Endpoint(path, HandlerTarget(target, name=name), name, _scopes_of(None, core.settings))
-        except TypeError as error:
-            raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
-    raise TargetError(
-        f"A {type(target).__name__} cannot be served: give a gatepost Server, a function that takes a JSON-RPC "
-        "request (dict) and returns a response (dict) or None, or Protected(app) for an ASGI application."
-    )
+    if isinstance(target, DirectApp):
+        raise TargetError(
+            "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
+        )
+    name = title or getattr(target, "__name__", None) or type(target).__name__
+    try:
+        return Endpoint(path, HandlerTarget(target, name=name), name, _scopes_of(None, core.settings))
+    except TypeError as error:
+        raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
 
 
 def _scopes_of(declared: Mapping[str, str] | None, settings: Settings) -> dict[str, str]:

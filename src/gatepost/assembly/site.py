@@ -17,7 +17,7 @@ from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
-from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
+from gatepost.web.site.front_door import AtTheRoot, CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
 from gatepost.web.site.health import PROBE_PATHS, HealthChecks, HealthEndpoints
 from gatepost.web.site.limits import AddressLimits
 from gatepost.web.site.loopback_names import LoopbackNames
@@ -114,6 +114,7 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
     layer = table
     if deployment.is_any_loopback:
         layer = LoopbackNames(layer, own_host=urlsplit(deployment.public_url).netloc, build_site=table_at)
+    layer = AtTheRoot(layer, paths=resources.mcp_paths | resources.application_paths)
     layer = HostGuard(
         layer,
         allowed_hosts=deployment.allowed_hosts,

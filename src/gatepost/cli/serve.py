@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,8 @@ def serve(options: argparse.Namespace) -> None:
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
 
     given = {"MCP_HOST": options.host, "MCP_PORT": options.port, "MCP_PUBLIC_URL": options.public_url}
-    settings = load_settings({name: value for name, value in given.items() if value is not None})
+    overrides = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings(overrides)
     target = options.target or settings.server.handler
     if not target:
         raise TargetError("Nothing to serve: name a target, such as gatepost serve notes:server, or set MCP_HANDLER.")
@@ -49,6 +51,7 @@ def serve(options: argparse.Namespace) -> None:
         from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - only in this mode
 
         provider = SingleUserProvider()
+    os.environ.update(overrides)  # which a target reads that calls `create_app` itself
     # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
     with contextlib.suppress(KeyboardInterrupt):
         run(load_target(target), settings=settings, provider=provider)

@@ -119,5 +119,6 @@ class Reason(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     EGRESS_UNAVAILABLE = "egress_unavailable"
     NOT_STARTED = "not_started"
+    MOUNTED_BELOW = "mounted_below"
     PASSWORD_WORKERS_BUSY = "password_workers_busy"
     INTERNAL_ERROR = "internal_error"

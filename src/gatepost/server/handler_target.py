@@ -27,6 +27,7 @@ from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
+from gatepost.server.objections import objection_to
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
 
@@ -59,13 +60,8 @@ class HandlerTarget:
 
     def __post_init__(self) -> None:
         """Refuse what is no handler."""
-        if not callable(self.handler):
-            raise TypeError(f"a handler is a function dict -> dict | None, not {type(self.handler).__name__}")
-        if _is_asgi_application(self.handler):
-            raise TypeError(
-                "an ASGI application is no handler dict -> dict | None; it is served by "
-                "gatepost.Protected(app, scopes=...)"
-            )
+        if (objection := objection_to(self.handler)) is not None:
+            raise TypeError(objection)
         self._is_async = _is_async(self.handler)
         self._server_info = {"name": self.name, "version": self.version}
 
@@ -155,15 +151,6 @@ class HandlerTarget:
 
 def _is_async(handler: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
-
-
-def _is_asgi_application(handler: Callable[..., Any]) -> bool:
-    """Say whether it takes `scope`, `receive` and `send`, as Starlette's and FastAPI's instances do (ASGI 3.0)."""
-    try:
-        names = list(inspect.signature(handler).parameters)
-    except (TypeError, ValueError):
-        return False  # some builtins have no signature
-    return names == ["scope", "receive", "send"]
 
 
 def _with_schema(tool: Any) -> Any:

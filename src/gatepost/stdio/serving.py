@@ -118,6 +118,4 @@ async def _serve_until_signal(target: Target, streams: tuple[int, int], headers:
 def _target_of(target: Any) -> Target:
     if isinstance(target, Server):
         return ServerTarget(target)
-    if not callable(target):
-        raise TypeError(f"stdio serves a Server or a function dict -> dict | None, not {type(target).__name__}")
     return HandlerTarget(target, name=getattr(target, "__name__", "gatepost"))

@@ -71,7 +71,7 @@ class DirectApp(FastAPI):
             # It would look for its configuration on every request, and could be told from outside to record them whole.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
-        self._life = life
+        self.life = life
         self._errors = errors
         self._described = described
         self._bare_stack: object = object()
@@ -101,9 +101,9 @@ class DirectApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if self._life is not None and not self._life.is_open and scope["type"] != "lifespan":
+        if self.life is not None and not self.life.is_open and scope["type"] != "lifespan":
             try:
-                await self._life.start()
+                await self.life.start()
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
                 await self._errors.not_started(scope, error)(scope, receive, send)
                 return

@@ -120,6 +120,27 @@ class LocalOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class AtTheRoot:
+    """Answers 404 with the reason where the app was mounted below a path of another app, or a server was told of one.
+
+    Clients build the addresses of metadata from the root of the origin (RFC 8414 section 3.1, RFC 9728 section 3.1),
+    which such an app does not see. Paths that it was given itself, as in `{"/tools/mcp": server}`, are served.
+    """
+
+    app: ASGIApp
+    paths: frozenset[str]
+    """Of endpoints and applications."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        app, root = self.app, scope.get("root_path", "").rstrip("/") + "/"
+        is_below = root != "/" and scope["type"] == "http" and scope["path"].startswith(root)
+        if is_below and not any(path.startswith(root) for path in self.paths):
+            app = _misplaced(root)
+        await app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
 class HostGuard:
     """Answers 421 to a `Host` that is not ours, against DNS rebinding (RFC 9110 sections 7.2 and 15.5.20).
 
@@ -230,6 +251,20 @@ def _is_local(client: tuple[str, int] | None) -> bool:
 def loggable_host(host: bytes) -> str | None:
     """Return a `Host` as the log may have it, for whoever has to allow it; None for what is no host."""
     return host.decode("ascii") if _PLAIN_HOST.fullmatch(host) else None
+
+
+def _misplaced(root: str) -> Response:
+    description = (
+        "This app is mounted below a path, but clients look for its metadata at the root of the origin. The operator "
+        'mounts it at "/", after all other routes, and names the path in it: create_app({"/tools/mcp": server}).'
+    )
+    _log.error(
+        "the app is served below %s and cannot be used there: %s",
+        root,
+        description,
+        extra={"reason": Reason.MOUNTED_BELOW.value},
+    )
+    return json_response({"error": "not_found", "error_description": description}, 404)
 
 
 def _refused(scope: Scope, status: int, reason: Reason, description: str, *, host: str | None = None) -> Response:
