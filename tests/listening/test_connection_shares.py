@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from gatepost.listening.connection_shares import ConnectionShares, sharing
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.front_door import FAST_PATH
 from tests.listening.test_slow_senders import GET, HEAD, Client, served
+from tests.web.mcp.mcp_harness import PING, READER, McpWorld, headers_for
+from tests.web.resource.test_application import guarded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is loopback on Linux only")
 
@@ -219,3 +222,32 @@ async def test_the_count_comes_out_even() -> None:
             client.writer.close()
         await is_empty.wait()
     assert Telling.shares._count == 0
+
+
+def ping(line: bytes, token: str) -> bytes:
+    """Return a ping, which is any body to an application."""
+    body = json.dumps(PING).encode()
+    headers = [*headers_for(token=token), (b"content-length", b"%d" % len(body))]
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"%s HTTP/1.1\r\n%s\r\n%s" % (line, lines, body)
+
+
+async def status_of(client: Client, sent: bytes) -> int:
+    await client.send(sent)
+    head = (await client.reader.readuntil(b"\r\n\r\n")).lower()
+    await client.reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+    return int(head.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(
+    ("app", "line"), [(McpWorld().endpoint, b"POST /mcp"), (guarded(), b"GET /mcp/who")], ids=["MCP", "application"]
+)
+async def test_a_connection_is_known_by_the_token_of_its_request(app: Any, line: bytes) -> None:
+    async with served(app, sharing(CAPACITY, ())) as connect:
+        here = Crowd(connect)
+        user, stranger = await here.connect(), await here.connect()
+        assert await status_of(user, ping(line, READER)) == 200
+        assert await status_of(stranger, ping(line, "unknown")) == 401
+        await here.connect_many(2 * SHARE, HOME)
+        assert await stranger.is_cut()
+        assert await status_of(user, ping(line, READER)) == 200
