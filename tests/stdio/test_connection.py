@@ -350,7 +350,13 @@ async def test_changes_are_told_to_sessions_that_want_to_know(
         assert (await client.answer())["result"] == {}
         client.connection.on_change(Change("resource", uri="notes://today"))
         assert (await client.answer())["params"] == params
-        await client.tell(id=2, method="resources/unsubscribe", params=params)
+        await client.tell(id=2, method="resources/unsubscribe", params={"uri": "Notes://TODAY"})
+        assert (await client.answer())["result"] == {}
+        await client.tell(id=3, method="resources/subscribe", params={"uri": "Notes://%54ODAY"})
+        assert (await client.answer())["result"] == {}
+        client.connection.on_change(Change("resource", uri="notes://today"))
+        assert (await client.answer())["params"] == {"uri": "Notes://%54ODAY"}
+        await client.tell(id=4, method="resources/unsubscribe", params=params)
         assert (await client.answer())["result"] == {}
         client.connection.on_change(Change("resource", uri="notes://today"))
         await asyncio.sleep(0)
@@ -359,9 +365,9 @@ async def test_changes_are_told_to_sessions_that_want_to_know(
 
 async def test_subscriptions_are_bounded(connect: Connect) -> None:
     async with connect(target()) as client:
-        full = in_session(client, watched={str(n) for n in range(1000)})
-        assert not await full.subscribe("one more")
-        assert await full.subscribe("7")
+        full = in_session(client, watched={str(n): str(n) for n in range(1000)})
+        assert not await full.subscribe("one more", as_sent="one more")
+        assert await full.subscribe("7", as_sent="7")
 
 
 async def test_a_listener_hears_of_changes_until_the_server_stops(connect: Connect) -> None:

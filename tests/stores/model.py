@@ -439,7 +439,7 @@ class Session:
     """An MCP session with all that is its own."""
 
     record: McpSession
-    subscriptions: set[str] = field(default_factory=set)
+    subscriptions: dict[str, str] = field(default_factory=dict)
     streams: defaultdict[str, Stream] = field(default_factory=lambda: defaultdict(Stream))
     client_requests: dict[str, ClientRequest] = field(default_factory=dict)
     cancellations: dict[str, int] = field(default_factory=dict)
@@ -489,20 +489,20 @@ class LiveState:
         if session is not None:
             session.record = replace(session.record, log_level=level)
 
-    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
+    async def subscribe(self, session_fingerprint: bytes, uri: str, *, as_sent: str, limit: int) -> bool:
         session = self.sessions.get(session_fingerprint)
         if session is None or (uri not in session.subscriptions and len(session.subscriptions) >= limit):
             return False
-        session.subscriptions.add(uri)
+        session.subscriptions.setdefault(uri, as_sent)
         return True
 
     async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
         if session_fingerprint in self.sessions:
-            self.sessions[session_fingerprint].subscriptions.discard(uri)
+            self.sessions[session_fingerprint].subscriptions.pop(uri, None)
 
-    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
+    async def subscribed_as(self, session_fingerprint: bytes, uri: str) -> str | None:
         session = self.sessions.get(session_fingerprint)
-        return session is not None and uri in session.subscriptions
+        return None if session is None else session.subscriptions.get(uri)
 
     async def delete_sessions(self, *, before: int, limit: int) -> int:
         over = [key for key, session in self.sessions.items() if session.record.expires_at <= before]

@@ -78,7 +78,7 @@ class McpAgrees(BothStores):
             self.subscribe_once(pick, uri, limit)
 
     def subscribe_once(self, pick: int, uri: str, limit: int) -> None:
-        self.both(lambda store: store.mcp_sessions.subscribe(self.key(pick), uri, limit=limit))
+        self.both(lambda store: store.mcp_sessions.subscribe(self.key(pick), uri, as_sent=uri.upper(), limit=limit))
 
     @rule(pick=picks, uri=uris)
     def unsubscribe(self, pick: int, uri: str) -> None:
@@ -172,7 +172,7 @@ class McpAgrees(BothStores):
         self.both(lambda store: store.mcp_sessions.find_session(self.key(pick), owner=owner, now=self.now))
 
     def is_subscribed(self, pick: int, uri: str) -> None:
-        self.both(lambda store: store.mcp_sessions.is_subscribed(self.key(pick), uri))
+        self.both(lambda store: store.mcp_sessions.subscribed_as(self.key(pick), uri))
 
 
 TestMcpAgrees = McpAgrees.TestCase

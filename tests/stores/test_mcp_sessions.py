@@ -42,14 +42,14 @@ async def test_use_moves_the_end_on_and_never_back(store: Store, session: McpSes
 
 
 async def test_only_its_owner_ends_a_session_and_all_that_is_its(store: Store, session: McpSession) -> None:
-    await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
+    await store.mcp_sessions.subscribe(KEY, "notes://1", as_sent="notes://1", limit=5)
     await store.mcp_streams.append_event(KEY, "stream", b"one")
     await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
     assert not await store.mcp_sessions.end_session(KEY, owner="somebody else")
     assert await store.mcp_sessions.end_session(KEY, owner=session.owner)
     assert not await store.mcp_sessions.end_session(KEY, owner=session.owner)
     assert await store.mcp_sessions.find_session(KEY, owner=session.owner, now=NOW) is None
-    assert not await store.mcp_sessions.is_subscribed(KEY, "notes://1")
+    assert not await store.mcp_sessions.subscribed_as(KEY, "notes://1")
     assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
     assert not await store.mcp_client_requests.respond(KEY, "q", b"{}", now=NOW)
 
@@ -59,7 +59,7 @@ async def test_nothing_is_kept_for_a_session_that_is_over(store: Store) -> None:
     await store.mcp_streams.finish_stream(KEY, "stream")
     await store.mcp_client_requests.open(KEY, "q", expires_at=NOW + 10)
     await store.mcp_sessions.set_log_level(KEY, "debug")
-    assert not await store.mcp_sessions.subscribe(KEY, "notes://1", limit=5)
+    assert not await store.mcp_sessions.subscribe(KEY, "notes://1", as_sent="notes://1", limit=5)
     await store.mcp_sessions.start_session(SESSION, most=9, makes_room=True)
     assert await store.mcp_streams.events_after(KEY, "stream", 0, limit=5) == ([], False)
     assert not await store.mcp_client_requests.respond(KEY, "q", b"{}", now=NOW)
@@ -74,16 +74,17 @@ async def test_the_log_level_is_kept(store: Store, session: McpSession) -> None:
 
 async def test_subscriptions_are_counted_once_each_up_to_a_limit(store: Store, session: McpSession) -> None:
     assert session.log_level is None
-    assert await store.mcp_sessions.subscribe(KEY, "notes://1", limit=2)
-    assert await store.mcp_sessions.subscribe(KEY, "notes://1", limit=2)
-    assert await store.mcp_sessions.subscribe(KEY, "notes://2", limit=2)
-    assert await store.mcp_sessions.subscribe(KEY, "notes://2", limit=2)
-    assert not await store.mcp_sessions.subscribe(KEY, "notes://3", limit=2)
-    assert not await store.mcp_sessions.is_subscribed(KEY, "notes://3")
+    assert await store.mcp_sessions.subscribe(KEY, "notes://1", as_sent="notes://1", limit=2)
+    assert await store.mcp_sessions.subscribe(KEY, "notes://1", as_sent="notes://1", limit=2)
+    assert await store.mcp_sessions.subscribe(KEY, "notes://2", as_sent="Notes://2", limit=2)
+    assert await store.mcp_sessions.subscribe(KEY, "notes://2", as_sent="NOTES://2", limit=2)
+    assert await store.mcp_sessions.subscribed_as(KEY, "notes://2") == "Notes://2"
+    assert not await store.mcp_sessions.subscribe(KEY, "notes://3", as_sent="notes://3", limit=2)
+    assert not await store.mcp_sessions.subscribed_as(KEY, "notes://3")
     await store.mcp_sessions.unsubscribe(KEY, "notes://1")
     await store.mcp_sessions.unsubscribe(KEY, "notes://1")
-    assert not await store.mcp_sessions.is_subscribed(KEY, "notes://1")
-    assert await store.mcp_sessions.subscribe(KEY, "notes://3", limit=2)
+    assert not await store.mcp_sessions.subscribed_as(KEY, "notes://1")
+    assert await store.mcp_sessions.subscribe(KEY, "notes://3", as_sent="notes://3", limit=2)
 
 
 async def test_a_stream_is_read_from_where_a_client_left_it(store: Store, session: McpSession) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
+from gatepost.protocol.uris import normal_form
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.declared.completion import CompletableOptions
 from gatepost.server.declared.declaration import Declaration, Icon, icons_of
@@ -99,7 +100,7 @@ class Server:
         self.tools: Mapping[str, Tool] = MappingProxyType(self._tools)
         """By name."""
         self.resources: Mapping[str, Resource] = MappingProxyType(self._resources)
-        """Those with a fixed URI, by that."""
+        """Those with a fixed URI, by that in its normal form (`protocol.uris`)."""
         self.resource_templates: Mapping[str, Resource] = MappingProxyType(self._resource_templates)
         """By their text."""
         self.prompts: Mapping[str, Prompt] = MappingProxyType(self._prompts)
@@ -160,9 +161,9 @@ class Server:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
 
         Args:
-            uri: As clients read it: for a resource template, with its variables filled in.
+            uri: As clients read it, in any spelling: for a resource template, with its variables filled in.
         """
-        self.changes.publish(Change("resource", uri=uri))
+        self.changes.publish(Change("resource", uri=normal_form(uri) or uri))
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
@@ -173,7 +174,8 @@ class Server:
         """Add a resource, or a resource template if its URI is one; raises ToolDefinitionError if the URI is taken."""
         check_has_uri(resource, Resource)
         known = self._resources if resource.template is None else self._resource_templates
-        return self._add(resource, known, resource.uri, Change("resources", resource.scopes))
+        key = resource.normal_uri if resource.template is None else resource.uri
+        return self._add(resource, known, key, Change("resources", resource.scopes))
 
     def add_prompt(self, prompt: Prompt | Callable[..., Any]) -> Prompt:
         """Add a prompt; raises ToolDefinitionError if it cannot become one, or its name is taken."""

@@ -54,7 +54,7 @@ class StdioSession:
     revision: Revision
     client_capabilities: Mapping[str, Any]
     log_level: str = DEFAULT_LOG_LEVEL
-    watched: set[str] = field(default_factory=set)
+    watched: dict[str, str] = field(default_factory=dict)
 
 
 class LocalResponses:
@@ -150,15 +150,15 @@ class StdioSessionExchange(StdioExchange):
     async def set_log_level(self, level: str) -> None:
         self._state.log_level = level
 
-    async def subscribe(self, uri: str) -> bool:
+    async def subscribe(self, uri: str, *, as_sent: str) -> bool:
         watched = self._state.watched
         if len(watched) >= MOST_SUBSCRIPTIONS and uri not in watched:
             return False
-        watched.add(uri)
+        watched.setdefault(uri, as_sent)
         return True
 
     async def unsubscribe(self, uri: str) -> None:
-        self._state.watched.discard(uri)
+        self._state.watched.pop(uri, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -235,7 +235,7 @@ class Connection:
     def on_change(self, change: Change) -> None:
         """Notify a client of the handshake era of a change. In the event loop."""
         if self._session is not None and (change.kind != "resource" or change.uri in self._session.watched):
-            self.outlet.post(notification(*change.notification))
+            self.outlet.post(notification(*change.notification(self._session.watched)))
 
     def _start(self, scope: CancelScope, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = scope.task = asyncio.get_running_loop().create_task(serving)

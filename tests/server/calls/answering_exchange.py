@@ -48,7 +48,7 @@ class AnsweringExchange(Exchange):
     async def set_log_level(self, level: str) -> None:
         self.log_level = level
 
-    async def subscribe(self, uri: str) -> bool:
+    async def subscribe(self, uri: str, *, as_sent: str) -> bool:
         raise NotImplementedError
 
     async def unsubscribe(self, uri: str) -> None:

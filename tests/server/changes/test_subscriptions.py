@@ -100,6 +100,17 @@ async def test_the_acknowledgement_comes_first_and_says_what_is_honoured() -> No
     ]
 
 
+async def test_a_resource_is_watched_under_any_spelling_and_called_by_the_clients_own() -> None:
+    world = World()
+    _, exchange = await world.listen({"resourceSubscriptions": ["Note://caf\u00e9", "note://caf%c3%a9", "note://2"]})
+
+    world.bus.publish(Change("resource", uri="note://caf%C3%A9"))
+    await settle()
+
+    assert exchange.heard[0]["notifications"] == {"resourceSubscriptions": ["Note://caf\u00e9", "note://2"]}
+    assert [heard["uri"] for heard in exchange.heard[1:]] == ["Note://caf\u00e9"]
+
+
 async def test_only_what_was_asked_for_is_told() -> None:
     world = World()
     _, tools = await world.listen({"toolsListChanged": True})

@@ -58,6 +58,7 @@ NUMBER = {"type": "ref/resource", "uri": "notes://{number}"}
         (reference("x"), []),
         (reference("", name="text"), []),
         (reference("1", ref=NUMBER, name="number"), ["1", "12"]),
+        (reference("1", ref={"type": "ref/resource", "uri": "Notes://%7bnumber%7D"}, name="number"), ["1", "12"]),
         (reference("g", context={}), ["German"]),
         (reference("g", context=None), ["German"]),
         (reference("g", context={"arguments": {"text": "x"}}), ["German"]),

@@ -13,7 +13,7 @@ from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
-from gatepost.server.errors import InsufficientScope, ToolError
+from gatepost.server.errors import InsufficientScope, ToolDefinitionError, ToolError
 from gatepost.server.server import Server
 from tests.server.feature_server import ALL, WHO, a_server, ask
 
@@ -45,6 +45,42 @@ async def test_a_resource_is_read(revision: Revision) -> None:
     contents = [{"uri": "notes://today", "mimeType": "text/markdown", "text": "hello"}]
     modern = {"resultType": "complete", "ttlMs": 60_000, "cacheScope": "private", "_meta": WHO}
     assert read == {"contents": contents, **(modern if revision.modern else {})}
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("Notes://TODAY", "hello"),
+        ("notes://t%6fday", "hello"),
+        ("notes://caf\u00e9", "coffee"),
+        ("notes://caf%c3%a9", "coffee"),
+        ("notes://shelf/my%20file", "my file"),
+        ("notes://SHELF/my file", "my file"),
+    ],
+)
+@pytest.mark.parametrize("revision", ALL)
+async def test_a_resource_is_found_under_any_spelling_and_called_by_the_clients_own(
+    uri: str, text: str, revision: Revision
+) -> None:
+    server = Server("notes")
+    server.resource("notes://today")(lambda: "hello")
+    server.resource("notes://caf%C3%A9", name="cafe")(lambda: "coffee")
+
+    @server.resource("notes://shelf/{name}")
+    def shelf(name: str) -> str:
+        return name
+
+    read = await ask(ServerTarget(server), "resources/read", {"uri": uri}, revision=revision)
+
+    assert read["contents"] == [{"uri": uri, "mimeType": "text/plain", "text": text}]
+
+
+async def test_one_uri_in_two_spellings_is_declared_once() -> None:
+    server = Server("notes")
+    server.resource("notes://today")(lambda: "hello")
+
+    with pytest.raises(ToolDefinitionError, match="there is a resource 'notes://today' already"):
+        server.resource("Notes://t%6Fday")(lambda: "hello")
 
 
 async def test_a_template_is_read_with_the_values_of_the_uri() -> None:

@@ -241,7 +241,7 @@ async def use_mcp_sessions(store: Store) -> None:
     assert await sessions.find_session(key, owner="owner", now=NOW) is not None
     await sessions.prolong_session(key, expires_at=NOW + 90)
     await sessions.set_log_level(key, "debug")
-    assert await sessions.subscribe(key, "notes://1", limit=1)
+    assert await sessions.subscribe(key, "notes://1", as_sent="notes://1", limit=1)
     await sessions.unsubscribe(key, "notes://1")
     assert await streams.attach_stream(key, "a", "me")
     assert [await streams.append_event(key, "a", b"one", connection="me", most=1) for _ in range(2)] == [1, 2]

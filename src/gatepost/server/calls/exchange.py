@@ -146,10 +146,13 @@ class Session(McpClient, Protocol):
         """Keep the least severe level that the client wants as `notifications/message`."""
         ...
 
-    async def subscribe(self, uri: str) -> bool:
-        """Subscribe to changes of a resource; False when the session has as many subscriptions as it may."""
+    async def subscribe(self, uri: str, *, as_sent: str) -> bool:
+        """Subscribe to changes of a resource; False when the session has as many subscriptions as it may.
+
+        `uri` is in normal form, and `as_sent` is how the client spells it.
+        """
         ...
 
     async def unsubscribe(self, uri: str) -> None:
-        """End a subscription; ending none is fine."""
+        """End the subscription to a URI in normal form; ending none is fine."""
         ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -29,13 +29,16 @@ class Change:
     scopes: frozenset[str] = frozenset()
     """What a caller has to have been granted to know of it: the scopes of what was added or changed."""
     uri: str | None = None
-    """Which resource, for that kind."""
+    """Which resource, for that kind, in the normal form of its URI (`protocol.uris`)."""
 
-    @property
-    def notification(self) -> tuple[str, dict[str, Any]]:
-        """The method and the parameters of the notification that clients get."""
-        if self.kind == "resource":
-            return "notifications/resources/updated", {"uri": self.uri}
+    def notification(self, watched: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+        """Return the method and the parameters of the notification that a client gets.
+
+        `watched` says how the client spells the URIs that it watches, by their normal form: it hears of a resource
+        under the name that it knows.
+        """
+        if self.uri is not None:
+            return "notifications/resources/updated", {"uri": watched[self.uri]}
         return f"notifications/{self.kind}/list_changed", {}
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams, RequestId
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
+from gatepost.protocol.uris import normal_form
 from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
@@ -95,9 +96,13 @@ class Subscriptions:
         if sum(map(len, uris)) > MOST_URI_CHARACTERS:
             raise InvalidParams(f"The URIs of one subscription have at most {MOST_URI_CHARACTERS} characters together.")
         # What the caller may not see is left out like what does not exist, so that nobody can find out by asking.
-        if visible := [uri for uri in dict.fromkeys(uris) if may_see(uri)]:
-            honoured["resourceSubscriptions"] = visible
-        subscription = Subscription(self, request.id, exchange, honoured)
+        watched: dict[str, str] = {}
+        for uri in uris:
+            if may_see(uri):
+                watched.setdefault(normal_form(uri) or uri, uri)
+        if watched:
+            honoured["resourceSubscriptions"] = list(watched.values())
+        subscription = Subscription(self, request.id, exchange, honoured, watched)
         self._check_room(subscription.user)
         return subscription
 
@@ -146,6 +151,8 @@ class Subscription:
     id: RequestId
     _exchange: Exchange
     _honoured: dict[str, Any]
+    _watched: Mapping[str, str]
+    """URIs of resources as the client spells them, by their normal form."""
     _is_begun: bool = field(default=False, init=False)
     _end: End | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -173,7 +180,7 @@ class Subscription:
     def offer(self, change: Change) -> None:
         """Notify the client of a change, if it asked for that kind and may know of it. Only in the event loop."""
         if change.kind == "resource":
-            is_wanted = change.uri in self._honoured.get("resourceSubscriptions", ())
+            is_wanted = change.uri in self._watched
         else:
             is_wanted = f"{change.kind}ListChanged" in self._honoured
         granted = self._exchange.granted
@@ -205,7 +212,7 @@ class Subscription:
     async def _deliver(self) -> None:
         try:
             while self._waiting:
-                method, params = self._waiting.pop(next(iter(self._waiting))).notification
+                method, params = self._waiting.pop(next(iter(self._waiting))).notification(self._watched)
                 await self._exchange.notify(method, self._tagged(params))
         except OSError:
             # The client is gone; whoever waits for that will say so.

@@ -15,7 +15,7 @@ from gatepost.server.declared.completion import CompletableDeclaration, Completa
 from gatepost.server.declared.declaration import Annotations, MakeContext, annotations_of, invoke
 from gatepost.server.declared.results import json_text, wire_json
 from gatepost.server.declared.signature import Signature, describe_function
-from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri
+from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri, normal_template
 from gatepost.server.errors import ResourceNotFound, ToolDefinitionError
 
 _CONTENT_TYPES: Final = ("TextResourceContents", "BlobResourceContents")
@@ -48,13 +48,15 @@ class Resource(CompletableDeclaration):
         ToolDefinitionError: The function cannot become one; the message names it and what to change.
     """
 
-    __slots__ = ("_mime_type", "freshness", "template", "uri")
+    __slots__ = ("_mime_type", "freshness", "normal_uri", "template", "uri")
 
     kind = "resource"
     option_names = ResourceOptions.__optional_keys__
 
     uri: str
     """The URI, or the template's text."""
+    normal_uri: str
+    """It in the spelling that is compared."""
     template: UriTemplate | None
     freshness: int
     """In milliseconds."""
@@ -64,6 +66,7 @@ class Resource(CompletableDeclaration):
         label = self._signature.function
         self.uri = uri
         self.template = _template_of(uri, self._signature)
+        self.normal_uri = normal_template(uri)
         self.freshness = options.get("fresh_for", 0) * 1000
         size = options.get("size")
         if self.freshness < 0 or (size is not None and size < 0):

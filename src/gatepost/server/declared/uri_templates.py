@@ -16,6 +16,8 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from gatepost.protocol.uris import encoded, normal_form, with_lower_host, with_needed_escapes
+
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"(\+?)([A-Za-z_][A-Za-z0-9_]*)")
 _QUERY: Final = re.compile(r"\{\?([A-Za-z_][A-Za-z0-9_]*(?:,[A-Za-z_][A-Za-z0-9_]*)*)\}\Z")
@@ -24,6 +26,7 @@ _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+
 _ANYTHING: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _QUERY_VALUE: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$'()*+,;-]|%[0-9A-Fa-f]{2})*")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PAST_HOST: Final = re.compile(r"[^:]*:(?://[^/?#]*[/?#]|[^/]|/[^/])")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -62,12 +65,22 @@ class UriTemplate:
             raise UriError(f"{text!r} has two expressions side by side; nothing says where one ends")
         if not all(map(_ANYTHING.fullmatch, self._literals)):
             raise UriError(f"{text!r} has characters between its expressions that URIs do not have")
+        # Beside an expression a host or path may go on, so what http says of their ends holds for whole URIs alone.
+        first = encoded(self._literals[0]) if len(pieces) == 1 or _PAST_HOST.match(self._literals[0]) else None
+        self._literals = list(map(with_needed_escapes, self._literals))
+        self._literals[0] = with_lower_host(first or _with_lower_scheme(self._literals[0]))
 
     def match(self, uri: str) -> dict[str, str] | None:
         """Return the values by name, decoded; None if `uri` is no expansion of this template with safe values.
 
-        Names of the query that `uri` does not have are not there.
+        Any spelling of a URI will do, also one with characters that URIs do not have (`protocol.uris`). Names of the
+        query that `uri` does not have are not there.
         """
+        spelled = encoded(uri)
+        return None if spelled is None else self.match_encoded(spelled)
+
+    def match_encoded(self, uri: str) -> dict[str, str] | None:
+        """Do what `match` does with what `encoded` gave."""
         path, mark, query = uri.partition("?") if self.query else (uri, "", "")
         values = self._match_path(path)
         if values is None or not mark:
@@ -90,10 +103,11 @@ class UriTemplate:
     def _match_path(self, uri: str) -> dict[str, str] | None:
         first, last = self._literals[0], self._literals[-1]
         if not self._variables:
-            return {} if uri == first else None
+            return {} if with_lower_host(uri) == first else None
         end = len(uri) - len(last)
         position = len(first)
-        if position > end or not uri.startswith(first) or not uri.endswith(last):
+        # In what the template says itself the case of the host does not count; a value keeps its own.
+        if position > end or with_lower_host(uri[:position]) != first or not uri.endswith(last):
             return None
         values: dict[str, str] = {}
         for index, (name, many_segments) in enumerate(self._variables, start=1):
@@ -107,10 +121,22 @@ class UriTemplate:
         return values
 
 
+def normal_template(text: str) -> str:
+    """Return the text of a template, or a fixed URI, in the spelling that is compared; braces may be escaped."""
+    return normal_form(text.replace("{", "%7B").replace("}", "%7D")) or text
+
+
 def check_uri(text: str) -> None:
     """Raise UriError unless `text` is an absolute URI by its characters (RFC 3986 section 4.3)."""
     if not _SCHEME.match(text) or not _ANYTHING.fullmatch(text):
-        raise UriError(f"{text!r} is no URI: it begins with a scheme, as notes://today does, and is ASCII, encoded")
+        meant = encoded(text)
+        advice = "it begins with a scheme, as notes://today does, and is ASCII" if meant is None else f"write {meant!r}"
+        raise UriError(f"{text!r} is no URI: {advice}")
+
+
+def _with_lower_scheme(start: str) -> str:
+    scheme, colon, rest = start.partition(":")
+    return f"{scheme.lower()}{colon}{rest}"
 
 
 def _path_value(raw: str, *, many_segments: bool) -> str | None:

@@ -16,6 +16,7 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.declaration import MakeContext, failure_text
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource
+from gatepost.server.declared.uri_templates import normal_template
 from gatepost.server.methods.served_server import (
     ServedServer,
     check_offered,
@@ -99,7 +100,8 @@ def _referred(served: ServedServer, reference: Mapping[str, Any]) -> Prompt | Re
     if kind != "ref/resource":
         raise InvalidParams('"params.ref.type" must be "ref/prompt" or "ref/resource".')
     uri = string_in(reference, "uri", within="params.ref")
-    resource = served.server.resource_templates.get(uri) or served.server.resources.get(uri)
-    if resource is None:
-        raise InvalidParams("Unknown resource template")
-    return resource
+    server, normal_uri = served.server, normal_template(uri)
+    for resource in (*server.resource_templates.values(), *server.resources.values()):
+        if normal_uri == resource.normal_uri:
+            return resource
+    raise InvalidParams("Unknown resource template")

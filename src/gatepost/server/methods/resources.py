@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gatepost.protocol.errors import InvalidParams, ProtocolError, UnknownResource
 from gatepost.protocol.messages import Request
+from gatepost.protocol.uris import encoded, normal_form, with_lower_host
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.declaration import MakeContext
@@ -53,7 +54,7 @@ async def subscribe(served: ServedServer, request: Request, revision: Revision, 
     uri, _, _ = _requested(served, request, revision, exchange)
     if len(uri) > LONGEST_URI:
         raise InvalidParams(f'"params.uri" may have {LONGEST_URI} characters.')
-    if not await session_of(exchange).subscribe(uri):
+    if not await session_of(exchange).subscribe(normal_form(uri) or uri, as_sent=uri):
         raise InvalidParams("This session has as many subscriptions as it may.")
     return {}
 
@@ -61,7 +62,8 @@ async def subscribe(served: ServedServer, request: Request, revision: Revision, 
 async def unsubscribe(served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/unsubscribe`; whether the resource is still there does not matter."""
     _check_offered(served)
-    await session_of(exchange).unsubscribe(string_in(request.params, "uri"))
+    uri = string_in(request.params, "uri")
+    await session_of(exchange).unsubscribe(normal_form(uri) or uri)
     return {}
 
 
@@ -90,11 +92,14 @@ def _requested(
 
 def _find(served: ServedServer, uri: str) -> tuple[Resource, Mapping[str, str]] | None:
     """Return what answers for `uri`: a fixed one before any template, and templates as they were added."""
-    fixed = served.server.resources.get(uri)
+    spelled = encoded(uri)
+    if spelled is None:
+        return None
+    fixed = served.server.resources.get(with_lower_host(spelled))
     if fixed is not None:
         return fixed, {}
     for resource in served.server.resource_templates.values():
-        texts = None if resource.template is None else resource.template.match(uri)
+        texts = None if resource.template is None else resource.template.match_encoded(spelled)
         if texts is not None:
             return resource, texts
     return None

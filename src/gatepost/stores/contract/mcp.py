@@ -68,14 +68,17 @@ class McpSessionStore(Protocol):
     async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
 
-    async def subscribe(self, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
-        """Subscribe the session to a resource; False when it would be one more than `limit`. Twice is once."""
+    async def subscribe(self, session_fingerprint: bytes, uri: str, *, as_sent: str, limit: int) -> bool:
+        """Subscribe the session to a resource; False when it would be one more than `limit`. Twice is once.
+
+        `as_sent` is how the client spells the URI; that of the first time is kept.
+        """
 
     async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
         """End the subscription; ending none is fine."""
 
-    async def is_subscribed(self, session_fingerprint: bytes, uri: str) -> bool:
-        """Say whether the session is subscribed to this resource."""
+    async def subscribed_as(self, session_fingerprint: bytes, uri: str) -> str | None:
+        """Return how the client spells the URI of a resource that the session is subscribed to; None if it is not."""
 
     async def delete_sessions(self, *, before: int, limit: int) -> int:
         """Delete sessions that ended, with all that is theirs; `limit` counts the sessions."""

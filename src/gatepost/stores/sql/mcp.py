@@ -29,14 +29,14 @@ _END_SESSION: Final = "DELETE FROM mcp_sessions WHERE session_fingerprint = $1 A
 _DELETE_ENDED_SESSIONS: Final = delete_ended("mcp_sessions", "session_fingerprint")
 
 _SUBSCRIBE: Final = """
-    INSERT INTO mcp_subscriptions (session_fingerprint, uri)
-    SELECT session_fingerprint, $2 FROM mcp_sessions
+    INSERT INTO mcp_subscriptions (session_fingerprint, uri, as_sent)
+    SELECT session_fingerprint, $2, $4 FROM mcp_sessions
     WHERE session_fingerprint = $1
       AND (SELECT COUNT(*) FROM mcp_subscriptions WHERE session_fingerprint = $1) < $3
     ON CONFLICT (session_fingerprint, uri) DO NOTHING
 """
 _UNSUBSCRIBE: Final = "DELETE FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2"
-_IS_SUBSCRIBED: Final = "SELECT 1 FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2"
+_SUBSCRIBED_AS: Final = "SELECT as_sent FROM mcp_subscriptions WHERE session_fingerprint = $1 AND uri = $2"
 
 
 class SqlMcpSessionStore(Operations):
@@ -83,18 +83,21 @@ class SqlMcpSessionStore(Operations):
         await transaction.run(_SET_LOG_LEVEL, session_fingerprint, level)
 
     @write
-    async def subscribe(self, transaction: Transaction, session_fingerprint: bytes, uri: str, *, limit: int) -> bool:
-        if await transaction.run(_SUBSCRIBE, session_fingerprint, uri, limit):
+    async def subscribe(
+        self, transaction: Transaction, session_fingerprint: bytes, uri: str, *, as_sent: str, limit: int
+    ) -> bool:
+        if await transaction.run(_SUBSCRIBE, session_fingerprint, uri, limit, as_sent):
             return True
-        return await transaction.one(_IS_SUBSCRIBED, session_fingerprint, uri) is not None
+        return await transaction.one(_SUBSCRIBED_AS, session_fingerprint, uri) is not None
 
     @write
     async def unsubscribe(self, transaction: Transaction, session_fingerprint: bytes, uri: str) -> None:
         await transaction.run(_UNSUBSCRIBE, session_fingerprint, uri)
 
     @read
-    async def is_subscribed(self, transaction: Transaction, session_fingerprint: bytes, uri: str) -> bool:
-        return await transaction.one(_IS_SUBSCRIBED, session_fingerprint, uri) is not None
+    async def subscribed_as(self, transaction: Transaction, session_fingerprint: bytes, uri: str) -> str | None:
+        found = await transaction.one(_SUBSCRIBED_AS, session_fingerprint, uri)
+        return None if found is None else found["as_sent"]
 
     @write
     async def delete_sessions(self, transaction: Transaction, *, before: int, limit: int) -> int:

@@ -77,7 +77,7 @@ async def test_only_subscribers_hear_of_a_resource(world: SessionWorld) -> None:
     sessions = [await world.begin(), await world.begin()]
     listening = [await opened(world.listen(session)) for session in sessions]
     subscriber, subscriptions = fingerprint(sessions[0]), world.store.mcp_sessions
-    assert await subscriptions.subscribe(subscriber, "note://1", limit=1)
+    assert await subscriptions.subscribe(subscriber, "note://1", as_sent="note://1", limit=1)
     await world.era.listening.publish(Change("resource", uri="note://1"))
     await listening[0].until(lambda: bool(listening[0].messages))
     await subscriptions.unsubscribe(subscriber, "note://1")
@@ -85,6 +85,20 @@ async def test_only_subscribers_hear_of_a_resource(world: SessionWorld) -> None:
     await publish(world)
     for connection, messages in zip(listening, ([UPDATED, CHANGED], [CHANGED]), strict=True):
         assert await connection.until_messages(len(messages)) == messages
+
+
+async def test_a_session_hears_of_a_resource_under_its_own_spelling(world: SessionWorld) -> None:
+    session = await world.begin()
+    listening = await opened(world.listen(session))
+    subscribed = await world.send(request("resources/subscribe", {"uri": "Note://%31"}), session=session)
+    assert subscribed.body["result"] == {}
+    world.server.resource_updated("note://1")
+    assert (await listening.until_messages(1))[0]["params"] == {"uri": "Note://%31"}
+    ended = await world.send(request("resources/unsubscribe", {"uri": "NOTE://1"}), session=session)
+    assert ended.body["result"] == {}
+    world.server.resource_updated("note://1")
+    await publish(world)
+    assert (await listening.until_messages(2))[1] == CHANGED
 
 
 async def test_tools_that_are_added_at_run_time_are_told_of_from_any_thread(world: SessionWorld) -> None:

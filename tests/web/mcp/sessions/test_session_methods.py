@@ -36,7 +36,8 @@ async def test_a_resource_is_subscribed_to_until_it_is_not(world: SessionWorld) 
     for method, is_subscribed in (("resources/subscribe", True), ("resources/unsubscribe", False)):
         answer = await world.send(request(method, {"uri": "note://1"}), session=session)
         assert answer.body == {"jsonrpc": "2.0", "id": 1, "result": {}}
-        assert await world.store.mcp_sessions.is_subscribed(key, "note://1") is is_subscribed
+        spelling = await world.store.mcp_sessions.subscribed_as(key, "note://1")
+        assert spelling == ("note://1" if is_subscribed else None)
 
 
 async def test_only_what_is_there_and_allowed_is_subscribed_to(world: SessionWorld) -> None:

@@ -24,6 +24,7 @@ STATEMENTS: Final = (
     CREATE TABLE mcp_subscriptions (
         session_fingerprint BYTEA NOT NULL REFERENCES mcp_sessions (session_fingerprint) ON DELETE CASCADE,
         uri TEXT NOT NULL,
+        as_sent TEXT NOT NULL,
         PRIMARY KEY (session_fingerprint, uri)
     )
     """,

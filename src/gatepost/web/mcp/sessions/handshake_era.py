@@ -90,7 +90,7 @@ class HandshakeEra:
         self.services = SessionServices(sessions, streams, running, client_requests)
         self.listening = SessionListening(
             streams=store.mcp_streams,
-            is_subscribed=store.mcp_sessions.is_subscribed,
+            subscribed_as=store.mcp_sessions.subscribed_as,
             waiters=waiters,
             live=streams.live,
             changes=changes,

@@ -74,8 +74,8 @@ class SessionListening:
     """The open GETs of this process."""
 
     streams: McpStreamStore
-    is_subscribed: Callable[[bytes, str], Awaitable[bool]]
-    """Whether a session wants to know of changes of a resource."""
+    subscribed_as: Callable[[bytes, str], Awaitable[str | None]]
+    """How a session spells the URI of a resource that it wants to know changes of; None if it does not."""
     waiters: Waiters
     """Shared with those who append events."""
     live: Mapping[tuple[bytes, str], SessionStream]
@@ -149,15 +149,20 @@ class SessionListening:
 
     async def publish(self, change: Change) -> None:
         """Notify every session that listens here, or did until a moment ago, and may know."""
-        message = notification(*change.notification)
         self._forget_disconnected()
         listening = {key: listener for key, (_, listener) in self._disconnected.items()}
         listening |= {key: streams[STANDALONE] for key, streams in self._listeners.items() if STANDALONE in streams}
         for key, listener in listening.items():
             if listener.granted is not None and not change.scopes <= listener.granted:
                 continue
-            is_wanted = change.uri is None or await self.is_subscribed(key, change.uri)
-            if is_wanted and not await self._append(listener, message) and self._is_disconnected(listener):
+            watched: dict[str, str] = {}
+            if change.uri is not None:
+                spelling = await self.subscribed_as(key, change.uri)
+                if spelling is None:
+                    continue
+                watched[change.uri] = spelling
+            message = notification(*change.notification(watched))
+            if not await self._append(listener, message) and self._is_disconnected(listener):
                 # The session is over, or its client listens at another process, which has been notified too.
                 del self._disconnected[key]
 

@@ -101,9 +101,9 @@ class SessionExchange(HttpExchange):
         session_id = self.headers[SESSION_HEADER].decode("latin-1")
         await self._services.sessions.set_log_level(session_id, self.record, level)
 
-    async def subscribe(self, uri: str) -> bool:
+    async def subscribe(self, uri: str, *, as_sent: str) -> bool:
         store = self._services.sessions.store
-        return await store.subscribe(self.record.session_fingerprint, uri, limit=MOST_SUBSCRIPTIONS)
+        return await store.subscribe(self.record.session_fingerprint, uri, as_sent=as_sent, limit=MOST_SUBSCRIPTIONS)
 
     async def unsubscribe(self, uri: str) -> None:
         await self._services.sessions.store.unsubscribe(self.record.session_fingerprint, uri)
