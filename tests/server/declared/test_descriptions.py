@@ -117,6 +117,36 @@ def test_a_docstring_describes_parameters_with_an_alias_and_fields_of_the_only_m
     assert Tool(settle).definition["inputSchema"]["description"] == "Where to."
 
 
+def test_an_object_that_is_called_says_what_its_method_says_or_else_its_class() -> None:
+    class Counter:
+        """Count.
+
+        Args:
+            number: From the class.
+        """
+
+        def __call__(self, number: int) -> int:
+            return number
+
+    class Teller(Counter):
+        def __call__(self, number: int) -> int:
+            """Tell.
+
+            Args:
+                number: From the method.
+            """
+            return number
+
+    for called, description, of in (
+        (Counter(), "Count.", "class"),
+        (Teller(), "Tell.", "method"),
+        (functools.partial(Counter()), "Count.", "class"),
+    ):
+        tool = Tool(called, name="count")
+        assert tool.definition["description"] == description
+        assert tool.definition["inputSchema"]["properties"]["number"]["description"] == f"From the {of}."
+
+
 def test_what_a_docstring_says_of_no_parameter_is_a_warning_at_the_function() -> None:
     def go(city: str) -> None:
         """Go.

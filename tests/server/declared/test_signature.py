@@ -6,6 +6,8 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Annotated, Any
 
+import fastmcp
+import mcp.server.mcpserver
 import pytest
 
 from gatepost.server.calls.context import Context
@@ -168,6 +170,8 @@ def refused_keywords(**values: int) -> None: ...
 def refused_positional(a: int, /) -> None: ...
 def refused_untyped(a) -> None: ...  # type: ignore[no-untyped-def] # noqa: ANN001 (that is what is tested)
 def refused_context(ctx) -> None: ...  # type: ignore[no-untyped-def] # noqa: ANN001 (likewise)
+def refused_fastmcp(call: fastmcp.Context) -> None: ...
+def refused_official(call: "Annotated[mcp.server.mcpserver.Context[Any, Any] | None, 'it']") -> None: ...  # noqa: UP037 (likewise)
 def refused_generator() -> Iterator[int]:
     yield 1
 
@@ -199,6 +203,8 @@ class RefusedClass:
             RefusedClass.__dict__["of_class"],
             "it is a classmethod; take it from its class, as in server.tool(Notes.add)",
         ),
+        (refused_fastmcp, "the Context of parameter 'call' is another library's; write from gatepost import Context"),
+        (refused_official, "the Context of parameter 'call' is another library's"),
         (refused_generator, "a tool returns one result; this function yields"),
         (refused_async_generator, "a tool returns one result; this function yields"),
         (RefusedClass, "a tool is made of a function; for a class, write one that builds it"),

@@ -25,6 +25,7 @@ _REFUSED_KINDS: Final = {
     inspect.Parameter.VAR_KEYWORD: "takes any name; clients need to know the arguments, so list them; " + _WRAPPED,
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only; arguments are passed by name, so remove the '/'",
 }
+_OTHER_LIBRARIES: Final = frozenset({"fastmcp", "mcp"})
 _CONTEXT_NAMES: Final = frozenset({"ctx", "context"})
 
 
@@ -80,6 +81,9 @@ def read_signature(func: Callable[..., Any]) -> Signature:
         if parameter.name not in hints:
             raise _untyped(parameter.name, label)
         annotation = hints[parameter.name]
+        if _is_context(annotation, _is_foreign_context):
+            what = f"the Context of parameter {parameter.name!r} is another library's"
+            raise ToolDefinitionError(f"{label}: {what}; write from gatepost import Context")
         if _is_context(annotation):
             context_parameters.append(parameter.name)
         else:
@@ -118,10 +122,11 @@ def _described(annotation: Any, text: str | None) -> Any:
 
 def _documentation_of(func: Callable[..., Any]) -> Documentation:
     """Return what the docstring says, of a function or of the class of an object that is called."""
-    docstring = inspect.getdoc(underlying_function(func))
-    if docstring is None and not inspect.isroutine(func) and not isinstance(func, functools.partial):
-        docstring = inspect.getdoc(type(func))
-    return read_docstring(docstring)
+    bare, underlying = _without_partials(func), underlying_function(func)
+    if bare is underlying:
+        return read_docstring(inspect.getdoc(bare))
+    # Not what `__call__` inherits, which every object has.
+    return read_docstring(underlying.__doc__ or inspect.getdoc(type(bare)))
 
 
 def underlying_function(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,14 +209,21 @@ def _enclosing_names(func: Callable[..., Any]) -> dict[str, Any]:
     return names
 
 
-def _is_context(annotation: Any) -> bool:
-    """Say whether `annotation` is `Context`, alone, in `Annotated`, or as `Context | None`."""
+def _is_context(annotation: Any, is_meant: Callable[[Any], bool] = lambda found: found is Context) -> bool:
+    """Say whether `annotation` is `Context`, or what else `is_meant`: alone, in `Annotated`, or with None."""
     if get_origin(annotation) is Annotated:
-        return _is_context(annotation.__origin__)
+        return _is_context(annotation.__origin__, is_meant)
     if get_origin(annotation) in {Union, types.UnionType}:
         members = set(get_args(annotation)) - {types.NoneType}
-        return bool(members) and all(map(_is_context, members))
-    return annotation is Context
+        return bool(members) and all(_is_context(member, is_meant) for member in members)
+    return is_meant(annotation)
+
+
+def _is_foreign_context(annotation: Any) -> bool:
+    """Say whether this is what FastMCP or the official SDK has for it; it would be taken for an argument."""
+    declared = get_origin(annotation) or annotation
+    package = getattr(declared, "__module__", "").partition(".")[0]
+    return package in _OTHER_LIBRARIES and getattr(declared, "__name__", "").startswith("Context")
 
 
 def _awaited(returns: Any) -> Any:
