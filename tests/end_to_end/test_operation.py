@@ -14,6 +14,8 @@ from tests.end_to_end.conftest import OPEN, TARGET
 from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App, Person
 
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
 
 def allowed_app(server: RunningServer, owner: Person) -> tuple[App, dict[str, str]]:
     app = App(server.origin).register()
@@ -47,12 +49,16 @@ def test_ctrl_c_is_a_clean_end_too(server: RunningServer) -> None:
     assert "Traceback" not in server.output
 
 
-def test_more_connections_than_fit_are_answered_at_once_and_those_who_leave_make_room(tmp_path: Path) -> None:
-    small = {"MOST_CONNECTIONS": "6"}
+def test_more_known_connections_than_fit_are_answered_at_once_and_those_who_leave_make_room(tmp_path: Path) -> None:
+    small = {"MOST_CONNECTIONS": "6", "MCP_API_KEY": "an-operators-key-of-some-length"}
     with RunningServer("tests/end_to_end/small_server.py:server", tmp_path / "data", environment=small) as server:
-        held = [local_http.client(base_url=server.origin) for _ in range(5)]
-        for one in held:
+        known = {"Authorization": f"Bearer {small['MCP_API_KEY']}"}
+        strangers = [local_http.client(base_url=server.origin) for _ in range(6)]
+        for one in strangers:  # who make room, for each other and for those who are known
             assert one.get("/health").status_code == 200
+        held = [local_http.client(base_url=server.origin, headers=known) for _ in range(6)]
+        for one in held:
+            assert one.post("/mcp", json=PING).status_code == 200
 
         began = time.monotonic()
         answers = [local_http.get(f"{server.origin}/health") for _ in range(20)]
@@ -60,6 +66,8 @@ def test_more_connections_than_fit_are_answered_at_once_and_those_who_leave_make
         assert {answer.status_code for answer in answers} == {503}
         assert time.monotonic() - began < 180
         for one in held:
+            assert one.post("/mcp", json=PING).status_code == 200
+        for one in (*held, *strangers):
             one.close()
         # The server sees them leave a moment later.
         while local_http.get(f"{server.origin}/health").status_code != 200:
