@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from gatepost.assembly.installation import Installation
     from gatepost.identity.provider import IdentityProvider
+    from gatepost.listening.listeners import Address
     from gatepost.stores.contract.store import Store
     from gatepost.web.site.direct_app import DirectApp
 
@@ -79,6 +80,7 @@ def run(
     """
     from gatepost.assembly.installation import install  # noqa: PLC0415 - as in `create_app`
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
+    from gatepost.listening.listeners import Where  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
     from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - likewise
@@ -89,18 +91,18 @@ def run(
     beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
     server = chosen.server.model_copy(update=beaten)
 
-    def build(bound_port: int) -> tuple[DirectApp, Installation]:
+    def build(address: Address) -> tuple[DirectApp, Installation]:
         if isinstance(target, DirectApp):
             return target, _taken_over(target, is_plain=provider is None and title is None)
-        bound = replace(chosen, server=server.model_copy(update={"port": bound_port}))
+        there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
+        bound = replace(chosen, server=server.model_copy(update=there))
         installation = install(target, bound, provider=provider, title=title)
         return app_for(installation, announce=_print_banner), installation
 
     configure_logging(server.log_level)
     serve(
         build,
-        host=server.host,
-        port=server.port,
+        Where(host=server.host, port=server.port, uds=server.uds, fd=server.fd, reuse_port=server.reuse_port),
         shutdown_seconds=server.shutdown_seconds,
         trusted_proxies=server.trusted_proxies,
     )

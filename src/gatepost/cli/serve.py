@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", help="address to listen on (MCP_HOST, default 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on (MCP_PORT, default 8000)")
+    parser.add_argument("--uds", metavar="PATH", help="Unix socket to listen on instead (MCP_UDS)")
+    parser.add_argument("--fd", metavar="N", help="file descriptor that is listened on already (MCP_FD)")
+    parser.add_argument(
+        "--reuse-port",
+        action="store_true",
+        help="listen beside a server that listens there, or take over its Unix socket (MCP_REUSE_PORT)",
+    )
     parser.add_argument("--public-url", help="origin that clients use (MCP_PUBLIC_URL)")
     parser.add_argument(
         "--single-user", action="store_true", help="no login: whoever reaches this server is its owner; loopback only"
@@ -40,7 +47,14 @@ def serve(options: argparse.Namespace) -> None:
     from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - likewise
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
 
-    given = {"MCP_HOST": options.host, "MCP_PORT": options.port, "MCP_PUBLIC_URL": options.public_url}
+    given = {
+        "MCP_HOST": options.host,
+        "MCP_PORT": options.port,
+        "MCP_UDS": options.uds,
+        "MCP_FD": options.fd,
+        "MCP_REUSE_PORT": "true" if options.reuse_port else None,
+        "MCP_PUBLIC_URL": options.public_url,
+    }
     overrides = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(overrides)
     target = options.target or settings.server.handler

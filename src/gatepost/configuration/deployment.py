@@ -52,8 +52,13 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         SettingsError: a URL is malformed, or the combination is unsafe; every sentence says what to set.
     """
     server = settings.server
-    listens_publicly = not is_loopback_host(server.host)
+    listens_publicly = server.uds is None and not is_loopback_host(server.host)
     if server.public_url is None:
+        if server.uds is not None:
+            raise SettingsError(
+                "A Unix socket (MCP_UDS) has no address by which clients could know the server: set MCP_PUBLIC_URL to "
+                "the origin of the proxy in front of it, such as https://mcp.example.com."
+            )
         if listens_publicly:
             raise SettingsError(
                 f"MCP_HOST={server.host} can be reached from other machines, so MCP_PUBLIC_URL must say under "

@@ -52,7 +52,7 @@ def _if(is_valid: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _number(default: int, alias: str, takes: str, low: int, high: int, *, remark: str = "") -> Any:
+def _number(default: int | None, alias: str, takes: str, low: int, high: int, *, remark: str = "") -> Any:
     description = f"{takes} from {low} to {high}{remark}"
     return Field(default, alias=alias, ge=low, le=high, description=description)
 
@@ -96,6 +96,9 @@ class ServerSettings(Section):
 
     host: str = Field("127.0.0.1", alias="MCP_HOST", min_length=1, description="the address to listen on")
     port: int = _number(8000, "MCP_PORT", "a port number", 0, 65535)
+    uds: Path | None = Field(None, alias="MCP_UDS", description="the path of a Unix socket to listen on")
+    fd: int | None = _number(None, "MCP_FD", "the number of a file descriptor that is listened on,", 0, 65535)
+    reuse_port: Flag = Field(default=False, alias="MCP_REUSE_PORT")
     public_url: str | None = Field(
         None,
         alias="MCP_PUBLIC_URL",

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gatepost.configuration.settings import SettingsError
 from gatepost.listening.connection_shares import sharing
+from gatepost.listening.listeners import (
+    Address,
+    Where,
+    bound_address,
+    given_listeners,
+    own_listener,
+    tell_service_manager,
+)
 from gatepost.listening.open_files import connections_that_fit
 
 _LAST_SECONDS = 2
 """What is cancelled has these for cleaning up and being ended; then whatever is left is cancelled once and for all."""
-_BACKLOG = 2048
+LEAVING_SECONDS = 0.5
+"""For clients that use a connection just when the server stops. Of those that are idle longer few come back then."""
+_TICK_SECONDS = 0.02
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
@@ -43,19 +52,17 @@ class Service(Protocol):
 
 
 def serve(
-    build: Callable[[int], tuple[ASGIApp, Service]],
+    build: Callable[[Address], tuple[ASGIApp, Service]],
+    where: Where,
     *,
-    host: str,
-    port: int,
     shutdown_seconds: int,
     trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM; after SIGTERM it returns, after SIGINT there is a KeyboardInterrupt.
 
     Args:
-        build: given the port that is listened on, returns the app and what it serves.
-        host: the address to listen on.
-        port: the port to listen on; 0 means any free one.
+        build: given the address that is listened on, returns the app and what it serves.
+        where: where to listen.
         shutdown_seconds: how long open requests may take at the end.
         trusted_proxies: address ranges whose connections are many clients'.
 
@@ -69,14 +76,18 @@ def serve(
             "run() brings an event loop of its own and cannot be called where one runs. Call it outside of async code, "
             "or serve create_app() with an ASGI server that takes your loop, such as uvicorn.Server(config).serve()."
         )
-    # A port that is taken is told only of what could be served: mostly the other server is meant to be there.
-    built = build(port) if port else None
-    with _listen(host, port) as listener:
-        app, service = built or build(listener.getsockname()[1])
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(listener) for listener in given_listeners(where, os.environ)]
+        built = None
+        if not listeners:
+            # A port that is taken is told only of what could be served: mostly the other server is meant to be there.
+            built = build(where.address) if where.port or where.uds else None
+            listeners = [stack.enter_context(own_listener(where))]
+        app, service = built or build(bound_address(listeners))
         config = _configuration(app, shutdown_seconds, trusted_proxies)
         _freeze_garbage_collector()
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(service, _DrainingServer(config, service), listener))
+            runner.run(_serve(service, _DrainingServer(config, service), listeners))
 
 
 def _freeze_garbage_collector() -> None:
@@ -96,19 +107,62 @@ class _DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say so."""
+        await super().startup(sockets)
+        tell_service_manager(os.environ)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, then shut down."""
+        """Stop listening, end what would last, wait for what is under way."""
+        # 1. Nobody new. What is queued at a listener of our own would be reset when it closes, so it is accepted.
+        queued = [connection for listener in sockets or () for connection in _queued(listener)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in queued:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        # 2. Every answer from now on is the last of its connection, and says so.
+        state = self.server_state
+        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+        for held in [held for held in state.connections if not _is_idle(held)]:
+            held.shutdown()
+        # 3. A client whose request is on its way to a connection that is idle here gets an answer, and no reset.
+        until = loop.time() + LEAVING_SECONDS
+        while loop.time() < until and not self.force_exit and any(map(_is_idle, state.connections)):  # noqa: ASYNC110 - as uvicorn waits
+            await asyncio.sleep(_TICK_SECONDS)
+        for held in list(state.connections):
+            held.shutdown()
+        # 4. What would last ends, now that nobody can begin it again.
         self._service.stop_soon()
         await super().shutdown(sockets)
 
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
-async def _serve(service: Service, server: uvicorn.Server, listener: socket.socket) -> None:
+
+def _queued(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept what is queued, without waiting."""
+    listener.settimeout(0)
+    with contextlib.suppress(OSError):
+        while True:
+            yield listener.accept()[0]
+
+
+def _is_idle(connection: Any) -> bool:
+    """Say whether no request is under way at a connection of uvicorn's."""
+    return connection.cycle is None or bool(connection.cycle.response_complete)
+
+
+async def _serve(service: Service, server: uvicorn.Server, listeners: list[socket.socket]) -> None:
     # Opened here so that a store that cannot be opened is one sentence, and not a traceback out of the ASGI lifespan,
     # which finds it open.
     await service.open()
     try:
         with _ends_well(server):
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=listeners)
     finally:
         await service.close()
 
@@ -149,25 +203,3 @@ def _configuration(app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequenc
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=shutdown_seconds + _LAST_SECONDS,
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        why = error.strerror or error
-        raise SettingsError(
-            f"MCP_HOST={host} MCP_PORT={port} cannot be listened on ({why}). {_advice(error)}"
-        ) from None
-
-
-def _advice(error: OSError) -> str:
-    """Return which setting to change, and to what."""
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "Another server may be running there: set MCP_PORT to another port, or to 0 for any free one."
-        case errno.EACCES | errno.EPERM:
-            return "This user may not listen on that port: set MCP_PORT to one above 1023."
-        case _:
-            return "Set MCP_HOST to an address of this machine: 127.0.0.1, or 0.0.0.0 for all it has."
