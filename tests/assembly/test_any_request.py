@@ -166,7 +166,7 @@ class Known:
     session: bytes
 
     def path(self, pattern: str) -> str:
-        return pattern.format(client_id=self.client["client_id"], name="gatepost.css")
+        return pattern.format(client_id=self.client["client_id"], name="gatepost.css", asset="swagger-ui.css")
 
 
 async def introduced(app: FastAPI) -> Known:

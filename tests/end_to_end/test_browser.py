@@ -18,6 +18,7 @@ from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App
 
 PICTURES = REPOSITORY / "test-artifacts" / "browser"
+REDOCLY = "https://cdn.redoc.ly/"
 _PATIENCE = PATIENCE * 1000  # milliseconds
 
 
@@ -81,7 +82,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 def _is_problem(message: ConsoleMessage) -> bool:
     # A refused login (403) and a refused request (400) are pages under test, which the browser reports too.
     is_refusal = "status of 403" in message.text or "status of 400" in message.text
-    return message.type == "error" and not is_refusal
+    return message.type == "error" and not is_refusal and REDOCLY not in message.text
 
 
 def take_picture(page: Page, name: str) -> None:
@@ -207,6 +208,66 @@ def test_the_pages_fit_a_narrow_web_view(server: RunningServer, page: Page, sche
     page.goto(f"{server.origin}/oauth/authorize?client_id=nobody")
     expect(page.get_by_role("heading").first).to_be_visible()
     take_picture(page, f"narrow-{scheme}-error")
+
+
+MANY = '''
+from gatepost import Server
+
+SCOPES = {f"area{number}:use": f"Work with area {number}" for number in range(1, 13)}
+server = Server("A server with many areas", scopes=SCOPES)
+for number in range(1, 13):
+
+    @server.tool(name=f"use{number}", scopes=[f"area{number}:use"], annotations={"destructiveHint": number == 3})
+    def use() -> str:
+        """Use it."""
+        return ""
+'''
+
+
+@pytest.mark.parametrize(("width", "height"), [(900, 760), (360, 640)])
+def test_the_answers_to_twelve_permissions_stay_in_sight(tmp_path: Path, page: Page, width: int, height: int) -> None:
+    target = tmp_path / "many.py"
+    target.write_text(MANY)
+    with RunningServer(f"{target}:server", tmp_path / "data") as server:
+        page.set_viewport_size({"width": width, "height": height})
+        set_up(page, server, picture="1-set-up")
+        app = App(server.origin, redirect_uri="https://client.example.com/callback", name="Helper").register()
+        page.goto(app.authorization_url())
+
+        expect(page).to_have_title("Allow client.example.com? · A server with many areas")
+        for name in ("Approve", "Deny"):
+            expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+        take_picture(page, f"9-twelve-permissions-{width}")
+        marked = page.locator(".permissions li").filter(has_text="can delete or overwrite")
+        assert [text.split(" can ")[0] for text in marked.all_inner_texts()] == ["Work with area 3"]
+        expect(page.get_by_text("until 30 days without use, a year at the most")).to_be_visible()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        take_picture(page, f"9-twelve-permissions-{width}-end")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_person_who_opens_the_server_reads_what_it_is_and_how_to_connect(server: RunningServer, page: Page) -> None:
+    for path in ("/", "/mcp", "/mcp/"):
+        page.goto(server.origin + path)
+        expect(page.get_by_role("heading", name="sample")).to_be_visible()
+        expect(page.get_by_text(server.mcp_url, exact=True)).to_be_visible()
+        expect(page.get_by_text(f"claude mcp add --transport http sample {server.mcp_url}")).to_be_visible()
+    take_picture(page, "10-landing")
+    page.get_by_role("link", name="For developers").click()
+    expect(page.get_by_text("/oauth/token").first).to_be_visible()
+    take_picture(page, "11-reference")
+
+
+def test_the_reference_loads_nothing_from_elsewhere(server: RunningServer, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{server.origin}/docs")
+    expect(page.get_by_text("/oauth/token").first).to_be_visible()
+    page.goto(f"{server.origin}/redoc")
+    expect(page.get_by_role("heading", name="Ask a user for access").first).to_be_visible()
+    assert asked
+    # The policy blocks the picture of Redoc's makers before it is asked for.
+    assert [url for url in asked if not url.startswith((server.origin, "data:", "blob:", REDOCLY))] == []
 
 
 class Elsewhere(http.server.BaseHTTPRequestHandler):

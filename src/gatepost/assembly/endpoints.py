@@ -45,10 +45,12 @@ class Endpoint:
     """For people."""
     scopes: Mapping[str, str]
     """Each scope with its words."""
+    destructive_scopes: frozenset[str] = frozenset()
+    """See `ProtectedResource`."""
 
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
-        return ProtectedResource(origin + self.path, self.path, self.name, self.scopes)
+        return ProtectedResource(origin + self.path, self.path, self.name, self.scopes, self.destructive_scopes)
 
     @property
     def is_application(self) -> bool:
@@ -99,7 +101,8 @@ def _endpoint(path: str, target: Any, core: Core, title: str | None = None) -> E
     if isinstance(target, Server):
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
-        return Endpoint(path, ServerTarget(target, seal=seal), title or target.title or target.name, scopes)
+        name = title or target.title or target.name
+        return Endpoint(path, ServerTarget(target, seal=seal), name, scopes, target.destructive_scopes)
     if isinstance(target, DirectApp):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."

@@ -23,6 +23,7 @@ from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.application import GuardedApplication
 from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.site.errors import Landing
 
 if TYPE_CHECKING:
     from gatepost.server.target import Target
@@ -66,7 +67,9 @@ class Resources:
         """Return the protected resources that the endpoints are at an origin."""
         return tuple(endpoint.at(origin) for endpoint in self.endpoints)
 
-    def mcp_endpoints(self, origin: str, allowed_hosts: frozenset[str]) -> dict[str, McpEndpoint]:
+    def mcp_endpoints(
+        self, origin: str, allowed_hosts: frozenset[str], *, landing: Landing | None = None
+    ) -> dict[str, McpEndpoint]:
         """Build the MCP endpoints at an origin, by path.
 
         With and without a slash at the end, and never a redirect, which would drop the `Authorization` header in many
@@ -84,6 +87,7 @@ class Resources:
                     handshake_era=self._handshake_era(endpoint, origin),
                     keep_alive=self.keep_alive,
                     open_scopes=self.open_scopes,
+                    landing=landing,
                 )
                 built |= {endpoint.path: served, f"{endpoint.path}/": served}
         return built

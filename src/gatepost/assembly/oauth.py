@@ -46,7 +46,6 @@ from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.setup import SetupPage
-from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.routing import Route
 
 _STARTED_TOGETHER: Final = 60
@@ -241,11 +240,12 @@ class OAuth:
             provider=self.provider,
             decision=decision,
             resources=resources,
+            lifetimes=rules.lifetimes,
             required_scopes=core.settings.oauth.required_scope,
             pages=pages,
             origin=rules.issuer,
         )
-        return (*static_routes(), *authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
+        return (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
 
     def _decision(self, rules: AuthorizationServer, pages: Pages) -> Decision:
         core, store = self.core, self.core.store

@@ -14,7 +14,9 @@ from gatepost import __version__
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.life import Life
 from gatepost.web.mcp.endpoint import McpEndpoint
+from gatepost.web.pages.landing import LandingPage
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import AtTheRoot, CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
@@ -45,15 +47,23 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
     the clients leave; our own does, after it has stopped listening.
     """
     core, deployment, name = installation.core, installation.core.deployment, installation.name
-    pages = _pages(installation)
-    common = (*_health(installation).routes(), *ReferencePages(title=name).routes())
-    errors = ErrorResponses(error_page=None if pages is None else pages.error_page, random_bytes=core.random_bytes)
+    pages = Pages(server_name=name, secure=deployment.is_secure, random_bytes=core.random_bytes)
+    landing = LandingPage(
+        pages=pages,
+        server_name=name,
+        origin=deployment.public_url,
+        is_any_loopback=deployment.is_any_loopback,
+        mcp_paths=[endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application],
+        has_login=installation.oauth is not None,
+    )
+    common = (*static_routes(), *_health(installation).routes(), *ReferencePages(title=name).routes())
+    errors = ErrorResponses(error_page=pages.error_page, landing=landing.respond, random_bytes=core.random_bytes)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 
     def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
-        routes = () if installation.oauth is None or pages is None else installation.oauth.routes(origin, pages)
+        routes = () if installation.oauth is None else installation.oauth.routes(origin, pages)
         resources = installation.resources
-        endpoints = resources.mcp_endpoints(origin, allowed_hosts)
+        endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
         return Site((*common, *routes), endpoints, resources.applications(origin))
 
     def table_of(site: Site, app: ASGIApp) -> RoutingTable:
@@ -90,13 +100,6 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
         app.add_middleware(RequestLog, own_paths=main.endpoints, addresses=core.addresses, clock=time.perf_counter)
     return app
-
-
-def _pages(installation: Installation) -> Pages | None:
-    core = installation.core
-    if installation.oauth is None:
-        return None
-    return Pages(server_name=installation.name, secure=core.deployment.is_secure, random_bytes=core.random_bytes)
 
 
 def _health(installation: Installation) -> HealthEndpoints:

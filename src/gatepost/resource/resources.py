@@ -25,6 +25,8 @@ class ProtectedResource:
     """For people."""
     scopes: Mapping[str, str]
     """Every scope it knows, in the order shown, each with the words the consent page uses."""
+    destructive_scopes: frozenset[str] = frozenset()
+    """Those that open what deletes or overwrites something, which the consent page marks."""
 
     @property
     def default_scopes(self) -> tuple[str, ...]:

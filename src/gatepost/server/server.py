@@ -126,6 +126,11 @@ class Server:
         return descriptions
 
     @property
+    def destructive_scopes(self) -> frozenset[str]:
+        """The scopes of tools that say (`destructiveHint`) that they may delete or overwrite something."""
+        return frozenset(scope for tool in self._tools.values() if tool.is_destructive for scope in tool.scopes)
+
+    @property
     def state(self) -> Mapping[str, Any]:
         """What the lifespan yielded; empty while it is not open."""
         return {} if self._state is None else self._state

@@ -301,6 +301,7 @@ def make_world(
     )
     app.add(
         ConsentPage(
+            lifetimes=Lifetimes(),
             clients=store.clients,
             requests=requests,
             browser_sessions=sessions,

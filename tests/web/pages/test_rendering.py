@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.password_workers import PasswordWorkersBusy
-from gatepost.oauth.errors import InvalidRequest
+from gatepost.oauth.errors import InvalidRequest, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.pages import static_files
 from gatepost.web.pages.headers import page_headers
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages, in_words
 from gatepost.web.pages.static_files import static_url
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
 from tests.web.pages.pages_world import ATTACK, World, make_world, names, offer_setup
@@ -155,7 +155,7 @@ def test_no_template_has_anything_that_the_policy_forbids(template: Path) -> Non
 
 
 def asked(**state: str) -> Request:
-    return Request({"type": "http", "headers": [], "state": state})
+    return Request({"type": "http", "path": "/x", "query_string": b"", "headers": [], "state": state})
 
 
 def test_an_error_page_shows_its_reason_at_the_foot_and_logs_it_with_what_is_known(
@@ -242,6 +242,38 @@ def test_what_a_handler_refuses_is_answered_with_a_page(
     assert response.headers.get("connection") == ("close" if status == 408 else None)
     assert names(caplog.records) == [reason]
     assert "secretsecret" not in caplog.text + text(response)
+
+
+@pytest.mark.parametrize(
+    "error", [TooManyRequests(Reason.TOO_MANY_REQUESTS, "x", retry_after=90), PasswordWorkersBusy()]
+)
+def test_what_may_go_well_a_moment_later_has_a_way_back_to_the_same_page(pages: Pages, error: Exception) -> None:
+    request = Request(
+        {"type": "http", "headers": [], "path": "/oauth/login", "query_string": b"transaction=a&switch=%22yes"}
+    )
+    page = pages.error_response(request, error)
+    assert page is not None
+    assert '<a class="button plain" href="/oauth/login?transaction=a&amp;switch=%22yes">Try again</a>' in text(page)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "half a minute"),
+        (30, "half a minute"),
+        (31, "a minute"),
+        (60, "a minute"),
+        (61, "2 minutes"),
+        (3599, "60 minutes"),
+        (3600, "an hour"),
+        (3601, "2 hours"),
+        (86_400, "a day"),
+        (30 * 86_400, "30 days"),
+        (365 * 86_400, "a year"),
+    ],
+)
+def test_a_stretch_of_time_is_said_as_people_say_it(seconds: int, words: str) -> None:
+    assert in_words(seconds) == words
 
 
 @pytest.mark.parametrize("error", [ClientDisconnected(), RuntimeError("x")])

@@ -57,7 +57,7 @@ class Tool(Declaration):
     if the function cannot become a tool; the message names it and what to change.
     """
 
-    __slots__ = ("_context_parameter", "_input", "_is_async", "_output", "mirrored", "takes_context")
+    __slots__ = ("_context_parameter", "_input", "_is_async", "_output", "is_destructive", "mirrored", "takes_context")
 
     kind = "tool"
     option_names = ToolOptions.__optional_keys__
@@ -66,6 +66,9 @@ class Tool(Declaration):
     """The arguments that clients repeat in headers, for what lies between to route by."""
     takes_context: bool
     """Whether the function has a parameter for a `Context`."""
+
+    is_destructive: bool
+    """Whether its annotations say that it may delete or overwrite something."""
 
     def __init__(self, func: Callable[..., Any], **options: Unpack[ToolOptions]) -> None:
         super().__init__(func, options)
@@ -89,10 +92,12 @@ class Tool(Declaration):
             raise ToolDefinitionError(f"{label}: {error}") from None
         output = options.get("output")
         self._output = output_type(signature.returns if output is None else output, label)
+        annotations = annotations_of(ToolAnnotations, options.get("annotations"), label)
+        self.is_destructive = annotations is not None and annotations.get("destructiveHint", False)
         own_members = {
             "inputSchema": schema,
             "outputSchema": None if self._output is None else self._output.schema,
-            "annotations": annotations_of(ToolAnnotations, options.get("annotations"), label),
+            "annotations": annotations,
         }
         self._define(options, own_members)
 

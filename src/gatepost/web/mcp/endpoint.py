@@ -10,8 +10,9 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
@@ -49,7 +50,7 @@ from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.site.disconnect import run_while_connected
-from gatepost.web.site.errors import scrubbed_traceback
+from gatepost.web.site.errors import Landing, scrubbed_traceback
 from gatepost.web.site.front_door import (
     FAST_PATH,
     HOST_FOREIGN,
@@ -62,6 +63,9 @@ from gatepost.web.site.request_body import ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024
 """The longest message that is read, in bytes, unless the endpoint is told otherwise."""
+
+_FOR_LANDING: Final = frozenset({400, 401, 404, 405, 406})
+"""What a browser is refused with that somebody sent here; not 421, for a page of ours shows under no foreign name."""
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -90,6 +94,8 @@ class McpEndpoint:
     """Keeps the streams of `subscriptions/listen` alive, and every request that waits for something."""
     handshake_era: HandshakeEra | None = None
     """The sessions of the handshake era; without it its requests are served one by one."""
+    landing: Landing | None = None
+    """Returns the page that a person's browser is shown in place of a refusal."""
     open_scopes: set[CancelScope] = field(default_factory=set)
     """Holds the scope of each request that waits for something, for whoever cancels all of them."""
     _hosts: frozenset[bytes] = field(init=False)
@@ -112,6 +118,12 @@ class McpEndpoint:
             logger.debug("the client went away")
             return
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
+            page = None
+            if self.landing is not None and getattr(error, "status", None) in _FOR_LANDING:
+                page = self.landing(HTTPConnection(scope))
+            if page is not None:
+                await page(scope, receive, send)
+                return
             answer = self._error_answer(error)
         if answer is not None and (fast_path is None or not fast_path.answer(send, answer)):
             await send_answer(send, answer)

@@ -17,6 +17,8 @@ from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.consent import Consent, choices, narrowed
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidRequest, InvalidTarget
+from gatepost.oauth.issuing import gets_refresh_token
+from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_registered, is_web
@@ -27,7 +29,7 @@ from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages, in_words
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
 
@@ -49,6 +51,8 @@ class ConsentPage:
     pages: Pages
     origin: str
     """Our own; a form from any other is refused."""
+    lifetimes: Lifetimes
+    """For how long an approval gives access."""
     required_scopes: Collection[str] = ()
     """Scopes that nobody can take out, because every request to the MCP endpoint needs them."""
 
@@ -155,10 +159,16 @@ class ConsentPage:
             is_web=leads_to_web,
             allowed_before=earlier and _day(earlier.created_at),
             permissions=[
-                (scope, resource.scopes.get(scope) or scope, _field(index) if scope in free else None)
+                (
+                    scope,
+                    resource.scopes.get(scope) or scope,
+                    _field(index) if scope in free else None,
+                    scope in resource.destructive_scopes,
+                )
                 for index, scope in enumerate(transaction.scopes)
             ],
             can_choose=bool(free),
+            lasts=_how_long(client, self.lifetimes),
             resource=resource,
             user=user.name,
             switch_path=switch if self.provider.can_switch_account else None,
@@ -168,6 +178,16 @@ class ConsentPage:
 def _transaction_id(request: Request) -> str:
     """Return which authorization request the page's URL names; nothing is found under the empty string."""
     return query(request).get("transaction", "")
+
+
+def _how_long(client: Client, lifetimes: Lifetimes) -> str:
+    """Return for how long an approval gives access, as people say it."""
+    if not gets_refresh_token(client):
+        return in_words(lifetimes.access_token)
+    return (
+        f"as long as the app uses it: until {in_words(lifetimes.refresh_token)} without use, "
+        f"{in_words(lifetimes.grant)} at the most"
+    )
 
 
 def _day(seconds: int) -> str:

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MINUTE: Final = 60
+_UNITS: Final = (("year", 365 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", _MINUTE))
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset({"setup.html", "setup_done.html", "logged_in.html"})
 
 
@@ -160,7 +161,10 @@ class Pages:
         return tuple(replace(route, error_response=self.error_response, has_effects=True) for route in routes)
 
     def error_response(self, request: HTTPConnection, error: Exception) -> Response | None:
-        """Return the page that answers `error`; None where it is none that pages know."""
+        """Return the page that answers `error`; None where it is none that pages know.
+
+        What may go well a moment later has a link to the same page: who sent a form finds it there again.
+        """
         refusal = error if isinstance(error, PageRefusal) else _refusal_of(error)
         if refusal is None:
             return None
@@ -171,7 +175,7 @@ class Pages:
             message=refusal.message,
             reason=refusal.reason,
             told=refusal.told,
-            link=refusal.link,
+            link=refusal.link or (_again(request) if "Retry-After" in refusal.headers else None),
         )
         response.headers.update(refusal.headers)
         return response
@@ -197,6 +201,11 @@ class Pages:
         return environment
 
 
+def _again(request: HTTPConnection) -> Link:
+    query: bytes = request.scope["query_string"]
+    return Link(request.scope["path"] + (f"?{query.decode('latin-1')}" if query else ""), "Try again")
+
+
 def _refusal_of(error: Exception) -> PageRefusal | None:
     """Return what a person is told about an error that pages know."""
     title, message, headers = "This request was refused", "", {}
@@ -204,7 +213,7 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
         case TooManyRequests():
             title, message = (
                 "Please wait a moment",
-                f"There were too many tries. Try again in {_in_words(error.retry_after)}.",
+                f"There were too many tries. Try again in {in_words(error.retry_after)}.",
             )
             headers = {"Retry-After": str(error.retry_after)}
         case BodyTooLarge():
@@ -237,9 +246,10 @@ def _later(reason: Reason, message: str) -> PageRefusal:
     return PageRefusal(reason, status=503, title=title, message=message, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def _in_words(seconds: int) -> str:
-    """Return a stretch of time as people say it, rounded up."""
-    if seconds < _MINUTE:
-        return "a minute" if seconds > _MINUTE // 2 else "half a minute"
-    minutes = -(-seconds // _MINUTE)
-    return f"{minutes} minutes" if minutes > 1 else "a minute"
+def in_words(seconds: int) -> str:
+    """Return a stretch of time as people say it, in the largest unit that it fills, rounded up."""
+    if seconds <= _MINUTE // 2:
+        return "half a minute"
+    unit, length = next((known for known in _UNITS if seconds >= known[1]), _UNITS[-1])
+    count = -(-seconds // length)
+    return f"{count} {unit}s" if count > 1 else f"{'an' if unit == 'hour' else 'a'} {unit}"

@@ -17,9 +17,9 @@ import logging
 import re
 import secrets
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -46,6 +46,7 @@ RETRY_AFTER = 5
 """Seconds after which a client may ask again when the store cannot answer."""
 
 _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
+_NOT_FOUND = 404
 _WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110 section 6.4.1
 
 # The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
@@ -67,6 +68,10 @@ _ADVICE = {
         "error_description": "This address does not take this method; the Allow header lists those it takes.",
     },
 }
+
+
+Landing: TypeAlias = Callable[[HTTPConnection], Response | None]
+"""Returns the page for a browser that a person sent to `/` or an MCP endpoint; None for all others."""
 
 
 class ScrubbedTraceback(Exception):
@@ -159,11 +164,19 @@ class ErrorResponses:
 
     Args:
         error_page: renders a 500 for browsers; without it everybody gets JSON.
+        landing: returns the page that a browser is shown where nothing else is, or None.
         random_bytes: where incident ids come from.
     """
 
-    def __init__(self, *, error_page: ErrorPage | None = None, random_bytes: RandomBytes = secrets.token_bytes) -> None:
+    def __init__(
+        self,
+        *,
+        error_page: ErrorPage | None = None,
+        landing: Landing | None = None,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
         self._error_page = error_page
+        self._landing = landing
         self._random_bytes = random_bytes
         self._kept_from_starting: tuple[Exception | None, str] = (None, "")
         """What did, and its incident id: many requests see one failure."""
@@ -180,7 +193,8 @@ class ErrorResponses:
             case StoreUnavailable():
                 return oauth_error_response(store_unavailable(request, error, random_bytes=self._random_bytes))
             case HTTPException():
-                return _http_exception_response(error)
+                page = self._landing(request) if self._landing is not None and error.status_code == _NOT_FOUND else None
+                return page or _http_exception_response(error)
             case _:
                 return self._incident_response(request, self.log_incident(request.scope, error))
 
