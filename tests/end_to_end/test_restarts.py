@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.conftest import RequireService
 from tests.end_to_end import local_http
 from tests.end_to_end.conftest import OPEN, TARGET
 from tests.end_to_end.running_server import REPOSITORY, free_port
@@ -186,6 +187,52 @@ def test_nobody_is_refused_in_a_restart_under_traffic(tmp_path: Path, name: str)
         for thread in asking:
             thread.join()
         assert failures == []
+
+
+def test_nobody_is_refused_behind_nginx_at_a_unix_socket(tmp_path: Path, require_service: RequireService) -> None:
+    """With the configuration of deploy/proxies, and the address that docs/restarts.md puts in its place."""
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    require_service("nginx", available=nginx is not None)
+    assert nginx is not None
+    port, path = free_port(), tmp_path / "s"
+    page = (REPOSITORY / "docs" / "restarts.md").read_text(encoding="utf-8")
+    (address,) = (line.strip() for line in page.splitlines() if line.strip().startswith("proxy_pass "))
+    site = (REPOSITORY / "deploy" / "proxies" / "nginx.conf").read_text(encoding="utf-8")
+    site = site.replace("proxy_pass http://127.0.0.1:8000;", address.replace("/run/gatepost/http.sock", str(path)))
+    site = site.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}\n"
+        f"http {{ access_log off; {folders}\n{site} }}",
+        encoding="utf-8",
+    )
+    with way("uds", tmp_path) as start:
+        old, _ = start()
+        command = [nginx, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+        proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            with local_http.client(base_url=f"http://127.0.0.1:{port}") as http:
+                while not answers(http):
+                    assert proxy.poll() is None
+                start()
+                old.tell_to_stop()
+                statuses = set()
+                while old.process.poll() is None:
+                    statuses.add(http.get("/health").status_code)
+                statuses.add(http.get("/health").status_code)
+                assert statuses == {200}
+        finally:
+            proxy.terminate()
+            proxy.wait(PATIENCE)
+
+
+def answers(http: httpx2.Client) -> bool:
+    try:
+        http.get("/health")
+    except httpx2.ConnectError:
+        return False
+    return True
 
 
 def test_a_unix_socket_is_the_groups_and_goes_with_its_server_only(tmp_path: Path) -> None:
