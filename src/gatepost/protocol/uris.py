@@ -25,7 +25,7 @@ _CAPITAL: Final = re.compile(r"%..|[A-Z]+")
 _AUTHORITY: Final = re.compile(r"//(?:[^@]*@)?(?:\[[^]]*\]|[^:]*)(?::[0-9]*)?")
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
-LONGEST: Final = 8 * 1024
+LONGEST: Final = 8192
 """Characters of what is taken for a URI; each escape is looked at."""
 
 
@@ -40,7 +40,7 @@ def encoded(text: str) -> str | None:
     if len(text) > LONGEST:
         return None
     try:
-        converted = _NOT_IN_URIS.sub(lambda found: quote(found[0], safe=""), text)
+        converted = _NOT_IN_URIS.sub(lambda found: quote(found[0]), text)
     except UnicodeEncodeError:
         return None
     start = _START.match(converted)
