@@ -150,7 +150,9 @@ async def test_an_address_that_may_not_be_fetched_has_no_keys(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"[" * 5000, b'{"keys":[]}', json.dumps({"keys": [P256.as_dict(private=True)]}).encode()]
+    "body",
+    [b"", b"[]", b"[" * 5000, b'{"keys":[]}', json.dumps({"keys": [P256.as_dict(private=True)]}).encode()],
+    ids=["empty", "array", "deep", "no key", "a private key"],
 )
 async def test_what_is_no_set_of_public_keys_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidClient) as refused:

@@ -86,7 +86,9 @@ def test_other_algorithms_are_refused_whatever_the_signature(algorithm: object) 
         verified_claims(unsigned, keys(public(P256), public(RSA)))
 
 
-@pytest.mark.parametrize("secret", [RSA.as_pem(private=False), RSA.as_pem(private=False).strip()])
+@pytest.mark.parametrize(
+    "secret", [RSA.as_pem(private=False), RSA.as_pem(private=False).strip()], ids=["as it is", "stripped"]
+)
 def test_a_public_key_is_no_shared_secret(secret: bytes) -> None:
     signed = f"{encoded({'alg': 'HS256'})}.{encoded(CLAIMS)}"
     code = base64.urlsafe_b64encode(hmac.digest(secret, signed.encode(), "sha256")).rstrip(b"=").decode()
