@@ -8,6 +8,7 @@ first import, and the files that reach its module from the start. So a survivor 
 from __future__ import annotations
 
 import gc
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -100,6 +101,8 @@ class CollectedTests:
         """Run forks in place of the tests."""
         session.config.pluginmanager.unregister(name="terminalreporter")
         items = {item.nodeid: item for item in session.items}
+        for path in self._chosen:
+            importlib.import_module(_module_of(path))  # also what the tests import late
         self._tell(f"{len(items)} tests: which lines each of them runs")
         reached = in_fork(lambda: _measure(session, list(self._chosen)))
         if reached is None:
@@ -180,11 +183,15 @@ def _imported_and_run(mutant: Mutant, path: Path, files: Sequence[str]) -> int:
     return int(pytest.main([*OPTIONS, "-x", *files]))
 
 
+def _module_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts[1:])
+
+
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds one module, and gives it another source."""
 
     def __init__(self, path: Path, source: str) -> None:
-        self._name = ".".join(path.with_suffix("").parts[1:])
+        self._name = _module_of(path)
         self._path = path.resolve()
         self._source = source
 
