@@ -37,6 +37,8 @@ def nested(depth: int, innermost: bytes = b"1") -> bytes:
         (b'{"a":{"same":1},"b":{"same":1}}', {"a": {"same": 1}, "b": {"same": 1}}),
         (b"18446744073709551615", 2**64 - 1),
         (b"-9223372036854775808", -(2**63)),
+        (b"[ 18446744073709551615 ]", [2**64 - 1]),
+        (b"[ -9223372036854775808 ]", [-(2**63)]),
         (b"1e300", 1e300),
         (b"[-1e20]", [-1e20]),
         ('"ä☃"'.encode(), "ä☃"),
@@ -151,8 +153,10 @@ def test_looking_at_values_one_by_one_ends(raw: bytes) -> None:
         # An object is one itself.
         lambda count: b'{"x" :""' + b"".join(b',"%d":""' % number for number in range(count - 2)) + b"}",
         lambda count: b"[" + b"{}, " * (count - 1) + b"{} ]",
+        lambda count: b"[" + b"[]," * 99_999 + b"[" + b"1," * (count - 100_001) + b"1]]",
+        lambda count: b'[ {"a":[],' + b",".join(b'"%d":""' % number for number in range(count - 4)) + b'},{"b":1}]',
     ],
-    ids=["arrays", "integers", "members", "objects"],
+    ids=["arrays", "integers", "members", "objects", "levels", "members-of-two"],
 )
 def test_200000_values_are_looked_at_and_no_more(document: Callable[[int], bytes]) -> None:
     assert strict_json.load(document(200_000)) == orjson.loads(document(200_000))
@@ -165,6 +169,8 @@ def test_200000_values_are_looked_at_and_no_more(document: Callable[[int], bytes
 @pytest.mark.parametrize("separator", [b",", b", "])
 def test_a_long_document_in_a_usual_style_needs_no_look(separator: bytes) -> None:
     assert strict_json.load(b"[" + separator.join([b"1"] * 300_001) + b"]") == [1] * 300_001
+    with_separators_in_texts = b'["a, b: c",' + b"1," * 300_000 + b"1]"
+    assert len(strict_json.load(with_separators_in_texts)) == 300_002
     members = separator.join(b'"%d": ""' % number for number in range(300_000))
     assert len(strict_json.load(b"{" + members + b"}")) == 300_000
 

@@ -151,6 +151,8 @@ def _passes(
     code = _function_code(compile(mutant.source, "mutant", "exec"), mutant.function)
     for function in functions:
         if (function.__qualname__, function.__code__.co_name) == (mutant.function, code.co_name):
+            if function.__code__.co_freevars != code.co_freevars:
+                return True  # it cannot take that place; the other way will tell
             function.__code__ = code
     for test, after in zip(tests, [*tests[1:], None], strict=True):
         test.config.hook.pytest_runtest_protocol(item=test, nextitem=after)

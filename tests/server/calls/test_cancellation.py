@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -178,8 +179,15 @@ async def test_work_that_goes_on_is_ended_where_it_stands(caplog: pytest.LogCapt
 
 
 async def test_work_may_be_left_less_time_but_not_more() -> None:
+    is_over = asyncio.Event()
+
+    async def go_on() -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
     scope = CancelScope()
-    task = await started(scope, Waiting(lambda: stubborn([])))
+    task = await started(scope, Waiting(go_on))
 
     scope.cancel()
     scope.cancel(0)
@@ -187,6 +195,7 @@ async def test_work_may_be_left_less_time_but_not_more() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
+    is_over.set()  # else nothing ends it, should this fail
     assert task.done()
     await outcome(task)
 
