@@ -218,3 +218,14 @@ def test_no_spelling_of_a_url_breaks_the_rule_or_changes_its_host(rest: str) -> 
         host = host_of(url)
         assert host == host.lower()
         assert url.startswith((f"https://{host}/", f"https://{host}:"))
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(64, True), (65, False)])
+def test_a_document_may_name_more_redirect_uris_than_a_registration(count: int, *, is_taken: bool) -> None:
+    """Nothing of it is stored."""
+    uris = [f"https://app.example/{'x' * 400}/{number}" for number in range(count)]
+    if is_taken:
+        assert read(redirect_uris=uris).redirect_uris == tuple(uris)
+    else:
+        with pytest.raises(InvalidClient, match="1 to 64 redirect URIs"):
+            read(redirect_uris=uris)

@@ -17,10 +17,11 @@ from gatepost.oauth.errors import InvalidClient, InvalidClientMetadata, InvalidR
 from gatepost.oauth.fetched_urls import SCHEME, host_of, url_problem
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, MAX_BODY, new_client, parse_metadata, read_metadata
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, new_client, parse_metadata, read_metadata
 
-MAX_DOCUMENT: Final = MAX_BODY
-"""Bytes of one document: no fewer than of a registration, though section 8.7 of the draft recommends 5 KB."""
+MAX_DOCUMENT: Final = 64 * 1024
+"""Bytes of one document. Section 8.7 of the draft recommends 5 KB; documents in use are larger, and none is stored."""
+_MOST_REDIRECT_URIS: Final = 64
 METHODS_FOR_DOCUMENTS: Final = ("none", "private_key_jwt")
 """What `token_endpoint_auth_method` may be: nothing that needs a shared secret (section 4.1)."""
 
@@ -77,7 +78,11 @@ def read_document(
         if present := [name for name in _FORBIDDEN if name in document]:
             raise _invalid(f"{' and '.join(present)} must not be there: whoever can read the document knows it")
         metadata = read_metadata(
-            document, known_scopes=known_scopes, grant_types=grant_types, auth_methods=METHODS_FOR_DOCUMENTS
+            document,
+            known_scopes=known_scopes,
+            grant_types=grant_types,
+            auth_methods=METHODS_FOR_DOCUMENTS,
+            most_redirect_uris=_MOST_REDIRECT_URIS,
         )
     except (InvalidClientMetadata, InvalidRedirectUri) as error:
         raise _invalid(error.description.rstrip(".")) from None

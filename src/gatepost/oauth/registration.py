@@ -66,16 +66,18 @@ def read_metadata(
     known_scopes: Collection[str],
     grant_types: Sequence[str] = DEFAULT_GRANT_TYPES,
     auth_methods: Sequence[str] = METHODS_SUPPORTED,
+    most_redirect_uris: int = MAX_REDIRECT_URIS,
 ) -> ClientMetadata:
     """Return what a registration request, or a client's document about itself, comes to.
 
     `known_scopes` are those of all resources of this server; `grant_types` and `auth_methods` are what it supports.
+    There may be `most_redirect_uris`, and for each as many characters as a registration has on average.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered (RFC 7591 section 3.2.2).
         InvalidClientMetadata: something else is malformed, contradicts itself or cannot be honoured.
     """
-    redirect_uris = _redirect_uris(document)
+    redirect_uris = _redirect_uris(document, most_redirect_uris)
     auth_method = _auth_method(document, auth_methods)
     jwks, jwks_uri = _keys(document, auth_method)
     return ClientMetadata(
@@ -148,10 +150,10 @@ def client_information(
     return information
 
 
-def _redirect_uris(document: Mapping[str, object]) -> tuple[str, ...]:
+def _redirect_uris(document: Mapping[str, object], most: int) -> tuple[str, ...]:
     uris = document.get("redirect_uris")
-    if not isinstance(uris, list) or not 0 < len(uris) <= MAX_REDIRECT_URIS:
-        _refuse_redirect_uri(f"redirect_uris must be a list of 1 to {MAX_REDIRECT_URIS} redirect URIs.")
+    if not isinstance(uris, list) or not 0 < len(uris) <= most:
+        _refuse_redirect_uri(f"redirect_uris must be a list of 1 to {most} redirect URIs.")
     for position, uri in enumerate(uris):
         if not isinstance(uri, str):
             _refuse_redirect_uri(f"redirect_uris[{position}] must be a string.")
@@ -159,10 +161,9 @@ def _redirect_uris(document: Mapping[str, object]) -> tuple[str, ...]:
             check_registrable(uri)
         except InvalidRedirectUri as error:
             raise InvalidRedirectUri(error.reason, f"redirect_uris[{position}]: {error.description}") from None
-    if sum(map(len, uris)) > MAX_ALL_REDIRECT_URIS:
-        _refuse_redirect_uri(
-            f"redirect_uris are longer than {MAX_ALL_REDIRECT_URIS} characters together; register fewer.",
-        )
+    longest = MAX_ALL_REDIRECT_URIS * most // MAX_REDIRECT_URIS
+    if sum(map(len, uris)) > longest:
+        _refuse_redirect_uri(f"redirect_uris are longer than {longest} characters together; register fewer.")
     return tuple(dict.fromkeys(uris))
 
 
