@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gatepost.listening.slow_readers import WatchedConnection
-from tests.listening.test_slow_senders import Client, served
+from tests.listening.test_slow_senders import Client, hasty, served
 
 OFFERS = {
     "none": b"",
@@ -135,6 +135,9 @@ async def test_a_tunnel_is_refused_and_nothing_behind_it_is_read(packets: str) -
         b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
         b"Transfer-Encoding: chunked, identity\r\n",
         b"Transfer-Encoding: gzip\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: ,chunked\r\n",
         b"Content-Length: +4\r\n",
         b"Content-Length: 4 4\r\n",
         b"Content-Length : 4\r\n",
@@ -152,6 +155,38 @@ async def test_what_two_readers_could_frame_differently_is_refused_and_the_conne
         assert (await client.reader.readline()).startswith(b"HTTP/1.1 400 ")
         rest = await client.reader.read()
         assert b"HTTP/1.1 200" not in rest
+
+
+@pytest.mark.parametrize("app", [echo, hasty])
+async def test_a_connection_that_ends_with_a_trailer_is_closed_and_leaves_nobody_waiting(app: Any) -> None:
+    class Patient(WatchedConnection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.timeout_keep_alive = 3600
+
+    async with served(app, Patient) as connect:
+        client = await connect()
+        await client.send(b"POST /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if app is hasty:
+            await client.answer()
+        await client.send(b"0\r\nConnection: close\r\n\r\n")
+
+        answered = await client.reader.read()
+        assert (b"connection: close" in answered) == (app is echo)
+
+
+async def test_the_host_of_an_absolute_target_counts_and_not_the_header() -> None:
+    async def tell_host(scope: Any, _receive: Any, send: Any) -> None:
+        hosts = b"".join(value for name, value in scope["headers"] if name == b"host")
+        length = (b"content-length", b"%d" % len(hosts))
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": hosts})
+
+    async with served(tell_host, WatchedConnection) as connect:
+        client = await connect()
+        await client.send(b"GET http://b.example:81/mcp HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+
+        assert (await client.reader.read()).endswith(b"\r\n\r\nb.example:81")
 
 
 async def test_an_offer_behind_a_request_under_way_waits_for_its_turn() -> None:

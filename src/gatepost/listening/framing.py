@@ -4,6 +4,9 @@ llhttp, the parser below httptools, takes a request with `Upgrade` (or `CONNECT`
 says that there is no body, whatever the head says, and passes the rest over. This server takes up no other protocol, so
 such a request is one like any other (RFC 9110 section 7.8): its head is given to a new parser without the offer, which
 then frames the body and what is pipelined behind it by their own lengths.
+
+llhttp also takes transfer codings that nobody here undoes, as long as `chunked` comes last, and believes a `Connection`
+among the trailers, behind which it reads no more. The first is refused, and after the second the connection is closed.
 """
 
 from __future__ import annotations
@@ -14,6 +17,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _NOT_IMPLEMENTED: Final = b"501 Not Implemented"
+_CODINGS: Final = ([], [b"chunked"])
+"""The transfer codings that are understood here (RFC 9112 section 6.1)."""
+
+
+class _CodingsNotUnderstood(Exception):
+    """Raised out of the parser's callback, which is how a message is given up in the middle of what was read."""
 
 
 class FramedConnection(HttpToolsProtocol):
@@ -42,6 +51,25 @@ class FramedConnection(HttpToolsProtocol):
             return False
         self._offering_head = self._head_without_offer()
         return True
+
+    def on_headers_complete(self) -> None:
+        """Refuse what a reader in front may have framed differently, and take the host of an absolute target."""
+        if not self.url.startswith((b"/", b"*")):
+            # It counts, and not what `Host` says (RFC 9112 section 3.2.2).
+            host = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
+            self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
+        if [value.lower() for name, value in self.headers if name == b"transfer-encoding"] not in _CODINGS:
+            raise _CodingsNotUnderstood
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Close behind a message after which the parser reads no more, whatever its head said of that."""
+        super().on_message_complete()
+        cycle: RequestResponseCycle = self.cycle
+        if cycle.keep_alive and not self.parser.should_keep_alive():
+            cycle.keep_alive = False
+            if cycle.response_complete:
+                self.transport.close()
 
     def refuse(self, status: bytes) -> None:
         """Refuse what is being read: an answer of a status line, unless another one is due or begun; then close."""
