@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -132,6 +133,39 @@ async def test_what_is_being_answered_is_never_closed_and_what_finds_no_place_is
                 break
 
 
+@pytest.mark.parametrize(("requests", "size"), [(1, 1_000_000), (4, 62_000)])  # a writer waits where 64 KiB do already
+async def test_a_client_that_does_not_read_makes_room_and_leaves_no_open_file(requests: int, size: int) -> None:
+    is_open: set[Any] = set()
+
+    class SmallBuffers(sharing(CAPACITY, ())):  # type: ignore[misc] # a class that is made
+        def connection_made(self, transport: Any) -> None:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            is_open.add(transport)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            is_open.discard(self.transport._transport)
+            super().connection_lost(exc)
+
+    async def long(scope: Any, receive: Any, send: Any) -> None:
+        if scope["raw_path"] == b"/here":
+            return await app(scope, receive, send)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    async with served(long, SmallBuffers) as connect:
+        here = Crowd(connect)
+        for _ in range(SHARE + 20):
+            attacker = await here.connect(ATTACKER)
+            # From here on it reads nothing.
+            attacker.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            cast("asyncio.Transport", attacker.writer.transport).pause_reading()
+            await attacker.send(get(b"/long") * requests)
+            assert await is_served(await here.connect(HOME))
+        assert await is_served(await here.connect(ATTACKER))
+        assert len(is_open) <= 2 * SHARE
+
+
 async def test_connections_with_a_verified_token_count_apart() -> None:
     async with crowd() as here:
         users = await here.connect_many(SHARE + 10, HOME, get(b"/token"))
@@ -191,6 +225,9 @@ class Peer:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 async def test_an_ipv6_network_is_one_address_and_a_unix_socket_none() -> None:

@@ -3,7 +3,7 @@
 Silence costs its sender nothing, so without shares one address could hold every connection. Nobody is known before the
 first request, so connections are counted by address, and those apart whose latest request carried a token that
 verified: behind them is somebody who can be shut out. What has to make room is the connection that has been silent for
-the longest time, never one whose request is being answered.
+the longest time, never one whose request is being answered, unless its client does not take the answer.
 
 The proxies that the operator trusts stand for many clients, and a peer on a Unix socket is one: both are exempt.
 Counting takes place where a connection begins and ends, and costs a request nothing.
@@ -131,6 +131,9 @@ class ConnectionShares:
             logger.debug("a silent connection makes room")
             self.forget(connection)
             connection.transport.close()
+            if connection.transport.get_write_buffer_size():
+                # It would stay, and count no more, for as long as its client takes a little now and then.
+                connection.transport.abort()
         return len(connections)
 
 
@@ -165,12 +168,13 @@ class SharingConnection(WatchedConnection):
     def silent_since(self) -> float | None:
         """Return since when the client has been awaited, by the loop's clock; None while something is answered.
 
-        It is awaited where no request is under way, and where the rest of one is missing and nothing else is due.
+        It is awaited where no request is under way, where the rest of one is missing and nothing else is due, and where
+        it does not read: pipelining makes an answer that nobody takes out of any short ones.
         """
         cycle: RequestResponseCycle | None = self.cycle  # None before the first
         is_due = cycle is not None and not (cycle.response_complete or (cycle.more_body and not cycle.response_started))
         if is_due or not all(earlier.response_complete for earlier in self._earlier):
-            return None
+            return None if self._check is None else self._check.when() - self.check_seconds
         if self._deadline is not None:
             return self._deadline.when() - self.send_seconds
         idle = self.timeout_keep_alive_task
