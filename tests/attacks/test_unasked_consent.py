@@ -38,6 +38,7 @@ STARTS = [
     *({**TYPED, "Sec-Fetch-Dest": destination} for destination in ("iframe", "image", "empty", "")),
     {"Sec-Fetch-Site": "none"},
     {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+    {**TYPED, "Sec-Purpose": "prefetch;prerender"},
 ]
 
 
@@ -266,6 +267,21 @@ async def test_a_header_that_is_sent_twice_is_asked_in_every_mode(name: str, sec
     answer = await asking.browser.get("/oauth/authorize", params=asking.parameters(), headers=headers)
 
     assert answer.headers["location"].startswith("/oauth/consent?transaction=")
+    await asking.browser.aclose()
+
+
+@pytest.mark.parametrize("host", ["dev.lan:8000", "127.0.0.1:8000", "localhost", "127.0.0.2:8000", "[::1]:8000"])
+async def test_a_request_without_the_headers_is_a_programs_only_where_browsers_send_them(host: str) -> None:
+    """Chromium sends no Fetch Metadata to plain http under another name, which the operator may have allowed."""
+    world = make_world(auto_approve=AutoApprove.ALWAYS)
+    await world.register()
+    asking = Asking(world)
+    await world.log_in(asking.browser)
+    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in asking.browser.cookies.items())}
+
+    answer = await asking.browser.get(f"http://{host}/oauth/authorize", params=asking.parameters(), headers=cookies)
+
+    assert is_code(answer) is (host != "dev.lan:8000")
     await asking.browser.aclose()
 
 

@@ -149,7 +149,8 @@ async def test_a_client_that_does_not_read_makes_room_and_leaves_no_open_file(re
 
     async def long(scope: Any, receive: Any, send: Any) -> None:
         if scope["raw_path"] == b"/here":
-            return await app(scope, receive, send)
+            await app(scope, receive, send)
+            return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
         await send({"type": "http.response.body", "body": b"x" * size})
 

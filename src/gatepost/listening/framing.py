@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _NOT_IMPLEMENTED: Final = b"501 Not Implemented"
-_CODINGS: Final = ([], [b"chunked"])
+_CODINGS: Final[tuple[list[bytes], ...]] = ([], [b"chunked"])
 """The transfer codings that are understood here (RFC 9112 section 6.1)."""
 
 

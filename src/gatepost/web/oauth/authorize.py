@@ -23,6 +23,7 @@ from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
 from gatepost.oauth.parameters import Parameters, read_parameters
 from gatepost.oauth.reasons import Reason
+from gatepost.outbound.addresses import is_loopback
 from gatepost.resource.resources import ProtectedResource, find_resource
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.transactions import TransactionStore
@@ -164,13 +165,16 @@ def _without_query(redirect_uri: str | None) -> str | None:
 def _is_sent_by_no_site(request: Request) -> bool:
     """Say whether no site made a browser send the request, nor load it as a picture or a frame (Fetch Metadata).
 
-    Then it comes from a program (every browser since 2023 sends `Sec-Fetch-Site` to an address of https or loopback),
-    or an app or the person opened a page of the browser with it. That is no consent: see `gatepost.oauth.consent`.
+    Then it comes from a program (every browser since 2023 sends `Sec-Fetch-Site` to an address of https or loopback,
+    and to no other), or an app or the person opened a page of the browser with it, and not the browser by itself, ahead
+    of the person. That is no consent: see `gatepost.oauth.consent`.
     """
     if "sec-fetch-site" not in request.headers:
-        return True
+        host = request.url.hostname or ""
+        return request.url.scheme == "https" or host == "localhost" or is_loopback(host)
     expected = {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
-    return all(request.headers.getlist(name) == [value] for name, value in expected.items())
+    is_begun = all(request.headers.getlist(name) == [value] for name, value in expected.items())
+    return is_begun and "sec-purpose" not in request.headers
 
 
 def _no_way_out(error: OAuthError) -> PageRefusal:
