@@ -32,8 +32,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="descriptors are
 class Generation:
     """One run of `gatepost serve` that is given sockets as systemd gives them."""
 
-    def __init__(self, data: Path, *options: str, listener: socket.socket | None = None, **environment: str) -> None:
-        command = [sys.executable, "-m", "gatepost", "serve", TARGET, *options]
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        listener: socket.socket | None = None,
+        target: str = TARGET,
+        **environment: str,
+    ) -> None:
+        command = [sys.executable, "-m", "gatepost", "serve", target, *options]
         if listener is not None:
             # What a service manager does between fork and exec: the socket as descriptor 3, and whom it is for.
             script = "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.argv[1], sys.argv[1:])"
@@ -135,7 +142,7 @@ def test_the_successor_answers_while_the_old_one_finishes_what_is_under_way(tmp_
             assert calling.is_alive()
         _new, _ = start()
         old.tell_to_stop()
-        while "waiting for 1 calls" not in old.output:
+        while "waiting for a call" not in old.output:
             assert old.process.poll() is None
 
         for _ in range(5):
@@ -324,3 +331,59 @@ def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+SLOW = '''
+import asyncio, pathlib, time
+from gatepost import Server
+
+server = Server("Slow")
+
+@server.tool
+async def waiting(directory: str) -> str:
+    """Wait, without keeping anybody else from running."""
+    pathlib.Path(directory, "begun").touch()
+    try:
+        await asyncio.sleep(600)
+    finally:
+        pathlib.Path(directory, "cleaned-up").touch()
+    return "done"
+
+@server.tool
+def blocking(directory: str) -> str:
+    """Keep a thread for long."""
+    pathlib.Path(directory, "begun").touch()
+    time.sleep(600)
+    return "done"
+'''
+
+
+@pytest.mark.parametrize(("tool", "code"), [("waiting", 0), ("blocking", 130)])
+def test_ctrl_c_says_what_it_waits_for_and_a_second_one_ends_it_without_a_traceback(
+    tmp_path: Path, tool: str, code: int
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    port = free_port()
+    server = Generation(
+        tmp_path / "data", "--port", str(port), target=str(tmp_path / "slow.py"), MCP_SHUTDOWN_SECONDS="600"
+    )
+    answers: list[Any] = []
+
+    def ask() -> None:
+        with local_http.client(base_url=f"http://127.0.0.1:{port}") as http:
+            answers.append(call(http, tool, directory=str(tmp_path)))
+
+    calling = threading.Thread(target=ask)
+    calling.start()
+    while not (tmp_path / "begun").exists():
+        assert calling.is_alive()
+    server.process.send_signal(signal.SIGINT)
+    while "waiting for a call, at most 600 seconds (MCP_SHUTDOWN_SECONDS); Ctrl-C again" not in server.output:
+        assert server.process.poll() is None
+    server.process.send_signal(signal.SIGINT)
+
+    assert server.ended() == code
+    calling.join()
+    assert "Traceback" not in server.output
+    assert "shutting down" in answers[0]["error"]["message"]
+    assert (tmp_path / "cleaned-up").exists() is (tool == "waiting")

@@ -88,12 +88,20 @@ class Installation:
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._stop(), name="gatepost-stop")
 
+    def stop_now(self) -> None:
+        """Cancel every request that is under way; each has a moment for cleaning up."""
+        self.resources.cancel(CLEAN_UP_SECONDS)
+
     async def _stop(self) -> None:
         self.core.waiting.is_stopped = True
         await self.resources.drain()
         seconds = self.core.settings.server.shutdown_seconds
         if under_way := len(self.resources.open_scopes):
-            _log.info("stopping: waiting for %s calls, at most %s seconds (MCP_SHUTDOWN_SECONDS)", under_way, seconds)
+            _log.info(
+                "stopping: waiting for %s, at most %s seconds (MCP_SHUTDOWN_SECONDS); Ctrl-C again ends it at once",
+                "a call" if under_way == 1 else f"{under_way} calls",
+                seconds,
+            )
         await asyncio.sleep(seconds)
         self.resources.cancel(CLEAN_UP_SECONDS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -26,11 +27,15 @@ from gatepost.listening.listeners import (
 )
 from gatepost.listening.open_files import connections_that_fit
 
+_log = logging.getLogger("gatepost.web")
+
 _LAST_SECONDS = 2
 """What is cancelled has these for cleaning up and being ended; then whatever is left is cancelled once and for all."""
 LEAVING_SECONDS = 0.5
 """For clients that use a connection just when the server stops. Of those that are idle longer few come back then."""
 _TICK_SECONDS = 0.02
+_INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended, by the shell's custom."""
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
@@ -49,6 +54,9 @@ class Service(Protocol):
 
     def stop_soon(self) -> None:
         """End what would otherwise last until the clients leave, and what is under way when its time is over."""
+
+    def stop_now(self) -> None:
+        """End what is under way; it has a moment for cleaning up."""
 
 
 def serve(
@@ -86,8 +94,14 @@ def serve(
         app, service = built or build(bound_address(listeners))
         config = _configuration(app, shutdown_seconds, trusted_proxies)
         _freeze_garbage_collector()
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(service, _DrainingServer(config, service), listeners))
+        server = _DrainingServer(config, service)
+        try:
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(_serve(service, server, listeners))
+        finally:
+            if server.force_exit and _threads_go_on():
+                # Python waits for them at its end, and a thread cannot be ended.
+                os._exit(_INTERRUPTED)
 
 
 def _freeze_garbage_collector() -> None:
@@ -135,12 +149,25 @@ class _DrainingServer(uvicorn.Server):
         # 4. What would last ends, now that nobody can begin it again.
         self._service.stop_soon()
         await super().shutdown(sockets)
+        # 5. A second Ctrl-C: uvicorn has waited for nothing, and would have the event loop cancel what is left.
+        if self.force_exit:
+            _log.warning("stopping at once: what is under way is cut off")
+            self._service.stop_now()
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=_LAST_SECONDS)
+            await self.lifespan.shutdown()
 
     def _protocol(self) -> asyncio.Protocol:
         made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return made
+
+
+def _threads_go_on() -> bool:
+    """Say whether there are threads, such as those of plain tools, that Python waits for at its end."""
+    ours = {threading.main_thread(), threading.current_thread()}
+    return any(not thread.daemon for thread in threading.enumerate() if thread not in ours)
 
 
 def _queued(listener: socket.socket) -> Iterator[socket.socket]:

@@ -16,7 +16,7 @@ from gatepost.web.site.routing import Route
 from gatepost.web.site.routing import described as operations_of
 
 
-class Life(Protocol):
+class OpenAndClosed(Protocol):
     """What is open while the app is served."""
 
     @property
@@ -48,7 +48,7 @@ class DirectApp(FastAPI):
         *,
         title: str,
         version: str,
-        life: Life | None = None,
+        life: OpenAndClosed | None = None,
         ordinary: OrdinaryRequests,
         layers: Callable[[ASGIApp], ASGIApp],
         described: Iterable[Route],
