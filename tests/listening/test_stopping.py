@@ -32,6 +32,9 @@ class Nothing:
     def stop_soon(self) -> None:
         self.stopped += 1
 
+    def stop_now(self) -> None:
+        """Do nothing."""
+
 
 @pytest.fixture
 def listener() -> socket.socket:
