@@ -140,6 +140,19 @@ async def test_the_owners_browser_has_a_limit_of_its_own(world: LoginWorld) -> N
     assert await world.log_in(world.browser("198.51.100.8")) == OK
 
 
+async def test_who_has_logged_in_often_gets_no_more_guesses_than_a_botnet_once_the_password_is_another(
+    world: LoginWorld,
+) -> None:
+    former = [world.browser(f"192.0.2.{number + 1}") for number in range(15)]
+    for browser in former:
+        assert await world.log_in(browser) == OK
+
+    answers = [answer for browser in former for answer in await guess(world, browser, 10)]
+
+    assert (answers.count(WRONG), answers.count(TOO_MANY)) == (100, 50)
+    assert await world.log_in(world.browser(OWNER)) == OK
+
+
 async def test_the_cookie_of_one_account_is_nothing_at_another_and_none_after_half_a_year(world: LoginWorld) -> None:
     own = world.browser(OWNER)
     await world.log_in(own)

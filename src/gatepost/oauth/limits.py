@@ -109,7 +109,8 @@ LOGINS_OF_ACCOUNT_FROM_ADDRESS: Final = Rate(10, 600)
 """Attempts at one account from one address. This is what stops an ordinary guesser, and nobody else."""
 LOGINS_OF_ACCOUNT: Final = Rate(100, 3600)
 """Attempts at one account from everywhere, by browsers that have never logged in to it: a botnet gets 2,400 guesses a
-day. The owner's own browser is not counted here, so it is never shut out."""
+day. The owner's own browser is not counted with them, so they never shut it out. Browsers that have logged in to it
+have as many among themselves."""
 LOGINS_OF_KNOWN_BROWSER: Final = Rate(10, 600)
 """Attempts at one account from a browser that has logged in to it before, whatever others do."""
 

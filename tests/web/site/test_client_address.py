@@ -74,6 +74,12 @@ def test_an_ipv4_address_in_ipv6_clothes_is_itself() -> None:
     assert address(("x-forwarded-for", CLIENT), peer="::ffff:10.0.0.1") == CLIENT
 
 
+def test_a_zone_is_no_part_of_an_address_and_reaches_no_log() -> None:
+    assert address(("x-forwarded-for", "fe80::7%\x9b31m" + "a" * 999)) == "fe80::7"
+    assert address(peer="fe80::7%eth0") == "fe80::7"
+    assert address(("x-forwarded-for", CLIENT), peer="fe80::1%eth0", trusted=("fe80::/64",)) == CLIENT
+
+
 def test_several_headers_of_one_name_are_one_list() -> None:
     assert address(("x-forwarded-for", FORGED), ("x-forwarded-for", CLIENT)) == CLIENT
 
@@ -182,6 +188,11 @@ def test_a_warning_is_logged_once_with_the_proxy_and_nothing_of_the_client(caplo
         ("WARNING", AddressWarning.HEADER_UNREADABLE.value, PROXY),
         ("WARNING", AddressWarning.HEADER_MISSING.value, PROXY),
     ]
+
+
+def test_limits_count_ipv4_behind_a_translator_by_its_own_address() -> None:
+    assert limit_key("64:ff9b::c633:6407") == limit_key(CLIENT)
+    assert limit_key("64:ff9b::c633:6408") != limit_key(CLIENT)
 
 
 def test_limits_count_a_64_of_ipv6_as_one() -> None:

@@ -5,6 +5,7 @@ that has logged in to the account before carries a cookie that says so: it is co
 to the account never keeps it out. A new browser has to wait only while an attack from very many addresses is going on.
 
 The cookie is sealed with the server's keys and opens nothing: whoever steals it may try ten passwords in ten minutes.
+Every login makes another one, so who once knew a password may have any number: they are counted together, too.
 On plain http browsers send cookies to every port of a host, so another program on this computer can get hold of it (RFC
 6265 section 8.5). What it gains is those tries, which it has anyway as an address of its own; what it can take is the
 tries of this one browser, for minutes, and a browser without the cookie is counted by its address.
@@ -102,10 +103,10 @@ class LoginThrottle:
         self.remember(response, account)
 
     def _uses(self, request: Request, account: str) -> Mapping[str, Rate]:
-        browser = self._known_browser(request, account)
+        browser, named = self._known_browser(request, account), _named(account)
         if browser is not None:
-            return {f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER}
-        named, address = _named(account), limit_key(self.addresses.of(request.scope))
+            return {f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER, f"login:browsers:{named}": LOGINS_OF_ACCOUNT}
+        address = limit_key(self.addresses.of(request.scope))
         of_address = {
             f"login:address:{address}": LOGINS_OF_ADDRESS,
             f"login:account:{named}:{address}": LOGINS_OF_ACCOUNT_FROM_ADDRESS,

@@ -36,6 +36,8 @@ _EACH_PAIR: Final = re.compile(_PAIR)
 _LONGEST_ELEMENT: Final = 1024
 """Characters; a longer one with commas in quoted strings is not believed."""
 _LIMIT_PREFIX: Final = 64
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
+_32_BITS: Final = 0xFFFFFFFF
 
 _log = logging.getLogger("gatepost.web")
 
@@ -138,9 +140,11 @@ def limit_key(address: str) -> str:
     """Return what limits count `address` under: itself, or the /64 of an IPv6 address.
 
     A /64 is the least that a customer of a network gets (RFC 6177 section 2); to count single addresses of one would
-    count nothing.
+    count nothing. Where a translator stands in front, one /64 is all of IPv4, and the IPv4 address counts.
     """
     found = _address(address)
+    if isinstance(found, IPv6Address) and found in _NAT64:
+        return str(IPv4Address(int(found) & _32_BITS))
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found), _LIMIT_PREFIX), strict=False))
     return address
@@ -163,7 +167,10 @@ def _forwarded_for(text: str) -> Iterator[str]:
 
 
 def _address(text: str) -> Address | None:
-    """Return the address that `text` names, with or without a port; an IPv4 address in IPv6 clothes as IPv4."""
+    """Return the address that `text` names, with or without a port; an IPv4 address in IPv6 clothes as IPv4.
+
+    A zone (`fe80::1%eth0`, RFC 4007 section 11) is left out: it says nothing to others, and may be any text.
+    """
     host = text
     if text.startswith("["):
         host = text[1:].partition("]")[0]
@@ -173,4 +180,6 @@ def _address(text: str) -> Address | None:
         address = ip_address(host)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))
+    return address
