@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import pytest
 from starlette.requests import Request
+from starlette.types import Message
 
+from gatepost.oauth.errors import InvalidRequest
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
-from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.site.request_body import BodyTooLarge
 from tests.web.pages.pages_world import ORIGIN, Accounts, Counter
 
 RETRY = Link("/oauth/login", "Go on")
+PAGES = Pages(server_name="Notes", secure=True, random_bytes=bytes)
 
 
 @pytest.fixture
@@ -59,6 +63,7 @@ async def test_a_token_is_for_one_purpose_one_request_and_one_session(
     tokens = [
         csrf_token(session, purpose="login", transaction_id="t1"),
         csrf_token(session, purpose="login", transaction_id=None),
+        csrf_token(session, purpose="login", transaction_id="None"),
         csrf_token(session, purpose="login", transaction_id="t2"),
         csrf_token(session, purpose="consent", transaction_id="t1"),
         csrf_token(other, purpose="login", transaction_id="t1"),
@@ -135,3 +140,43 @@ def test_everybody_else_is_refused(headers: tuple[tuple[str, str], ...]) -> None
         check_origin(asks(*headers), origin=ORIGIN)
     assert (refusal.value.reason, refusal.value.status) == (Reason.ORIGIN_FOREIGN, 403)
     assert "evil" not in refusal.value.message
+
+
+# --- What is read of it ---
+
+
+def sends(body: bytes, media_type: str = "application/x-www-form-urlencoded") -> Request:
+    """A submitted form."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(asks(("Content-Type", media_type)).scope, receive)
+
+
+async def test_the_fields_of_a_form_of_16_kibibytes_are_read_and_no_more() -> None:
+    longest = b"password=" + b"x" * (16 * 1024 - 9)
+    assert await read_form(sends(longest)) == {"password": "x" * (16 * 1024 - 9)}
+    with pytest.raises(BodyTooLarge):
+        await read_form(sends(longest + b"x"))
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "multipart/form-data", "application/json"])
+async def test_what_is_no_form_is_not_read(media_type: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        await read_form(sends(b"password=x", media_type))
+    assert refusal.value.reason is Reason.CONTENT_TYPE_UNSUPPORTED
+
+
+def test_a_form_that_came_without_any_cookie_is_refused_with_a_way_back(sessions: BrowserSessions) -> None:
+    with pytest.raises(PageRefusal) as refusal:
+        without_session(asks(), sessions, PAGES, path="/oauth/login?transaction=t1")
+    assert (refusal.value.reason, refusal.value.status) == (Reason.BROWSER_SESSION_MISSING, 400)
+    assert refusal.value.link is not None
+    assert refusal.value.link.path == "/oauth/login?transaction=t1"
+
+
+def test_a_form_whose_session_has_ended_is_loaded_again(sessions: BrowserSessions) -> None:
+    request = asks(("Cookie", f"{sessions.cookie_name}=gp_bs_{'x' * 43}"))
+    answer = without_session(request, sessions, PAGES, path="/oauth/login?transaction=t1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/oauth/login?transaction=t1")
