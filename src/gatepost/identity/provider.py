@@ -11,7 +11,7 @@ The pages know providers only through this protocol. On each arrival at the logi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from starlette.requests import Request
@@ -30,6 +30,12 @@ class Identity:
     """For pages; kept as it was when None."""
     issuer: str | None = None
     """Who says so, such as the issuer URL of an OpenID provider; the provider's own `issuer` when None."""
+    email: str | None = None
+    email_verified: bool = False
+    """Whether the issuer says that the address is theirs (`email_verified` of OpenID Connect)."""
+    groups: Sequence[str] = ()
+    claims: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Whatever else the issuer says: JSON, of its names and values."""
 
 
 @dataclass(frozen=True, slots=True)
