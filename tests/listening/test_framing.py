@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gatepost.listening.slow_readers import WatchedConnection
-from tests.listening.test_slow_senders import Client, hasty, served
+from tests.listening.test_slow_senders import HEAD, Client, hasty, served
 
 OFFERS = {
     "none": b"",
@@ -173,6 +173,29 @@ async def test_a_connection_that_ends_with_a_trailer_is_closed_and_leaves_nobody
 
         answered = await client.reader.read()
         assert (b"connection: close" in answered) == (app is echo)
+
+
+async def test_a_body_that_may_not_come_after_a_final_answer_is_not_waited_for() -> None:
+    """The next request of a client that was refused would be read as the body."""
+    async with served(hasty, WatchedConnection) as connect:
+        client = await connect()
+        await client.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 40\r\n\r\n")
+
+        answered = await client.reader.read()
+        assert answered.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answered
+
+
+@pytest.mark.parametrize(("version", "continues"), [(b"1.1", 1), (b"1.0", 0)])
+async def test_a_body_that_waits_for_a_word_gets_it_where_the_version_has_it(version: bytes, continues: int) -> None:
+    async with served(echo, WatchedConnection) as connect:
+        client = await connect()
+        await client.send(HEAD.replace(b"1.1", version) + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        await client.send(b"body")
+
+        answered = await client.reader.read()
+        assert answered.count(b"HTTP/1.1 100 Continue\r\n\r\n") == continues
+        assert answered.endswith(b"\nbody")
 
 
 async def test_the_host_of_an_absolute_target_counts_and_not_the_header() -> None:

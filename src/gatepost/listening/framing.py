@@ -61,6 +61,10 @@ class FramedConnection(HttpToolsProtocol):
         if [value.lower() for name, value in self.headers if name == b"transfer-encoding"] not in _CODINGS:
             raise _CodingsNotUnderstood
         super().on_headers_complete()
+        if self.expect_100_continue:
+            # If the answer is a final one, only the client knows whether the body still comes (RFC 9110, 10.1.1).
+            self.cycle.keep_alive = False
+            self.cycle.waiting_for_100_continue = self.scope["http_version"] != "1.0"
 
     def on_message_complete(self) -> None:
         """Close behind a message after which the parser reads no more, whatever its head said of that."""
