@@ -26,6 +26,7 @@ from gatepost.oauth.records import (
     RefreshToken,
     TransactionState,
 )
+from gatepost.resource.profile import NO_PROFILE, Profile
 from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.contract.grants import LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
@@ -217,6 +218,8 @@ class DurableTruth:
             grant_revoked=grant.revoked_at is not None,
             user_disabled=self._is_disabled(grant.subject),
             display_name=None if user is None else user.username if user.display_name is None else user.display_name,
+            user_issuer=None if user is None else user.issuer,
+            profile=None if user is None else user.profile.to_text(),
         )
 
     async def rotate_refresh_token(
@@ -288,7 +291,14 @@ class DurableTruth:
         return self.users.get(subject)
 
     async def recognise_user(
-        self, issuer: str, external_subject: str, *, display_name: str | None, subjects: Sequence[str], now: int
+        self,
+        issuer: str,
+        external_subject: str,
+        *,
+        display_name: str | None,
+        subjects: Sequence[str],
+        now: int,
+        profile: Profile = NO_PROFILE,
     ) -> User:
         known = next(
             (u for u in self.users.values() if (u.issuer, u.external_subject) == (issuer, external_subject)), None
@@ -296,7 +306,8 @@ class DurableTruth:
         if known is None:
             subject = next(subject for subject in subjects if subject not in self.users)
             known = User(subject, issuer, external_subject, now)
-        self.users[known.subject] = known if display_name is None else replace(known, display_name=display_name)
+        known = known if display_name is None else replace(known, display_name=display_name)
+        self.users[known.subject] = replace(known, profile=profile)
         return self.users[known.subject]
 
     async def list_users(self) -> list[User]:

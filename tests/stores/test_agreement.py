@@ -11,6 +11,7 @@ from hypothesis.stateful import rule
 
 from gatepost.oauth.limits import Rate, RegistrationBudget
 from gatepost.oauth.records import IssuedTokens
+from gatepost.resource.profile import Profile
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.store import Store
@@ -22,6 +23,7 @@ SUBJECTS = ("user-0", "user-1")
 USERNAMES = ("ada", "bob")
 subjects = st.sampled_from((*SUBJECTS, "not-a-local-account"))
 usernames = st.sampled_from(USERNAMES)
+profiles = st.builds(Profile, st.none() | text, groups=st.tuples(text), claims=st.dictionaries(text, st.integers()))
 issuers = st.sampled_from(("operator", "https://idp.example", "local"))
 # Which of the records made so far is meant; beyond the last one it is an unknown one.
 picks = st.integers(0, 2)
@@ -164,13 +166,13 @@ class StoresAgree(BothStores):
     def add_user(self, subject: str, username: str) -> None:
         self.both(lambda store: store.users.add_user(user(subject, username)))
 
-    @rule(issuer=issuers, external=usernames, name=st.none() | text, wanted=st.sampled_from(SUBJECTS))
-    def recognise_user(self, issuer: str, external: str, name: str | None, wanted: str) -> None:
+    @rule(issuer=issuers, external=usernames, name=st.none() | text, wanted=st.sampled_from(SUBJECTS), profile=profiles)
+    def recognise_user(self, issuer: str, external: str, name: str | None, wanted: str, profile: Profile) -> None:
         candidates = (wanted, f"random-{self.people}")
         self.people += 1
         self.both(
             lambda store: store.users.recognise_user(
-                issuer, external, display_name=name, subjects=candidates, now=self.now
+                issuer, external, display_name=name, subjects=candidates, now=self.now, profile=profile
             )
         )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gatepost.oauth.records import IssuedTokens, RefreshToken
+from gatepost.resource.profile import Profile
 from gatepost.stores.contract.grants import LiveAccessToken, RotateOutcome, Rotation
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import (
@@ -64,17 +65,18 @@ async def test_an_access_token_tells_all_that_a_check_needs(store: Store) -> Non
     await redeem(store)
 
     assert await store.grants.find_access_token(fp("access 1"), now=NOW) == replace(
-        LIVE, client_name=client().client_name, display_name="ada"
+        LIVE, client_name=client().client_name, display_name="ada", user_issuer="local"
     )
 
 
 async def test_a_person_of_another_provider_is_called_as_the_provider_says(store: Store) -> None:
-    await store.users.recognise_user("issuer", "1", display_name="Grace", subjects=("user-1",), now=NOW)
+    said = Profile("grace@example.com", email_verified=True, groups=("navy",), claims={"hd": "example.com"})
+    await store.users.recognise_user("issuer", "1", display_name="Grace", subjects=("user-1",), now=NOW, profile=said)
     await redeem(store)
 
     live = await store.grants.find_access_token(fp("access 1"), now=NOW)
 
-    assert live == replace(LIVE, display_name="Grace")
+    assert live == replace(LIVE, display_name="Grace", user_issuer="issuer", profile=said.to_text())
     [listing] = await store.approvals.list_grants(live_at=NOW, subject=None, client_id=None, limit=9)
     assert listing.display_name == "Grace"
 

@@ -3,6 +3,9 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
+from gatepost.resource.profile import LONGEST_PROFILE, Profile
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from tests.stores.sample_records import NOW, approve, client, find_grant, fp, grant, redeem, session, user
@@ -111,6 +114,29 @@ async def test_a_new_name_is_kept_and_none_leaves_the_old_one(store: Store) -> N
     assert renamed == User("user-9", "https://idp.example", "4711", NOW, display_name="Ada L.")
     assert await recognise(store, "https://idp.example", "4711", "user-10") == renamed
     assert await store.users.find_user_by_subject("user-9") == renamed
+
+
+async def test_what_the_issuer_says_takes_the_place_of_what_it_said_before(store: Store) -> None:
+    async def said(profile: Profile) -> Profile:
+        person = await store.users.recognise_user(
+            "https://idp.example", "4711", display_name="Ada", subjects=("user-9",), now=NOW, profile=profile
+        )
+        kept = await store.users.find_user_by_subject("user-9")
+        assert kept == person
+        return person.profile
+
+    verified = Profile("ada@example.com", email_verified=True, groups=("staff", "ops"), claims={"n": {"m": [1, None]}})
+    for profile in (verified, Profile("ada@example.com", groups=("staff",)), Profile()):
+        assert await said(profile) == profile
+
+
+async def test_a_profile_of_any_length_is_not_kept(store: Store) -> None:
+    for claims in ({"n": "x" * LONGEST_PROFILE}, {"n": float("nan")}):
+        with pytest.raises(ValueError, match="."):
+            await store.users.recognise_user(
+                "issuer", "1", display_name=None, subjects=("user-1",), now=NOW, profile=Profile(claims=claims)
+            )
+    assert await store.users.list_users() == []
 
 
 async def test_the_same_subject_of_two_issuers_is_two_people(store: Store) -> None:

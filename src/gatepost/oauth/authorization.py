@@ -170,6 +170,7 @@ def begin_transaction(
     now: int,
     lifetime: int,
     sent_by_no_site: bool = False,
+    query: str | None = None,
 ) -> AuthorizationTransaction:
     """Return the transaction of a request that passed every check; it belongs to the browser from now on.
 
@@ -182,6 +183,7 @@ def begin_transaction(
         now: seconds UTC.
         lifetime: seconds in which the person has to decide.
         sent_by_no_site: whether no site made a browser send it.
+        query: as it came, where the login provider reads it.
     """
     return AuthorizationTransaction(
         transaction_id=transaction_id,
@@ -197,6 +199,7 @@ def begin_transaction(
         expires_at=now + lifetime,
         # Every `prompt` that gets this far asks for a question (OpenID Connect Core section 3.1.2.1).
         started_by_user=sent_by_no_site and "prompt" not in request.parameters.values,
+        query=query,
     )
 
 

@@ -99,6 +99,8 @@ class AuthorizationTransaction:
     state: TransactionState = TransactionState.PENDING
     started_by_user: bool = False
     """Whether no site made a browser send it, and the client did not ask for the question."""
+    query: str | None = None
+    """The request's query as it came, where the login provider reads it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,10 @@ class Principal:
     display_name: str | None = None
     """A name to show to people; None when the token carries none. Never a key."""
     client_name: str | None = None
+    user_issuer: str | None = None
+    """Who vouches for the person; None when no person stands behind the token."""
+    profile: str | None = field(default=None, repr=False)
+    """What that issuer says of the person: the text of a `Profile`, read when a tool asks for it."""
 
     def has(self, scopes: frozenset[str]) -> bool:
         """Say whether every one of `scopes` was granted."""

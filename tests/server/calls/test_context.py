@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from typing import Any, assert_type
+from dataclasses import replace
+from typing import Any, assert_type, cast
 
 import pytest
 from starlette.requests import Request
 
 from gatepost.resource.principal import Principal
+from gatepost.resource.profile import Profile
 from gatepost.server.calls.callers import CallingClient, CallingUser
 from gatepost.server.calls.context import Context, get_current_sub, set_current_subject
 from gatepost.server.calls.exchange import Exchange
@@ -19,6 +21,27 @@ def test_user_client_and_scopes_are_those_of_the_token(principal: Principal) -> 
     assert context.user == CallingUser(subject="alice", display_name="Alice Example")
     assert context.client == CallingClient(client_id="gp_client", name="Inspector")
     assert context.scopes == {"notes:read", "notes:write"}
+
+
+def test_what_the_issuer_says_of_the_person_is_read_from_the_token_s_look_up(principal: Principal) -> None:
+    said = Profile("ada@example.com", email_verified=True, groups=("staff",), claims={"locale": "de", "roles": [1]})
+    user = Context(Exchange(replace(principal, user_issuer="https://idp.example", profile=said.to_text()))).user
+    assert (user.issuer, user.name) == ("https://idp.example", "Alice Example")
+    assert (user.email, user.email_verified, user.groups, user.claims) == (
+        said.email,
+        said.email_verified,
+        said.groups,
+        said.claims,
+    )
+    cast("dict[str, object]", user.claims)["roles"] = "changed by a tool"
+    assert user.claims == said.claims
+    assert "ada@" not in repr(user)
+
+
+def test_of_somebody_whom_no_issuer_vouches_for_nothing_is_said(principal: Principal) -> None:
+    for user in (Context().user, Context(Exchange(principal)).user):
+        assert (user.issuer, user.email, user.email_verified, user.groups, user.claims) == (None, None, False, (), {})
+    assert Context().user.name == "anonymous"
 
 
 def test_without_authentication_the_user_is_anonymous_and_has_no_scopes() -> None:

@@ -37,6 +37,8 @@ LIVE = LiveAccessToken(
     grant_revoked=False,
     user_disabled=False,
     display_name="ann",
+    user_issuer="https://idp.example",
+    profile="[]",
 )
 ANN = Principal(
     subject="user-1",
@@ -48,6 +50,8 @@ ANN = Principal(
     expires_at=5_000,
     display_name="ann",
     client_name="App",
+    user_issuer="https://idp.example",
+    profile="[]",
 )
 
 

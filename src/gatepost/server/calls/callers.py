@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from gatepost.resource.principal import Principal
+from gatepost.resource.profile import Profile
 
 ANONYMOUS: Final = "anonymous"
 """The subject of a call that no authentication stands behind."""
@@ -13,12 +15,44 @@ ANONYMOUS: Final = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class CallingUser:
-    """The person a call is made for."""
+    """The person a call is made for, as of their last login; a change of that counts within seconds."""
 
     subject: str
     """Stable and unique: the key for whatever is kept per user. `"anonymous"` without authentication."""
     display_name: str | None
     """A name to show to people; never a key."""
+    issuer: str | None = None
+    """Who vouches for the person, such as the issuer URL of an OpenID provider; `"local"` for local accounts.
+
+    None without authentication, and for the API key and clients that act for themselves; so is all that follows.
+    """
+    profile: str | None = field(default=None, repr=False)
+    """The text of a `Profile`, from which the rest is read when it is asked for."""
+
+    @property
+    def name(self) -> str:
+        """What to call the person: the display name, or else the subject."""
+        return self.display_name or self.subject
+
+    @property
+    def email(self) -> str | None:
+        """The person's address as the issuer says it; never a key, and worth nothing unless it is verified."""
+        return Profile.from_text(self.profile).email
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the issuer says that the address is theirs."""
+        return Profile.from_text(self.profile).email_verified
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the issuer counts the person to."""
+        return Profile.from_text(self.profile).groups
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What else the issuer says, by its own names."""
+        return Profile.from_text(self.profile).claims
 
 
 @dataclass(frozen=True, slots=True)

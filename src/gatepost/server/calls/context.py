@@ -129,7 +129,7 @@ class Context:
         principal = self._exchange.principal
         if principal is None:
             return CallingUser(ANONYMOUS, None)
-        return CallingUser(principal.subject, principal.display_name)
+        return CallingUser(principal.subject, principal.display_name, principal.user_issuer, principal.profile)
 
     @property
     def client(self) -> CallingClient:

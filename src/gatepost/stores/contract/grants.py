@@ -68,6 +68,10 @@ class LiveAccessToken:
     user_disabled: bool
     display_name: str | None
     """What the person is called; None when the subject is nobody's here, such as a client's own."""
+    user_issuer: str | None = None
+    """Who vouches for the person."""
+    profile: str | None = None
+    """What the issuer says of the person: the text of a `Profile`, which few calls read."""
 
 
 class GrantStore(Protocol):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gatepost.resource.profile import NO_PROFILE, Profile
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -25,6 +27,8 @@ class User:
     display_name: str | None = None
     """What the issuer calls the person for people."""
     disabled_at: int | None = None
+    profile: Profile = NO_PROFILE
+    """What the issuer said at the last login."""
 
     @property
     def name(self) -> str:
@@ -62,7 +66,14 @@ class UserStore(Protocol):
         """Return the person with this subject, disabled or not."""
 
     async def recognise_user(
-        self, issuer: str, external_subject: str, *, display_name: str | None, subjects: Sequence[str], now: int
+        self,
+        issuer: str,
+        external_subject: str,
+        *,
+        display_name: str | None,
+        subjects: Sequence[str],
+        now: int,
+        profile: Profile = NO_PROFILE,
     ) -> User:
         """Return the person for whom `issuer` vouches, disabled or not; added when there is none.
 
@@ -74,6 +85,11 @@ class UserStore(Protocol):
             display_name: kept in place of an earlier one; None keeps that.
             subjects: candidates for a new person; the first that nobody has is taken, and the last is random.
             now: seconds UTC.
+            profile: kept in place of an earlier one.
+
+        Raises:
+            TypeError: JSON has no form for the claims.
+            ValueError: likewise, or the profile is too long.
         """
 
     async def list_users(self) -> list[User]:

@@ -16,6 +16,7 @@ from gatepost.oauth.records import (
     RefreshToken,
     TransactionState,
 )
+from gatepost.resource.profile import Profile
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.logins import PendingLogin
@@ -44,7 +45,7 @@ GRANTS: Final = Table("grants", Grant, scopes=SCOPES)
 ACCESS_TOKENS: Final = Table("access_tokens", AccessToken, scopes=SCOPES)
 REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
 CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
-USERS: Final = Table("users", User)
+USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.from_text))
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
 PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
 SIGNING_KEYS: Final = Table("signing_keys", SealedSigningKey)

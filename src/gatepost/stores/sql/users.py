@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
+from gatepost.resource.profile import NO_PROFILE, Profile
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import USERS
@@ -16,7 +17,9 @@ _INSERT: Final = f"{USERS.insertion} ON CONFLICT DO NOTHING"
 
 _RECOGNISE: Final = "SELECT * FROM users WHERE issuer = $1 AND external_subject = $2"
 _BY_SUBJECT: Final = "SELECT * FROM users WHERE subject = $1"
-_RENAME: Final = "UPDATE users SET display_name = $3 WHERE issuer = $1 AND external_subject = $2"
+_REFRESH: Final = """
+    UPDATE users SET display_name = COALESCE($3, display_name), profile = $4 WHERE issuer = $1 AND external_subject = $2
+"""
 
 _OFFERED_AT: Final = "SELECT created_at FROM setup_link"
 _OFFER_LINK: Final = """
@@ -67,13 +70,23 @@ class SqlUserStore(Operations):
         return await USERS.one(transaction, _BY_SUBJECT, subject)
 
     async def recognise_user(
-        self, issuer: str, external_subject: str, *, display_name: str | None, subjects: Sequence[str], now: int
+        self,
+        issuer: str,
+        external_subject: str,
+        *,
+        display_name: str | None,
+        subjects: Sequence[str],
+        now: int,
+        profile: Profile = NO_PROFILE,
     ) -> User:
-        # Nearly every login is of somebody who is known already, by the same name; that needs no write.
-        known = await self._find_person(issuer, external_subject)
-        if known is not None and display_name in {None, known.display_name}:
+        # Nearly every login is of somebody who is known already, as the same; that needs no write.
+        known, said = await self._find_person(issuer, external_subject), profile.to_text()
+        if known is not None and display_name in {None, known.display_name} and said == known.profile.to_text():
             return known
-        new = [User(subject, issuer, external_subject, now, display_name=display_name) for subject in subjects]
+        new = [
+            User(subject, issuer, external_subject, now, display_name=display_name, profile=profile)
+            for subject in subjects
+        ]
         return await self._recognise(new)
 
     @read
@@ -86,8 +99,8 @@ class SqlUserStore(Operations):
             if await transaction.run(_INSERT, *USERS.values(new)):
                 return new
         person = candidates[0]
-        if person.display_name is not None:
-            await transaction.run(_RENAME, person.issuer, person.external_subject, person.display_name)
+        said = person.display_name, person.profile.to_text()
+        await transaction.run(_REFRESH, person.issuer, person.external_subject, *said)
         known = await USERS.one(transaction, _RECOGNISE, person.issuer, person.external_subject)
         if known is None:
             raise RuntimeError("every subject is somebody else's; the last has to be random")

@@ -21,6 +21,7 @@ from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused,
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
+from gatepost.resource.profile import Profile
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
 from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
@@ -103,6 +104,7 @@ class LoginCompletion:
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
                 subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
                 now=self.now(),
+                profile=_profile_of(identity),
             )
         return user if user.disabled_at is None else None
 
@@ -208,6 +210,13 @@ class BrowserLogin:
         if self.session is None:
             raise _login_over()
         return self.session
+
+
+def _profile_of(identity: Identity) -> Profile:
+    # An address that no person could read is none.
+    email = identity.email if identity.email and identity.email.isprintable() else None
+    is_verified = email is not None and identity.email_verified
+    return Profile(email, is_verified, tuple(identity.groups), identity.claims)
 
 
 def _key(state: str) -> bytes:

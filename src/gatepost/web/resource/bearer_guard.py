@@ -202,6 +202,8 @@ class BearerGuard:
             expires_at=live.expires_at,
             display_name=live.display_name,
             client_name=live.client_name,
+            user_issuer=live.user_issuer,
+            profile=live.profile,
         )
 
     def _remember(self, authorization: bytes, token: str, principal: Principal, *, now: int, until: int) -> None:

@@ -216,3 +216,10 @@ STATEMENTS: Final = (
     # What `Store.check` writes; one row.
     "CREATE TABLE store_probe (slot BIGINT NOT NULL PRIMARY KEY, written BIGINT NOT NULL)",
 )
+
+PROFILES: Final = (
+    "ALTER TABLE users ADD COLUMN profile TEXT",
+    # The query of the authorization request, for the login providers that read it.
+    "ALTER TABLE authorization_transactions ADD COLUMN query TEXT",
+)
+"""Version 2."""

@@ -13,7 +13,10 @@ from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.schema import authorization_server, live_state
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = ((*authorization_server.STATEMENTS, *live_state.STATEMENTS),)
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (
+    (*authorization_server.STATEMENTS, *live_state.STATEMENTS),
+    authorization_server.PROFILES,
+)
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""
 
