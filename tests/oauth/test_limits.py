@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.oauth import limits
-from gatepost.oauth.limits import MICROSECONDS, Rate, Taken, Use, give_back, take
+from gatepost.oauth.limits import (
+    MICROSECONDS,
+    MOST_BEGUN,
+    REGISTRATIONS_OF_ALL,
+    Rate,
+    RegistrationBudget,
+    Taken,
+    Use,
+    give_back,
+    take,
+)
 
 LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"
 NOW = 1_800_000_000
@@ -70,7 +80,17 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
     documented = {
         Rate(int(uses.replace(",", "")), int(count) * {"min": 60, "h": 3600}[unit]) for uses, count, unit in rows
     }
-    assert documented == {rate for rate in vars(limits).values() if isinstance(rate, Rate)}
+    rates = {name: value for name, value in vars(limits).items() if name.isupper() and not isinstance(value, int)}
+    assert documented == set(rates.values())
+
+
+def test_what_strangers_may_register_together_is_multiplied_and_how_long_they_are_spared_is_not() -> None:
+    assert RegistrationBudget() == RegistrationBudget(REGISTRATIONS_OF_ALL, most_unused=50_000, spared_seconds=3600)
+    assert RegistrationBudget().times(3) == RegistrationBudget(Rate(9000, 600), 150_000, 3600)
+
+
+def test_of_what_was_begun_the_newest_hundred_thousand_are_kept() -> None:
+    assert MOST_BEGUN == 100_000
 
 
 def test_a_rate_is_multiplied_in_its_uses() -> None:

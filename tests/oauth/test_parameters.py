@@ -42,7 +42,9 @@ def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
         (b"state=a;scope=b", {"state": "a;scope=b"}),
         (b"state=%26%3D%2B", {"state": "&=+"}),
         ("state=é".encode(), {"state": "é"}),
+        (b"state=%c3%a9%2b", {"state": "é+"}),
         (b"%73tate=x", {"state": "x"}),
+        (b"resource=https://a/mcp&resource=", {"resource": "https://a/mcp"}),
         (b"=x", {"": "x"}),
     ],
 )

@@ -87,8 +87,9 @@ def test_what_we_sign_we_verify_and_so_does_a_library_with_the_published_key(key
     token = sign(CLAIMS, key, typ=TYP)
     assert verify(token, OURS, typ=TYP) == CLAIMS
     jwk = public_jwk(key)
-    assert jwk["kid"] == key.key_id
-    assert "d" not in jwk
+    of_the_curve = {"kty", "crv", "x", "y"} if key.algorithm == ES256 else {"kty", "crv", "x"}
+    assert jwk.keys() - of_the_curve == {"kid", "use", "alg"}
+    assert (jwk["kid"], jwk["use"], jwk["alg"]) == (key.key_id, "sig", key.algorithm)
     published: dict[str, str | list[str]] = {**jwk}
     library = ECKey.import_key(published) if key.algorithm == ES256 else OKPKey.import_key(published)
     assert library.thumbprint() == key.key_id
@@ -121,6 +122,15 @@ def test_a_secret_outside_of_the_curve_is_drawn_again() -> None:
 
     assert generate_signing_key(ES256, random_bytes).secret == (P256_ORDER - 1).to_bytes(32)
     assert asked == [32] * 4
+
+
+def test_the_least_secret_of_the_curve_is_one() -> None:
+    assert generate_signing_key(ES256, lambda _: (1).to_bytes(32)).secret == (1).to_bytes(32)
+
+
+def test_a_token_is_written_without_white_space() -> None:
+    head, payload, _ = sign(CLAIMS, KEYS[ES256], typ=TYP).split(".")
+    assert b" " not in base64.urlsafe_b64decode(head + "==") + base64.urlsafe_b64decode(payload + "==")
 
 
 @pytest.mark.parametrize("seed", [b"\xff" * 32, b"\0" * 32])

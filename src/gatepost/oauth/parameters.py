@@ -76,7 +76,7 @@ def read_parameters(raw: bytes) -> Parameters:
         seen.add(name)
         if value is None:
             malformed.add(name)
-        elif value and name == "resource" and values.get(name, value) != value:
+        elif value and values.get(name, value) != value:  # of any other name neither is used in the end
             values[name] += f" {value}"
         elif value:
             values[name] = value
