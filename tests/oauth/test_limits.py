@@ -87,6 +87,7 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
 def test_what_strangers_may_register_together_is_multiplied_and_how_long_they_are_spared_is_not() -> None:
     assert RegistrationBudget() == RegistrationBudget(REGISTRATIONS_OF_ALL, most_unused=50_000, spared_seconds=3600)
     assert RegistrationBudget().times(3) == RegistrationBudget(Rate(9000, 600), 150_000, 3600)
+    assert RegistrationBudget(spared_seconds=5).times(3).spared_seconds == 5
 
 
 def test_of_what_was_begun_the_newest_hundred_thousand_are_kept() -> None:
