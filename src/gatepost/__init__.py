@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "AuthProvider",
     "ClientError",
     "Completion",
     "Context",
@@ -54,6 +55,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
+    from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.provider import (
         Identity,
         IdentityProvider,
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
+    "gatepost.identity.auth_provider": ("AuthProvider",),
     "gatepost.identity.provider": (
         "Identity",
         "IdentityProvider",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from gatepost.assembly.installation import Installation
+    from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.provider import IdentityProvider
     from gatepost.listening.listeners import Address
     from gatepost.stores.contract.store import Store
@@ -23,7 +24,7 @@ def create_app(
     target: Any,
     *,
     settings: Settings | None = None,
-    provider: IdentityProvider | None = None,
+    provider: IdentityProvider | AuthProvider | None = None,
     store: Store | None = None,
     title: str | None = None,
     announce: Callable[[str], None] | None = None,
@@ -60,7 +61,7 @@ def run(
     port: int | None = None,
     title: str | None = None,
     settings: Settings | None = None,
-    provider: IdentityProvider | None = None,
+    provider: IdentityProvider | AuthProvider | None = None,
 ) -> None:
     """Serve `target` until SIGINT or SIGTERM, then let open requests finish.
 
@@ -115,7 +116,10 @@ def _check_arguments(**given: Any) -> None:
 
     fits: dict[str, tuple[Callable[[Any], bool], str]] = {
         "settings": (lambda value: isinstance(value, Settings), "what load_settings() returns"),
-        "provider": (lambda value: hasattr(value, "name"), "an IdentityProvider, such as SingleUserProvider()"),
+        "provider": (
+            lambda value: hasattr(value, "name") and not isinstance(value, type),
+            "an IdentityProvider, such as SingleUserProvider()",
+        ),
         "store": (lambda value: isinstance(value, Store), "a Store; for one by its URL, set MCP_STORAGE_URL"),
         "title": (lambda value: isinstance(value, str), "a text, the server's name for people"),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),

@@ -16,6 +16,7 @@ from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
 from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.single_user import SingleUserProvider
 from gatepost.outbound.fetching import Fetcher
@@ -133,7 +134,7 @@ def install(
     target: Any,
     settings: Settings,
     *,
-    provider: IdentityProvider | None = None,
+    provider: IdentityProvider | AuthProvider | None = None,
     store: Store | None = None,
     title: str | None = None,
     fetcher: Fetcher | None = None,
@@ -149,6 +150,8 @@ def install(
         SettingsError: a setting is wrong, or the combination is unsafe.
         TargetError: a target is of another kind, or a path cannot be served.
     """
+    if isinstance(provider, AuthProvider):
+        provider = AuthProviderLogin(provider)
     is_single_user = isinstance(provider, SingleUserProvider)
     if settings.server.require_auth and not settings.issues_tokens and settings.server.api_key is None:
         raise SettingsError(

@@ -123,6 +123,11 @@ class IdentityProvider(Protocol):
         return False
 
     @property
+    def reads_query(self) -> bool:
+        """Whether the query of an authorization request is kept, as `request.state.authorization_query`."""
+        return False
+
+    @property
     def login_fields(self) -> tuple[LoginField, ...]:
         """What the login page asks for; empty when nothing has to be asked."""
         return ()

@@ -121,4 +121,5 @@ class Reason(StrEnum):
     NOT_STARTED = "not_started"
     MOUNTED_BELOW = "mounted_below"
     PASSWORD_WORKERS_BUSY = "password_workers_busy"
+    LOGIN_PROVIDER_FAILED = "login_provider_failed"
     INTERNAL_ERROR = "internal_error"

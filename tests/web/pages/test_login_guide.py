@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from gatepost.identity.auth_provider import AuthProviderLogin
 from gatepost.identity.provider import IdentityProvider
 from tests.web.pages.company_server import ISSUER, CompanyServer
 from tests.web.pages.pages_world import PASSWORD, REDIRECT_URI, Form, World, heading, make_world
@@ -55,6 +56,21 @@ async def test_the_proxy_s_word_is_enough() -> None:
         assert found.user is not None
         assert (found.user.issuer, found.user.external_subject) == ("proxy", "ada")
         assert found.user.subject.startswith("user_")
+
+
+async def test_the_short_way_sends_whom_it_does_not_know_elsewhere_and_to_the_same_url_back() -> None:
+    provider = shown("CompanySession")({"secret": "ada"}, "https://portal.example/login")
+    world = await world_with(AuthProviderLogin(provider))
+    async with world.browser() as browser:
+        await world.begin(browser)
+        sent_there = await browser.get(LOGIN)
+        assert sent_there.headers["location"].startswith("https://portal.example/login?return_to=")
+        (return_to,) = parse_qs(urlsplit(sent_there.headers["location"]).query)["return_to"]
+        browser.cookies.set("portal_session", "secret")
+        assert (await browser.get(return_to)).headers["location"] == CONSENT
+        found = await world.session(browser)
+        assert found.user is not None
+        assert (found.user.issuer, found.user.subject) == ("companysession", "ada")
 
 
 async def test_a_password_and_then_a_code() -> None:

@@ -84,6 +84,8 @@ class AuthorizeEndpoint:
             return await self.decision.refuse(request, asked, error)
 
         # 4. The request becomes this browser's own.
+        query = request.url.query if self.completion.provider.reads_query else None
+        request.state.authorization_query = query
         session = await self.browser_sessions.current(request)
         own = session or self.browser_sessions.new()
         transaction = begin_transaction(
@@ -95,6 +97,7 @@ class AuthorizeEndpoint:
             now=self.now(),
             lifetime=self.transaction_lifetime,
             sent_by_no_site=_is_sent_by_no_site(request),
+            query=query,
         )
 
         # 5. Decide at once where nobody has to log in or to be asked.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.asking import ask
 from gatepost.identity.provider import IdentityProvider
 from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore, SessionView
 from gatepost.stores.contract.users import User
@@ -149,7 +150,7 @@ class BrowserSessions:
         user = found.user
         if user is None or user.disabled_at is not None or found.session.provider != self.provider.name:
             return None
-        return user if await self.provider.is_active(user) else None
+        return user if await ask(self.provider.is_active, user, returns=(bool,)) else None
 
 
 def _cookie_values(request: Request, name: str) -> list[str]:

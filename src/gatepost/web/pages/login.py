@@ -14,6 +14,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.asking import ask
 from gatepost.identity.provider import LoginField, LoginStep
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
@@ -24,7 +25,7 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
+from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
 from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
 from gatepost.web.pages.rendering import Link
@@ -34,6 +35,7 @@ from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
 _PURPOSE: Final = "login"
+_RESPONSES: Final = (Response, type(None))
 _STEP: Final = "/oauth/login"
 """Where a further step is answered; what is kept for it opens at no route of the provider's own."""
 
@@ -71,6 +73,7 @@ class LoginPage:
         if transaction_id is not None:
             consent = consent_path(transaction_id)
             transaction = await self.requests.find(session, transaction_id)
+            request.state.authorization_query = transaction.query
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
         if session.user is not None and not switches_account:
@@ -84,7 +87,7 @@ class LoginPage:
         login = BrowserLogin(completion, request, session, provider.name, transaction_id, switches_account)
         with login.refusals():
             user = await completion.known_user(request)
-            response = None if user is not None else await provider.challenge(request, login)
+            response = None if user is not None else await ask(provider.challenge, request, login, returns=_RESPONSES)
         if user is not None and consent is not None:
             return await completion.finish(request, session, user, transaction_id)
         if user is not None:
@@ -115,6 +118,7 @@ class LoginPage:
 
         # 2. The authorization request, if any, is this browser's own.
         transaction = None if transaction_id is None else await self.requests.find(session, transaction_id)
+        request.state.authorization_query = None if transaction is None else transaction.query
 
         # 3. A further step goes on from what is kept; whoever is late, or clicks twice, begins again.
         login = BrowserLogin(completion, request, session, _STEP, transaction_id)
@@ -122,19 +126,19 @@ class LoginPage:
         if state is None:
             credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
             account = account_of(credentials, fields)
-            check = partial(provider.authenticate, request, credentials)
+            question = partial(provider.authenticate, request, credentials)
         else:
             kept = await login.take(state)
             if kept is None:
                 return completion.pages.redirect(here)
             credentials, account = submitted, kept["account"]
-            check = partial(provider.continue_login, request, credentials, kept["data"])
+            question = partial(provider.continue_login, request, credentials, kept["data"])
 
         # 4. Who is it? Every guess at a secret passes here and nowhere else, and is counted before it is looked at.
         with self.attempts.one_of(session.record.browser_id), login.refusals():
             await self._admit(request, account)
             # Of a browser that has gone, no password needs to be checked.
-            answer = await run_while_connected(check(), request.receive)
+            answer = await run_while_connected(ask(question, returns=ANSWERS), request.receive)
         if isinstance(answer, LoginStep):
             if answer.problem is not None:
                 await self._record_failure(request, account)

@@ -17,7 +17,8 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused, LoginRoute
+from gatepost.identity.asking import LoginProviderFailed, ask
+from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused, LoginRoute, LoginStep
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -36,6 +37,10 @@ from gatepost.web.site.routing import Route
 
 _LIFETIME: Final = 600
 """Seconds in which the browser has to come back."""
+_LONGEST_SUBJECT: Final = 255
+"""Characters (OpenID Connect Core section 2)."""
+ANSWERS: Final = (Identity, User, LoginStep, type(None))
+"""What `authenticate` and `continue_login` may return."""
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -73,7 +78,7 @@ class LoginCompletion:
 
     async def known_user(self, request: Request) -> User | None:
         """Return the user whom the provider knows without asking; refuse one who is disabled."""
-        identity = await self.provider.authenticate(request, {})
+        identity = await ask(self.provider.authenticate, request, {}, returns=ANSWERS)
         return await self.admit(identity) if isinstance(identity, Identity | User) else None
 
     async def admit(self, identity: Identity | User) -> User:
@@ -94,8 +99,7 @@ class LoginCompletion:
             user = identity
         else:
             issuer, new = identity.issuer or self.provider.issuer, identifier("user_", self.random_bytes)
-            if issuer == LOCAL:
-                raise ValueError("nobody but their own provider vouches for local accounts")
+            profile = self._profile(identity, issuer)
             user = await self.users.recognise_user(
                 issuer,
                 identity.subject,
@@ -104,9 +108,15 @@ class LoginCompletion:
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
                 subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
                 now=self.now(),
-                profile=_profile_of(identity),
+                profile=profile,
             )
         return user if user.disabled_at is None else None
+
+    def _profile(self, identity: Identity, issuer: str) -> Profile:
+        try:
+            return _checked_profile(identity, issuer)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from error
 
     async def log_in(self, request: Request, session: OpenSession, user: User) -> OpenSession | None:
         """Log the browser in under a new session; None when another login with the same cookie was quicker."""
@@ -131,7 +141,7 @@ class LoginCompletion:
         session = await self.browser_sessions.current(request)
         login = BrowserLogin(self, request, session, self.provider.name)
         with login.refusals():
-            return self.pages.protect(await route.endpoint(request, login))
+            return self.pages.protect(await ask(route.endpoint, request, login, returns=(Response,)))
 
 
 @dataclass(slots=True)
@@ -212,11 +222,29 @@ class BrowserLogin:
         return self.session
 
 
-def _profile_of(identity: Identity) -> Profile:
-    # An address that no person could read is none.
-    email = identity.email if identity.email and identity.email.isprintable() else None
-    is_verified = email is not None and identity.email_verified
-    return Profile(email, is_verified, tuple(identity.groups), identity.claims)
+def _checked_profile(identity: Any, issuer: Any) -> Profile:
+    """Return what an identity says beside who it is; its types are the author's word.
+
+    Raises:
+        TypeError: it cannot be anybody's.
+        ValueError: likewise.
+        RecursionError: likewise.
+    """
+    subject, email, groups = identity.subject, identity.email, identity.groups
+    if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= _LONGEST_SUBJECT:
+        raise ValueError(f"the subject has to be a text of 1 to {_LONGEST_SUBJECT} printable characters")
+    if not isinstance(issuer, str) or issuer == LOCAL:
+        raise ValueError("the issuer has to be a text, and for local accounts vouches nobody but their own provider")
+    if not all(text is None or isinstance(text, str) for text in (identity.display_name, email)):
+        raise TypeError("display name and e-mail have to be texts")
+    if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
+        raise TypeError("the groups have to be a list of texts")
+    # An address that no person could read is none; and whatever is no plain yes, such as the text "false", is none.
+    email = email if email and email.isprintable() else None
+    is_verified = email is not None and identity.email_verified is True
+    profile = Profile(email, is_verified, tuple(groups), dict(identity.claims))
+    profile.to_text()  # raises for what JSON cannot say, and for too much
+    return profile
 
 
 def _key(state: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 
+from gatepost.identity.asking import LoginProviderFailed
 from gatepost.identity.password_workers import PasswordWorkersBusy
 from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
@@ -230,6 +231,14 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
             return _later(
                 Reason.STORE_UNAVAILABLE,
                 "This server cannot reach its storage just now. Nothing is lost: load this page again.",
+            )
+        case LoginProviderFailed():
+            _log.error("the login provider failed: %s\n%s", error, scrubbed_traceback(error))
+            return PageRefusal(
+                Reason.LOGIN_PROVIDER_FAILED,
+                status=500,
+                title="The login of this server does not work",
+                message="That is no fault of yours. Tell the people who run this server; its log says what is wrong.",
             )
         case PasswordWorkersBusy():
             return _later(
