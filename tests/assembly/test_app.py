@@ -99,7 +99,7 @@ def test_host_and_port_of_run_beat_the_settings_wherever_those_come_from(
     listened: list[tuple[str, int]] = []
     monkeypatch.setenv("MCP_PORT", "8123")
     monkeypatch.setattr(
-        "gatepost.listening.serving.serve", lambda _build, *, host, port, **_: listened.append((host, port))
+        "gatepost.listening.serving.serve", lambda _build, where, **_: listened.append((where.host, where.port))
     )
     settings = load_settings(env_file=None) if is_given_settings else None
 
