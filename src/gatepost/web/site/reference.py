@@ -8,13 +8,14 @@ whatever those scripts do, they can read neither cookies nor pages of this serve
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from gatepost.web.site.routing import Route
 
@@ -38,18 +39,23 @@ _MEDIA_TYPES: Final = {
     "favicon.png": "image/png",
 }
 """What fastapi-offline ships, and nothing else of its folder."""
+_PIECE: Final = 64 * 1024
+"""Bytes. What is sent at once waits in memory for each client that does not read, and strangers may ask for scripts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencePages:
-    """The two pages."""
+    """The two pages, and what they show."""
 
     title: str
+    _encoded: list[tuple[Any, bytes]] = field(default_factory=list, init=False)
+    """The description that was asked for last. To encode it takes ten times as long as to answer anything else."""
 
     def routes(self) -> tuple[Route, ...]:
         return (
             Route("GET", "/docs", self.get_swagger),
             Route("GET", "/redoc", self.get_redoc),
+            Route("GET", "/openapi.json", self.get_description),
             Route("GET", _ASSETS + "{asset}", _serve),
         )
 
@@ -73,6 +79,12 @@ class ReferencePages:
         )
         return _sandboxed(page)
 
+    async def get_description(self, request: Request) -> Response:
+        description = request.app.openapi()
+        if not self._encoded or self._encoded[0][0] is not description:
+            self._encoded[:] = [(description, bytes(JSONResponse(description).body))]
+        return Response(self._encoded[0][1], media_type="application/json")
+
 
 def _sandboxed(page: HTMLResponse) -> HTMLResponse:
     page.headers.update(_HEADERS)
@@ -90,7 +102,14 @@ async def _serve(request: Request) -> Response:
     if name not in _MEDIA_TYPES:
         return PlainTextResponse("Not found", 404, {**headers, "Cache-Control": "no-store"})
     headers["Cache-Control"] = "public, max-age=86400"
-    return Response(_load(name), media_type=_MEDIA_TYPES[name], headers=headers)
+    content = _load(name)
+    headers["Content-Length"] = str(len(content))
+    return StreamingResponse(_pieces(content), media_type=_MEDIA_TYPES[name], headers=headers)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(content), _PIECE):
+        yield content[begin : begin + _PIECE]
 
 
 @functools.cache
