@@ -147,7 +147,7 @@ $(BIN)/python:
 	@sh tools/make-venv $(VENV)
 
 $(VENV)/.uv: requirements/build.txt $(BIN)/python
-	@echo "Installing uv"
+	@echo "Installing uv, then the rest: about a minute, once"
 	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	@touch $@
 

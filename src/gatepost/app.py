@@ -81,6 +81,7 @@ def run(
     """
     from gatepost.assembly.installation import install  # noqa: PLC0415 - as in `create_app`
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
+    from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
     from gatepost.listening.listeners import Where  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
@@ -98,6 +99,7 @@ def run(
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
         bound = replace(chosen, server=server.model_copy(update=there))
         installation = install(target, bound, provider=provider, title=title)
+        installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
         return app_for(installation, announce=_print_banner), installation
 
     configure_logging(server.log_level)

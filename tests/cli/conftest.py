@@ -1,13 +1,23 @@
-"""A store of a test's own, where `gatepost` looks for it."""
+"""A store of a test's own, where `gatepost` looks for it; and the environment as it was before a test."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from gatepost.cli.open_store import with_store
 from gatepost.stores.contract.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_it_was() -> Iterator[None]:
+    """Undo what `gatepost serve` sets for its target; the tests that come after have servers of their own."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ((), "gatepost: --redirect-uri must be"),
+        ((), "gatepost: --redirect-uri is missing: "),
         (("--redirect-uri", "javascript:x"), "gatepost: --redirect-uri[0]: "),
         (("--machine", "--auth-method", "none"), "has to authenticate"),
         (("--machine", "--auth-method", "private_key_jwt"), "private_key_jwt needs --jwks or --jwks-uri"),

@@ -83,15 +83,27 @@ def test_a_command_that_needs_a_store_says_where_there_is_none_and_makes_none(
     assert not own_store.parent.exists()
 
 
-def test_a_store_in_this_directory_is_named_where_another_was_read(
-    own_store: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", [*READING, ["users", "add", "ada"], ["store", "backup", "copy.db"]], ids=" ".join)
+def test_a_store_in_this_directory_is_named_once_where_another_is_meant(
+    command: list[str], own_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Beside `make serve`, which keeps its data there: the answer of another store looks like an answer."""
+    note = (
+        f"gatepost: This is about {own_store}; set OAUTH_STORAGE_DIR=.gatepost for the store in this directory, "
+        "which make serve uses.\n"
+    )
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: PASSWORD)
     Path(".gatepost").mkdir()
     Path(".gatepost/gatepost.db").touch()
-    assert main(["users", "list"]) == 0
-    assert capsys.readouterr().out.endswith(
-        f"{own_store}; set OAUTH_STORAGE_DIR=.gatepost for the one in this directory, which make serve uses.\n"
-    )
+    main(command)
+    assert capsys.readouterr().err.count(note) == 1
+    shutil.rmtree(own_store.parent)
+    if command in READING:
+        assert main(command) == 1
+        assert capsys.readouterr().err.endswith(note)
+    monkeypatch.setenv("OAUTH_STORAGE_DIR", ".gatepost")
+    main(command)
+    assert "This is about" not in capsys.readouterr().err
 
 
 LISTS = (["users", "list"], ["clients", "list"], ["grants", "list"], ["keys", "list"], ["audit"])

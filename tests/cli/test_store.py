@@ -116,14 +116,15 @@ def test_what_was_revoked_after_a_backup_does_not_live_again(
     asyncio.run(fill(database))
     assert run("backup", str(tmp_path / "copy.db")) == 0
     said = capsys.readouterr().out
-    assert f"Copied the store to {tmp_path / 'copy.db'} and checked the copy." in said
+    assert f"Copied the store {database} to {tmp_path / 'copy.db'} and checked the copy." in said
     assert f"the key file {database.with_suffix('.key')} alone, which is not in it" in said
+    assert "What your tools keep in files of their own is not in it either." in said
     assert main(["grants", "revoke", "grant-1"]) == 0
 
     assert run("restore", str(tmp_path / "copy.db")) == 0
 
     said = capsys.readouterr().out
-    assert f"Restored the store from {tmp_path / 'copy.db'}." in said
+    assert f"Restored the store {database} from {tmp_path / 'copy.db'}." in said
     assert f"The store that was in its place is {database}.replaced-" in said
     assert "grants                  1" in said
     assert live_grants(database) == []
@@ -142,6 +143,26 @@ def test_access_is_kept_where_that_is_asked_for(
     assert "in its place" not in capsys.readouterr().out
     assert live_grants(tmp_path / "elsewhere" / "gatepost.db") == ["grant-1"]
     assert events(capsys) == ["store_restored"]
+
+
+def test_a_restored_store_without_its_key_file_says_what_to_copy(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server would make a key file of its own, and then say that it is the wrong one."""
+    asyncio.run(fill(database))
+    assert run("backup", str(tmp_path / "copy.db")) == 0
+    use(tmp_path / "elsewhere" / "gatepost.db", monkeypatch)
+    key_file = tmp_path / "elsewhere" / "gatepost.key"
+
+    assert run("restore", str(tmp_path / "copy.db")) == 0
+    assert f"There is no {key_file} yet: before a server starts, copy the key file" in capsys.readouterr().out
+    key_file.touch()
+    assert run("restore", str(tmp_path / "copy.db")) == 0
+    assert "yet" not in capsys.readouterr().out
+    key_file.unlink()
+    monkeypatch.setenv("MCP_SEALING_KEYS", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH")
+    assert run("restore", str(tmp_path / "copy.db")) == 0
+    assert "yet" not in capsys.readouterr().out
 
 
 def test_a_backup_that_cannot_be_made_is_one_sentence(

@@ -104,6 +104,21 @@ def test_a_misspelt_name_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "doubtful", "fine"),
+    [
+        ("OAUTH_ACCESS_TOKEN_TTL", "59", "60"),
+        ("OAUTH_REFRESH_TOKEN_TTL", "3600", "3601"),
+        ("OAUTH_AUTH_CODE_TTL", "29", "30"),
+    ],
+)
+def test_a_lifetime_that_locks_people_out_is_pointed_out(name: str, doubtful: str, fine: str) -> None:
+    (warning,) = load_settings({name: doubtful}).warnings
+    assert warning.startswith(f"{name}={doubtful} is ")
+    assert " The default is " in warning
+    assert load_settings({name: fine}).warnings == ()
+
+
 def test_secrets_do_not_show_in_the_settings_representation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MCP_API_KEY", "very-secret-key")
     assert "very-secret-key" not in repr(load_settings())

@@ -147,7 +147,10 @@ async def test_a_refused_token_request_names_its_address(log: pytest.LogCaptureF
         assert (line["client_id"], line["address"], line["reason"]) == (client_id, "127.0.0.1", "refresh_token_unknown")
 
 
-async def test_a_failed_login_names_the_account_that_was_meant_and_nothing_that_was_typed() -> None:
+async def test_a_failed_login_names_the_account_that_was_meant_and_nothing_that_was_typed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="gatepost.web")
     user = new_user("ada", "correct horse battery", now=1, random_bytes=bytes)
     async with installed() as gatepost:
         await gatepost.store.users.add_user(user)
@@ -161,3 +164,9 @@ async def test_a_failed_login_names_the_account_that_was_meant_and_nothing_that_
             ("refused", "login_failed", user.subject),
             ("refused", "login_failed", None),
         ]
+        refusals = [vars(record) for record in caplog.records if record.name == "gatepost.web"]
+        assert [(line["reason"], line["subject"], line["address"]) for line in refusals] == [
+            ("login_failed", user.subject, "127.0.0.1"),
+            ("login_failed", None, "127.0.0.1"),
+        ]
+        assert "somebody" not in caplog.text

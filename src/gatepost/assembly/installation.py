@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import shlex
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Installation:
     is_single_user: bool
     setup_token: str | None = None
     """Of the link that creates the first account, once it was opened without one."""
+    listens_at: str | None = None
+    """The address or Unix socket that our own HTTP server listens on; None in somebody else's."""
     is_open: bool = False
     _stopping: asyncio.Task[None] | None = field(default=None, init=False)
 
@@ -114,10 +117,27 @@ class Installation:
         if self.setup_token is not None:
             once = "Open this link once to create the owner's account; it works until an account exists."
             rows += [("Set up", f"{origin}/oauth/setup?token={self.setup_token}"), ("", once)]
-        rows += [("Data", self.core.store.description), ("Docs", f"{origin}/docs")]
+        rows += [("Listens", sentence) for sentence in self._behind_a_proxy()]
+        rows += [("Data", self.core.store.description), *(("", sentence) for sentence in self._for_commands())]
+        rows += [("Docs", f"{origin}/docs")]
         rows += [("Open", sentence) for sentence in self._unprotected()]
         rows += [("Note", sentence) for sentence in settings.warnings]
         return banner(f"{self.name} is served by Gatepost {__version__}", rows)
+
+    def _behind_a_proxy(self) -> Iterator[str]:
+        """Yield where a proxy finds this server, if clients know it by another address."""
+        server = self.core.settings.server
+        if self.listens_at is not None and server.public_url is not None:
+            trust = "" if server.trusted_proxies else "; name that proxy in MCP_TRUSTED_PROXIES (docs/proxies.md)"
+            yield f"{self.listens_at}, where a proxy passes on what comes to {self.core.deployment.public_url}{trust}"
+
+    def _for_commands(self) -> Iterator[str]:
+        """Yield what makes other commands find the store, if it is not where they look by themselves."""
+        oauth = self.core.settings.oauth
+        folder = oauth.storage_dir.expanduser().absolute()
+        is_elsewhere = "storage_dir" in oauth.model_fields_set
+        if is_elsewhere and self.core.store.description == str(folder / "gatepost.db"):
+            yield f"Look into it beside the server: OAUTH_STORAGE_DIR={shlex.quote(str(folder))} gatepost users list"
 
     def _unprotected(self) -> Iterator[str]:
         """Yield a sentence for each thing that is open."""

@@ -67,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add(options: argparse.Namespace) -> None:
     """Register a client and print its id and, this once, its secret."""
+    if not (options.redirect_uri or options.machine):
+        raise CommandRefused(
+            "--redirect-uri is missing: the address to which the app has its user's browser sent back, once for each. "
+            "A client without users takes --machine instead."
+        )
     try:
         metadata = read_preregistration(_document(options), is_machine=options.machine)
     except OAuthError as error:

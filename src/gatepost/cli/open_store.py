@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar, Unpack
 
-from gatepost.cli.terminal import CommandRefused
+from gatepost.cli.terminal import CommandRefused, complain
 from gatepost.configuration.deployment import locate_store
 from gatepost.configuration.settings import Settings, SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent, Outcome
@@ -32,6 +32,7 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]], *, may_create: b
         StoreError: the store cannot be opened or cannot answer.
     """
     location = reachable_location(load_settings(), may_create=may_create)
+    mention_other_store(location)
 
     async def run() -> Answer:
         store = location.make_store()
@@ -50,18 +51,29 @@ def reachable_location(settings: Settings, *, may_create: bool) -> Location:
     if location.is_lost_at_exit:
         raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
     if not (may_create or location.is_there()):
-        raise CommandRefused(f"There is no store at {store_read()}. A server makes one when it starts.")
+        missing = f"There is no store at {store_read()}. A server makes one when it starts."
+        raise CommandRefused(missing, *_other_store(location))
     return location
 
 
 def store_read() -> str:
-    """Return which store the settings name, and who else might have been meant, as the end of a sentence."""
-    location = locate_store(load_settings())
-    here = location.make_store().description
-    other = (_CHECKOUT / "gatepost.db").absolute()
-    if not other.is_file() or str(other) == here:
-        return f"{here} (OAUTH_STORAGE_DIR or MCP_STORAGE_URL name another)"
-    return f"{here}; set OAUTH_STORAGE_DIR={_CHECKOUT} for the one in this directory, which make serve uses"
+    """Return which store the settings name, as the end of a sentence."""
+    here = locate_store(load_settings()).make_store().description
+    return f"{here} (OAUTH_STORAGE_DIR or MCP_STORAGE_URL name another)"
+
+
+def mention_other_store(location: Location) -> None:
+    """Say on standard error that the store in this directory is another one, if so."""
+    complain(*_other_store(location))
+
+
+def _other_store(location: Location) -> Iterator[str]:
+    here, other = location.make_store().description, (_CHECKOUT / "gatepost.db").absolute()
+    if other.is_file() and str(other) != here:
+        yield (
+            f"This is about {here}; set OAUTH_STORAGE_DIR={_CHECKOUT} for the store in this directory, which make "
+            "serve uses."
+        )
 
 
 async def audit(store: Store, event: AuditEvent, **details: Unpack[EventDetails]) -> None:

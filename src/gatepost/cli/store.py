@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from gatepost.cli.open_store import audit, reachable_location, with_store
+from gatepost.cli.open_store import audit, mention_other_store, reachable_location, with_store
 from gatepost.cli.terminal import Actions, past_moment, say, say_table
 from gatepost.configuration.settings import Settings, SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
@@ -82,11 +82,12 @@ def back_up(options: argparse.Namespace) -> None:
     """Copy the store and say which keys belong to the copy."""
     settings = load_settings()
     location = reachable_location(settings, may_create=False)
+    mention_other_store(location)
     _copying(location).back_up(options.file, _progress)
-    say(f"Copied the store to {options.file} and checked the copy.")
+    say(f"Copied the store {location.make_store().description} to {options.file} and checked the copy.")
     say(
         f"What is sealed in it opens with {_keys(settings, location)} alone, which is not in it: keep a copy of that "
-        "too, in another place."
+        "too, in another place. What your tools keep in files of their own is not in it either."
     )
 
 
@@ -95,16 +96,25 @@ def restore(options: argparse.Namespace) -> None:
     settings = load_settings()
     location = reachable_location(settings, may_create=True)
     aside = _copying(location).restore(options.file, _progress)
-    say(f"Restored the store from {options.file}.")
+    say(f"Restored the store {location.make_store().description} from {options.file}.")
     if aside is not None:
         say(f"The store that was in its place is {aside} now.")
-    with_store(lambda store: audit(store, AuditEvent.STORE_RESTORED))
-    if not options.keep_access:
-        _say_ended(with_store(lambda store: _revoke_all(store, issued_before=None)))
+
+    async def finish(store: Store) -> dict[str, int]:
+        await audit(store, AuditEvent.STORE_RESTORED)
+        return {} if options.keep_access else await _revoke_all(store, issued_before=None)
+
+    if ended := with_store(finish):
+        _say_ended(ended)
     say(
         f"It opens with the sealing keys of the time of the backup: {_keys(settings, location)}. Accounts, passwords, "
         "clients and signing keys are those of that time too; docs/backup.md says what to look at."
     )
+    if settings.server.sealing_keys is None and location.key_file is not None and not location.key_file.exists():
+        say(
+            f"There is no {location.key_file} yet: before a server starts, copy the key file that lay beside the "
+            "store of the backup there, or set MCP_SEALING_KEYS if that was set."
+        )
 
 
 def revoke_all(options: argparse.Namespace) -> None:

@@ -64,8 +64,7 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
                 f"MCP_HOST={server.host} can be reached from other machines, so MCP_PUBLIC_URL must say under "
                 "which https origin, such as https://mcp.example.com; or set MCP_HOST=127.0.0.1."
             )
-        host = f"[{server.host}]" if ":" in server.host else server.host
-        public_url = f"http://{host}:{server.port}"
+        public_url = f"http://{host_and_port(server.host, server.port)}"
     else:
         public_url = canonical_origin(server.public_url)
     parts = urlsplit(public_url)
@@ -82,6 +81,11 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         allowed_origins=frozenset({public_url, *server.allowed_origins}),
         store_url=store_url(settings),
     )
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Return the two as they stand in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def canonical_origin(url: str) -> str:

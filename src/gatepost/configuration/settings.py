@@ -25,6 +25,7 @@ from gatepost.tokens.sealing import is_key
 
 _DAY: Final = 24 * 3600
 _SHORT_LIFETIME: Final = 60
+_SHORT_CODE: Final = 30
 _SHORTEST_SECRET: Final = 24
 _DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
@@ -313,6 +314,17 @@ def _doubtful(server: ServerSettings, oauth: OAuthSettings) -> Iterator[str]:
         yield (
             f"OAUTH_ACCESS_TOKEN_TTL={oauth.access_token_ttl} is very short: apps refresh up to a minute before a "
             "token ends, so some would ask for a new one before each call. The default is 3600 seconds."
+        )
+    if oauth.refresh_token_ttl <= oauth.access_token_ttl:
+        yield (
+            f"OAUTH_REFRESH_TOKEN_TTL={oauth.refresh_token_ttl} is no longer than OAUTH_ACCESS_TOKEN_TTL="
+            f"{oauth.access_token_ttl}: an app that asks for a new token when the old one ends comes too late, and its "
+            "user has to log in again. The default is 2592000 seconds, 30 days."
+        )
+    if oauth.authorization_code_ttl < _SHORT_CODE:
+        yield (
+            f"OAUTH_AUTH_CODE_TTL={oauth.authorization_code_ttl} is very short: on a slow network an app comes too "
+            "late with its code. The default is 600 seconds."
         )
     if "forwarded_header" in server.model_fields_set and not server.trusted_proxies:
         yield "MCP_FORWARDED_HEADER is believed from nobody: name the proxies in MCP_TRUSTED_PROXIES."

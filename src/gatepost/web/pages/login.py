@@ -175,12 +175,9 @@ class LoginPage:
         """Keep that a login failed, and whose account was meant, if there is one."""
         completion = self.completion
         user = await completion.users.find_user(account) if completion.provider.issuer == LOCAL else None
+        request.state.subject = subject = None if user is None else user.subject
         await completion.audit.record(
-            request,
-            AuditEvent.LOGIN,
-            Outcome.REFUSED,
-            reason=Reason.LOGIN_FAILED,
-            subject=None if user is None else user.subject,
+            request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED, subject=subject
         )
 
     def _logged_in(self, user: User) -> Response:

@@ -33,7 +33,7 @@ class Audit:
             StoreUnavailable: it cannot be kept.
         """
         if self.trail is not None:
-            await self.trail.record(event, outcome, address=self.addresses.of(connection.scope), **details)
+            await self.trail.record(event, outcome, address=self._address(connection), **details)
 
     def note(
         self,
@@ -44,8 +44,12 @@ class Audit:
     ) -> None:
         """Keep an event soon."""
         if self.trail is not None:
-            address = self.addresses.of(connection.scope)
+            address = self._address(connection)
             self.trail.note(event, outcome, address=address, network=limit_key(address), **details)
+
+    def _address(self, connection: HTTPConnection) -> str:
+        connection.state.address = address = self.addresses.of(connection.scope)  # `log_refusal` names it, too
+        return address
 
 
 NO_AUDIT: Final = Audit(None, ClientAddresses())

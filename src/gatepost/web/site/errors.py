@@ -108,11 +108,13 @@ def oauth_error_response(error: OAuthError, *, headers: Mapping[str, str] = NO_S
 def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason, refusal_id: str | None = None) -> None:
     """Log one refusal with `error`, `reason`, `endpoint` and, where the request's state has them, what is known of it.
 
-    That is `client_id`, the `redirect_uri` of an authorization request (without its query) and the `address`. What a
-    page shows a person as `refusal_id` stands in the line, too.
+    That is the `subject`, the `client_id`, the `redirect_uri` of an authorization request (without its query) and the
+    `address`. What a page shows a person as `refusal_id` stands in the line, too.
     """
     endpoint = endpoint_of(connection.scope)
-    known = {name: getattr(connection.state, name, None) for name in ("client_id", "redirect_uri", "address")}
+    known = {
+        name: getattr(connection.state, name, None) for name in ("subject", "client_id", "redirect_uri", "address")
+    }
     logger.info(
         "refused at %s: %s (%s)",
         endpoint,
