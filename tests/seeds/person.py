@@ -61,14 +61,14 @@ class Person:
         token: str = (await self.http.post("/oauth/token", data=form)).json()["access_token"]
         return token
 
-    async def call(self, token: str | None, tool: str) -> str:
+    async def call(self, token: str | None, tool: str, **arguments: Any) -> str:
         """Call a tool in the modern era, and return its text."""
         meta = {
             "io.modelcontextprotocol/protocolVersion": MODERN,
             "io.modelcontextprotocol/clientInfo": {"name": "app", "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": {},
         }
-        params: dict[str, Any] = {"name": tool, "arguments": {}, "_meta": meta}
+        params: dict[str, Any] = {"name": tool, "arguments": arguments, "_meta": meta}
         headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": tool}
         return _text(await self._post(token, "tools/call", params, headers))
 

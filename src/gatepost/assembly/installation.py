@@ -18,10 +18,13 @@ from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
 from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
+from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.single_user import SingleUserProvider
+from gatepost.identity.static_password import StaticPasswordProvider
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import LOCAL
 from gatepost.tokens.opaque import RandomBytes
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ CLEAN_UP_SECONDS: Final = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
 
 _log = logging.getLogger("gatepost.mcp")
+_ONE_PASSWORD: Final = "Whoever knows ADMIN_PASSWORD logs in as the owner; no account has to be created."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +48,10 @@ class Installation:
     name: str
     """For people."""
     is_single_user: bool
+    notes: list[str]
+    """What the operator had better know about how people log in."""
+    shut_out: list[str] = field(default_factory=list[str], init=False)
+    """Who cannot, once it was opened."""
     setup_token: str | None = None
     """Of the link that creates the first account, once it was opened without one."""
     listens_at: str | None = None
@@ -64,6 +72,7 @@ class Installation:
         await self.core.open()
         if self.oauth is not None:
             self.setup_token = await self.oauth.open()
+            self.shut_out = await _shut_out(self.oauth, self.core)
         self.is_open = True
 
     async def close(self) -> None:
@@ -121,7 +130,7 @@ class Installation:
         rows += [("Data", self.core.store.description), *(("", sentence) for sentence in self._for_commands())]
         rows += [("Docs", f"{origin}/docs")]
         rows += [("Open", sentence) for sentence in self._unprotected()]
-        rows += [("Note", sentence) for sentence in settings.warnings]
+        rows += [("Note", sentence) for sentence in (*self.notes, *self.shut_out, *settings.warnings)]
         return banner(f"{self.name} is served by Gatepost {__version__}", rows)
 
     def _behind_a_proxy(self) -> Iterator[str]:
@@ -170,8 +179,7 @@ def install(
         SettingsError: a setting is wrong, or the combination is unsafe.
         TargetError: a target is of another kind, or a path cannot be served.
     """
-    if isinstance(provider, AuthProvider):
-        provider = AuthProviderLogin(provider)
+    provider, notes = _provider(settings, provider)
     is_single_user = isinstance(provider, SingleUserProvider)
     if settings.server.require_auth and not settings.issues_tokens and settings.server.api_key is None:
         raise SettingsError(
@@ -193,4 +201,44 @@ def install(
         oauth=oauth,
         name=title or ", ".join(dict.fromkeys(endpoint.name for endpoint in endpoints)),
         is_single_user=is_single_user,
+        notes=notes,
     )
+
+
+def _provider(
+    settings: Settings, given: IdentityProvider | AuthProvider | None
+) -> tuple[IdentityProvider | None, list[str]]:
+    """Return the login provider, None for local accounts, and what the operator had better know about that.
+
+    Raises:
+        SettingsError: ADMIN_PASSWORD cannot be a password, or nobody would be asked for it.
+    """
+    secret = settings.oauth.admin_password
+    provider = AuthProviderLogin(given) if isinstance(given, AuthProvider) else given
+    if secret is None or isinstance(provider, StaticPasswordProvider):
+        return provider, []
+    if isinstance(provider, SingleUserProvider):
+        raise SettingsError("In single-user mode nobody is asked for ADMIN_PASSWORD: leave one of the two out.")
+    if provider is not None:
+        return provider, ["ADMIN_PASSWORD is not used: the login provider is given in code."]
+    if not settings.issues_tokens:
+        return None, ["ADMIN_PASSWORD is not used: the authorization server is off."]
+    try:
+        return StaticPasswordProvider(secret.get_secret_value()), [_ONE_PASSWORD]
+    except PasswordRefused as refused:
+        raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
+
+
+async def _shut_out(oauth: OAuth, core: Core) -> list[str]:
+    """Say who cannot log in because of ADMIN_PASSWORD."""
+    if core.settings.oauth.admin_password is None or not isinstance(oauth.provider, StaticPasswordProvider):
+        return []
+    count = sum(user.issuer == LOCAL for user in await core.store.users.list_users())
+    if not count:
+        return []
+    accounts = "The local account" if count == 1 else f"The {count} local accounts"
+    said = (
+        f"{accounts} of this store cannot log in while ADMIN_PASSWORD is set. "
+        "Apps that were allowed before keep their access; gatepost users disable NAME ends it."
+    )
+    return [said]

@@ -163,6 +163,9 @@ class OAuthSettings(Section):
 
     enabled: Flag = Field(default=True, alias="OAUTH_ENABLED")
     enable_authorization_server: Flag = Field(default=True, alias="OAUTH_ENABLE_AS")
+    admin_password: SecretStr | None = Field(
+        None, alias="ADMIN_PASSWORD", description="a password of 12 to 256 characters that is hard to guess"
+    )
     auto_approve: Flag = Field(default=False, alias="OAUTH_AUTO_APPROVE")
     storage_dir: Path = Field(
         Path("~/.gatepost"), alias="OAUTH_STORAGE_DIR", description="a directory that this user may write"
