@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.oauth.client_documents import MAX_DOCUMENT
 from gatepost.outbound.fetching import GuardedFetcher, Resolve
 from tests.attacks.installed import installed
 from tests.oauth.test_client_documents import REFUSED_URLS
@@ -93,7 +94,7 @@ async def test_failures_look_alike_whatever_lies_inside_the_network(server: TlsS
     port = closed.getsockname()[1]
     closed.close()
     server.answer(document(server), path="/moved", status="302 Found", headers="Location: https://10.0.0.1/\r\n")
-    server.answer(b" " * 6000, path="/big")
+    server.answer(b" " * (MAX_DOCUMENT + 1), path="/big")
     server.answer(document(server), path="/html", content_type="text/html")
     ways: list[tuple[str, Resolver]] = [
         (URL, Resolver(["10.0.0.1"])),
