@@ -35,7 +35,9 @@ __all__ = [
     "LoginRefused",
     "LoginRoute",
     "LoginStep",
+    "LoginUnavailable",
     "MissingRequiredClientCapability",
+    "OpenIDConnect",
     "Prompt",
     "Protected",
     "Resource",
@@ -56,6 +58,7 @@ __all__ = [
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
     from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.identity.openid_connect import OpenIDConnect
     from gatepost.identity.provider import (
         Identity,
         IdentityProvider,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
         LoginRefused,
         LoginRoute,
         LoginStep,
+        LoginUnavailable,
     )
     from gatepost.identity.single_user import SingleUserProvider
     from gatepost.identity.static_password import StaticPasswordProvider
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
     "gatepost.identity.auth_provider": ("AuthProvider",),
+    "gatepost.identity.openid_connect": ("OpenIDConnect",),
     "gatepost.identity.provider": (
         "Identity",
         "IdentityProvider",
@@ -91,6 +96,7 @@ _NAMES = {
         "LoginRefused",
         "LoginRoute",
         "LoginStep",
+        "LoginUnavailable",
     ),
     "gatepost.identity.single_user": ("SingleUserProvider",),
     "gatepost.identity.static_password": ("StaticPasswordProvider",),

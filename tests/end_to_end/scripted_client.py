@@ -50,6 +50,8 @@ class Person:
     origin: str
     username: str = "owner"
     password: str = PASSWORD
+    issuer: str | None = None
+    """Where else there are pages to log in: those of oidc-provider."""
     browser: httpx2.Client = field(init=False)
     pages: list[str] = field(default_factory=list)
 
@@ -66,20 +68,23 @@ class Person:
     def decide(self, url: str, *, decision: str = "approve") -> str:
         """Open an authorization URL, log in if asked, press a button; return where the client is sent."""
         response = self._get(url)
-        for _ in range(6):
+        for _ in range(20):
             if response.is_redirect:
                 location = response.headers["location"]
-                if not location.startswith(("/", self.origin)):
+                if not location.startswith(("/", self.origin, self.issuer or "/")):
                     return location
-                response = self._get(location)
+                response = self._get(str(response.url.join(location)))
                 continue
             assert response.status_code == 200, response.text
-            fields = {"decision": decision} if 'name="decision"' in response.text else self._credentials()
+            fields = {"decision": decision} if 'name="decision"' in response.text else self._credentials(response.text)
             response = self._submit(response, fields)
         raise AssertionError(f"still not done at {response.url}")
 
-    def _credentials(self) -> dict[str, str]:
-        return {"username": self.username, "password": self.password}
+    def _credentials(self, page: str) -> dict[str, str]:
+        if 'name="prompt" value="consent"' in page:
+            return {"prompt": "consent"}
+        field = "login" if 'name="login"' in page else "username"
+        return {field: self.username, "password": self.password}
 
     def _get(self, url: str) -> httpx2.Response:
         response = self.browser.get(url)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +16,7 @@ from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
-from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
@@ -211,10 +211,14 @@ def _provider(
     """Return the login provider, None for local accounts, and what the operator had better know about that.
 
     Raises:
-        SettingsError: ADMIN_PASSWORD cannot be a password, or nobody would be asked for it.
+        SettingsError: ADMIN_PASSWORD cannot be a password, or nobody would be asked for it; or what names a provider
+            elsewhere is wrong, or there is another one beside it.
     """
     secret = settings.oauth.admin_password
     provider = AuthProviderLogin(given) if isinstance(given, AuthProvider) else given
+    upstream = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
+    if upstream:
+        return _upstream(upstream, beside=given or secret), []
     if secret is None or isinstance(provider, StaticPasswordProvider):
         return provider, []
     if isinstance(provider, SingleUserProvider):
@@ -227,6 +231,17 @@ def _provider(
         return StaticPasswordProvider(secret.get_secret_value()), [_ONE_PASSWORD]
     except PasswordRefused as refused:
         raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
+
+
+def _upstream(named: Mapping[str, str], *, beside: object) -> IdentityProvider:
+    from gatepost.configuration.upstreams import upstream_login  # noqa: PLC0415 - most servers have no such login
+
+    if beside is not None:
+        raise SettingsError(
+            f"{', '.join(sorted(named))} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: "
+            "leave one of them out."
+        )
+    return upstream_login(named)
 
 
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:

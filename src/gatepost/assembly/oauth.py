@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gatepost.assembly.core import Core
@@ -13,7 +13,7 @@ from gatepost.configuration.client_file import keep_settings_clients, read_clien
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import variables
 from gatepost.identity.local_accounts import LocalAccounts
-from gatepost.identity.provider import IdentityProvider
+from gatepost.identity.provider import IdentityProvider, Surroundings
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.reasons import Reason
@@ -21,7 +21,8 @@ from gatepost.oauth.records import Client
 from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.egress import Egress
-from gatepost.outbound.fetching import Fetcher, GuardedFetcher
+from gatepost.outbound.fetching import Fetcher, GuardedFetcher, system_trust
+from gatepost.outbound.proxy import ForwardProxy
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
@@ -47,6 +48,9 @@ from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.site.routing import Route
+
+if TYPE_CHECKING:
+    import httpx2
 
 _STARTED_TOGETHER: Final = 60
 """Seconds between the first and the last worker of one start; a start after that voids the link of the one before."""
@@ -333,7 +337,7 @@ def build_oauth(
     return OAuth(
         core=core,
         resources=resources,
-        provider=provider or LocalAccounts(users=core.store.users),
+        provider=_connected(provider or LocalAccounts(users=core.store.users), core, proxy),
         auto_approve=AutoApprove.ALWAYS if settings.oauth.auto_approve else auto_approve,
         clients=clients,
         client_keys=keys,
@@ -342,3 +346,14 @@ def build_oauth(
         if file is None
         else read_client_file(file, variables=variables(settings.env_file), now=now()),
     )
+
+
+def _connected(provider: IdentityProvider, core: Core, proxy: ForwardProxy | None) -> IdentityProvider:
+    provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy)))
+    return provider
+
+
+def _way_to(proxy: ForwardProxy | None, url: str) -> httpx2.AsyncBaseTransport:
+    from gatepost.outbound.transport import way_to  # noqa: PLC0415 - nothing is fetched at the start
+
+    return way_to(url, proxy, system_trust)

@@ -29,6 +29,9 @@ _SHORT_CODE: Final = 30
 _SHORTEST_SECRET: Final = 24
 _DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
+UPSTREAM_PREFIX: Final = "OAUTH_UPSTREAM_"
+"""What variables about login providers elsewhere begin with; `upstreams` reads them."""
+
 
 class SettingsError(Exception):
     """One or more settings are wrong. `sentences` names each variable and says what it takes."""
@@ -336,7 +339,11 @@ def _doubtful(server: ServerSettings, oauth: OAuthSettings) -> Iterator[str]:
 def _misspelt(present: frozenset[str]) -> tuple[str, ...]:
     """Return a sentence for each variable that is nearly one of ours."""
     known = known_names()
-    strangers = (name for name in sorted(present - set(known)) if name.startswith(("MCP_", "OAUTH_")))
+    strangers = (
+        name
+        for name in sorted(present - set(known))
+        if name.startswith(("MCP_", "OAUTH_")) and not name.startswith(UPSTREAM_PREFIX)
+    )
     return tuple(
         f"{name} is not a setting and is ignored; did you mean {near[0]}?"
         for name in strangers

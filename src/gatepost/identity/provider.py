@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.stores.contract.users import User
+from gatepost.tokens.opaque import RandomBytes
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,21 @@ class LoginStep:
 
 class LoginRefused(Exception):
     """Nobody is logged in; the message says why, in a sentence for the person at the browser."""
+
+
+class LoginUnavailable(Exception):
+    """Nobody can be logged in now; the message says what failed, in a sentence for the person at the browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an installation has for its provider."""
+
+    now: Callable[[], int]
+    """The clock, whole seconds UTC."""
+    random_bytes: RandomBytes
+    transport: Callable[[str], httpx2.AsyncBaseTransport]
+    """Returns the way to a URL of a server that the operator names: bounded, and by the forward proxy if there is."""
 
 
 class Login(Protocol):
@@ -136,6 +155,10 @@ class IdentityProvider(Protocol):
     def routes(self) -> Sequence[LoginRoute]:
         """Its own routes."""
         return ()
+
+    def connect(self, surroundings: Surroundings) -> None:
+        """Take what the installation has; called when it is built, before anybody is asked."""
+        return
 
     async def authenticate(
         self, request: Request, credentials: Mapping[str, str]

@@ -118,6 +118,7 @@ class Reason(StrEnum):
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
     EGRESS_UNAVAILABLE = "egress_unavailable"
+    LOGIN_PROVIDER_UNAVAILABLE = "login_provider_unavailable"
     NOT_STARTED = "not_started"
     MOUNTED_BELOW = "mounted_below"
     PASSWORD_WORKERS_BUSY = "password_workers_busy"

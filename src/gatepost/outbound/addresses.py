@@ -132,3 +132,8 @@ def _is_public_ipv6(address: IPv6Address) -> bool:
         and not any(address in network for network in (*_NEVER_IPV6, *_CLOUD_INTERNAL))
         and int(address) >> 32 & _32_BITS not in _ISATAP
     )
+
+
+def names_this_machine(host: str) -> bool:
+    """Say whether a host as a URL has it (an IPv6 address without its brackets) is loopback."""
+    return host == "localhost" or is_loopback(host)

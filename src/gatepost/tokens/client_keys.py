@@ -1,8 +1,10 @@
 """Public keys of clients, and what clients have signed with them (RFC 7515, RFC 7517, RFC 7518, RFC 8037).
 
+Keys of OpenID providers elsewhere, and their ID tokens, are no different.
+
 Only asymmetric algorithms exist here, each tied to the one kind of key that it is for, so a public key can never serve
-as a shared secret. Keys come from the client's registration alone: whatever key or address an assertion brings along
-(`jwk`, `jku`, `x5c`, `x5u`) is not looked at.
+as a shared secret. Keys come from the client's registration or the provider's metadata alone: whatever key or address
+an assertion brings along (`jwk`, `jku`, `x5c`, `x5u`) is not looked at.
 """
 
 from __future__ import annotations

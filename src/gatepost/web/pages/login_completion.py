@@ -18,7 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.asking import LoginProviderFailed, ask
-from gatepost.identity.provider import Identity, IdentityProvider, LoginRefused, LoginRoute, LoginStep
+from gatepost.identity.provider import (
+    Identity,
+    IdentityProvider,
+    LoginRefused,
+    LoginRoute,
+    LoginStep,
+    LoginUnavailable,
+)
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -32,6 +39,7 @@ from gatepost.web.pages.csrf import check_origin
 from gatepost.web.pages.pending_request import consent_path, login_path
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.audit import Audit
+from gatepost.web.site.errors import RETRY_AFTER
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 
@@ -202,7 +210,7 @@ class BrowserLogin:
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
-        """Answer the provider's `LoginRefused` with a page that has a way back."""
+        """Answer the provider's `LoginRefused` and `LoginUnavailable` with a page that has a way back."""
         try:
             yield
         except LoginRefused as refused:
@@ -214,6 +222,15 @@ class BrowserLogin:
                 title="You are not logged in",
                 message=str(refused),
                 link=Link(login_path(self.transaction_id), "Try again"),
+            ) from None
+        except LoginUnavailable as failure:
+            raise PageRefusal(
+                Reason.LOGIN_PROVIDER_UNAVAILABLE,
+                status=503,
+                title="You cannot be logged in just now",
+                message=f"{failure} Nothing is lost: try again in a moment.",
+                link=Link(login_path(self.transaction_id), "Try again"),
+                headers={"Retry-After": str(RETRY_AFTER)},
             ) from None
 
     def _browser(self) -> OpenSession:

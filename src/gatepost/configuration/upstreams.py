@@ -1,0 +1,64 @@
+"""Login providers that variables name: `OAUTH_UPSTREAM_<NAME>_ISSUER` and what belongs to it, checked at the start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from gatepost.configuration.settings import UPSTREAM_PREFIX, SettingsError
+from gatepost.identity.openid_connect import SCOPES, OpenIDConnect
+from gatepost.identity.upstream_login import AUTH_METHODS, is_server_url
+
+_NAME: Final = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)*")
+_MEMBERS: Final = ("TOKEN_ENDPOINT_AUTH_METHOD", "CLIENT_SECRET", "CLIENT_ID", "ISSUER", "SCOPES")
+
+
+def upstream_login(variables: Mapping[str, str]) -> OpenIDConnect:
+    """Return the login provider that these variables name, all of which begin with the prefix.
+
+    Raises:
+        SettingsError: a part of one is missing, wrong or not known; or there are several.
+    """
+    found: dict[str, dict[str, str]] = {}
+    wrong = []
+    for variable, value in variables.items():
+        rest = variable.removeprefix(UPSTREAM_PREFIX)
+        member = next((member for member in _MEMBERS if rest.endswith(f"_{member}")), "")
+        name = rest.removesuffix(f"_{member}")
+        if member and _NAME.fullmatch(name):
+            found.setdefault(name, {})[member] = value
+        else:
+            wrong.append(f"{variable} is not a setting: {UPSTREAM_PREFIX}<NAME>_ is followed by {_listed(_MEMBERS)}.")
+    for name, members in found.items():
+        wrong += _problems(f"{UPSTREAM_PREFIX}{name}_", members)
+    if len(found) > 1:
+        wrong.append(f"One login provider can be named, and {_listed(sorted(found))} are: remove the others.")
+    if wrong:
+        raise SettingsError(*wrong)
+    [(name, members)] = found.items()
+    return OpenIDConnect(
+        members["ISSUER"],
+        members["CLIENT_ID"],
+        members.get("CLIENT_SECRET"),
+        name=name.lower().replace("_", "-"),
+        scopes=members["SCOPES"].split() if "SCOPES" in members else SCOPES,
+        token_endpoint_auth_method=members.get("TOKEN_ENDPOINT_AUTH_METHOD"),
+    )
+
+
+def _problems(prefix: str, members: Mapping[str, str]) -> list[str]:
+    missing = [f"{prefix}{member}" for member in ("ISSUER", "CLIENT_ID") if member not in members]
+    problems = [f"{variable} is missing; a login provider needs it." for variable in missing]
+    if "ISSUER" in members and not is_server_url(members["ISSUER"]):
+        problems.append(
+            f"{prefix}ISSUER takes an https URL without query and fragment, such as https://id.example.com; http on "
+            "this machine only."
+        )
+    if members.get("TOKEN_ENDPOINT_AUTH_METHOD", AUTH_METHODS[0]) not in AUTH_METHODS:
+        problems.append(f"{prefix}TOKEN_ENDPOINT_AUTH_METHOD takes {' or '.join(AUTH_METHODS)}.")
+    return problems
+
+
+def _listed(words: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}"

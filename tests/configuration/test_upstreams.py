@@ -1,0 +1,105 @@
+"""Login providers that variables name, and what is refused at the start."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatepost import Server, SingleUserProvider
+from gatepost.assembly.installation import install
+from gatepost.configuration.settings import SettingsError, load_settings
+from gatepost.configuration.upstreams import upstream_login
+from gatepost.identity.local_accounts import LocalAccounts
+from gatepost.identity.openid_connect import OpenIDConnect
+from gatepost.identity.provider import IdentityProvider
+
+RIGHT = {
+    "OAUTH_UPSTREAM_MY_COMPANY_ISSUER": "https://id.example.com/tenant",
+    "OAUTH_UPSTREAM_MY_COMPANY_CLIENT_ID": "gatepost",
+}
+
+
+def sentences(variables: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        upstream_login(variables)
+    return str(refused.value)
+
+
+def chosen(provider: IdentityProvider | None = None) -> IdentityProvider:
+    settings = load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None)
+    oauth = install(Server("notes"), settings, provider=provider).oauth
+    assert oauth is not None
+    return oauth.provider
+
+
+def test_issuer_and_client_id_are_enough() -> None:
+    provider = upstream_login(RIGHT)
+    assert isinstance(provider, OpenIDConnect)
+    assert (provider.name, provider.issuer) == ("my-company", "https://id.example.com/tenant")
+    assert [route.path for route in provider.routes] == ["callback"]
+
+
+def test_without_them_people_have_local_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(chosen(), LocalAccounts)
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(chosen(), OpenIDConnect)
+    assert load_settings().warnings == ()
+
+
+def test_two_login_providers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+    for provider, password in ((SingleUserProvider(), None), (None, "correct horse battery staple")):
+        monkeypatch.setenv("ADMIN_PASSWORD", password or "")
+        with pytest.raises(SettingsError, match=r"each name a login provider: leave one of them out\."):
+            chosen(provider)
+
+
+@pytest.mark.parametrize("missing", list(RIGHT))
+def test_half_a_provider_is_refused(missing: str) -> None:
+    half = {name: value for name, value in RIGHT.items() if name != missing}
+    assert sentences(half) == f"{missing} is missing; a login provider needs it."
+
+
+def test_a_secret_alone_names_what_is_missing() -> None:
+    assert sentences({"OAUTH_UPSTREAM_X_CLIENT_SECRET": "s3cret"}) == (
+        "OAUTH_UPSTREAM_X_ISSUER is missing; a login provider needs it.\n"
+        "OAUTH_UPSTREAM_X_CLIENT_ID is missing; a login provider needs it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("OAUTH_UPSTREAM_MY_COMPANY_ISSUER", "http://id.example.com", "MY_COMPANY_ISSUER takes an https URL"),
+        (
+            "OAUTH_UPSTREAM_MY_COMPANY_TOKEN_ENDPOINT_AUTH_METHOD",
+            "s3cret",
+            "takes client_secret_basic or client_secret",
+        ),
+        ("OAUTH_UPSTREAM_MY_COMPANY_ISSUR", "s3cret", "MY_COMPANY_ISSUR is not a setting"),
+        ("OAUTH_UPSTREAM_ISSUER", "https://id.example.com", "OAUTH_UPSTREAM_ISSUER is not a setting"),
+        ("OAUTH_UPSTREAM_my_ISSUER", "https://id.example.com", "OAUTH_UPSTREAM_my_ISSUER is not a setting"),
+        ("OAUTH_UPSTREAM_OTHER_ISSUER", "https://x.example", "OAUTH_UPSTREAM_OTHER_CLIENT_ID is missing"),
+        ("OAUTH_UPSTREAM_OTHER_ISSUER", "https://x.example", "can be named, and MY_COMPANY and OTHER are: remove"),
+    ],
+)
+def test_what_is_wrong_is_said_and_no_value_repeated(variable: str, value: str, sentence: str) -> None:
+    said = sentences({**RIGHT, variable: value})
+    assert sentence in said
+    assert value not in said
+
+
+def test_scopes_secret_and_method_are_taken() -> None:
+    prefix = "OAUTH_UPSTREAM_MY_COMPANY_"
+    given = {
+        f"{prefix}CLIENT_SECRET": "s3cret",
+        f"{prefix}SCOPES": "email groups",
+        f"{prefix}TOKEN_ENDPOINT_AUTH_METHOD": "client_secret_post",
+    }
+    provider = upstream_login(RIGHT | given)
+    assert vars(provider).items() >= {
+        ("_client_secret", "s3cret"),
+        ("_scopes", ("openid", "email", "groups")),
+        ("_wanted_method", "client_secret_post"),
+    }
