@@ -13,7 +13,17 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost import AuthProvider, Context, Identity, IdentityProvider, Login, LoginRoute, Server, create_app
+from gatepost import (
+    AuthProvider,
+    Context,
+    Identity,
+    IdentityProvider,
+    Login,
+    LoginRefused,
+    LoginRoute,
+    Server,
+    create_app,
+)
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.auth_provider import AuthProviderLogin
 from gatepost.stores.contract.store import Store
@@ -276,6 +286,45 @@ async def test_what_its_author_got_wrong_is_one_clear_error_and_a_page(
     method = type(provider).__dict__.get("challenge") or type(provider).__dict__["authenticate"]
     assert sentence.format(file=__file__, line=method.__code__.co_firstlineno) in said
     assert "a detail" not in page.text
+
+
+async def test_what_a_provider_raises_is_in_the_log_with_the_author_s_own_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with person_at(app_with(Raises())) as person:
+        await person.arrive()
+    (error,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert error.exc_info is not None
+    assert 'raise KeyError("a detail")' in str(error.exc_info[1])
+
+
+async def test_a_refusal_is_told_to_the_person_in_the_author_s_words() -> None:
+    class Refuses(AuthProvider):
+        def authenticate(self, request: Request, credentials: dict[str, str]) -> str:
+            raise LoginRefused("Only staff may log in.")
+
+    async with person_at(app_with(Refuses())) as person:
+        page = await person.arrive()
+    assert (page.status_code, heading(page)) == (403, "You are not logged in")
+    assert "Only staff may log in." in page.text
+
+
+async def test_login_fields_of_another_type_are_refused_at_the_start() -> None:
+    provider = Asked()
+    provider.login_fields = ("password",)  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"login_fields has to be a list of LoginField"):
+        app_with(provider)
+
+
+@pytest.mark.parametrize(("provider", "is_kept"), [(Asked(), True), (Broken(), False)])
+async def test_the_query_is_kept_for_those_who_read_it_alone(provider: Any, is_kept: bool) -> None:
+    store = memory_store()
+    async with person_at(app_with(provider, store=store)) as person:
+        page = await person.arrive(login_hint="ada")
+        transaction_id = parse_qs(page.url.query.decode())["transaction"][0]
+        transaction = await store.transactions.find_transaction(transaction_id, now=0)
+    assert transaction is not None
+    assert ("login_hint=ada" in (transaction.query or "")) is is_kept
 
 
 async def test_a_way_back_that_fails_is_the_same_error(caplog: pytest.LogCaptureFixture) -> None:

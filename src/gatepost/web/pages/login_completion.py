@@ -21,6 +21,7 @@ from gatepost.identity.asking import LoginProviderFailed, ask
 from gatepost.identity.provider import (
     Identity,
     IdentityProvider,
+    LoginField,
     LoginRefused,
     LoginRoute,
     LoginStep,
@@ -70,6 +71,8 @@ class LoginCompletion:
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.provider.name) is None:
             raise ValueError(f"{type(self.provider).__name__}.name has to be lower-case letters, digits and hyphens")
+        if not all(isinstance(asked, LoginField) for asked in self.provider.login_fields):
+            raise ValueError(f"{type(self.provider).__name__}.login_fields has to be a list of LoginField(...)")
 
     def routes(self) -> tuple[Route, ...]:
         """Return the provider's own routes."""
@@ -124,7 +127,7 @@ class LoginCompletion:
         try:
             return _checked_profile(identity, issuer)
         except (TypeError, ValueError, RecursionError) as error:
-            raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from error
+            raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from None
 
     async def log_in(self, request: Request, session: OpenSession, user: User) -> OpenSession | None:
         """Log the browser in under a new session; None when another login with the same cookie was quicker."""

@@ -25,7 +25,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.static_files import logo, static_url
-from gatepost.web.site.errors import RETRY_AFTER, log_refusal, scrubbed_traceback
+from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
 
@@ -233,7 +233,8 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
                 "This server cannot reach its storage just now. Nothing is lost: load this page again.",
             )
         case LoginProviderFailed():
-            _log.error("the login provider failed: %s\n%s", error, scrubbed_traceback(error))
+            cause = error.__cause__
+            _log.error("the login provider failed: %s", error, exc_info=cause and ScrubbedTraceback(cause))
             return PageRefusal(
                 Reason.LOGIN_PROVIDER_FAILED,
                 status=500,
