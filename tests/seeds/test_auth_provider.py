@@ -199,6 +199,15 @@ async def test_each_login_says_it_anew() -> None:
             assert json.loads(await person.call(token, "whoami"))["groups"] == groups
 
 
+@pytest.mark.parametrize("subject", ["anonymous", "api-key"])
+async def test_nobody_has_a_subject_under_which_callers_without_a_person_are_known(subject: str) -> None:
+    provider = Asked()
+    provider.answer = subject
+    async with person_at(app_with(provider)) as person:
+        token = await person.allow(await person.submit(await person.arrive(), password=PASSWORD))
+        assert json.loads(await person.call(token, "whoami"))["subject"].startswith("user_")
+
+
 class Broken(IdentityProvider):
     """Whatever its author got wrong."""
 

@@ -304,7 +304,7 @@ class DurableTruth:
             (u for u in self.users.values() if (u.issuer, u.external_subject) == (issuer, external_subject)), None
         )
         if known is None:
-            subject = next(subject for subject in subjects if subject not in self.users)
+            subject = next(name for name in subjects if name not in self.users and name not in self.clients)
             known = User(subject, issuer, external_subject, now)
         known = known if display_name is None else replace(known, display_name=display_name)
         self.users[known.subject] = replace(known, profile=profile)

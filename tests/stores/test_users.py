@@ -116,6 +116,11 @@ async def test_a_new_name_is_kept_and_none_leaves_the_old_one(store: Store) -> N
     assert await store.users.find_user_by_subject("user-9") == renamed
 
 
+async def test_nobody_is_given_the_subject_of_a_client_that_may_act_for_itself(store: Store) -> None:
+    await store.clients.register_client(client("reports"))
+    assert (await recognise(store, "upstream", "reports", "reports", "user-9")).subject == "user-9"
+
+
 async def test_what_the_issuer_says_takes_the_place_of_what_it_said_before(store: Store) -> None:
     async def said(profile: Profile) -> Profile:
         person = await store.users.recognise_user(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+API_KEY_SUBJECT: Final = "api-key"
+"""Subject and client of callers that use the operator's static API key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ class UserStore(Protocol):
             issuer: who vouches.
             external_subject: what the issuer calls the person.
             display_name: kept in place of an earlier one; None keeps that.
-            subjects: candidates for a new person; the first that nobody has is taken, and the last is random.
+            subjects: candidates for a new person; the first that no person and no client has is taken, and the last is
+                random.
             now: seconds UTC.
             profile: kept in place of an earlier one.
 

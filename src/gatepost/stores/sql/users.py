@@ -17,6 +17,7 @@ _INSERT: Final = f"{USERS.insertion} ON CONFLICT DO NOTHING"
 
 _RECOGNISE: Final = "SELECT * FROM users WHERE issuer = $1 AND external_subject = $2"
 _BY_SUBJECT: Final = "SELECT * FROM users WHERE subject = $1"
+_CLIENT: Final = "SELECT 1 FROM clients WHERE client_id = $1"
 _REFRESH: Final = """
     UPDATE users SET display_name = COALESCE($3, display_name), profile = $4 WHERE issuer = $1 AND external_subject = $2
 """
@@ -96,7 +97,10 @@ class SqlUserStore(Operations):
     @write
     async def _recognise(self, transaction: Transaction, candidates: Sequence[User]) -> User:
         for new in candidates:
-            if await transaction.run(_INSERT, *USERS.values(new)):
+            # A client that acts for itself is its own subject.
+            if await transaction.one(_CLIENT, new.subject) is None and await transaction.run(
+                _INSERT, *USERS.values(new)
+            ):
                 return new
         person = candidates[0]
         said = person.display_name, person.profile.to_text()

@@ -30,7 +30,9 @@ from gatepost.identity.provider import (
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
+from gatepost.resource.principal import API_KEY_SUBJECT
 from gatepost.resource.profile import Profile
+from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
 from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
@@ -117,11 +119,14 @@ class LoginCompletion:
                 # Somebody else's server may have let the person choose it, and terminals show it too.
                 display_name=display_text(identity.display_name or "") or None,
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
-                subjects=(identity.subject, new) if self.provider.keeps_subjects else (new,),
+                subjects=(identity.subject, new) if self._keeps(identity.subject) else (new,),
                 now=self.now(),
                 profile=profile,
             )
         return user if user.disabled_at is None else None
+
+    def _keeps(self, subject: str) -> bool:
+        return self.provider.keeps_subjects and subject not in {ANONYMOUS, API_KEY_SUBJECT}
 
     def _profile(self, identity: Identity, issuer: str) -> Profile:
         try:

@@ -12,15 +12,12 @@ from dataclasses import dataclass, field
 from gatepost.oauth.reasons import Reason
 from gatepost.resource import bearer
 from gatepost.resource.bearer import Refusal, TokenRefused, bearer_challenge
-from gatepost.resource.principal import Principal
+from gatepost.resource.principal import API_KEY_SUBJECT, Principal
 from gatepost.resource.resources import ProtectedResource, metadata_url
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
-
-API_KEY_SUBJECT = "api-key"
-"""Subject and client of callers that use the operator's static API key."""
 
 _CACHE_ENTRIES = 4096
 
