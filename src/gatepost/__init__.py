@@ -26,6 +26,7 @@ __all__ = [
     "Context",
     "Elicit",
     "ElicitURL",
+    "GitHub",
     "Identity",
     "IdentityProvider",
     "InvalidAnswer",
@@ -58,6 +59,7 @@ __all__ = [
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
     from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.identity.github import GitHub
     from gatepost.identity.openid_connect import OpenIDConnect
     from gatepost.identity.provider import (
         Identity,
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
     "gatepost.identity.auth_provider": ("AuthProvider",),
+    "gatepost.identity.github": ("GitHub",),
     "gatepost.identity.openid_connect": ("OpenIDConnect",),
     "gatepost.identity.provider": (
         "Identity",

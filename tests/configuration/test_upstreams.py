@@ -8,6 +8,7 @@ from gatepost import Server, SingleUserProvider
 from gatepost.assembly.installation import install
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.configuration.upstreams import upstream_login
+from gatepost.identity.github import GitHub
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.openid_connect import OpenIDConnect
 from gatepost.identity.provider import IdentityProvider
@@ -16,11 +17,12 @@ RIGHT = {
     "OAUTH_UPSTREAM_MY_COMPANY_ISSUER": "https://id.example.com/tenant",
     "OAUTH_UPSTREAM_MY_COMPANY_CLIENT_ID": "gatepost",
 }
+NO_GITHUB = (None, None)
 
 
 def sentences(variables: dict[str, str]) -> str:
     with pytest.raises(SettingsError) as refused:
-        upstream_login(variables)
+        upstream_login(variables, NO_GITHUB)
     return str(refused.value)
 
 
@@ -32,7 +34,7 @@ def chosen(provider: IdentityProvider | None = None) -> IdentityProvider:
 
 
 def test_issuer_and_client_id_are_enough() -> None:
-    provider = upstream_login(RIGHT)
+    provider = upstream_login(RIGHT, NO_GITHUB)
     assert isinstance(provider, OpenIDConnect)
     assert (provider.name, provider.issuer) == ("my-company", "https://id.example.com/tenant")
     assert [route.path for route in provider.routes] == ["callback"]
@@ -97,9 +99,28 @@ def test_scopes_secret_and_method_are_taken() -> None:
         f"{prefix}SCOPES": "email groups",
         f"{prefix}TOKEN_ENDPOINT_AUTH_METHOD": "client_secret_post",
     }
-    provider = upstream_login(RIGHT | given)
+    provider = upstream_login(RIGHT | given, NO_GITHUB)
     assert vars(provider).items() >= {
         ("_client_secret", "s3cret"),
         ("_scopes", ("openid", "email", "groups")),
         ("_wanted_method", "client_secret_post"),
     }
+
+
+def test_a_client_id_and_a_secret_are_enough_for_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_CLIENT_ID", "Iv1.0123")
+    with pytest.raises(SettingsError, match=r"^GITHUB_CLIENT_SECRET is missing; a login at GitHub needs both\.$"):
+        chosen()
+    monkeypatch.setenv("GITHUB_CLIENT_SECRET", "s3cret")
+    assert isinstance(chosen(), GitHub)
+    assert chosen(given := GitHub("Iv1.0123", "s3cret")) is given
+    monkeypatch.setenv("ADMIN_PASSWORD", "correct horse battery staple")
+    with pytest.raises(SettingsError, match=r"^GITHUB_CLIENT_ID and .* leave one of them out\.$"):
+        chosen()
+
+
+def test_the_banner_says_whose_people_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None)
+    assert "Whoever id.example.com lets in can log in here." in install(Server("notes"), settings).banner()

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from gatepost import __version__
 from gatepost.assembly.banner import banner
@@ -216,9 +217,9 @@ def _provider(
     """
     secret = settings.oauth.admin_password
     provider = AuthProviderLogin(given) if isinstance(given, AuthProvider) else given
-    upstream = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
-    if upstream:
-        return _upstream(upstream, beside=given or secret), []
+    upstream = _upstream(settings, beside=given or secret, is_given=given is not None)
+    if upstream is not None:
+        return upstream, [f"Whoever {urlsplit(upstream.issuer).hostname} lets in can log in here."]
     if secret is None or isinstance(provider, StaticPasswordProvider):
         return provider, []
     if isinstance(provider, SingleUserProvider):
@@ -233,15 +234,20 @@ def _provider(
         raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
 
 
-def _upstream(named: Mapping[str, str], *, beside: object) -> IdentityProvider:
+def _upstream(settings: Settings, *, beside: object, is_given: bool) -> IdentityProvider | None:
+    """Return the provider elsewhere that the settings name. GitHub's names are others', too: code may read them."""
+    named = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
+    github = (None, None) if is_given else (settings.oauth.github_client_id, settings.oauth.github_client_secret)
+    if not named and github == (None, None):
+        return None
     from gatepost.configuration.upstreams import upstream_login  # noqa: PLC0415 - most servers have no such login
 
     if beside is not None:
+        names = ", ".join(sorted(named)) or "GITHUB_CLIENT_ID"
         raise SettingsError(
-            f"{', '.join(sorted(named))} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: "
-            "leave one of them out."
+            f"{names} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: leave one of them out."
         )
-    return upstream_login(named)
+    return upstream_login(named, github)
 
 
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:

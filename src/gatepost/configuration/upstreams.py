@@ -1,21 +1,31 @@
-"""Login providers that variables name: `OAUTH_UPSTREAM_<NAME>_ISSUER` and what belongs to it, checked at the start."""
+"""Login providers that variables name, checked at the start.
+
+They are `OAUTH_UPSTREAM_<NAME>_ISSUER` and what belongs to it, and `GITHUB_CLIENT_ID` with its secret.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pydantic import SecretStr
+
 from gatepost.configuration.settings import UPSTREAM_PREFIX, SettingsError
+from gatepost.identity.github import GitHub
 from gatepost.identity.openid_connect import SCOPES, OpenIDConnect
-from gatepost.identity.upstream_login import AUTH_METHODS, is_server_url
+from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin, is_server_url
 
 _NAME: Final = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)*")
 _MEMBERS: Final = ("TOKEN_ENDPOINT_AUTH_METHOD", "CLIENT_SECRET", "CLIENT_ID", "ISSUER", "SCOPES")
 
 
-def upstream_login(variables: Mapping[str, str]) -> OpenIDConnect:
-    """Return the login provider that these variables name, all of which begin with the prefix.
+def upstream_login(variables: Mapping[str, str], github: tuple[str | None, SecretStr | None]) -> UpstreamLogin:
+    """Return the one login provider that is named.
+
+    Args:
+        variables: those that begin with the prefix.
+        github: client id and secret of a GitHub app.
 
     Raises:
         SettingsError: a part of one is missing, wrong or not known; or there are several.
@@ -32,10 +42,17 @@ def upstream_login(variables: Mapping[str, str]) -> OpenIDConnect:
             wrong.append(f"{variable} is not a setting: {UPSTREAM_PREFIX}<NAME>_ is followed by {_listed(_MEMBERS)}.")
     for name, members in found.items():
         wrong += _problems(f"{UPSTREAM_PREFIX}{name}_", members)
-    if len(found) > 1:
-        wrong.append(f"One login provider can be named, and {_listed(sorted(found))} are: remove the others.")
+    client_id, secret = github
+    if (client_id is None) != (secret is None):
+        missing = "GITHUB_CLIENT_ID" if client_id is None else "GITHUB_CLIENT_SECRET"
+        wrong.append(f"{missing} is missing; a login at GitHub needs both.")
+    names = [*sorted(found), *([] if client_id is None else ["GitHub"])]
+    if len(names) > 1:
+        wrong.append(f"One login provider can be named, and {_listed(names)} are: remove the others.")
     if wrong:
         raise SettingsError(*wrong)
+    if client_id is not None and secret is not None:
+        return GitHub(client_id, secret.get_secret_value())
     [(name, members)] = found.items()
     return OpenIDConnect(
         members["ISSUER"],
@@ -60,5 +77,5 @@ def _problems(prefix: str, members: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _listed(words: list[str] | tuple[str, ...]) -> str:
+def _listed(words: Sequence[str]) -> str:
     return ", ".join(words[:-1]) + f" and {words[-1]}"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TOTAL_SECONDS: Final = 10.0
 """For all that one request of a browser makes this server ask elsewhere."""
+CODE_OVER: Final = "This login took too long, or its answer was used before. Try again."
 _CALLBACK: Final = "callback"
 _OK: Final = 200
 _ERROR_CODE: Final = re.compile(r"[a-z_]{1,64}")
@@ -67,8 +68,8 @@ class UpstreamLogin(IdentityProvider):
         ValueError: an argument is wrong; the message is a sentence.
     """
 
-    invalid_code: str = "invalid_grant"
-    """How the token endpoint calls a code that is over, or another's."""
+    refusals: Mapping[str, str] = {"invalid_grant": CODE_OVER}
+    """The errors of the token endpoint that are no fault, and what people are told."""
 
     def __init__(
         self, name: str, issuer: str, client_id: str, client_secret: str | None, *, scopes: Sequence[str]
@@ -177,9 +178,10 @@ class UpstreamLogin(IdentityProvider):
             async with asyncio.timeout(TOTAL_SECONDS):
                 yield
         except OAuthError as error:
-            if error.error == self.invalid_code:
-                raise LoginRefused("This login took too long, or its answer was used before. Try again.") from None
-            cause = f"its token endpoint says {_shown(error.error)}"
+            code = _shown(error.error)
+            if code in self.refusals:
+                raise LoginRefused(self.refusals[code]) from None
+            cause = f"its token endpoint says {code}"
         except httpx2.HTTPStatusError as error:
             cause = f"its token endpoint answers {error.response.status_code}"
         except FetchFailed as failure:
@@ -214,8 +216,12 @@ class UpstreamLogin(IdentityProvider):
         client.register_client_auth_method(("client_secret_basic", _basic))
         return client
 
-    async def _json(self, url: str, bearer: str | None = None) -> tuple[Any, Mapping[str, str]]:
-        """Return the JSON at a URL of the server's, and the headers. No redirect is followed.
+    async def _json(
+        self, url: str, bearer: str | None = None, *, absent: Sequence[int] = ()
+    ) -> tuple[Any, Mapping[str, str]]:
+        """Return the JSON at a URL of the server's, None for a status in `absent`, and the headers.
+
+        No redirect is followed.
 
         Raises:
             FetchFailed: it cannot be had.
@@ -229,7 +235,7 @@ class UpstreamLogin(IdentityProvider):
                 value = response.json() if response.status_code == _OK else None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RecursionError) as error:
             raise FetchFailed(f"{urlsplit(url).path}: {type(error).__name__}") from None
-        if response.status_code != _OK:
+        if response.status_code not in {_OK, *absent}:
             raise FetchFailed(f"{urlsplit(url).path} answers {response.status_code}")
         return value, response.headers
 
