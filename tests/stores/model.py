@@ -27,6 +27,7 @@ from gatepost.oauth.records import (
     TransactionState,
 )
 from gatepost.resource.profile import NO_PROFILE, Profile
+from gatepost.stores.contract.approvals import ConnectedApp
 from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.contract.grants import LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
@@ -253,6 +254,35 @@ class DurableTruth:
             self._revoke(grant, reason=reason, now=now)
         return grant is not None
 
+    async def list_apps(self, subject: str, *, now: int, limit: int) -> list[ConnectedApp]:
+        apps = []
+        for grant in self._live_grants(subject, now=now):
+            access = [token for token in self.access_tokens.values() if token.grant_id == grant.grant_id]
+            refresh = [token for token in self.refresh_tokens.values() if token.grant_id == grant.grant_id]
+            if any(token.expires_at > now for token in access) or any(
+                token.expires_at > now and token.spent_at is None for token in refresh
+            ):
+                client = self.clients.get(grant.client_id)
+                last = max([token.created_at for token in access] + [token.created_at for token in refresh])
+                apps.append(ConnectedApp(grant, None if client is None else client.client_name, last))
+        return sorted(apps, key=lambda app: (-app.grant.created_at, app.grant.grant_id))[:limit]
+
+    async def take_back(self, subject: str, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
+        ended = [grant for grant in self._live_grants(subject, now=now) if grant_id in {None, grant.grant_id}]
+        if grant_id is None:
+            self._forget_unspent_codes(subject)
+        for grant in ended:
+            self._revoke(grant, reason=reason, now=now)
+        return sorted(ended, key=lambda grant: grant.grant_id)
+
+    def _live_grants(self, subject: str, *, now: int) -> list[Grant]:
+        own = [grant for grant in self.grants.values() if grant.subject == subject]
+        return [grant for grant in own if grant.revoked_at is None and grant.expires_at > now]
+
+    def _forget_unspent_codes(self, subject: str) -> None:
+        unspent = [key for key, code in self.codes.items() if code.subject == subject and code.grant_id is None]
+        delete(self.codes, unspent, len(unspent))
+
     def _insert(self, tokens: IssuedTokens) -> None:
         self.access_tokens[tokens.access.token_fingerprint] = tokens.access
         if tokens.refresh is not None:
@@ -325,8 +355,7 @@ class DurableTruth:
         if user.disabled_at is None:
             self.users[subject] = replace(user, disabled_at=now)
         self._end_sessions(user)
-        unspent = [key for key, code in self.codes.items() if code.subject == user.subject and code.grant_id is None]
-        delete(self.codes, unspent, len(unspent))
+        self._forget_unspent_codes(user.subject)
         for grant in [grant for grant in self.grants.values() if grant.subject == user.subject]:
             self._revoke(grant, reason=Reason.USER_DISABLED.value, now=now)
         return True
@@ -334,8 +363,11 @@ class DurableTruth:
     async def enable_user(self, subject: str) -> bool:
         return self._change(self.users.get(subject), disabled_at=None) is not None
 
-    async def change_password(self, username: str, password_hash: str) -> bool:
-        user = self._change(await self.find_user(username), password_hash=password_hash)
+    async def change_password(self, username: str, password_hash: str, *, replaces: str | None = None) -> bool:
+        known = await self.find_user(username)
+        if known is None or (replaces is not None and replaces != known.password_hash):
+            return False
+        user = self._change(known, password_hash=password_hash)
         if user is not None:
             self._end_sessions(user)
         return user is not None
@@ -354,6 +386,20 @@ class DurableTruth:
 
     async def end_session(self, session_fingerprint: bytes) -> None:
         self.browser_sessions.pop(session_fingerprint, None)
+
+    async def note_use(self, session_fingerprint: bytes, *, now: int) -> None:
+        session = self.browser_sessions.get(session_fingerprint)
+        if session is not None and now > (session.last_used_at or session.created_at):
+            self.browser_sessions[session_fingerprint] = replace(session, last_used_at=now)
+
+    async def list_sessions(self, subject: str, *, now: int, limit: int) -> list[BrowserSession]:
+        own = [one for one in self.browser_sessions.values() if one.subject == subject and one.expires_at > now]
+        return sorted(own, key=lambda one: (-one.created_at, one.session_fingerprint))[:limit]
+
+    async def end_sessions(self, subject: str, *, only: bytes | None = None, but: bytes | None = None) -> int:
+        own = [key for key, session in self.browser_sessions.items() if session.subject == subject]
+        ended = [key for key in own if only in {None, key} and key != but]
+        return delete(self.browser_sessions, ended, len(ended))
 
     async def begin_login(self, login: PendingLogin) -> None:
         self.logins[login.state_fingerprint] = login

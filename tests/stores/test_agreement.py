@@ -184,9 +184,24 @@ class StoresAgree(BothStores):
     def enable_user(self, subject: str) -> None:
         self.both(lambda store: store.users.enable_user(subject))
 
-    @rule(username=usernames, password_hash=text)
-    def change_password(self, username: str, password_hash: str) -> None:
-        self.both(lambda store: store.users.change_password(username, password_hash))
+    @rule(username=usernames, password_hash=text, replaces=st.none() | st.just(user().password_hash))
+    def change_password(self, username: str, password_hash: str, replaces: str | None) -> None:
+        self.both(lambda store: store.users.change_password(username, password_hash, replaces=replaces))
+
+    @rule(subject=subjects, pick=st.none() | picks, reason=text)
+    def take_back(self, subject: str, pick: int | None, reason: str) -> None:
+        grant_id = None if pick is None else f"grant-{self.latest(self.grants, pick)}"
+        self.both(lambda store: store.approvals.take_back(subject, grant_id=grant_id, reason=reason, now=self.now))
+
+    @rule(pick=picks)
+    def note_use(self, pick: int) -> None:
+        fingerprint = fp(f"session-{self.latest(self.sessions, pick)}")
+        self.both(lambda store: store.browser_sessions.note_use(fingerprint, now=self.now))
+
+    @rule(subject=subjects, pick=picks, which=st.sampled_from(("only", "but")))
+    def end_sessions(self, subject: str, pick: int, which: str) -> None:
+        named = {which: fp(f"session-{self.latest(self.sessions, pick)}")}
+        self.both(lambda store: store.browser_sessions.end_sessions(subject, **named))
 
     @rule(pick=st.none() | picks, subject=st.none() | subjects, provider=st.none() | text)
     def start_session(self, pick: int | None, subject: str | None, provider: str | None) -> None:
@@ -224,6 +239,8 @@ class StoresAgree(BothStores):
     def look_everything_up(self) -> None:
         """Ask every question that a store answers about every record made so far."""
         self.both(lambda store: store.users.list_users())
+        for subject in SUBJECTS:
+            self.both(partial(list_own, subject=subject, now=self.now))
         for username, subject in zip(USERNAMES, SUBJECTS, strict=True):
             self.both(partial(find_user, username=username, subject=subject))
         for number in range(5):
@@ -240,6 +257,13 @@ class StoresAgree(BothStores):
 
 async def find_user(store: Store, *, username: str, subject: str) -> list[Any]:
     return [await store.users.find_user(username), await store.users.find_user_by_subject(subject)]
+
+
+async def list_own(store: Store, *, subject: str, now: int) -> list[Any]:
+    return [
+        await store.approvals.list_apps(subject, now=now, limit=3),
+        await store.browser_sessions.list_sessions(subject, now=now, limit=3),
+    ]
 
 
 async def find_link(store: Store, *, fingerprint: bytes) -> bool:

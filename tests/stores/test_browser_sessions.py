@@ -78,3 +78,48 @@ async def test_of_sessions_in_which_nobody_is_logged_in_the_newest_are_kept(stor
     names = ("logged in", "a", "b", "c", "login", "d")
     kept = [name for name in names if await store.browser_sessions.find_session(fp(name), now=NOW) is not None]
     assert kept == ["logged in", "c", "login", "d"]
+
+
+async def test_use_is_kept_and_never_set_back(store: Store) -> None:
+    await store.browser_sessions.start_session(session())
+
+    for now in (NOW, NOW + 600, NOW + 300):
+        await store.browser_sessions.note_use(fp("session-1"), now=now)
+    await store.browser_sessions.note_use(fp("unknown"), now=NOW + 900)
+
+    used = session(last_used_at=NOW + 600)
+    assert await store.browser_sessions.list_sessions("user-1", now=NOW, limit=10) == [used]
+
+
+async def test_a_persons_sessions_are_listed_the_newest_first(store: Store) -> None:
+    for name, begun in (("a", NOW), ("c", NOW + 2), ("b", NOW + 1)):
+        await store.browser_sessions.start_session(session(name, created_at=begun))
+    await store.browser_sessions.start_session(session("over", expires_at=NOW + 10))
+    await store.browser_sessions.start_session(session("bobs", subject="user-2"))
+    await store.browser_sessions.start_session(session("nobodys", subject=None))
+
+    async def names(limit: int) -> list[bytes]:
+        listed = await store.browser_sessions.list_sessions("user-1", now=NOW + 10, limit=limit)
+        return [found.session_fingerprint for found in listed]
+
+    assert await names(10) == [fp("c"), fp("b"), fp("a")]
+    assert await names(2) == [fp("c"), fp("b")]
+
+
+async def test_a_person_ends_one_session_or_all_others_and_nobody_elses(store: Store) -> None:
+    for name in "abcd":
+        await store.browser_sessions.start_session(session(name))
+    await store.browser_sessions.start_session(session("bobs", subject="user-2"))
+
+    async def left() -> list[str]:
+        names = [*"abcd", "bobs"]
+        return [name for name in names if await store.browser_sessions.find_session(fp(name), now=NOW) is not None]
+
+    for foreign in ("bobs", "unknown"):
+        assert await store.browser_sessions.end_sessions("user-1", only=fp(foreign)) == 0
+    assert await store.browser_sessions.end_sessions("user-1", only=fp("a")) == 1
+    assert await left() == ["b", "c", "d", "bobs"]
+    assert await store.browser_sessions.end_sessions("user-1", but=fp("c")) == 2
+    assert await left() == ["c", "bobs"]
+    assert await store.browser_sessions.end_sessions("user-1") == 1
+    assert await left() == ["bobs"]

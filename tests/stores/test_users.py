@@ -280,3 +280,15 @@ async def test_what_is_done_to_an_unknown_account_is_false(store: Store) -> None
     assert await store.users.enable_user("user-2") is False
     assert await store.users.change_password("bob", "$argon2id$new") is False
     assert await store.users.list_users() == [user()]
+
+
+async def test_a_password_is_changed_in_place_of_the_one_that_was_checked(store: Store) -> None:
+    await store.users.add_user(user())
+    hashes = [user().password_hash or "", "$new-1", "$new-2"]
+
+    answers = await asyncio.gather(*(store.users.change_password("ada", new, replaces=hashes[0]) for new in hashes[1:]))
+
+    assert sorted(answers) == [False, True]
+    changed = await store.users.find_user("ada")
+    assert changed is not None
+    assert changed.password_hash == hashes[1:][answers.index(True)]

@@ -18,6 +18,8 @@ class AuditEvent(StrEnum):
 
     SET_UP = "set_up"
     LOGIN = "login"
+    LOGOUT = "logout"
+    SESSIONS_ENDED = "sessions_ended"
     CONSENT = "consent"
     CODE_REDEMPTION = "code_redemption"
     REFRESH = "refresh"

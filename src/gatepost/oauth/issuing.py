@@ -63,6 +63,7 @@ def begin_grant(code: AuthorizationCode, *, now: int, lifetimes: Lifetimes, rand
         scopes=code.scopes,
         created_at=now,
         expires_at=now + lifetimes.grant,
+        redirect_uri=code.redirect_uri,
     )
 
 

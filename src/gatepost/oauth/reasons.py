@@ -74,6 +74,7 @@ class Reason(StrEnum):
     REFRESH_TOKEN_RESOURCE_MISMATCH = "refresh_token_resource_mismatch"
     TOKEN_OF_ANOTHER_CLIENT = "token_of_another_client"
     CLIENT_REVOKED = "client_revoked"
+    USER_REVOKED = "user_revoked"
     OPERATOR_REVOKED = "operator_revoked"
     GRANT_REVOKED = "grant_revoked"
     GRANT_EXPIRED = "grant_expired"

@@ -137,6 +137,8 @@ class Grant:
     """Absolute end of the grant, whatever is refreshed."""
     revoked_at: int | None = None
     revoked_reason: str | None = None
+    redirect_uri: str | None = None
+    """Where the code went that began it; None where none did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,17 @@ class GrantListing:
     """What the person is called; None when the subject is nobody's here, such as a client's own."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectedApp:
+    """A grant that still gives access, as its person sees it."""
+
+    grant: Grant
+    client_name: str | None
+    """None when the client is not registered here (any more)."""
+    last_token_at: int
+    """When it got its latest token, seconds UTC: it has been used until then, or for as long as that token lives."""
+
+
 class ApprovalStore(Protocol):
     """Grants beside the code and refresh flows."""
 
@@ -37,6 +48,20 @@ class ApprovalStore(Protocol):
 
         Args:
             issued_before: only what began before this time, seconds UTC; None for everything.
+            reason: a code of `oauth/reasons.py`.
+            now: the time of the revocation, seconds UTC.
+        """
+
+    async def list_apps(self, subject: str, *, now: int, limit: int) -> list[ConnectedApp]:
+        """Return the person's grants of which a token still counts, or can be refreshed; the newest first."""
+
+    async def take_back(self, subject: str, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
+        """Revoke live grants of the person's own, and forget what they approved for them; return them as they were.
+
+        Args:
+            subject: whose; what is anybody else's stays as it is.
+            grant_id: the one grant; None for all, and then codes that nobody has redeemed and all remembered approvals
+                go too.
             reason: a code of `oauth/reasons.py`.
             now: the time of the revocation, seconds UTC.
         """

@@ -22,6 +22,8 @@ class BrowserSession:
     authenticated_at: int | None
     created_at: int
     expires_at: int
+    last_used_at: int | None = None
+    """As noted now and then; None when it was not used since it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,18 @@ class BrowserSessionStore(Protocol):
 
     async def end_session(self, session_fingerprint: bytes) -> None:
         """End the session; ending an unknown one is fine."""
+
+    async def note_use(self, session_fingerprint: bytes, *, now: int) -> None:
+        """Keep that the session is in use; of an unknown one nothing is kept, and an earlier time changes nothing."""
+
+    async def list_sessions(self, subject: str, *, now: int, limit: int) -> list[BrowserSession]:
+        """Return the sessions in which this person is logged in and that have not expired; the newest first."""
+
+    async def end_sessions(self, subject: str, *, only: bytes | None = None, but: bytes | None = None) -> int:
+        """End this person's sessions: all, or `only` the one with this fingerprint, or all `but` that; return how many.
+
+        Another person's session stays, and counts like one that there is not.
+        """
 
     async def delete_sessions(self, *, before: int, limit: int) -> int:
         """Delete sessions that ended."""

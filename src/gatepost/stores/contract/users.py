@@ -105,5 +105,8 @@ class UserStore(Protocol):
     async def enable_user(self, subject: str) -> bool:
         """Undo `disable_user`'s mark on the person (not the revocations); False when there is none."""
 
-    async def change_password(self, username: str, password_hash: str) -> bool:
-        """Set the password of a local account and end its browser sessions; False when there is none."""
+    async def change_password(self, username: str, password_hash: str, *, replaces: str | None = None) -> bool:
+        """Set the password of a local account and end its browser sessions; False when there is none.
+
+        Also False when `replaces` is given and is not the account's hash any more: of two changes at once, one is made.
+        """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.oauth.records import Grant, IssuedTokens
-from gatepost.stores.contract.approvals import GrantListing
+from gatepost.stores.contract.approvals import ConnectedApp, GrantListing
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
-from gatepost.stores.sql.grants import insert_grant
+from gatepost.stores.sql.grants import insert_grant, revoke_grant
 from gatepost.stores.sql.tables import GRANTS
+from gatepost.stores.sql.users import FORGET_CONSENTS_OF_SUBJECT, FORGET_UNREDEEMED_CODES
 
 _OF_ACCESS_TOKEN: Final = """
     SELECT grants.* FROM access_tokens JOIN grants ON grants.grant_id = access_tokens.grant_id
@@ -25,6 +26,24 @@ _LISTING: Final = """
     LEFT JOIN clients ON clients.client_id = grants.client_id
     LEFT JOIN users ON users.subject = grants.subject
 """
+
+# A spent refresh token says when it was spent by its successor.
+_APPS: Final = """
+    SELECT grants.*, clients.client_name,
+        (SELECT max(created_at) FROM access_tokens WHERE access_tokens.grant_id = grants.grant_id) AS access_at,
+        (SELECT max(created_at) FROM refresh_tokens WHERE refresh_tokens.grant_id = grants.grant_id) AS refresh_at
+    FROM grants LEFT JOIN clients ON clients.client_id = grants.client_id
+    WHERE grants.subject = $1 AND grants.revoked_at IS NULL AND grants.expires_at > $2 AND (
+        EXISTS (
+            SELECT 1 FROM access_tokens WHERE access_tokens.grant_id = grants.grant_id AND access_tokens.expires_at > $2
+        ) OR EXISTS (
+            SELECT 1 FROM refresh_tokens WHERE refresh_tokens.grant_id = grants.grant_id
+            AND refresh_tokens.expires_at > $2 AND refresh_tokens.spent_at IS NULL
+        )
+    )
+    ORDER BY grants.created_at DESC, grants.grant_id LIMIT $3
+"""
+_LIVE_OF_SUBJECT: Final = "SELECT * FROM grants WHERE subject = $1 AND revoked_at IS NULL AND expires_at > $2"
 
 _REVOKE_ALL: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE revoked_at IS NULL AND created_at < $1
@@ -62,6 +81,27 @@ class SqlApprovalStore(Operations):
         for what, statement in _END_ALL.items():
             ended[what] = await transaction.run(statement, before)
         return ended
+
+    @read
+    async def list_apps(self, transaction: Transaction, subject: str, *, now: int, limit: int) -> list[ConnectedApp]:
+        return [
+            ConnectedApp(GRANTS.record(row), row["client_name"], max(row["access_at"] or 0, row["refresh_at"] or 0))
+            for row in await transaction.all(_APPS, subject, now, limit)
+        ]
+
+    @write
+    async def take_back(
+        self, transaction: Transaction, subject: str, *, grant_id: str | None, reason: str, now: int
+    ) -> list[Grant]:
+        if grant_id is None:
+            live = await GRANTS.all(transaction, f"{_LIVE_OF_SUBJECT} ORDER BY grant_id", subject, now)
+            await transaction.run(FORGET_UNREDEEMED_CODES, subject)
+            await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
+        else:
+            live = await GRANTS.all(transaction, f"{_LIVE_OF_SUBJECT} AND grant_id = $3", subject, now, grant_id)
+        for grant in live:
+            await revoke_grant(transaction, grant.grant_id, reason=reason, now=now)
+        return live
 
     @read
     async def list_grants(

@@ -13,6 +13,14 @@ from gatepost.stores.sql.tables import BROWSER_SESSIONS, USERS
 _FIND: Final = "SELECT * FROM browser_sessions WHERE session_fingerprint = $1 AND expires_at > $2"
 _USER: Final = "SELECT * FROM users WHERE subject = $1"
 _END: Final = "DELETE FROM browser_sessions WHERE session_fingerprint = $1"
+_NOTE_USE: Final = """
+    UPDATE browser_sessions SET last_used_at = $2
+    WHERE session_fingerprint = $1 AND COALESCE(last_used_at, created_at) < $2
+"""
+_LIST: Final = """
+    SELECT * FROM browser_sessions WHERE subject = $1 AND expires_at > $2
+    ORDER BY created_at DESC, session_fingerprint LIMIT $3
+"""
 _DELETE_ENDED: Final = delete_ended("browser_sessions", "session_fingerprint")
 
 
@@ -46,6 +54,27 @@ class SqlBrowserSessionStore(Operations):
     @write
     async def end_session(self, transaction: Transaction, session_fingerprint: bytes) -> None:
         await transaction.run(_END, session_fingerprint)
+
+    @write
+    async def note_use(self, transaction: Transaction, session_fingerprint: bytes, *, now: int) -> None:
+        await transaction.run(_NOTE_USE, session_fingerprint, now)
+
+    @read
+    async def list_sessions(
+        self, transaction: Transaction, subject: str, *, now: int, limit: int
+    ) -> list[BrowserSession]:
+        return await BROWSER_SESSIONS.all(transaction, _LIST, subject, now, limit)
+
+    @write
+    async def end_sessions(
+        self, transaction: Transaction, subject: str, *, only: bytes | None = None, but: bytes | None = None
+    ) -> int:
+        ended = "DELETE FROM browser_sessions WHERE subject = $1"
+        if only is not None:
+            return await transaction.run(f"{ended} AND session_fingerprint = $2", subject, only)
+        if but is not None:
+            return await transaction.run(f"{ended} AND session_fingerprint <> $2", subject, but)
+        return await transaction.run(ended, subject)
 
     @write
     async def delete_sessions(self, transaction: Transaction, *, before: int, limit: int) -> int:

@@ -161,7 +161,7 @@ class SqlGrantStore(Operations):
         if now - row["spent_at"] <= window and successor_is_unused:
             return Rotation(RotateOutcome.REPEATED, row["sealed_successor"])
         # 4. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
-        await _revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
+        await revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
         return Rotation(RotateOutcome.REUSED)
 
     @read
@@ -188,7 +188,7 @@ class SqlGrantStore(Operations):
 
     @write
     async def revoke_grant(self, transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:
-        if await _revoke_grant(transaction, grant_id, reason=reason, now=now):
+        if await revoke_grant(transaction, grant_id, reason=reason, now=now):
             return True
         return await transaction.one("SELECT 1 FROM grants WHERE grant_id = $1", grant_id) is not None
 
@@ -225,7 +225,7 @@ async def _insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None
         await REFRESH_TOKENS.insert(transaction, tokens.refresh)
 
 
-async def _revoke_grant(transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:
+async def revoke_grant(transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:
     """Mark the grant; its tokens are checked through it, so one row is enough. False if it is marked or unknown."""
     if not await transaction.run(_REVOKE, grant_id, now, reason):
         return False

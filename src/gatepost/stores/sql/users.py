@@ -28,6 +28,9 @@ _OFFER_LINK: Final = """
     ON CONFLICT (slot) DO UPDATE SET link_fingerprint = excluded.link_fingerprint, created_at = excluded.created_at
 """
 
+FORGET_CONSENTS_OF_SUBJECT: Final = "DELETE FROM consents WHERE subject = $1"
+# An approval that has not been redeemed yet must not become a grant after all.
+FORGET_UNREDEEMED_CODES: Final = "DELETE FROM authorization_codes WHERE subject = $1 AND grant_id IS NULL"
 _END_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1"
 _REVOKE_GRANTS: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE subject = $1 AND revoked_at IS NULL
@@ -123,9 +126,8 @@ class SqlUserStore(Operations):
             "UPDATE users SET disabled_at = $2 WHERE subject = $1 AND disabled_at IS NULL", subject, now
         )
         await transaction.run(_END_SESSIONS, subject)
-        await transaction.run("DELETE FROM consents WHERE subject = $1", subject)
-        # An approval that has not been redeemed yet must not become a grant after all.
-        await transaction.run("DELETE FROM authorization_codes WHERE subject = $1 AND grant_id IS NULL", subject)
+        await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
+        await transaction.run(FORGET_UNREDEEMED_CODES, subject)
         await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
         return True
 
@@ -134,9 +136,11 @@ class SqlUserStore(Operations):
         return await transaction.run("UPDATE users SET disabled_at = NULL WHERE subject = $1", subject) > 0
 
     @write
-    async def change_password(self, transaction: Transaction, username: str, password_hash: str) -> bool:
+    async def change_password(
+        self, transaction: Transaction, username: str, password_hash: str, *, replaces: str | None = None
+    ) -> bool:
         user = await _select_user(transaction, username)
-        if user is None:
+        if user is None or replaces not in {None, user.password_hash}:
             return False
         await transaction.run("UPDATE users SET password_hash = $2 WHERE subject = $1", user.subject, password_hash)
         await transaction.run(_END_SESSIONS, user.subject)

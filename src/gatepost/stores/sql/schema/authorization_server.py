@@ -223,3 +223,22 @@ PROFILES: Final = (
     "ALTER TABLE authorization_transactions ADD COLUMN query TEXT",
 )
 """Version 2."""
+
+ACCOUNT_PAGES: Final = (
+    "ALTER TABLE grants ADD COLUMN redirect_uri TEXT",
+    "ALTER TABLE browser_sessions ADD COLUMN last_used_at BIGINT",
+    # A link for one local account: whose password it sets, or, of an invitation, perhaps which name it is for.
+    """
+    CREATE TABLE account_links (
+        link_fingerprint BYTEA NOT NULL PRIMARY KEY,
+        subject TEXT,
+        username TEXT,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL
+    )
+    """,
+    "CREATE UNIQUE INDEX account_links_by_subject ON account_links (subject) WHERE subject IS NOT NULL",
+    "CREATE UNIQUE INDEX account_links_by_username ON account_links (username) WHERE username IS NOT NULL",
+    "CREATE INDEX account_links_by_end ON account_links (expires_at)",
+)
+"""Version 3."""

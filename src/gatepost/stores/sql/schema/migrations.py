@@ -16,6 +16,7 @@ from gatepost.stores.sql.schema import authorization_server, live_state
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (*authorization_server.STATEMENTS, *live_state.STATEMENTS),
     authorization_server.PROFILES,
+    authorization_server.ACCOUNT_PAGES,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""
