@@ -102,7 +102,7 @@ def test_since_takes_a_stretch_of_time_and_a_wrong_one_is_told(
 def test_an_event_that_there_is_not_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["audit", "--event", "logins"])
-    assert "'login', 'consent'" in capsys.readouterr().err
+    assert "'login', 'logout'" in capsys.readouterr().err
 
 
 def test_what_is_done_to_tokens_grants_and_keys_from_the_terminal_is_in_the_trail(

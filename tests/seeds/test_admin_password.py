@@ -51,7 +51,7 @@ async def test_in_public_the_owner_logs_in_with_it_and_guesses_are_throttled(tmp
         fields = {**Form(page.text).fields, "password": PASSWORD}
         right = await person.http.post("/oauth/login", data=fields, headers={"Origin": origin})
         assert right.status_code == 303
-        assert heading(await person.http.get("/oauth/login")) == "You are logged in"
+        assert heading(await person.http.get("/oauth/account")) == "Your account"
 
         person.http.cookies.clear()
         page = await person.http.get("/oauth/login")

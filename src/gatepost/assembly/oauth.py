@@ -38,12 +38,14 @@ from gatepost.web.oauth.metadata import MetadataEndpoints
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
+from gatepost.web.pages.account import AccountPage
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.setup import SetupPage
@@ -249,7 +251,19 @@ class OAuth:
             pages=pages,
             origin=rules.issuer,
         )
-        return (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
+        flow = (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
+        return (*flow, *self._account_routes(login))
+
+    def _account_routes(self, login: LoginPage) -> tuple[Route, ...]:
+        """Return what people do once they are logged in."""
+        account = AccountPage(
+            completion=login.completion,
+            approvals=self.core.store.approvals,
+            resources=login.resources,
+            on_revocation=self.resources.forget_verified_tokens,
+        )
+        password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
+        return (*account.routes(), *password.routes())
 
     def _decision(self, rules: AuthorizationServer, pages: Pages) -> Decision:
         core, store = self.core, self.core.store

@@ -25,12 +25,14 @@ from gatepost.stores.sql.sqlite.memory import MemoryDatabase
 from gatepost.stores.sql.store import sql_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
+from gatepost.web.pages.account import AccountPage
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.setup import SetupPage
@@ -134,6 +136,8 @@ class World:
     sessions: BrowserSessions
     random_bytes: Counter
     now: int = 1_000_000
+    forgotten: list[int] = field(default_factory=list)
+    """When verified tokens were to be forgotten."""
     browsers: list[httpx2.AsyncClient] = field(default_factory=list)
 
     def browser(self) -> httpx2.AsyncClient:
@@ -291,14 +295,17 @@ def make_world(
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)
     app.add(static_routes())
+    counted = None if throttle is None else throttle(world)
+    app.add(LoginPage(requests=requests, completion=completion, resources=resources, throttle=counted).routes())
     app.add(
-        LoginPage(
-            requests=requests,
+        AccountPage(
             completion=completion,
+            approvals=store.approvals,
             resources=resources,
-            throttle=None if throttle is None else throttle(world),
+            on_revocation=lambda: world.forgotten.append(world.now),
         ).routes()
     )
+    app.add(PasswordPage(completion=completion, throttle=counted).routes())
     app.add(
         ConsentPage(
             lifetimes=Lifetimes(),

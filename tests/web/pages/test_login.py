@@ -104,12 +104,14 @@ async def test_logging_in_renews_the_session_and_keeps_the_browser(world: World,
     assert after.session.browser_id == before.session.browser_id
 
 
-async def test_without_a_request_the_login_ends_on_a_page_that_says_who(world: World) -> None:
+async def test_without_a_request_the_login_ends_on_the_account_page(world: World) -> None:
     browser = world.browser()
     response = await world.log_in(browser)
-    assert (response.status_code, response.headers["location"]) == (303, "/oauth/login")
-    page = await browser.get("/oauth/login")
-    assert (page.status_code, heading(page)) == (200, "You are logged in")
+    assert (response.status_code, response.headers["location"]) == (303, "/oauth/account")
+    again = await browser.get("/oauth/login")
+    assert (again.status_code, again.headers["location"]) == (303, "/oauth/account")
+    page = await browser.get("/oauth/account")
+    assert (page.status_code, heading(page)) == (200, "Your account")
     assert "<bdi>ada</bdi>" in page.text
     assert f"{ORIGIN}/mcp" in page.text
     assert 'href="/oauth/login?switch=1"' in page.text
@@ -119,7 +121,7 @@ async def test_without_accounts_to_switch_between_none_is_offered(world: World) 
     world.accounts.can_switch_account = False
     browser = world.browser()
     await world.log_in(browser)
-    assert "switch" not in (await browser.get("/oauth/login")).text
+    assert "switch" not in (await browser.get("/oauth/account")).text
 
 
 async def test_a_session_without_a_display_name_shows_the_subject(world: World) -> None:
@@ -270,7 +272,7 @@ async def test_there_is_no_parameter_that_says_where_to_go_next(world: World) ->
     browser = world.browser()
     for name in ("next", "return_to", "redirect_uri", "continue"):
         response = await world.log_in(browser, path=f"/oauth/login?{name}=https://evil.example/&switch=1")
-        assert response.headers["location"] == "/oauth/login"
+        assert response.headers["location"] == "/oauth/account"
 
 
 async def test_a_repeated_parameter_is_refused_with_a_page(browser: httpx2.AsyncClient) -> None:
@@ -435,6 +437,14 @@ async def test_the_pages_are_described_with_what_they_answer(world: World) -> No
         ("/oauth/login", "post"): {"303", "400", "403", "408", "409", "413", "429", "503", "421", "500"},
         ("/oauth/consent", "get"): {"200", "303", "400", "409", "503", "421", "500"},
         ("/oauth/consent", "post"): {"303", "400", "403", "408", "409", "413", "503", "421", "500"},
+        ("/oauth/account", "get"): {"200", "303", "429", "503", "421", "500"},
+        ("/oauth/account/apps", "post"): {"303", "400", "403", "408", "413", "503", "421", "500"},
+        ("/oauth/account/sessions", "post"): {"303", "400", "403", "408", "413", "503", "421", "500"},
+        ("/oauth/account/password", "get"): {"200", "303", "429", "503", "421", "500"},
+        ("/oauth/account/password", "post"): {
+            *("200", "303", "400", "403", "408", "413", "422", "429", "503", "421", "500")
+        },
+        ("/oauth/logout", "post"): {"200", "400", "403", "408", "413", "503", "421", "500"},
         ("/oauth/setup", "get"): {"200", "400", "429", "503", "421", "500"},
         ("/oauth/setup", "post"): {"303", "400", "403", "408", "413", "422", "429", "503", "421", "500"},
     }

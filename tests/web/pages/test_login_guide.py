@@ -116,13 +116,13 @@ async def test_what_is_sent_there_is_one_request_with_pkce(company: tuple[World,
     assert query["state"][0].startswith("gp_ls_")
 
 
-async def test_a_login_by_itself_ends_on_the_page_that_says_who(company: tuple[World, CompanyServer]) -> None:
+async def test_a_login_by_itself_ends_on_the_account_page(company: tuple[World, CompanyServer]) -> None:
     world, server = company
     browser = world.browser()
     sent_there = await browser.get("/oauth/login")
     came_back = await browser.get(server.log_in(sent_there.headers["location"]))
-    assert came_back.headers["location"] == "/oauth/login"
-    assert heading(await browser.get("/oauth/login")) == "You are logged in"
+    assert came_back.headers["location"] == "/oauth/account"
+    assert heading(await browser.get("/oauth/account")) == "Your account"
 
 
 async def test_who_is_not_let_in_there_is_told_and_can_try_again(company: tuple[World, CompanyServer]) -> None:

@@ -6,10 +6,10 @@ from typing import Final
 
 from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.stores.contract.approvals import ConnectedApp, GrantListing
+from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
-from gatepost.stores.sql.grants import insert_grant, revoke_grant
+from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES, insert_grant, revoke_grant
 from gatepost.stores.sql.tables import GRANTS
-from gatepost.stores.sql.users import FORGET_CONSENTS_OF_SUBJECT, FORGET_UNREDEEMED_CODES
 
 _OF_ACCESS_TOKEN: Final = """
     SELECT grants.* FROM access_tokens JOIN grants ON grants.grant_id = access_tokens.grant_id

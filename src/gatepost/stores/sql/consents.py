@@ -22,6 +22,7 @@ _FIND: Final = """
     WHERE subject = $1 AND client_id = $2 AND redirect_uri = $3 AND resource = $4 AND expires_at > $5
 """
 
+FORGET_CONSENTS_OF_SUBJECT: Final = "DELETE FROM consents WHERE subject = $1"
 _DELETE_ENDED: Final = delete_ended("consents", "subject, client_id, resource, redirect_uri")
 
 

@@ -43,6 +43,9 @@ _REVOKE: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE grant_id = $1 AND revoked_at IS NULL
 """
 
+# An approval that has not been redeemed yet must not become a grant after all.
+FORGET_UNREDEEMED_CODES: Final = "DELETE FROM authorization_codes WHERE subject = $1 AND grant_id IS NULL"
+
 _FORGET_CONSENTS: Final = """
     DELETE FROM consents WHERE (subject, client_id, resource) IN (
         SELECT subject, client_id, resource FROM grants WHERE grant_id = $1

@@ -8,7 +8,9 @@ from typing import Final
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.profile import NO_PROFILE, Profile
 from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES
 from gatepost.stores.sql.tables import USERS
 
 # Any key may be taken: the username by an earlier account, issuer and external subject by somebody who logged in at the
@@ -28,9 +30,6 @@ _OFFER_LINK: Final = """
     ON CONFLICT (slot) DO UPDATE SET link_fingerprint = excluded.link_fingerprint, created_at = excluded.created_at
 """
 
-FORGET_CONSENTS_OF_SUBJECT: Final = "DELETE FROM consents WHERE subject = $1"
-# An approval that has not been redeemed yet must not become a grant after all.
-FORGET_UNREDEEMED_CODES: Final = "DELETE FROM authorization_codes WHERE subject = $1 AND grant_id IS NULL"
 _END_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1"
 _REVOKE_GRANTS: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE subject = $1 AND revoked_at IS NULL

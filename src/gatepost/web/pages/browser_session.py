@@ -12,6 +12,7 @@ servers on one machine would otherwise end each other's logins.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -20,11 +21,15 @@ from starlette.responses import Response
 from gatepost.identity.asking import ask
 from gatepost.identity.provider import IdentityProvider
 from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore, SessionView
+from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 
 PLAIN_HTTP_LOGIN = 15 * 60
 """Seconds that a login lasts at most on plain http, where any other port of the machine can be sent its cookie."""
+
+USE_NOTED_EVERY = 10 * 60
+"""Seconds: a login that goes on writes no more often, so that most pages write nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,15 @@ class BrowserSessions:
 
     async def current(self, request: Request) -> OpenSession | None:
         """Return the live session that the request's cookie opens, logged in or not."""
-        secret = self._secret(request)
-        found = secret and await self.sessions.find_session(fingerprint(secret), now=self.now())
-        return OpenSession(secret, found.session, await self._active(found)) if secret and found else None
+        secret, now = self._secret(request), self.now()
+        found = secret and await self.sessions.find_session(fingerprint(secret), now=now)
+        if not (secret and found):
+            return None
+        session, user = found.session, await self._active(found)
+        if user is not None and now - (session.last_used_at or session.created_at) >= USE_NOTED_EVERY:
+            with suppress(StoreUnavailable):  # nothing hangs on it
+                await self.sessions.note_use(session.session_fingerprint, now=now)
+        return OpenSession(secret, session, user)
 
     async def current_or_new(self, request: Request) -> OpenSession:
         """Return the live session, or start one for a browser that is new here; `attach` it to the response."""
@@ -129,7 +140,11 @@ class BrowserSessions:
             return
         for secret in self._secrets(request):
             await self.sessions.end_session(fingerprint(secret))
-        response.delete_cookie(self.cookie_name, path="/", httponly=True, samesite="lax")
+        self.forget(response)
+
+    def forget(self, response: Response) -> None:
+        """Have the browser forget its session's cookie."""
+        response.delete_cookie(self.cookie_name, path="/", secure=self.secure, httponly=True, samesite="lax")
 
     def sent_a_cookie(self, request: Request) -> bool:
         """Say whether the browser sent our cookie at all, live or dead: if not, it may be refusing cookies."""

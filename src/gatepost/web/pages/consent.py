@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +28,7 @@ from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages, in_words
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages, day, in_words
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
 
@@ -157,7 +156,7 @@ class ConsentPage:
             destination=halves_of_host(destination) if leads_to_web else ("", destination),
             is_loopback=is_loopback(transaction.redirect_uri),
             is_web=leads_to_web,
-            allowed_before=earlier and _day(earlier.created_at),
+            allowed_before=earlier and day(earlier.created_at),
             permissions=[
                 (
                     scope,
@@ -188,12 +187,6 @@ def _how_long(client: Client, lifetimes: Lifetimes) -> str:
         f"as long as the app uses it: until {in_words(lifetimes.refresh_token)} without use, "
         f"{in_words(lifetimes.grant)} at the most"
     )
-
-
-def _day(seconds: int) -> str:
-    """Return the day of a time as people write it, by UTC."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment.day} {moment:%B %Y}"
 
 
 def _field(index: int) -> str:

@@ -27,7 +27,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
-from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
+from gatepost.web.pages.pending_request import ACCOUNT, PendingRequests, consent_path, login_path, query
 from gatepost.web.pages.rendering import Link
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
@@ -77,7 +77,7 @@ class LoginPage:
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
         if session.user is not None and not switches_account:
-            return self._logged_in(session.user) if consent is None else pages.redirect(consent)
+            return pages.redirect(consent or ACCOUNT)
 
         # 4. Nobody can log in before the first account exists.
         if await provider.awaits_setup():
@@ -185,7 +185,6 @@ class LoginPage:
             "logged_in.html",
             user=user.name,
             mcp_urls=[resource.identifier for resource in self.resources],
-            switch_path=login_path(switch_account=True) if self.completion.provider.can_switch_account else None,
         )
 
     def _form(
@@ -228,8 +227,8 @@ _SHOW = api.Operation(
     tag="Pages",
     parameters=_PARAMETERS,
     responses={
-        200: api.page("The form; or who is logged in, when there is nothing to go on to."),
-        303: api.moved("On to consent, or to where the login provider asks."),
+        200: api.page("The form; or who is logged in, where nobody is asked and there is nothing to go on to."),
+        303: api.moved("On to consent, to the account, or to where the login provider asks."),
         400: api.page("The authorization request is over, or is another browser's."),
         409: api.page("The authorization request has been answered."),
         **api.PAGE_FLOODED,
@@ -244,7 +243,7 @@ _SUBMIT = api.Operation(
     # Local accounts; other providers have fields of their own, or none.
     request_body=api.page_form({"username": api.TEXT, "password": {"type": "string", "format": "password"}}),
     responses={
-        303: api.moved("Logged in: on to consent, or to this page. Or the form again."),
+        303: api.moved("Logged in: on to consent, or to the account. Or the form again."),
         **api.PAGE_FORM_REFUSALS,
         409: api.page("The authorization request has been answered."),
         **api.PAGE_FLOODED,

@@ -39,7 +39,7 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identif
 from gatepost.tokens.sealing import derive_key, seal, unseal
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_origin
-from gatepost.web.pages.pending_request import consent_path, login_path
+from gatepost.web.pages.pending_request import ACCOUNT, consent_path, login_path
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.errors import RETRY_AFTER
@@ -140,14 +140,14 @@ class LoginCompletion:
         return await self.browser_sessions.renew(session, user)
 
     async def finish(self, request: Request, session: OpenSession, user: User, transaction_id: str | None) -> Response:
-        """Log the browser in, and return the redirect to consent, or to the login page, which says who is logged in.
+        """Log the browser in, and return the redirect to consent, or to the account page.
 
         By a redirect, so that loading the next page again sends no password again.
         """
         renewed = await self.log_in(request, session, user)
         if renewed is None:
             return self.pages.redirect(login_path(transaction_id))  # where the slower of two logins finds out
-        path = login_path() if transaction_id is None else consent_path(transaction_id)
+        path = ACCOUNT if transaction_id is None else consent_path(transaction_id)
         return self.browser_sessions.attach(self.pages.redirect(path), renewed)
 
     async def _answer(self, route: LoginRoute, request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -15,6 +16,9 @@ from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.rendering import PageRefusal
+
+ACCOUNT: Final = "/oauth/account"
+"""The account page, where a login leads that is for no authorization request."""
 
 
 def login_path(transaction_id: str | None = None, *, switch_account: bool = False) -> str:

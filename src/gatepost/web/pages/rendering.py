@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -37,7 +38,9 @@ _log = logging.getLogger(__name__)
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MINUTE: Final = 60
 _UNITS: Final = (("year", 365 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", _MINUTE))
-_TEMPLATES_OUTSIDE_FLOW: Final = frozenset({"setup.html", "setup_done.html", "logged_in.html"})
+_TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
+    {"setup.html", "setup_done.html", "logged_in.html", "account.html", "password.html", "done.html"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +257,12 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
 def _later(reason: Reason, message: str) -> PageRefusal:
     title = "Please try again in a moment"
     return PageRefusal(reason, status=503, title=title, message=message, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def day(seconds: int) -> str:
+    """Return the day of a time as people write it, by UTC."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def in_words(seconds: int) -> str:

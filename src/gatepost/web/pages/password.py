@@ -1,0 +1,186 @@
+"""GET and POST /oauth/account/password: a person with a password here chooses another.
+
+The old one is asked for and counted as a login is, so a browser that was left open opens no account for good. With the
+change every login of the account ends, and links that set its password; this browser gets a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.password_workers import password_workers
+from gatepost.identity.passwords import PasswordRefused, hash_password, password_matches
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.errors import TooManyRequests
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.users import User
+from gatepost.web.pages.account import PASSWORD, has_password, submitted_form
+from gatepost.web.pages.browser_session import OpenSession
+from gatepost.web.pages.csrf import csrf_token
+from gatepost.web.pages.login_completion import LoginCompletion
+from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle
+from gatepost.web.pages.pending_request import ACCOUNT, login_path
+from gatepost.web.pages.rendering import Link
+from gatepost.web.site import api_description as api
+from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.limits import PAGE_LIMIT
+from gatepost.web.site.routing import Route
+
+_PURPOSE: Final = "password"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordPage:
+    """The page that changes a password."""
+
+    completion: LoginCompletion
+    """Sessions, people, pages and audit trail are the login's."""
+    throttle: LoginThrottle | None = None
+    """Counts the guesses at the old password, together with those at the login page."""
+    attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
+
+    def routes(self) -> tuple[Route, ...]:
+        return self.completion.pages.routes(
+            Route("GET", PASSWORD, self.get, _SHOW, limit=PAGE_LIMIT),
+            Route("POST", PASSWORD, self.post, _SUBMIT),
+        )
+
+    async def get(self, request: Request) -> Response:
+        session = await self.completion.browser_sessions.current(request)
+        if session is None or session.user is None:
+            return self.completion.pages.redirect(login_path())
+        if not has_password(session.user):
+            return self.completion.pages.redirect(ACCOUNT)
+        return self._form(request, session)
+
+    async def post(self, request: Request) -> Response:
+        # 1. The form is our own page's, and somebody with a password is logged in.
+        completion = self.completion
+        submitted = await submitted_form(request, completion, purpose=_PURPOSE)
+        if isinstance(submitted, Response):
+            return submitted
+        session, user, form = submitted
+        if not has_password(user):
+            return completion.pages.redirect(ACCOUNT)
+
+        # 2. The two new ones are one.
+        old, new = form.get("old", ""), form.get("password", "")
+        if new != form.get("repeat", ""):
+            return self._form(request, session, field="repeat", problem="The two passwords differ.")
+
+        # 3. The old one is right: a guess like any at the login page, and counted before it is looked at.
+        name = user.username or ""
+        with self.attempts.one_of(session.record.browser_id):
+            await self._admit(request, user, name)
+            matches = password_workers().run(partial(password_matches, user.password_hash, old))
+            if not await run_while_connected(matches, request.receive):
+                await completion.audit.record(
+                    request,
+                    AuditEvent.PASSWORD_CHANGED,
+                    Outcome.REFUSED,
+                    reason=Reason.LOGIN_FAILED,
+                    subject=user.subject,
+                )
+                return self._form(request, session, field="old", problem="That is not your password.", is_wrong=True)
+
+            # 4. The new one can be one.
+            hashed = password_workers().run(partial(hash_password, new, username=name))
+            try:
+                password_hash = await run_while_connected(hashed, request.receive)
+            except PasswordRefused as refused:
+                response = self._form(request, session, field="password", problem=str(refused))
+            else:
+                response = await self._change(request, session, user, password_hash)
+        if self.throttle is not None:
+            await self.throttle.succeeded(request, name, response)
+        return response
+
+    async def _change(self, request: Request, session: OpenSession, user: User, password_hash: str) -> Response:
+        """Change the password, and log this browser in again under a new session."""
+        completion = self.completion
+        if not await completion.users.change_password(user.username or "", password_hash, replaces=user.password_hash):
+            # Somebody else changed it in the meantime, which has ended this session too.
+            return completion.pages.redirect(login_path())
+        await completion.audit.record(request, AuditEvent.PASSWORD_CHANGED, subject=user.subject)
+        renewed = completion.browser_sessions.new(session.record.browser_id, user)
+        page = completion.pages.render(
+            "done.html",
+            title="Your password is changed",
+            message="You are logged out everywhere else. Apps that you connected stay connected.",
+            link=Link(ACCOUNT, "Your account"),
+        )
+        return completion.browser_sessions.attach(page, await completion.browser_sessions.start(renewed))
+
+    async def _admit(self, request: Request, user: User, name: str) -> None:
+        """Count a guess at the old password.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        if self.throttle is None:
+            return
+        try:
+            await self.throttle.admit(request, name)
+        except TooManyRequests as refusal:
+            self.completion.audit.note(
+                request,
+                AuditEvent.PASSWORD_CHANGED,
+                Outcome.REFUSED,
+                reason=refusal.reason,
+                subject=user.subject,
+            )
+            raise
+
+    def _form(
+        self,
+        request: Request,
+        session: OpenSession,
+        *,
+        field: str | None = None,
+        problem: str | None = None,
+        is_wrong: bool = False,
+    ) -> Response:
+        pages = self.completion.pages
+        context = {
+            "action": PASSWORD,
+            "back": ACCOUNT,
+            "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=None),
+            "username": "" if session.user is None else session.user.username or "",
+            "field": field,
+            "problem": problem,
+        }
+        if is_wrong:
+            return pages.refuse(request, "password.html", status=403, reason=Reason.LOGIN_FAILED, **context)
+        return pages.render("password.html", status=200 if problem is None else 422, **context)
+
+
+_SECRET = {"type": "string", "format": "password"}
+_SHOW = api.Operation(
+    "show_password",
+    "Ask for another password",
+    tag="Pages",
+    responses={
+        200: api.page("The form."),
+        303: api.moved("On to the login, or back to the account, which has no password here."),
+        **api.PAGE_FLOODED,
+        **api.PAGE_UNAVAILABLE,
+    },
+)
+_SUBMIT = api.Operation(
+    "change_password",
+    "Change the password, and end every other login of the account",
+    tag="Pages",
+    request_body=api.page_form({"old": _SECRET, "password": _SECRET, "repeat": _SECRET}),
+    responses={
+        200: api.page("The password is changed."),
+        303: api.moved("On to the login, or back to the account, which has no password here."),
+        **api.PAGE_FORM_REFUSALS,
+        422: api.page("The form again: the password cannot be one, or the two differ."),
+        **api.PAGE_FLOODED,
+    },
+)
