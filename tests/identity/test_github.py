@@ -118,7 +118,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 async def test_people_are_their_number_and_have_a_verified_primary_address(upstream: Upstream) -> None:
     came_back, user = await upstream.log_in()
-    assert (came_back.status_code, came_back.headers["location"]) == (303, "/oauth/login")
+    assert (came_back.status_code, came_back.headers["location"]) == (303, "/oauth/account")
     assert user is not None
     assert (user.issuer, user.external_subject, user.name) == (ISSUER, "583231", "octocat")
     assert (user.profile.email, user.profile.email_verified) == ("octocat@example.com", True)
