@@ -12,6 +12,8 @@ from gatepost.identity.github import GitHub
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.openid_connect import OpenIDConnect
 from gatepost.identity.provider import IdentityProvider
+from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.sql.sqlite import memory_store
 
 RIGHT = {
     "OAUTH_UPSTREAM_MY_COMPANY_ISSUER": "https://id.example.com/tenant",
@@ -119,8 +121,24 @@ def test_a_client_id_and_a_secret_are_enough_for_github(monkeypatch: pytest.Monk
         chosen()
 
 
-def test_the_banner_says_whose_people_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_banner_says_who_comes_in_and_who_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in RIGHT.items():
         monkeypatch.setenv(name, value)
+    store = memory_store()
     settings = load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None)
-    assert "Whoever id.example.com lets in can log in here." in install(Server("notes"), settings).banner()
+    installation = install(Server("notes"), settings, store=store)
+    await store.open()
+    await store.users.add_user(User("user_ada", LOCAL, "user_ada", 1, username="ada", password_hash="$argon2id$"))
+    await installation.open()
+    banner = installation.banner()
+    await installation.close()
+    assert "Whoever id.example.com lets in can log in here." in banner
+    assert "The local account of this store cannot log in while people log in at id.example.com." in banner
+
+
+def test_without_the_authorization_server_nobody_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+    variables = {"MCP_STORAGE_URL": "memory:", "OAUTH_ENABLED": "false", "MCP_API_KEY": "x" * 24}
+    banner = install(Server("notes"), load_settings(variables, env_file=None)).banner()
+    assert "Nobody logs in at id.example.com: the authorization server is off." in banner

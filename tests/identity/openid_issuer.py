@@ -51,6 +51,8 @@ class OpenIDIssuer:
         self.instead: dict[str, Response] = {}
         """What a path answers in place of what it should."""
         self.asked: list[str] = []
+        self.authentication: tuple[str, list[str], list[str]] = ("Basic", [CLIENT_ID, SECRET], [])
+        """Scheme, client id and secret of the header, and those of the form."""
         self._codes: dict[str, dict[str, str]] = {}
         paths = {
             "/.well-known/openid-configuration": self._metadata,
@@ -107,11 +109,12 @@ class OpenIDIssuer:
         return JSONResponse({"keys": [{**self.published.as_dict(private=False), "use": "sig"}]})
 
     async def _token(self, request: Request) -> Response:
-        kind, _, pair = request.headers.get("authorization", "").partition(" ")
-        client = [unquote_plus(part) for part in base64.b64decode(pair).decode().split(":")]
-        if kind != "Basic" or client != [CLIENT_ID, SECRET]:
-            return JSONResponse({"error": "invalid_client"}, 401)
         form = dict(parse_qsl((await request.body()).decode(), strict_parsing=True))
+        kind, _, pair = request.headers.get("authorization", "").partition(" ")
+        by_header = [unquote_plus(part) for part in base64.b64decode(pair).decode().split(":")]
+        by_form = [form[name] for name in ("client_id", "client_secret") if name in form]
+        if (kind, by_header, by_form) != self.authentication:
+            return JSONResponse({"error": "invalid_client"}, 401)
         asked = self._codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")

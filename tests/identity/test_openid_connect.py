@@ -9,9 +9,10 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from gatepost.identity.openid_connect import CLOCK_SKEW, OpenIDConnect
-from gatepost.identity.provider import Identity
-from tests.identity.openid_issuer import CLIENT_ID, query_of
+from gatepost.identity.provider import Identity, Surroundings
+from tests.identity.openid_issuer import CLIENT_ID, SECRET, query_of
 from tests.identity.openid_world import CONSENT, ISSUER, LOGIN, Upstream, is_refused, is_unavailable, openid_world
+from tests.web.pages.pages_world import make_world
 
 
 @pytest.fixture
@@ -222,3 +223,30 @@ def test_what_cannot_be_an_issuer_or_a_client_is_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=r"^The (issuer|client id) is "):
         OpenIDConnect(issuer, client_id, secret)
+
+
+@pytest.mark.parametrize(
+    ("secret", "wanted", "supported", "authentication"),
+    [
+        (SECRET, None, ["client_secret_post", "private_key_jwt"], ("", [""], [CLIENT_ID, SECRET])),
+        (SECRET, None, ["client_secret_post", "client_secret_basic"], ("Basic", [CLIENT_ID, SECRET], [])),
+        (SECRET, "client_secret_post", ["client_secret_basic"], ("", [""], [CLIENT_ID, SECRET])),
+        (None, None, ["client_secret_basic"], ("", [""], [CLIENT_ID])),
+    ],
+)
+async def test_the_client_authenticates_as_the_provider_takes_it(
+    upstream: Upstream,
+    secret: str | None,
+    wanted: str | None,
+    supported: list[str],
+    authentication: tuple[str, list[str], list[str]],
+) -> None:
+    upstream.issuer.metadata["token_endpoint_auth_methods_supported"] = supported
+    upstream.issuer.authentication = authentication
+    world = make_world(
+        provider=(provider := OpenIDConnect(ISSUER, CLIENT_ID, secret, token_endpoint_auth_method=wanted))
+    )
+    provider.connect(Surroundings(lambda: world.now, world.random_bytes, upstream.network))
+    async with world.browser() as browser:
+        there = (await browser.get("/oauth/login")).headers["location"]
+        assert (await browser.get(upstream.issuer.log_in(there))).status_code == 303

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from gatepost import __version__
 from gatepost.assembly.banner import banner
@@ -23,6 +22,7 @@ from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.single_user import SingleUserProvider
 from gatepost.identity.static_password import StaticPasswordProvider
+from gatepost.identity.upstream_login import UpstreamLogin
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL
@@ -219,7 +219,9 @@ def _provider(
     provider = AuthProviderLogin(given) if isinstance(given, AuthProvider) else given
     upstream = _upstream(settings, beside=given or secret, is_given=given is not None)
     if upstream is not None:
-        return upstream, [f"Whoever {urlsplit(upstream.issuer).hostname} lets in can log in here."]
+        if not settings.issues_tokens:
+            return None, [f"Nobody logs in at {upstream.host}: the authorization server is off."]
+        return upstream, [f"Whoever {upstream.host} lets in can log in here."]
     if secret is None or isinstance(provider, StaticPasswordProvider):
         return provider, []
     if isinstance(provider, SingleUserProvider):
@@ -234,7 +236,7 @@ def _provider(
         raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
 
 
-def _upstream(settings: Settings, *, beside: object, is_given: bool) -> IdentityProvider | None:
+def _upstream(settings: Settings, *, beside: object, is_given: bool) -> UpstreamLogin | None:
     """Return the provider elsewhere that the settings name. GitHub's names are others', too: code may read them."""
     named = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
     github = (None, None) if is_given else (settings.oauth.github_client_id, settings.oauth.github_client_secret)
@@ -251,15 +253,20 @@ def _upstream(settings: Settings, *, beside: object, is_given: bool) -> Identity
 
 
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:
-    """Say who cannot log in because of ADMIN_PASSWORD."""
-    if core.settings.oauth.admin_password is None or not isinstance(oauth.provider, StaticPasswordProvider):
+    """Say who cannot log in because of ADMIN_PASSWORD, or because people log in elsewhere."""
+    provider = oauth.provider
+    if isinstance(provider, UpstreamLogin):
+        because = f"people log in at {provider.host}"
+    elif isinstance(provider, StaticPasswordProvider) and core.settings.oauth.admin_password is not None:
+        because = "ADMIN_PASSWORD is set"
+    else:
         return []
     count = sum(user.issuer == LOCAL for user in await core.store.users.list_users())
     if not count:
         return []
     accounts = "The local account" if count == 1 else f"The {count} local accounts"
     said = (
-        f"{accounts} of this store cannot log in while ADMIN_PASSWORD is set. "
+        f"{accounts} of this store cannot log in while {because}. "
         "Apps that were allowed before keep their access; gatepost users disable NAME ends it."
     )
     return [said]

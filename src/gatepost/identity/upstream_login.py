@@ -152,7 +152,7 @@ class UpstreamLogin(IdentityProvider):
             if "error" in answer:
                 self._refused(answer["error"])
             if "code" not in answer:
-                raise LoginRefused(f"{self._host} sent you back without an answer. Try again.")
+                raise LoginRefused(f"{self.host} sent you back without an answer. Try again.")
 
             # 3. The code is for a token, and the token for the person.
             async with self._client(server) as http:
@@ -190,18 +190,18 @@ class UpstreamLogin(IdentityProvider):
             cause = type(error).__name__
         else:
             return
-        _log.warning("login provider %s: %s", self._name, cause, extra={"host": self._host})
-        raise LoginUnavailable(f"{self._host}, where you log in, does not answer as it should.")
+        _log.warning("login provider %s: %s", self._name, cause, extra={"host": self.host})
+        raise LoginUnavailable(f"{self.host}, where you log in, does not answer as it should.")
 
     def _refused(self, error: str) -> NoReturn:
         """Say what an error of the authorization endpoint means (RFC 6749 section 4.1.2.1, Core section 3.1.2.6)."""
         if error in {"server_error", "temporarily_unavailable"}:
             raise FetchFailed(f"it says {error}")
         if error in {"access_denied", "login_required", "interaction_required", "consent_required"}:
-            raise LoginRefused(f"{self._host} did not let you in, or you did not go on there.")
+            raise LoginRefused(f"{self.host} did not let you in, or you did not go on there.")
         _log.warning("login provider %s: it refuses the request: %s", self._name, _shown(error))
         raise LoginRefused(
-            f"{self._host} did not take this server's request. The people who run this server find more in its log."
+            f"{self.host} did not take this server's request. The people who run this server find more in its log."
         )
 
     def _client(self, server: UpstreamServer) -> AsyncOAuth2Client:
@@ -257,7 +257,8 @@ class UpstreamLogin(IdentityProvider):
         return self._surroundings
 
     @property
-    def _host(self) -> str:
+    def host(self) -> str:
+        """What people are told of where they log in."""
         return urlsplit(self._issuer).hostname or ""
 
     def _random_text(self) -> str:
