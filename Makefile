@@ -115,6 +115,10 @@ clients: $(VENV)/.development ## run codex, Claude Code, opencode and others (np
 proxies: $(VENV)/.development ## put nginx, HAProxy, Apache, Caddy, Varnish and Squid in front and write docs/proxies.md
 	@$(RUN) tools.proxies.run $(ARGS)
 
+.PHONY: walk
+walk: $(VENV)/.development ## walk the README in a fresh clone, from make serve to a public URL, and write docs/walk.md; nginx
+	@$(RUN) tools.walk.run $(ARGS)
+
 .PHONY: mutants
 mutants: $(VENV)/.development ## change the rules and see whether a test notices; ARGS="--only tokens/ --sample 0"
 	@$(RUN) tools.mutants.run $(ARGS)

@@ -88,22 +88,25 @@ def test_a_store_in_this_directory_is_named_once_where_another_is_meant(
     command: list[str], own_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Beside `make serve`, which keeps its data there: the answer of another store looks like an answer."""
+    monkeypatch.setenv("HOME", str(own_store.parent))
+    default = own_store.parent / ".gatepost"
+    shutil.copytree(own_store.parent, default)
     note = (
-        f"gatepost: This is about {own_store}; set OAUTH_STORAGE_DIR=.gatepost for the store in this directory, "
-        "which make serve uses.\n"
+        f"gatepost: This is about {default / 'gatepost.db'}; set OAUTH_STORAGE_DIR=.gatepost for the store in this "
+        "directory, which make serve uses.\n"
     )
     monkeypatch.setattr("getpass.getpass", lambda _prompt: PASSWORD)
     Path(".gatepost").mkdir()
     Path(".gatepost/gatepost.db").touch()
     main(command)
+    assert "This is about" not in capsys.readouterr().err  # the store was named
+    monkeypatch.delenv("OAUTH_STORAGE_DIR")
+    main(command)
     assert capsys.readouterr().err.count(note) == 1
-    shutil.rmtree(own_store.parent)
+    shutil.rmtree(default)
     if command in READING:
         assert main(command) == 1
         assert capsys.readouterr().err.endswith(note)
-    monkeypatch.setenv("OAUTH_STORAGE_DIR", ".gatepost")
-    main(command)
-    assert "This is about" not in capsys.readouterr().err
 
 
 LISTS = (["users", "list"], ["clients", "list"], ["grants", "list"], ["keys", "list"], ["audit"])

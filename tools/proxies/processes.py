@@ -51,11 +51,17 @@ def render(proxy: Proxy, *, proxy_port: int, server_port: int) -> str:
     return text.replace(PROXY_PORT, str(proxy_port)).replace(SERVER_PORT, str(server_port))
 
 
-def start(proxy: Proxy, folder: Path, *, proxy_port: int, server_port: int) -> subprocess.Popen[bytes]:
-    """Start a proxy as the leader of a process group; what it prints goes to `proxy.log` in the folder."""
+def start(
+    proxy: Proxy, folder: Path, *, proxy_port: int, server_port: int, adapt: Callable[[str], str] = str
+) -> subprocess.Popen[bytes]:
+    """Start a proxy as the leader of a process group; what it prints goes to `proxy.log` in the folder.
+
+    `adapt` is given the configuration and returns what the proxy reads.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / proxy.configuration.name
-    configuration.write_text(render(proxy, proxy_port=proxy_port, server_port=server_port), encoding="utf-8")
+    text = adapt(render(proxy, proxy_port=proxy_port, server_port=server_port))
+    configuration.write_text(text, encoding="utf-8")
     program, *arguments = proxy.command(configuration, folder, proxy_port)
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     environment = {**os.environ, "PATH": path, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}

@@ -31,8 +31,9 @@ def with_store(operation: Callable[[Store], Awaitable[Answer]], *, may_create: b
         CommandRefused: there is no store, and this may not create one.
         StoreError: the store cannot be opened or cannot answer.
     """
-    location = reachable_location(load_settings(), may_create=may_create)
-    mention_other_store(location)
+    settings = load_settings()
+    location = reachable_location(settings, may_create=may_create)
+    mention_other_store(settings)
 
     async def run() -> Answer:
         store = location.make_store()
@@ -52,7 +53,7 @@ def reachable_location(settings: Settings, *, may_create: bool) -> Location:
         raise SettingsError("MCP_STORAGE_URL=memory: lives inside the server process and cannot be reached from here.")
     if not (may_create or location.is_there()):
         missing = f"There is no store at {store_read()}. A server makes one when it starts."
-        raise CommandRefused(missing, *_other_store(location))
+        raise CommandRefused(missing, *_other_store(settings))
     return location
 
 
@@ -62,18 +63,17 @@ def store_read() -> str:
     return f"{here} (OAUTH_STORAGE_DIR or MCP_STORAGE_URL name another)"
 
 
-def mention_other_store(location: Location) -> None:
-    """Say on standard error that the store in this directory is another one, if so."""
-    complain(*_other_store(location))
+def mention_other_store(settings: Settings) -> None:
+    """Say on standard error that there is another store in this directory, unless the settings name one."""
+    complain(*_other_store(settings))
 
 
-def _other_store(location: Location) -> Iterator[str]:
-    here, other = location.make_store().description, (_CHECKOUT / "gatepost.db").absolute()
-    if other.is_file() and str(other) != here:
-        yield (
-            f"This is about {here}; set OAUTH_STORAGE_DIR={_CHECKOUT} for the store in this directory, which make "
-            "serve uses."
-        )
+def _other_store(settings: Settings) -> Iterator[str]:
+    is_named = settings.server.storage_url is not None or "storage_dir" in settings.oauth.model_fields_set
+    if not is_named and (_CHECKOUT / "gatepost.db").is_file():
+        here = locate_store(settings).make_store().description
+        this = f"set OAUTH_STORAGE_DIR={_CHECKOUT} for the store in this directory, which make serve uses"
+        yield f"This is about {here}; {this}."
 
 
 async def audit(store: Store, event: AuditEvent, **details: Unpack[EventDetails]) -> None:

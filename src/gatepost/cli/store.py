@@ -82,7 +82,7 @@ def back_up(options: argparse.Namespace) -> None:
     """Copy the store and say which keys belong to the copy."""
     settings = load_settings()
     location = reachable_location(settings, may_create=False)
-    mention_other_store(location)
+    mention_other_store(settings)
     _copying(location).back_up(options.file, _progress)
     say(f"Copied the store {location.make_store().description} to {options.file} and checked the copy.")
     say(
