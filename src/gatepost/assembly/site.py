@@ -50,7 +50,6 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
     pages = Pages(server_name=name, secure=deployment.is_secure, random_bytes=core.random_bytes)
     landing = LandingPage(
         pages=pages,
-        server_name=name,
         origin=deployment.public_url,
         is_any_loopback=deployment.is_any_loopback,
         mcp_paths=[endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application],

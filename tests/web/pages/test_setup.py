@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -71,6 +72,7 @@ async def test_the_page_after_it_says_what_to_do_next_and_can_be_loaded_again(wo
         page = await browser.get(address)
         assert (page.status_code, heading(page)) == (200, "You are set")
         assert f"<code>{ORIGIN}/mcp</code>" in page.text
+        assert re.search(rf"<code>claude mcp add --transport http [a-z-]+ {ORIGIN}/mcp</code>", page.text)
         assert "<bdi>ada</bdi>" in page.text
         assert "gp_su_" not in page.text
 

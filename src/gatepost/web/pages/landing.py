@@ -5,7 +5,6 @@ An app that asks there gets what the specification says. Only who navigates ther
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -21,7 +20,6 @@ class LandingPage:
     """The page, where a browser asks for it."""
 
     pages: Pages
-    server_name: str
     origin: str
     """The public one."""
     is_any_loopback: bool
@@ -41,6 +39,5 @@ class LandingPage:
         return self.pages.render(
             "landing.html",
             mcp_urls=[origin + path for path in self.mcp_paths],
-            command_name=re.sub("[^a-z0-9]+", "-", self.server_name.lower()).strip("-") or "server",
             has_login=self.has_login,
         )

@@ -7,6 +7,7 @@ template that names a value it was not given fails instead of showing a blank.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -199,6 +200,8 @@ class Pages:
         )
         environment.globals.update(
             server_name=self._server_name,
+            # What a person types in a terminal: in no shell does it mean anything.
+            command_name=re.sub("[^a-z0-9]+", "-", self._server_name.lower()).strip("-") or "server",
             static_url=static_url,
             logo=Markup(logo()),  # noqa: S704 - our own file
         )
