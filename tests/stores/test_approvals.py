@@ -1,6 +1,7 @@
 """Grants as people and operators see them, on every backend."""
 
 from gatepost.oauth.consent import Consent
+from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.approvals import GrantListing
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.mcp import McpSession
@@ -78,6 +79,7 @@ async def test_a_list_can_be_narrowed_to_what_lives_and_to_a_user_a_client_a_num
 REVOKED = {
     "grants": 1,
     "browser sessions": 1,
+    "account links": 1,
     "authorization requests": 1,
     "remembered approvals": 1,
     "MCP sessions": 1,
@@ -86,7 +88,8 @@ NOTHING = dict.fromkeys(REVOKED, 0)
 
 
 async def give_access(store: Store, name: str, *, at: int) -> None:
-    """Give all that gives access: a grant with tokens, a code that waits, a login, an approval, an MCP session."""
+    """Give all that gives access: tokens, a code that waits, a login, a link, an approval, an MCP session."""
+    await store.account_links.offer_link(AccountLink(fp(f"link {name}"), None, None, at, at + 3600))
     await store.approvals.give_grant(grant(f"grant-{name}", created_at=at), tokens(name, f"grant-{name}"))
     await store.transactions.begin_transaction(transaction(f"transaction-{name}", created_at=at))
     remembered = Consent(

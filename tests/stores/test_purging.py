@@ -10,6 +10,7 @@ import pytest
 
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
+from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
@@ -189,6 +190,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await store.clients.register_client(client())
     await store.assertions.remember_jti("client-1", "a", expires_at=NOW + 60, now=NOW)
     await store.browser_sessions.start_session(session())
+    await store.account_links.offer_link(AccountLink(b"l" * 32, None, None, NOW, NOW + 60))
     await store.mcp_sessions.start_session(
         McpSession(b"m" * 32, "owner", "2025-11-25", b"{}", NOW, NOW + 60), most=9, makes_room=True
     )
@@ -211,6 +213,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         "MCP sessions": 1,
         "noted changes": 1,
         "browser sessions": 1,
+        "account links": 1,
         "consents": 1,
         "limits": 1,
         "audit events": 1,

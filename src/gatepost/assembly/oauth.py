@@ -24,6 +24,7 @@ from gatepost.outbound.egress import Egress
 from gatepost.outbound.fetching import Fetcher, GuardedFetcher, system_trust
 from gatepost.outbound.proxy import ForwardProxy
 from gatepost.stores.contract.clients import ClientFinder
+from gatepost.stores.contract.users import LOCAL
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, audiences
@@ -39,6 +40,7 @@ from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.pages.account import AccountPage
+from gatepost.web.pages.account_link import AccountLinkPage
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
@@ -263,7 +265,10 @@ class OAuth:
             on_revocation=self.resources.forget_verified_tokens,
         )
         password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
-        return (*account.routes(), *password.routes())
+        # Only their own login gives local accounts access.
+        links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
+        has_accounts = self.provider.issuer == LOCAL
+        return (*account.routes(), *password.routes(), *(links.routes() if has_accounts else ()))
 
     def _decision(self, rules: AuthorizationServer, pages: Pages) -> Decision:
         core, store = self.core, self.core.store

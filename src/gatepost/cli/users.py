@@ -9,13 +9,21 @@ import sys
 import time
 import warnings
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
+from gatepost.configuration.deployment import resolve_deployment
+from gatepost.configuration.settings import load_settings
 from gatepost.identity.usernames import canonical_username
 from gatepost.oauth.audit import AuditEvent
+from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User, UserStore
+from gatepost.tokens.opaque import SecretKind, fingerprint, mint
+
+LINK_PATH: Final = "/oauth/account/link?token="
+"""Where the server takes links; the pages are not imported for it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--password-stdin", action="store_true", help="read the password from standard input instead of asking"
             )
+    for name, run, words in (
+        ("invite", invite, "print a link with which one person makes an account"),
+        ("reset", reset, "print a link with which one person sets the password of their account"),
+    ):
+        action = actions.add(
+            name, run, words, description=f"{words[0].upper()}{words[1:]}. It works once, for a while."
+        )
+        if name == "invite":
+            action.add_argument("--name", metavar="NAME", help="what the account will be called (default: they choose)")
+        else:
+            action.add_argument("username", metavar="NAME", help="the account")
+        action.add_argument(
+            "--hours", type=int, default=24, choices=range(1, 169), metavar="HOURS", help="for how long (1 to 168; 24)"
+        )
     actions.add_list(show, "show all accounts")
 
 
@@ -90,6 +112,47 @@ def enable(options: argparse.Namespace) -> None:
     """Let a disabled account in again."""
     user = _change(options.username, lambda users, user: users.enable_user(user.subject), AuditEvent.USER_ENABLED)
     say(f"Enabled {user.name}; apps have to be allowed again.")
+
+
+def invite(options: argparse.Namespace) -> None:
+    """Print an invitation, in place of an earlier one for the same name."""
+    try:
+        username = None if options.name is None else canonical_username(options.name)
+    except ValueError as error:
+        raise CommandRefused(str(error)) from None
+
+    async def offer(store: Store) -> str:
+        link = await _offer(store, subject=None, username=username, hours=options.hours)
+        if link is None:
+            raise CommandRefused(f"There is an account {username} already; gatepost users reset lets it in again.")
+        await audit(store, AuditEvent.USER_INVITED)
+        return link
+
+    say(with_store(offer))
+
+
+def reset(options: argparse.Namespace) -> None:
+    """Print a link that sets an account's password, in place of an earlier one."""
+
+    async def offer(store: Store) -> str:
+        user = await find_account(store, options.username)
+        if user is None:
+            raise CommandRefused(f"There is no account {options.username}; see gatepost users list.")
+        link = await _offer(store, subject=user.subject, username=user.username, hours=options.hours)
+        if link is None:
+            raise CommandRefused(f"{user.name} is disabled; gatepost users enable lets the account in again.")
+        await audit(store, AuditEvent.PASSWORD_RESET_OFFERED, subject=user.subject)
+        return link
+
+    say(with_store(offer))
+
+
+async def _offer(store: Store, *, subject: str | None, username: str | None, hours: int) -> str | None:
+    """Keep a new link and return its URL; None where it would be of no use."""
+    origin = resolve_deployment(load_settings(), is_single_user=False).public_url
+    token, now = mint(SecretKind.ACCOUNT_LINK, secrets.token_bytes), int(time.time())
+    link = AccountLink(fingerprint(token), subject, username, now, now + hours * 3600)
+    return origin + LINK_PATH + token if await store.account_links.offer_link(link) else None
 
 
 def passwd(options: argparse.Namespace) -> None:

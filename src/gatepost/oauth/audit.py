@@ -34,6 +34,8 @@ class AuditEvent(StrEnum):
     CLIENT_REMOVED = "client_removed"
     EGRESS = "egress"
     LIMIT = "limit"
+    USER_INVITED = "user_invited"
+    PASSWORD_RESET_OFFERED = "password_reset_offered"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
     USER_ENABLED = "user_enabled"

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     LOGIN_FAILED = "login_failed"
     LOGIN_STATE_INVALID = "login_state_invalid"
     SETUP_LINK_INVALID = "setup_link_invalid"
+    ACCOUNT_LINK_INVALID = "account_link_invalid"
     # bearer tokens
     TOKEN_MISSING = "token_missing"
     AUTHORIZATION_HEADER_REPEATED = "authorization_header_repeated"

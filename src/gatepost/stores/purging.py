@@ -76,6 +76,7 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         # Kept a while, so that every process hears of it; one that could not for so long has missed it.
         Purge("noted changes", store.changes.delete_changes, kept_for=_CHANGE_SECONDS),
         Purge("browser sessions", store.browser_sessions.delete_sessions),
+        Purge("account links", store.account_links.delete_links),
         Purge("logins under way", store.logins.delete_logins),
         Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),

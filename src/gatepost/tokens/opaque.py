@@ -28,6 +28,7 @@ class SecretKind(StrEnum):
     AUTHORIZATION_CODE = "gp_ac_"
     BROWSER_SESSION = "gp_bs_"
     SETUP_LINK = "gp_su_"
+    ACCOUNT_LINK = "gp_al_"
     LOGIN_STATE = "gp_ls_"
     CLIENT_SECRET = "gp_cs_"
     REGISTRATION_ACCESS_TOKEN = "gp_ra_"

@@ -13,6 +13,7 @@ from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, RegistrationBudget, Use
 from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.contract.account_links import AccountLink, InvitationOutcome
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.logins import PendingLogin
@@ -51,6 +52,7 @@ SCANS_ON_PURPOSE = {
     "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE revoked_at IS NULL AND created_at < $1",
     "DELETE FROM browser_sessions WHERE created_at < $1",
     "DELETE FROM authorization_transactions WHERE created_at < $1",
+    "DELETE FROM account_links WHERE created_at < $1",
     "DELETE FROM consents WHERE created_at < $1",
     "DELETE FROM mcp_sessions WHERE created_at < $1",
 }
@@ -156,6 +158,26 @@ async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite
     assert database.scans == SCANS_ON_PURPOSE
 
 
+async def use_accounts(store: Store) -> None:
+    assert len(await store.users.list_users()) == 3
+    sessions = store.browser_sessions
+    links = store.account_links
+    for number, (subject, name) in enumerate((("user-1", "ada"), (None, "eve"), (None, None))):
+        assert await links.offer_link(AccountLink(fp(f"link {number}"), subject, name, NOW, NOW + 60))
+        assert await links.find_link(fp(f"link {number}"), now=NOW)
+    assert await links.reset_password(fp("link 0"), "$argon2id$other", now=NOW) == "user-1"
+    accepted = await links.accept_invitation(fp("link 1"), user("user-4", "eve"), now=NOW)
+    assert accepted is InvitationOutcome.ACCEPTED
+    await links.delete_links(before=NOW, limit=1)
+    await sessions.note_use(fp("session-1"), now=NOW)
+    await sessions.list_sessions("user-1", now=NOW, limit=1)
+    for which in ({}, {"only": fp("x")}, {"but": fp("x")}):
+        await sessions.end_sessions("user-1", **which)
+    await store.approvals.list_apps("user-1", now=NOW, limit=1)
+    for grant_id in ("grant-1", None):
+        await store.approvals.take_back("user-1", grant_id=grant_id, reason="asked", now=NOW)
+
+
 async def use_every_operation(store: Store) -> None:
     clients, transactions = store.clients, store.transactions
     grants, users, sessions = store.grants, store.users, store.browser_sessions
@@ -173,7 +195,7 @@ async def use_every_operation(store: Store) -> None:
     for name in ("Grace", "Grace H."):
         known = await users.recognise_user("issuer", "g", display_name=name, subjects=("user-3",), now=NOW)
         assert known.display_name == name
-    assert len(await users.list_users()) == 3
+    await use_accounts(store)
     await clients.register_client(client())
     for name in ("counted-1", "counted-2"):
         registered = client(name, created_at=NOW - 3600)

@@ -26,6 +26,7 @@ from gatepost.stores.sql.store import sql_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.account import AccountPage
+from gatepost.web.pages.account_link import AccountLinkPage
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
@@ -305,6 +306,7 @@ def make_world(
             on_revocation=lambda: world.forgotten.append(world.now),
         ).routes()
     )
+    app.add(AccountLinkPage(completion=completion, links=store.account_links).routes())
     app.add(PasswordPage(completion=completion, throttle=counted).routes())
     app.add(
         ConsentPage(

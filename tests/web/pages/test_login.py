@@ -440,6 +440,10 @@ async def test_the_pages_are_described_with_what_they_answer(world: World) -> No
         ("/oauth/account", "get"): {"200", "303", "429", "503", "421", "500"},
         ("/oauth/account/apps", "post"): {"303", "400", "403", "408", "413", "503", "421", "500"},
         ("/oauth/account/sessions", "post"): {"303", "400", "403", "408", "413", "503", "421", "500"},
+        ("/oauth/account/link", "get"): {"200", "400", "429", "503", "421", "500"},
+        ("/oauth/account/link", "post"): {
+            *("200", "303", "400", "403", "408", "413", "422", "429", "503", "421", "500")
+        },
         ("/oauth/account/password", "get"): {"200", "303", "429", "503", "421", "500"},
         ("/oauth/account/password", "post"): {
             *("200", "303", "400", "403", "408", "413", "422", "429", "503", "421", "500")

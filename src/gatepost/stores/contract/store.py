@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from gatepost.stores.contract.account_links import AccountLinkStore
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.assertions import AssertionStore
 from gatepost.stores.contract.audit import AuditStore
@@ -30,6 +31,7 @@ class Store:
     clients: ClientStore
     assertions: AssertionStore
     users: UserStore
+    account_links: AccountLinkStore
     browser_sessions: BrowserSessionStore
     logins: LoginStore
     transactions: TransactionStore

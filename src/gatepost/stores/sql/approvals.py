@@ -51,6 +51,7 @@ _REVOKE_ALL: Final = """
 
 _END_ALL: Final = {
     "browser sessions": "DELETE FROM browser_sessions WHERE created_at < $1",
+    "account links": "DELETE FROM account_links WHERE created_at < $1",
     "authorization requests": "DELETE FROM authorization_transactions WHERE created_at < $1",
     "remembered approvals": "DELETE FROM consents WHERE created_at < $1",
     "MCP sessions": "DELETE FROM mcp_sessions WHERE created_at < $1",

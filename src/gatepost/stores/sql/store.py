@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.account_links import SqlAccountLinkStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.audit import SqlAuditStore
@@ -39,6 +40,7 @@ def sql_store(database: Database) -> Store:
         clients=SqlClientStore(database),
         assertions=SqlAssertionStore(database),
         users=SqlUserStore(database),
+        account_links=SqlAccountLinkStore(database),
         browser_sessions=SqlBrowserSessionStore(database),
         logins=SqlLoginStore(database),
         transactions=SqlTransactionStore(database),

@@ -17,6 +17,7 @@ from gatepost.oauth.records import (
     TransactionState,
 )
 from gatepost.resource.profile import Profile
+from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.logins import PendingLogin
@@ -46,6 +47,7 @@ ACCESS_TOKENS: Final = Table("access_tokens", AccessToken, scopes=SCOPES)
 REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
 CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
 USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.from_text))
+ACCOUNT_LINKS: Final = Table("account_links", AccountLink)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
 PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
 SIGNING_KEYS: Final = Table("signing_keys", SealedSigningKey)

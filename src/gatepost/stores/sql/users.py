@@ -30,6 +30,7 @@ _OFFER_LINK: Final = """
     ON CONFLICT (slot) DO UPDATE SET link_fingerprint = excluded.link_fingerprint, created_at = excluded.created_at
 """
 
+_END_LINKS: Final = "DELETE FROM account_links WHERE subject = $1"
 _END_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1"
 _REVOKE_GRANTS: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE subject = $1 AND revoked_at IS NULL
@@ -58,11 +59,11 @@ class SqlUserStore(Operations):
 
     @write
     async def create_first_user(self, transaction: Transaction, link_fingerprint: bytes, user: User) -> bool:
-        return await _setup_is_open(transaction, link_fingerprint) and await _add_user(transaction, user)
+        return await _setup_is_open(transaction, link_fingerprint) and await insert_account(transaction, user)
 
     @write
     async def add_user(self, transaction: Transaction, user: User) -> bool:
-        return await _add_user(transaction, user)
+        return await insert_account(transaction, user)
 
     @read
     async def find_user(self, transaction: Transaction, username: str) -> User | None:
@@ -125,6 +126,7 @@ class SqlUserStore(Operations):
             "UPDATE users SET disabled_at = $2 WHERE subject = $1 AND disabled_at IS NULL", subject, now
         )
         await transaction.run(_END_SESSIONS, subject)
+        await transaction.run(_END_LINKS, subject)
         await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
         await transaction.run(FORGET_UNREDEEMED_CODES, subject)
         await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
@@ -141,9 +143,15 @@ class SqlUserStore(Operations):
         user = await _select_user(transaction, username)
         if user is None or replaces not in {None, user.password_hash}:
             return False
-        await transaction.run("UPDATE users SET password_hash = $2 WHERE subject = $1", user.subject, password_hash)
-        await transaction.run(_END_SESSIONS, user.subject)
+        await set_password(transaction, user.subject, password_hash)
         return True
+
+
+async def set_password(transaction: Transaction, subject: str, password_hash: str) -> None:
+    """Set an account's password; what opens it by the old one or by a link ends."""
+    await transaction.run("UPDATE users SET password_hash = $2 WHERE subject = $1", subject, password_hash)
+    await transaction.run(_END_SESSIONS, subject)
+    await transaction.run(_END_LINKS, subject)
 
 
 def _place_in_list(user: User) -> tuple[bool, str, str, str]:
@@ -160,7 +168,8 @@ async def _setup_is_open(transaction: Transaction, link_fingerprint: bytes) -> b
     return await transaction.one("SELECT 1 FROM setup_link WHERE link_fingerprint = $1", link_fingerprint) is not None
 
 
-async def _add_user(transaction: Transaction, user: User) -> bool:
+async def insert_account(transaction: Transaction, user: User) -> bool:
+    """Add a local account and void any set-up link; False when the username is taken."""
     if not await transaction.run(_INSERT, *USERS.values(user)):
         return False
     await transaction.run("DELETE FROM setup_link")

@@ -40,7 +40,15 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MINUTE: Final = 60
 _UNITS: Final = (("year", 365 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", _MINUTE))
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
-    {"setup.html", "setup_done.html", "logged_in.html", "account.html", "password.html", "done.html"}
+    {
+        "setup.html",
+        "setup_done.html",
+        "logged_in.html",
+        "account.html",
+        "account_link.html",
+        "password.html",
+        "done.html",
+    }
 )
 
 
