@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -96,3 +99,21 @@ def test_without_javascript_a_password_is_changed_and_the_browser_logged_out(
     take_picture(plain, "15-logged-out")
     plain.get_by_role("link", name="Log in again").click()
     expect(plain.get_by_label("Username")).to_be_visible()
+
+
+def test_an_invited_person_makes_an_account_with_the_link_that_the_terminal_prints(
+    server: RunningServer, page: Page
+) -> None:
+    place = {"OAUTH_STORAGE_DIR": str(server.data), "MCP_PORT": str(server.port)}
+    command = [sys.executable, "-m", "gatepost", "users", "invite", "--name", "bob"]
+    link = subprocess.run(command, env={**os.environ, **place}, check=True, capture_output=True, text=True).stdout
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(link.strip())
+    expect(page.get_by_role("heading", name="Create your account")).to_be_visible()
+    take_picture(page, "16-invitation", full=True)
+    for name in ("password", "repeat"):
+        page.locator(f'input[name="{name}"]').fill(NEW)
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_text("You are logged in as bob")).to_be_visible()
+    page.goto(link.strip())
+    expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
