@@ -45,6 +45,7 @@ __all__ = [
     "ResourceNotFound",
     "Sample",
     "Server",
+    "SeveralLogins",
     "SingleUserProvider",
     "StaticPasswordProvider",
     "Tool",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         LoginStep,
         LoginUnavailable,
     )
+    from gatepost.identity.several_logins import SeveralLogins
     from gatepost.identity.single_user import SingleUserProvider
     from gatepost.identity.static_password import StaticPasswordProvider
     from gatepost.protocol.errors import MissingRequiredClientCapability
@@ -101,6 +103,7 @@ _NAMES = {
         "LoginStep",
         "LoginUnavailable",
     ),
+    "gatepost.identity.several_logins": ("SeveralLogins",),
     "gatepost.identity.single_user": ("SingleUserProvider",),
     "gatepost.identity.static_password": ("StaticPasswordProvider",),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),

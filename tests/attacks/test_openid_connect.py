@@ -16,6 +16,7 @@ from gatepost.identity.openid_connect import CLOCK_SKEW, OpenIDConnect
 from gatepost.identity.provider import Surroundings
 from tests.identity.openid_issuer import CLIENT_ID, SECRET, Network, OpenIDIssuer, query_of
 from tests.identity.openid_world import ISSUER, LOGIN, Upstream, is_refused, is_unavailable, openid_world
+from tests.identity.test_several_logins import several
 from tests.web.pages.pages_world import heading, make_world
 
 
@@ -176,3 +177,14 @@ async def test_a_code_that_another_browser_got_logs_nobody_in(upstream: Upstream
 
     assert is_refused(injected)
     assert (await upstream.world.session(upstream.browser)).user is None
+
+
+async def test_of_several_on_one_page_none_takes_another_s_answer() -> None:
+    async with several() as world:
+        honest = world.issuers["a"].log_in(await world.go("a"))
+        for iss in ("a.example", "b.example"):
+            brought = await world.browser.get(honest.replace("/login/a/", "/login/b/").replace("a.example", iss))
+            assert (brought.status_code, heading(brought)) == (400, "This login is over")
+        assert world.issuers["b"].asked == []
+        assert await world.person() is None
+        assert (await world.browser.get(honest)).status_code == 303

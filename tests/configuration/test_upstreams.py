@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gatepost import Server, SingleUserProvider
+from gatepost import Server, SingleUserProvider, StaticPasswordProvider
 from gatepost.assembly.installation import install
 from gatepost.configuration.settings import SettingsError, load_settings
-from gatepost.configuration.upstreams import upstream_login
+from gatepost.configuration.upstreams import upstream_logins
 from gatepost.identity.github import GitHub
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.openid_connect import OpenIDConnect
@@ -24,7 +24,7 @@ NO_GITHUB = (None, None)
 
 def sentences(variables: dict[str, str]) -> str:
     with pytest.raises(SettingsError) as refused:
-        upstream_login(variables, NO_GITHUB)
+        upstream_logins(variables, NO_GITHUB)
     return str(refused.value)
 
 
@@ -36,7 +36,7 @@ def chosen(provider: IdentityProvider | None = None) -> IdentityProvider:
 
 
 def test_issuer_and_client_id_are_enough() -> None:
-    provider = upstream_login(RIGHT, NO_GITHUB)
+    [provider] = upstream_logins(RIGHT, NO_GITHUB)
     assert isinstance(provider, OpenIDConnect)
     assert (provider.name, provider.issuer) == ("my-company", "https://id.example.com/tenant")
     assert [route.path for route in provider.routes] == ["callback"]
@@ -85,7 +85,6 @@ def test_a_secret_alone_names_what_is_missing() -> None:
         ("OAUTH_UPSTREAM_ISSUER", "https://id.example.com", "OAUTH_UPSTREAM_ISSUER is not a setting"),
         ("OAUTH_UPSTREAM_my_ISSUER", "https://id.example.com", "OAUTH_UPSTREAM_my_ISSUER is not a setting"),
         ("OAUTH_UPSTREAM_OTHER_ISSUER", "https://x.example", "OAUTH_UPSTREAM_OTHER_CLIENT_ID is missing"),
-        ("OAUTH_UPSTREAM_OTHER_ISSUER", "https://x.example", "can be named, and MY_COMPANY and OTHER are: remove"),
     ],
 )
 def test_what_is_wrong_is_said_and_no_value_repeated(variable: str, value: str, sentence: str) -> None:
@@ -101,7 +100,7 @@ def test_scopes_secret_and_method_are_taken() -> None:
         f"{prefix}SCOPES": "email groups",
         f"{prefix}TOKEN_ENDPOINT_AUTH_METHOD": "client_secret_post",
     }
-    provider = upstream_login(RIGHT | given, NO_GITHUB)
+    [provider] = upstream_logins(RIGHT | given, NO_GITHUB)
     assert vars(provider).items() >= {
         ("_client_secret", "s3cret"),
         ("_scopes", ("openid", "email", "groups")),
@@ -133,7 +132,7 @@ async def test_the_banner_says_who_comes_in_and_who_no_longer(monkeypatch: pytes
     banner = installation.banner()
     await installation.close()
     assert "Whoever id.example.com lets in can log in here." in banner
-    assert "The local account of this store cannot log in while people log in at id.example.com." in banner
+    assert "The local account of this store cannot log in while people log in elsewhere and OAUTH_LOCAL" in banner
 
 
 def test_without_the_authorization_server_nobody_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,3 +141,28 @@ def test_without_the_authorization_server_nobody_logs_in(monkeypatch: pytest.Mon
     variables = {"MCP_STORAGE_URL": "memory:", "OAUTH_ENABLED": "false", "MCP_API_KEY": "x" * 24}
     banner = install(Server("notes"), load_settings(variables, env_file=None)).banner()
     assert "Nobody logs in at id.example.com: the authorization server is off." in banner
+
+
+def test_several_stand_side_by_side_with_local_accounts_if_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"OAUTH_UPSTREAM_A_ISSUER": "https://a.example", "OAUTH_UPSTREAM_A_CLIENT_ID": "gatepost"}
+    for name, value in {**RIGHT, **other, "GITHUB_CLIENT_ID": "Iv1.0123", "GITHUB_CLIENT_SECRET": "s3cret"}.items():
+        monkeypatch.setenv(name, value)
+    provider = chosen()
+    assert [each.name for each in provider.elsewhere] == ["a", "my-company", "github"]
+    assert provider.login_fields == ()
+    monkeypatch.setenv("OAUTH_LOCAL_ACCOUNTS", "true")
+    beside = chosen()
+    assert [each.label for each in beside.elsewhere] == ["a.example", "id.example.com", "GitHub"]
+    assert [field.name for field in beside.login_fields] == ["username", "password"]
+    monkeypatch.setenv("OAUTH_UPSTREAM_A_ISSUER", RIGHT["OAUTH_UPSTREAM_MY_COMPANY_ISSUER"])
+    with pytest.raises(SettingsError, match=r"has a name and an issuer of its own"):
+        chosen()
+
+
+def test_local_accounts_stand_beside_logins_elsewhere_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OAUTH_LOCAL_ACCOUNTS", "true")
+    assert isinstance(chosen(), LocalAccounts)
+    assert len(chosen(GitHub("Iv1.0123", "s3cret")).elsewhere) == 1
+    for provider in (SingleUserProvider(), StaticPasswordProvider("correct horse battery staple")):
+        with pytest.raises(SettingsError, match=r"^OAUTH_LOCAL_ACCOUNTS puts local accounts beside logins elsewhere"):
+            chosen(provider)

@@ -20,6 +20,7 @@ from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsE
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
+from gatepost.identity.several_logins import SeveralLogins
 from gatepost.identity.single_user import SingleUserProvider
 from gatepost.identity.static_password import StaticPasswordProvider
 from gatepost.identity.upstream_login import UpstreamLogin
@@ -219,9 +220,11 @@ def _provider(
     provider = AuthProviderLogin(given) if isinstance(given, AuthProvider) else given
     upstream = _upstream(settings, beside=given or secret, is_given=given is not None)
     if upstream is not None:
+        hosts = " or ".join(login.host for login in upstream)
         if not settings.issues_tokens:
-            return None, [f"Nobody logs in at {upstream.host}: the authorization server is off."]
-        return upstream, [f"Whoever {upstream.host} lets in can log in here."]
+            return None, [f"Nobody logs in at {hosts}: the authorization server is off."]
+        chosen = upstream[0] if len(upstream) == 1 else _several(upstream)
+        return chosen, [f"Whoever {hosts} lets in can log in here."]
     if secret is None or isinstance(provider, StaticPasswordProvider):
         return provider, []
     if isinstance(provider, SingleUserProvider):
@@ -236,27 +239,34 @@ def _provider(
         raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
 
 
-def _upstream(settings: Settings, *, beside: object, is_given: bool) -> UpstreamLogin | None:
-    """Return the provider elsewhere that the settings name. GitHub's names are others', too: code may read them."""
+def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[UpstreamLogin] | None:
+    """Return the providers elsewhere that the settings name. GitHub's names are others', too: code may read them."""
     named = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
     github = (None, None) if is_given else (settings.oauth.github_client_id, settings.oauth.github_client_secret)
     if not named and github == (None, None):
         return None
-    from gatepost.configuration.upstreams import upstream_login  # noqa: PLC0415 - most servers have no such login
+    from gatepost.configuration.upstreams import upstream_logins  # noqa: PLC0415 - most servers have no such login
 
     if beside is not None:
         names = ", ".join(sorted(named)) or "GITHUB_CLIENT_ID"
         raise SettingsError(
             f"{names} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: leave one of them out."
         )
-    return upstream_login(named, github)
+    return upstream_logins(named, github)
+
+
+def _several(logins: list[UpstreamLogin]) -> SeveralLogins:
+    try:
+        return SeveralLogins(logins)
+    except ValueError as error:
+        raise SettingsError(f"OAUTH_UPSTREAM_: {error}") from None
 
 
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:
     """Say who cannot log in because of ADMIN_PASSWORD, or because people log in elsewhere."""
     provider = oauth.provider
-    if isinstance(provider, UpstreamLogin):
-        because = f"people log in at {provider.host}"
+    if isinstance(provider, UpstreamLogin | SeveralLogins) and provider.issuer != LOCAL:
+        because = "people log in elsewhere and OAUTH_LOCAL_ACCOUNTS is not set"
     elif isinstance(provider, StaticPasswordProvider) and core.settings.oauth.admin_password is not None:
         because = "ADMIN_PASSWORD is set"
     else:

@@ -11,9 +11,10 @@ from gatepost.assembly.core import Core
 from gatepost.assembly.mcp import Resources
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
-from gatepost.configuration.settings import variables
+from gatepost.configuration.settings import SettingsError, variables
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import IdentityProvider, Surroundings
+from gatepost.identity.several_logins import SeveralLogins
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.reasons import Reason
@@ -318,7 +319,8 @@ def build_oauth(
     """Return the authorization server; the arguments are those of `install`.
 
     Raises:
-        SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong; or HTTPS_PROXY or ALL_PROXY is.
+        SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong; or HTTPS_PROXY or ALL_PROXY is; or
+            OAUTH_LOCAL_ACCOUNTS does not fit the login provider.
     """
     settings, now = core.settings, core.now
     registration = settings.registration
@@ -356,7 +358,7 @@ def build_oauth(
     return OAuth(
         core=core,
         resources=resources,
-        provider=_connected(provider or LocalAccounts(users=core.store.users), core, proxy),
+        provider=_connected(provider, core, proxy),
         auto_approve=AutoApprove.ALWAYS if settings.oauth.auto_approve else auto_approve,
         clients=clients,
         client_keys=keys,
@@ -367,7 +369,23 @@ def build_oauth(
     )
 
 
-def _connected(provider: IdentityProvider, core: Core, proxy: ForwardProxy | None) -> IdentityProvider:
+def _connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy | None) -> IdentityProvider:
+    """Return the login provider, with local accounts beside or in place of it.
+
+    Raises:
+        SettingsError: local accounts are to be beside one that has a form itself, or asks nobody.
+    """
+    local = LocalAccounts(users=core.store.users)
+    if provider is None:
+        provider = local
+    elif core.settings.oauth.local_accounts:
+        asks_elsewhere = provider.elsewhere or type(provider).challenge is not IdentityProvider.challenge
+        if provider.login_fields or not asks_elsewhere:
+            raise SettingsError(
+                f"OAUTH_LOCAL_ACCOUNTS puts local accounts beside logins elsewhere, and {provider.name} is none: "
+                "leave one of the two out."
+            )
+        provider = SeveralLogins(provider.elsewhere or [provider], local)
     provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy)))
     return provider
 

@@ -169,6 +169,7 @@ class OAuthSettings(Section):
     admin_password: SecretStr | None = Field(
         None, alias="ADMIN_PASSWORD", description="a password of 12 to 256 characters that is hard to guess"
     )
+    local_accounts: Flag = Field(default=False, alias="OAUTH_LOCAL_ACCOUNTS")
     github_client_id: str | None = Field(None, alias="GITHUB_CLIENT_ID", description="the client id of a GitHub app")
     github_client_secret: SecretStr | None = Field(
         None, alias="GITHUB_CLIENT_SECRET", description="a client secret of the same GitHub app"

@@ -20,15 +20,15 @@ _NAME: Final = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)*")
 _MEMBERS: Final = ("TOKEN_ENDPOINT_AUTH_METHOD", "CLIENT_SECRET", "CLIENT_ID", "ISSUER", "SCOPES")
 
 
-def upstream_login(variables: Mapping[str, str], github: tuple[str | None, SecretStr | None]) -> UpstreamLogin:
-    """Return the one login provider that is named.
+def upstream_logins(variables: Mapping[str, str], github: tuple[str | None, SecretStr | None]) -> list[UpstreamLogin]:
+    """Return the login providers that are named, by name, and GitHub last.
 
     Args:
         variables: those that begin with the prefix.
         github: client id and secret of a GitHub app.
 
     Raises:
-        SettingsError: a part of one is missing, wrong or not known; or there are several.
+        SettingsError: a part of one is missing, wrong or not known.
     """
     found: dict[str, dict[str, str]] = {}
     wrong = []
@@ -46,22 +46,22 @@ def upstream_login(variables: Mapping[str, str], github: tuple[str | None, Secre
     if (client_id is None) != (secret is None):
         missing = "GITHUB_CLIENT_ID" if client_id is None else "GITHUB_CLIENT_SECRET"
         wrong.append(f"{missing} is missing; a login at GitHub needs both.")
-    names = [*sorted(found), *([] if client_id is None else ["GitHub"])]
-    if len(names) > 1:
-        wrong.append(f"One login provider can be named, and {_listed(names)} are: remove the others.")
     if wrong:
         raise SettingsError(*wrong)
+    logins: list[UpstreamLogin] = [
+        OpenIDConnect(
+            members["ISSUER"],
+            members["CLIENT_ID"],
+            members.get("CLIENT_SECRET"),
+            name=name.lower().replace("_", "-"),
+            scopes=members["SCOPES"].split() if "SCOPES" in members else SCOPES,
+            token_endpoint_auth_method=members.get("TOKEN_ENDPOINT_AUTH_METHOD"),
+        )
+        for name, members in sorted(found.items())
+    ]
     if client_id is not None and secret is not None:
-        return GitHub(client_id, secret.get_secret_value())
-    [(name, members)] = found.items()
-    return OpenIDConnect(
-        members["ISSUER"],
-        members["CLIENT_ID"],
-        members.get("CLIENT_SECRET"),
-        name=name.lower().replace("_", "-"),
-        scopes=members["SCOPES"].split() if "SCOPES" in members else SCOPES,
-        token_endpoint_auth_method=members.get("TOKEN_ENDPOINT_AUTH_METHOD"),
-    )
+        logins.append(GitHub(client_id, secret.get_secret_value()))
+    return logins
 
 
 def _problems(prefix: str, members: Mapping[str, str]) -> list[str]:

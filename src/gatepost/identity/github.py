@@ -36,6 +36,7 @@ class GitHub(UpstreamLogin):
         ValueError: an argument is wrong; the message is a sentence.
     """
 
+    label = "GitHub"
     refusals: Mapping[str, str] = {
         "bad_verification_code": CODE_OVER,
         "unverified_user_email": "GitHub wants you to verify your e-mail address first, in your settings there.",
@@ -67,6 +68,7 @@ class GitHub(UpstreamLogin):
         return Identity(
             str(number),
             user["login"],
+            ISSUER,
             email=email,
             email_verified=email is not None,
             claims={name: user[name] for name in ("login", "name") if user.get(name)},

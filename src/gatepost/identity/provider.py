@@ -142,6 +142,16 @@ class IdentityProvider(Protocol):
         return False
 
     @property
+    def label(self) -> str:
+        """What people call it, on a page that offers several."""
+        return self.name
+
+    @property
+    def elsewhere(self) -> Sequence[IdentityProvider]:
+        """Further providers that the login page offers by a link; they ask elsewhere."""
+        return ()
+
+    @property
     def reads_query(self) -> bool:
         """Whether the query of an authorization request is kept, as `request.state.authorization_query`."""
         return False

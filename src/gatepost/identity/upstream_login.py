@@ -96,6 +96,11 @@ class UpstreamLogin(IdentityProvider):
         return self._name
 
     @property
+    def label(self) -> str:
+        """Its host."""
+        return self.host
+
+    @property
     def issuer(self) -> str:
         """The URL of the server that vouches."""
         return self._issuer

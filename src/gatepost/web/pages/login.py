@@ -83,11 +83,14 @@ class LoginPage:
         if await provider.awaits_setup():
             return attach(pages.render("setup_needed.html", retry=login_path(transaction_id)), session)
 
-        # 5. Some providers know without asking, some ask elsewhere.
-        login = BrowserLogin(completion, request, session, provider.name, transaction_id, switches_account)
+        # 5. Some providers know without asking, some ask elsewhere; of several the person chooses one.
+        chosen = next((each for each in provider.elsewhere if each.name == parameters.get("with")), provider)
+        login = BrowserLogin(
+            completion, request, session, chosen.name, transaction_id, switches_account, provider=chosen
+        )
         with login.refusals():
             user = await completion.known_user(request)
-            response = None if user is not None else await ask(provider.challenge, request, login, returns=_RESPONSES)
+            response = None if user is not None else await ask(chosen.challenge, request, login, returns=_RESPONSES)
         if user is not None and consent is not None:
             return await completion.finish(request, session, user, transaction_id)
         if user is not None:
@@ -187,6 +190,13 @@ class LoginPage:
             mcp_urls=[resource.identifier for resource in self.resources],
         )
 
+    def _others(self, request: Request, transaction_id: str | None) -> list[Link]:
+        """Return the ways to log in elsewhere."""
+        here = login_path(transaction_id, switch_account="switch" in query(request))
+        joined = f"{here}{'&' if '?' in here else '?'}with="
+        elsewhere = self.completion.provider.elsewhere
+        return [Link(joined + each.name, f"Log in with {each.label}") for each in elsewhere]
+
     def _form(
         self,
         request: Request,
@@ -203,6 +213,7 @@ class LoginPage:
             "action": login_path(transaction_id),
             "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=transaction_id),
             "fields": fields,
+            "others": () if state else self._others(request, transaction_id),
             "typed": typed or {},
             "problem": problem,
             "state": state,
@@ -220,6 +231,7 @@ class LoginPage:
 _PARAMETERS = [
     api.in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
     api.in_query("switch", "Ask also somebody who is logged in."),
+    api.in_query("with", "The name of one of several login providers, which is then asked."),
 ]
 _SHOW = api.Operation(
     "show_login",

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -71,23 +71,21 @@ class LoginCompletion:
     random_bytes: RandomBytes
 
     def __post_init__(self) -> None:
-        if _NAME.fullmatch(self.provider.name) is None:
-            raise ValueError(f"{type(self.provider).__name__}.name has to be lower-case letters, digits and hyphens")
+        for provider in (self.provider, *self.provider.elsewhere):
+            if _NAME.fullmatch(provider.name) is None:
+                raise ValueError(f"{type(provider).__name__}.name has to be lower-case letters, digits and hyphens")
         if not all(isinstance(asked, LoginField) for asked in self.provider.login_fields):
             raise ValueError(f"{type(self.provider).__name__}.login_fields has to be a list of LoginField(...)")
 
     def routes(self) -> tuple[Route, ...]:
-        """Return the provider's own routes."""
+        """Return the own routes of each provider."""
         return self.pages.routes(
             *(
-                Route(route.method, self.path(route.path), partial(self._answer, route), limit=PAGE_LIMIT)
-                for route in self.provider.routes
+                Route(route.method, path_of(each, route.path), partial(self._answer, each, route), limit=PAGE_LIMIT)
+                for each in (self.provider, *self.provider.elsewhere)
+                for route in each.routes
             )
         )
-
-    def path(self, path: str) -> str:
-        """Return where one of the provider's own routes is."""
-        return f"/oauth/login/{self.provider.name}/{path}"
 
     async def known_user(self, request: Request) -> User | None:
         """Return the user whom the provider knows without asking; refuse one who is disabled."""
@@ -150,12 +148,12 @@ class LoginCompletion:
         path = ACCOUNT if transaction_id is None else consent_path(transaction_id)
         return self.browser_sessions.attach(self.pages.redirect(path), renewed)
 
-    async def _answer(self, route: LoginRoute, request: Request) -> Response:
-        """Answer at one of the provider's own routes."""
+    async def _answer(self, provider: IdentityProvider, route: LoginRoute, request: Request) -> Response:
+        """Answer at one of a provider's own routes."""
         if route.method == "POST":
             check_origin(request, origin=self.origin)
         session = await self.browser_sessions.current(request)
-        login = BrowserLogin(self, request, session, self.provider.name)
+        login = BrowserLogin(self, request, session, provider.name, provider=provider)
         with login.refusals():
             return self.pages.protect(await ask(route.endpoint, request, login, returns=(Response,)))
 
@@ -172,10 +170,12 @@ class BrowserLogin:
     transaction_id: str | None = None
     switches_account: bool = False
     is_resumed: bool = False
+    provider: IdentityProvider | None = None
+    """Who asks, where that is not the provider of the page."""
 
     def url(self, path: str) -> str:
         """Return where the browser finds one of the provider's routes."""
-        return self.completion.origin + self.completion.path(path)
+        return self.completion.origin + path_of(self.provider or self.completion.provider, path)
 
     async def begin(self, data: Mapping[str, Any]) -> str:
         """Keep `data`, and what the login is for, until this browser comes back."""
@@ -213,6 +213,8 @@ class BrowserLogin:
         if not self.is_resumed:
             # Else any site could log a browser in, as whomever it likes.
             raise RuntimeError("finish() before resume(): nothing says that this browser began this login")
+        if self.provider is not None:
+            identity = replace(identity, issuer=identity.issuer or self.provider.issuer)
         user = await self.completion.admit(identity)
         return await self.completion.finish(self.request, self._browser(), user, self.transaction_id)
 
@@ -270,6 +272,11 @@ def _checked_profile(identity: Any, issuer: Any) -> Profile:
     profile = Profile(email, is_verified, tuple(groups), dict(identity.claims))
     profile.to_text()  # raises for what JSON cannot say, and for too much
     return profile
+
+
+def path_of(provider: IdentityProvider, path: str) -> str:
+    """Return where one of a provider's own routes is."""
+    return f"/oauth/login/{provider.name}/{path}"
 
 
 def _key(state: str) -> bytes:
