@@ -46,6 +46,7 @@ def test_a_grant_carries_what_the_code_carried_and_ends_when_policy_says() -> No
         scopes=("notes:read", "notes:write"),
         created_at=1100,
         expires_at=1_001_100,
+        redirect_uri="https://app.example/callback",
     )
 
 
