@@ -109,7 +109,7 @@ def open_and_log_in(page: Page, url: str) -> None:
 
 def test_set_up_login_consent_deny_and_approve(server: RunningServer, page: Page, callback: Callback) -> None:
     set_up(page, server, picture="1-set-up")
-    expect(page.get_by_text(server.mcp_url)).to_be_visible()
+    expect(page.get_by_text(server.mcp_url, exact=True)).to_be_visible()
     take_picture(page, "2-set-up-done")
     page.context.clear_cookies()
 
@@ -157,7 +157,7 @@ def test_a_client_on_loopback_is_sent_no_live_session(server: RunningServer, pag
     """Cookies ignore ports: what the browser keeps for us, it sends to the client's port too."""
     app = App(server.origin, redirect_uri=callback.uri, name="Nosy").register()
     set_up(page, server, picture="1-set-up")
-    expect(page.get_by_text(server.mcp_url)).to_be_visible()
+    expect(page.get_by_text(server.mcp_url, exact=True)).to_be_visible()
     page.goto(callback.uri)
     name = f"gatepost-{server.port}="
     assert name in callback.cookies[0], "this browser tells ports apart, so this test shows nothing"
@@ -166,7 +166,7 @@ def test_a_client_on_loopback_is_sent_no_live_session(server: RunningServer, pag
         page.goto(f"{server.origin}/oauth/login")
         if page.get_by_label("Username").is_visible():
             open_and_log_in(page, page.url)
-            expect(page.get_by_text(server.mcp_url)).to_be_visible()
+            expect(page.get_by_text(server.mcp_url, exact=True)).to_be_visible()
         alive = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
         assert asks_for_a_password(server, alive) is False
         callback.cookies.clear()
