@@ -22,6 +22,11 @@ RIGHT = {
 NO_GITHUB = (None, None)
 
 
+@pytest.fixture(autouse=True)
+def _everybody_may_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OAUTH_ALLOWED_USERS", "*")
+
+
 def sentences(variables: dict[str, str]) -> str:
     with pytest.raises(SettingsError) as refused:
         upstream_logins(variables, NO_GITHUB)
@@ -132,6 +137,10 @@ async def test_the_banner_says_who_comes_in_and_who_no_longer(monkeypatch: pytes
     banner = installation.banner()
     await installation.close()
     assert "Whoever id.example.com lets in can log in here." in banner
+    monkeypatch.setenv("OAUTH_ALLOWED_USERS", "@example.com")
+    assert "Whom OAUTH_ALLOWED_USERS names and id.example.com lets in can log in here." in (
+        install(Server("notes"), load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None), store=store).banner()
+    )
     assert "The local account of this store cannot log in while people log in elsewhere and OAUTH_LOCAL" in banner
 
 

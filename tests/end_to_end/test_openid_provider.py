@@ -77,6 +77,7 @@ def company(require_service: RequireService) -> Iterator[OpenIDProvider]:
 def server(company: OpenIDProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose people are the provider's."""
     environment = {
+        "OAUTH_ALLOWED_USERS": "*",
         "OAUTH_UPSTREAM_COMPANY_ISSUER": company.issuer,
         "OAUTH_UPSTREAM_COMPANY_CLIENT_ID": "gatepost",
         "OAUTH_UPSTREAM_COMPANY_CLIENT_SECRET": SECRET,

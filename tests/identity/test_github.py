@@ -105,9 +105,9 @@ class Upstream:
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
+async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[Upstream]:
     provider = GitHub(**CLIENT)
-    world = make_world(provider=provider)
+    world = make_world(provider=provider, allowed=getattr(request, "param", ()))
     github = StandIn()
     network = Network(github_com=github.site, api_github_com=github.api)
     provider.connect(Surroundings(lambda: world.now, world.random_bytes, network))
@@ -123,6 +123,27 @@ async def test_people_are_their_number_and_have_a_verified_primary_address(upstr
     assert (user.issuer, user.external_subject, user.name) == (ISSUER, "583231", "octocat")
     assert (user.profile.email, user.profile.email_verified) == ("octocat@example.com", True)
     assert user.profile.claims == {"login": "octocat", "name": "The Octocat"}
+
+
+@pytest.mark.parametrize("upstream", [["login:octocat"], ["subject:583231"], ["@example.com"]], indirect=True)
+async def test_whom_the_rule_names_may_enter(upstream: Upstream) -> None:
+    assert (await upstream.log_in())[1] is not None
+
+
+@pytest.mark.parametrize("upstream", [["login:monalisa", "subject:58323", "@example.org"]], indirect=True)
+async def test_whom_the_rule_does_not_name_reads_why_and_is_not_kept(upstream: Upstream) -> None:
+    came_back, user = await upstream.log_in()
+    assert (came_back.status_code, heading(came_back)) == (403, "You are not logged in")
+    assert "say who may enter, and this account is not among those" in came_back.text
+    assert user is None
+    assert await upstream.world.store.users.list_users() == []
+
+
+@pytest.mark.parametrize("upstream", [["login:octocat"]], indirect=True)
+async def test_the_rule_is_judged_at_every_login(upstream: Upstream) -> None:
+    assert (await upstream.log_in())[1] is not None
+    upstream.github.user["login"] = "renamed"
+    assert (await upstream.log_in())[1] is None
 
 
 async def test_who_renames_the_account_stays_who_they_are(upstream: Upstream) -> None:

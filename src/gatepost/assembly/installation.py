@@ -18,6 +18,7 @@ from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
 from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
+from gatepost.identity.entry import EVERYBODY, TAKES
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.several_logins import SeveralLogins
@@ -188,6 +189,10 @@ def install(
             "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
             "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
         )
+    if _asks_elsewhere(provider) and not settings.oauth.allowed_users and settings.issues_tokens:
+        raise SettingsError(
+            f"OAUTH_ALLOWED_USERS has to say who may enter, of all whom the login provider lets in. It takes {TAKES}."
+        )
     core = build_core(settings, is_single_user=is_single_user, store=store, now=now, random_bytes=random_bytes)
     endpoints = endpoints_of(target, core, title=title)
     any_origin = settings.server.require_auth and not (is_single_user or settings.oauth.auto_approve)
@@ -224,7 +229,8 @@ def _provider(
         if not settings.issues_tokens:
             return None, [f"Nobody logs in at {hosts}: the authorization server is off."]
         chosen = upstream[0] if len(upstream) == 1 else _several(upstream)
-        return chosen, [f"Whoever {hosts} lets in can log in here."]
+        who = "Whoever" if settings.oauth.allowed_users == (EVERYBODY,) else "Whom OAUTH_ALLOWED_USERS names and"
+        return chosen, [f"{who} {hosts} lets in can log in here."]
     if secret is None or isinstance(provider, StaticPasswordProvider):
         return provider, []
     if isinstance(provider, SingleUserProvider):
@@ -260,6 +266,11 @@ def _several(logins: list[UpstreamLogin]) -> SeveralLogins:
         return SeveralLogins(logins)
     except ValueError as error:
         raise SettingsError(f"OAUTH_UPSTREAM_: {error}") from None
+
+
+def _asks_elsewhere(provider: IdentityProvider | None) -> bool:
+    """Say whether people log in where others have accounts, too, such as everybody in the world at GitHub."""
+    return isinstance(provider, UpstreamLogin) or (isinstance(provider, SeveralLogins) and bool(provider.elsewhere))
 
 
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:

@@ -216,6 +216,7 @@ class OAuth:
             origin=rules.issuer,
             now=core.now,
             random_bytes=core.random_bytes,
+            allowed=core.settings.oauth.allowed_users,
         )
         authorize = AuthorizeEndpoint(
             clients=self.clients,

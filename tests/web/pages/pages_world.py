@@ -240,6 +240,7 @@ def make_world(
     secure: bool = True,
     provider: IdentityProvider | None = None,
     store_of: World | None = None,
+    allowed: Sequence[str] = (),
 ) -> World:
     """Return the pages with a fresh memory store.
 
@@ -250,6 +251,7 @@ def make_world(
         secure: whether the cookies are those of https.
         provider: who logs people in; accounts with plain passwords when None.
         store_of: whose store is used; a fresh one when None.
+        allowed: who may enter; empty for whoever the provider vouches for.
     """
     database = MemoryDatabase() if store_of is None else store_of.database
     store = sql_store(database)
@@ -292,6 +294,7 @@ def make_world(
         origin=ORIGIN,
         now=now,
         random_bytes=random_bytes,
+        allowed=allowed,
     )
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)

@@ -147,7 +147,8 @@ class LoginPage:
                 await self._record_failure(request, account)
             state = await login.begin({"account": account, "data": dict(answer.data)})
             return self._form(request, session, transaction, answer.fields, problem=answer.problem, state=state)
-        user = None if answer is None else await completion.recognise(answer)
+        with login.refusals():
+            user = None if answer is None else await completion.recognise(answer)
         if user is None:
             await self._record_failure(request, account)
             problem = f"Check the {' and the '.join(asked.label.lower() for asked in fields)}, then try again."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.asking import LoginProviderFailed, ask
+from gatepost.identity.entry import may_enter
 from gatepost.identity.provider import (
     Identity,
     IdentityProvider,
@@ -27,6 +28,7 @@ from gatepost.identity.provider import (
     LoginStep,
     LoginUnavailable,
 )
+from gatepost.identity.single_user import OPERATOR
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -69,6 +71,8 @@ class LoginCompletion:
     """Our own; a form from any other is refused."""
     now: Callable[[], int]
     random_bytes: RandomBytes
+    allowed: Sequence[str] = ()
+    """Who may enter, of people without an account of their own here; empty: whoever the provider vouches for."""
 
     def __post_init__(self) -> None:
         for provider in (self.provider, *self.provider.elsewhere):
@@ -105,11 +109,20 @@ class LoginCompletion:
         return user
 
     async def recognise(self, identity: Identity | User) -> User | None:
-        """Return the user for whom the provider vouches, at the first login a new one; None for a disabled account."""
+        """Return the user for whom the provider vouches, at the first login a new one; None for a disabled account.
+
+        Raises:
+            LoginRefused: the rule of who may enter does not name this person.
+        """
         if isinstance(identity, User):
             user = identity
         else:
             issuer, new = identity.issuer or self.provider.issuer, identifier("user_", self.random_bytes)
+            if self.allowed and issuer != OPERATOR and not may_enter(self.allowed, identity):
+                raise LoginRefused(
+                    "The people who run this server say who may enter, and this account is not among those. Ask them, "
+                    "or log in with another account."
+                )
             profile = self._profile(identity, issuer)
             user = await self.users.recognise_user(
                 issuer,
