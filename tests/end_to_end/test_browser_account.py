@@ -77,7 +77,7 @@ def test_without_javascript_a_password_is_changed_and_the_browser_logged_out(
     server: RunningServer, page: Page, plain: Page
 ) -> None:
     set_up(page, server, picture="1-set-up")
-    expect(page.get_by_text(server.mcp_url)).to_be_visible()
+    expect(page.get_by_text(server.mcp_url, exact=True)).to_be_visible()
     open_and_log_in(plain, f"{server.origin}/oauth/login")
     plain.get_by_role("link", name="Change password").click()
     for name, typed in (("old", "not the password at all"), ("password", NEW), ("repeat", NEW)):
