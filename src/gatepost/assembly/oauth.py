@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from gatepost.assembly.core import Core
+from gatepost.assembly.login_provider import connected
 from gatepost.assembly.mcp import Resources
+from gatepost.assembly.pages import PageRoutes
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
-from gatepost.configuration.settings import SettingsError, variables
-from gatepost.identity.local_accounts import LocalAccounts
-from gatepost.identity.provider import IdentityProvider, Surroundings
-from gatepost.identity.several_logins import SeveralLogins
+from gatepost.configuration.settings import variables
+from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.reasons import Reason
@@ -22,12 +21,9 @@ from gatepost.oauth.records import Client
 from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.egress import Egress
-from gatepost.outbound.fetching import Fetcher, GuardedFetcher, system_trust
-from gatepost.outbound.proxy import ForwardProxy
+from gatepost.outbound.fetching import Fetcher, GuardedFetcher
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.users import LOCAL
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, audiences
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.client_registry import ClientRegistry
@@ -40,22 +36,8 @@ from gatepost.web.oauth.metadata import MetadataEndpoints
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
-from gatepost.web.pages.account import AccountPage
-from gatepost.web.pages.account_link import AccountLinkPage
-from gatepost.web.pages.browser_session import BrowserSessions
-from gatepost.web.pages.consent import ConsentPage
-from gatepost.web.pages.decision import Decision
-from gatepost.web.pages.login import LoginPage
-from gatepost.web.pages.login_completion import LoginCompletion
-from gatepost.web.pages.login_throttle import LoginThrottle
-from gatepost.web.pages.password import PasswordPage
-from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
-from gatepost.web.pages.setup import SetupPage
 from gatepost.web.site.routing import Route
-
-if TYPE_CHECKING:
-    import httpx2
 
 _STARTED_TOGETHER: Final = 60
 """Seconds between the first and the last worker of one start; a start after that voids the link of the one before."""
@@ -131,7 +113,7 @@ class OAuth:
             *self._metadata_routes(rules),
             *self._registration_routes(rules),
             *self._token_routes(rules, client_forms),
-            *self._page_routes(rules, pages),
+            *PageRoutes(self.core, self.resources, self.provider, self.clients, rules, pages).build(),
         )
 
     def _metadata_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
@@ -200,114 +182,6 @@ class OAuth:
         jwks = () if core.signing_keys is None else JwksEndpoint(keys=core.signing_keys).routes()
         return (*token.routes(), *revoke.routes(), *introspect.routes(), *jwks)
 
-    def _page_routes(self, rules: AuthorizationServer, pages: Pages) -> tuple[Route, ...]:
-        core, store = self.core, self.core.store
-        resources = self.resources.at(rules.issuer)
-        requests = PendingRequests(store.transactions, core.now)
-        decision = self._decision(rules, pages)
-        browser_sessions = decision.browser_sessions
-        completion = LoginCompletion(
-            provider=self.provider,
-            users=store.users,
-            logins=store.logins,
-            browser_sessions=browser_sessions,
-            pages=pages,
-            audit=core.audit,
-            origin=rules.issuer,
-            now=core.now,
-            random_bytes=core.random_bytes,
-            allowed=core.settings.oauth.allowed_users,
-        )
-        authorize = AuthorizeEndpoint(
-            clients=self.clients,
-            transactions=store.transactions,
-            resources=resources,
-            browser_sessions=browser_sessions,
-            completion=completion,
-            decision=decision,
-            pages=pages,
-            transaction_lifetime=rules.lifetimes.transaction,
-            now=core.now,
-            random_bytes=core.random_bytes,
-        )
-        setup = SetupPage(
-            users=store.users,
-            browser_sessions=browser_sessions,
-            resources=resources,
-            pages=pages,
-            origin=rules.issuer,
-            now=core.now,
-            random_bytes=core.random_bytes,
-            audit=core.audit,
-        )
-        login = LoginPage(
-            requests=requests, completion=completion, resources=resources, throttle=self._login_throttle()
-        )
-        consent = ConsentPage(
-            clients=self.clients,
-            requests=requests,
-            browser_sessions=browser_sessions,
-            provider=self.provider,
-            decision=decision,
-            resources=resources,
-            lifetimes=rules.lifetimes,
-            required_scopes=core.settings.oauth.required_scope,
-            pages=pages,
-            origin=rules.issuer,
-        )
-        flow = (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
-        return (*flow, *self._account_routes(login))
-
-    def _account_routes(self, login: LoginPage) -> tuple[Route, ...]:
-        """Return what people do once they are logged in."""
-        account = AccountPage(
-            completion=login.completion,
-            approvals=self.core.store.approvals,
-            resources=login.resources,
-            on_revocation=self.resources.forget_verified_tokens,
-        )
-        password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
-        # Only their own login gives local accounts access.
-        links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
-        has_accounts = self.provider.issuer == LOCAL
-        return (*account.routes(), *password.routes(), *(links.routes() if has_accounts else ()))
-
-    def _decision(self, rules: AuthorizationServer, pages: Pages) -> Decision:
-        core, store = self.core, self.core.store
-        browser_sessions = BrowserSessions(
-            sessions=store.browser_sessions,
-            provider=self.provider,
-            secure=core.deployment.is_secure,
-            lifetime=rules.lifetimes.browser_session,
-            now=core.now,
-            random_bytes=core.random_bytes,
-            port=urlsplit(rules.issuer).port,
-        )
-        return Decision(
-            transactions=store.transactions,
-            consents=store.consents,
-            consent_lifetime=core.settings.oauth.consent_days * 24 * 3600,
-            browser_sessions=browser_sessions,
-            authorization_server=rules,
-            pages=pages,
-            audit=core.audit,
-            now=core.now,
-            random_bytes=core.random_bytes,
-        )
-
-    def _login_throttle(self) -> LoginThrottle:
-        core = self.core
-        is_secure = core.deployment.is_secure
-        return LoginThrottle(
-            limits=core.limits,
-            addresses=core.addresses,
-            key_ring=core.key_ring,
-            now=core.now,
-            random_bytes=core.random_bytes,
-            cookie_name="__Host-gatepost-known" if is_secure else "gatepost-known",
-            secure=is_secure,
-        )
-
 
 def build_oauth(
     core: Core,
@@ -359,7 +233,7 @@ def build_oauth(
     return OAuth(
         core=core,
         resources=resources,
-        provider=_connected(provider, core, proxy),
+        provider=connected(provider, core, proxy),
         auto_approve=AutoApprove.ALWAYS if settings.oauth.auto_approve else auto_approve,
         clients=clients,
         client_keys=keys,
@@ -368,30 +242,3 @@ def build_oauth(
         if file is None
         else read_client_file(file, variables=variables(settings.env_file), now=now()),
     )
-
-
-def _connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy | None) -> IdentityProvider:
-    """Return the login provider, with local accounts beside or in place of it.
-
-    Raises:
-        SettingsError: local accounts are to be beside one that has a form itself, or asks nobody.
-    """
-    local = LocalAccounts(users=core.store.users)
-    if provider is None:
-        provider = local
-    elif core.settings.oauth.local_accounts:
-        asks_elsewhere = provider.elsewhere or type(provider).challenge is not IdentityProvider.challenge
-        if provider.login_fields or not asks_elsewhere:
-            raise SettingsError(
-                f"OAUTH_LOCAL_ACCOUNTS puts local accounts beside logins elsewhere, and {provider.name} is none: "
-                "leave one of the two out."
-            )
-        provider = SeveralLogins(provider.elsewhere or [provider], local)
-    provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy)))
-    return provider
-
-
-def _way_to(proxy: ForwardProxy | None, url: str) -> httpx2.AsyncBaseTransport:
-    from gatepost.outbound.transport import way_to  # noqa: PLC0415 - nothing is fetched at the start
-
-    return way_to(url, proxy, system_trust)

@@ -20,6 +20,7 @@ from gatepost.web.pages.static_files import static_url
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
 from tests.web.pages.pages_world import ATTACK, World, make_world, names, offer_setup
 
+REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
 TEMPLATES = Path(static_files.__file__).parent / "templates"
 STRICT = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -46,7 +47,7 @@ def error_page(pages: Pages, **changes: object) -> Response:
         "refusal_id": "1",
         **changes,
     }
-    return pages.render("error.html", status=400, **values)
+    return pages.render(REQUEST, "error.html", status=400, **values)
 
 
 def text(response: Response) -> str:
@@ -163,7 +164,7 @@ def test_everything_is_escaped(pages: Pages) -> None:
 
 def test_a_forgotten_value_is_an_error_and_not_a_blank(pages: Pages) -> None:
     with pytest.raises(UndefinedError):
-        pages.render("error.html", title="No")
+        pages.render(REQUEST, "error.html", title="No")
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)

@@ -68,6 +68,7 @@ class AccountPage:
         user, now = session.user, completion.now()
         sessions = await completion.browser_sessions.sessions.list_sessions(user.subject, now=now, limit=_MOST)
         return completion.pages.render(
+            request,
             "account.html",
             csrf_token=csrf_token(session, purpose=PURPOSE, transaction_id=None),
             user=user.name,
@@ -139,6 +140,7 @@ class AccountPage:
             await browser_sessions.sessions.end_session(session.record.session_fingerprint)
             await completion.audit.record(request, AuditEvent.LOGOUT, subject=user.subject)
         response = completion.pages.render(
+            request,
             "done.html",
             title="You are logged out",
             message="Apps that you connected stay connected.",

@@ -59,7 +59,7 @@ class AccountLinkPage:
     async def get(self, request: Request) -> Response:
         token, link = await self._link(request)
         session = await self.completion.browser_sessions.current_or_new(request)
-        return self.completion.browser_sessions.attach(self._form(session, token, link), session)
+        return self.completion.browser_sessions.attach(self._form(request, session, token, link), session)
 
     async def post(self, request: Request) -> Response:
         # 1. The form comes from our own page, and the link counts still.
@@ -81,7 +81,9 @@ class AccountLinkPage:
         # 2. Name and password can be ones.
         username, password = link.username or submitted.get("username", ""), submitted.get("password", "")
         if password != submitted.get("repeat", ""):
-            return self._form(session, token, link, username, field="repeat", problem="The two passwords differ.")
+            return self._form(
+                request, session, token, link, username, field="repeat", problem="The two passwords differ."
+            )
         make = partial(new_user, username, password, now=completion.now(), random_bytes=completion.random_bytes)
         hash_it = partial(hash_password, password, username=username)
         try:
@@ -91,7 +93,7 @@ class AccountLinkPage:
             password_hash = await run_while_connected(password_workers().run(hash_it), request.receive)
         except (UsernameRefused, PasswordRefused) as refused:
             field = "username" if isinstance(refused, UsernameRefused) else "password"
-            return self._form(session, token, link, username, field=field, problem=str(refused))
+            return self._form(request, session, token, link, username, field=field, problem=str(refused))
 
         # 3. Set the password, or learn that the link is over.
         subject = await self.links.reset_password(fingerprint(token), password_hash, now=completion.now())
@@ -99,6 +101,7 @@ class AccountLinkPage:
             raise _link_over()
         await completion.audit.record(request, AuditEvent.PASSWORD_CHANGED, subject=subject)
         return completion.pages.render(
+            request,
             "done.html",
             title="Your password is set",
             message="You are logged out in every browser. Apps that you connected stay connected.",
@@ -114,7 +117,9 @@ class AccountLinkPage:
         if outcome is InvitationOutcome.LINK_OVER:
             raise _link_over()
         if outcome is InvitationOutcome.USERNAME_TAKEN:
-            return self._form(session, token, link, username, field="username", problem="This username is taken.")
+            return self._form(
+                request, session, token, link, username, field="username", problem="This username is taken."
+            )
         await completion.audit.record(request, AuditEvent.USER_ADDED, subject=user.subject)
         renewed = await completion.browser_sessions.renew(session, user)
         response = completion.pages.redirect(ACCOUNT)
@@ -131,6 +136,7 @@ class AccountLinkPage:
 
     def _form(
         self,
+        request: Request,
         session: OpenSession,
         token: str,
         link: AccountLink,
@@ -140,6 +146,7 @@ class AccountLinkPage:
         problem: str | None = None,
     ) -> Response:
         return self.completion.pages.render(
+            request,
             "account_link.html",
             status=200 if problem is None else 422,
             action=link_path(token),

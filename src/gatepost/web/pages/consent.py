@@ -82,7 +82,7 @@ class ConsentPage:
         if self.decision.needs_no_question(transaction):
             return await self.decision.approve(request, transaction, session.user)
         earlier = await self.decision.earlier_approval(transaction, session.user)
-        return self._page(session, session.user, transaction, client, resource, earlier=earlier)
+        return self._page(request, session, transaction, client, resource, user=session.user, earlier=earlier)
 
     async def post(self, request: Request) -> Response:
         # 1. The form comes from our own page.
@@ -134,12 +134,13 @@ class ConsentPage:
 
     def _page(
         self,
+        request: Request,
         session: OpenSession,
-        user: User,
         transaction: AuthorizationTransaction,
         client: Client,
         resource: ProtectedResource,
         *,
+        user: User,
         earlier: Consent | None,
     ) -> Response:
         destination = display_host(transaction.redirect_uri)
@@ -147,6 +148,7 @@ class ConsentPage:
         switch = login_path(transaction.transaction_id, switch_account=True)
         free = choices(transaction.scopes, required=self.required_scopes)
         return self.pages.render(
+            request,
             "consent.html",
             action=consent_path(transaction.transaction_id),
             csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=transaction.transaction_id),

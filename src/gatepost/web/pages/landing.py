@@ -37,6 +37,7 @@ class LandingPage:
         if self.is_any_loopback:
             origin = f"{urlsplit(origin).scheme}://{request.headers['host']}"
         return self.pages.render(
+            request,
             "landing.html",
             mcp_urls=[origin + path for path in self.mcp_paths],
             has_login=self.has_login,

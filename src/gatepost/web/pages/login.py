@@ -81,7 +81,7 @@ class LoginPage:
 
         # 4. Nobody can log in before the first account exists.
         if await provider.awaits_setup():
-            return attach(pages.render("setup_needed.html", retry=login_path(transaction_id)), session)
+            return attach(pages.render(request, "setup_needed.html", retry=login_path(transaction_id)), session)
 
         # 5. Some providers know without asking, some ask elsewhere; of several the person chooses one.
         chosen = next((each for each in provider.elsewhere if each.name == parameters.get("with")), provider)
@@ -95,7 +95,7 @@ class LoginPage:
             return await completion.finish(request, session, user, transaction_id)
         if user is not None:
             # Without a redirect: a browser that keeps no cookie would go in circles.
-            return attach(self._logged_in(user), await completion.log_in(request, session, user) or session)
+            return attach(self._logged_in(request, user), await completion.log_in(request, session, user) or session)
 
         # 6. The others ask here.
         response = response or self._form(request, session, transaction, provider.login_fields)
@@ -184,8 +184,9 @@ class LoginPage:
             request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED, subject=subject
         )
 
-    def _logged_in(self, user: User) -> Response:
+    def _logged_in(self, request: Request, user: User) -> Response:
         return self.completion.pages.render(
+            request,
             "logged_in.html",
             user=user.name,
             mcp_urls=[resource.identifier for resource in self.resources],
@@ -223,7 +224,7 @@ class LoginPage:
         }
         pages = self.completion.pages
         if problem is None:
-            return pages.render("login.html", **context)
+            return pages.render(request, "login.html", **context)
         # 403 is what RFC 9110 section 15.5.4 has for credentials that do not suffice; 401 would have to carry a
         # WWW-Authenticate challenge, and browsers answer those with a dialogue of their own.
         return pages.refuse(request, "login.html", status=403, reason=Reason.LOGIN_FAILED, **context)

@@ -109,6 +109,7 @@ class PasswordPage:
         await completion.audit.record(request, AuditEvent.PASSWORD_CHANGED, subject=user.subject)
         renewed = completion.browser_sessions.new(session.record.browser_id, user)
         page = completion.pages.render(
+            request,
             "done.html",
             title="Your password is changed",
             message="You are logged out everywhere else. Apps that you connected stay connected.",
@@ -156,7 +157,7 @@ class PasswordPage:
         }
         if is_wrong:
             return pages.refuse(request, "password.html", status=403, reason=Reason.LOGIN_FAILED, **context)
-        return pages.render("password.html", status=200 if problem is None else 422, **context)
+        return pages.render(request, "password.html", status=200 if problem is None else 422, **context)
 
 
 _SECRET = {"type": "string", "format": "password"}

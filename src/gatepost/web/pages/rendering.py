@@ -103,8 +103,15 @@ class Pages:
         self._secure = secure
         self._environment: Environment | None = None
 
-    def render(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        """Return the page that `template` (a file name in `web/templates/`) makes of `context`."""
+    def render(
+        self,
+        request: HTTPConnection,  # noqa: ARG002 - the language will be that of its browser
+        template: str,
+        *,
+        status: int = 200,
+        **context: Any,
+    ) -> Response:
+        """Return the page that `template` (a file name in `web/pages/templates/`) makes of `context`."""
         if self._environment is None:
             self._environment = self._compile()
         html = self._environment.get_template(template).render(context)
@@ -118,7 +125,7 @@ class Pages:
         """Return a page that says no, and log it; the page is given the `refusal_id` that the log has, too."""
         refusal_id = self._random_bytes(4).hex()
         log_refusal(request, error=f"page {status}", reason=reason, refusal_id=refusal_id)
-        return self.render(template, status=status, refusal_id=refusal_id, **context)
+        return self.render(request, template, status=status, refusal_id=refusal_id, **context)
 
     def error_page(
         self,
@@ -198,6 +205,7 @@ class Pages:
         from markupsafe import Markup  # noqa: PLC0415 - likewise
 
         environment = Environment(
+            extensions=["jinja2.ext.i18n"],
             # Branding: a folder of the operator's own, put in front of ours, would override single templates.
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
@@ -206,6 +214,8 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        environment.policies["ext.i18n.trimmed"] = True
+        environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
         environment.globals.update(
             server_name=self._server_name,
             # What a person types in a terminal: in no shell does it mean anything.

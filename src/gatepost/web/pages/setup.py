@@ -72,6 +72,7 @@ class SetupPage:
             if session is None or session.user is None:
                 raise _link_over()
             return self.pages.render(
+                request,
                 "setup_done.html",
                 user=session.user.name,
                 mcp_urls=[resource.identifier for resource in self.resources],
@@ -79,7 +80,7 @@ class SetupPage:
 
         # 2. Ask for name and password.
         session = session or await self.browser_sessions.current_or_new(request)
-        return self.browser_sessions.attach(self._form(session, token), session)
+        return self.browser_sessions.attach(self._form(request, session, token), session)
 
     async def post(self, request: Request) -> Response:
         # 1. The form comes from our own page.
@@ -105,13 +106,15 @@ class SetupPage:
         # 3. Name and password can be ones.
         username, password = submitted.get("username", ""), submitted.get("password", "")
         if password != submitted.get("repeat", ""):
-            return self._form(session, token, typed=username, field="repeat", problem="The two passwords differ.")
+            return self._form(
+                request, session, token, typed=username, field="repeat", problem="The two passwords differ."
+            )
         create = partial(new_user, username, password, now=self.now(), random_bytes=self.random_bytes)
         try:
             user: User = await run_while_connected(password_workers().run(create), request.receive)
         except (UsernameRefused, PasswordRefused) as refused:
             field = "username" if isinstance(refused, UsernameRefused) else "password"
-            return self._form(session, token, typed=username, field=field, problem=str(refused))
+            return self._form(request, session, token, typed=username, field=field, problem=str(refused))
 
         # 4. Be the first, or learn that somebody else was.
         if not await self.users.create_first_user(fingerprint(token), user):
@@ -131,9 +134,17 @@ class SetupPage:
         return token if await self.users.setup_is_open(fingerprint(token)) else None
 
     def _form(
-        self, session: OpenSession, token: str, *, typed: str = "", field: str | None = None, problem: str | None = None
+        self,
+        request: Request,
+        session: OpenSession,
+        token: str,
+        *,
+        typed: str = "",
+        field: str | None = None,
+        problem: str | None = None,
     ) -> Response:
         return self.pages.render(
+            request,
             "setup.html",
             # RFC 9110 section 15.5.21: understood and well formed, but not to be carried out as it is.
             status=200 if problem is None else 422,

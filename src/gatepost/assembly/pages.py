@@ -1,0 +1,148 @@
+"""The pages of the authorization server, at one origin: login, consent, account, set-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gatepost.assembly.core import Core
+from gatepost.assembly.mcp import Resources
+from gatepost.identity.provider import IdentityProvider
+from gatepost.oauth.policy import AuthorizationServer
+from gatepost.stores.contract.clients import ClientFinder
+from gatepost.stores.contract.users import LOCAL
+from gatepost.web.oauth.authorize import AuthorizeEndpoint
+from gatepost.web.pages.account import AccountPage
+from gatepost.web.pages.account_link import AccountLinkPage
+from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.consent import ConsentPage
+from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.login import LoginPage
+from gatepost.web.pages.login_completion import LoginCompletion
+from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.password import PasswordPage
+from gatepost.web.pages.pending_request import PendingRequests
+from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.setup import SetupPage
+from gatepost.web.site.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoutes:
+    """What people see of the authorization server, and the endpoint where their browsers arrive."""
+
+    core: Core
+    resources: Resources
+    provider: IdentityProvider
+    clients: ClientFinder
+    rules: AuthorizationServer
+    pages: Pages
+
+    def build(self) -> tuple[Route, ...]:
+        """Build the routes of every page."""
+        core, store, rules, pages = self.core, self.core.store, self.rules, self.pages
+        resources = self.resources.at(rules.issuer)
+        requests = PendingRequests(store.transactions, core.now)
+        decision = self._decision()
+        browser_sessions = decision.browser_sessions
+        completion = LoginCompletion(
+            provider=self.provider,
+            users=store.users,
+            logins=store.logins,
+            browser_sessions=browser_sessions,
+            pages=pages,
+            audit=core.audit,
+            origin=rules.issuer,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            allowed=core.settings.oauth.allowed_users,
+        )
+        authorize = AuthorizeEndpoint(
+            clients=self.clients,
+            transactions=store.transactions,
+            resources=resources,
+            browser_sessions=browser_sessions,
+            completion=completion,
+            decision=decision,
+            pages=pages,
+            transaction_lifetime=rules.lifetimes.transaction,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
+        setup = SetupPage(
+            users=store.users,
+            browser_sessions=browser_sessions,
+            resources=resources,
+            pages=pages,
+            origin=rules.issuer,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            audit=core.audit,
+        )
+        login = LoginPage(
+            requests=requests, completion=completion, resources=resources, throttle=self._login_throttle()
+        )
+        consent = ConsentPage(
+            clients=self.clients,
+            requests=requests,
+            browser_sessions=browser_sessions,
+            provider=self.provider,
+            decision=decision,
+            resources=resources,
+            lifetimes=rules.lifetimes,
+            required_scopes=core.settings.oauth.required_scope,
+            pages=pages,
+            origin=rules.issuer,
+        )
+        flow = (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
+        return (*flow, *self._account_routes(login))
+
+    def _account_routes(self, login: LoginPage) -> tuple[Route, ...]:
+        """Return what people do once they are logged in."""
+        account = AccountPage(
+            completion=login.completion,
+            approvals=self.core.store.approvals,
+            resources=login.resources,
+            on_revocation=self.resources.forget_verified_tokens,
+        )
+        password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
+        # Only their own login gives local accounts access.
+        links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
+        has_accounts = self.provider.issuer == LOCAL
+        return (*account.routes(), *password.routes(), *(links.routes() if has_accounts else ()))
+
+    def _decision(self) -> Decision:
+        core, store, rules = self.core, self.core.store, self.rules
+        browser_sessions = BrowserSessions(
+            sessions=store.browser_sessions,
+            provider=self.provider,
+            secure=core.deployment.is_secure,
+            lifetime=rules.lifetimes.browser_session,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            port=urlsplit(rules.issuer).port,
+        )
+        return Decision(
+            transactions=store.transactions,
+            consents=store.consents,
+            consent_lifetime=core.settings.oauth.consent_days * 24 * 3600,
+            browser_sessions=browser_sessions,
+            authorization_server=rules,
+            pages=self.pages,
+            audit=core.audit,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
+
+    def _login_throttle(self) -> LoginThrottle:
+        core = self.core
+        is_secure = core.deployment.is_secure
+        return LoginThrottle(
+            limits=core.limits,
+            addresses=core.addresses,
+            key_ring=core.key_ring,
+            now=core.now,
+            random_bytes=core.random_bytes,
+            cookie_name="__Host-gatepost-known" if is_secure else "gatepost-known",
+            secure=is_secure,
+        )

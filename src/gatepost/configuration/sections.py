@@ -1,0 +1,213 @@
+"""The sections of the settings: each variable with its name as an operator writes it, its default and what it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gatepost.identity.entry import TAKES, is_entry_rule
+from gatepost.oauth.scopes import is_scope_token
+from gatepost.resource.bearer import is_bearer_token
+from gatepost.tokens.sealing import is_key
+
+_DAY: Final = 24 * 3600
+_SHORTEST_SECRET: Final = 24
+_DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else tuple(value)
+
+
+def _if(is_valid: Callable[[Any], bool]) -> AfterValidator:
+    """Refuse what is not valid; the sentence about it says what the variable takes."""
+
+    def check(value: Any) -> Any:
+        if not is_valid(value):
+            raise ValueError
+        return value
+
+    return AfterValidator(check)
+
+
+def _number(default: int | None, alias: str, takes: str, low: int, high: int, *, remark: str = "") -> Any:
+    description = f"{takes} from {low} to {high}{remark}"
+    return Field(default, alias=alias, ge=low, le=high, description=description)
+
+
+Flag = Annotated[bool, Field(description="true or false")]
+WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+"""Whitespace-separated words."""
+ScopeList = Annotated[
+    WordList,
+    _if(lambda words: all(map(is_scope_token, words))),
+    Field(description="scope names separated by spaces (RFC 6749 section 3.3)"),
+]
+Proxies = Annotated[
+    WordList,
+    AfterValidator(lambda words: tuple(word if word == "unix" else str(ip_network(word)) for word in words)),
+]
+Domains = Annotated[WordList, _if(lambda words: all(map(_DOMAIN.fullmatch, words)))]
+SealingKeys = Annotated[SecretStr, _if(lambda value: all(map(is_key, value.get_secret_value().split() or [""])))]
+BearerToken = Annotated[SecretStr, _if(lambda value: is_bearer_token(value.get_secret_value()))]
+"""What does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
+
+
+class Section(BaseSettings):
+    """Some of the variables."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        case_sensitive=True,
+        populate_by_name=False,
+        env_file_encoding="utf-8",
+    )
+
+
+AnySection = TypeVar("AnySection", bound=BaseSettings)
+
+
+class ServerSettings(Section):
+    """Where the server listens, what it is called from outside, what guards it, where it keeps its data."""
+
+    host: str = Field("127.0.0.1", alias="MCP_HOST", min_length=1, description="the address to listen on")
+    port: int = _number(8000, "MCP_PORT", "a port number", 0, 65535)
+    uds: Path | None = Field(None, alias="MCP_UDS", description="the path of a Unix socket to listen on")
+    fd: int | None = _number(None, "MCP_FD", "the number of a file descriptor that is listened on,", 0, 65535)
+    reuse_port: Flag = Field(default=False, alias="MCP_REUSE_PORT")
+    public_url: str | None = Field(
+        None,
+        alias="MCP_PUBLIC_URL",
+        description="the origin that clients use, such as https://mcp.example.com, without a path",
+    )
+    handler: str | None = Field(
+        None, alias="MCP_HANDLER", description="what to serve: module:name or path/file.py:name"
+    )
+    require_auth: Flag = Field(default=True, alias="MCP_REQUIRE_AUTH")
+    api_key: BearerToken | None = Field(
+        None, alias="MCP_API_KEY", description="a secret of 1 to 2048 letters, digits and - . _ ~ + / (RFC 6750)"
+    )
+    storage_url: str | None = Field(
+        None,
+        alias="MCP_STORAGE_URL",
+        description="sqlite:///path/to/file.db (four slashes for an absolute path) or memory:",
+    )
+    sealing_keys: SealingKeys | None = Field(
+        None,
+        alias="MCP_SEALING_KEYS",
+        description="one or more random keys of at least 43 letters, digits and - . _ ~ + / =, separated by spaces",
+    )
+    allowed_hosts: WordList = Field(
+        (), alias="MCP_ALLOWED_HOSTS", description="further Host values to accept, separated by spaces"
+    )
+    allowed_origins: WordList = Field(
+        (),
+        alias="MCP_ALLOWED_ORIGINS",
+        description="further browser origins to accept, such as https://app.example.com, separated by spaces",
+    )
+    trusted_proxies: Proxies = Field(
+        (),
+        alias="MCP_TRUSTED_PROXIES",
+        description="addresses, address ranges such as 10.0.0.0/8, or unix for a Unix socket, separated by spaces",
+    )
+    forwarded_header: Annotated[str, AfterValidator(str.lower)] = Field(
+        "x-forwarded-for",
+        alias="MCP_FORWARDED_HEADER",
+        pattern="^[A-Za-z0-9-]{1,100}$",
+        description="the name of one header, such as x-forwarded-for, forwarded or x-real-ip",
+    )
+    log_level: str = Field(
+        "info",
+        alias="MCP_LOG_LEVEL",
+        pattern="^(?i:debug|info|warning|error)$",
+        description="debug, info, warning or error",
+    )
+    shutdown_seconds: int = _number(
+        10, "MCP_SHUTDOWN_SECONDS", "how many seconds open requests may take at shutdown,", 0, 3600
+    )
+    session_idle_seconds: int = _number(
+        _DAY, "MCP_SESSION_IDLE_SECONDS", "how many seconds a session lives without being used,", 60, 31 * _DAY
+    )
+    sessions_per_user: int = _number(
+        1_000, "MCP_SESSIONS_PER_USER", "how many sessions one user may have with one app,", 1, 1_000_000
+    )
+
+
+class OAuthSettings(Section):
+    """The built-in authorization server. Lifetimes are seconds."""
+
+    enabled: Flag = Field(default=True, alias="OAUTH_ENABLED")
+    enable_authorization_server: Flag = Field(default=True, alias="OAUTH_ENABLE_AS")
+    admin_password: SecretStr | None = Field(
+        None, alias="ADMIN_PASSWORD", description="a password of 12 to 256 characters that is hard to guess"
+    )
+    allowed_users: Annotated[WordList, _if(is_entry_rule)] = Field((), alias="OAUTH_ALLOWED_USERS", description=TAKES)
+    local_accounts: Flag = Field(default=False, alias="OAUTH_LOCAL_ACCOUNTS")
+    github_client_id: str | None = Field(None, alias="GITHUB_CLIENT_ID", description="the client id of a GitHub app")
+    github_client_secret: SecretStr | None = Field(
+        None, alias="GITHUB_CLIENT_SECRET", description="a client secret of the same GitHub app"
+    )
+    auto_approve: Flag = Field(default=False, alias="OAUTH_AUTO_APPROVE")
+    storage_dir: Path = Field(
+        Path("~/.gatepost"), alias="OAUTH_STORAGE_DIR", description="a directory that this user may write"
+    )
+    access_token_ttl: int = _number(3600, "OAUTH_ACCESS_TOKEN_TTL", "seconds", 1, 31 * _DAY)
+    refresh_token_ttl: int = _number(30 * _DAY, "OAUTH_REFRESH_TOKEN_TTL", "seconds", 1, 3650 * _DAY)
+    authorization_code_ttl: int = _number(
+        600, "OAUTH_AUTH_CODE_TTL", "seconds", 1, 600, remark=" (RFC 6749 section 4.1.2 advises no more)"
+    )
+    audit_days: int = _number(90, "OAUTH_AUDIT_DAYS", "a number of days", 1, 3650)
+    consent_days: int = _number(90, "OAUTH_CONSENT_DAYS", "a number of days", 0, 365)
+    limit_factor: int = _number(1, "OAUTH_LIMIT_FACTOR", "a whole number", 0, 1000)
+    supported_scopes: ScopeList = Field((), alias="OAUTH_SUPPORTED_SCOPES")
+    required_scope: ScopeList = Field((), alias="OAUTH_REQUIRED_SCOPE")
+    access_token_format: str = Field(
+        "opaque", alias="OAUTH_ACCESS_TOKEN_FORMAT", pattern="^(opaque|jwt)$", description="opaque or jwt"
+    )
+    signing_algorithm: str = Field(
+        "ES256", alias="OAUTH_SIGNING_ALGORITHM", pattern="^(ES256|EdDSA)$", description="ES256 or EdDSA"
+    )
+    introspection_clients: WordList = Field(
+        (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
+    )
+
+
+class RegistrationSettings(Section):
+    """How clients become known to the authorization server."""
+
+    enabled: Flag = Field(default=True, alias="OAUTH_REGISTRATION_ENABLED")
+    initial_access_token: Annotated[BearerToken, _if(lambda value: len(value) >= _SHORTEST_SECRET)] | None = Field(
+        None,
+        alias="OAUTH_INITIAL_ACCESS_TOKEN",
+        description="a secret of 24 to 2048 letters, digits and - . _ ~ + / (RFC 6750)",
+    )
+    clients_file: Path | None = Field(
+        None, alias="OAUTH_CLIENTS_FILE", description="the path of a TOML file that names clients"
+    )
+    documents_enabled: Flag = Field(default=True, alias="OAUTH_CIMD_ENABLED")
+    document_domains: Domains = Field(
+        (),
+        alias="OAUTH_CIMD_ALLOWED_DOMAINS",
+        description="host names such as claude.ai, or *.example.com for all below it, separated by spaces",
+    )
+    documents_on_loopback: Flag = Field(default=False, alias="OAUTH_CIMD_ALLOW_LOOPBACK")
+
+
+class OutboundSettings(Section):
+    """How documents and keys of clients are reached. Of each name the lower-case form counts first, as with curl."""
+
+    https_proxy: SecretStr | None = Field(
+        None, alias="HTTPS_PROXY", validation_alias=AliasChoices("https_proxy", "HTTPS_PROXY")
+    )
+    all_proxy: SecretStr | None = Field(
+        None, alias="ALL_PROXY", validation_alias=AliasChoices("all_proxy", "ALL_PROXY")
+    )
+    proxy_resolves_names: Flag = Field(default=False, alias="OAUTH_PROXY_RESOLVES_NAMES")
