@@ -26,8 +26,9 @@ from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginCompletion
+from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
-from gatepost.web.pages.pending_request import ACCOUNT, PendingRequests, consent_path, login_path, query
+from gatepost.web.pages.pending_request import ACCOUNT, PendingRequests, query
 from gatepost.web.pages.rendering import Link
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
@@ -68,37 +69,34 @@ class LoginPage:
 
         # 2. Which authorization request is it for, if any?
         parameters = query(request)
-        transaction_id, switches_account = parameters.get("transaction"), "switch" in parameters
-        consent = transaction = None
-        if transaction_id is not None:
-            consent = consent_path(transaction_id)
-            transaction = await self.requests.find(session, transaction_id)
+        purpose, switches_account = self._purpose(parameters), "switch" in parameters
+        transaction = None
+        if purpose.transaction_id is not None:
+            transaction = await self.requests.find(session, purpose.transaction_id)
             request.state.authorization_query = transaction.query
 
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
         if session.user is not None and not switches_account:
-            return pages.redirect(consent or ACCOUNT)
+            return pages.redirect(purpose.goes_on or ACCOUNT)
 
         # 4. Nobody can log in before the first account exists.
         if await provider.awaits_setup():
-            return attach(pages.render(request, "setup_needed.html", retry=login_path(transaction_id)), session)
+            return attach(pages.render(request, "setup_needed.html", retry=purpose.page), session)
 
         # 5. Some providers know without asking, some ask elsewhere; of several the person chooses one.
         chosen = next((each for each in provider.elsewhere if each.name == parameters.get("with")), provider)
-        login = BrowserLogin(
-            completion, request, session, chosen.name, transaction_id, switches_account, provider=chosen
-        )
+        login = BrowserLogin(completion, request, session, chosen.name, purpose, switches_account, provider=chosen)
         with login.refusals():
             user = await completion.known_user(request)
             response = None if user is not None else await ask(chosen.challenge, request, login, returns=_RESPONSES)
-        if user is not None and consent is not None:
-            return await completion.finish(request, session, user, transaction_id)
+        if user is not None and purpose.goes_on is not None:
+            return await completion.finish(request, session, user, purpose)
         if user is not None:
             # Without a redirect: a browser that keeps no cookie would go in circles.
             return attach(self._logged_in(request, user), await completion.log_in(request, session, user) or session)
 
         # 6. The others ask here.
-        response = response or self._form(request, session, transaction, provider.login_fields)
+        response = response or self._form(request, session, purpose, transaction, provider.login_fields)
         return attach(pages.protect(response), session)
 
     async def post(self, request: Request) -> Response:
@@ -106,8 +104,8 @@ class LoginPage:
         # 1. The form comes from our own page.
         check_origin(request, origin=completion.origin)
         submitted = await read_form(request)
-        transaction_id = query(request).get("transaction")
-        here = login_path(transaction_id)
+        purpose = self._purpose(query(request))
+        transaction_id, here = purpose.transaction_id, purpose.page
         session = await completion.browser_sessions.current(request)
         if session is None:
             return without_session(request, completion.browser_sessions, completion.pages, path=here)
@@ -124,7 +122,7 @@ class LoginPage:
         request.state.authorization_query = None if transaction is None else transaction.query
 
         # 3. A further step goes on from what is kept; whoever is late, or clicks twice, begins again.
-        login = BrowserLogin(completion, request, session, _STEP, transaction_id)
+        login = BrowserLogin(completion, request, session, _STEP, purpose)
         fields, state = provider.login_fields, submitted.pop("state", None)
         if state is None:
             credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
@@ -146,16 +144,18 @@ class LoginPage:
             if answer.problem is not None:
                 await self._record_failure(request, account)
             state = await login.begin({"account": account, "data": dict(answer.data)})
-            return self._form(request, session, transaction, answer.fields, problem=answer.problem, state=state)
+            return self._form(
+                request, session, purpose, transaction, answer.fields, problem=answer.problem, state=state
+            )
         with login.refusals():
             user = None if answer is None else await completion.recognise(answer)
         if user is None:
             await self._record_failure(request, account)
             problem = f"Check the {' and the '.join(asked.label.lower() for asked in fields)}, then try again."
-            return self._form(request, session, transaction, fields, problem=problem, typed=credentials)
+            return self._form(request, session, purpose, transaction, fields, problem=problem, typed=credentials)
 
         # 5. Log in under a new session, and on.
-        response = await completion.finish(request, session, user, transaction_id)
+        response = await completion.finish(request, session, user, purpose)
         if self.throttle is not None:
             await self.throttle.succeeded(request, account, response)
         return response
@@ -192,9 +192,16 @@ class LoginPage:
             mcp_urls=[resource.identifier for resource in self.resources],
         )
 
-    def _others(self, request: Request, transaction_id: str | None) -> list[Link]:
+    def _purpose(self, parameters: Mapping[str, str]) -> LogIn:
+        """Return what the login of a URL with these parameters is for."""
+        transaction_id, link = parameters.get("transaction"), parameters.get("link")
+        # A name of ours and nothing else: a login leads to no place that somebody else chose.
+        is_known = link in {each.name for each in self.completion.linkable}
+        return LogIn(transaction_id, link if transaction_id is None and is_known else None)
+
+    def _others(self, request: Request, purpose: LogIn) -> list[Link]:
         """Return the ways to log in elsewhere."""
-        here = login_path(transaction_id, switch_account="switch" in query(request))
+        here = purpose.page_of(switch_account="switch" in query(request))
         joined = f"{here}{'&' if '?' in here else '?'}with="
         elsewhere = self.completion.provider.elsewhere
         return [Link(joined + each.name, f"Log in with {each.label}") for each in elsewhere]
@@ -203,6 +210,7 @@ class LoginPage:
         self,
         request: Request,
         session: OpenSession,
+        purpose: LogIn,
         transaction: AuthorizationTransaction | None,
         fields: Sequence[LoginField],
         *,
@@ -210,12 +218,11 @@ class LoginPage:
         problem: str | None = None,
         state: str | None = None,
     ) -> Response:
-        transaction_id = None if transaction is None else transaction.transaction_id
         context: dict[str, Any] = {
-            "action": login_path(transaction_id),
-            "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=transaction_id),
+            "action": purpose.page,
+            "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=purpose.transaction_id),
             "fields": fields,
-            "others": () if state else self._others(request, transaction_id),
+            "others": () if state else self._others(request, purpose),
             "typed": typed or {},
             "problem": problem,
             "state": state,
@@ -233,6 +240,7 @@ class LoginPage:
 _PARAMETERS = [
     api.in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
     api.in_query("switch", "Ask also somebody who is logged in."),
+    api.in_query("link", "The name of the login provider on whose link page the person goes on."),
     api.in_query("with", "The name of one of several login providers, which is then asked."),
 ]
 _SHOW = api.Operation(

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -41,7 +41,8 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identif
 from gatepost.tokens.sealing import derive_key, seal, unseal
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_origin
-from gatepost.web.pages.pending_request import ACCOUNT, consent_path, login_path
+from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, to_json
+from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.errors import RETRY_AFTER
@@ -80,6 +81,15 @@ class LoginCompletion:
                 raise ValueError(f"{type(provider).__name__}.name has to be lower-case letters, digits and hyphens")
         if not all(isinstance(asked, LoginField) for asked in self.provider.login_fields):
             raise ValueError(f"{type(self.provider).__name__}.login_fields has to be a list of LoginField(...)")
+
+    @property
+    def linkable(self) -> Sequence[IdentityProvider]:
+        """The providers whose logins a person can add to those they have: they ask elsewhere, and end with `Login`."""
+        return [
+            each
+            for each in self.provider.elsewhere or (self.provider,)
+            if each.routes and type(each).challenge is not IdentityProvider.challenge
+        ]
 
     def routes(self) -> tuple[Route, ...]:
         """Return the own routes of each provider."""
@@ -150,16 +160,15 @@ class LoginCompletion:
         await self.audit.record(request, AuditEvent.LOGIN, subject=user.subject)
         return await self.browser_sessions.renew(session, user)
 
-    async def finish(self, request: Request, session: OpenSession, user: User, transaction_id: str | None) -> Response:
-        """Log the browser in, and return the redirect to consent, or to the account page.
+    async def finish(self, request: Request, session: OpenSession, user: User, purpose: LogIn) -> Response:
+        """Log the browser in, and return the redirect to consent, or to another page.
 
         By a redirect, so that loading the next page again sends no password again.
         """
         renewed = await self.log_in(request, session, user)
         if renewed is None:
-            return self.pages.redirect(login_path(transaction_id))  # where the slower of two logins finds out
-        path = ACCOUNT if transaction_id is None else consent_path(transaction_id)
-        return self.browser_sessions.attach(self.pages.redirect(path), renewed)
+            return self.pages.redirect(purpose.page)  # where the slower of two logins finds out
+        return self.browser_sessions.attach(self.pages.redirect(purpose.goes_on or ACCOUNT), renewed)
 
     async def _answer(self, provider: IdentityProvider, route: LoginRoute, request: Request) -> Response:
         """Answer at one of a provider's own routes."""
@@ -180,7 +189,7 @@ class BrowserLogin:
     session: OpenSession | None
     place: str
     """What goes on with the login; nothing else can open what is kept for it."""
-    transaction_id: str | None = None
+    purpose: Purpose = field(default_factory=LogIn)
     switches_account: bool = False
     is_resumed: bool = False
     provider: IdentityProvider | None = None
@@ -194,7 +203,7 @@ class BrowserLogin:
         """Keep `data`, and what the login is for, until this browser comes back."""
         random_bytes, place = self.completion.random_bytes, self.place.encode()
         state = mint(SecretKind.LOGIN_STATE, random_bytes)
-        kept = json.dumps({"transaction_id": self.transaction_id, "data": dict(data)}).encode()
+        kept = json.dumps({"purpose": to_json(self.purpose), "data": dict(data)}).encode()
         sealed = seal(kept, key=_key(state), associated_data=place, random_bytes=random_bytes)
         browser_id, end = self._browser().record.browser_id, self.completion.now() + _LIFETIME
         await self.completion.logins.begin_login(PendingLogin(fingerprint(state), browser_id, self.place, sealed, end))
@@ -210,7 +219,7 @@ class BrowserLogin:
         if pending is None:
             return None
         kept = json.loads(unseal(pending.sealed_data, key=_key(state), associated_data=self.place.encode()))
-        self.transaction_id, self.is_resumed = kept["transaction_id"], True
+        self.purpose, self.is_resumed = from_json(kept["purpose"]), True
         data: dict[str, Any] = kept["data"]
         return data
 
@@ -222,14 +231,16 @@ class BrowserLogin:
         return data
 
     async def finish(self, identity: Identity) -> Response:
-        """Log in, and go to where the login began."""
+        """Do what the login is for, and go on."""
         if not self.is_resumed:
             # Else any site could log a browser in, as whomever it likes.
             raise RuntimeError("finish() before resume(): nothing says that this browser began this login")
         if self.provider is not None:
             identity = replace(identity, issuer=identity.issuer or self.provider.issuer)
+        if isinstance(self.purpose, LinkLogin):
+            raise _login_over()  # nothing begins one yet
         user = await self.completion.admit(identity)
-        return await self.completion.finish(self.request, self._browser(), user, self.transaction_id)
+        return await self.completion.finish(self.request, self._browser(), user, self.purpose)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
@@ -244,7 +255,7 @@ class BrowserLogin:
                 status=403,
                 title="You are not logged in",
                 message=str(refused),
-                link=Link(login_path(self.transaction_id), "Try again"),
+                link=Link(self.purpose.page, "Try again"),
             ) from None
         except LoginUnavailable as failure:
             raise PageRefusal(
@@ -252,7 +263,7 @@ class BrowserLogin:
                 status=503,
                 title="You cannot be logged in just now",
                 message=f"{failure} Nothing is lost: try again in a moment.",
-                link=Link(login_path(self.transaction_id), "Try again"),
+                link=Link(self.purpose.page, "Try again"),
                 headers={"Retry-After": str(RETRY_AFTER)},
             ) from None
 

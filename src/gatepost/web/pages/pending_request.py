@@ -21,12 +21,15 @@ ACCOUNT: Final = "/oauth/account"
 """The account page, where a login leads that is for no authorization request."""
 
 
-def login_path(transaction_id: str | None = None, *, switch_account: bool = False) -> str:
+def login_path(transaction_id: str | None = None, *, switch_account: bool = False, then_link: str | None = None) -> str:
     """Return the path of the login page, for an authorization request or by itself.
 
-    With `switch_account` the page asks even if somebody is logged in.
+    With `switch_account` the page asks even if somebody is logged in; `then_link` names the provider on whose link page
+    the person goes on.
     """
     parameters = [] if transaction_id is None else [f"transaction={quote(transaction_id, safe='')}"]
+    if then_link is not None:
+        parameters.append(f"link={quote(then_link, safe='')}")
     if switch_account:
         parameters.append("switch=1")
     return "/oauth/login" + ("?" + "&".join(parameters) if parameters else "")
