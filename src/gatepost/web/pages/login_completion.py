@@ -160,10 +160,26 @@ class LoginCompletion:
         await self.audit.record(request, AuditEvent.LOGIN, subject=user.subject)
         return await self.browser_sessions.renew(session, user)
 
-    async def finish(self, request: Request, session: OpenSession, user: User, purpose: LogIn) -> Response:
+    async def finish(
+        self,
+        request: Request,
+        session: OpenSession,
+        user: User,
+        purpose: LogIn,
+        *,
+        is_two_factors: bool = False,  # noqa: ARG002 - what asks for a second step will read it
+    ) -> Response:
         """Log the browser in, and return the redirect to consent, or to another page.
 
         By a redirect, so that loading the next page again sends no password again.
+
+        Args:
+            request: what the browser sent.
+            session: the browser's, which ends.
+            user: who it is.
+            purpose: where they go on.
+            is_two_factors: whether they have shown two already, as with a passkey that verified its user (WebAuthn
+                Level 3, user verification), so that no second step has to be asked for.
         """
         renewed = await self.log_in(request, session, user)
         if renewed is None:
