@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,34 @@ def test_a_link_that_would_be_of_no_use_is_not_made(
         main(["users", "disable", "ada"])
     assert main(["users", *command]) == 1
     assert told in capsys.readouterr().err
+
+
+def roles(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    capsys.readouterr()
+    assert main(["users", "list", "--json"]) == 0
+    return {user["name"]: user["roles"] for user in map(json.loads, capsys.readouterr().out.splitlines())}
+
+
+def test_roles_are_given_with_the_account_or_later_and_taken_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
+    assert main(["users", "add", "grace", "--password-stdin", "--role", "user", "--role", "admin"]) == 0
+    assert main(["users", "role", "Ada", "add", "admin"]) == 0
+    assert roles(capsys) == {"ada": ["admin"], "grace": ["admin", "user"]}
+
+    assert main(["users", "role", "grace", "remove", "admin"]) == 0
+    assert main(["users", "role", "nobody", "add", "admin"]) == 1
+    assert capsys.readouterr().out.startswith("grace is not given the role admin any more")
+    assert roles(capsys) == {"ada": ["admin"], "grace": ["user"]}
+
+    main(["audit", "--json"])
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert (events.count("role_given"), events.count("role_taken")) == (1, 1)
+
+
+def test_what_cannot_be_a_role_is_refused_with_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["users", "role", "ada", "add", "Admin people"])
+    assert "takes a lower-case letter" in capsys.readouterr().err
+    assert roles(capsys) == {"ada": []}

@@ -360,6 +360,14 @@ class DurableTruth:
             self._revoke(grant, reason=Reason.USER_DISABLED.value, now=now)
         return True
 
+    async def give_role(self, subject: str, role: str) -> bool:
+        user = self.users.get(subject)
+        return user is not None and self._change(user, roles=tuple(sorted({*user.roles, role}))) is not None
+
+    async def take_role(self, subject: str, role: str) -> bool:
+        user = self.users.get(subject)
+        return user is not None and self._change(user, roles=tuple(sorted({*user.roles} - {role}))) is not None
+
     async def enable_user(self, subject: str) -> bool:
         return self._change(self.users.get(subject), disabled_at=None) is not None
 

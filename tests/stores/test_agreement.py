@@ -184,6 +184,12 @@ class StoresAgree(BothStores):
     def enable_user(self, subject: str) -> None:
         self.both(lambda store: store.users.enable_user(subject))
 
+    @rule(subject=subjects, role=st.sampled_from(["admin", "user"]), gives=st.booleans())
+    def change_role(self, subject: str, role: str, *, gives: bool) -> None:
+        self.both(
+            lambda store: (store.users.give_role if gives else store.users.take_role)(subject, role)  # the same on both
+        )
+
     @rule(username=usernames, password_hash=text, replaces=st.none() | st.just(user().password_hash))
     def change_password(self, username: str, password_hash: str, replaces: str | None) -> None:
         self.both(lambda store: store.users.change_password(username, password_hash, replaces=replaces))

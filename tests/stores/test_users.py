@@ -292,3 +292,40 @@ async def test_a_password_is_changed_in_place_of_the_one_that_was_checked(store:
     changed = await store.users.find_user("ada")
     assert changed is not None
     assert changed.password_hash == hashes[1:][answers.index(True)]
+
+
+async def test_roles_are_given_and_taken_one_by_one(store: Store) -> None:
+    await store.users.add_user(user(roles=("user",)))
+    await store.users.add_user(user("user-2", "bob"))
+
+    assert await store.users.give_role("user-1", "admin") is True
+    assert await store.users.give_role("user-1", "admin") is True
+    assert await store.users.take_role("user-2", "admin") is True
+    assert await store.users.list_users() == [user(roles=("admin", "user")), user("user-2", "bob")]
+
+    assert await store.users.take_role("user-1", "user") is True
+    assert await store.users.find_user("ada") == user(roles=("admin",))
+    assert [await store.users.give_role("nobody", "admin"), await store.users.take_role("nobody", "admin")] == [
+        False
+    ] * 2
+
+
+async def test_two_roles_given_at_once_are_both_kept(store: Store) -> None:
+    await store.users.add_user(user())
+
+    await asyncio.gather(*(store.users.give_role("user-1", role) for role in ("a", "b", "c", "d")))
+
+    assert await store.users.find_user("ada") == user(roles=("a", "b", "c", "d"))
+
+
+async def test_a_login_keeps_the_roles_that_a_person_was_given(store: Store) -> None:
+    async def log_in(name: str) -> User:
+        return await store.users.recognise_user(
+            "https://id.example", "1", display_name=name, subjects=("user-1",), now=NOW
+        )
+
+    assert (await log_in("Ada")).roles == ()
+    await store.users.give_role("user-1", "admin")
+
+    assert (await log_in("Ada")).roles == ("admin",)
+    assert (await log_in("Countess")).roles == ("admin",)

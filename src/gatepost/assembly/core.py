@@ -13,6 +13,7 @@ from functools import partial
 from gatepost.configuration.deployment import Deployment, key_file, resolve_deployment
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, signing_keys_of
 from gatepost.configuration.settings import Settings
+from gatepost.identity.roles import Roles
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.contract.store import Store
 from gatepost.stores.purging import background_purger, purging
@@ -50,6 +51,8 @@ class Core:
     """Those who wait while the store is busy."""
     now: Callable[[], int]
     random_bytes: RandomBytes
+    roles: Roles
+    """Says which roles a person has."""
 
     async def open(self) -> None:
         """Open the store and see whether the keys are its own."""
@@ -105,6 +108,7 @@ def build_core(
         addresses=addresses,
         limits=Limits(store=store.limits, now=now, factor=settings.oauth.limit_factor),
         waiting=Waiting(),
+        roles=Roles(),
         now=now,
         random_bytes=random_bytes,
     )

@@ -9,12 +9,14 @@ import sys
 import time
 import warnings
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.configuration.deployment import resolve_deployment
 from gatepost.configuration.settings import load_settings
+from gatepost.identity.roles import ROLE_TAKES, is_role_name
 from gatepost.identity.usernames import canonical_username
 from gatepost.oauth.audit import AuditEvent
 from gatepost.stores.contract.account_links import AccountLink
@@ -41,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--password-stdin", action="store_true", help="read the password from standard input instead of asking"
             )
+        if name == "add":
+            action.add_argument(
+                "--role", metavar="ROLE", action="append", default=[], type=_role, help="a role to give to it"
+            )
+    action = actions.add("role", role, "give somebody a role, such as admin, or take it away")
+    action.add_argument("username", metavar="NAME", help="the account, or the subject of whoever logs in elsewhere")
+    action.add_argument("change", choices=("add", "remove"), help="what to do")
+    action.add_argument("role", metavar="ROLE", type=_role, help=ROLE_TAKES)
     for name, run, words in (
         ("invite", invite, "print a link with which one person makes an account"),
         ("reset", reset, "print a link with which one person sets the password of their account"),
@@ -66,6 +76,7 @@ def add(options: argparse.Namespace) -> None:
         canonical_username(options.username)
         password = _read_password(from_stdin=options.password_stdin)
         user = new_user(options.username, password, now=int(time.time()), random_bytes=secrets.token_bytes)
+        user = replace(user, roles=tuple(sorted(set(options.role))))
     except ValueError as error:
         raise CommandRefused(str(error)) from None
 
@@ -89,6 +100,7 @@ def show(options: argparse.Namespace) -> None:
                 "subject": user.subject,
                 "issuer": user.issuer,
                 "created": moment(user.created_at),
+                "roles": [*user.roles],
                 "state": "active" if user.disabled_at is None else "disabled",
             }
             for user in with_store(lambda store: store.users.list_users())
@@ -112,6 +124,23 @@ def enable(options: argparse.Namespace) -> None:
     """Let a disabled account in again."""
     user = _change(options.username, lambda users, user: users.enable_user(user.subject), AuditEvent.USER_ENABLED)
     say(f"Enabled {user.name}; apps have to be allowed again.")
+
+
+def role(options: argparse.Namespace) -> None:
+    """Give somebody a role, or take it away."""
+    name: str = options.role
+    if options.change == "add":
+        user = _change(options.username, lambda users, user: users.give_role(user.subject, name), AuditEvent.ROLE_GIVEN)
+        say(f"{user.name} has the role {name} now.")
+        return
+    user = _change(options.username, lambda users, user: users.take_role(user.subject, name), AuditEvent.ROLE_TAKEN)
+    say(f"{user.name} is not given the role {name} any more; a rule of the settings may still do so.")
+
+
+def _role(text: str) -> str:
+    if not is_role_name(text):
+        raise argparse.ArgumentTypeError(f"takes {ROLE_TAKES}")
+    return text
 
 
 def invite(options: argparse.Namespace) -> None:

@@ -39,6 +39,8 @@ class AuditEvent(StrEnum):
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
     USER_ENABLED = "user_enabled"
+    ROLE_GIVEN = "role_given"
+    ROLE_TAKEN = "role_taken"
     PASSWORD_CHANGED = "password_changed"
     TOKEN_MINTED = "token_minted"
     SIGNING_KEY_ROTATED = "signing_key_rotated"

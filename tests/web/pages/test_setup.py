@@ -58,7 +58,7 @@ async def test_the_first_account_is_created_and_logged_in(world: World, path: st
     response = await fill_in(browser, path)
     assert (response.status_code, response.headers["location"]) == (303, "/oauth/setup")
     (user,) = await world.store.users.list_users()
-    assert (user.username, user.created_at, user.disabled_at) == ("ada", world.now, None)
+    assert (user.username, user.created_at, user.disabled_at, user.roles) == ("ada", world.now, None, ("admin",))
     assert user.subject.startswith("user_")
     assert password_matches(user.password_hash, PASSWORD)
     assert (await world.session(browser)).user == user

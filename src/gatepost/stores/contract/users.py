@@ -29,6 +29,8 @@ class User:
     disabled_at: int | None = None
     profile: Profile = NO_PROFILE
     """What the issuer said at the last login."""
+    roles: tuple[str, ...] = ()
+    """Those that the person was given here, sorted; rules of the operator may name further ones."""
 
     @property
     def name(self) -> str:
@@ -104,6 +106,12 @@ class UserStore(Protocol):
 
     async def enable_user(self, subject: str) -> bool:
         """Undo `disable_user`'s mark on the person (not the revocations); False when there is none."""
+
+    async def give_role(self, subject: str, role: str) -> bool:
+        """Add a role to those that the person was given; False when there is no such person. Giving twice is fine."""
+
+    async def take_role(self, subject: str, role: str) -> bool:
+        """Take a role away from those that the person was given; False when there is no such person."""
 
     async def change_password(self, username: str, password_hash: str, *, replaces: str | None = None) -> bool:
         """Set the password of a local account and end its browser sessions; False when there is none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
@@ -137,6 +137,14 @@ class SqlUserStore(Operations):
         return await transaction.run("UPDATE users SET disabled_at = NULL WHERE subject = $1", subject) > 0
 
     @write
+    async def give_role(self, transaction: Transaction, subject: str, role: str) -> bool:
+        return await _set_roles(transaction, subject, lambda roles: roles | {role})
+
+    @write
+    async def take_role(self, transaction: Transaction, subject: str, role: str) -> bool:
+        return await _set_roles(transaction, subject, lambda roles: roles - {role})
+
+    @write
     async def change_password(
         self, transaction: Transaction, username: str, password_hash: str, *, replaces: str | None = None
     ) -> bool:
@@ -145,6 +153,16 @@ class SqlUserStore(Operations):
             return False
         await set_password(transaction, user.subject, password_hash)
         return True
+
+
+async def _set_roles(
+    transaction: Transaction, subject: str, change: Callable[[frozenset[str]], frozenset[str]]
+) -> bool:
+    user = await USERS.one(transaction, _BY_SUBJECT, subject)
+    if user is None:
+        return False
+    changed = " ".join(sorted(change(frozenset(user.roles))))
+    return await transaction.run("UPDATE users SET roles = $2 WHERE subject = $1", subject, changed) > 0
 
 
 async def set_password(transaction: Transaction, subject: str, password_hash: str) -> None:

@@ -7,7 +7,7 @@ of two people with the same link one becomes the owner and the other is told so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from gatepost.identity.local_accounts import new_user
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused
+from gatepost.identity.roles import ADMIN
 from gatepost.identity.usernames import UsernameRefused
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
@@ -117,12 +118,13 @@ class SetupPage:
             return self._form(request, session, token, typed=username, field=field, problem=str(refused))
 
         # 4. Be the first, or learn that somebody else was.
-        if not await self.users.create_first_user(fingerprint(token), user):
+        owner = replace(user, roles=(ADMIN,))  # who could run the commands of the terminal as well
+        if not await self.users.create_first_user(fingerprint(token), owner):
             raise _link_over()
         await self.audit.record(request, AuditEvent.SET_UP, subject=user.subject)
 
         # 5. Log in under a new session. The redirect lets the next page be loaded again without creating anything.
-        renewed = await self.browser_sessions.renew(session, user)
+        renewed = await self.browser_sessions.renew(session, owner)
         response = self.pages.redirect(_DONE)
         return response if renewed is None else self.browser_sessions.attach(response, renewed)
 

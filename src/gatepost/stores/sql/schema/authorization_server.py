@@ -242,3 +242,6 @@ ACCOUNT_PAGES: Final = (
     "CREATE INDEX account_links_by_end ON account_links (expires_at)",
 )
 """Version 3."""
+
+ROLES: Final = ("ALTER TABLE users ADD COLUMN roles TEXT NOT NULL DEFAULT ''",)
+"""Version 4: the roles that a person was given, separated by spaces."""
