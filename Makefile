@@ -123,6 +123,10 @@ walk: $(VENV)/.development ## walk the README in a fresh clone, from make serve 
 mutants: $(VENV)/.development ## change the rules and see whether a test notices; ARGS="--only tokens/ --sample 0"
 	@$(RUN) tools.mutants.run $(ARGS)
 
+.PHONY: translations
+translations: $(VENV)/.development ## bring the languages of the pages in step with their texts; ARGS=fr begins another
+	@$(RUN) tools.translations $(ARGS)
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.

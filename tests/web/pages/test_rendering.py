@@ -148,7 +148,7 @@ async def test_no_answer_between_client_and_redirect_uri_cuts_a_pop_up_off(world
 
 def test_a_page_is_html_with_language_title_and_viewport(pages: Pages) -> None:
     html = text(error_page(pages))
-    assert html.startswith('<!doctype html>\n<html lang="en">')
+    assert html.startswith('<!doctype html>\n<html lang="en" dir="ltr">')
     assert "<title>No · Notes</title>" in html
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
 

@@ -25,7 +25,9 @@ from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.pages.accept_language import preferred_language
 from gatepost.web.pages.headers import page_headers
+from gatepost.web.pages.languages import Language, languages, load_language
 from gatepost.web.pages.static_files import logo, static_url
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
@@ -101,23 +103,23 @@ class Pages:
         self._random_bytes = random_bytes
         self._server_name = server_name
         self._secure = secure
-        self._environment: Environment | None = None
+        self._languages = languages()
+        self._environments: dict[str, Environment] = {}
+        """By language: what is compiled knows its own."""
 
-    def render(
-        self,
-        request: HTTPConnection,  # noqa: ARG002 - the language will be that of its browser
-        template: str,
-        *,
-        status: int = 200,
-        **context: Any,
-    ) -> Response:
-        """Return the page that `template` (a file name in `web/pages/templates/`) makes of `context`."""
-        if self._environment is None:
-            self._environment = self._compile()
-        html = self._environment.get_template(template).render(context)
-        return HTMLResponse(
-            html, status, page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
-        )
+    def render(self, request: HTTPConnection, template: str, *, status: int = 200, **context: Any) -> Response:
+        """Return the page that `template` (a file name in `web/pages/templates/`) makes of `context`.
+
+        It is in the language that the browser likes best of those that there are. Texts of ours in `context` are
+        phrases (`gatepost.wording`).
+        """
+        wanted = ",".join(request.headers.getlist("accept-language"))
+        tag = preferred_language(wanted, tuple(self._languages))
+        if tag not in self._environments:
+            self._environments[tag] = self._compile(load_language(tag, self._languages[tag]))
+        html = self._environments[tag].get_template(template).render(context)
+        headers = page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
+        return HTMLResponse(html, status, {**headers, "Content-Language": tag, "Vary": "Accept-Language"})
 
     def refuse(
         self, request: HTTPConnection, template: str, *, status: int, reason: Reason, **context: Any
@@ -200,22 +202,14 @@ class Pages:
         response.headers.update(refusal.headers)
         return response
 
-    def _compile(self) -> Environment:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - off the start-up path
+    def _compile(self, language: Language) -> Environment:
+        from jinja2 import FileSystemLoader  # noqa: PLC0415 - off the start-up path
         from markupsafe import Markup  # noqa: PLC0415 - likewise
 
-        environment = Environment(
-            extensions=["jinja2.ext.i18n"],
-            # Branding: a folder of the operator's own, put in front of ours, would override single templates.
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        environment.policies["ext.i18n.trimmed"] = True
-        environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
+        from gatepost.web.pages.template_environment import environment_in  # noqa: PLC0415 - likewise
+
+        # Branding: a folder of the operator's own, put in front of ours, would override single templates.
+        environment = environment_in(language, FileSystemLoader(_TEMPLATES))
         environment.globals.update(
             server_name=self._server_name,
             # What a person types in a terminal: in no shell does it mean anything.
