@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes
+from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
     import httpx2
@@ -47,7 +48,7 @@ class LoginField:
     """One field of a login form."""
 
     name: str
-    label: str
+    label: Words
     secret: bool = False
     autocomplete: str = "off"
     """As in HTML: `username`, `current-password`, `one-time-code`."""
@@ -60,16 +61,16 @@ class LoginStep:
     fields: Sequence[LoginField]
     data: Mapping[str, str]
     """For `continue_login`: kept on the server, sealed, for this browser and one answer."""
-    problem: str | None = None
+    problem: Words | None = None
     """What was wrong with the last answer, when the form is shown again."""
 
 
 class LoginRefused(Exception):
-    """Nobody is logged in; the message says why, in a sentence for the person at the browser."""
+    """Nobody is logged in; the argument says why, in a sentence for the person at the browser (`Words`)."""
 
 
 class LoginUnavailable(Exception):
-    """Nobody can be logged in now; the message says what failed, in a sentence for the person at the browser."""
+    """Nobody can be logged in now; the argument says what failed, in a sentence for the person at the browser."""
 
 
 @dataclass(frozen=True, slots=True)

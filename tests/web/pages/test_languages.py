@@ -111,7 +111,13 @@ def test_english_is_the_first_language_and_german_is_there() -> None:
 )
 def test_a_page_says_its_language_to_browsers_and_caches(accepted: str | None, tag: str) -> None:
     pages = Pages(server_name="Notes", secure=True)
-    context: dict[str, Any] = {"title": Phrase("Log in"), "message": "", "link": None, "reason_code": "x", "refusal_id": "1"}
+    context: dict[str, Any] = {
+        "title": Phrase("Log in"),
+        "message": "",
+        "link": None,
+        "reason_code": "x",
+        "refusal_id": "1",
+    }
     response = pages.render(request(accepted), "error.html", **context)
     assert (response.headers["content-language"], response.headers["vary"]) == (tag, "Accept-Language")
     assert f'<html lang="{tag}" dir="ltr">' in bytes(response.body).decode()

@@ -23,12 +23,13 @@ from gatepost.web.site.errors import (
     scrubbed_traceback,
 )
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
+from gatepost.wording.phrase import Words
 
 SECRET = "gp_rt_" + "s" * 43
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
 
 
-def error_page(request: HTTPConnection, *, status: int, title: str, message: str, reason: Reason) -> Response:
+def error_page(request: HTTPConnection, *, status: int, title: Words, message: Words, reason: Reason) -> Response:
     del request
     return HTMLResponse(f"<h1>{title}</h1><p>{message}</p>{reason.value}", status)
 

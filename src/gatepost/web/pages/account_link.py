@@ -32,6 +32,7 @@ from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Words, words_of
 
 _PURPOSE: Final = "account-link"
 _PATH: Final = f"{ACCOUNT}/link"
@@ -93,7 +94,7 @@ class AccountLinkPage:
             password_hash = await run_while_connected(password_workers().run(hash_it), request.receive)
         except (UsernameRefused, PasswordRefused) as refused:
             field = "username" if isinstance(refused, UsernameRefused) else "password"
-            return self._form(request, session, token, link, username, field=field, problem=str(refused))
+            return self._form(request, session, token, link, username, field=field, problem=words_of(refused))
 
         # 3. Set the password, or learn that the link is over.
         subject = await self.links.reset_password(fingerprint(token), password_hash, now=completion.now())
@@ -143,7 +144,7 @@ class AccountLinkPage:
         username: str = "",
         *,
         field: str | None = None,
-        problem: str | None = None,
+        problem: Words | None = None,
     ) -> Response:
         return self.completion.pages.render(
             request,

@@ -34,6 +34,7 @@ from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Phrase, Words
 
 _PURPOSE: Final = "login"
 _RESPONSES: Final = (Response, type(None))
@@ -151,7 +152,7 @@ class LoginPage:
             user = None if answer is None else await completion.recognise(answer)
         if user is None:
             await self._record_failure(request, account)
-            problem = f"Check the {' and the '.join(asked.label.lower() for asked in fields)}, then try again."
+            problem = Phrase("Check what you typed, then try again.")
             return self._form(request, session, purpose, transaction, fields, problem=problem, typed=credentials)
 
         # 5. Log in under a new session, and on.
@@ -204,7 +205,7 @@ class LoginPage:
         here = purpose.page_of(switch_account="switch" in query(request))
         joined = f"{here}{'&' if '?' in here else '?'}with="
         elsewhere = self.completion.provider.elsewhere
-        return [Link(joined + each.name, f"Log in with {each.label}") for each in elsewhere]
+        return [Link(joined + each.name, Phrase("Log in with %(provider)s", provider=each.label)) for each in elsewhere]
 
     def _form(
         self,
@@ -215,7 +216,7 @@ class LoginPage:
         fields: Sequence[LoginField],
         *,
         typed: Mapping[str, str] | None = None,
-        problem: str | None = None,
+        problem: Words | None = None,
         state: str | None = None,
     ) -> Response:
         context: dict[str, Any] = {

@@ -48,6 +48,7 @@ from gatepost.web.site.audit import Audit
 from gatepost.web.site.errors import RETRY_AFTER
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Phrase, words_of
 
 _LIFETIME: Final = 600
 """Seconds in which the browser has to come back."""
@@ -270,7 +271,7 @@ class BrowserLogin:
                 Reason.LOGIN_FAILED,
                 status=403,
                 title="You are not logged in",
-                message=str(refused),
+                message=words_of(refused),
                 link=Link(self.purpose.page, "Try again"),
             ) from None
         except LoginUnavailable as failure:
@@ -278,7 +279,7 @@ class BrowserLogin:
                 Reason.LOGIN_PROVIDER_UNAVAILABLE,
                 status=503,
                 title="You cannot be logged in just now",
-                message=f"{failure} Nothing is lost: try again in a moment.",
+                message=Phrase("%(failure)s Nothing is lost: try again in a moment.", failure=words_of(failure)),
                 link=Link(self.purpose.page, "Try again"),
                 headers={"Retry-After": str(RETRY_AFTER)},
             ) from None

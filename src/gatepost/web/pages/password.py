@@ -30,6 +30,7 @@ from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Words, words_of
 
 _PURPOSE: Final = "password"
 
@@ -93,7 +94,7 @@ class PasswordPage:
             try:
                 password_hash = await run_while_connected(hashed, request.receive)
             except PasswordRefused as refused:
-                response = self._form(request, session, field="password", problem=str(refused))
+                response = self._form(request, session, field="password", problem=words_of(refused))
             else:
                 response = await self._change(request, session, user, password_hash)
         if self.throttle is not None:
@@ -143,7 +144,7 @@ class PasswordPage:
         session: OpenSession,
         *,
         field: str | None = None,
-        problem: str | None = None,
+        problem: Words | None = None,
         is_wrong: bool = False,
     ) -> Response:
         pages = self.completion.pages

@@ -32,6 +32,7 @@ from gatepost.web.pages.static_files import logo, static_url
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -59,7 +60,7 @@ class Link:
     """A way on from a page: one of our own paths and the words for it."""
 
     path: str
-    words: str
+    words: Words
 
 
 class PageRefusal(Exception):
@@ -73,8 +74,8 @@ class PageRefusal(Exception):
         reason: Reason,
         *,
         told: Reason | None = None,
-        title: str,
-        message: str,
+        title: Words,
+        message: Words,
         status: int = 400,
         link: Link | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
@@ -134,8 +135,8 @@ class Pages:
         request: HTTPConnection,
         *,
         status: int,
-        title: str,
-        message: str,
+        title: Words,
+        message: Words,
         reason: Reason,
         told: Reason | None = None,
         link: Link | None = None,

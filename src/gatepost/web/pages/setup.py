@@ -33,6 +33,7 @@ from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Words, words_of
 
 _PURPOSE = "setup"
 _DONE = "/oauth/setup"
@@ -115,7 +116,7 @@ class SetupPage:
             user: User = await run_while_connected(password_workers().run(create), request.receive)
         except (UsernameRefused, PasswordRefused) as refused:
             field = "username" if isinstance(refused, UsernameRefused) else "password"
-            return self._form(request, session, token, typed=username, field=field, problem=str(refused))
+            return self._form(request, session, token, typed=username, field=field, problem=words_of(refused))
 
         # 4. Be the first, or learn that somebody else was.
         owner = replace(user, roles=(ADMIN,))  # who could run the commands of the terminal as well
@@ -143,7 +144,7 @@ class SetupPage:
         *,
         typed: str = "",
         field: str | None = None,
-        problem: str | None = None,
+        problem: Words | None = None,
     ) -> Response:
         return self.pages.render(
             request,

@@ -39,6 +39,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
 from gatepost.web.site.responses import NO_STORE, json_response
+from gatepost.wording.phrase import Words
 
 logger = logging.getLogger("gatepost.web")
 
@@ -88,7 +89,9 @@ class AnswerCutShort(Exception):
 class ErrorPage(Protocol):
     """Renders a local error page: `gatepost.web.pages.rendering.Pages.error_page`."""
 
-    def __call__(self, request: HTTPConnection, *, status: int, title: str, message: str, reason: Reason) -> Response:
+    def __call__(
+        self, request: HTTPConnection, *, status: int, title: Words, message: Words, reason: Reason
+    ) -> Response:
         """Return the page."""
 
 
