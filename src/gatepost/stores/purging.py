@@ -78,6 +78,7 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         Purge("browser sessions", store.browser_sessions.delete_sessions),
         Purge("account links", store.account_links.delete_links),
         Purge("logins under way", store.logins.delete_logins),
+        Purge("tokens of login providers", store.upstream_tokens.delete_tokens),
         Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),
         Purge("audit events", store.audit.delete_events, kept_for=audit_days * _DAY),

@@ -20,6 +20,7 @@ from gatepost.stores.contract.limits import LimitStore
 from gatepost.stores.contract.logins import LoginStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.transactions import TransactionStore
+from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
 
 
@@ -38,6 +39,7 @@ class Store:
     consents: ConsentStore
     grants: GrantStore
     approvals: ApprovalStore
+    upstream_tokens: UpstreamTokenStore
     keys: KeyStore
     audit: AuditStore
 

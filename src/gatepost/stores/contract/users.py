@@ -101,6 +101,7 @@ class UserStore(Protocol):
     async def disable_user(self, subject: str, *, now: int) -> bool:
         """Disable the person: browser sessions end, unspent codes and consents are forgotten, grants are revoked.
 
+        What is kept of the person's tokens at login providers is deleted.
         False when there is none. Disabling twice keeps the first time.
         """
 

@@ -26,6 +26,7 @@ from gatepost.stores.sql.mcp import (
     SqlMcpStreamStore,
 )
 from gatepost.stores.sql.transactions import SqlTransactionStore
+from gatepost.stores.sql.upstream_tokens import SqlUpstreamTokenStore
 from gatepost.stores.sql.users import SqlUserStore
 
 _WRITE_PROBE: Final = """
@@ -47,6 +48,7 @@ def sql_store(database: Database) -> Store:
         consents=SqlConsentStore(database),
         grants=SqlGrantStore(database),
         approvals=SqlApprovalStore(database),
+        upstream_tokens=SqlUpstreamTokenStore(database),
         keys=SqlKeyStore(database),
         audit=SqlAuditStore(database),
         mcp_sessions=SqlMcpSessionStore(database),

@@ -22,6 +22,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.rows import FLAG, LIST, SCOPES, Conversion, Table
 
@@ -50,6 +51,7 @@ USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.
 ACCOUNT_LINKS: Final = Table("account_links", AccountLink)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
 PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
+UPSTREAM_TOKENS: Final = Table("upstream_tokens", KeptTokens, scopes=SCOPES, is_refreshable=FLAG)
 SIGNING_KEYS: Final = Table("signing_keys", SealedSigningKey)
 AUDIT_EVENTS: Final = Table(
     "audit_events", AuditRecord, event=Conversion(str, AuditEvent), outcome=Conversion(str, Outcome)

@@ -32,6 +32,7 @@ _OFFER_LINK: Final = """
 
 _END_LINKS: Final = "DELETE FROM account_links WHERE subject = $1"
 _END_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1"
+_END_UPSTREAM_TOKENS: Final = "DELETE FROM upstream_tokens WHERE subject = $1"
 _REVOKE_GRANTS: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE subject = $1 AND revoked_at IS NULL
 """
@@ -129,6 +130,7 @@ class SqlUserStore(Operations):
         await transaction.run(_END_LINKS, subject)
         await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
         await transaction.run(FORGET_UNREDEEMED_CODES, subject)
+        await transaction.run(_END_UPSTREAM_TOKENS, subject)
         await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
         return True
 

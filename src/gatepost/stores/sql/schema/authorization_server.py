@@ -245,3 +245,28 @@ ACCOUNT_PAGES: Final = (
 
 ROLES: Final = ("ALTER TABLE users ADD COLUMN roles TEXT NOT NULL DEFAULT ''",)
 """Version 4: the roles that a person was given, separated by spaces."""
+
+UPSTREAM_TOKENS: Final = (
+    """
+    CREATE TABLE upstream_tokens (
+        subject TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        external_subject TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        sealed_tokens BYTEA NOT NULL,
+        version TEXT NOT NULL,
+        is_refreshable BIGINT NOT NULL,
+        linked_at BIGINT NOT NULL,
+        renewed_at BIGINT NOT NULL,
+        expires_at BIGINT,
+        ends_at BIGINT,
+        retry_at BIGINT,
+        refresher TEXT,
+        refreshing_until BIGINT,
+        PRIMARY KEY (subject, provider)
+    )
+    """,
+    "CREATE INDEX upstream_tokens_by_end ON upstream_tokens (ends_at) WHERE ends_at IS NOT NULL",
+)
+"""Version 5."""

@@ -1,0 +1,79 @@
+"""What is sealed of tokens of login providers, and how it is sealed anew when the first key of the ring is another one.
+
+It opens in its own row alone: whose it is, at which provider, of which issuer and account is what it was sealed beside.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from gatepost.stores.contract.upstream_tokens import KeptTokens, UpstreamTokenStore
+from gatepost.tokens.opaque import RandomBytes
+from gatepost.tokens.sealing import KeyRing, SealBroken
+
+MOST: Final = 100_000
+"""Rows in one list."""
+_PURPOSE: Final = "upstream-tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """The secrets."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+def seal_tokens(
+    pair: TokenPair,
+    *,
+    subject: str,
+    provider: str,
+    issuer: str,
+    external_subject: str,
+    ring: KeyRing,
+    random_bytes: RandomBytes,
+) -> bytes:
+    """Return the tokens as they lie in the row of these four."""
+    text = json.dumps([pair.access_token, pair.refresh_token]).encode()
+    row = _row(subject, provider, issuer, external_subject)
+    return ring.seal(text, purpose=_PURPOSE, associated_data=row, random_bytes=random_bytes)
+
+
+def open_tokens(kept: KeptTokens, ring: KeyRing) -> TokenPair:
+    """Return the tokens of a row.
+
+    Raises:
+        SealBroken: they were altered, lay in another row, or their key is not on the ring.
+    """
+    access_token, refresh_token = json.loads(_opened(kept, ring))
+    return TokenPair(access_token, refresh_token)
+
+
+async def reseal_upstream_tokens(store: UpstreamTokenStore, ring: KeyRing, *, random_bytes: RandomBytes) -> None:
+    """Seal anew what is not sealed under the ring's first key, so that the others can leave the ring.
+
+    What does not open stays as it is: its person is led to log in there again.
+    """
+    for kept in await store.list_tokens(None, limit=MOST):
+        if not ring.is_current(kept.sealed_tokens):
+            try:
+                text = _opened(kept, ring)
+            except SealBroken:
+                continue
+            sealed = ring.seal(text, purpose=_PURPOSE, associated_data=_row_of(kept), random_bytes=random_bytes)
+            await store.reseal_tokens(kept, sealed)
+
+
+def _opened(kept: KeptTokens, ring: KeyRing) -> bytes:
+    return ring.open(kept.sealed_tokens, purpose=_PURPOSE, associated_data=_row_of(kept))
+
+
+def _row_of(kept: KeptTokens) -> bytes:
+    return _row(kept.subject, kept.provider, kept.issuer, kept.external_subject)
+
+
+def _row(*key: str) -> bytes:
+    return json.dumps(key).encode()

@@ -1,0 +1,156 @@
+"""Tokens of login providers elsewhere, on every backend: one refresh at a time, and nothing that diverges."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.upstream_tokens import KeptTokens
+from tests.stores.sample_records import NOW, user
+
+
+def kept(version: str = "1", **changes: Any) -> KeptTokens:
+    first = KeptTokens(
+        subject="user-1",
+        provider="github",
+        issuer="https://github.com/login/oauth",
+        external_subject="583231",
+        scopes=("read:user", "repo"),
+        sealed_tokens=b"\x00sealed " + version.encode(),
+        version=version,
+        is_refreshable=True,
+        linked_at=NOW,
+        renewed_at=NOW,
+        expires_at=NOW + 28_800,
+        ends_at=NOW + 100_000,
+    )
+    return replace(first, **changes)
+
+
+@pytest.fixture
+async def tokens(store: Store) -> Any:
+    """The operations, where there are two people."""
+    await store.users.add_user(user())
+    await store.users.add_user(user("user-2", "bob"))
+    return store.upstream_tokens
+
+
+async def test_what_is_kept_is_found_by_person_and_provider_and_replaced_by_version(tokens: Any) -> None:
+    assert await tokens.keep_tokens(kept(), replaces=None)
+    assert await tokens.find_tokens("user-1", "github") == kept()
+    assert await tokens.find_tokens("user-1", "gitlab") is None
+    assert await tokens.find_tokens("user-2", "github") is None
+
+    never = kept("2", expires_at=None, ends_at=None, is_refreshable=False)
+    assert not await tokens.keep_tokens(never, replaces=None)
+    assert not await tokens.keep_tokens(never, replaces="another")
+    assert await tokens.keep_tokens(never, replaces="1")
+    assert await tokens.find_tokens("user-1", "github") == never
+
+
+async def test_lists_are_of_one_person_or_of_everybody_and_bounded(tokens: Any) -> None:
+    every = [kept(), kept(provider="gitlab"), kept(subject="user-2")]
+    for one in reversed(every):
+        assert await tokens.keep_tokens(one, replaces=None)
+    assert await tokens.list_tokens(None, limit=10) == every
+    assert await tokens.list_tokens(None, limit=2) == every[:2]
+    assert await tokens.list_tokens("user-2", limit=10) == every[2:]
+
+
+async def test_nothing_is_kept_for_who_is_disabled_or_unknown(store: Store, tokens: Any) -> None:
+    assert not await tokens.keep_tokens(kept(subject="nobody"), replaces=None)
+    assert await tokens.keep_tokens(kept(), replaces=None)
+    await store.users.disable_user("user-1", now=NOW)
+    assert await tokens.find_tokens("user-1", "github") is None
+    assert not await tokens.keep_tokens(kept(), replaces=None)
+    await store.users.enable_user("user-1")
+    assert await tokens.find_tokens("user-1", "github") is None
+
+
+async def test_of_many_at_once_one_refreshes(tokens: Any) -> None:
+    await tokens.keep_tokens(kept(), replaces=None)
+    claims = [tokens.claim_refresh(kept(), holder=str(number), now=NOW, until=NOW + 60) for number in range(20)]
+    assert sum(await asyncio.gather(*claims)) == 1
+
+
+async def test_a_claim_lasts_until_its_end_and_its_holder_may_claim_again(tokens: Any) -> None:
+    await tokens.keep_tokens(kept(), replaces=None)
+    assert not await tokens.claim_refresh(kept("another"), holder="a", now=NOW, until=NOW + 60)
+    assert await tokens.claim_refresh(kept(), holder="a", now=NOW, until=NOW + 60)
+    assert await tokens.claim_refresh(kept(), holder="a", now=NOW + 1, until=NOW + 61)
+    assert not await tokens.claim_refresh(kept(), holder="b", now=NOW + 60, until=NOW + 120)
+    assert await tokens.claim_refresh(kept(), holder="b", now=NOW + 61, until=NOW + 121)
+
+
+async def test_who_has_claimed_keeps_the_new_tokens_once_or_more_often(tokens: Any) -> None:
+    await tokens.keep_tokens(kept(), replaces=None)
+    await tokens.claim_refresh(kept(), holder="a", now=NOW, until=NOW + 60)
+    assert not await tokens.keep_refreshed(kept("2"), replaces="1", holder="b")
+    assert await tokens.keep_refreshed(kept("2"), replaces="1", holder="a")
+    assert await tokens.keep_refreshed(kept("2"), replaces="1", holder="a"), "its answer may have been lost"
+    assert await tokens.find_tokens("user-1", "github") == kept("2")
+    assert await tokens.claim_refresh(kept("2"), holder="b", now=NOW, until=NOW + 60), "the claim is over"
+
+
+async def test_a_refresh_that_comes_too_late_changes_nothing(tokens: Any) -> None:
+    await tokens.keep_tokens(kept(), replaces=None)
+    await tokens.claim_refresh(kept(), holder="a", now=NOW, until=NOW + 60)
+
+    # Another took over when the claim was over.
+    assert await tokens.claim_refresh(kept(), holder="b", now=NOW + 60, until=NOW + 120)
+    assert not await tokens.keep_refreshed(kept("late"), replaces="1", holder="a")
+    # The person logged in meanwhile.
+    assert await tokens.keep_tokens(kept("3"), replaces="1")
+    assert not await tokens.keep_refreshed(kept("late"), replaces="1", holder="b")
+    assert await tokens.find_tokens("user-1", "github") == kept("3")
+    # All was ended meanwhile, and even begun again.
+    assert await tokens.end_tokens("user-1") == [kept("3")]
+    assert not await tokens.keep_refreshed(kept("late"), replaces="1", holder="b")
+    assert await tokens.find_tokens("user-1", "github") is None
+
+
+async def test_a_refresh_that_failed_is_put_off_by_its_holder_alone(tokens: Any) -> None:
+    await tokens.keep_tokens(kept(), replaces=None)
+    await tokens.claim_refresh(kept(), holder="a", now=NOW, until=NOW + 60)
+    await tokens.defer_refresh(kept(), holder="b", retry_at=NOW + 5)
+    assert not await tokens.claim_refresh(kept(), holder="c", now=NOW, until=NOW + 60)
+    await tokens.defer_refresh(kept(), holder="a", retry_at=NOW + 5)
+    assert await tokens.find_tokens("user-1", "github") == kept(retry_at=NOW + 5)
+    assert await tokens.claim_refresh(kept(), holder="c", now=NOW + 5, until=NOW + 60)
+
+
+async def test_tokens_end_for_one_provider_or_all_and_only_those_that_are_meant(tokens: Any) -> None:
+    every = [kept(), kept(provider="gitlab"), kept(subject="user-2")]
+    for one in every:
+        await tokens.keep_tokens(one, replaces=None)
+    assert await tokens.end_tokens("user-1", provider="github", version="another") == []
+    assert await tokens.end_tokens("user-1", provider="github", version="1") == every[:1]
+    assert await tokens.end_tokens("user-1", provider="github") == []
+    assert await tokens.end_tokens("user-1") == every[1:2]
+    assert await tokens.list_tokens(None, limit=10) == every[2:]
+
+
+async def test_sealing_anew_leaves_all_else_and_no_newer_tokens_are_lost_by_it(tokens: Any) -> None:
+    await tokens.keep_tokens(kept(), replaces=None)
+    await tokens.claim_refresh(kept(), holder="a", now=NOW, until=NOW + 60)
+    await tokens.reseal_tokens(kept("another"), b"sealed anew")
+    await tokens.reseal_tokens(kept(), b"sealed anew")
+    assert (await tokens.find_tokens("user-1", "github")).sealed_tokens == b"sealed anew"
+    assert await tokens.keep_refreshed(kept("2"), replaces="1", holder="a")
+
+
+async def test_those_that_are_over_go_and_those_without_an_end_stay(tokens: Any) -> None:
+    for name, end in (("a", NOW + 1), ("b", NOW + 2), ("c", None), ("d", NOW + 3)):
+        await tokens.keep_tokens(kept(provider=name, ends_at=end), replaces=None)
+    assert await tokens.delete_tokens(before=NOW + 2, limit=1) == 1
+    assert await tokens.delete_tokens(before=NOW + 2, limit=9) == 1
+    assert await tokens.delete_tokens(before=NOW + 2, limit=9) == 0
+    assert [one.provider for one in await tokens.list_tokens(None, limit=9)] == ["c", "d"]
+
+
+def test_a_record_shows_no_sealed_tokens() -> None:
+    assert "sealed 1" not in repr(kept())
