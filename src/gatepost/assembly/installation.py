@@ -155,7 +155,9 @@ class Installation:
         """Yield a sentence for each thing that is open."""
         settings = self.core.settings
         if not settings.server.require_auth:
-            yield "MCP_REQUIRE_AUTH is false: whoever reaches this server can call every tool."
+            yield "MCP_REQUIRE_AUTH is false: whoever reaches this server can call every tool that needs no scope."
+            if settings.server.ignore_scopes:
+                yield "MCP_IGNORE_SCOPES is true: where nobody grants scopes, they can call every other tool, too."
         if self.is_single_user:
             yield "Single-user mode: nobody has to log in, and apps on this computer get access without asking."
         if settings.oauth.auto_approve and self.oauth is not None:
@@ -192,6 +194,11 @@ def install(
     if _asks_elsewhere(provider) and not settings.oauth.allowed_users and settings.issues_tokens:
         raise SettingsError(
             f"OAUTH_ALLOWED_USERS has to say who may enter, of all whom the login provider lets in. It takes {TAKES}."
+        )
+    if settings.server.ignore_scopes and settings.server.require_auth:
+        raise SettingsError(
+            "MCP_IGNORE_SCOPES is for servers that check no tokens. Take it away, or set MCP_REQUIRE_AUTH=false if "
+            "everybody who reaches this server shall be served."
         )
     core = build_core(settings, is_single_user=is_single_user, store=store, now=now, random_bytes=random_bytes)
     endpoints = endpoints_of(target, core, title=title)

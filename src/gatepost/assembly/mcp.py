@@ -84,6 +84,7 @@ class Resources:
                     allowed_hosts=allowed_hosts,
                     allowed_origins=self.core.deployment.allowed_origins,
                     any_origin=self.any_origin,
+                    ignores_scopes=self.core.settings.server.ignore_scopes,
                     handshake_era=self._handshake_era(endpoint, origin),
                     keep_alive=self.keep_alive,
                     open_scopes=self.open_scopes,

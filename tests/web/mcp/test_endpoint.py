@@ -148,11 +148,11 @@ async def test_a_store_that_fails_while_a_target_uses_it_is_503() -> None:
     assert (await McpWorld(Failing(StoreUnavailable())).post(PING)).status == 503
 
 
-async def test_without_a_guard_everybody_is_served_and_sees_everything() -> None:
+async def test_without_a_guard_everybody_is_served_what_needs_no_scope() -> None:
     world = McpWorld(is_guarded=False)
     answer = await world.post({**PING, "method": "tools/list"}, headers_for(token=None))
 
-    assert [tool["name"] for tool in answer.body["result"]["tools"]] == ["add", "write", "read", "fail"]
+    assert [tool["name"] for tool in answer.body["result"]["tools"]] == ["add", "fail"]
 
 
 async def test_a_scope_of_the_whole_endpoint_is_asked_for_before_the_message_is_read() -> None:

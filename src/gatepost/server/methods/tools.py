@@ -40,7 +40,8 @@ async def call_tool(  # noqa: C901 - in one piece, because each function more is
     if tool is None:
         raise _unknown_tool(name)
     principal = exchange.principal
-    if principal is not None and not tool.scopes <= principal.scopes:
+    granted = exchange.granted if principal is None else principal.scopes
+    if granted is not None and not tool.scopes <= granted:
         raise InsufficientScope(tool.scopes)
     # 2. With which arguments?
     arguments = params.get("arguments")

@@ -49,6 +49,7 @@ from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.outer_authentication import outer_principal
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import Landing, scrubbed_traceback
 from gatepost.web.site.front_door import (
@@ -67,6 +68,11 @@ BODY_LIMIT = 4 * 1024 * 1024
 _FOR_LANDING: Final = frozenset({400, 401, 404, 405, 406})
 """What a browser is refused with that somebody sent here; not 421, for a page of ours shows under no foreign name."""
 
+_SCOPES_NOT_GRANTED: Final = (
+    "This needs a scope that was not granted. The server checks no tokens (MCP_REQUIRE_AUTH is false), so scopes come "
+    "from an application around it, or from nobody: then set MCP_IGNORE_SCOPES=true to serve it to everybody."
+)
+
 logger = logging.getLogger("gatepost.mcp")
 
 
@@ -77,7 +83,9 @@ class McpEndpoint:
     target: Target
     """What answers; its lifespan is opened by the app."""
     guard: BearerGuard | None
-    """Verifies bearer tokens; None serves everybody, and scopes then count for nothing."""
+    """Verifies bearer tokens; None leaves that to the application around this one (`outer_authentication`)."""
+    ignores_scopes: bool = False
+    """Whether everybody may do everything where nobody grants scopes: neither a guard nor an application around it."""
     allowed_hosts: frozenset[str]
     """The `Host` values that are ours, in lower case, with the port where it is not the default."""
     allowed_origins: frozenset[str]
@@ -146,6 +154,8 @@ class McpEndpoint:
                 raise self.guard.insufficient_scope(self.required_scopes)
             if fast_path is not None:
                 fast_path.is_verified = True
+        elif self.guard is None:
+            principal = outer_principal(scope, ignores_scopes=self.ignores_scopes)
         set_current_subject(principal)
         # 4. Method.
         if http_method != "POST":
@@ -317,7 +327,7 @@ class McpEndpoint:
         """Answer 403 with a challenge that names every scope the operation needs, those of the endpoint too."""
         needed = self.required_scopes | scopes
         error = InvalidJsonRpcRequest(
-            "The access token lacks a scope that this operation needs.",
+            _SCOPES_NOT_GRANTED if self.guard is None else "The access token lacks a scope that this operation needs.",
             data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
         )
         challenge = () if self.guard is None else challenge_headers(self.guard.insufficient_scope(needed))

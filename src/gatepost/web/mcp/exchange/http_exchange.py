@@ -18,6 +18,7 @@ from gatepost.web.mcp.exchange.event_stream import EventResponse, EventStream
 from gatepost.web.mcp.exchange.headers import names_events
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
+from gatepost.web.resource.outer_authentication import GRANTED, NOTHING
 from gatepost.web.site.disconnect import run_while_connected
 
 
@@ -58,6 +59,11 @@ class HttpExchange(Exchange):
         if self._response is None:
             self._response = EventResponse(self._send)
         return self._response
+
+    @property
+    def granted(self) -> frozenset[str] | None:
+        principal = self.principal
+        return self.scope.get(GRANTED, NOTHING) if principal is None else principal.scopes
 
     def http_request(self) -> HTTPRequest:
         return HTTPRequest(self.scope)

@@ -1,0 +1,54 @@
+"""Callers whom an application around this one has authenticated: what Starlette's `AuthenticationMiddleware` leaves.
+
+It counts where nobody needs a token of ours, and only there: beside our guard it would be a second way in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.types import Scope
+
+from gatepost.resource.principal import Principal
+
+GRANTED: Final = "gatepost.granted"
+"""The key in the scope of an HTTP request without a principal: the scopes that count, or None where none do."""
+NOTHING: Final[frozenset[str]] = frozenset()
+_ISSUER: Final = "application"
+"""Who vouches for these callers."""
+
+
+def outer_principal(scope: Scope, *, ignores_scopes: bool) -> Principal | None:
+    """Return who calls, as the application around this one knows them, and leave in `scope` what counts without one.
+
+    Args:
+        scope: of an HTTP request.
+        ignores_scopes: whether everybody may do everything where nobody grants scopes.
+    """
+    credentials = scope.get("auth")
+    if credentials is None:
+        scope[GRANTED] = None if ignores_scopes else NOTHING
+        return None
+    scopes = frozenset(credentials.scopes)
+    user = scope.get("user")
+    if user is None or not user.is_authenticated:
+        scope[GRANTED] = scopes
+        return None
+    return Principal(
+        subject=_subject(user),
+        client_id="",
+        scopes=scopes,
+        resource="",
+        issuer=_ISSUER,
+        grant_id=None,
+        expires_at=None,
+        display_name=user.display_name,
+    )
+
+
+def _subject(user: object) -> str:
+    """Return what stays the same of a user; Starlette's base class has an identity that need not be there."""
+    try:
+        return str(user.identity)  # type: ignore[attr-defined]
+    except NotImplementedError:
+        return str(user.display_name)  # type: ignore[attr-defined]
