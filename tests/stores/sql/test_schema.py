@@ -18,6 +18,7 @@ from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.passkeys import Passkey, PasskeyAddition, PasskeyUse
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Operation, T, Value
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
@@ -169,6 +170,7 @@ async def use_accounts(store: Store) -> None:
     accepted = await links.accept_invitation(fp("link 1"), user("user-4", "eve"), now=NOW)
     assert accepted is InvitationOutcome.ACCEPTED
     await links.delete_links(before=NOW, limit=1)
+    await use_passkeys(store)
     await sessions.note_use(fp("session-1"), now=NOW)
     await sessions.list_sessions("user-1", now=NOW, limit=1)
     for which in ({}, {"only": fp("x")}, {"but": fp("x")}):
@@ -176,6 +178,17 @@ async def use_accounts(store: Store) -> None:
     await store.approvals.list_apps("user-1", now=NOW, limit=1)
     for grant_id in ("grant-1", None):
         await store.approvals.take_back("user-1", grant_id=grant_id, reason="asked", now=NOW)
+
+
+async def use_passkeys(store: Store) -> None:
+    passkey = Passkey(b"one", "user-1", b"handle", "localhost", "Phone", b"key", 0, (), NOW)
+    assert await store.passkeys.add_passkey(passkey) is PasskeyAddition.ADDED
+    assert await store.passkeys.find_passkey(b"one")
+    for count, use in ((7, PasskeyUse.ACCEPTED), (7, PasskeyUse.COUNTER_BACK)):
+        assert await store.passkeys.use_passkey(b"one", sign_count=count, now=NOW) is use
+    assert await store.passkeys.rename_passkey("user-1", b"one", "Laptop")
+    assert await store.passkeys.list_passkeys("user-1")
+    assert await store.passkeys.remove_passkey("user-1", b"one")
 
 
 async def use_every_operation(store: Store) -> None:

@@ -19,6 +19,7 @@ from gatepost.stores.contract.leases import LeaseStore
 from gatepost.stores.contract.limits import LimitStore
 from gatepost.stores.contract.logins import LoginStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
+from gatepost.stores.contract.passkeys import PasskeyStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
@@ -33,6 +34,7 @@ class Store:
     assertions: AssertionStore
     users: UserStore
     account_links: AccountLinkStore
+    passkeys: PasskeyStore
     browser_sessions: BrowserSessionStore
     logins: LoginStore
     transactions: TransactionStore

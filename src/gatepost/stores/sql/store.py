@@ -25,6 +25,7 @@ from gatepost.stores.sql.mcp import (
     SqlMcpSessionStore,
     SqlMcpStreamStore,
 )
+from gatepost.stores.sql.passkeys import SqlPasskeyStore
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.upstream_tokens import SqlUpstreamTokenStore
 from gatepost.stores.sql.users import SqlUserStore
@@ -42,6 +43,7 @@ def sql_store(database: Database) -> Store:
         assertions=SqlAssertionStore(database),
         users=SqlUserStore(database),
         account_links=SqlAccountLinkStore(database),
+        passkeys=SqlPasskeyStore(database),
         browser_sessions=SqlBrowserSessionStore(database),
         logins=SqlLoginStore(database),
         transactions=SqlTransactionStore(database),

@@ -22,6 +22,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.passkeys import Passkey
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.rows import FLAG, LIST, SCOPES, Conversion, Table
@@ -49,6 +50,7 @@ REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
 CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
 USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.from_text), roles=SCOPES)
 ACCOUNT_LINKS: Final = Table("account_links", AccountLink)
+PASSKEYS: Final = Table("passkeys", Passkey, transports=LIST)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
 PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
 UPSTREAM_TOKENS: Final = Table("upstream_tokens", KeptTokens, scopes=SCOPES, is_refreshable=FLAG)

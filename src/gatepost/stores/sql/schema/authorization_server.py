@@ -270,3 +270,23 @@ UPSTREAM_TOKENS: Final = (
     "CREATE INDEX upstream_tokens_by_end ON upstream_tokens (ends_at) WHERE ends_at IS NOT NULL",
 )
 """Version 5."""
+
+PASSKEYS: Final = (
+    # Public keys; how their people are known to authenticators is a random number.
+    """
+    CREATE TABLE passkeys (
+        credential_id BYTEA NOT NULL PRIMARY KEY,
+        subject TEXT NOT NULL,
+        user_handle BYTEA NOT NULL,
+        rp_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        public_key BYTEA NOT NULL,
+        sign_count BIGINT NOT NULL,
+        transports TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        last_used_at BIGINT
+    )
+    """,
+    "CREATE INDEX passkeys_by_subject ON passkeys (subject)",
+)
+"""Version 6."""
