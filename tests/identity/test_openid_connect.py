@@ -123,6 +123,28 @@ async def test_metadata_and_keys_are_kept_for_an_hour_and_outlast_a_failure(upst
     assert await again() == 303
 
 
+@pytest.mark.parametrize(("switch", "prompt"), [("", "consent"), ("?switch=1", "login consent")])
+async def test_a_refresh_token_is_asked_for_with_consent(upstream: Upstream, switch: str, prompt: str) -> None:
+    world = make_world(provider=(provider := OpenIDConnect(ISSUER, CLIENT_ID, SECRET, offline=True)))
+    provider.connect(Surroundings(lambda: world.now, world.random_bytes, upstream.network))
+    async with world.browser() as browser:
+        there = query_of((await browser.get(f"/oauth/login{switch}")).headers["location"])
+    assert (there["scope"], there["prompt"]) == ("openid profile email offline_access", prompt)
+
+
+async def test_groups_are_where_the_operator_says(upstream: Upstream) -> None:
+    upstream.issuer.userinfo |= {"https://x.example/groups": ["a"], "realm_access": {"roles": ["b", 1, "a"]}}
+    groups = ["https://x.example/groups", "realm_access.roles", "realm_access.more", "name.first", "nowhere"]
+    world = make_world(provider=(provider := OpenIDConnect(ISSUER, CLIENT_ID, SECRET, groups=groups)))
+    provider.connect(Surroundings(lambda: world.now, world.random_bytes, upstream.network))
+    async with world.browser() as browser:
+        there = (await browser.get("/oauth/login")).headers["location"]
+        await browser.get(upstream.issuer.log_in(there))
+        user = (await world.session(browser)).user
+    assert user is not None
+    assert user.profile.groups == ("a", "b")
+
+
 @pytest.mark.parametrize("error", ["access_denied", "login_required"])
 async def test_who_is_not_let_in_there_is_told_and_can_try_again(upstream: Upstream, error: str) -> None:
     refused = await upstream.browser.get(upstream.issuer.back(await upstream.go(), error=error, iss=ISSUER))

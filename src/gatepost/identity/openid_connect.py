@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from gatepost.identity.members import found, texts
 from gatepost.identity.provider import Identity, Login
 from gatepost.identity.upstream_login import UpstreamLogin, UpstreamServer, auth_method, is_server_url
 from gatepost.outbound.document_cache import DocumentCache, Loaded
@@ -33,11 +34,19 @@ class OpenIDConnect(UpstreamLogin):
         client_secret: None for a public client, which PKCE protects.
         name: one word that stays, in the redirect URI.
         scopes: what it is asked for; `openid` is always there.
+        groups: the claims that say the person's groups, by name or, for members of members, by a path with dots.
+        offline: asks for a refresh token, too. Its tokens are used to know who it is, and then forgotten.
         token_endpoint_auth_method: `client_secret_basic` or `client_secret_post`; by default the first that it takes.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
     """
+
+    offline_scopes: Sequence[str] = ("offline_access",)
+    offline_parameters: Mapping[str, str] = {"prompt": "consent"}  # OpenID Connect Core section 11
+    userinfo_for: Mapping[str, str] = {"profile": "name", "email": "email"}
+    """By scope the claim for which userinfo is asked where the ID token lacks it."""
+    _of_the_token: frozenset[str] = _OF_THE_TOKEN
 
     def __init__(
         self,
@@ -47,9 +56,12 @@ class OpenIDConnect(UpstreamLogin):
         *,
         name: str = "oidc",
         scopes: Sequence[str] = SCOPES,
+        groups: Sequence[str] = ("groups",),
+        offline: bool = False,
         token_endpoint_auth_method: str | None = None,
     ) -> None:
-        super().__init__(name, issuer, client_id, client_secret, scopes=("openid", *scopes))
+        super().__init__(name, issuer, client_id, client_secret, scopes=("openid", *scopes), offline=offline)
+        self._groups = tuple(groups)
         self._wanted_method = token_endpoint_auth_method
         self._metadata: DocumentCache[Mapping[str, Any]] = DocumentCache(now=self._now)
         self._keys: DocumentCache[Sequence[Key]] = DocumentCache(now=self._now)
@@ -77,8 +89,7 @@ class OpenIDConnect(UpstreamLogin):
     async def _identify(self, server: UpstreamServer, token: Mapping[str, Any], nonce: str) -> Identity:
         claims = await self._checked(server, token.get("id_token"), nonce)
         userinfo = str(server.more.get("userinfo_endpoint"))
-        wanted = {"profile": "name", "email": "email"}
-        lacks = [claim for scope, claim in wanted.items() if scope in self._scopes and claim not in claims]
+        lacks = [claim for scope, claim in self.userinfo_for.items() if scope in self._scopes and claim not in claims]
         if lacks and is_server_url(userinfo):
             further, _ = await self._json(userinfo, token["access_token"])
             if not isinstance(further, dict) or further.get("sub") != claims["sub"]:
@@ -86,16 +97,24 @@ class OpenIDConnect(UpstreamLogin):
             if "email" in claims:
                 further.pop("email_verified", None)  # of that address nothing is said here
             claims = {**further, **claims}
-        groups, email = claims.get("groups"), claims.get("email")
+        return self._person(claims)
+
+    def _person(self, claims: Mapping[str, Any]) -> Identity:
+        """Return whom these claims, which have been checked, are about."""
+        email = claims.get("email")
         return Identity(
             claims["sub"],
             next((claims[name] for name in _NAMES if isinstance(claims.get(name), str)), None),
             self.issuer,
             email if isinstance(email, str) else None,
             claims.get("email_verified") is True,
-            tuple(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else (),
-            {name: value for name, value in claims.items() if name not in _OF_THE_TOKEN},
+            tuple(dict.fromkeys(group for path in self._groups for group in texts(found(claims, path)))),
+            {name: value for name, value in claims.items() if name not in self._of_the_token},
         )
+
+    def _issuer_of(self, claims: Mapping[str, Any]) -> str:
+        """Return what `iss` has to be in an ID token with these claims."""
+        return self.issuer
 
     async def _checked(self, server: UpstreamServer, id_token: object, nonce: str) -> dict[str, Any]:
         """Return the claims of an ID token that is valid (Core section 3.1.3.7)."""
@@ -107,7 +126,7 @@ class OpenIDConnect(UpstreamLogin):
         try:
             claims = await self._signed(server, id_token)
             rules = {
-                "iss": {"essential": True, "value": self.issuer},
+                "iss": {"essential": True, "value": self._issuer_of(claims)},
                 "aud": {"essential": True, "value": self._client_id},
             }
             token = CodeIDToken(claims, {}, rules, {"nonce": nonce, "client_id": self._client_id})
@@ -126,17 +145,26 @@ class OpenIDConnect(UpstreamLogin):
         url = server.more["jwks_uri"]
         keys = await self._keys.get(url, lambda: self._fetch_keys(url))
         try:
-            return verified_claims(id_token, keys)
+            return verified_claims(id_token, self._fitting(keys, id_token))
         except SignatureInvalid:
             # Nobody but the provider can cause this: the token came from it.
             newer = await self._keys.get(url, lambda: self._fetch_keys(url), newer_than=self._now())
-            return verified_claims(id_token, newer)
+            return verified_claims(id_token, self._fitting(newer, id_token))
+
+    def _fitting(self, keys: Sequence[Key], id_token: str) -> Sequence[Key]:
+        """Return the keys that may have signed an ID token, as far as the provider limits them itself."""
+        return keys
+
+    @property
+    def _stated_issuer(self) -> str:
+        """What the provider's metadata says as `issuer`."""
+        return self.issuer
 
     async def _discover(self) -> Loaded[Mapping[str, Any]]:
         url = self.issuer.removesuffix("/") + _DISCOVERY
         metadata, headers = await self._json(url)
         # Discovery section 4.3: else one provider could speak for another.
-        if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self._stated_issuer:
             raise FetchFailed("its metadata is of another issuer than the one that is set, which counts byte for byte")
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             if not is_server_url(str(metadata.get(name)).partition("?")[0]):
@@ -146,6 +174,9 @@ class OpenIDConnect(UpstreamLogin):
     async def _fetch_keys(self, url: str) -> Loaded[Sequence[Key]]:
         keys, headers = await self._json(url)
         try:
-            return Loaded(read_keys(keys), document_lifetime(headers))
+            return Loaded(self._read_keys(keys), document_lifetime(headers))
         except KeysInvalid as error:
             raise FetchFailed(f"what its jwks_uri serves {error}") from None
+
+    def _read_keys(self, document: object) -> Sequence[Key]:
+        return read_keys(document)

@@ -70,9 +70,20 @@ class UpstreamLogin(IdentityProvider):
 
     refusals: Mapping[str, str] = {"invalid_grant": CODE_OVER}
     """The errors of the token endpoint that are no fault, and what people are told."""
+    offline_scopes: Sequence[str] = ()
+    """What is asked for beside the other scopes, for a refresh token."""
+    offline_parameters: Mapping[str, str] = {}
+    """What the authorization request has to say for one."""
 
     def __init__(
-        self, name: str, issuer: str, client_id: str, client_secret: str | None, *, scopes: Sequence[str]
+        self,
+        name: str,
+        issuer: str,
+        client_id: str,
+        client_secret: str | None,
+        *,
+        scopes: Sequence[str],
+        offline: bool = False,
     ) -> None:
         if not is_server_url(issuer):
             raise ValueError(
@@ -87,7 +98,8 @@ class UpstreamLogin(IdentityProvider):
         self._issuer = issuer
         self._client_id = client_id
         self._client_secret = client_secret
-        self._scopes = tuple(dict.fromkeys(scopes))
+        self._scopes = tuple(dict.fromkeys((*scopes, *(self.offline_scopes if offline else ()))))
+        self._offline = offline
         self._surroundings: Surroundings | None = None
 
     @property
@@ -126,6 +138,10 @@ class UpstreamLogin(IdentityProvider):
         """Return further parameters of the authorization request."""
         return {}
 
+    def _is_own(self, issuer: str) -> bool:
+        """Say whether `iss` of an answer names this server (RFC 9207 section 2.4)."""
+        return issuer == self._issuer
+
     async def challenge(self, request: Request, login: Login) -> Response:
         """Send the browser to the server."""
         from authlib.oauth2.client import OAuth2Client  # noqa: PLC0415 - nobody has logged in at the start
@@ -140,7 +156,7 @@ class UpstreamLogin(IdentityProvider):
             state=state,
             code_verifier=verifier,
             redirect_uri=login.url(_CALLBACK),
-            **self._extra(server, login, nonce),
+            **_merged(self._extra(server, login, nonce), self.offline_parameters if self._offline else {}),
         )
         return RedirectResponse(url, 303)
 
@@ -150,7 +166,8 @@ class UpstreamLogin(IdentityProvider):
         data = await login.resume(answer.get("state"))
         async with self._asking():
             server = await self._server()
-            if answer.get("iss", None if server.says_issuer else self._issuer) != self._issuer:
+            if not self._is_own(answer["iss"]) if "iss" in answer else server.says_issuer:
+                _log.warning("login provider %s: an answer names another issuer, or none", self._name)
                 raise LoginRefused("Another login provider answered than the one that was asked. Try again.")
 
             # 2. It may say no.
@@ -291,6 +308,12 @@ def auth_method(secret: str | None, wanted: str | None, supported: object) -> st
         return "none"
     taken = supported if isinstance(supported, list) else AUTH_METHODS[:1]  # OpenID Connect Discovery section 3
     return wanted or next((method for method in AUTH_METHODS if method in taken), AUTH_METHODS[0])
+
+
+def _merged(parameters: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return both; `prompt` is a list (OpenID Connect Core section 3.1.2.1)."""
+    prompts = " ".join(filter(None, (parameters.get("prompt"), more.get("prompt"))))
+    return {**parameters, **more, **({"prompt": prompts} if prompts else {})}
 
 
 def _basic(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
