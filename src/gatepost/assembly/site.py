@@ -27,6 +27,7 @@ from gatepost.web.site.reference import ReferencePages
 from gatepost.web.site.request_log import RequestLog
 from gatepost.web.site.request_log import logger as requests_log
 from gatepost.web.site.routing import Route, RoutingTable
+from gatepost.web.site.twins import Twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
         return Site((*common, *routes), endpoints, resources.applications(origin))
 
-    def table_of(site: Site, app: ASGIApp) -> RoutingTable:
-        return RoutingTable(
-            app,
+    def table_of(site: Site, behind: ASGIApp) -> ASGIApp:
+        table = RoutingTable(
+            behind,
             routes=site.routes,
             endpoints=site.endpoints,
             mounts=site.applications,
@@ -75,6 +76,9 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
             limits=limits,
             waiting=core.waiting,
         )
+        if installation.oauth is None:
+            return table
+        return Twins(table, is_taken=app.has_route, taken={*site.endpoints, *site.applications})
 
     def layers(app: ASGIApp) -> ASGIApp:
         def table_at(origin: str) -> ASGIApp:

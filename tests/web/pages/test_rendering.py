@@ -67,7 +67,7 @@ def test_headers_of_a_page_in_the_flow() -> None:
         "Cross-Origin-Opener-Policy": "unsafe-none",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Referrer-Policy": "same-origin",
-        "Strict-Transport-Security": "max-age=31536000",
+        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
     }
@@ -128,7 +128,7 @@ async def test_every_answer_of_every_page_has_them(world: World) -> None:
         assert "unsafe-inline" not in answer.headers["content-security-policy"]
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["referrer-policy"] == "same-origin"
-        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+        assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 async def test_no_answer_between_client_and_redirect_uri_cuts_a_pop_up_off(world: World) -> None:

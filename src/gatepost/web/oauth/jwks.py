@@ -1,4 +1,4 @@
-"""GET /oauth/jwks: the public halves of the keys that sign access tokens (RFC 7517 section 5, RFC 8414 section 2)."""
+"""The public halves of the keys that sign access tokens (RFC 7517 section 5, RFC 8414 section 2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ class JwksEndpoint:
     keys: SigningKeys
 
     def routes(self) -> tuple[Route, ...]:
-        return (Route("GET", "/oauth/jwks", self.get, _JWKS),)
+        # The second is where people, and libraries that read no metadata, look for it.
+        return (
+            Route("GET", "/oauth/jwks", self.get, _JWKS),
+            Route("GET", "/.well-known/jwks.json", self.get),
+        )
 
     async def get(self, _request: Request) -> Response:
         known = await self.keys.current()

@@ -39,5 +39,5 @@ def page_headers(*, secure: bool, in_flow: bool) -> dict[str, str]:
         "X-Frame-Options": "DENY",
     }
     if secure:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     return headers

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from fastapi import FastAPI
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.api_description import ANYWHERE
@@ -91,6 +92,10 @@ class DirectApp(FastAPI):
         document = super().openapi()
         document["paths"] = operations_of(self._described) | document["paths"]
         return document
+
+    def has_route(self, scope: Scope) -> bool:
+        """Say whether a route that a user added is at the path of an HTTP request, for whatever method."""
+        return any(route.matches(scope)[0] is not Match.NONE for route in self.router.routes)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the stack, once nobody can add to it any more, and see whether we are the outermost."""

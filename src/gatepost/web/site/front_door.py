@@ -196,9 +196,7 @@ class CrossOrigin:
         self.app = app
         self._mcp_paths = mcp_paths
         self._application_paths = tuple(f"{path}/" for path in application_paths)
-        self._open = CORSMiddleware(
-            app, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=_MCP_EXPOSED
-        )
+        self._open = open_to_every_origin(app)
         named = partial(
             CORSMiddleware,
             app,
@@ -225,6 +223,13 @@ class CrossOrigin:
             may_call = all(is_origin_ours(origin, self._origins) for origin in origins)
             return self._applications if may_call else _refused(scope, 403, Reason.ORIGIN_FOREIGN, ORIGIN_FOREIGN)
         return self._open if _OPEN_PATHS.match(path) else self.app
+
+
+def open_to_every_origin(app: ASGIApp) -> ASGIApp:
+    """Return the app with answers that pages of every origin may read."""
+    return CORSMiddleware(
+        app, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=_MCP_EXPOSED
+    )
 
 
 def is_origin_ours(origin: bytes, ours: frozenset[bytes] | None) -> bool:
