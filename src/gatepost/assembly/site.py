@@ -49,13 +49,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
     """
     core, deployment, name = installation.core, installation.core.deployment, installation.name
     pages = Pages(server_name=name, secure=deployment.is_secure, random_bytes=core.random_bytes)
-    landing = LandingPage(
-        pages=pages,
-        origin=deployment.public_url,
-        is_any_loopback=deployment.is_any_loopback,
-        mcp_paths=[endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application],
-        has_login=installation.oauth is not None,
-    )
+    landing = _landing(installation, pages)
     common = (*static_routes(), *_health(installation).routes(), *ReferencePages(title=name).routes())
     errors = ErrorResponses(error_page=pages.error_page, landing=landing.respond, random_bytes=core.random_bytes)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
@@ -103,6 +97,16 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
         app.add_middleware(RequestLog, own_paths=main.endpoints, addresses=core.addresses, clock=time.perf_counter)
     return app
+
+
+def _landing(installation: Installation, pages: Pages) -> LandingPage:
+    return LandingPage(
+        pages=pages,
+        origin=installation.core.deployment.public_url,
+        is_any_loopback=installation.core.deployment.is_any_loopback,
+        mcp_paths=[endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application],
+        has_login=installation.oauth is not None,
+    )
 
 
 def _health(installation: Installation) -> HealthEndpoints:
