@@ -7,7 +7,7 @@ drive and no others; each is what its protocol says, and explained there. One ob
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import SimpleNamespace
@@ -32,6 +32,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSession, SessionVie
 from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.contract.grants import LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
 from gatepost.stores.contract.store import Store
@@ -48,6 +49,7 @@ def model_store() -> Store:
         "clients",
         "assertions",
         "users",
+        "linked_logins",
         "browser_sessions",
         "logins",
         "transactions",
@@ -82,6 +84,7 @@ class DurableTruth:
         self.access_tokens: dict[bytes, AccessToken] = {}
         self.refresh_tokens: dict[bytes, RefreshToken] = {}
         self.users: dict[str, User] = {}
+        self.links: dict[LoginKey, LinkedLogin] = {}
         self.setup_link: tuple[bytes, int] | None = None
         self.browser_sessions: dict[bytes, BrowserSession] = {}
         self.logins: dict[bytes, PendingLogin] = {}
@@ -330,15 +333,83 @@ class DurableTruth:
         now: int,
         profile: Profile = NO_PROFILE,
     ) -> User:
-        known = next(
-            (u for u in self.users.values() if (u.issuer, u.external_subject) == (issuer, external_subject)), None
-        )
+        login = LoginKey(issuer, external_subject)
+        link = self.links.get(login)
+        if link is not None:
+            self.links[login] = link if display_name is None else replace(link, display_name=display_name)
+            self.users[link.subject] = replace(self.users[link.subject], profile=profile, profile_issuer=issuer)
+            return self.users[link.subject]
+        known = self._began_with(login)
         if known is None:
             subject = next(name for name in subjects if name not in self.users and name not in self.clients)
             known = User(subject, issuer, external_subject, now)
         known = known if display_name is None else replace(known, display_name=display_name)
-        self.users[known.subject] = replace(known, profile=profile)
+        self.users[known.subject] = replace(known, profile=profile, profile_issuer=None)
         return self.users[known.subject]
+
+    def _began_with(self, login: LoginKey) -> User | None:
+        return next((user for user in self.users.values() if (user.issuer, user.external_subject) == login), None)
+
+    async def forget_profile(self, subject: str) -> None:
+        user = self.users.get(subject)
+        if user is not None and user.profile_issuer is not None:
+            self.users[subject] = replace(user, profile=NO_PROFILE, profile_issuer=None)
+
+    async def link_login(self, login: LinkedLogin) -> LinkOutcome:
+        person = self.users.get(login.subject)
+        if person is None or person.disabled_at is not None:
+            return LinkOutcome.NO_PERSON
+        link = self.links.get(login.key)
+        owner = link or self._began_with(login.key)
+        if owner is not None and owner.subject != person.subject:
+            return LinkOutcome.OF_ANOTHER
+        if owner is not None:
+            if link is not None and login.display_name is not None:
+                self.links[login.key] = replace(link, display_name=login.display_name)
+            return LinkOutcome.OWN
+        if login.issuer in [one.issuer for one in await self.list_logins(login.subject)]:
+            return LinkOutcome.ONE_THERE
+        self.links[login.key] = login
+        return LinkOutcome.LINKED
+
+    async def list_logins(self, subject: str) -> list[LinkedLogin]:
+        user = self.users.get(subject)
+        if user is None:
+            return []
+        name = user.username or user.display_name
+        first = LinkedLogin(user.issuer, user.external_subject, subject, user.created_at, name)
+        linked = [link for link in self.links.values() if link.subject == subject]
+        return [first, *sorted(linked, key=lambda link: (link.linked_at, *link.key))]
+
+    async def unlink_login(self, subject: str, login: LoginKey, *, keeps: Collection[LoginKey]) -> UnlinkOutcome:
+        own = await self.list_logins(subject)
+        if login not in [one.key for one in own] or login.issuer == "local":
+            return UnlinkOutcome.UNKNOWN
+        left = [one for key in keeps for one in own if one.key == key != login]
+        if not left:
+            return UnlinkOutcome.LAST
+        user = self.users[subject]
+        said_by = user.profile_issuer or user.issuer
+        is_first = own[0].key == login
+        if is_first:
+            issuer, external_subject = left[0].key
+            del self.links[left[0].key]
+            name = user.display_name if left[0].display_name is None else left[0].display_name
+            user = replace(user, issuer=issuer, external_subject=external_subject, display_name=name)
+            user = replace(user, profile_issuer=None if said_by == issuer else said_by)
+        else:
+            del self.links[login]
+        if said_by == login.issuer:
+            user = replace(user, profile=NO_PROFILE, profile_issuer=None)
+        self.users[subject] = user
+        began = [login, (None, None)] if is_first else [login]
+        ended = [
+            key
+            for key, session in self.browser_sessions.items()
+            if session.subject == subject and (session.issuer, session.external_subject) in began
+        ]
+        delete(self.browser_sessions, ended, len(ended))
+        return UnlinkOutcome.UNLINKED
 
     async def list_users(self) -> list[User]:
         local = [user for user in self.users.values() if user.username is not None]

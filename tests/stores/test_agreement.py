@@ -13,6 +13,7 @@ from gatepost.oauth.limits import Rate, RegistrationBudget
 from gatepost.oauth.records import IssuedTokens
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
+from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
@@ -25,6 +26,7 @@ subjects = st.sampled_from((*SUBJECTS, "not-a-local-account"))
 usernames = st.sampled_from(USERNAMES)
 profiles = st.builds(Profile, st.none() | text, groups=st.tuples(text), claims=st.dictionaries(text, st.integers()))
 issuers = st.sampled_from(("operator", "https://idp.example", "local"))
+logins = st.builds(LoginKey, issuers, usernames)
 # Which of the records made so far is meant; beyond the last one it is an unknown one.
 picks = st.integers(0, 2)
 
@@ -176,6 +178,19 @@ class StoresAgree(BothStores):
             )
         )
 
+    @rule(issuer=issuers, external=usernames, subject=subjects, name=st.none() | text)
+    def link_login(self, issuer: str, external: str, subject: str, name: str | None) -> None:
+        login = LinkedLogin(issuer, external, subject, self.now, name)
+        self.both(lambda store: store.linked_logins.link_login(login))
+
+    @rule(login=logins, subject=subjects, keeps=st.lists(logins, max_size=3))
+    def unlink_login(self, login: LoginKey, subject: str, keeps: list[LoginKey]) -> None:
+        self.both(lambda store: store.linked_logins.unlink_login(subject, login, keeps=keeps))
+
+    @rule(subject=subjects)
+    def forget_profile(self, subject: str) -> None:
+        self.both(lambda store: store.users.forget_profile(subject))
+
     @rule(subject=subjects)
     def disable_user(self, subject: str) -> None:
         self.both(lambda store: store.users.disable_user(subject, now=self.now))
@@ -209,9 +224,16 @@ class StoresAgree(BothStores):
         named = {which: fp(f"session-{self.latest(self.sessions, pick)}")}
         self.both(lambda store: store.browser_sessions.end_sessions(subject, **named))
 
-    @rule(pick=st.none() | picks, subject=st.none() | subjects, provider=st.none() | text)
-    def start_session(self, pick: int | None, subject: str | None, provider: str | None) -> None:
-        started = session(f"session-{self.sessions}", subject=subject, provider=provider, expires_at=self.now + 3600)
+    @rule(pick=st.none() | picks, subject=st.none() | subjects, login=st.just((None, None)) | logins)
+    def start_session(self, pick: int | None, subject: str | None, login: tuple[str | None, str | None]) -> None:
+        issuer, external_subject = login
+        started = session(
+            f"session-{self.sessions}",
+            subject=subject,
+            issuer=issuer,
+            external_subject=external_subject,
+            expires_at=self.now + 3600,
+        )
         replaces = None if pick is None else fp(f"session-{self.latest(self.sessions, pick)}")
         self.sessions += 1
         self.both(lambda store: store.browser_sessions.start_session(started, replaces=replaces))
@@ -247,6 +269,7 @@ class StoresAgree(BothStores):
         self.both(lambda store: store.users.list_users())
         for subject in SUBJECTS:
             self.both(partial(list_own, subject=subject, now=self.now))
+            self.both(partial(list_logins, subject=subject))
         for username, subject in zip(USERNAMES, SUBJECTS, strict=True):
             self.both(partial(find_user, username=username, subject=subject))
         for number in range(5):
@@ -259,6 +282,10 @@ class StoresAgree(BothStores):
             self.both(partial(find_grant_and_tokens, number=number, now=self.now))
         for number in range(self.sessions):
             self.both(partial(find_session, fingerprint=fp(f"session-{number}"), now=self.now))
+
+
+async def list_logins(store: Store, *, subject: str) -> Any:
+    return await store.linked_logins.list_logins(subject)
 
 
 async def find_user(store: Store, *, username: str, subject: str) -> list[Any]:

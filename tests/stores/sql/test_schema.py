@@ -13,9 +13,11 @@ from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, RegistrationBudget, Use
 from gatepost.oauth.records import ClientOrigin
+from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink, InvitationOutcome
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey, PasskeyAddition, PasskeyUse
@@ -171,6 +173,22 @@ async def use_accounts(store: Store) -> None:
     assert accepted is InvitationOutcome.ACCEPTED
     await links.delete_links(before=NOW, limit=1)
     await use_passkeys(store)
+    linked = store.linked_logins
+    for key in (("a", "1"), ("b", "1")):
+        assert await linked.link_login(LinkedLogin(*key, "user-1", NOW)) is LinkOutcome.LINKED
+        for name in ("Ada", "Ada L."):
+            came = await store.users.recognise_user(
+                *key, display_name=name, subjects=("new",), now=NOW, profile=Profile(name)
+            )
+            assert came.subject == "user-1"
+    await store.users.forget_profile("user-1")
+    assert len(await linked.list_logins("user-1")) == 3
+    assert await linked.link_login(LinkedLogin("a", "1", "user-3", NOW)) is LinkOutcome.OF_ANOTHER
+    kept = [LoginKey("b", "1")]
+    assert await linked.unlink_login("user-1", LoginKey("a", "1"), keeps=kept) is UnlinkOutcome.UNLINKED
+    assert await linked.link_login(LinkedLogin("a", "1", "user-3", NOW)) is LinkOutcome.LINKED
+    kept = [LoginKey("a", "1")]
+    assert await linked.unlink_login("user-3", LoginKey("issuer", "g"), keeps=kept) is UnlinkOutcome.UNLINKED
     await sessions.note_use(fp("session-1"), now=NOW)
     await sessions.list_sessions("user-1", now=NOW, limit=1)
     for which in ({}, {"only": fp("x")}, {"but": fp("x")}):

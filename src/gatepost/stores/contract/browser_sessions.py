@@ -18,12 +18,15 @@ class BrowserSession:
     """Survives the renewal of the session at login; transactions are bound to it. Not a secret, not a credential."""
     subject: str | None
     provider: str | None
-    """The name of the login provider; a login counts for that one only."""
+    """The name of the login provider that said who it is; the login counts as long as that is there."""
     authenticated_at: int | None
     created_at: int
     expires_at: int
     last_used_at: int | None = None
     """As noted now and then; None when it was not used since it began."""
+    issuer: str | None = None
+    """Of the login that began it, with `external_subject`: one of those that the person has."""
+    external_subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.leases import LeaseStore
 from gatepost.stores.contract.limits import LimitStore
+from gatepost.stores.contract.linked_logins import LinkedLoginStore
 from gatepost.stores.contract.logins import LoginStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.passkeys import PasskeyStore
@@ -33,6 +34,7 @@ class Store:
     clients: ClientStore
     assertions: AssertionStore
     users: UserStore
+    linked_logins: LinkedLoginStore
     account_links: AccountLinkStore
     passkeys: PasskeyStore
     browser_sessions: BrowserSessionStore

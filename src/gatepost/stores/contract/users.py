@@ -28,9 +28,11 @@ class User:
     """What the issuer calls the person for people."""
     disabled_at: int | None = None
     profile: Profile = NO_PROFILE
-    """What the issuer said at the last login."""
+    """What was said at the last login."""
     roles: tuple[str, ...] = ()
     """Those that the person was given here, sorted; rules of the operator may name further ones."""
+    profile_issuer: str | None = None
+    """Who said so, where it was the issuer of a linked login; None for `issuer`."""
 
     @property
     def name(self) -> str:
@@ -79,12 +81,13 @@ class UserStore(Protocol):
     ) -> User:
         """Return the person for whom `issuer` vouches, disabled or not; added when there is none.
 
-        Of any number of first logins at once one adds the person. A subject is never given twice.
+        That is whose account began with this login, or who has linked it. Of any number of first logins at once one
+        adds the person, and none does when it is linked at the same time. A subject is never given twice.
 
         Args:
             issuer: who vouches.
             external_subject: what the issuer calls the person.
-            display_name: kept in place of an earlier one; None keeps that.
+            display_name: kept in place of an earlier one, of a linked login with the link; None keeps that.
             subjects: candidates for a new person; the first that no person and no client has is taken, and the last is
                 random.
             now: seconds UTC.
@@ -94,6 +97,9 @@ class UserStore(Protocol):
             TypeError: JSON has no form for the claims.
             ValueError: likewise, or the profile is too long.
         """
+
+    async def forget_profile(self, subject: str) -> None:
+        """Forget what the issuer of a linked login said of the person, because another login says nothing."""
 
     async def list_users(self) -> list[User]:
         """Return all people: local accounts by username, then the others by issuer and name."""

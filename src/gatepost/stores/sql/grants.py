@@ -58,7 +58,7 @@ _LIVE_ACCESS_TOKEN: Final = """
         access_tokens.scopes, access_tokens.expires_at, grants.expires_at AS grant_expires_at, grants.grant_id,
         grants.subject, grants.client_id, grants.resource, grants.revoked_at,
         clients.client_name, users.disabled_at, COALESCE(users.display_name, users.username) AS display_name,
-        users.issuer, users.profile
+        COALESCE(users.profile_issuer, users.issuer) AS user_issuer, users.profile
     FROM access_tokens
     JOIN grants ON grants.grant_id = access_tokens.grant_id
     LEFT JOIN clients ON clients.client_id = grants.client_id
@@ -185,7 +185,7 @@ class SqlGrantStore(Operations):
             grant_revoked=row["revoked_at"] is not None,
             user_disabled=row["disabled_at"] is not None,
             display_name=row["display_name"],
-            user_issuer=row["issuer"],
+            user_issuer=row["user_issuer"],
             profile=row["profile"],
         )
 

@@ -18,6 +18,7 @@ from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.leases import SqlLeaseStore
 from gatepost.stores.sql.limits import SqlLimitStore
+from gatepost.stores.sql.linked_logins import SqlLinkedLoginStore
 from gatepost.stores.sql.logins import SqlLoginStore
 from gatepost.stores.sql.mcp import (
     SqlMcpCancellationStore,
@@ -42,6 +43,7 @@ def sql_store(database: Database) -> Store:
         clients=SqlClientStore(database),
         assertions=SqlAssertionStore(database),
         users=SqlUserStore(database),
+        linked_logins=SqlLinkedLoginStore(database),
         account_links=SqlAccountLinkStore(database),
         passkeys=SqlPasskeyStore(database),
         browser_sessions=SqlBrowserSessionStore(database),

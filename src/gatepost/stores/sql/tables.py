@@ -20,6 +20,7 @@ from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey
@@ -49,6 +50,7 @@ ACCESS_TOKENS: Final = Table("access_tokens", AccessToken, scopes=SCOPES)
 REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
 CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
 USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.from_text), roles=SCOPES)
+LINKED_LOGINS: Final = Table("linked_logins", LinkedLogin)
 ACCOUNT_LINKS: Final = Table("account_links", AccountLink)
 PASSKEYS: Final = Table("passkeys", Passkey, transports=LIST)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.profile import NO_PROFILE, Profile
+from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES
+from gatepost.stores.sql.linked_logins import find_person, rename_login
 from gatepost.stores.sql.tables import USERS
 
 # Any key may be taken: the username by an earlier account, issuer and external subject by somebody who logged in at the
 # same moment, the subject by somebody else's.
 _INSERT: Final = f"{USERS.insertion} ON CONFLICT DO NOTHING"
 
-_RECOGNISE: Final = "SELECT * FROM users WHERE issuer = $1 AND external_subject = $2"
 _BY_SUBJECT: Final = "SELECT * FROM users WHERE subject = $1"
 _CLIENT: Final = "SELECT 1 FROM clients WHERE client_id = $1"
 _REFRESH: Final = """
-    UPDATE users SET display_name = COALESCE($3, display_name), profile = $4 WHERE issuer = $1 AND external_subject = $2
+    UPDATE users SET display_name = COALESCE($2, display_name), profile = $3, profile_issuer = $4 WHERE subject = $1
+"""
+_FORGET_PROFILE: Final = """
+    UPDATE users SET profile = NULL, profile_issuer = NULL WHERE subject = $1 AND profile_issuer IS NOT NULL
 """
 
 _OFFERED_AT: Final = "SELECT created_at FROM setup_link"
@@ -85,9 +90,13 @@ class SqlUserStore(Operations):
         profile: Profile = NO_PROFILE,
     ) -> User:
         # Nearly every login is of somebody who is known already, as the same; that needs no write.
-        known, said = await self._find_person(issuer, external_subject), profile.to_text()
-        if known is not None and display_name in {None, known.display_name} and said == known.profile.to_text():
-            return known
+        login, said = LoginKey(issuer, external_subject), profile.to_text()
+        known, link = await self._find_person(login)
+        if known is not None:
+            name, said_by = (known.display_name, None) if link is None else (link.display_name, issuer)
+            was_said = known.profile.to_text(), known.profile_issuer
+            if display_name in {None, name} and (said, said_by) == was_said:
+                return known
         new = [
             User(subject, issuer, external_subject, now, display_name=display_name, profile=profile)
             for subject in subjects
@@ -95,24 +104,33 @@ class SqlUserStore(Operations):
         return await self._recognise(new)
 
     @read
-    async def _find_person(self, transaction: Transaction, issuer: str, external_subject: str) -> User | None:
-        return await USERS.one(transaction, _RECOGNISE, issuer, external_subject)
+    async def _find_person(self, transaction: Transaction, login: LoginKey) -> tuple[User | None, LinkedLogin | None]:
+        return await find_person(transaction, login)
 
     @write
     async def _recognise(self, transaction: Transaction, candidates: Sequence[User]) -> User:
-        for new in candidates:
-            # A client that acts for itself is its own subject.
-            if await transaction.one(_CLIENT, new.subject) is None and await transaction.run(
-                _INSERT, *USERS.values(new)
-            ):
-                return new
-        person = candidates[0]
-        said = person.display_name, person.profile.to_text()
-        await transaction.run(_REFRESH, person.issuer, person.external_subject, *said)
-        known = await USERS.one(transaction, _RECOGNISE, person.issuer, person.external_subject)
+        said = candidates[0]
+        login = LoginKey(said.issuer, said.external_subject)
+        known, link = await find_person(transaction, login)
         if known is None:
-            raise RuntimeError("every subject is somebody else's; the last has to be random")
-        return known
+            return await _add_first(transaction, candidates)
+        if link is None:
+            name, said_by = said.display_name, None
+        else:
+            # The account is called as it was; what this login is called stands with the link.
+            await rename_login(transaction, login, said.display_name)
+            name, said_by = None, said.issuer
+        await transaction.run(_REFRESH, known.subject, name, said.profile.to_text(), said_by)
+        return replace(
+            known,
+            display_name=known.display_name if name is None else name,
+            profile=said.profile,
+            profile_issuer=said_by,
+        )
+
+    @write
+    async def forget_profile(self, transaction: Transaction, subject: str) -> None:
+        await transaction.run(_FORGET_PROFILE, subject)
 
     @read
     async def list_users(self, transaction: Transaction) -> list[User]:
@@ -172,6 +190,15 @@ async def set_password(transaction: Transaction, subject: str, password_hash: st
     await transaction.run("UPDATE users SET password_hash = $2 WHERE subject = $1", subject, password_hash)
     await transaction.run(_END_SESSIONS, subject)
     await transaction.run(_END_LINKS, subject)
+
+
+async def _add_first(transaction: Transaction, candidates: Sequence[User]) -> User:
+    """Add a person by the first of these records whose subject nobody has."""
+    for new in candidates:
+        # A client that acts for itself is its own subject.
+        if await transaction.one(_CLIENT, new.subject) is None and await transaction.run(_INSERT, *USERS.values(new)):
+            return new
+    raise RuntimeError("every subject is somebody else's; the last has to be random")
 
 
 def _place_in_list(user: User) -> tuple[bool, str, str, str]:

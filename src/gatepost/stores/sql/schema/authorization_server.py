@@ -290,3 +290,23 @@ PASSKEYS: Final = (
     "CREATE INDEX passkeys_by_subject ON passkeys (subject)",
 )
 """Version 6."""
+
+LINKED_LOGINS: Final = (
+    # Logins that lead to a person who began with another; one of an issuer at most.
+    """
+    CREATE TABLE linked_logins (
+        issuer TEXT NOT NULL,
+        external_subject TEXT NOT NULL,
+        subject TEXT NOT NULL REFERENCES users (subject),
+        linked_at BIGINT NOT NULL,
+        display_name TEXT,
+        PRIMARY KEY (issuer, external_subject)
+    )
+    """,
+    "CREATE UNIQUE INDEX linked_logins_by_person ON linked_logins (subject, issuer)",
+    "ALTER TABLE users ADD COLUMN profile_issuer TEXT",
+    # Which login began a session.
+    "ALTER TABLE browser_sessions ADD COLUMN issuer TEXT",
+    "ALTER TABLE browser_sessions ADD COLUMN external_subject TEXT",
+)
+"""Version 7."""

@@ -20,6 +20,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.ROLES,
     authorization_server.UPSTREAM_TOKENS,
     authorization_server.PASSKEYS,
+    authorization_server.LINKED_LOGINS,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""
