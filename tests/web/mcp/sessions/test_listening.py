@@ -228,9 +228,13 @@ async def test_nobody_gets_the_events_of_another_session(world: SessionWorld) ->
     assert (await world.listen(await world.begin(), last_event_id=answer.events[0].id).ended()).status == 400
 
 
-async def test_the_streams_of_a_session_end_with_it(world: SessionWorld) -> None:
+async def test_the_streams_of_a_session_end_with_it() -> None:
+    # No timer asks whether the session still counts, and after the change the stream only waits for the next one.
+    world = SessionWorld(call_later=lambda _seconds, _call: None)
     session = await world.begin()
     listening = await opened(world.listen(session))
+    await publish(world)
+    await listening.until_messages(1)
     await world.send(None, session=session, method="DELETE")
     await listening.ended()
 
@@ -249,9 +253,28 @@ async def test_a_stream_ends_when_its_session_does_elsewhere() -> None:
     session = await world.begin()
     listening = world.listen(session)
     await listening.until(lambda: listening.raw.count(b":\r\n\r\n") >= 2)
+    # What was looked up still counts here, but the stream is attached to nothing any more.
     await world.store.mcp_sessions.end_session(fingerprint(session), owner=owner_of(principal(), RESOURCE.identifier))
-    world.time += 5
     await listening.ended()
+
+
+async def test_a_stream_ends_when_its_session_has_expired() -> None:
+    """As after a machine has slept: it is too late for the session to live on because somebody listens."""
+    world = SessionWorld(keep_alive=0.01, is_guarded=False)
+    listening = await opened(world.listen(await world.begin()))
+    world.time += 3600
+    await listening.ended()
+
+
+async def test_a_session_lives_on_while_its_client_listens() -> None:
+    world = SessionWorld(keep_alive=0.01, is_guarded=False)
+    session = await world.begin()
+    listening = await opened(world.listen(session))
+    for _ in range(4):
+        seen = listening.raw.count(b":\r\n\r\n")
+        world.time += 1800
+        await listening.until(lambda: listening.raw.count(b":\r\n\r\n") >= seen + 2)  # noqa: B023 - at once
+    assert (await world.send(request("ping"), session=session)).status == 200
 
 
 async def test_a_stream_ends_when_its_token_does() -> None:
