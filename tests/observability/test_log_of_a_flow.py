@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import pytest
@@ -145,6 +147,28 @@ async def test_a_refused_token_request_names_its_address(log: pytest.LogCaptureF
         await gatepost.token(grant_type="refresh_token", client_id=client_id, refresh_token="gp_rt_" + "x" * 43)
         [line] = lines(log)
         assert (line["client_id"], line["address"], line["reason"]) == (client_id, "127.0.0.1", "refresh_token_unknown")
+
+
+async def test_a_refused_mcp_request_names_the_address_that_a_trusted_proxy_tells(
+    log: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    public = installed(
+        provider=StaticPasswordProvider(PASSWORD),
+        MCP_PUBLIC_URL="https://mcp.example",
+        MCP_TRUSTED_PROXIES="127.0.0.1",
+        MCP_STORAGE_URL=f"sqlite:///{tmp_path}/gatepost.db",
+        MCP_SEALING_KEYS=token_urlsafe(32),
+    )
+    async with public as gatepost:
+        log.clear()
+        told = {"X-Forwarded-For": "198.51.100.7"}
+        unknown = {"Authorization": "Bearer gp_at_" + "x" * 43}
+        await gatepost.http.post("https://mcp.example/mcp", headers={**told, **unknown})
+        await gatepost.http.post("https://mcp.example/mcp", headers=told)
+        assert lines(log) == [
+            {"message": f"refused: {reason}", "reason": reason, "address": "198.51.100.7"}
+            for reason in ("token_unknown", "token_missing")
+        ]
 
 
 async def test_a_failed_login_names_the_account_that_was_meant_and_nothing_that_was_typed(

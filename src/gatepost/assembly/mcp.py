@@ -88,6 +88,7 @@ class Resources:
                     handshake_era=self._handshake_era(endpoint, origin),
                     keep_alive=self.keep_alive,
                     open_scopes=self.open_scopes,
+                    addresses=self.core.addresses,
                     landing=landing,
                 )
                 built |= {endpoint.path: served, f"{endpoint.path}/": served}
@@ -97,7 +98,10 @@ class Resources:
         """Build the protected applications at an origin, by path."""
         return {
             endpoint.path: GuardedApplication(
-                cast("Protected", endpoint.target), path=endpoint.path, guard=self._guard(endpoint, origin)
+                cast("Protected", endpoint.target),
+                path=endpoint.path,
+                guard=self._guard(endpoint, origin),
+                addresses=self.core.addresses,
             )
             for endpoint in self.endpoints
             if endpoint.is_application

@@ -240,6 +240,7 @@ class McpWorld:
             sent.append(message)
 
         scope = {"type": "http", "method": method, "path": "/mcp", "query_string": query, "headers": headers}
+        scope["client"] = ("198.51.100.7", 50_000)
         await self.endpoint(scope, receive, send)
         if not sent:
             return None

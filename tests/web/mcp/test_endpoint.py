@@ -360,6 +360,7 @@ async def test_every_refusal_is_logged_with_its_reason_and_nothing_that_was_sent
         ("scope_insufficient", 403),
         ("message_malformed", 400),
     ]
+    assert {vars(record)["address"] for record in caplog.records} == {"198.51.100.7"}
     sent = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     assert "evil" not in sent
     assert "secret" not in sent

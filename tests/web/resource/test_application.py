@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -19,6 +20,7 @@ from gatepost.stores.contract.grants import GrantStore
 from gatepost.web.resource.application import GuardedApplication, Protected
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.lifespan import ApplicationNotStarted, AsgiLifespan
+from gatepost.web.site.client_address import ClientAddresses
 from tests.web.mcp.mcp_harness import NOW, ORIGIN, READER, RESOURCE, STRANGER, Grants
 
 METADATA = 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'
@@ -59,7 +61,7 @@ def guarded(grants: Grants | None = None, *, is_guarded: bool = True, **options:
     guard = BearerGuard(
         grants=cast("GrantStore", grants or Grants()), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW
     )
-    return GuardedApplication(protected, path="/mcp", guard=guard if is_guarded else None)
+    return GuardedApplication(protected, path="/mcp", guard=guard if is_guarded else None, addresses=ClientAddresses())
 
 
 async def get(app: GuardedApplication, path: str, token: str | None = READER) -> httpx2.Response:
@@ -197,9 +199,20 @@ async def test_websockets_are_closed_before_they_open() -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
+async def test_a_refusal_is_logged_with_the_address(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "gatepost.web"):
+        await get(guarded(), "/mcp/who", token="unknown")
+        await get(guarded(), "/mcp//who")
+
+    assert [(vars(record)["reason"], vars(record)["address"]) for record in caplog.records] == [
+        ("token_unknown", "127.0.0.1"),
+        ("path_ambiguous", "127.0.0.1"),
+    ]
+
+
 async def test_the_applications_own_lifespan_runs_and_its_state_reaches_requests() -> None:
     protected = Protected(an_application())
-    app = GuardedApplication(protected, path="/mcp", guard=None)
+    app = GuardedApplication(protected, path="/mcp", guard=None, addresses=ClientAddresses())
 
     async with protected.lifespan():
         body = (await get(app, "/mcp/who", token=None)).json()

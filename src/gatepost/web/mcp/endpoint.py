@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from starlette.requests import HTTPConnection
@@ -50,6 +51,7 @@ from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.outer_authentication import outer_principal
+from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import Landing, scrubbed_traceback
 from gatepost.web.site.front_door import (
@@ -102,6 +104,8 @@ class McpEndpoint:
     """Keeps the streams of `subscriptions/listen` alive, and every request that waits for something."""
     handshake_era: HandshakeEra | None = None
     """The sessions of the handshake era; without it its requests are served one by one."""
+    addresses: ClientAddresses = field(default_factory=ClientAddresses)
+    """Say from where a request comes that is refused."""
     landing: Landing | None = None
     """Returns the page that a person's browser is shown in place of a refusal."""
     open_scopes: set[CancelScope] = field(default_factory=set)
@@ -132,7 +136,7 @@ class McpEndpoint:
             if page is not None:
                 await page(scope, receive, send)
                 return
-            answer = self._error_answer(error)
+            answer = self._error_answer(error, scope)
         if answer is not None and (fast_path is None or not fast_path.answer(send, answer)):
             await send_answer(send, answer)
 
@@ -263,9 +267,9 @@ class McpEndpoint:
                 # The client or the end of its session cancelled it: an event stream without a message.
                 await exchange.finish(None)
                 return None
-            answer = self._error_answer(error)
+            answer = self._error_answer(error, exchange.scope)
         except Exception as error:  # noqa: BLE001 - what a target lets through is a fault of ours, and still answered
-            answer = self._error_answer(error, request, is_modern=is_modern)
+            answer = self._error_answer(error, exchange.scope, request, is_modern=is_modern)
         if exchange.stream is None:
             # What a task that the tool left behind sends from now on goes nowhere.
             exchange.is_closed = True
@@ -312,12 +316,15 @@ class McpEndpoint:
             raise InvalidJsonRpcRequest("Clients of this revision send requests and notifications only.")
         return ACCEPTED
 
-    def _error_answer(self, error: Exception, request: Request | None = None, *, is_modern: bool = True) -> Answer:
+    def _error_answer(
+        self, error: Exception, scope: Scope, request: Request | None = None, *, is_modern: bool = True
+    ) -> Answer:
         """Return the answer to a request that failed; before its era is known, errors have one status in both."""
-        request_id = None if request is None else request.id
+        request_id, address = None if request is None else request.id, partial(self.addresses.of, scope)
         if isinstance(error, InsufficientScope):
+            log_refusal(Reason.SCOPE_INSUFFICIENT, 403, address)
             return self._step_up(error.scopes, request_id)
-        answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes)
+        answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes, address=address)
         if answer is not None:
             return answer
         what = "the endpoint failed" if request is None else "the target failed"
@@ -331,7 +338,6 @@ class McpEndpoint:
             data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
         )
         challenge = () if self.guard is None else challenge_headers(self.guard.insufficient_scope(needed))
-        log_refusal(Reason.SCOPE_INSUFFICIENT, 403)
         return 403, error_response(error, request_id), challenge
 
     def _written(self, request: Request, result: ResultBody) -> bytes:

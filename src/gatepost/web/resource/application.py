@@ -23,6 +23,7 @@ from gatepost.server.calls.context import set_current_subject
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
+from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
 from gatepost.web.site.front_door import FAST_PATH
 
@@ -106,14 +107,18 @@ class Protected:
 class GuardedApplication:
     """A `Protected` application at one origin: a plain ASGI callable for its path and everything below."""
 
-    def __init__(self, protected: Protected, *, path: str, guard: BearerGuard | None) -> None:
+    def __init__(
+        self, protected: Protected, *, path: str, guard: BearerGuard | None, addresses: ClientAddresses
+    ) -> None:
         """Prepare everything that does not depend on a request.
 
         Args:
             protected: what is served.
             path: where, without a slash at its end.
             guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
+            addresses: say from where a request comes that is refused.
         """
+        self._addresses = addresses
         self._app = protected.app
         self._state = protected.state
         self._path = path
@@ -129,13 +134,13 @@ class GuardedApplication:
             return
         # 1. Every router has to understand the path alike.
         if _AMBIGUOUS.search(scope["path"]) or _AMBIGUOUS_ENCODED.search(scope.get("raw_path") or b""):
-            await _refused_path(scope)(scope, receive, send)
+            await self._refused_path(scope)(scope, receive, send)
             return
         # 2. Who is it, and do the scopes suffice?
         try:
             principal = await self._principal(scope)
         except BearerRefused as refused:
-            await _challenge(scope, refused)(scope, receive, send)
+            await self._challenge(scope, refused)(scope, receive, send)
             return
         except StoreUnavailable as error:
             unavailable = oauth_error_response(store_unavailable(HTTPConnection(scope), error))
@@ -175,15 +180,18 @@ class GuardedApplication:
         given[PRINCIPAL] = principal
         return given
 
+    def _challenge(self, scope: Scope, refused: BearerRefused) -> Response:
+        self._log_refusal(scope, refused.body.get("error", "unauthorized"), refused.reason)
+        headers = {"WWW-Authenticate": refused.www_authenticate, "Cache-Control": "no-store"}
+        return JSONResponse(refused.body, status_code=refused.status, headers=headers)
 
-def _challenge(scope: Scope, refused: BearerRefused) -> Response:
-    log_refusal(HTTPConnection(scope), error=refused.body.get("error", "unauthorized"), reason=refused.reason)
-    headers = {"WWW-Authenticate": refused.www_authenticate, "Cache-Control": "no-store"}
-    return JSONResponse(refused.body, status_code=refused.status, headers=headers)
+    def _refused_path(self, scope: Scope) -> Response:
+        self._log_refusal(scope, "invalid_request", Reason.PATH_AMBIGUOUS)
+        description = "Empty and dot segments, backslashes and encoded slashes do not belong into a path here."
+        body = {"error": "invalid_request", "error_description": description}
+        return JSONResponse(body, status_code=400, headers={"Cache-Control": "no-store"})
 
-
-def _refused_path(scope: Scope) -> Response:
-    log_refusal(HTTPConnection(scope), error="invalid_request", reason=Reason.PATH_AMBIGUOUS)
-    description = "Empty and dot segments, backslashes and encoded slashes do not belong into a path here."
-    body = {"error": "invalid_request", "error_description": description}
-    return JSONResponse(body, status_code=400, headers={"Cache-Control": "no-store"})
+    def _log_refusal(self, scope: Scope, error: str, reason: Reason) -> None:
+        connection = HTTPConnection(scope)
+        connection.state.address = self._addresses.of(scope)
+        log_refusal(connection, error=error, reason=reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import orjson
@@ -104,19 +104,32 @@ class Refused(Exception):
 
 
 def error_answer(
-    error: Exception, request_id: RequestId | None, *, is_modern: bool, random_bytes: RandomBytes
+    error: Exception,
+    request_id: RequestId | None,
+    *,
+    is_modern: bool,
+    random_bytes: RandomBytes,
+    address: Callable[[], str],
 ) -> Answer | None:
-    """Return the answer to a request that ended with this error, logged; None for an error that nobody expects."""
+    """Return the answer to a request that ended with this error, logged; None for an error that nobody expects.
+
+    Args:
+        error: what it ended with.
+        request_id: of the message; None where that is not known.
+        is_modern: whether it is of the modern era.
+        random_bytes: where the id of an incident comes from.
+        address: says from where the request comes.
+    """
     match error:
         case ProtocolError():
             # Those that are faults of ours have been logged by whoever found them.
             status, reason = error.status(modern=is_modern), _REASONS.get(type(error))
             if reason is not None:
-                log_refusal(reason, status)
+                log_refusal(reason, status, address)
             return status, error_response(error, request_id), ()
         case BearerRefused():
             # RFC 6750 section 3. Its message has not been read yet, so the body is OAuth's and not JSON-RPC's.
-            log_refusal(error.reason, error.status)
+            log_refusal(error.reason, error.status, address)
             return error.status, orjson.dumps(error.body), challenge_headers(error)
         case StoreUnavailable():
             return _store_unavailable(error, random_bytes(8).hex())
@@ -132,7 +145,7 @@ def error_answer(
             refused = Refused(503, Reason.SHUTTING_DOWN, "The server is shutting down.", headers=retry)
         case _:
             return None
-    log_refusal(refused.reason, refused.status, host=refused.host)
+    log_refusal(refused.reason, refused.status, address, host=refused.host)
     return refused.status, error_response(refused.error), refused.headers
 
 
@@ -153,10 +166,11 @@ def _store_unavailable(error: StoreUnavailable, incident: str) -> Answer:
     return 503, body, ((b"retry-after", b"%d" % RETRY_AFTER),)
 
 
-def log_refusal(reason: Reason, status: int, *, host: str | None = None) -> None:
-    """Log one refusal with its reason and status; nothing that the client sent but a `Host` that is one."""
+def log_refusal(reason: Reason, status: int, address: Callable[[], str], *, host: str | None = None) -> None:
+    """Log one refusal with reason, status and address; nothing that the client sent but a `Host` that is one."""
     if logger.isEnabledFor(logging.INFO):
-        logger.info("refused: %s", reason.value, extra={"reason": reason.value, "status": status, "host": host})
+        details = {"reason": reason.value, "status": status, "address": address(), "host": host}
+        logger.info("refused: %s", reason.value, extra=details)
 
 
 async def send_answer(send: Send, answer: Answer) -> None:
