@@ -14,7 +14,7 @@ import importlib
 import random
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -58,8 +58,10 @@ def main(arguments: list[str]) -> int:
         paths = [path for pattern in group["modules"] for path in sorted(PACKAGE.glob(pattern))]
         chosen = choose(paths, options.only, options.sample, options.seed, equivalents)
         if any(chosen.values()):
-            survivors = try_all(chosen, group["tests"])
-            poor |= report(chosen, survivors)
+            wide = group.get("wide", {})
+            tests = {path: [*group["tests"], *wide.get(module_name(path), ())] for path in chosen}
+            for path, survivors in survivors_of(chosen, tests):
+                poor |= report(path, len(chosen[path]), survivors)
     unknown = stale(equivalents)
     for name, entry in unknown:
         print(f"equivalent.toml: no mutant of {name} is {entry}")
@@ -105,8 +107,8 @@ def stale(equivalents: Equivalents) -> list[tuple[str, str]]:
     return found
 
 
-def try_all(chosen: Chosen, tests: Sequence[str]) -> Chosen:
-    """Return the mutants that no test notices.
+def survivors_of(chosen: Chosen, tests: Mapping[Path, Sequence[str]]) -> Iterator[tuple[Path, Sequence[Mutant]]]:
+    """Yield each module with the mutants that none of its tests notices.
 
     Raises:
         SystemExit: the tests fail as they are.
@@ -117,18 +119,17 @@ def try_all(chosen: Chosen, tests: Sequence[str]) -> Chosen:
     if tried is None or tried[0].failed:
         raise SystemExit(f"the tests fail without a mutant: {tried and tried[0].failed}")
     reached, killed = tried
-    survivors: Chosen = {}
     for path, mutants in chosen.items():
         files = reached.files(path)
         rest = [mutant for mutant in mutants if (path, mutant) not in killed]
-        survivors[path] = [mutant for mutant in rest if passes_from_the_start(mutant, path, files)]
-        tell(f"{path}: {len(rest)} tried from the start")
-    return survivors
+        tell(f"{path}: {len(rest)} to try from the start")
+        yield path, [mutant for mutant in rest if passes_from_the_start(mutant, path, files)]
 
 
-def _try_in_place(chosen: Chosen, tests: Sequence[str]) -> tuple[Reached, set[tuple[Path, Mutant]]]:
-    plugin = CollectedTests(chosen, tell)
-    pytest.main([*OPTIONS, "-s", *tests], plugins=[plugin])
+def _try_in_place(chosen: Chosen, tests: Mapping[Path, Sequence[str]]) -> tuple[Reached, set[tuple[Path, Mutant]]]:
+    plugin = CollectedTests(chosen, tests, tell)
+    places = dict.fromkeys(place for places in tests.values() for place in places)
+    pytest.main([*OPTIONS, "-s", *places], plugins=[plugin])
     return plugin.reached, plugin.killed
 
 
@@ -137,18 +138,16 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def report(chosen: Chosen, survivors: Chosen) -> bool:
-    """Print the score of each module and its survivors; say whether one is below what is wanted."""
-    poor = False
-    for path, mutants in chosen.items():
-        if not mutants:
-            continue
-        killed = len(mutants) - len(survivors[path])
-        poor |= killed < WANTED * len(mutants)
-        print(f"{module_name(path):40}{killed:5} of {len(mutants):4}{killed / len(mutants):8.1%}")
-        for mutant in survivors[path]:
-            print(f"    {path}:{mutant.lines.start}\n      - {mutant.before}\n      + {mutant.after}")
-    return poor
+def report(path: Path, tried: int, survivors: Sequence[Mutant]) -> bool:
+    """Print the score of a module and its survivors; say whether it is below what is wanted."""
+    if not tried:
+        return False
+    killed = tried - len(survivors)
+    print(f"{module_name(path):40}{killed:5} of {tried:4}{killed / tried:8.1%}")
+    for mutant in survivors:
+        print(f"    {path}:{mutant.lines.start}\n      - {mutant.before}\n      + {mutant.after}")
+    sys.stdout.flush()
+    return killed < WANTED * tried
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ from tools.mutants.mutations import Mutant
 Result = TypeVar("Result")
 
 SECONDS = 60
-"""How long a mutant may take beside what its tests take; one that loops is noticed by that."""
+"""How long a mutant may compute beside what its tests take; one that loops is noticed by that."""
+_WAITING = 5
+"""How many times as long it may take altogether; one that waits for ever is noticed by that, on a busy machine too."""
 
 
 @dataclass
@@ -53,21 +55,26 @@ class Reached:
         return sorted(found, key=self.seconds.__getitem__)
 
     def files(self, path: Path) -> list[str]:
-        """Return the test files that run anything of a module: its own first, then by how many of their tests do."""
-        tests: defaultdict[str, set[str]] = defaultdict(set)
-        for reaching in self.tests.get(path, {}).values():
-            for test in reaching:
-                tests[test.partition("::")[0]].add(test)
-        return sorted(tests, key=lambda file: (Path(file).name != f"test_{path.stem}.py", -len(tests[file])))
+        """Return the test files that run anything of a module: its own first, then the quickest."""
+        reaching = {_file_of(test) for tests in self.tests.get(path, {}).values() for test in tests}
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for test, taken in self.seconds.items():
+            seconds[_file_of(test)] += taken
+        return sorted(reaching, key=lambda file: (Path(file).name != f"test_{path.stem}.py", seconds[file]))
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def in_fork(work: Callable[[], Result], *, seconds: float = 0) -> Result | None:
-    """Return what `work` returns in a fork; None if it dies, raises or takes too long (0: as long as it likes)."""
+    """Return what `work` returns in a fork; None if it dies, raises or computes longer than `seconds` (0: for ever)."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_REAL, _WAITING * seconds)
         try:
             result = pickle.dumps(work())
             with os.fdopen(writing, "wb") as pipe:
@@ -90,10 +97,17 @@ OPTIONS = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRew
 class CollectedTests:
     """A pytest plugin that runs no test but in forks: once all of them, then for each mutant those that reach it."""
 
-    def __init__(self, chosen: Mapping[Path, Sequence[Mutant]], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        chosen: Mapping[Path, Sequence[Mutant]],
+        tests: Mapping[Path, Sequence[str]],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Prepare for the chosen mutants of each module, and the files and folders of tests that try them."""
         self.reached = Reached()
         self.killed: set[tuple[Path, Mutant]] = set()
         self._chosen = chosen
+        self._tests = tests
         self._tell = tell
 
     @pytest.hookimpl(tryfirst=True)
@@ -104,7 +118,7 @@ class CollectedTests:
         for path in self._chosen:
             importlib.import_module(_module_of(path))  # also what the tests import late
         self._tell(f"{len(items)} tests: which lines each of them runs")
-        reached = in_fork(lambda: _measure(session, list(self._chosen)))
+        reached = in_fork(lambda: _measure(session, self._tests))
         if reached is None:
             raise pytest.UsageError("the tests did not run to their end")
         self.reached = reached
@@ -120,9 +134,9 @@ class CollectedTests:
         return True
 
 
-def _measure(session: pytest.Session, paths: list[Path]) -> Reached:
+def _measure(session: pytest.Session, tests: Mapping[Path, Sequence[str]]) -> Reached:
     reached = Reached()
-    coverage = Coverage(data_file=None, include=[str(path.resolve()) for path in paths], config_file=False)
+    coverage = Coverage(data_file=None, include=[str(path.resolve()) for path in tests], config_file=False)
     coverage.start()
     for item, after in zip(session.items, [*session.items[1:], None], strict=True):
         coverage.switch_context(item.nodeid)
@@ -133,10 +147,19 @@ def _measure(session: pytest.Session, paths: list[Path]) -> Reached:
             reached.failed.append(item.nodeid)
     coverage.stop()
     data = coverage.get_data()
-    for path in paths:
+    for path, places in tests.items():
         lines = data.contexts_by_lineno(str(path.resolve()))
-        reached.tests[path] = {line: {name for name in names if name} for line, names in lines.items()}
+        reached.tests[path] = {
+            line: {name for name in names if any(_is_in(name, place) for place in places)}
+            for line, names in lines.items()
+        }
     return reached
+
+
+def _is_in(test: str, place: str) -> bool:
+    """Say whether a test lies in a file or below a folder."""
+    file = _file_of(test)
+    return file == place or file.startswith(f"{place}/")
 
 
 def _functions_of(path: Path) -> list[FunctionType]:
