@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -10,6 +11,8 @@ from typing import Protocol
 
 import pytest
 from hypothesis import settings
+
+from tests.patience import bounded
 
 # Hypothesis gives an example 200 ms outside of CI, which a busy machine does not keep; how fast things are is measured
 # in benchmarks/. The rest stays as it is there, or in CI.
@@ -53,6 +56,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
         report.outcome, report.result = "failed", []
         report.longrepr = "\n".join(["tests share a node id:", *shared])
     return report
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give every async test an end to its waiting."""
+    if not isinstance(item, pytest.Function):
+        return
+    given = getattr(item.obj, "hypothesis", None)  # which calls what it was given for each example
+    if given is None and inspect.iscoroutinefunction(item.obj):
+        item.obj = bounded(item.obj)
+    elif given is not None and inspect.iscoroutinefunction(given.inner_test) and not hasattr(given, "is_bounded"):
+        given.inner_test = bounded(given.inner_test)
+        given.is_bounded = True  # the other tests of the same function share it
 
 
 @pytest.hookimpl(trylast=True)
