@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from gatepost.identity.asking import ask
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginField
+from gatepost.wording.phrase import Phrase
 
 
 class AuthProvider(ABC):
@@ -25,7 +26,7 @@ class AuthProvider(ABC):
     """
 
     login_fields: tuple[LoginField, ...] = (
-        LoginField("password", "Password", secret=True, autocomplete="current-password"),
+        LoginField("password", Phrase("Password"), secret=True, autocomplete="current-password"),
     )
     """What the form asks for where `challenge` returns None."""
 

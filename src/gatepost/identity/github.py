@@ -8,6 +8,7 @@ from typing import Any, Final
 from gatepost.identity.provider import Identity, Login
 from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer
 from gatepost.outbound.fetching import FetchFailed
+from gatepost.wording.phrase import Phrase, Words
 
 ISSUER: Final = "https://github.com/login/oauth"
 """What GitHub says as `iss` of its answers (RFC 9207), since April 2026 and without metadata that says so."""
@@ -37,9 +38,11 @@ class GitHub(UpstreamLogin):
     """
 
     label = "GitHub"
-    refusals: Mapping[str, str] = {
+    refusals: Mapping[str, Words] = {
         "bad_verification_code": CODE_OVER,
-        "unverified_user_email": "GitHub wants you to verify your e-mail address first, in your settings there.",
+        "unverified_user_email": Phrase(
+            "GitHub wants you to verify your e-mail address first, in your settings there."
+        ),
     }
 
     def __init__(

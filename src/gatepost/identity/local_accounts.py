@@ -12,6 +12,7 @@ from gatepost.identity.provider import IdentityProvider, LoginField
 from gatepost.identity.usernames import UsernameRefused, canonical_username
 from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.wording.phrase import Phrase
 
 
 def new_user(username: str, password: str, *, now: int, random_bytes: RandomBytes) -> User:
@@ -32,8 +33,8 @@ class LocalAccounts(IdentityProvider):
 
     name = LOCAL
     login_fields = (
-        LoginField("username", "Username", autocomplete="username"),
-        LoginField("password", "Password", secret=True, autocomplete="current-password"),
+        LoginField("username", Phrase("Username"), autocomplete="username"),
+        LoginField("password", Phrase("Password"), secret=True, autocomplete="current-password"),
     )
 
     def __init__(self, *, users: UserStore) -> None:

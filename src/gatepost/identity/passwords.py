@@ -12,6 +12,8 @@ import functools
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from gatepost.wording.phrase import Phrase
+
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
@@ -71,15 +73,19 @@ def checked_password(password: str, *, username: str | None = None) -> str:
     """
     canonical = normalised(password)
     if len(canonical) > LONGEST or len(password) > _LONGEST_RAW:
-        raise PasswordRefused(f"A password has at most {LONGEST} characters.")
+        raise PasswordRefused(Phrase("A password has at most %(count)s characters.", count=LONGEST))
     if len(canonical) < SHORTEST:
-        raise PasswordRefused(f"A password needs at least {SHORTEST} characters; a few words in a row do well.")
+        raise PasswordRefused(
+            Phrase("A password needs at least %(count)s characters; a few words in a row do well.", count=SHORTEST)
+        )
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in canonical):
-        raise PasswordRefused("A password cannot contain control characters, such as a tab.")
+        raise PasswordRefused(Phrase("A password cannot contain control characters, such as a tab."))
     if _strength(canonical, username) < _WEAKEST:
         raise PasswordRefused(
-            "This password is too easy to guess: it is among the common ones, a pattern, or made of the username. A "
-            "few words in a row that have nothing to do with each other do well."
+            Phrase(
+                "This password is too easy to guess: it is among the common ones, a pattern, or made of the username. "
+                "A few words in a row that have nothing to do with each other do well."
+            )
         )
     return canonical
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from gatepost.identity.passwords import checked_password, normalised
 from gatepost.identity.provider import Identity, LoginField
 from gatepost.identity.single_user import OperatorNamedProvider
+from gatepost.wording.phrase import Phrase
 
 
 class StaticPasswordProvider(OperatorNamedProvider):
@@ -29,7 +30,7 @@ class StaticPasswordProvider(OperatorNamedProvider):
     """
 
     name = "static-password"
-    login_fields = (LoginField("password", "Password", secret=True, autocomplete="current-password"),)
+    login_fields = (LoginField("password", Phrase("Password"), secret=True, autocomplete="current-password"),)
 
     def __init__(self, password: str, subject: str = "owner", *, display_name: str | None = None) -> None:
         super().__init__(subject, display_name=display_name)

@@ -32,13 +32,14 @@ from gatepost.identity.provider import (
 )
 from gatepost.outbound.addresses import names_this_machine
 from gatepost.outbound.fetching import FetchFailed
+from gatepost.wording.phrase import Phrase, Words
 
 if TYPE_CHECKING:
     from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 TOTAL_SECONDS: Final = 10.0
 """For all that one request of a browser makes this server ask elsewhere."""
-CODE_OVER: Final = "This login took too long, or its answer was used before. Try again."
+CODE_OVER: Final = Phrase("This login took too long, or its answer was used before. Try again.")
 _CALLBACK: Final = "callback"
 _OK: Final = 200
 _ERROR_CODE: Final = re.compile(r"[a-z_]{1,64}")
@@ -68,7 +69,7 @@ class UpstreamLogin(IdentityProvider):
         ValueError: an argument is wrong; the message is a sentence.
     """
 
-    refusals: Mapping[str, str] = {"invalid_grant": CODE_OVER}
+    refusals: Mapping[str, Words] = {"invalid_grant": CODE_OVER}
     """The errors of the token endpoint that are no fault, and what people are told."""
     offline_scopes: Sequence[str] = ()
     """What is asked for beside the other scopes, for a refresh token."""
@@ -168,13 +169,13 @@ class UpstreamLogin(IdentityProvider):
             server = await self._server()
             if not self._is_own(answer["iss"]) if "iss" in answer else server.says_issuer:
                 _log.warning("login provider %s: an answer names another issuer, or none", self._name)
-                raise LoginRefused("Another login provider answered than the one that was asked. Try again.")
+                raise LoginRefused(Phrase("Another login provider answered than the one that was asked. Try again."))
 
             # 2. It may say no.
             if "error" in answer:
                 self._refused(answer["error"])
             if "code" not in answer:
-                raise LoginRefused(f"{self.host} sent you back without an answer. Try again.")
+                raise LoginRefused(Phrase("%(host)s sent you back without an answer. Try again.", host=self.host))
 
             # 3. The code is for a token, and the token for the person.
             async with self._client(server) as http:
@@ -213,17 +214,20 @@ class UpstreamLogin(IdentityProvider):
         else:
             return
         _log.warning("login provider %s: %s", self._name, cause, extra={"host": self.host})
-        raise LoginUnavailable(f"{self.host}, where you log in, does not answer as it should.")
+        raise LoginUnavailable(Phrase("%(host)s, where you log in, does not answer as it should.", host=self.host))
 
     def _refused(self, error: str) -> NoReturn:
         """Say what an error of the authorization endpoint means (RFC 6749 section 4.1.2.1, Core section 3.1.2.6)."""
         if error in {"server_error", "temporarily_unavailable"}:
             raise FetchFailed(f"it says {error}")
         if error in {"access_denied", "login_required", "interaction_required", "consent_required"}:
-            raise LoginRefused(f"{self.host} did not let you in, or you did not go on there.")
+            raise LoginRefused(Phrase("%(host)s did not let you in, or you did not go on there.", host=self.host))
         _log.warning("login provider %s: it refuses the request: %s", self._name, _shown(error))
         raise LoginRefused(
-            f"{self.host} did not take this server's request. The people who run this server find more in its log."
+            Phrase(
+                "%(host)s did not take this server's request. The people who run this server find more in its log.",
+                host=self.host,
+            )
         )
 
     def _client(self, server: UpstreamServer) -> AsyncOAuth2Client:

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
+from gatepost.wording.phrase import Phrase
+
 LONGEST: Final = 64
 """Characters of the canonical form."""
 
@@ -34,18 +36,18 @@ def canonical_username(text: str) -> str:
     """
     trimmed = text.strip()
     if not trimmed:
-        raise UsernameRefused("Type a username.")
+        raise UsernameRefused(Phrase("Type a username."))
     # Before folding: composing marks takes time that grows with the square of their number.
     username = "" if len(trimmed) > LONGEST else _fold(trimmed)
     # Folding can lengthen a text: one ligature becomes three letters.
     if not username or len(username) > LONGEST:
-        raise UsernameRefused(f"A username has at most {LONGEST} characters.")
+        raise UsernameRefused(Phrase("A username has at most %(count)s characters.", count=LONGEST))
     if not all(_is_allowed(character) for character in username) or _INVISIBLE.search(username):
-        raise UsernameRefused("A username has letters, digits and . _ - @ + only, without spaces.")
+        raise UsernameRefused(Phrase("A username has letters, digits and . _ - @ + only, without spaces."))
     if _is_heaped(username):
-        raise UsernameRefused("A username has no heaps of accents on one letter.")
+        raise UsernameRefused(Phrase("A username has no heaps of accents on one letter."))
     if not username[0].isalnum():
-        raise UsernameRefused("A username begins with a letter or a digit.")
+        raise UsernameRefused(Phrase("A username begins with a letter or a digit."))
     return username
 
 

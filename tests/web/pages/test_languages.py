@@ -114,6 +114,7 @@ def test_a_page_says_its_language_to_browsers_and_caches(accepted: str | None, t
     context: dict[str, Any] = {
         "title": Phrase("Log in"),
         "message": "",
+        "detail": None,
         "link": None,
         "reason_code": "x",
         "refusal_id": "1",

@@ -15,9 +15,11 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.pages import static_files
 from gatepost.web.pages.headers import page_headers
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages, in_words
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.pages.static_files import static_url
+from gatepost.web.pages.times import in_words
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
+from gatepost.wording.phrase import Phrase
 from tests.web.pages.pages_world import ATTACK, World, make_world, names, offer_setup
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
@@ -42,6 +44,7 @@ def error_page(pages: Pages, **changes: object) -> Response:
     values: dict[str, object] = {
         "title": "No",
         "message": "Not so.",
+        "detail": None,
         "link": None,
         "reason_code": "x",
         "refusal_id": "1",
@@ -230,7 +233,12 @@ def test_a_redirect_cannot_break_out_of_its_header(pages: Pages, location: str) 
 @pytest.mark.parametrize(
     ("error", "status", "reason", "says"),
     [
-        (lambda: PageRefusal(Reason.LOGIN_FAILED, title="T", message="M", status=418), 418, "login_failed", "M"),
+        (
+            lambda: PageRefusal(Reason.LOGIN_FAILED, title=Phrase("T"), message="M", status=418),
+            418,
+            "login_failed",
+            "M",
+        ),
         (
             lambda: InvalidRequest(Reason.PARAMETER_REPEATED, "Send it once."),
             400,
@@ -292,7 +300,7 @@ def test_what_may_go_well_a_moment_later_has_a_way_back_to_the_same_page(pages: 
     ],
 )
 def test_a_stretch_of_time_is_said_as_people_say_it(seconds: int, words: str) -> None:
-    assert in_words(seconds) == words
+    assert str(in_words(seconds)) == words
 
 
 @pytest.mark.parametrize("error", [ClientDisconnected(), RuntimeError("x")])
@@ -301,7 +309,7 @@ def test_a_fault_of_ours_is_left_to_the_app(pages: Pages, error: Exception) -> N
 
 
 def test_a_refusal_names_its_reason_in_a_traceback() -> None:
-    assert str(PageRefusal(Reason.LOGIN_FAILED, title="T", message="M")) == "T [login_failed]"
+    assert str(PageRefusal(Reason.LOGIN_FAILED, title=Phrase("T"), message="M")) == "T [login_failed]"
 
 
 # --- Static files ---

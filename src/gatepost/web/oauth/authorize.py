@@ -37,6 +37,7 @@ from gatepost.web.site import api_description as api
 from gatepost.web.site.errors import RETRY_AFTER, log_refusal
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Phrase
 
 MAX_QUERY = 16 * 1024
 """Bytes. Clients put whole URLs and signed objects into `state`; this leaves room for several."""
@@ -127,17 +128,21 @@ class AuthorizeEndpoint:
             if client is None:
                 raise PageRefusal(
                     Reason.CLIENT_UNKNOWN,
-                    title="This app is not known here",
-                    message="It may have been registered a long time ago, or with another server. Remove the "
-                    "connection in your app and add it again, so that it registers anew.",
+                    title=Phrase("This app is not known here"),
+                    message=Phrase(
+                        "It may have been registered a long time ago, or with another server. Remove the connection in "
+                        "your app and add it again, so that it registers anew."
+                    ),
                 )
             request.state.client_id = client.client_id
             request.state.redirect_uri = _without_query(parameters.values.get("redirect_uri"))
             if client.disabled_at is not None:
                 raise PageRefusal(
                     Reason.CLIENT_DISABLED,
-                    title="This app is not allowed here",
-                    message="The people who run this server have shut it out. Ask them if you think that is a mistake.",
+                    title=Phrase("This app is not allowed here"),
+                    message=Phrase(
+                        "The people who run this server have shut it out. Ask them if you think that is a mistake."
+                    ),
                 )
             return establish_redirect_uri(client, parameters)
         except InvalidRequest as error:
@@ -147,9 +152,12 @@ class AuthorizeEndpoint:
                 raise _no_way_out(error) from None
             raise PageRefusal(
                 error.reason,
-                title="This app could not be checked",
-                message="It keeps a description of itself on a web server, and that cannot be used. Nothing was sent "
-                f"back to the app. For its developer: {error.description}",
+                title=Phrase("This app could not be checked"),
+                message=Phrase(
+                    "It keeps a description of itself on a web server, and that cannot be used. Nothing was sent back "
+                    "to the app. Its developer can read below what is wrong."
+                ),
+                detail=error.description,
             ) from None
 
 
@@ -184,9 +192,12 @@ def _no_way_out(error: OAuthError) -> PageRefusal:
     return PageRefusal(
         error.reason,
         status=error.status,
-        title="This server could not check the app",
-        message="That is no fault of yours or the app's. Tell the people who run this server; after a few tries your "
-        f"app may find another way. For them: {error.description}",
+        title=Phrase("This server could not check the app"),
+        message=Phrase(
+            "That is no fault of yours or the app's. Tell the people who run this server; after a few tries your app "
+            "may find another way."
+        ),
+        detail=error.description,
         headers={"Retry-After": str(RETRY_AFTER)},
     )
 
@@ -194,9 +205,12 @@ def _no_way_out(error: OAuthError) -> PageRefusal:
 def _broken_link(reason: Reason, description: str) -> PageRefusal:
     return PageRefusal(
         reason,
-        title="This link cannot be used",
-        message="The app that sent you here made a mistake in its request, so nothing was sent back to it. "
-        f"For its developer: {description}",
+        title=Phrase("This link cannot be used"),
+        message=Phrase(
+            "The app that sent you here made a mistake in its request, so nothing was sent back to it. Its developer "
+            "can read below what is wrong."
+        ),
+        detail=description,
     )
 
 

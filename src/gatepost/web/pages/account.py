@@ -25,10 +25,12 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
-from gatepost.web.pages.rendering import Link, day, in_words
+from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.times import ago, day
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Phrase
 
 PURPOSE: Final = "account"
 PASSWORD: Final = f"{ACCOUNT}/password"
@@ -142,9 +144,9 @@ class AccountPage:
         response = completion.pages.render(
             request,
             "done.html",
-            title="You are logged out",
-            message="Apps that you connected stay connected.",
-            link=Link(login_path(), "Log in again"),
+            title=Phrase("You are logged out"),
+            message=Phrase("Apps that you connected stay connected."),
+            link=Link(login_path(), Phrase("Log in again")),
         )
         browser_sessions.forget(response)
         return response
@@ -184,7 +186,11 @@ async def submitted_form(
     if session is None:
         return without_session(request, completion.browser_sessions, completion.pages, path=ACCOUNT)
     check_csrf_token(
-        session, form.get("csrf_token"), purpose=purpose, transaction_id=None, retry=Link(ACCOUNT, "Your account")
+        session,
+        form.get("csrf_token"),
+        purpose=purpose,
+        transaction_id=None,
+        retry=Link(ACCOUNT, Phrase("Your account")),
     )
     return completion.pages.redirect(login_path()) if session.user is None else (session, session.user, form)
 
@@ -198,8 +204,8 @@ def _row(listed: BrowserSession, *, own: OpenSession, now: int) -> dict[str, Any
     return {
         "id": listed.session_fingerprint.hex(),
         "is_own": listed.session_fingerprint == own.record.session_fingerprint,
-        "began": in_words(now - listed.created_at),
-        "last_used": in_words(now - (listed.last_used_at or listed.created_at)),
+        "began": ago(now - listed.created_at),
+        "last_used": ago(now - (listed.last_used_at or listed.created_at)),
     }
 
 

@@ -32,7 +32,7 @@ from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Words, words_of
+from gatepost.wording.phrase import Phrase, Words, words_of
 
 _PURPOSE: Final = "account-link"
 _PATH: Final = f"{ACCOUNT}/link"
@@ -76,14 +76,14 @@ class AccountLinkPage:
             submitted.get("csrf_token"),
             purpose=_PURPOSE,
             transaction_id=None,
-            retry=Link(link_path(token), "Try again"),
+            retry=Link(link_path(token), Phrase("Try again")),
         )
 
         # 2. Name and password can be ones.
         username, password = link.username or submitted.get("username", ""), submitted.get("password", "")
         if password != submitted.get("repeat", ""):
             return self._form(
-                request, session, token, link, username, field="repeat", problem="The two passwords differ."
+                request, session, token, link, username, field="repeat", problem=Phrase("The two passwords differ.")
             )
         make = partial(new_user, username, password, now=completion.now(), random_bytes=completion.random_bytes)
         hash_it = partial(hash_password, password, username=username)
@@ -104,9 +104,9 @@ class AccountLinkPage:
         return completion.pages.render(
             request,
             "done.html",
-            title="Your password is set",
-            message="You are logged out in every browser. Apps that you connected stay connected.",
-            link=Link(login_path(), "Log in"),
+            title=Phrase("Your password is set"),
+            message=Phrase("You are logged out in every browser. Apps that you connected stay connected."),
+            link=Link(login_path(), Phrase("Log in")),
         )
 
     async def _accept(
@@ -119,7 +119,7 @@ class AccountLinkPage:
             raise _link_over()
         if outcome is InvitationOutcome.USERNAME_TAKEN:
             return self._form(
-                request, session, token, link, username, field="username", problem="This username is taken."
+                request, session, token, link, username, field="username", problem=Phrase("This username is taken.")
             )
         await completion.audit.record(request, AuditEvent.USER_ADDED, subject=user.subject)
         renewed = await completion.browser_sessions.renew(session, user)
@@ -163,9 +163,11 @@ class AccountLinkPage:
 def _link_over() -> PageRefusal:
     return PageRefusal(
         Reason.ACCOUNT_LINK_INVALID,
-        title="This link does not work any more",
-        message="It was used, it has expired, or a newer one was made. Ask the people who run this server for another.",
-        link=Link(login_path(), "Log in"),
+        title=Phrase("This link does not work any more"),
+        message=Phrase(
+            "It was used, it has expired, or a newer one was made. Ask the people who run this server for another."
+        ),
+        link=Link(login_path(), Phrase("Log in")),
     )
 
 

@@ -28,9 +28,11 @@ from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages, day, in_words
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.times import day, in_words
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Phrase
 
 _PURPOSE = "consent"
 
@@ -95,7 +97,7 @@ class ConsentPage:
             submitted.get("csrf_token"),
             purpose=_PURPOSE,
             transaction_id=transaction_id,
-            retry=Link(consent_path(transaction_id), "Go on"),
+            retry=Link(consent_path(transaction_id), Phrase("Go on")),
         )
 
         # 2. The authorization request is this browser's own, and can be answered still.
@@ -181,13 +183,14 @@ def _transaction_id(request: Request) -> str:
     return query(request).get("transaction", "")
 
 
-def _how_long(client: Client, lifetimes: Lifetimes) -> str:
+def _how_long(client: Client, lifetimes: Lifetimes) -> Phrase:
     """Return for how long an approval gives access, as people say it."""
     if not gets_refresh_token(client):
         return in_words(lifetimes.access_token)
-    return (
-        f"as long as the app uses it: until {in_words(lifetimes.refresh_token)} without use, "
-        f"{in_words(lifetimes.grant)} at the most"
+    return Phrase(
+        "as long as the app uses it: until %(unused)s without use, %(most)s at the most",
+        unused=in_words(lifetimes.refresh_token),
+        most=in_words(lifetimes.grant),
     )
 
 
@@ -204,8 +207,10 @@ def _ticked(transaction: AuthorizationTransaction, submitted: Mapping[str, str])
 def _client_gone(reason: Reason) -> PageRefusal:
     return PageRefusal(
         reason,
-        title="This app is not registered any more",
-        message="It was removed while you were deciding, or it changed its address. Connect again from the app.",
+        title=Phrase("This app is not registered any more"),
+        message=Phrase(
+            "It was removed while you were deciding, or it changed its address. Connect again from the app."
+        ),
     )
 
 

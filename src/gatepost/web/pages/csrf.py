@@ -20,6 +20,7 @@ from gatepost.tokens.opaque import base64url
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.request_body import media_type, read_body
+from gatepost.wording.phrase import Phrase
 
 _LONGEST_FORM = 16 * 1024  # bytes; the longest form of ours holds two passwords
 _KEY_LABEL = b"gatepost csrf"
@@ -45,8 +46,10 @@ def check_csrf_token(
         raise PageRefusal(
             Reason.CSRF_TOKEN_WRONG,
             status=403,
-            title="This page was out of date",
-            message="You may have logged in in another tab in the meantime. Nothing was changed; please try once more.",
+            title=Phrase("This page was out of date"),
+            message=Phrase(
+                "You may have logged in in another tab in the meantime. Nothing was changed; please try once more."
+            ),
             link=retry,
         )
 
@@ -64,8 +67,8 @@ def check_origin(request: Request, *, origin: str) -> None:
         raise PageRefusal(
             Reason.ORIGIN_FOREIGN,
             status=403,
-            title="This did not come from our own page",
-            message="For your safety nothing was done. Go back to your app and connect again.",
+            title=Phrase("This did not come from our own page"),
+            message=Phrase("For your safety nothing was done. Go back to your app and connect again."),
         )
 
 
@@ -80,11 +83,13 @@ def without_session(request: Request, browser_sessions: BrowserSessions, pages: 
     # Browsers drop a cookie when its time is over; on plain http, answering an app ends the session, too.
     raise PageRefusal(
         Reason.BROWSER_SESSION_MISSING,
-        title="This form can no longer be sent",
-        message="Nothing was done, because this browser did not send our cookie with it. The page was open for too "
-        "long, or a request of an app was answered in another tab, or cookies were deleted, or this browser does not "
-        "accept cookies from this site. If this page comes again, allow them.",
-        link=Link(path, "Open the form again"),
+        title=Phrase("This form can no longer be sent"),
+        message=Phrase(
+            "Nothing was done, because this browser did not send our cookie with it. The page was open for too long, "
+            "or a request of an app was answered in another tab, or cookies were deleted, or this browser does not "
+            "accept cookies from this site. If this page comes again, allow them."
+        ),
+        link=Link(path, Phrase("Open the form again")),
     )
 
 

@@ -115,7 +115,7 @@ class LoginPage:
             submitted.pop("csrf_token", None),
             purpose=_PURPOSE,
             transaction_id=transaction_id,
-            retry=Link(here, "Go on"),
+            retry=Link(here, Phrase("Go on")),
         )
 
         # 2. The authorization request, if any, is this browser's own.

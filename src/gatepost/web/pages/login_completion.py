@@ -114,8 +114,10 @@ class LoginCompletion:
             raise PageRefusal(
                 Reason.USER_DISABLED,
                 status=403,
-                title="Your account is disabled",
-                message="The people who run this server have disabled it. Ask them if you think that is a mistake.",
+                title=Phrase("Your account is disabled"),
+                message=Phrase(
+                    "The people who run this server have disabled it. Ask them if you think that is a mistake."
+                ),
             )
         return user
 
@@ -131,8 +133,10 @@ class LoginCompletion:
             issuer, new = identity.issuer or self.provider.issuer, identifier("user_", self.random_bytes)
             if self.allowed and issuer != OPERATOR and not may_enter(self.allowed, identity):
                 raise LoginRefused(
-                    "The people who run this server say who may enter, and this account is not among those. Ask them, "
-                    "or log in with another account."
+                    Phrase(
+                        "The people who run this server say who may enter, and this account is not among those. Ask "
+                        "them, or log in with another account."
+                    )
                 )
             profile = self._profile(identity, issuer)
             user = await self.users.recognise_user(
@@ -270,17 +274,17 @@ class BrowserLogin:
             raise PageRefusal(
                 Reason.LOGIN_FAILED,
                 status=403,
-                title="You are not logged in",
+                title=Phrase("You are not logged in"),
                 message=words_of(refused),
-                link=Link(self.purpose.page, "Try again"),
+                link=Link(self.purpose.page, Phrase("Try again")),
             ) from None
         except LoginUnavailable as failure:
             raise PageRefusal(
                 Reason.LOGIN_PROVIDER_UNAVAILABLE,
                 status=503,
-                title="You cannot be logged in just now",
+                title=Phrase("You cannot be logged in just now"),
                 message=Phrase("%(failure)s Nothing is lost: try again in a moment.", failure=words_of(failure)),
-                link=Link(self.purpose.page, "Try again"),
+                link=Link(self.purpose.page, Phrase("Try again")),
                 headers={"Retry-After": str(RETRY_AFTER)},
             ) from None
 
@@ -327,10 +331,10 @@ def _key(state: str) -> bytes:
 def _login_over() -> PageRefusal:
     return PageRefusal(
         Reason.LOGIN_STATE_INVALID,
-        title="This login is over",
-        message=(
+        title=Phrase("This login is over"),
+        message=Phrase(
             "It has been used already, took too long, or was begun in another browser. "
             "Go back to your app and connect again, or log in here."
         ),
-        link=Link(login_path(), "Log in"),
+        link=Link(login_path(), Phrase("Log in")),
     )

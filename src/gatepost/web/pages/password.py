@@ -30,7 +30,7 @@ from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Words, words_of
+from gatepost.wording.phrase import Phrase, Words, words_of
 
 _PURPOSE: Final = "password"
 
@@ -72,7 +72,7 @@ class PasswordPage:
         # 2. The two new ones are one.
         old, new = form.get("old", ""), form.get("password", "")
         if new != form.get("repeat", ""):
-            return self._form(request, session, field="repeat", problem="The two passwords differ.")
+            return self._form(request, session, field="repeat", problem=Phrase("The two passwords differ."))
 
         # 3. The old one is right: a guess like any at the login page, and counted before it is looked at.
         name = user.username or ""
@@ -87,7 +87,9 @@ class PasswordPage:
                     reason=Reason.LOGIN_FAILED,
                     subject=user.subject,
                 )
-                return self._form(request, session, field="old", problem="That is not your password.", is_wrong=True)
+                return self._form(
+                    request, session, field="old", problem=Phrase("That is not your password."), is_wrong=True
+                )
 
             # 4. The new one can be one.
             hashed = password_workers().run(partial(hash_password, new, username=name))
@@ -112,9 +114,9 @@ class PasswordPage:
         page = completion.pages.render(
             request,
             "done.html",
-            title="Your password is changed",
-            message="You are logged out everywhere else. Apps that you connected stay connected.",
-            link=Link(ACCOUNT, "Your account"),
+            title=Phrase("Your password is changed"),
+            message=Phrase("You are logged out everywhere else. Apps that you connected stay connected."),
+            link=Link(ACCOUNT, Phrase("Your account")),
         )
         return completion.browser_sessions.attach(page, await completion.browser_sessions.start(renewed))
 

@@ -16,6 +16,7 @@ from gatepost.oauth.records import AuthorizationTransaction, TransactionState
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.rendering import PageRefusal
+from gatepost.wording.phrase import Phrase
 
 ACCOUNT: Final = "/oauth/account"
 """The account page, where a login leads that is for no authorization request."""
@@ -86,8 +87,8 @@ def already_answered() -> PageRefusal:
     return PageRefusal(
         Reason.TRANSACTION_FINISHED,
         status=409,
-        title="This has been answered already",
-        message="You can close this window. To connect again, go back to your app and start there.",
+        title=Phrase("This has been answered already"),
+        message=Phrase("You can close this window. To connect again, go back to your app and start there."),
     )
 
 
@@ -100,8 +101,8 @@ def _over(transaction: AuthorizationTransaction | None) -> PageRefusal:
     return PageRefusal(
         reason,
         told=Reason.TRANSACTION_EXPIRED,
-        title="This request is over",
-        message=(
+        title=Phrase("This request is over"),
+        message=Phrase(
             "It has been answered, or it has expired, or it was begun in another browser, or your session in this one "
             "has ended since, or this browser does not accept cookies. Go back to your app; if it is not connected, "
             "connect again."

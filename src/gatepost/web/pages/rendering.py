@@ -11,7 +11,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -29,10 +28,11 @@ from gatepost.web.pages.accept_language import preferred_language
 from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.languages import Language, languages, load_language
 from gatepost.web.pages.static_files import logo, static_url
+from gatepost.web.pages.times import in_words
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Words
+from gatepost.wording.phrase import Phrase, Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_MINUTE: Final = 60
-_UNITS: Final = (("year", 365 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", _MINUTE))
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
     {
         "setup.html",
@@ -74,8 +72,9 @@ class PageRefusal(Exception):
         reason: Reason,
         *,
         told: Reason | None = None,
-        title: Words,
+        title: Phrase,
         message: Words,
+        detail: str | None = None,
         status: int = 400,
         link: Link | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
@@ -86,6 +85,8 @@ class PageRefusal(Exception):
         """What the page shows: a more general reason where the true one would tell a stranger something."""
         self.title = title
         self.message = message
+        self.detail = detail
+        """What a developer should know, in English."""
         self.status = status
         self.link = link
         self.headers = headers
@@ -138,6 +139,7 @@ class Pages:
         title: Words,
         message: Words,
         reason: Reason,
+        detail: str | None = None,
         told: Reason | None = None,
         link: Link | None = None,
     ) -> Response:
@@ -154,6 +156,7 @@ class Pages:
             reason_code=(told or reason).value,
             title=title,
             message=message,
+            detail=detail,
             link=link,
         )
 
@@ -196,6 +199,7 @@ class Pages:
             status=refusal.status,
             title=refusal.title,
             message=refusal.message,
+            detail=refusal.detail,
             reason=refusal.reason,
             told=refusal.told,
             link=refusal.link or (_again(request) if "Retry-After" in refusal.headers else None),
@@ -223,33 +227,33 @@ class Pages:
 
 def _again(request: HTTPConnection) -> Link:
     query: bytes = request.scope["query_string"]
-    return Link(request.scope["path"] + (f"?{query.decode('latin-1')}" if query else ""), "Try again")
+    return Link(request.scope["path"] + (f"?{query.decode('latin-1')}" if query else ""), Phrase("Try again"))
 
 
 def _refusal_of(error: Exception) -> PageRefusal | None:
     """Return what a person is told about an error that pages know."""
-    title, message, headers = "This request was refused", "", {}
+    title, headers, detail = Phrase("This request was refused"), {}, None
     match error:
         case TooManyRequests():
-            title, message = (
-                "Please wait a moment",
-                f"There were too many tries. Try again in {in_words(error.retry_after)}.",
-            )
+            title = Phrase("Please wait a moment")
+            message = Phrase("There were too many tries. Try again in %(time)s.", time=in_words(error.retry_after))
             headers = {"Retry-After": str(error.retry_after)}
         case BodyTooLarge():
-            title = "That is too much text"
-            message = "The form was longer than this server reads. Go back and try again with less."
+            title = Phrase("That is too much text")
+            message = Phrase("The form was longer than this server reads. Go back and try again with less.")
         case BodyTooSlow():
-            title, message = "That took too long", "The form did not arrive in time. Go back and send it again."
+            title = Phrase("That took too long")
+            message = Phrase("The form did not arrive in time. Go back and send it again.")
             # The rest of the form may still come, and is not to be taken for a request.
             headers = {"Connection": "close"}
         case OAuthError():
-            message = error.description
+            message = Phrase("What this browser sent is not what the page takes. Go back and try again.")
+            detail = error.description
         case StoreUnavailable():
             _log.error("the store cannot answer a page\n%s", scrubbed_traceback(error))
             return _later(
                 Reason.STORE_UNAVAILABLE,
-                "This server cannot reach its storage just now. Nothing is lost: load this page again.",
+                Phrase("This server cannot reach its storage just now. Nothing is lost: load this page again."),
             )
         case LoginProviderFailed():
             cause = error.__cause__
@@ -257,34 +261,21 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
             return PageRefusal(
                 Reason.LOGIN_PROVIDER_FAILED,
                 status=500,
-                title="The login of this server does not work",
-                message="That is no fault of yours. Tell the people who run this server; its log says what is wrong.",
+                title=Phrase("The login of this server does not work"),
+                message=Phrase(
+                    "That is no fault of yours. Tell the people who run this server; its log says what is wrong."
+                ),
             )
         case PasswordWorkersBusy():
             return _later(
                 Reason.PASSWORD_WORKERS_BUSY,
-                "Very many people are logging in just now. Go back and send the form again.",
+                Phrase("Very many people are logging in just now. Go back and send the form again."),
             )
         case _:
             return None
-    return PageRefusal(error.reason, status=error.status, title=title, message=message, headers=headers)
+    return PageRefusal(error.reason, status=error.status, title=title, message=message, detail=detail, headers=headers)
 
 
-def _later(reason: Reason, message: str) -> PageRefusal:
-    title = "Please try again in a moment"
+def _later(reason: Reason, message: Phrase) -> PageRefusal:
+    title = Phrase("Please try again in a moment")
     return PageRefusal(reason, status=503, title=title, message=message, headers={"Retry-After": str(RETRY_AFTER)})
-
-
-def day(seconds: int) -> str:
-    """Return the day of a time as people write it, by UTC."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment.day} {moment:%B %Y}"
-
-
-def in_words(seconds: int) -> str:
-    """Return a stretch of time as people say it, in the largest unit that it fills, rounded up."""
-    if seconds <= _MINUTE // 2:
-        return "half a minute"
-    unit, length = next((known for known in _UNITS if seconds >= known[1]), _UNITS[-1])
-    count = -(-seconds // length)
-    return f"{count} {unit}s" if count > 1 else f"{'an' if unit == 'hour' else 'a'} {unit}"

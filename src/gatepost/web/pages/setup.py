@@ -33,7 +33,7 @@ from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Words, words_of
+from gatepost.wording.phrase import Phrase, Words, words_of
 
 _PURPOSE = "setup"
 _DONE = "/oauth/setup"
@@ -102,14 +102,14 @@ class SetupPage:
             submitted.get("csrf_token"),
             purpose=_PURPOSE,
             transaction_id=None,
-            retry=Link(setup_path(token), "Try again"),
+            retry=Link(setup_path(token), Phrase("Try again")),
         )
 
         # 3. Name and password can be ones.
         username, password = submitted.get("username", ""), submitted.get("password", "")
         if password != submitted.get("repeat", ""):
             return self._form(
-                request, session, token, typed=username, field="repeat", problem="The two passwords differ."
+                request, session, token, typed=username, field="repeat", problem=Phrase("The two passwords differ.")
             )
         create = partial(new_user, username, password, now=self.now(), random_bytes=self.random_bytes)
         try:
@@ -162,12 +162,12 @@ class SetupPage:
 def _link_over() -> PageRefusal:
     return PageRefusal(
         Reason.SETUP_LINK_INVALID,
-        title="This set-up link does not work any more",
-        message=(
+        title=Phrase("This set-up link does not work any more"),
+        message=Phrase(
             "The first account exists already, or the server has been started again and shows a newer link in its "
             "terminal. If you have an account, you can log in."
         ),
-        link=Link(login_path(), "Log in"),
+        link=Link(login_path(), Phrase("Log in")),
     )
 
 

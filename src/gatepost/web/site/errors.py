@@ -39,7 +39,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
 from gatepost.web.site.responses import NO_STORE, json_response
-from gatepost.wording.phrase import Words
+from gatepost.wording.phrase import Phrase, Words
 
 logger = logging.getLogger("gatepost.web")
 
@@ -227,13 +227,19 @@ class ErrorResponses:
         return incident
 
     def _incident_response(self, request: Request, incident: str) -> Response:
-        description = f"Something went wrong on the server; its log explains it as incident {incident}."
+        description = Phrase(
+            "Something went wrong on the server; its log explains it as incident %(incident)s.", incident=incident
+        )
         # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
         if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
             return self._error_page(
-                request, status=500, title="Something went wrong", message=description, reason=Reason.INTERNAL_ERROR
+                request,
+                status=500,
+                title=Phrase("Something went wrong"),
+                message=description,
+                reason=Reason.INTERNAL_ERROR,
             )
-        return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, description))
+        return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, str(description)))
 
 
 def _headers(request: Request, error: OAuthError) -> Mapping[str, str]:
