@@ -42,10 +42,10 @@ def main(arguments: list[str]) -> int:
     return 1 if missing else 0
 
 
-def extracted(source: Path = SOURCE) -> Catalog:
-    """Return every text below a folder, with the files where it stands."""
+def extracted(source: Path | None = None) -> Catalog:
+    """Return every text below a folder, by default of the source, with the files where it stands."""
     catalogue = Catalog(charset="utf-8")
-    for name, _, message, _, context in extract_from_dir(source, _METHODS, _OPTIONS, _KEYWORDS):
+    for name, _, message, _, context in extract_from_dir(source or SOURCE, _METHODS, _OPTIONS, _KEYWORDS):
         catalogue.add(message, None, [(f"src/gatepost/{name}", 0)], context=context)
     return catalogue
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TEMPLATES: Final = Path(__file__).parent / "templates"
+TEMPLATES: Final = Path(__file__).parent / "templates"
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
     {
         "setup.html",
@@ -214,7 +214,7 @@ class Pages:
         from gatepost.web.pages.template_environment import environment_in  # noqa: PLC0415 - likewise
 
         # Branding: a folder of the operator's own, put in front of ours, would override single templates.
-        environment = environment_in(language, FileSystemLoader(_TEMPLATES))
+        environment = environment_in(language, FileSystemLoader(TEMPLATES))
         environment.globals.update(
             server_name=self._server_name,
             # What a person types in a terminal: in no shell does it mean anything.

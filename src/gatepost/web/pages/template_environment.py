@@ -10,7 +10,7 @@ from markupsafe import Markup
 from gatepost.web.pages.languages import Language
 
 
-def environment_in(language: Language, loader: BaseLoader) -> Environment:
+def environment_in(language: Language, loader: BaseLoader | None) -> Environment:
     """Return an environment whose texts are in one language.
 
     A phrase is said in it wherever it is shown: as a value of its own, `{{ phrase }}`, or of a text of the template,
