@@ -20,16 +20,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Auth0",
     "AuthProvider",
     "ClientError",
     "Completion",
     "Context",
+    "Discord",
     "Elicit",
     "ElicitURL",
+    "Entra",
     "GitHub",
+    "GitLab",
+    "Google",
     "Identity",
     "IdentityProvider",
     "InvalidAnswer",
+    "Keycloak",
     "ListRoots",
     "Login",
     "LoginField",
@@ -38,6 +44,8 @@ __all__ = [
     "LoginStep",
     "LoginUnavailable",
     "MissingRequiredClientCapability",
+    "OAuth2",
+    "Okta",
     "OpenIDConnect",
     "Prompt",
     "Protected",
@@ -60,8 +68,12 @@ __all__ = [
 if TYPE_CHECKING:
     from gatepost.app import create_app, run
     from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.identity.entra import Entra
     from gatepost.identity.github import GitHub
+    from gatepost.identity.google import Google
+    from gatepost.identity.oauth2 import Discord, OAuth2
     from gatepost.identity.openid_connect import OpenIDConnect
+    from gatepost.identity.openid_presets import Auth0, GitLab, Keycloak, Okta
     from gatepost.identity.provider import (
         Identity,
         IdentityProvider,
@@ -91,8 +103,12 @@ if TYPE_CHECKING:
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
     "gatepost.identity.auth_provider": ("AuthProvider",),
+    "gatepost.identity.entra": ("Entra",),
     "gatepost.identity.github": ("GitHub",),
+    "gatepost.identity.google": ("Google",),
+    "gatepost.identity.oauth2": ("Discord", "OAuth2"),
     "gatepost.identity.openid_connect": ("OpenIDConnect",),
+    "gatepost.identity.openid_presets": ("Auth0", "GitLab", "Keycloak", "Okta"),
     "gatepost.identity.provider": (
         "Identity",
         "IdentityProvider",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gatepost.identity.github import ISSUER, GitHub
+from gatepost.identity.github import ISSUER, GitHub, organizations_of
 from gatepost.identity.provider import Surroundings
 from gatepost.stores.contract.users import User
 from tests.identity.openid_issuer import Network, query_of
@@ -29,6 +30,16 @@ EMAILS = [
     {"email": "old@example.com", "primary": False, "verified": True, "visibility": None},
     {"email": "octocat@example.com", "primary": True, "verified": True, "visibility": "private"},
 ]
+OAUTH_APP: dict[str, Any] = {"access_token": "gho_1", "scope": "read:user,user:email", "token_type": "bearer"}
+"""What an OAuth app gets; it lasts until it is revoked."""
+GITHUB_APP: dict[str, Any] = {
+    "access_token": "ghu_1",
+    "expires_in": 28800,
+    "refresh_token": "ghr_1",
+    "refresh_token_expires_in": 15897600,
+    "token_type": "bearer",
+    "scope": "",
+}
 
 
 class StandIn:
@@ -39,26 +50,41 @@ class StandIn:
         self.emails: Any = EMAILS
         self.emails_status = 200
         self.error: str | None = None
+        self.token = OAUTH_APP
+        self.scope = "read:user user:email"
+        self.lists: dict[str, Any] = {"/user/orgs": [], "/user/teams": []}
+        """What there is of organizations and teams; a number is a status."""
+        self.asked: list[str] = []
         self._codes: dict[str, str] = {}
         self.site = Starlette(routes=[Route("/login/oauth/access_token", self._token, methods=["POST"])])
-        self.api = Starlette(routes=[Route("/user", self._user), Route("/user/emails", self._emails)])
+        self.api = self.api_at("")
 
-    def log_in(self, url: str, **answer: str) -> str:
+    def api_at(self, path: str) -> Starlette:
+        """Return the API, at a path of its host."""
+        routes = {
+            "/user": self._user,
+            "/user/emails": self._emails,
+            "/user/orgs": self._list,
+            "/user/teams": self._list,
+        }
+        return Starlette(routes=[Route(f"{path}{name}", endpoint) for name, endpoint in routes.items()])
+
+    def log_in(self, url: str, host: str = "github.com", **answer: str) -> str:
         """Return where the browser is sent, since April 2026 with `iss`."""
         asked = query_of(url)
         challenge, state = asked.pop("code_challenge"), asked.pop("state")
         asked.pop("prompt", None)
-        assert url.startswith("https://github.com/login/oauth/authorize?")
+        assert url.startswith(f"https://{host}/login/oauth/authorize?")
         assert asked == {
             "response_type": "code",
             "client_id": CLIENT["client_id"],
             "redirect_uri": CALLBACK,
-            "scope": "read:user user:email",
+            "scope": self.scope,
             "code_challenge_method": "S256",
         }
         code = f"{len(self._codes):020x}"
         self._codes[code] = challenge
-        sent = {"code": code, "iss": "https://github.com/login/oauth", "state": state, **answer}
+        sent = {"code": code, "iss": f"https://{host}/login/oauth", "state": state, **answer}
         return f"{CALLBACK}?{urlencode({name: value for name, value in sent.items() if value})}"
 
     async def _token(self, request: Request) -> Response:
@@ -67,7 +93,8 @@ class StandIn:
         form = dict(parse_qsl((await request.body()).decode(), strict_parsing=True))
         if self.error is not None:
             return JSONResponse({"error": self.error, "error_description": "no", "error_uri": "/apps"})
-        if not CLIENT.items() <= form.items():
+        known = {*CLIENT, "grant_type", "code", "redirect_uri", "code_verifier"}
+        if not CLIENT.items() <= form.items() or form.keys() != known or "authorization" in request.headers:
             return JSONResponse({"error": "incorrect_client_credentials"})
         if form["redirect_uri"] != CALLBACK:
             return JSONResponse({"error": "redirect_uri_mismatch"})
@@ -75,11 +102,12 @@ class StandIn:
         challenge = self._codes.pop(form["code"], None)
         if challenge != base64.urlsafe_b64encode(digest).decode().rstrip("="):
             return JSONResponse({"error": "bad_verification_code"})
-        return JSONResponse({"access_token": "gho_1", "scope": "read:user,user:email", "token_type": "bearer"})
+        return JSONResponse(self.token)
 
     def _allowed(self, request: Request) -> bool:
         assert request.headers["user-agent"]  # without one it answers 403
-        return request.headers.get("authorization") == "Bearer gho_1"
+        self.asked.append(request.url.path)
+        return request.headers.get("authorization") == f"Bearer {self.token['access_token']}"
 
     async def _user(self, request: Request) -> Response:
         if not self._allowed(request):
@@ -89,6 +117,16 @@ class StandIn:
     async def _emails(self, request: Request) -> Response:
         assert self._allowed(request)
         return JSONResponse(self.emails, self.emails_status)
+
+    async def _list(self, request: Request) -> Response:
+        assert self._allowed(request)
+        there = self.lists["/user/" + request.url.path.rpartition("/")[2]]
+        if isinstance(there, int):
+            return JSONResponse({"message": "Resource not accessible by integration"}, there)
+        query = dict(request.query_params)
+        size, page = int(query.pop("per_page")), int(query.pop("page"))
+        assert not query
+        return JSONResponse(there[size * (page - 1) : size * page] if isinstance(there, list) else there)
 
 
 @dataclass
@@ -104,16 +142,29 @@ class Upstream:
         return came_back, (await self.world.session(browser)).user
 
 
-@pytest.fixture
-async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[Upstream]:
-    provider = GitHub(**CLIENT)
-    world = make_world(provider=provider, allowed=getattr(request, "param", ()))
+@asynccontextmanager
+async def upstream_with(provider: GitHub, allowed: Sequence[str] = (), **hosts: str) -> AsyncIterator[Upstream]:
+    """Serve the pages; `hosts` are those of an enterprise, with the path of the API."""
+    world = make_world(provider=provider, allowed=allowed)
     github = StandIn()
     network = Network(github_com=github.site, api_github_com=github.api)
+    if hosts:
+        network = Network(**{host: both(github, path) for host, path in hosts.items()})
     provider.connect(Surroundings(lambda: world.now, world.random_bytes, network))
     yield Upstream(world, github)
     for browser in world.browsers:
         await browser.aclose()
+
+
+def both(github: StandIn, path: str) -> Starlette:
+    """Return its pages and its API at one host."""
+    return Starlette(routes=[*github.site.routes, *github.api_at(path).routes])
+
+
+@pytest.fixture
+async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[Upstream]:
+    async with upstream_with(GitHub(**CLIENT), getattr(request, "param", ())) as world:
+        yield world
 
 
 async def test_people_are_their_number_and_have_a_verified_primary_address(upstream: Upstream) -> None:
@@ -213,3 +264,109 @@ async def test_somebody_without_a_number_is_nobody(upstream: Upstream, user: Any
     upstream.github.user = user
     came_back, known = await upstream.log_in()
     assert (came_back.status_code, known) == (503, None)
+
+
+async def test_a_github_app_s_tokens_end_and_have_no_scopes(upstream: Upstream) -> None:
+    upstream.github.token = GITHUB_APP
+    came_back, user = await upstream.log_in()
+    assert (came_back.status_code, user and user.external_subject) == (303, "583231")
+
+
+@pytest.mark.parametrize("error", ["access_denied", "application_suspended"])
+async def test_who_does_not_agree_or_may_not_there_is_told(upstream: Upstream, error: str) -> None:
+    came_back, user = await upstream.log_in(code="", error=error, error_description="no", error_uri="/apps")
+    assert (came_back.status_code, heading(came_back), user) == (403, "You are not logged in", None)
+
+
+def membership(organization: str, team: str | None = None) -> dict[str, Any]:
+    """Return one as the API does."""
+    if team is None:
+        return {"login": organization, "id": 1, "node_id": "x", "description": None}
+    return {"id": 1, "name": team.title(), "slug": team, "privacy": "closed", "organization": membership(organization)}
+
+
+def asking() -> GitHub:
+    return GitHub(**CLIENT, organizations=["ACME", "other"])
+
+
+async def test_of_organizations_that_are_asked_for_the_memberships_are_known() -> None:
+    async with upstream_with(asking()) as upstream:
+        upstream.github.scope += " read:org"
+        upstream.github.lists = {
+            "/user/orgs": [membership(name) for name in ("private", "Acme")],
+            "/user/teams": [membership("private", "platform"), membership("Acme", "platform"), {"slug": "odd"}],
+        }
+        _, user = await upstream.log_in()
+    assert user is not None
+    assert user.profile.claims == {
+        "login": "octocat",
+        "name": "The Octocat",
+        "organizations": ["Acme"],
+        "teams": ["Acme/platform"],
+    }
+
+
+async def test_without_such_a_rule_nobody_s_memberships_are_asked_for(upstream: Upstream) -> None:
+    await upstream.log_in()
+    assert upstream.github.asked == ["/user", "/user/emails"]
+
+
+@pytest.mark.parametrize("token", [OAUTH_APP, GITHUB_APP])
+async def test_memberships_that_the_app_may_not_see_are_none_and_the_log_says_so(
+    token: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with upstream_with(asking()) as upstream:
+        upstream.github.scope += " read:org"
+        upstream.github.token = token
+        upstream.github.lists = {"/user/orgs": 403, "/user/teams": 404}
+        _, user = await upstream.log_in()
+    assert user is not None
+    assert (user.profile.claims["organizations"], user.profile.claims["teams"]) == ([], [])
+    assert "login provider github: the app may not read /user/teams, so nobody is in any" in caplog.text
+
+
+async def test_memberships_come_in_pages() -> None:
+    async with upstream_with(asking()) as upstream:
+        upstream.github.scope += " read:org"
+        upstream.github.lists["/user/teams"] = [membership("acme", f"team-{number}") for number in range(250)]
+        _, user = await upstream.log_in()
+    assert user is not None
+    assert user.profile.claims["teams"] == [f"acme/team-{number}" for number in range(250)]
+    assert upstream.github.asked.count("/user/teams") == 3
+
+
+@pytest.mark.parametrize("teams", [{"message": "odd"}, ["odd"], 500, [membership("acme", "x")] * 1000])
+async def test_a_list_that_cannot_be_read_to_its_end_logs_nobody_in(teams: Any) -> None:
+    async with upstream_with(asking()) as upstream:
+        upstream.github.scope += " read:org"
+        upstream.github.lists["/user/teams"] = teams
+        came_back, user = await upstream.log_in()
+    assert (came_back.status_code, user) == (503, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts"),
+    [
+        ("github.example.com", {"github_example_com": "/api/v3"}),
+        ("company.ghe.com", {"company_ghe_com": "/none", "api_company_ghe_com": ""}),
+    ],
+)
+async def test_an_enterprise_has_its_own_host_api_and_people(host: str, hosts: dict[str, str]) -> None:
+    provider = GitHub(**CLIENT, host=host)
+    async with upstream_with(provider, **hosts) as upstream:
+        _, user = await upstream.log_in(host=host)
+        came_back, _ = await upstream.log_in(host=host, iss=ISSUER)
+    assert user is not None
+    assert (user.issuer, user.external_subject, provider.label) == (f"https://{host}/login/oauth", "583231", host)
+    assert came_back.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["", "https://github.example.com", "github.example.com/x", "a b"])
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r"^The host is that of a GitHub Enterprise"):
+        GitHub(**CLIENT, host=host)
+
+
+def test_rules_name_organizations() -> None:
+    words = ["org:Acme", "team:other/platform", "team:x", "org:", "login:octocat", "group:org", "@org.example", "*"]
+    assert organizations_of(words) == {"acme", "other", "x"}

@@ -265,7 +265,7 @@ def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[Ups
         raise SettingsError(
             f"{names} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: leave one of them out."
         )
-    return upstream_logins(named, github)
+    return upstream_logins(named, github, words=settings.oauth.allowed_users)
 
 
 def _several(logins: list[UpstreamLogin]) -> SeveralLogins:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gatepost.identity.provider import Identity, Login
-from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer
+from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer, is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.wording.phrase import Phrase, Words
 
-ISSUER: Final = "https://github.com/login/oauth"
+HOST: Final = "github.com"
+ISSUER: Final = f"https://{HOST}/login/oauth"
 """What GitHub says as `iss` of its answers (RFC 9207), since April 2026 and without metadata that says so."""
-_API: Final = "https://api.github.com"
-_SERVER: Final = UpstreamServer(
-    authorization_endpoint=f"{ISSUER}/authorize",
-    token_endpoint=f"{ISSUER}/access_token",
-    token_endpoint_auth_method=AUTH_METHODS[1],
-)
+_OF_ORGANIZATIONS: Final = "read:org"
 _NOT_TO_BE_SEEN: Final = (403, 404)
-"""What the addresses are answered with where the app may not see them."""
+"""What the addresses and memberships are answered with where the app may not see them."""
+_PAGE: Final = 100
+_MOST_PAGES: Final = 10
+"""Organizations and teams that are read: a thousand of each."""
+
+_log = logging.getLogger("gatepost.identity")
 
 
 class GitHub(UpstreamLogin):
@@ -31,13 +33,16 @@ class GitHub(UpstreamLogin):
         client_id: of the app.
         client_secret: of the app.
         name: one word that stays, in the callback URL.
+        host: of a GitHub Enterprise, such as `github.example.com` or `company.ghe.com`.
         scopes: what an OAuth app asks for; a GitHub App has permissions instead (*Email addresses*, to read them).
+        organizations: names of those whose membership is asked for, which takes the scope `read:org`, or of a GitHub
+            App the permission *Members*. Claims then say of which the person is a member (`organizations`) and of
+            which of their teams (`teams`, as `organization/team`); of others nothing is kept.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
     """
 
-    label = "GitHub"
     refusals: Mapping[str, Words] = {
         "bad_verification_code": CODE_OVER,
         "unverified_user_email": Phrase(
@@ -51,31 +56,84 @@ class GitHub(UpstreamLogin):
         client_secret: str,
         *,
         name: str = "github",
+        host: str = HOST,
         scopes: Sequence[str] = ("read:user", "user:email"),
+        organizations: Iterable[str] = (),
     ) -> None:
-        super().__init__(name, ISSUER, client_id, client_secret, scopes=scopes)
+        if not is_server_url(f"https://{host}") or "/" in host:
+            raise ValueError("The host is that of a GitHub Enterprise, such as github.example.com.")
+        self._organizations = frozenset(organization.lower() for organization in organizations)
+        more = (_OF_ORGANIZATIONS,) if self._organizations else ()
+        super().__init__(name, f"https://{host}/login/oauth", client_id, client_secret, scopes=(*scopes, *more))
+        # GitHub itself and its tenants have the API at a host of its own, a GitHub Enterprise Server at a path.
+        has_api_host = host == HOST or host.endswith(".ghe.com")
+        self._api = f"https://api.{host}" if has_api_host else f"https://{host}/api/v3"
+
+    @property
+    def label(self) -> str:
+        """GitHub, or the host of another one."""
+        return "GitHub" if self.host == HOST else self.host
 
     async def _server(self) -> UpstreamServer:
-        return _SERVER
+        return UpstreamServer(
+            authorization_endpoint=f"{self.issuer}/authorize",
+            token_endpoint=f"{self.issuer}/access_token",
+            token_endpoint_auth_method=AUTH_METHODS[1],
+        )
 
     def _extra(self, server: UpstreamServer, login: Login, nonce: str) -> Mapping[str, str]:
         return {"prompt": "select_account"} if login.switches_account else {}
 
     async def _identify(self, server: UpstreamServer, token: Mapping[str, Any], nonce: str) -> Identity:
-        user, _ = await self._json(f"{_API}/user", token["access_token"])
+        bearer = token["access_token"]
+        user, _ = await self._json(f"{self._api}/user", bearer)
         number = user.get("id") if isinstance(user, dict) else None
         if type(number) is not int or not isinstance(user.get("login"), str):
             raise FetchFailed("/user does not say who it is")
-        addresses, _ = await self._json(f"{_API}/user/emails", token["access_token"], absent=_NOT_TO_BE_SEEN)
+        addresses, _ = await self._json(f"{self._api}/user/emails", bearer, absent=_NOT_TO_BE_SEEN)
         email = next(filter(None, map(_primary, addresses if isinstance(addresses, list) else ())), None)
         return Identity(
             str(number),
             user["login"],
-            ISSUER,
+            self.issuer,
             email=email,
             email_verified=email is not None,
-            claims={name: user[name] for name in ("login", "name") if user.get(name)},
+            claims={name: user[name] for name in ("login", "name") if user.get(name)} | await self._memberships(bearer),
         )
+
+    async def _memberships(self, bearer: str) -> dict[str, list[str]]:
+        """Return of which of the organizations that were asked for, and of which of their teams, the person is."""
+        if not self._organizations:
+            return {}
+        organizations = [_text(each, "login") for each in await self._every("/user/orgs", bearer)]
+        teams = await self._every("/user/teams", bearer)
+        placed = [(_text(team.get("organization"), "login"), _text(team, "slug")) for team in teams]
+        return {
+            "organizations": [each for each in organizations if each.lower() in self._organizations],
+            "teams": [f"{each}/{team}" for each, team in placed if team and each.lower() in self._organizations],
+        }
+
+    async def _every(self, path: str, bearer: str) -> list[dict[str, Any]]:
+        """Return the objects of a list that comes in pages; none where the app may not see it, which the log says."""
+        every: list[dict[str, Any]] = []
+        for page in range(1, _MOST_PAGES + 1):
+            url = f"{self._api}{path}?per_page={_PAGE}&page={page}"
+            objects, _ = await self._json(url, bearer, absent=_NOT_TO_BE_SEEN)
+            if objects is None:
+                _log.warning("login provider %s: the app may not read %s, so nobody is in any", self.name, path)
+                return []
+            if not isinstance(objects, list) or not all(isinstance(each, dict) for each in objects):
+                raise FetchFailed(f"{path} is no list")
+            every += objects
+            if len(objects) < _PAGE:
+                return every
+        raise FetchFailed(f"{path} has more than {_PAGE * _MOST_PAGES}")  # half of them would be judged as all
+
+
+def organizations_of(words: Iterable[str]) -> frozenset[str]:
+    """Return the organizations that words of rules name: `org:acme` and `team:acme/platform`."""
+    parts = (word.lower().partition(":") for word in words)
+    return frozenset(rest.partition("/")[0] for kind, _, rest in parts if kind in {"org", "team"} and rest)
 
 
 def _primary(address: object) -> str | None:
@@ -85,3 +143,8 @@ def _primary(address: object) -> str | None:
             return email
         case _:
             return None
+
+
+def _text(value: object, name: str) -> str:
+    member = value.get(name) if isinstance(value, dict) else None
+    return member if isinstance(member, str) else ""
