@@ -1,6 +1,6 @@
 """Every feature of MCP in one server, under the names that the official conformance suite calls.
 
-gatepost serve examples/everything.py:server
+python examples/everything.py
 
 `make conformance` starts it and lets the suite loose on it. For a server that somebody would use, see notes.py.
 """
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from mcp_types import AudioContent, EmbeddedResource, ImageContent, TextResourceContents
 from pydantic import BaseModel, ConfigDict, Field
 
-from gatepost import Context, Elicit, ListRoots, Sample, Server, ToolError
+from gatepost import Context, Elicit, ListRoots, Sample, Server, ToolError, run
 
 server = Server("everything", version="1.0.0", title="Everything")
 
@@ -397,3 +397,7 @@ async def test_input_required_result_prompt(ctx: Context) -> str:
         "What context should the prompt use?", form(context={"type": "string"}), key="user_context"
     )
     return f"Use this context: {(answer.data or {}).get('context')}"
+
+
+if __name__ == "__main__":
+    run(server)

@@ -1,6 +1,6 @@
 """A notebook for everybody who logs in: each user sees their own notes, and a restart loses none.
 
-gatepost serve examples/notes.py:server
+python examples/notes.py
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from gatepost import Context, Server, ToolError
+from gatepost import Context, Server, ToolError, run
 
 
 class Note(BaseModel):
@@ -116,3 +116,7 @@ def remove(note: Annotated[str, Field(description="the note's id, from `recent` 
     if not ctx.state("notebook", Notebook).remove(ctx.user.subject, note):
         raise ToolError(f"There is no note {note}.")
     return f"Removed note {note}."
+
+
+if __name__ == "__main__":
+    run(server)

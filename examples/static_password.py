@@ -1,13 +1,11 @@
 """One password in front of a few tools, in public too: whoever knows it is the owner.
 
-ADMIN_PASSWORD="a few words in a row" uvicorn --factory examples.static_password:make_app
+ADMIN_PASSWORD="a few words in a row" python examples/static_password.py
 """
 
 import os
 
-from fastapi import FastAPI
-
-from gatepost import Context, Server, StaticPasswordProvider, create_app, get_current_sub
+from gatepost import Context, Server, StaticPasswordProvider, get_current_sub, run
 
 server = Server("counter", title="Counter", instructions="Counts what the owner wants counted.")
 
@@ -28,6 +26,6 @@ def whoami(ctx: Context) -> str:
     return f"{ctx.user.name} ({ctx.user.issuer})"
 
 
-def make_app() -> FastAPI:
-    """Return the app; `gatepost serve examples/static_password.py:server` needs none of this, only the variable."""
-    return create_app(server, provider=StaticPasswordProvider(os.environ["ADMIN_PASSWORD"]))
+if __name__ == "__main__":
+    # The variable alone does the same; in code the password may come from elsewhere.
+    run(server, provider=StaticPasswordProvider(os.environ["ADMIN_PASSWORD"]))

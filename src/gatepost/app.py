@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +11,7 @@ from gatepost.configuration.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.middleware import Middleware
 
     from gatepost.assembly.installation import Installation
     from gatepost.identity.auth_provider import AuthProvider
@@ -62,8 +63,11 @@ def run(
     title: str | None = None,
     settings: Settings | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
+    middleware: Sequence[Middleware] = (),
 ) -> None:
-    """Serve `target` until SIGINT or SIGTERM, then let open requests finish.
+    """Serve `target` until SIGINT or SIGTERM, then let open requests finish: the last line of a program.
+
+    What keeps it from serving is said on standard error, in a sentence for each thing, without a traceback.
 
     Args:
         target: as for `create_app`, or what `create_app` returned, which keeps the settings that it was made with.
@@ -72,6 +76,37 @@ def run(
         title: as for `create_app`.
         settings: as for `create_app`; `host` and `port` beat them, too.
         provider: as for `create_app`.
+        middleware: put around the app, the first outermost; `create_app` returns an app that takes it by itself.
+
+    Raises:
+        SystemExit: it cannot serve: 2 for what the caller has to change, 1 for a store that cannot be opened.
+        RuntimeError: an event loop runs in this thread.
+    """
+    from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - as in `create_app`
+    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
+    from gatepost.stores.contract.errors import StoreError  # noqa: PLC0415 - likewise
+
+    try:
+        serve_target(
+            target, host=host, port=port, title=title, settings=settings, provider=provider, middleware=middleware
+        )
+    except (SettingsError, TargetError, StoreError) as error:
+        for sentence in str(error).splitlines():
+            print(f"gatepost: {sentence}", file=sys.stderr)  # noqa: T201 - whoever started the program reads this
+        raise SystemExit(1 if isinstance(error, StoreError) else 2) from None
+
+
+def serve_target(
+    target: Any,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    title: str | None = None,
+    settings: Settings | None = None,
+    provider: IdentityProvider | AuthProvider | None = None,
+    middleware: Sequence[Middleware] = (),
+) -> None:
+    """Do what `run` does, for callers that say themselves what keeps it from serving.
 
     Raises:
         SettingsError: as for `create_app`; also when the address cannot be listened on.
@@ -87,7 +122,7 @@ def run(
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
     from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - likewise
 
-    _check_arguments(settings=settings, provider=provider, title=title, host=host, port=port)
+    _check_arguments(settings=settings, provider=provider, title=title, host=host, port=port, middleware=middleware)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
     beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
@@ -95,12 +130,15 @@ def run(
 
     def build(address: Address) -> tuple[DirectApp, Installation]:
         if isinstance(target, DirectApp):
-            return target, _taken_over(target, is_plain=provider is None and title is None)
+            return target, _taken_over(target, is_plain=provider is None and title is None and not middleware)
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
         bound = replace(chosen, server=server.model_copy(update=there))
         installation = install(target, bound, provider=provider, title=title)
         installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
-        return app_for(installation, announce=_print_banner), installation
+        app = app_for(installation, announce=_print_banner)
+        for each in reversed(middleware):
+            app.add_middleware(each.cls, *each.args, **each.kwargs)
+        return app, installation
 
     configure_logging(server.log_level)
     serve(
@@ -125,6 +163,7 @@ def _check_arguments(**given: Any) -> None:
         "store": (lambda value: isinstance(value, Store), "a Store; for one by its URL, set MCP_STORAGE_URL"),
         "title": (lambda value: isinstance(value, str), "a text, the server's name for people"),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
+        "middleware": (_is_middleware, "a list of Middleware(...) of starlette.middleware"),
         "port": (_is_port, "a port number from 0 to 65535"),
     }
     wrong = [name for name, value in given.items() if value is not None and not fits[name][0](value)]
@@ -142,13 +181,19 @@ def _is_port(value: Any) -> bool:
     return is_number and 0 <= int(value) <= 65_535  # noqa: PLR2004 - RFC 9293 section 3.1
 
 
+def _is_middleware(value: Any) -> bool:
+    from starlette.middleware import Middleware  # noqa: PLC0415 - as in `create_app`
+
+    return isinstance(value, Sequence) and all(isinstance(each, Middleware) for each in value)
+
+
 def _taken_over(app: DirectApp, *, is_plain: bool) -> Installation:
     """Return the installation of an app that `create_app` made; our server ends its streams from now on."""
     from gatepost.assembly.life import Life  # noqa: PLC0415 - as in `create_app`
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - likewise
 
     if not is_plain:
-        raise TargetError("create_app() made this app already: give it the login provider and the title there.")
+        raise TargetError("create_app() made this app already: give it login provider, title and middleware there.")
     life = cast("Life", app.life)
     life.hears_signals = False
     return life.installation

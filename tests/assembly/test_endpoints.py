@@ -43,7 +43,7 @@ def test_each_path_of_a_mapping_has_its_own_name_and_scopes() -> None:
     assert shapes({"/notes/mcp": notes, "/mail/mcp/": mail, "/raw": handler}, OAUTH_REQUIRED_SCOPE="base") == [
         ("/notes/mcp", "notes", ["notes:read", "base"]),
         ("/mail/mcp", "Mail", ["base"]),
-        ("/raw", "handler", ["base"]),
+        ("/raw", "handler", ["mcp:read", "mcp:write", "mcp:admin", "base"]),
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gatepost import Server, run
-from gatepost.configuration.settings import Settings, SettingsError, load_settings
+from gatepost.configuration.settings import Settings, load_settings
 
 ELSEWHERE = "192.0.2.1"
 """No machine has this address (RFC 5737), so nothing can listen on it."""
@@ -25,13 +26,23 @@ def settings(**variables: str) -> Settings:
     return load_settings({"MCP_STORAGE_URL": "memory:", **variables}, env_file=None)
 
 
-def sentence(**arguments: Any) -> str:
-    with pytest.raises(SettingsError) as caught:
-        run(Server("Notes"), **arguments)
-    return str(caught.value)
+@pytest.fixture
+def sentence(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return what calls `run`, which ends the program, and returns the one line that it leaves."""
+
+    def run_and_read(target: Any = None, *, code: int = 2, **arguments: Any) -> str:
+        with pytest.raises(SystemExit) as ended:
+            run(target or Server("Notes"), **arguments)
+        assert ended.value.code == code
+        (line,) = capsys.readouterr().err.splitlines()
+        prefix, said = line.split(": ", 1)
+        assert prefix == "gatepost"
+        return said
+
+    return run_and_read
 
 
-def test_a_taken_port_names_the_port_s_setting(taken: int) -> None:
+def test_a_taken_port_names_the_port_s_setting(taken: int, sentence: Callable[..., str]) -> None:
     said = sentence(port=taken)
 
     assert said.startswith(f"MCP_HOST=127.0.0.1 MCP_PORT={taken} cannot be listened on")
@@ -39,7 +50,7 @@ def test_a_taken_port_names_the_port_s_setting(taken: int) -> None:
 
 
 @pytest.mark.parametrize("host", [ELSEWHERE, "no such host"])
-def test_an_address_of_no_machine_of_ours_names_the_address_s_setting(host: str) -> None:
+def test_an_address_of_no_machine_of_ours_names_the_address_s_setting(host: str, sentence: Callable[..., str]) -> None:
     said = sentence(host=host, port=0, settings=settings(MCP_PUBLIC_URL="https://mcp.example.com"))
 
     assert said.startswith(f"MCP_HOST={host} MCP_PORT=0 cannot be listened on")
@@ -47,7 +58,7 @@ def test_an_address_of_no_machine_of_ours_names_the_address_s_setting(host: str)
     assert "another port" not in said
 
 
-def test_host_and_port_beat_settings_that_are_given(taken: int) -> None:
+def test_host_and_port_beat_settings_that_are_given(taken: int, sentence: Callable[..., str]) -> None:
     said = sentence(host="127.0.0.1", port=taken, settings=settings(MCP_HOST=ELSEWHERE, MCP_PORT="0"))
 
     assert said.startswith(f"MCP_HOST=127.0.0.1 MCP_PORT={taken} ")
@@ -56,3 +67,37 @@ def test_host_and_port_beat_settings_that_are_given(taken: int) -> None:
 async def test_within_an_event_loop_it_says_what_to_call_instead() -> None:
     with pytest.raises(RuntimeError, match=r"create_app\(\)"):
         run(Server("Notes"), port=0, settings=settings())
+
+
+def test_what_cannot_be_served_is_one_line(sentence: Callable[..., str]) -> None:
+    assert sentence(object(), port=0, settings=settings()).startswith("object cannot be served at /mcp")
+
+
+def test_a_wrong_variable_is_one_line_by_the_name_it_is_set_as(
+    sentence: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "eighty")
+    assert sentence() == "PORT takes a port number from 0 to 65535."
+    monkeypatch.setenv("MCP_PORT", "eighty")
+    assert sentence() == "MCP_PORT takes a port number from 0 to 65535."
+
+
+def test_a_store_that_cannot_be_opened_is_one_line(sentence: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "gatepost.db").write_text(
+        "no database, but as long as the header of one would be, and longer than that"
+    )
+    options = {"port": 0, "settings": settings(MCP_STORAGE_URL=f"sqlite:///{tmp_path}/gatepost.db"), "code": 1}
+    assert str(tmp_path) in sentence(**options)
+
+
+@pytest.mark.parametrize("middleware", [object(), [object()], "gzip"])
+def test_middleware_has_to_be_starlettes(sentence: Callable[..., str], middleware: Any) -> None:
+    said = sentence(middleware=middleware)
+    assert said.startswith("middleware= takes a list of Middleware(...) of starlette.middleware; a ")
+
+
+def test_the_platforms_port_counts_where_ours_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "8123")
+    assert load_settings(env_file=None).server.port == 8123
+    monkeypatch.setenv("MCP_PORT", "9000")
+    assert load_settings(env_file=None).server.port == 9000

@@ -6,9 +6,11 @@ import os
 import secrets
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.end_to_end import local_http
 from tests.end_to_end.conftest import TARGET
@@ -95,10 +97,47 @@ def test_auto_approve_skips_the_page_for_everybody_on_loopback(tmp_path: Path) -
         assert not any('name="decision"' in page for page in person.pages)
 
 
-def test_without_required_authentication_every_tool_is_open(tmp_path: Path) -> None:
-    environment = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
+@pytest.mark.parametrize("how", ["program", "variable alone"])
+def test_an_example_serves_by_itself_and_a_variable_alone_serves_it(tmp_path: Path, how: str) -> None:
+    """`python examples/notes.py`, and `MCP_HANDLER=… gatepost`."""
+    module = "examples.notes" if how == "program" else "gatepost"
+    environment = {} if how == "program" else {"MCP_HANDLER": "examples/notes.py:server"}
+    with RunningServer("", tmp_path / "data", module=module, environment=environment) as server:
+        assert server.setup_link is not None
+        assert open_http().post(server.mcp_url, json={}).status_code == 401
+
+
+def test_title_and_middleware_are_named_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "around.py").write_text(
+        textwrap.dedent("""
+            def marked(mark):
+                def around(app):
+                    async def answer(scope, receive, send):
+                        async def marking(message):
+                            if message["type"] == "http.response.start":
+                                message["headers"] = [*message["headers"], (b"x-marks", mark)]
+                            await send(message)
+                        await app(scope, receive, marking)
+                    return answer
+                return around
+
+            first, second = marked(b"first"), marked(b"second")
+        """)
+    )
+    options = ["--title", "Mine", "--middleware=around.py:first", "--middleware=around.py:second"]
+    target = str(REPOSITORY / "examples/notes.py:server")
+    with RunningServer(target, tmp_path / "data", *options, cwd=tmp_path) as server:
+        answer = open_http().get(f"{server.origin}/health")
+        assert answer.json()["server"] == "Mine"
+        # The last that adds its mark is the outermost.
+        assert answer.headers.get_list("x-marks") == ["second", "first"]
+
+
+def test_where_scopes_are_ignored_every_tool_is_open(tmp_path: Path) -> None:
+    environment = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false", "MCP_IGNORE_SCOPES": "true"}
     with RunningServer(TARGET, tmp_path / "data", environment=environment) as server:
-        assert "whoever reaches this server can call every tool" in server.output
+        assert "whoever reaches this server can call every tool that needs no scope." in server.output
+        assert "they can call every other tool, too." in server.output
         assert "Set up" not in server.output
         called = open_http().post(
             server.mcp_url,

@@ -8,14 +8,20 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from examples.static_password import counts, make_app, server
-from gatepost import create_app
+from examples.static_password import counts, server
+from gatepost import StaticPasswordProvider, create_app
 from tests.seeds.person import person_at
 
 PASSWORD = "a few words in no order"
 
 
-@pytest.mark.parametrize("make", [make_app, lambda: create_app(server)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: create_app(server, provider=StaticPasswordProvider(PASSWORD)),
+        lambda: create_app(server),
+    ],
+)
 async def test_the_owner_logs_in_with_the_password_and_counts(
     make: Callable[[], FastAPI], monkeypatch: pytest.MonkeyPatch
 ) -> None:

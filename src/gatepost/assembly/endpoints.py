@@ -121,7 +121,7 @@ def _scopes_of(declared: Mapping[str, str] | None, settings: Settings) -> dict[s
     """
     named = (*settings.oauth.supported_scopes, *settings.oauth.required_scope)
     scopes = dict(declared or {})
+    if declared is None and not settings.oauth.supported_scopes:
+        scopes = dict(_HANDLER_SCOPES)
     scopes |= {scope: _HANDLER_SCOPES.get(scope, f"Use “{scope}”") for scope in named if scope not in scopes}
-    if scopes:
-        return scopes
-    return dict(_HANDLER_SCOPES) if declared is None else {"mcp": "Use its tools"}
+    return scopes or {"mcp": "Use its tools"}

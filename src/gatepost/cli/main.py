@@ -10,6 +10,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from gatepost import __version__
@@ -34,7 +35,10 @@ _COMMANDS: Final = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, 1 for a refusal that is explained, 2 for wrong usage."""
-    options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given and _names_handler():
+        given = ["serve"]
+    options = _parser(given).parse_args(given)
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - after the arguments are known to be right
     from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.errors import StoreError  # noqa: PLC0415 - likewise
@@ -56,6 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _names_handler() -> bool:
+    """Say whether `gatepost` alone has something to serve."""
+    from gatepost.configuration.settings import variables  # noqa: PLC0415 - only for a command line without arguments
+
+    return "MCP_HANDLER" in variables(Path(".env"))
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -33,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--single-user", action="store_true", help="no login: whoever reaches this server is its owner; loopback only"
     )
+    parser.add_argument("--title", help="the server's name for people (default: the target's own)")
+    parser.add_argument(
+        "--middleware",
+        action="append",
+        default=[],
+        metavar="CLASS",
+        help="ASGI middleware around the app, as module:name; several, the first outermost",
+    )
     parser.set_defaults(run=serve)
 
 
@@ -43,7 +51,9 @@ def serve(options: argparse.Namespace) -> None:
         TargetError: no target was named, or it cannot be loaded.
         SettingsError: a setting is wrong or the combination is unsafe.
     """
-    from gatepost.app import run  # noqa: PLC0415 - not needed for --help
+    from starlette.middleware import Middleware  # noqa: PLC0415 - not needed for --help
+
+    from gatepost.app import serve_target  # noqa: PLC0415 - not needed for --help
     from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - likewise
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
 
@@ -68,4 +78,10 @@ def serve(options: argparse.Namespace) -> None:
     os.environ.update(overrides)  # which a target reads that calls `create_app` itself
     # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
     with contextlib.suppress(KeyboardInterrupt):
-        run(load_target(target), settings=settings, provider=provider)
+        serve_target(
+            load_target(target),
+            settings=settings,
+            provider=provider,
+            title=options.title,
+            middleware=[Middleware(load_target(name)) for name in options.middleware],
+        )

@@ -36,9 +36,13 @@ def _if(is_valid: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _number(default: int | None, alias: str, takes: str, low: int, high: int, *, remark: str = "") -> Any:
+def _number(
+    default: int | None, alias: str, takes: str, low: int, high: int, *, remark: str = "", also: str | None = None
+) -> Any:
+    """Return a field; `also` is what hosting platforms call it, which counts where `alias` is not set."""
     description = f"{takes} from {low} to {high}{remark}"
-    return Field(default, alias=alias, ge=low, le=high, description=description)
+    names = alias if also is None else AliasChoices(alias, also)
+    return Field(default, alias=alias, validation_alias=names, ge=low, le=high, description=description)
 
 
 Flag = Annotated[bool, Field(description="true or false")]
@@ -79,7 +83,7 @@ class ServerSettings(Section):
     """Where the server listens, what it is called from outside, what guards it, where it keeps its data."""
 
     host: str = Field("127.0.0.1", alias="MCP_HOST", min_length=1, description="the address to listen on")
-    port: int = _number(8000, "MCP_PORT", "a port number", 0, 65535)
+    port: int = _number(8000, "MCP_PORT", "a port number", 0, 65535, also="PORT")
     uds: Path | None = Field(None, alias="MCP_UDS", description="the path of a Unix socket to listen on")
     fd: int | None = _number(None, "MCP_FD", "the number of a file descriptor that is listened on,", 0, 65535)
     reuse_port: Flag = Field(default=False, alias="MCP_REUSE_PORT")

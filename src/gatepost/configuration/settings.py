@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
+from pydantic_settings import BaseSettings
 
 from gatepost.configuration.sections import (
     AnySection,
@@ -104,8 +105,16 @@ def _section(
         return section(_env_file=env_file, **own)
     except ValidationError as error:
         names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False))
-        sentences += [f"{name} takes {takes[name]}." for name in names]
+        sentences += [f"{_set_as(section, name, env_file, own)} takes {takes[name]}." for name in names]
         return None
+
+
+def _set_as(section: type[BaseSettings], name: str, env_file: Path | None, own: Mapping[str, str]) -> str:
+    """Return by which of its names a variable is set."""
+    field = next(field for field in section.model_fields.values() if field.alias == name)
+    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else [name]
+    present = {**variables(env_file), **own}
+    return next((str(choice) for choice in choices if choice in present), name)
 
 
 def known_names() -> tuple[str, ...]:
