@@ -1,8 +1,6 @@
-"""Every feature of MCP in one server, under the names that the official conformance suite calls.
+"""Every feature of MCP under the names that the official conformance suite calls: python examples/everything.py
 
-python examples/everything.py
-
-`make conformance` starts it and lets the suite loose on it. For a server that somebody would use, see notes.py.
+`make conformance` lets the suite loose on it. For a server that somebody would use, see notes.py.
 """
 
 import asyncio
@@ -33,9 +31,6 @@ def embedded(uri: str, text: str, mime_type: str = "text/plain") -> EmbeddedReso
 def form(**properties: Any) -> dict[str, Any]:
     """Return the schema of a form that asks for all of these."""
     return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-# --- tools: what they return
 
 
 @server.tool
