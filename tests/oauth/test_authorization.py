@@ -106,6 +106,19 @@ def test_without_one_client_there_is_nothing_to_establish(raw: bytes, reason: Re
     assert refusal.value.reason is reason
 
 
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri", "response_type"])
+def test_a_parameter_that_is_missing_is_named(name: str) -> None:
+    several = replace(CLIENT, redirect_uris=(CALLBACK, "https://client.example/other"))
+
+    def judge(given: Parameters) -> None:
+        requested_client_id(given)
+        check_request(establish_redirect_uri(several, given))
+
+    with pytest.raises(InvalidRequest) as refusal:
+        judge(parameters(**{name: None}))
+    assert refusal.value.description == f"The parameter {name} is missing."
+
+
 def test_a_registered_redirect_uri_is_established() -> None:
     assert asked() == AuthorizationRequest(CLIENT, CALLBACK, redirect_uri_was_sent=True, parameters=parameters())
 
@@ -245,6 +258,22 @@ def test_a_transaction_holds_what_was_checked() -> None:
         lifetime=1800,
     )
     assert transaction == TRANSACTION
+
+
+@pytest.mark.parametrize(("prompt", "is_started"), [(None, True), ("login", False)])
+def test_a_transaction_knows_its_query_and_whether_its_person_began_it(prompt: str | None, *, is_started: bool) -> None:
+    transaction = begin_transaction(
+        asked(prompt=prompt),
+        transaction_id="transaction_1",
+        browser_id="browser_1",
+        scopes=("notes:read",),
+        resource="https://mcp.example.com/mcp",
+        now=1000,
+        lifetime=1800,
+        sent_by_no_site=True,
+        query="hint=x",
+    )
+    assert transaction == replace(TRANSACTION, started_by_user=is_started, query="hint=x")
 
 
 def test_a_code_is_for_what_was_approved() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.oauth.client_assertions import Assertion, asserted_client, check_assertion
+from gatepost.oauth.client_assertions import ASSERTION_TYPE, Assertion, asserted_client, check_assertion
 from gatepost.oauth.errors import InvalidClient
 from gatepost.oauth.reasons import Reason
 from gatepost.tokens.client_keys import KeyUnknown
@@ -32,7 +32,7 @@ def check(**changes: Any) -> Assertion:
         {"aud": [ISSUER, f"{ISSUER}/oauth/token"]},
         {"iat": NOW, "nbf": NOW},
         {"iat": NOW + 60, "nbf": NOW + 60},
-        {"iat": NOW - 3600},
+        {"iat": NOW - 3660},
         {"iat": NOW - 0.5, "more": {"claims": 1}},
     ],
 )
@@ -84,6 +84,7 @@ def test_every_other_is_refused_with_its_reason(changes: dict[str, Any], reason:
     with pytest.raises(InvalidClient) as refused:
         check(**changes)
     assert refused.value.reason is reason
+    assert refused.value.description.endswith(".")
 
 
 def test_a_wrong_signature_and_an_unknown_key_are_told_apart() -> None:
@@ -93,6 +94,11 @@ def test_a_wrong_signature_and_an_unknown_key_are_told_apart() -> None:
     altered = signed[:-4] + ("AAAA" if not signed.endswith("AAAA") else "BBBB")
     with pytest.raises(InvalidClient):
         check_assertion(altered, client_id="client-1", keys=keys(public(RSA)), audiences=AUDIENCES, now=NOW)
+
+
+def test_the_type_of_assertions_is_that_of_the_registry() -> None:
+    """RFC 7523 section 2.2."""
+    assert ASSERTION_TYPE == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def test_an_assertion_says_whose_it_is() -> None:

@@ -153,6 +153,10 @@ def test_a_request_that_does_not_name_one_client_in_one_way_is_refused(
     assert SECRET not in str(caught.value)
 
 
+def test_the_methods_are_these() -> None:
+    assert METHODS_SUPPORTED == ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
+
+
 @pytest.mark.parametrize("registered", METHODS_SUPPORTED)
 @pytest.mark.parametrize("used", METHODS_SUPPORTED)
 def test_the_registered_method_rules(registered: str, used: str) -> None:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from gatepost.configuration import settings
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,12 @@ def test_the_reasons_page_gives_each_reason_a_cause_and_a_cure() -> None:
 
     assert sorted(name for name, _ in rows) == sorted(Reason)
     assert [name for name, cells in rows if len(cells) != 2 or not all(cells)] == []
+
+
+def test_the_audit_page_lists_every_event_once() -> None:
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", read("docs/audit.md"), re.MULTILINE)
+
+    assert sorted(re.findall(r"\w+", " ".join(cells))) == sorted(AuditEvent)
 
 
 def test_decision_records_are_listed_in_the_index() -> None:

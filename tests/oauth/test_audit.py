@@ -1,0 +1,50 @@
+"""What is an event, and in which order events stand."""
+
+from gatepost.oauth.audit import REFUSALS, AuditEvent, event_id
+from gatepost.oauth.reasons import Reason
+
+
+def test_an_event_id_sorts_by_second_and_microsecond() -> None:
+    ids = [
+        event_id(at=at, microsecond=microsecond, random=random)
+        for at, microsecond, random in (
+            (1_800_000_000, 0, b"\xff" * 6),
+            (1_800_000_000, 15, b"\xff" * 6),
+            (1_800_000_000, 16, bytes(6)),
+            (1_800_000_000, 999_999, b"\xff" * 6),
+            (1_800_000_001, 0, bytes(6)),
+            (17_179_869_184, 0, bytes(6)),
+        )
+    ]
+    assert ids == sorted(ids)
+    assert ids[2] == "006b49d200000010000000000000"
+    assert {len(one) for one in ids} == {28}
+
+
+def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
+    by_event: dict[AuditEvent, set[Reason]] = {}
+    for reason, event in REFUSALS.items():
+        by_event.setdefault(event, set()).add(reason)
+    assert by_event == {
+        AuditEvent.CLIENT_AUTHENTICATION: {
+            Reason.CLIENT_AUTHENTICATION_FAILED,
+            Reason.CLIENT_AUTHENTICATION_METHOD_WRONG,
+            Reason.CLIENT_ASSERTION_INVALID,
+            Reason.CLIENT_ASSERTION_AUDIENCE_WRONG,
+            Reason.CLIENT_ASSERTION_REPLAYED,
+            Reason.CLIENT_DISABLED,
+        },
+        AuditEvent.CODE_REDEMPTION: {
+            Reason.CODE_REPLAYED,
+            Reason.CODE_OF_ANOTHER_CLIENT,
+            Reason.CODE_REDIRECT_URI_MISMATCH,
+            Reason.CODE_VERIFIER_WRONG,
+            Reason.CODE_ATTEMPTS_EXHAUSTED,
+        },
+        AuditEvent.REFRESH: {
+            Reason.REFRESH_TOKEN_REUSED,
+            Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT,
+            Reason.GRANT_REVOKED,
+            Reason.USER_DISABLED,
+        },
+    }
