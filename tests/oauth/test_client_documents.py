@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.oauth.client_documents import check_document_url, is_document_url, read_document
+from gatepost.oauth.client_documents import (
+    MAX_DOCUMENT,
+    METHODS_FOR_DOCUMENTS,
+    check_document_url,
+    is_document_url,
+    read_document,
+    unavailable,
+)
 from gatepost.oauth.errors import InvalidClient
 from gatepost.oauth.fetched_urls import host_of, url_problem
 from gatepost.oauth.reasons import Reason
@@ -183,6 +190,7 @@ def test_other_identifiers_name_no_document(text: str) -> None:
 
 
 def test_only_the_test_setting_makes_localhost_a_host() -> None:
+    check_document_url("https://localhost:8443/c", allow_loopback=True)
     assert url_problem("https://localhost:8443/c") == "has a host that is no public host name"
     assert url_problem("https://localhost:8443/c", allow_loopback=True) is None
     assert url_problem("https://127.0.0.1:8443/c", allow_loopback=True) is not None
@@ -218,6 +226,19 @@ def test_no_spelling_of_a_url_breaks_the_rule_or_changes_its_host(rest: str) -> 
         host = host_of(url)
         assert host == host.lower()
         assert url.startswith((f"https://{host}/", f"https://{host}:"))
+
+
+def test_why_a_document_cannot_be_had_is_told_only_where_no_document_is_to_blame() -> None:
+    theirs, ours = unavailable(), unavailable(is_ours=True)
+    assert (theirs.reason, theirs.status) == (Reason.CLIENT_DOCUMENT_UNAVAILABLE, 503)
+    assert theirs.description.endswith("without a redirect, within seconds and in at most 65536 bytes.")
+    assert (ours.reason, ours.status) == (Reason.EGRESS_UNAVAILABLE, 503)
+    assert ours.description.startswith("This server cannot reach the web servers ")
+
+
+def test_a_document_has_64_kib_and_authenticates_without_a_shared_secret() -> None:
+    assert MAX_DOCUMENT == 65_536
+    assert METHODS_FOR_DOCUMENTS == ("none", "private_key_jwt")
 
 
 @pytest.mark.parametrize(("count", "is_taken"), [(64, True), (65, False)])

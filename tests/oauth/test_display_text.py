@@ -40,6 +40,11 @@ def test_a_long_text_is_cut_where_it_shows() -> None:
     assert display_text("x" * 10_000_000) == "x" * 59 + "…"
 
 
+def test_nobody_looks_for_what_shows_behind_a_heap_of_what_does_not() -> None:
+    assert display_text("\u200b" * 479 + "a") == "a"
+    assert display_text("\u200b" * 480 + "a") == ""
+
+
 @given(st.text(st.characters()))
 def test_whatever_comes_is_one_short_visible_line(text: str) -> None:
     shown = display_text(text)

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
@@ -21,3 +23,27 @@ def test_consent_is_skipped_only_where_the_operator_said_so(
 
 def test_consent_is_asked_by_default() -> None:
     assert AuthorizationServer("https://mcp.example.com", Lifetimes()).auto_approve is AutoApprove.NEVER
+
+
+def test_an_approval_lasts_a_year_and_an_access_token_an_hour_unless_told_otherwise() -> None:
+    assert asdict(Lifetimes()) == {
+        "access_token": 3_600,
+        "refresh_token": 2_592_000,
+        "grant": 31_536_000,
+        "authorization_code": 600,
+        "transaction": 1_800,
+        "refresh_window": 120,
+        "browser_session": 43_200,
+    }
+
+
+def test_clients_register_by_themselves_and_documents_and_keys_are_the_operators_choice() -> None:
+    rules = AuthorizationServer("https://mcp.example.com", Lifetimes())
+    assert rules == AuthorizationServer(
+        "https://mcp.example.com",
+        Lifetimes(),
+        registration_enabled=True,
+        client_documents_enabled=False,
+        auto_approve=AutoApprove.NEVER,
+        publishes_keys=False,
+    )

@@ -120,7 +120,7 @@ def survivors_of(chosen: Chosen, tests: Mapping[Path, Sequence[str]]) -> Iterato
         raise SystemExit(f"the tests fail without a mutant: {tried and tried[0].failed}")
     reached, killed = tried
     for path, mutants in chosen.items():
-        files = reached.files(path)
+        files = reached.files(path, tests[path])
         rest = [mutant for mutant in mutants if (path, mutant) not in killed]
         tell(f"{path}: {len(rest)} to try from the start")
         yield path, [mutant for mutant in rest if passes_from_the_start(mutant, path, files)]

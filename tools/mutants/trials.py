@@ -54,13 +54,19 @@ class Reached:
         found = set[str]().union(*(self.tests.get(path, {}).get(line, ()) for line in lines))
         return sorted(found, key=self.seconds.__getitem__)
 
-    def files(self, path: Path) -> list[str]:
-        """Return the test files that run anything of a module: its own first, then the quickest."""
-        reaching = {_file_of(test) for tests in self.tests.get(path, {}).values() for test in tests}
+    def files(self, path: Path, places: Sequence[str]) -> list[str]:
+        """Return the test files in some places that are for a module: its own first, then the quickest.
+
+        They run something of it, or have its name, or are themselves among the places: who uses what a module makes
+        when it is imported runs no line of it.
+        """
         seconds: defaultdict[str, float] = defaultdict(float)
         for test, taken in self.seconds.items():
             seconds[_file_of(test)] += taken
-        return sorted(reaching, key=lambda file: (Path(file).name != f"test_{path.stem}.py", seconds[file]))
+        own = f"test_{path.stem}.py"
+        named = {file for file in seconds if file in places or (Path(file).name == own and _is_in(file, places))}
+        reaching = {_file_of(test) for tests in self.tests.get(path, {}).values() for test in tests}
+        return sorted(named | reaching, key=lambda file: (Path(file).name != own, seconds[file]))
 
 
 def _file_of(test: str) -> str:
@@ -150,16 +156,14 @@ def _measure(session: pytest.Session, tests: Mapping[Path, Sequence[str]]) -> Re
     for path, places in tests.items():
         lines = data.contexts_by_lineno(str(path.resolve()))
         reached.tests[path] = {
-            line: {name for name in names if any(_is_in(name, place) for place in places)}
-            for line, names in lines.items()
+            line: {name for name in names if _is_in(_file_of(name), places)} for line, names in lines.items()
         }
     return reached
 
 
-def _is_in(test: str, place: str) -> bool:
-    """Say whether a test lies in a file or below a folder."""
-    file = _file_of(test)
-    return file == place or file.startswith(f"{place}/")
+def _is_in(file: str, places: Sequence[str]) -> bool:
+    """Say whether a test file is one of some files, or lies below one of some folders."""
+    return any(file == place or file.startswith(f"{place}/") for place in places)
 
 
 def _functions_of(path: Path) -> list[FunctionType]:
