@@ -50,6 +50,7 @@ def test_no_proposal_is_an_error_that_lists_what_there_is(params: dict[str, Any]
         proposed(params)
 
     assert caught.value.data == {"supported": list(SUPPORTED)}
+    assert caught.value.message == '"params.protocolVersion" must be a string.'
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,22 @@ def test_the_result_says_of_the_server_what_the_revision_knows(revision: Revisio
         "serverInfo": server_info,
         "instructions": "Be brief.",
     }
+
+
+AGREED: list[tuple[Any, Any, Revision, dict[str, Any]]] = [
+    ({}, {}, REVISION_2025_11_25, {}),
+    ({"capabilities": {"roots": {}}}, {"protocolVersion": "2025-06-18"}, REVISION_2025_06_18, {"roots": {}}),
+    ({"capabilities": ["roots"]}, {"protocolVersion": "2026-07-28"}, REVISION_2025_11_25, {}),
+    ({"capabilities": None}, {"protocolVersion": ["2025-06-18"]}, REVISION_2025_11_25, {}),
+    ({"capabilities": {}}, "2025-06-18", REVISION_2025_11_25, {}),
+]
+
+
+@pytest.mark.parametrize(("params", "result", "revision", "capabilities"), AGREED)
+def test_what_was_agreed_on_is_what_the_result_says_of_what_there_is(
+    params: dict[str, Any], result: object, revision: Revision, capabilities: dict[str, Any]
+) -> None:
+    assert handshake.agreement(params, result, REVISION_2025_11_25) == (revision, capabilities)
 
 
 def test_instructions_are_left_out_when_there_are_none() -> None:

@@ -18,12 +18,17 @@ from gatepost.protocol.errors import (
     UnsupportedProtocolVersion,
 )
 from gatepost.protocol.messages import (
+    LONGEST_REQUEST_ID,
     Message,
     Notification,
     Request,
     Response,
+    cancellation_reason,
     error_response,
+    is_progress_token,
+    notification,
     parse_message,
+    request_message,
     result_response,
 )
 
@@ -46,7 +51,10 @@ def parse(**members: Any) -> Message:
         ({"id": 0, "method": "x", "params": None}, Request(0, "x", {})),
         ({"id": -5, "method": "", "more": 1}, Request(-5, "", {})),
         ({"id": "i" * 256, "method": "x"}, Request("i" * 256, "x", {})),
+        ({"id": 2**64 - 1, "method": "x"}, Request(2**64 - 1, "x", {})),
+        ({"id": -(2**63), "method": "x"}, Request(-(2**63), "x", {})),
         ({"method": "notifications/initialized"}, Notification("notifications/initialized", {})),
+        ({"method": "x", "params": {"a": 1}}, Notification("x", {"a": 1})),
         ({"id": 1, "result": {"a": 1}}, Response(1, {"a": 1}, None)),
         ({"id": "a", "error": {"code": 1}}, Response("a", None, {"code": 1})),
         ({"id": None, "error": {"code": 1}}, Response(None, None, {"code": 1})),
@@ -159,6 +167,52 @@ def test_a_result_is_written_whatever_json_has_a_form_for(result: Any, text: byt
 def test_what_json_has_no_form_for_is_an_error_and_not_a_guess(value: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         result_response(1, {"value": value})
+
+
+def test_a_notification_and_a_request_to_the_client_are_written() -> None:
+    assert json.loads(notification("notifications/x", {"a": 2**70})) == {
+        "jsonrpc": "2.0",
+        "method": "notifications/x",
+        "params": {"a": 2**70},
+    }
+    assert json.loads(request_message("r1", "roots/list", {"a": "b"})) == {
+        "jsonrpc": "2.0",
+        "id": "r1",
+        "method": "roots/list",
+        "params": {"a": "b"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({}, ""),
+        ({"reason": None}, ""),
+        ({"reason": 5}, ""),
+        ({"reason": "r" * 200}, "r" * 200),
+        ({"reason": "r" * 201}, "r" * 200),
+    ],
+)
+def test_the_reason_of_a_cancellation_is_cut_for_a_log(params: dict[str, Any], reason: str) -> None:
+    assert cancellation_reason(params) == reason
+
+
+@pytest.mark.parametrize(
+    ("value", "is_token"),
+    [
+        (0, True),
+        (-1, True),
+        ("", True),
+        ("t" * 256, True),
+        ("t" * 257, False),
+        (True, False),
+        (1.0, False),
+        (None, False),
+    ],
+)
+def test_a_progress_token_is_what_may_be_an_id(value: object, *, is_token: bool) -> None:
+    assert is_progress_token(value) is is_token
+    assert LONGEST_REQUEST_ID == 256
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.protocol import modern
 from gatepost.protocol.errors import (
     HeaderMismatch,
     InvalidParams,
@@ -21,6 +22,8 @@ from gatepost.protocol.modern import (
     REMOVED_METHODS,
     SERVER_INFO,
     check_request,
+    check_request_without_headers,
+    discover_result,
     finish_result,
     permitted_code,
 )
@@ -182,6 +185,58 @@ def test_methods_of_the_handshake_era_are_gone(method: str) -> None:
         check(method)
 
     assert (type(caught.value), caught.value.status(modern=True)) == (MethodNotFound, 404)
+
+
+def test_the_names_of_the_specification_are_these() -> None:
+    assert (PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL, SERVER_INFO) == (
+        "io.modelcontextprotocol/protocolVersion",
+        "io.modelcontextprotocol/clientInfo",
+        "io.modelcontextprotocol/clientCapabilities",
+        "io.modelcontextprotocol/logLevel",
+        "io.modelcontextprotocol/serverInfo",
+    )
+    assert modern.LOG_LEVELS == ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+    assert {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"} == REMOVED_METHODS
+    assert {
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+    } == modern.CACHEABLE_METHODS
+
+
+@pytest.mark.parametrize("level", modern.LOG_LEVELS)
+def test_every_level_of_the_log_may_be_asked_for(level: str) -> None:
+    assert check(meta={**META, LOG_LEVEL: level}) is REVISION_2026_07_28
+
+
+def test_without_headers_the_body_alone_is_checked() -> None:
+    def complete(method: str) -> Revision:
+        return check_request_without_headers(Request(1, method, {"_meta": META}))
+
+    assert complete("tools/call") is REVISION_2026_07_28
+    with pytest.raises(MethodNotFound, match=r"^Revision 2026-07-28 has no such method any more\.$"):
+        complete("ping")
+    with pytest.raises(InvalidParams):
+        check_request_without_headers(Request(1, "tools/call", {}))
+    with pytest.raises(UnsupportedProtocolVersion):
+        check_request_without_headers(Request(1, "tools/call", {"_meta": {PROTOCOL_VERSION: "2025-11-25"}}))
+
+
+@pytest.mark.parametrize("instructions", [None, "Be brief."])
+def test_a_discovery_is_for_everybody_and_fresh_for_five_minutes(instructions: str | None) -> None:
+    said = {} if instructions is None else {"instructions": instructions}
+    assert discover_result(capabilities={"tools": {}}, server_info=WHO, instructions=instructions) == {
+        "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
+        "capabilities": {"tools": {}},
+        **said,
+        "ttlMs": 300_000,
+        "cacheScope": "public",
+        "resultType": "complete",
+        "_meta": {SERVER_INFO: WHO},
+    }
 
 
 @pytest.mark.parametrize(
