@@ -208,6 +208,30 @@ def test_a_signed_token_that_does_not_count_is_refused_for_its_own_reason(
     assert claims_refused(CLAIMS | changes) is refusal
 
 
+def test_each_refusal_says_what_to_do() -> None:
+    assert [
+        (refusal.reason, refusal.status, refusal.error, refusal.description.partition(" ")[0])
+        for refusal in ALL_REFUSALS
+    ] == [
+        ("token_missing", 401, None, "Send"),
+        ("authorization_scheme_unsupported", 401, None, "The"),
+        ("authorization_header_repeated", 400, "invalid_request", "There"),
+        ("token_in_query", 400, "invalid_request", "Send"),
+        ("token_malformed", 401, "invalid_token", "This"),
+        ("token_of_wrong_kind", 401, "invalid_token", "This"),
+        ("token_unknown", 401, "invalid_token", "The"),
+        ("token_key_unknown", 401, "invalid_token", "The"),
+        ("token_signature_invalid", 401, "invalid_token", "The"),
+        ("token_claims_invalid", 401, "invalid_token", "The"),
+        ("token_expired", 401, "invalid_token", "The"),
+        ("grant_revoked", 401, "invalid_token", "The"),
+        ("user_disabled", 401, "invalid_token", "The"),
+        ("token_of_another_resource", 401, "invalid_token", "The"),
+        ("scope_insufficient", 403, "insufficient_scope", "The"),
+    ]
+    assert str(TokenRefused(bearer.EXPIRED)) == "token_expired"
+
+
 @pytest.mark.parametrize("refusal", ALL_REFUSALS, ids=lambda refusal: refusal.reason)
 def test_every_refusal_follows_rfc_6750_and_has_a_published_reason(refusal: Refusal) -> None:
     assert Reason(refusal.reason)

@@ -139,6 +139,12 @@ def test_the_canonical_spelling_is_its_own_canonical_spelling(scheme: str, host:
     assert canonical_identifier(canonical) == canonical
 
 
+def test_a_client_that_names_no_scope_asks_for_all_in_their_order_and_none_is_marked_unless_it_is_said() -> None:
+    several = ProtectedResource(identifier="https://x.example", path="/", name="X", scopes={"b": "B", "a": "A"})
+    assert several.default_scopes == ("b", "a")
+    assert several.destructive_scopes == frozenset()
+
+
 SCOPED_NOTES = ProtectedResource(
     identifier="https://mcp.example.com/mcp",
     path="/mcp",

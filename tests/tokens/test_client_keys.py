@@ -15,6 +15,7 @@ from gatepost.tokens.client_keys import (
     KeysInvalid,
     KeyUnknown,
     SignatureInvalid,
+    holds_private_keys,
     read_keys,
     unverified_claims,
     verified_claims,
@@ -196,6 +197,68 @@ def test_a_broken_key_verifies_nothing(key: dict[str, Any]) -> None:
 def test_sets_without_usable_public_keys_are_refused(document: object, problem: str) -> None:
     with pytest.raises(KeysInvalid, match=problem):
         read_keys(document)
+
+
+def rsa_key(bits: int, exponent: int = 65_537) -> dict[str, str]:
+    """A key of that size, though of no use: nobody has its other half."""
+    modulus, small = ((1 << bits) - 1).to_bytes(-(-bits // 8)), exponent.to_bytes(-(-exponent.bit_length() // 8))
+    return {"kty": "RSA", "n": b64(modulus), "e": b64(small)}
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize("key", [rsa_key(2048), rsa_key(8192), rsa_key(2048, 3), rsa_key(2048, 2**32 - 1)])
+def test_an_rsa_key_has_2048_to_8192_bits_and_an_exponent_of_2_to_32(key: dict[str, str]) -> None:
+    assert read_keys({"keys": [key]}) == (key,)
+
+
+@pytest.mark.parametrize("key", [rsa_key(2047), rsa_key(8193), rsa_key(2048, 1), rsa_key(2048, 2**32)])
+def test_any_other_rsa_key_is_passed_over(key: dict[str, str]) -> None:
+    with pytest.raises(KeysInvalid) as refused:
+        read_keys({"keys": [key]})
+    assert str(refused.value) == (
+        "has no key for ES256, ES384, RS256, PS256, EdDSA, Ed25519; RSA keys need 2048 bits or more"
+    )
+
+
+def test_a_set_has_20_keys_and_a_message_16_kib_at_most() -> None:
+    assert len(read_keys({"keys": [public(P256)] * 20})) == 20
+    assert MAX_SIGNED == 16_384
+    head, body = encoded({"alg": "ES256"}), encoded(CLAIMS)
+    longest = f"{head}.{body}.".ljust(MAX_SIGNED, "A")
+    assert unverified_claims(longest) == CLAIMS
+    with pytest.raises(SignatureInvalid, match=r"^not a signed JWT in compact form$"):
+        unverified_claims(longest + "A")
+
+
+@pytest.mark.parametrize("name", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+def test_each_member_of_a_private_key_gives_it_away(name: str) -> None:
+    """RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1."""
+    assert holds_private_keys({"keys": [public(P256), {name: "AA"}]})
+    with pytest.raises(KeysInvalid, match="private"):
+        read_keys({"keys": [public(P256, **{name: "AA"})]})
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"keys": None}, {"keys": [1, public(P256)]}, {"d": "AA"}])
+def test_what_is_no_set_of_keys_holds_none(document: object) -> None:
+    assert not holds_private_keys(document)
+
+
+def test_of_a_key_what_is_looked_at_is_kept() -> None:
+    ec = public(P256, use="sig", key_ops=["verify"], alg="ES256", kid="1", x5c=["MII"], x5t="t", ext=True)
+    rsa = public(RSA, x5u="https://evil.example")
+    assert read_keys({"keys": [ec, rsa]}) == (
+        {name: ec[name] for name in ("kty", "crv", "x", "y", "use", "key_ops", "alg", "kid")},
+        {name: rsa[name] for name in ("kty", "n", "e", "kid") if name in rsa},
+    )
+
+
+@pytest.mark.parametrize("typ", [None, "JWT", "jwt", "client-authentication+jwt"])
+def test_a_message_may_say_that_it_is_a_jwt_or_authenticates_a_client(typ: str | None) -> None:
+    said = {} if typ is None else {"typ": typ}
+    assert verified_claims(sign("ES256", P256, **said), keys(public(P256))) == CLAIMS
 
 
 def test_keys_of_other_kinds_are_passed_over() -> None:

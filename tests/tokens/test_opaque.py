@@ -52,6 +52,23 @@ def test_what_was_not_minted_as_an_access_token_does_not_look_like_one(text: str
     assert not looks_like(SecretKind.ACCESS_TOKEN, text)
 
 
+def test_each_kind_has_its_own_prefix() -> None:
+    """Stores, scanners for secrets and clients' configurations hold them."""
+    assert {kind.name: kind.value for kind in SecretKind} == {
+        "ACCESS_TOKEN": "gp_at_",
+        "REFRESH_TOKEN": "gp_rt_",
+        "AUTHORIZATION_CODE": "gp_ac_",
+        "BROWSER_SESSION": "gp_bs_",
+        "SETUP_LINK": "gp_su_",
+        "ACCOUNT_LINK": "gp_al_",
+        "LOGIN_STATE": "gp_ls_",
+        "CLIENT_SECRET": "gp_cs_",
+        "REGISTRATION_ACCESS_TOKEN": "gp_ra_",
+        "MCP_SESSION": "gp_ms_",
+        "SEALING_KEY": "gp_sk_",
+    }
+
+
 def test_every_prefix_is_five_characters_and_an_underscore_and_none_is_used_twice() -> None:
     assert len({kind.value for kind in SecretKind}) == len(SecretKind)
     assert {len(kind.value) for kind in SecretKind} == {6}

@@ -49,6 +49,14 @@ def test_another_purpose_or_another_place_does_not_open_it() -> None:
             ring.open(sealed, **{"purpose": "test", "associated_data": b"row", **other})  # type: ignore[arg-type] # one of each type
 
 
+def test_every_holder_of_the_first_key_works_out_the_same_secret_for_a_purpose() -> None:
+    """Pinned: all processes of one store print the same set-up link."""
+    assert KeyRing([OLD, NEW]).secret(purpose="test").hex() == (
+        "94eabffcdfeb769efd5c38183691ac0b8745325f6abbd989ed8c7f6224654532"
+    )
+    assert len({KeyRing([NEW, OLD]).secret(purpose="test"), KeyRing([OLD]).secret(purpose="other")}) == 2
+
+
 @given(data=st.data())
 def test_no_altered_bit_opens(data: st.DataObject) -> None:
     ring = KeyRing([OLD, NEW])
