@@ -1,74 +1,24 @@
 """Behind a certified OpenID provider that others wrote (npm's `oidc-provider`), named by variables alone."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.conftest import RequireService
 from tests.end_to_end import local_http
 from tests.end_to_end.conftest import TARGET
-from tests.end_to_end.running_server import REPOSITORY, RunningServer, free_port
+from tests.end_to_end.openid_provider import SECRET, OpenIDProvider, install
+from tests.end_to_end.running_server import RunningServer, free_port
 from tests.end_to_end.scripted_client import App, Person
-from tools import npm_packages
-from tools.npm_packages import NODE, node_environment
 
-SOURCE = REPOSITORY / "tools" / "oidc_provider"
-PACKAGES = REPOSITORY / ".venv" / "oidc_provider"
-DEADLINE = 300  # seconds; only ever reached when something is broken
-SECRET = "of a test: 50%"
 PORT = free_port()
-
-
-def install() -> bool:
-    """Install what `tools/oidc_provider/package-lock.json` pins; return whether it is there now."""
-    try:
-        npm_packages.install(SOURCE, PACKAGES, timeout=DEADLINE)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return True
-
-
-class OpenIDProvider:
-    """The provider in a process of its own, with new keys at each start."""
-
-    def __init__(self, program: Path, port: int, redirect_uri: str) -> None:
-        self.issuer = f"http://127.0.0.1:{port}"
-        self._command = [str(NODE), str(program), str(port), "gatepost", SECRET, redirect_uri]
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> Self:
-        """Start it and wait until it says so."""
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=PACKAGES,
-            env=node_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "listening\n"
-        return self
-
-    def stop(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.communicate(timeout=DEADLINE)
-            self._process = None
 
 
 @pytest.fixture(scope="module")
 def company(require_service: RequireService) -> Iterator[OpenIDProvider]:
     """A running provider that knows the server at `PORT`."""
     require_service("oidc-provider (npm)", available=install())
-    program = Path(shutil.copy(SOURCE / "provider.mjs", PACKAGES / "provider.mjs"))
-    provider = OpenIDProvider(program, free_port(), f"http://127.0.0.1:{PORT}/oauth/login/company/callback")
+    provider = OpenIDProvider(f"http://127.0.0.1:{PORT}/oauth/login/company/callback")
     yield provider.start()
     provider.stop()
 
@@ -105,6 +55,8 @@ def test_people_log_in_there_connect_apps_and_are_the_same_ones_again_after_its_
     company.stop()
     company.start()
     assert connected(server, company, "ada") == ada
+    company.rotate()
+    assert connected(server, company, "ada") == ada
     assert connected(server, company, "bob") != ada
 
 
@@ -122,6 +74,21 @@ def test_while_it_is_down_a_page_says_so_and_the_request_goes_on_afterwards(
         assert "127.0.0.1, where you log in, does not answer as it should." in down.text
     finally:
         company.start()
+    assert app.redeem(app.code_from(person.decide(app.authorization_url()))).status_code == 200
+
+
+def test_while_its_token_endpoint_fails_nobody_is_logged_in_and_nothing_is_lost(
+    server: RunningServer, company: OpenIDProvider
+) -> None:
+    person, app = Person(server.origin, "ada", issuer=company.issuer), App(server.origin).register()
+    there = person.browser.get(person.browser.get(app.authorization_url()).headers["location"]).headers["location"]
+    company.fail()
+    try:
+        failed = person.browser.get(Person(company.issuer, "ada").decide(there))
+        assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")
+        assert person.browser.get("/oauth/account").status_code != 200
+    finally:
+        company.mend()
     assert app.redeem(app.code_from(person.decide(app.authorization_url()))).status_code == 200
 
 

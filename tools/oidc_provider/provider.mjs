@@ -1,23 +1,46 @@
 // An OpenID provider on a loopback port with new keys at each start:
 //   node provider.mjs PORT CLIENT_ID CLIENT_SECRET REDIRECT_URI
-// Whoever types a name at its own login page is that person.
+// Whoever types a name at its own login page is that person. SIGHUP makes it sign with a new key and withdraw the old
+// one; SIGUSR2 makes its token endpoint fail, and the next one mends that. It says on a line what it did.
 
 import { generateKeyPairSync } from "node:crypto";
+import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
 const [port, client_id, client_secret, redirect_uri] = process.argv.slice(2);
-const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
-const provider = new Provider(`http://127.0.0.1:${port}`, {
-  clients: [{ client_id, client_secret, redirect_uris: [redirect_uri] }],
-  jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
-  cookies: { keys: ["of a test"] },
-  claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
-  pkce: { required: () => true },
-  findAccount: (_context, id) => ({
-    accountId: id,
-    claims: () => ({ sub: id, name: `${id} from elsewhere`, email: `${id}@example.com`, email_verified: true }),
-  }),
+function provider() {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  return new Provider(`http://127.0.0.1:${port}`, {
+    clients: [{ client_id, client_secret, redirect_uris: [redirect_uri] }],
+    jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
+    cookies: { keys: ["of a test"] },
+    claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
+    pkce: { required: () => true },
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: `${id} from elsewhere`, email: `${id}@example.com`, email_verified: true }),
+    }),
+  }).callback();
+}
+
+// Sessions and codes are in the memory of the process, whichever of its providers made them.
+let answer = provider();
+let fails = false;
+
+process.on("SIGHUP", () => {
+  answer = provider();
+  console.log("rotated");
+});
+process.on("SIGUSR2", () => {
+  fails = !fails;
+  console.log(fails ? "failing" : "mended");
 });
 
-provider.listen(Number(port), "127.0.0.1", () => console.log("listening"));
+createServer((request, response) => {
+  if (fails && request.url.startsWith("/token")) {
+    response.writeHead(500, { "content-type": "text/plain" }).end("down");
+  } else {
+    answer(request, response);
+  }
+}).listen(Number(port), "127.0.0.1", () => console.log("listening"));
