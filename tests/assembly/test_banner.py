@@ -33,6 +33,17 @@ def test_a_server_that_is_known_by_its_own_address_or_served_by_another_says_not
         assert not [line for line in lines if "Listens" in line]
 
 
+def test_an_app_in_another_server_names_no_port_that_it_does_not_know(tmp_path: Path) -> None:
+    lines = banner(tmp_path, listens_at=None)
+    assert lines[3:5] == [
+        "  MCP URL  /mcp",
+        "           Paths on the server that runs this app; set MCP_PUBLIC_URL to what clients call it.",
+    ]
+    assert "  Docs     /docs" in lines
+    for known in ({"MCP_PORT": "9000"}, {"MCP_PUBLIC_URL": "http://127.0.0.1:9000"}):
+        assert banner(tmp_path, listens_at=None, **known)[3] == "  MCP URL  http://127.0.0.1:9000/mcp"
+
+
 def test_other_commands_are_told_where_the_store_is_unless_they_look_there_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

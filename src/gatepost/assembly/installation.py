@@ -124,11 +124,15 @@ class Installation:
     def banner(self) -> str:
         """Return what the terminal says at the start: what to paste where, and what to beware of."""
         origin, settings = self.core.deployment.public_url, self.core.settings
+        is_unknown = self.listens_at is None and not {"public_url", "port"} & settings.server.model_fields_set
+        origin = "" if is_unknown else origin
         labels = {True: "App", False: "MCP URL"}
         rows = [(labels[endpoint.is_application], origin + endpoint.path) for endpoint in self.resources.endpoints]
         if self.setup_token is not None:
             once = "Open this link once to create the owner's account; it works until an account exists."
             rows += [("Set up", f"{origin}/oauth/setup?token={self.setup_token}"), ("", once)]
+        if is_unknown:
+            rows += [("", "Paths on the server that runs this app; set MCP_PUBLIC_URL to what clients call it.")]
         rows += [("Listens", sentence) for sentence in self._behind_a_proxy()]
         rows += [("Data", self.core.store.description), *(("", sentence) for sentence in self._for_commands())]
         rows += [("Docs", f"{origin}/docs")]

@@ -110,8 +110,11 @@ def _landing(installation: Installation, pages: Pages) -> LandingPage:
 
 
 def _health(installation: Installation) -> HealthEndpoints:
+    origin, endpoints = installation.core.deployment.public_url, installation.resources.endpoints
     return HealthEndpoints(
         server_name=installation.name,
+        issuer=None if installation.oauth is None else origin,
+        resources=[origin + endpoint.path for endpoint in endpoints if not endpoint.is_application],
         checks=HealthChecks({"store": installation.core.store.check}),
         is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
         warnings=installation.core.addresses.warnings,

@@ -32,7 +32,10 @@ async def fails() -> None:
 async def test_an_answering_process_is_alive_whatever_its_store_says() -> None:
     async with serving({"store": fails}) as http:
         response = await http.get("/health")
-    assert (response.status_code, response.json()) == (200, {"status": "ok", "server": "notes"})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"status": "ok", "server": "notes", "resources": []},
+    )
     assert response.headers["cache-control"] == "no-store"
 
 

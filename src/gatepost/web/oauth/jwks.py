@@ -30,7 +30,7 @@ class JwksEndpoint:
     async def get(self, _request: Request) -> Response:
         known = await self.keys.current()
         document = orjson.dumps({"keys": [public_jwk(key) for key in known.keys.values()]})
-        headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}
+        headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}", "X-Content-Type-Options": "nosniff"}
         return Response(document, media_type="application/json", headers=headers)
 
 

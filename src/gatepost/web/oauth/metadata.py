@@ -85,7 +85,7 @@ class _Document:
     holds: Callable[[], bool] = lambda: True
 
     async def get(self, _request: Request) -> Response:
-        headers = {"Cache-Control": f"public, max-age={self.fresh_seconds}"}
+        headers = {"Cache-Control": f"public, max-age={self.fresh_seconds}", "X-Content-Type-Options": "nosniff"}
         content = self.content if self.holds() else self.otherwise
         return Response(content, media_type="application/json", headers=headers)
 

@@ -68,6 +68,10 @@ class HealthEndpoints:
     checks: HealthChecks
     is_degraded: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     """What may be out of order while the server is ready all the same, by name."""
+    issuer: str | None = None
+    """The authorization server at the public URL, if there is one."""
+    resources: Sequence[str] = ()
+    """The URLs of the MCP endpoints there."""
     warnings: Callable[[], Sequence[str]] = tuple
     """What does not keep the server from its work, a sentence each that begins with the setting's name."""
 
@@ -78,7 +82,8 @@ class HealthEndpoints:
         )
 
     async def get_alive(self, _request: Request) -> Response:
-        return json_response({"status": "ok", "server": self.server_name})
+        said: dict[str, Any] = {"status": "ok", "server": self.server_name, "resources": list(self.resources)}
+        return json_response(said if self.issuer is None else {**said, "issuer": self.issuer})
 
     async def get_ready(self, _request: Request) -> Response:
         # 1. Ask everything, so that one answer names all that fails.
@@ -123,7 +128,11 @@ _ALIVE = api.Operation(
     tag="Health",
     responses={
         200: api.json_answer(
-            "The process answers.", api.record({"status": _STATUS, "server": api.TEXT}, required=["status", "server"])
+            "The process answers.",
+            api.record(
+                {"status": _STATUS, "server": api.TEXT, "resources": api.TEXTS, "issuer": api.URL},
+                required=["status", "server", "resources"],
+            ),
         )
     },
 )

@@ -83,7 +83,8 @@ class ReferencePages:
         description = request.app.openapi()
         if not self._encoded or self._encoded[0][0] is not description:
             self._encoded[:] = [(description, bytes(JSONResponse(description).body))]
-        return Response(self._encoded[0][1], media_type="application/json")
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return Response(self._encoded[0][1], media_type="application/json", headers=headers)
 
 
 def _sandboxed(page: HTMLResponse) -> HTMLResponse:
