@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from dataclasses import replace
 
@@ -16,7 +18,7 @@ from gatepost.oauth.refresh import (
     seal_successor,
     token_reused_error,
 )
-from gatepost.tokens.sealing import SealBroken
+from gatepost.tokens.sealing import SealBroken, derive_key, unseal
 
 GRANT = Grant(
     grant_id="grant-1",
@@ -74,11 +76,14 @@ def test_each_refusal_has_its_own_reason(arguments: dict[str, object], error: ty
     with pytest.raises(error) as caught:
         check(**arguments)  # type: ignore[arg-type] # one table for arguments of several types
     assert caught.value.reason is reason
+    assert caught.value.description.endswith(".")
 
 
 def test_what_the_store_decides_has_its_own_reasons_too() -> None:
     assert grant_revoked_error().reason is Reason.GRANT_REVOKED
+    assert grant_revoked_error().description.startswith("This approval was revoked; ")
     assert token_reused_error().reason is Reason.REFRESH_TOKEN_REUSED
+    assert token_reused_error().description.startswith("The refresh token was used before, ")
 
 
 @pytest.mark.parametrize("refresh_token", ["refresh", None])
@@ -87,6 +92,16 @@ def test_a_successor_opens_with_its_predecessor(refresh_token: str | None) -> No
     sealed = seal_successor(successor, predecessor="predecessor", random_bytes=secrets.token_bytes)
     assert open_successor(sealed, predecessor="predecessor") == successor
     assert b"access" not in sealed
+
+
+def test_a_successor_is_sealed_under_a_key_for_this_purpose_of_its_predecessor() -> None:
+    """Pinned: what a running server has sealed opens after an upgrade."""
+    sealed = seal_successor(
+        Tokens("access", None, 8_600, ("notes:read",)), predecessor="predecessor", random_bytes=bytes
+    )
+    key = derive_key(b"predecessor", purpose="refresh-successor")
+    opened = unseal(sealed, key=key, associated_data=hashlib.sha256(b"predecessor").digest())
+    assert json.loads(opened) == ["access", None, 8_600, ["notes:read"]]
 
 
 def test_a_successor_opens_with_nothing_else() -> None:

@@ -31,9 +31,12 @@ def test_a_character_that_no_scope_can_have_is_refused(text: str) -> None:
 
 
 def test_the_length_is_bounded() -> None:
+    assert MAX_SCOPE_LENGTH == 8_192
     assert parse_scope("a" * MAX_SCOPE_LENGTH) == ("a" * MAX_SCOPE_LENGTH,)
-    with pytest.raises(InvalidScope):
+    with pytest.raises(InvalidScope) as refusal:
         parse_scope("a" * (MAX_SCOPE_LENGTH + 1))
+    assert refusal.value.reason is Reason.PARAMETER_MALFORMED
+    assert refusal.value.description == "scope is longer than 8192 characters."
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,13 @@ def test_adding_unknown_scopes_never_changes_the_outcome(known: list[str], unkno
     assert select_scopes(" ".join(mixed), known=KNOWN, default=("admin",)) == select_scopes(
         asked, known=KNOWN, default=("admin",)
     )
+
+
+@pytest.mark.parametrize(("requested", "narrowed"), [("gone", ("gone",)), ("notes:read gone", ("notes:read", "gone"))])
+def test_a_scope_that_was_granted_may_be_asked_for_when_no_resource_has_it_any_more(
+    requested: str, narrowed: tuple[str, ...]
+) -> None:
+    assert narrow_scopes(requested, granted=("notes:read", "gone"), known=KNOWN) == narrowed
 
 
 def test_a_server_without_scopes_grants_the_empty_set() -> None:
