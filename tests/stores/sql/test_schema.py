@@ -21,6 +21,7 @@ from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, Log
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey, PasskeyAddition, PasskeyUse
+from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Operation, T, Value
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
@@ -46,6 +47,8 @@ SQLITE_TYPES = {"BYTEA": "BLOB"}
 # Whole tables are read only where that is the question, or where there is one row at the most.
 SCANS_ON_PURPOSE = {
     "SELECT * FROM users",
+    # All second steps, when they are sealed anew.
+    "SELECT * FROM second_steps ORDER BY subject",
     "SELECT * FROM clients ORDER BY created_at, client_id",
     "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id",
     "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL",
@@ -161,6 +164,19 @@ async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite
     assert database.scans == SCANS_ON_PURPOSE
 
 
+async def use_second_steps(store: Store) -> None:
+    steps = store.second_steps
+    assert await steps.set_up(SecondStep("user-4", "step", b"sealed", 1, NOW), recovery_codes=[fp("a"), fp("b")])
+    assert await steps.find_second_step("user-4")
+    assert await steps.accept_time_step("user-4", "step", 2)
+    assert await steps.use_recovery_code("user-4", "step", fp("a"))
+    assert await steps.replace_recovery_codes("user-4", "step", [fp("c")])
+    assert await steps.count_recovery_codes("user-4") == 1
+    await steps.reseal_second_step("user-4", "step", b"anew")
+    await steps.list_second_steps()
+    assert await steps.turn_off("user-4")
+
+
 async def use_accounts(store: Store) -> None:
     assert len(await store.users.list_users()) == 3
     sessions = store.browser_sessions
@@ -189,6 +205,7 @@ async def use_accounts(store: Store) -> None:
     assert await linked.link_login(LinkedLogin("a", "1", "user-3", NOW)) is LinkOutcome.LINKED
     kept = [LoginKey("a", "1")]
     assert await linked.unlink_login("user-3", LoginKey("issuer", "g"), keeps=kept) is UnlinkOutcome.UNLINKED
+    await use_second_steps(store)
     await sessions.note_use(fp("session-1"), now=NOW)
     await sessions.list_sessions("user-1", now=NOW, limit=1)
     for which in ({}, {"only": fp("x")}, {"but": fp("x")}):

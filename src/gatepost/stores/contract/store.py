@@ -21,6 +21,7 @@ from gatepost.stores.contract.linked_logins import LinkedLoginStore
 from gatepost.stores.contract.logins import LoginStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.passkeys import PasskeyStore
+from gatepost.stores.contract.second_steps import SecondStepStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
@@ -37,6 +38,7 @@ class Store:
     linked_logins: LinkedLoginStore
     account_links: AccountLinkStore
     passkeys: PasskeyStore
+    second_steps: SecondStepStore
     browser_sessions: BrowserSessionStore
     logins: LoginStore
     transactions: TransactionStore

@@ -33,6 +33,8 @@ class User:
     """Those that the person was given here, sorted; rules of the operator may name further ones."""
     profile_issuer: str | None = None
     """Who said so, where it was the issuer of a linked login; None for `issuer`."""
+    second_step: str | None = None
+    """Of a local account: the `step_id` of its second step, which a login by password goes through."""
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from gatepost.stores.sql.mcp import (
     SqlMcpStreamStore,
 )
 from gatepost.stores.sql.passkeys import SqlPasskeyStore
+from gatepost.stores.sql.second_steps import SqlSecondStepStore
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.upstream_tokens import SqlUpstreamTokenStore
 from gatepost.stores.sql.users import SqlUserStore
@@ -46,6 +47,7 @@ def sql_store(database: Database) -> Store:
         linked_logins=SqlLinkedLoginStore(database),
         account_links=SqlAccountLinkStore(database),
         passkeys=SqlPasskeyStore(database),
+        second_steps=SqlSecondStepStore(database),
         browser_sessions=SqlBrowserSessionStore(database),
         logins=SqlLoginStore(database),
         transactions=SqlTransactionStore(database),

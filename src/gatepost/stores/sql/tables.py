@@ -24,6 +24,7 @@ from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey
+from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.rows import FLAG, LIST, SCOPES, Conversion, Table
@@ -53,6 +54,7 @@ USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.
 LINKED_LOGINS: Final = Table("linked_logins", LinkedLogin)
 ACCOUNT_LINKS: Final = Table("account_links", AccountLink)
 PASSKEYS: Final = Table("passkeys", Passkey, transports=LIST)
+SECOND_STEPS: Final = Table("second_steps", SecondStep)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
 PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
 UPSTREAM_TOKENS: Final = Table("upstream_tokens", KeptTokens, scopes=SCOPES, is_refreshable=FLAG)

@@ -310,3 +310,26 @@ LINKED_LOGINS: Final = (
     "ALTER TABLE browser_sessions ADD COLUMN external_subject TEXT",
 )
 """Version 7."""
+
+SECOND_STEPS: Final = (
+    # The `step_id`, so that a login without a second step need not look for one.
+    "ALTER TABLE users ADD COLUMN second_step TEXT",
+    """
+    CREATE TABLE second_steps (
+        subject TEXT NOT NULL PRIMARY KEY,
+        step_id TEXT NOT NULL,
+        sealed_secret BYTEA NOT NULL,
+        last_time_step BIGINT NOT NULL,
+        created_at BIGINT NOT NULL
+    )
+    """,
+    # A used one is deleted.
+    """
+    CREATE TABLE recovery_codes (
+        subject TEXT NOT NULL,
+        code_fingerprint BYTEA NOT NULL,
+        PRIMARY KEY (subject, code_fingerprint)
+    )
+    """,
+)
+"""Version 8."""

@@ -1,0 +1,60 @@
+"""The second step of local accounts: the secret of an authenticator app, and recovery codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStep:
+    """What somebody's codes are compared with. `User.second_step` says who has one."""
+
+    subject: str
+    step_id: str
+    """Names this secret; who sets another up has another."""
+    sealed_secret: bytes = field(repr=False)
+    """Sealed for this subject and `step_id`."""
+    last_time_step: int
+    """That of the last code that counted (RFC 6238 section 5.2). It never falls: after a clock was set back, codes count
+    again when the time has caught up, and until then recovery codes do."""
+    created_at: int
+
+
+class SecondStepStore(Protocol):
+    """Second steps. Whatever names a `step_id` does nothing, and says so, where that is not the person's any more."""
+
+    async def set_up(self, step: SecondStep, *, recovery_codes: Sequence[bytes]) -> bool:
+        """Keep a second step and the fingerprints of its recovery codes.
+
+        False, and nothing is kept, when the person has one, is no local account or is disabled: of several at once
+        one is kept.
+        """
+
+    async def find_second_step(self, subject: str) -> SecondStep | None:
+        """Return the person's second step."""
+
+    async def accept_time_step(self, subject: str, step_id: str, time_step: int) -> bool:
+        """Keep that a code of this time step counted; False when one of it or of a later one has counted before.
+
+        Of several at once with one code, one is accepted.
+        """
+
+    async def use_recovery_code(self, subject: str, step_id: str, code_fingerprint: bytes) -> bool:
+        """Use a recovery code up; False when it is none of this step's, or was used. Of several at once one uses it."""
+
+    async def replace_recovery_codes(self, subject: str, step_id: str, recovery_codes: Sequence[bytes]) -> bool:
+        """Keep these in place of all earlier ones, used or not."""
+
+    async def count_recovery_codes(self, subject: str) -> int:
+        """Return how many recovery codes the person has left."""
+
+    async def turn_off(self, subject: str, *, step_id: str | None = None) -> bool:
+        """Forget the person's second step and recovery codes; False when there is none, or not this `step_id`."""
+
+    async def list_second_steps(self) -> list[SecondStep]:
+        """Return all of them: to seal them anew."""
+
+    async def reseal_second_step(self, subject: str, step_id: str, sealed_secret: bytes) -> None:
+        """Keep the secret sealed under another key."""

@@ -1,0 +1,147 @@
+"""Second steps and recovery codes, on every backend."""
+
+import asyncio
+from typing import Any
+
+from gatepost.stores.contract.second_steps import SecondStep
+from gatepost.stores.contract.store import Store
+from tests.stores.sample_records import NOW, fp, user
+
+CODES = [fp("code 1"), fp("code 2"), fp("code 3")]
+
+
+def step(subject: str = "user-1", **changes: Any) -> SecondStep:
+    values = {"step_id": "step-1", "sealed_secret": b"sealed", "last_time_step": 100, "created_at": NOW, **changes}
+    return SecondStep(subject, **values)
+
+
+async def set_up(store: Store) -> None:
+    await store.users.add_user(user())
+    assert await store.second_steps.set_up(step(), recovery_codes=CODES) is True
+
+
+async def test_a_second_step_is_kept_and_the_person_says_which(store: Store) -> None:
+    await set_up(store)
+
+    assert await store.second_steps.find_second_step("user-1") == step()
+    assert await store.second_steps.count_recovery_codes("user-1") == 3
+    assert await store.users.find_user("ada") == user(second_step="step-1")
+    assert await store.second_steps.list_second_steps() == [step()]
+    assert await store.second_steps.find_second_step("user-2") is None
+    assert await store.second_steps.count_recovery_codes("user-2") == 0
+
+
+async def test_of_several_set_up_at_once_one_is_kept_with_its_codes(store: Store) -> None:
+    await store.users.add_user(user())
+    names = [f"step-{number}" for number in range(5)]
+
+    kept = await asyncio.gather(
+        *(store.second_steps.set_up(step(step_id=name), recovery_codes=[fp(name)]) for name in names)
+    )
+
+    assert sorted(kept) == [False] * 4 + [True]
+    winner = names[kept.index(True)]
+    assert await store.second_steps.find_second_step("user-1") == step(step_id=winner)
+    assert await store.second_steps.use_recovery_code("user-1", winner, fp(winner)) is True
+    assert await store.second_steps.count_recovery_codes("user-1") == 0
+
+
+async def test_nobody_else_than_an_active_local_account_gets_one(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.users.disable_user("user-1", now=NOW)
+    person = await store.users.recognise_user(
+        "https://idp.example", "x", display_name=None, subjects=["user-2"], now=NOW
+    )
+
+    for subject in ("user-1", person.subject, "nobody"):
+        assert await store.second_steps.set_up(step(subject), recovery_codes=CODES) is False
+        assert await store.second_steps.find_second_step(subject) is None
+        assert await store.second_steps.count_recovery_codes(subject) == 0
+
+
+async def test_each_time_step_counts_once_and_no_earlier_one_after_it(store: Store) -> None:
+    await set_up(store)
+    accept = store.second_steps.accept_time_step
+
+    accepted = [await accept("user-1", "step-1", moment) for moment in (100, 99, 101, 101, 100, 103, 102)]
+
+    assert accepted == [False, False, True, False, False, True, False]
+    assert await store.second_steps.find_second_step("user-1") == step(last_time_step=103)
+
+
+async def test_of_many_with_one_code_at_once_one_is_accepted(store: Store) -> None:
+    await set_up(store)
+
+    by_app = await asyncio.gather(*(store.second_steps.accept_time_step("user-1", "step-1", 101) for _ in range(20)))
+    by_recovery = await asyncio.gather(
+        *(store.second_steps.use_recovery_code("user-1", "step-1", CODES[0]) for _ in range(20))
+    )
+
+    assert (by_app.count(True), by_recovery.count(True)) == (1, 1)
+    assert await store.second_steps.count_recovery_codes("user-1") == 2
+
+
+async def test_codes_of_another_person_or_another_step_do_nothing(store: Store) -> None:
+    await set_up(store)
+    await store.users.add_user(user("user-2", "bob"))
+    await store.second_steps.set_up(step("user-2", step_id="step-2"), recovery_codes=[fp("bobs")])
+    steps = store.second_steps
+
+    assert await steps.use_recovery_code("user-2", "step-2", CODES[0]) is False
+    assert await steps.use_recovery_code("user-1", "step-2", CODES[0]) is False
+    assert await steps.accept_time_step("user-1", "step-2", 200) is False
+    assert await steps.replace_recovery_codes("user-1", "step-2", []) is False
+    assert await steps.turn_off("user-1", step_id="step-2") is False
+    await steps.reseal_second_step("user-1", "step-2", b"other")
+
+    assert await steps.find_second_step("user-1") == step()
+    assert await steps.count_recovery_codes("user-1") == 3
+    assert await steps.count_recovery_codes("user-2") == 1
+
+
+async def test_new_recovery_codes_take_the_place_of_all_earlier_ones(store: Store) -> None:
+    await set_up(store)
+    await store.second_steps.use_recovery_code("user-1", "step-1", CODES[0])
+
+    assert await store.second_steps.replace_recovery_codes("user-1", "step-1", [fp("new"), CODES[0]]) is True
+
+    used = [
+        await store.second_steps.use_recovery_code("user-1", "step-1", code) for code in (CODES[1], fp("new"), CODES[0])
+    ]
+    assert used == [False, True, True]
+
+
+async def test_turning_off_forgets_all_of_it_and_another_can_be_set_up(store: Store) -> None:
+    await set_up(store)
+    await store.users.add_user(user("user-2", "bob"))
+    await store.second_steps.set_up(step("user-2", step_id="step-2"), recovery_codes=[fp("bobs")])
+
+    assert await store.second_steps.turn_off("user-1") is True
+    assert await store.second_steps.turn_off("user-1") is False
+
+    assert await store.second_steps.find_second_step("user-1") is None
+    assert await store.second_steps.count_recovery_codes("user-1") == 0
+    assert await store.users.find_user("ada") == user()
+    assert await store.second_steps.list_second_steps() == [step("user-2", step_id="step-2")]
+    assert await store.second_steps.set_up(step(step_id="step-3"), recovery_codes=[fp("new")]) is True
+    assert await store.second_steps.use_recovery_code("user-1", "step-3", CODES[1]) is False
+    assert await store.second_steps.turn_off("user-1", step_id="step-3") is True
+
+
+async def test_a_secret_is_sealed_anew(store: Store) -> None:
+    await set_up(store)
+
+    await store.second_steps.reseal_second_step("user-1", "step-1", b"sealed anew")
+
+    assert await store.second_steps.find_second_step("user-1") == step(sealed_secret=b"sealed anew")
+
+
+async def test_a_disabled_account_and_a_password_that_is_set_keep_the_second_step(store: Store) -> None:
+    await set_up(store)
+
+    await store.users.disable_user("user-1", now=NOW)
+    await store.users.enable_user("user-1")
+    await store.users.change_password("ada", "$new")
+
+    assert await store.users.find_user("ada") == user(second_step="step-1", password_hash="$new")
+    assert await store.second_steps.count_recovery_codes("user-1") == 3
