@@ -14,7 +14,7 @@ from gatepost.configuration import sealing_keys
 from gatepost.configuration.sealing_keys import check_key_ring as check_key_ring_at
 from gatepost.configuration.sealing_keys import keys_in_file, make_key_ring
 from gatepost.configuration.settings import SettingsError, load_settings
-from gatepost.stores.contract.keys import KeyStore
+from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import open_signing_key, sealed_signing_key
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.sealing import KeyRing, key_id
@@ -25,8 +25,8 @@ NOW = 1_000
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 
 
-async def check_key_ring(ring: KeyRing, keys: KeyStore, *, file: Path = Path("/nowhere/gatepost.key")) -> None:
-    await check_key_ring_at(ring, keys, file=file, now=NOW, random_bytes=secrets.token_bytes)
+async def check_key_ring(ring: KeyRing, store: Store, *, file: Path = Path("/nowhere/gatepost.key")) -> None:
+    await check_key_ring_at(ring, store, file=file, now=NOW, random_bytes=secrets.token_bytes)
 
 
 def read(path: Path) -> tuple[str, ...]:
@@ -102,11 +102,11 @@ def test_what_is_lost_at_exit_is_sealed_under_one_key_of_this_process() -> None:
 
 
 async def test_a_ring_without_the_stores_key_is_refused() -> None:
-    keys = memory_store().keys
-    await check_key_ring(KeyRing([OLD]), keys)
-    await check_key_ring(KeyRing([OLD]), keys)
+    store = memory_store()
+    await check_key_ring(KeyRing([OLD]), store)
+    await check_key_ring(KeyRing([OLD]), store)
     with pytest.raises(SettingsError) as refusal:
-        await check_key_ring(KeyRing([NEW]), keys)
+        await check_key_ring(KeyRing([NEW]), store)
     (sentence,) = refusal.value.sentences
     assert key_id(OLD) in sentence
     assert "MCP_SEALING_KEYS" in sentence
@@ -123,12 +123,12 @@ def set_by_a_shell(assignment: str) -> str:
 
 async def test_a_key_file_that_is_not_used_is_named_with_what_to_add(tmp_path: Path) -> None:
     """From a laptop to a public server: the store is sealed with the key that its first start made."""
-    keys, file = memory_store().keys, tmp_path / "my data" / "gatepost.key"
+    store, file = memory_store(), tmp_path / "my data" / "gatepost.key"
     (generated,) = read(file)
-    await check_key_ring(KeyRing([generated]), keys, file=file)
+    await check_key_ring(KeyRing([generated]), store, file=file)
 
     with pytest.raises(SettingsError) as refusal:
-        await check_key_ring(KeyRing([NEW]), keys, file=file)
+        await check_key_ring(KeyRing([NEW]), store, file=file)
 
     (sentence,) = refusal.value.sentences
     assert f"The store was sealed with the key {key_id(generated)}, which lies in {file}" in sentence
@@ -137,40 +137,40 @@ async def test_a_key_file_that_is_not_used_is_named_with_what_to_add(tmp_path: P
     assert line is not None
     said = set_by_a_shell(line[1])
     assert said == f"{NEW} {generated}"
-    await check_key_ring(KeyRing(said.split()), keys, file=file)
-    await check_key_ring(KeyRing([NEW]), keys, file=file)
+    await check_key_ring(KeyRing(said.split()), store, file=file)
+    await check_key_ring(KeyRing([NEW]), store, file=file)
 
 
 async def test_a_key_file_of_another_store_is_named(tmp_path: Path) -> None:
     """A store that was restored on a new machine, whose first start has made a key of its own."""
-    keys, file = memory_store().keys, tmp_path / "gatepost.key"
-    await check_key_ring(KeyRing([OLD]), keys, file=file)
+    store, file = memory_store(), tmp_path / "gatepost.key"
+    await check_key_ring(KeyRing([OLD]), store, file=file)
 
     with pytest.raises(
         SettingsError, match=f"{file} holds .* put the key file that belongs to this store in its place"
     ):
-        await check_key_ring(KeyRing(read(file)), keys, file=file)
+        await check_key_ring(KeyRing(read(file)), store, file=file)
 
 
 async def test_a_new_key_moves_to_the_front_and_the_old_one_leaves() -> None:
-    keys = memory_store().keys
+    store = memory_store()
     for ring in ([OLD], [OLD, NEW], [NEW, OLD], [NEW]):
-        await check_key_ring(KeyRing(ring), keys)
-    assert await keys.sealing_key_id() == key_id(NEW)
+        await check_key_ring(KeyRing(ring), store)
+    assert await store.keys.sealing_key_id() == key_id(NEW)
 
 
 async def test_of_two_that_start_at_once_with_different_keys_the_slower_refuses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keys = memory_store().keys
+    store = memory_store()
 
     async def look_before_the_other_has_noted_its_key() -> str | None:
         return None
 
-    await check_key_ring(KeyRing([OLD]), keys)
-    monkeypatch.setattr(keys, "sealing_key_id", look_before_the_other_has_noted_its_key)
+    await check_key_ring(KeyRing([OLD]), store)
+    monkeypatch.setattr(store.keys, "sealing_key_id", look_before_the_other_has_noted_its_key)
     with pytest.raises(SettingsError):
-        await check_key_ring(KeyRing([NEW]), keys)
+        await check_key_ring(KeyRing([NEW]), store)
 
 
 def test_the_key_of_the_process_is_made_once() -> None:
@@ -178,15 +178,15 @@ def test_the_key_of_the_process_is_made_once() -> None:
 
 
 async def test_keys_in_the_store_are_sealed_anew_before_the_old_key_leaves() -> None:
-    keys = memory_store().keys
+    store = memory_store()
     key = generate_signing_key("ES256", secrets.token_bytes)
     old, both, new = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
-    await check_key_ring(old, keys)
+    await check_key_ring(old, store)
     sealed = sealed_signing_key(key, old, now=NOW, signs_from=NOW, random_bytes=secrets.token_bytes)
-    assert await keys.begin_signing(sealed, now=NOW)
+    assert await store.keys.begin_signing(sealed, now=NOW)
 
-    await check_key_ring(both, keys)
+    await check_key_ring(both, store)
 
-    (kept,) = await keys.signing_keys(now=NOW)
+    (kept,) = await store.keys.signing_keys(now=NOW)
     assert new.is_current(kept.sealed_secret)
     assert open_signing_key(kept, new) == key

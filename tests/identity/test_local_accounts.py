@@ -14,6 +14,7 @@ from gatepost.identity.usernames import UsernameRefused
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
+from tests.identity.second_step_world import second_steps
 
 PASSWORD = "correct horse battery"
 REQUEST = Request({"type": "http", "headers": []})
@@ -54,7 +55,7 @@ def test_a_new_user_s_name_and_password_have_to_be_ones() -> None:
 
 
 def test_it_is_a_provider_that_asks_for_username_and_password(store: Store) -> None:
-    provider = LocalAccounts(users=store.users)
+    provider = LocalAccounts(users=store.users, second_steps=second_steps(store))
     assert isinstance(provider, IdentityProvider)
     assert [(field.name, field.secret, field.autocomplete) for field in provider.login_fields] == [
         ("username", False, "username"),
@@ -65,7 +66,7 @@ def test_it_is_a_provider_that_asks_for_username_and_password(store: Store) -> N
 
 @pytest.mark.parametrize("username", ["ada", "ADA", " Ada "])
 async def test_username_and_password_open_the_account(store: Store, ada: User, username: str) -> None:
-    provider = LocalAccounts(users=store.users)
+    provider = LocalAccounts(users=store.users, second_steps=second_steps(store))
     identity = await provider.authenticate(REQUEST, {"username": username, "password": PASSWORD})
     assert identity == ada
 
@@ -75,7 +76,7 @@ async def test_an_arrival_without_credentials_is_nobody_and_costs_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(passwords, "_hasher")
-    assert await LocalAccounts(users=store.users).authenticate(REQUEST, {}) is None
+    assert await LocalAccounts(users=store.users, second_steps=second_steps(store)).authenticate(REQUEST, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -105,19 +106,22 @@ async def test_every_failure_is_one_answer_after_one_verification(
         return password_matches(password_hash, password)
 
     monkeypatch.setattr("gatepost.identity.local_accounts.password_matches", counted)
-    assert await LocalAccounts(users=store.users).authenticate(REQUEST, credentials) is None
+    assert (
+        await LocalAccounts(users=store.users, second_steps=second_steps(store)).authenticate(REQUEST, credentials)
+        is None
+    )
     assert len(verifications) == 1
 
 
 async def test_people_of_other_providers_are_no_accounts(store: Store) -> None:
     await store.users.recognise_user("operator", "owner", display_name=None, subjects=("owner",), now=5)
-    assert await LocalAccounts(users=store.users).awaits_setup()
+    assert await LocalAccounts(users=store.users, second_steps=second_steps(store)).awaits_setup()
 
 
 async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = LocalAccounts(users=store.users)
+    provider = LocalAccounts(users=store.users, second_steps=second_steps(store))
     assert await provider.awaits_setup()
     await store.users.add_user(new_user("ada", PASSWORD, now=5, random_bytes=random_bytes))
     assert not await provider.awaits_setup()
@@ -126,6 +130,6 @@ async def test_set_up_is_awaited_until_an_account_exists_and_never_again(
 
 
 async def test_nobody_is_asked_elsewhere(store: Store) -> None:
-    provider = LocalAccounts(users=store.users)
+    provider = LocalAccounts(users=store.users, second_steps=second_steps(store))
     assert provider.routes == ()
     assert await provider.challenge(REQUEST, Mock(Login)) is None

@@ -58,7 +58,7 @@ class Core:
         """Open the store and see whether the keys are its own."""
         await self.store.open()
         file, now = key_file(self.settings), self.now()
-        await check_key_ring(self.key_ring, self.store.keys, file=file, now=now, random_bytes=self.random_bytes)
+        await check_key_ring(self.key_ring, self.store, file=file, now=now, random_bytes=self.random_bytes)
         if self.signing_keys is not None:
             await self.signing_keys.open()
         if len(self.key_ring.key_ids) > 1:  # so that the others can leave the ring

@@ -5,13 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request
+
 from gatepost.assembly.core import Core
 from gatepost.configuration.settings import SettingsError
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import IdentityProvider, Surroundings
+from gatepost.identity.second_steps import SecondSteps
 from gatepost.identity.several_logins import SeveralLogins
+from gatepost.oauth.audit import AuditEvent
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.proxy import ForwardProxy
+from gatepost.stores.contract.users import User
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,7 +28,12 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
     Raises:
         SettingsError: local accounts are to be beside one that has a form itself, or asks nobody.
     """
-    local = LocalAccounts(users=core.store.users)
+    second_steps = second_steps_of(core)
+
+    async def note_recovery_code(request: Request, user: User) -> None:
+        await core.audit.record(request, AuditEvent.RECOVERY_CODE_USED, subject=user.subject)
+
+    local = LocalAccounts(users=core.store.users, second_steps=second_steps, on_recovery_code=note_recovery_code)
     if provider is None:
         provider = local
     elif core.settings.oauth.local_accounts:
@@ -36,6 +46,13 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
         provider = SeveralLogins(provider.elsewhere or [provider], local)
     provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy)))
     return provider
+
+
+def second_steps_of(core: Core) -> SecondSteps:
+    """Return the second steps of local accounts."""
+    return SecondSteps(
+        store=core.store.second_steps, key_ring=core.key_ring, now=core.now, random_bytes=core.random_bytes
+    )
 
 
 def _way_to(proxy: ForwardProxy | None, url: str) -> httpx2.AsyncBaseTransport:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gatepost.assembly.core import Core
+from gatepost.assembly.login_provider import second_steps_of
 from gatepost.assembly.mcp import Resources
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.policy import AuthorizationServer
@@ -23,6 +24,7 @@ from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.site.routing import Route
 
@@ -106,10 +108,17 @@ class PageRoutes:
             on_revocation=self.resources.forget_verified_tokens,
         )
         password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
+        second_step = SecondStepPage(
+            completion=login.completion,
+            second_steps=second_steps_of(self.core),
+            throttle=login.throttle,
+            attempts=login.attempts,
+        )
         # Only their own login gives local accounts access.
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
         has_accounts = self.provider.issuer == LOCAL
-        return (*account.routes(), *password.routes(), *(links.routes() if has_accounts else ()))
+        own = (*account.routes(), *password.routes(), *second_step.routes())
+        return (*own, *(links.routes() if has_accounts else ()))
 
     def _decision(self) -> Decision:
         core, store, rules = self.core, self.core.store, self.rules

@@ -95,7 +95,7 @@ async def own_key_ring(store: Store, settings: Settings) -> KeyRing:
     """
     file = key_file(settings)
     ring = make_key_ring(settings, file=file, random_bytes=secrets.token_bytes)
-    await check_key_ring(ring, store.keys, file=file, now=int(time.time()), random_bytes=secrets.token_bytes)
+    await check_key_ring(ring, store, file=file, now=int(time.time()), random_bytes=secrets.token_bytes)
     return ring
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gatepost.configuration.settings import Settings, SettingsError
-from gatepost.stores.contract.keys import KeyStore
+from gatepost.identity.second_steps import reseal_second_steps
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys, reseal
 from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
@@ -39,7 +39,7 @@ def make_key_ring(settings: Settings, *, file: Path | None, random_bytes: Random
     return KeyRing(keys_in_file(file, random_bytes=random_bytes))
 
 
-async def check_key_ring(ring: KeyRing, keys: KeyStore, *, file: Path, now: int, random_bytes: RandomBytes) -> None:
+async def check_key_ring(ring: KeyRing, store: Store, *, file: Path, now: int, random_bytes: RandomBytes) -> None:
     """Refuse a ring that lacks the key the store's contents are sealed under; note which key seals from now on.
 
     What is kept in the store is sealed anew before another key is noted, so that the old one can leave the ring.
@@ -49,9 +49,11 @@ async def check_key_ring(ring: KeyRing, keys: KeyStore, *, file: Path, now: int,
         SettingsError: the ring lacks it.
         StoreMisconfigured: something in the store was altered.
     """
+    keys = store.keys
     noted = await keys.sealing_key_id()
     if noted is None or (noted in ring.key_ids and noted != ring.key_ids[0]):
         await reseal(keys, ring, now=now, random_bytes=random_bytes)
+        await reseal_second_steps(store.second_steps, ring, random_bytes=random_bytes)
         noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
     if noted not in ring.key_ids:
         raise SettingsError(f"The store was sealed with the key {noted}, {_where_it_may_be(noted, ring, file)}.")

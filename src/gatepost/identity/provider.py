@@ -52,6 +52,10 @@ class LoginField:
     secret: bool = False
     autocomplete: str = "off"
     """As in HTML: `username`, `current-password`, `one-time-code`."""
+    inputmode: str | None = None
+    """As in HTML: which keyboard a phone shows, such as `numeric`."""
+    hint: Words | None = None
+    """A sentence below the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class LoginStep:
     """For `continue_login`: kept on the server, sealed, for this browser and one answer."""
     problem: Words | None = None
     """What was wrong with the last answer, when the form is shown again."""
+    heading: Words | None = None
+    """What the form is called; like the first one when None."""
+    short_secret: str | None = None
+    """Names the secret that short answers are guesses at, such as that of one-time codes. These are then counted by it,
+    strictly, beside the attempts to log in. Another name when the secret changes, or what had to be known before."""
 
 
 class LoginRefused(Exception):

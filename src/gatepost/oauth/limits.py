@@ -113,6 +113,10 @@ day. The owner's own browser is not counted with them, so they never shut it out
 have as many among themselves."""
 LOGINS_OF_KNOWN_BROWSER: Final = Rate(10, 600)
 """Attempts at one account from a browser that has logged in to it before, whatever others do."""
+SHORT_SECRETS: Final = Rate(10, 24 * 3600)
+"""Guesses at the one-time codes of a second step by those who know the password: all browsers that have never passed
+it together, and each that has by itself. Three codes of a million count at a time, so ten guesses a day for a year find
+one with a chance of 1.1 %. The right ones are not counted, and recovery codes, too long to guess, neither."""
 
 
 MOST_BEGUN: Final = 100_000

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     HOST_FOREIGN = "host_foreign"
     PEER_FOREIGN = "peer_foreign"
     LOGIN_FAILED = "login_failed"
+    SECOND_STEP_FAILED = "second_step_failed"
     LOGIN_STATE_INVALID = "login_state_invalid"
     SETUP_LINK_INVALID = "setup_link_invalid"
     ACCOUNT_LINK_INVALID = "account_link_invalid"

@@ -19,10 +19,11 @@ from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.stores.contract.store import Store
-from gatepost.stores.contract.users import User, UserStore
+from gatepost.stores.contract.users import User
 from gatepost.stores.purging import purge_everything, purges_of
 from gatepost.stores.sql.sqlite import file_store
 from tests.attacks.installed import CHALLENGE, ORIGIN, VERIFIER
+from tests.identity.second_step_world import second_steps
 from tests.web.mcp.mcp_harness import MODERN_META
 from tests.web.pages.pages_world import Form
 
@@ -36,8 +37,8 @@ AUDIT_DAYS = 90
 class AtTheBrowser(LocalAccounts):
     """Local accounts that know without a password who is at the browser."""
 
-    def __init__(self, users: UserStore, *, username: Callable[[], str]) -> None:
-        super().__init__(users=users)
+    def __init__(self, store: Store, *, username: Callable[[], str]) -> None:
+        super().__init__(users=store.users, second_steps=second_steps(store))
         self._username = username
 
     async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> User | None:
@@ -88,7 +89,7 @@ class RestartableServer:
     async def start(self) -> None:
         """Install anew, on the same file with the same keys."""
         store = file_store(self._database)
-        provider = AtTheBrowser(store.users, username=lambda: self._at_the_browser)
+        provider = AtTheBrowser(store, username=lambda: self._at_the_browser)
         self.store = store
         self._installation = install(served(), self._settings, provider=provider, store=store, now=self._now)
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -36,9 +36,11 @@ from gatepost.web.pages.login_throttle import LoginThrottle
 from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.audit import NO_AUDIT
+from tests.identity.second_step_world import second_steps
 from tests.web.served import Served
 
 ORIGIN = "https://mcp.example.com"
@@ -311,6 +313,8 @@ def make_world(
     )
     app.add(AccountLinkPage(completion=completion, links=store.account_links).routes())
     app.add(PasswordPage(completion=completion, throttle=counted).routes())
+    steps = second_steps(store, now=now, random_bytes=random_bytes)
+    app.add(SecondStepPage(completion=completion, second_steps=steps, throttle=counted).routes())
     app.add(
         ConsentPage(
             lifetimes=Lifetimes(),

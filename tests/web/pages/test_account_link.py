@@ -14,6 +14,7 @@ from gatepost.identity.passwords import password_matches
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.account_link import link_path
+from tests.identity.second_step_world import second_steps
 from tests.web.pages.pages_world import ATTACK, PASSWORD, Form, World, heading, make_world
 
 NEW = "violet kettles hum at dusk"
@@ -29,7 +30,9 @@ def _cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     first = make_world()
-    world = make_world(provider=LocalAccounts(users=first.store.users), store_of=first)
+    world = make_world(
+        provider=LocalAccounts(users=first.store.users, second_steps=second_steps(first.store)), store_of=first
+    )
     await world.store.users.add_user(new_user("ada", PASSWORD, now=world.now, random_bytes=world.random_bytes))
     yield world
     for browser in world.browsers:

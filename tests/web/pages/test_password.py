@@ -12,6 +12,7 @@ from gatepost.identity import passwords
 from gatepost.identity.local_accounts import LocalAccounts, new_user
 from gatepost.identity.passwords import password_matches
 from gatepost.tokens.opaque import fingerprint
+from tests.identity.second_step_world import second_steps
 from tests.web.pages.pages_world import PASSWORD, Form, World, heading, make_world, names
 
 PAGE = "/oauth/account/password"
@@ -28,7 +29,9 @@ def _cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     first = make_world()
-    world = make_world(provider=LocalAccounts(users=first.store.users), store_of=first)
+    world = make_world(
+        provider=LocalAccounts(users=first.store.users, second_steps=second_steps(first.store)), store_of=first
+    )
     await world.store.users.add_user(new_user("ada", PASSWORD, now=world.now, random_bytes=world.random_bytes))
     yield world
     for browser in world.browsers:

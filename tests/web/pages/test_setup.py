@@ -13,6 +13,7 @@ from gatepost.identity.passwords import password_matches
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.pages.setup import setup_path
+from tests.identity.second_step_world import second_steps
 from tests.web.pages.pages_world import ATTACK, ORIGIN, PASSWORD, Form, World, heading, make_world, names, offer_setup
 
 
@@ -232,7 +233,7 @@ async def test_the_form_may_send_to_our_own_origin_only(world: World, path: str)
 
 async def test_the_new_account_logs_in_by_the_same_password(world: World, path: str) -> None:
     await fill_in(world.browser(), path)
-    provider = LocalAccounts(users=world.store.users)
+    provider = LocalAccounts(users=world.store.users, second_steps=second_steps(world.store))
     (user,) = await world.store.users.list_users()
     assert await provider.is_active(user)
     assert not await provider.awaits_setup()

@@ -17,8 +17,8 @@ class SecondStep:
     sealed_secret: bytes = field(repr=False)
     """Sealed for this subject and `step_id`."""
     last_time_step: int
-    """That of the last code that counted (RFC 6238 section 5.2). It never falls: after a clock was set back, codes count
-    again when the time has caught up, and until then recovery codes do."""
+    """That of the last code that counted (RFC 6238 section 5.2). It never falls: after a clock was set back, recovery
+    codes count, and others again when the time has caught up."""
     created_at: int
 
 

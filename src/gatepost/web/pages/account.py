@@ -34,6 +34,7 @@ from gatepost.wording.phrase import Phrase
 
 PURPOSE: Final = "account"
 PASSWORD: Final = f"{ACCOUNT}/password"
+SECOND_STEP: Final = f"{ACCOUNT}/second-step"
 _LOGOUT: Final = "/oauth/logout"
 _MOST: Final = 200
 """Apps and browsers on one page; more are no use to a person, who can still end all of them."""
@@ -77,6 +78,8 @@ class AccountPage:
             issuer=user.issuer,
             is_local=user.issuer == LOCAL,
             password_path=PASSWORD if has_password(user) else None,
+            second_step_path=SECOND_STEP if has_password(user) else None,
+            has_second_step=user.second_step is not None,
             switch_path=login_path(switch_account=True) if completion.provider.can_switch_account else None,
             apps=[self._app(app) for app in await self.approvals.list_apps(user.subject, now=now, limit=_MOST)],
             sessions=[_row(listed, own=session, now=now) for listed in sessions],

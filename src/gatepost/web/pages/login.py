@@ -6,7 +6,7 @@ in. There is no parameter that says where to go next, so there is nothing to poi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -27,7 +27,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_purpose import LogIn
-from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, account_of
+from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer, account_of
 from gatepost.web.pages.pending_request import ACCOUNT, PendingRequests, query
 from gatepost.web.pages.rendering import Link
 from gatepost.web.site import api_description as api
@@ -40,6 +40,21 @@ _PURPOSE: Final = "login"
 _RESPONSES: Final = (Response, type(None))
 _STEP: Final = "/oauth/login"
 """Where a further step is answered; what is kept for it opens at no route of the provider's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What somebody tries by one form."""
+
+    question: Callable[[], Any]
+    """Asks the provider who it is."""
+    typed: Mapping[str, str]
+    account: str
+    """Which the throttle counts."""
+    answered: StepAnswer | None = None
+    """Of a further step with a short secret."""
+    earlier: int = 0
+    """How many steps before it were right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,44 +139,78 @@ class LoginPage:
 
         # 3. A further step goes on from what is kept; whoever is late, or clicks twice, begins again.
         login = BrowserLogin(completion, request, session, _STEP, purpose)
-        fields, state = provider.login_fields, submitted.pop("state", None)
-        if state is None:
-            credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
-            account = account_of(credentials, fields)
-            question = partial(provider.authenticate, request, credentials)
-        else:
-            kept = await login.take(state)
-            if kept is None:
-                return completion.pages.redirect(here)
-            credentials, account = submitted, kept["account"]
-            question = partial(provider.continue_login, request, credentials, kept["data"])
+        attempt = await self._attempt(request, login, submitted)
+        if attempt is None:
+            return completion.pages.redirect(here)
 
         # 4. Who is it? Every guess at a secret passes here and nowhere else, and is counted before it is looked at.
         with self.attempts.one_of(session.record.browser_id), login.refusals():
-            await self._admit(request, account)
+            await self._admit(request, attempt)
             # Of a browser that has gone, no password needs to be checked.
-            answer = await run_while_connected(ask(question, returns=ANSWERS), request.receive)
+            answer = await run_while_connected(ask(attempt.question, returns=ANSWERS), request.receive)
         if isinstance(answer, LoginStep):
-            if answer.problem is not None:
-                await self._record_failure(request, account)
-            state = await login.begin({"account": account, "data": dict(answer.data)})
-            return self._form(
-                request, session, purpose, transaction, answer.fields, problem=answer.problem, state=state
-            )
+            return await self._next_step(session, transaction, login, attempt, answer)
         with login.refusals():
             user = None if answer is None else await completion.recognise(answer)
         if user is None:
-            await self._record_failure(request, account)
-            problem = Phrase("Check what you typed, then try again.")
-            return self._form(request, session, purpose, transaction, fields, problem=problem, typed=credentials)
+            await self._record_failure(request, attempt.account, Reason.LOGIN_FAILED)
+            problem, typed = Phrase("Check what you typed, then try again."), attempt.typed
+            return self._form(
+                request, session, purpose, transaction, provider.login_fields, problem=problem, typed=typed
+            )
 
         # 5. Log in under a new session, and on.
         response = await completion.finish(request, session, user, purpose)
         if self.throttle is not None:
-            await self.throttle.succeeded(request, account, response)
+            await self.throttle.succeeded(request, attempt.account, response, attempt.answered, earlier=attempt.earlier)
         return response
 
-    async def _admit(self, request: Request, account: str) -> None:
+    async def _attempt(self, request: Request, login: BrowserLogin, submitted: dict[str, str]) -> _Attempt | None:
+        """Return what is tried by a form; None when what its step goes on from is gone."""
+        provider, state = self.completion.provider, submitted.pop("state", None)
+        if state is None:
+            fields = provider.login_fields
+            credentials = {asked.name: submitted.get(asked.name, "") for asked in fields}
+            question = partial(provider.authenticate, request, credentials)
+            return _Attempt(question, credentials, account_of(credentials, fields))
+        kept = await login.take(state)
+        if kept is None:
+            return None
+        secret, question = kept["short_secret"], partial(provider.continue_login, request, submitted, kept["data"])
+        answered = None if secret is None else StepAnswer(secret, submitted)
+        return _Attempt(question, submitted, kept["account"], answered, kept["earlier"])
+
+    async def _next_step(
+        self,
+        session: OpenSession,
+        transaction: AuthorizationTransaction | None,
+        login: BrowserLogin,
+        attempt: _Attempt,
+        step: LoginStep,
+    ) -> Response:
+        """Show the form of a further step, or the same again."""
+        request = login.request
+        if step.problem is not None:
+            await self._record_failure(request, attempt.account, Reason.SECOND_STEP_FAILED)
+        going_on = {
+            "account": attempt.account,
+            "data": dict(step.data),
+            "short_secret": step.short_secret,
+            "earlier": attempt.earlier + (step.problem is None),
+        }
+        state, purpose = await login.begin(going_on), self._purpose(query(request))
+        return self._form(
+            request,
+            session,
+            purpose,
+            transaction,
+            step.fields,
+            heading=step.heading,
+            problem=step.problem,
+            state=state,
+        )
+
+    async def _admit(self, request: Request, attempt: _Attempt) -> None:
         """Count an attempt to log in.
 
         Raises:
@@ -170,20 +219,18 @@ class LoginPage:
         if self.throttle is None:
             return
         try:
-            await self.throttle.admit(request, account)
+            await self.throttle.admit(request, attempt.account, attempt.answered)
         except TooManyRequests as refusal:
             # Behind, and in a bounded queue: an attacker can cause as many of these as it likes.
             self.completion.audit.note(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=refusal.reason)
             raise
 
-    async def _record_failure(self, request: Request, account: str) -> None:
+    async def _record_failure(self, request: Request, account: str, reason: Reason) -> None:
         """Keep that a login failed, and whose account was meant, if there is one."""
         completion = self.completion
         user = await completion.users.find_user(account) if completion.provider.issuer == LOCAL else None
         request.state.subject = subject = None if user is None else user.subject
-        await completion.audit.record(
-            request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED, subject=subject
-        )
+        await completion.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=reason, subject=subject)
 
     def _logged_in(self, request: Request, user: User) -> Response:
         return self.completion.pages.render(
@@ -216,6 +263,7 @@ class LoginPage:
         fields: Sequence[LoginField],
         *,
         typed: Mapping[str, str] | None = None,
+        heading: Words | None = None,
         problem: Words | None = None,
         state: str | None = None,
     ) -> Response:
@@ -225,6 +273,7 @@ class LoginPage:
             "fields": fields,
             "others": () if state else self._others(request, purpose),
             "typed": typed or {},
+            "heading": heading,
             "problem": problem,
             "state": state,
             "destination": display_host(transaction.redirect_uri) if transaction else None,
@@ -233,9 +282,10 @@ class LoginPage:
         pages = self.completion.pages
         if problem is None:
             return pages.render(request, "login.html", **context)
+        reason = Reason.LOGIN_FAILED if state is None else Reason.SECOND_STEP_FAILED
         # 403 is what RFC 9110 section 15.5.4 has for credentials that do not suffice; 401 would have to carry a
         # WWW-Authenticate challenge, and browsers answer those with a dialogue of their own.
-        return pages.refuse(request, "login.html", status=403, reason=Reason.LOGIN_FAILED, **context)
+        return pages.refuse(request, "login.html", status=403, reason=reason, **context)
 
 
 _PARAMETERS = [

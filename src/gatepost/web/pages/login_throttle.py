@@ -6,6 +6,11 @@ to the account never keeps it out. A new browser has to wait only while an attac
 
 The cookie is sealed with the server's keys and opens nothing: whoever steals it may try ten passwords in ten minutes.
 Every login makes another one, so who once knew a password may have any number: they are counted together, too.
+
+A second step with one-time codes is a short secret: of a million codes three count at a time. Who knows the password
+gets ten guesses a day at it, and a browser that has passed this very step before gets ten of its own, so that its owner
+is not kept out. What is too long to be guessed, as recovery codes are, is not counted there.
+
 On plain http browsers send cookies to every port of a host, so another program on this computer can get hold of it (RFC
 6265 section 8.5). What it gains is those tries, which it has anyway as an address of its own; what it can take is the
 tries of this one browser, for minutes, and a browser without the cookie is counted by its address.
@@ -16,7 +21,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import Request
@@ -29,6 +34,7 @@ from gatepost.oauth.limits import (
     LOGINS_OF_ACCOUNT_FROM_ADDRESS,
     LOGINS_OF_ADDRESS,
     LOGINS_OF_KNOWN_BROWSER,
+    SHORT_SECRETS,
     Rate,
 )
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -43,6 +49,8 @@ _RETRY_AFTER: Final = 5
 _PURPOSE: Final = "known-browser"
 _LIFETIME: Final = 180 * 24 * 3600
 _NAME_BYTES: Final = 16
+_UNGUESSABLE: Final = 16
+"""Letters and digits; what has as many is looked for among secrets of at least 48 bits."""
 _TIME_BYTES: Final = 8
 
 
@@ -70,6 +78,29 @@ class AttemptsAtOnce:
                 self._under_way[browser_id] = others
 
 
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """What somebody answers at a further step of a login."""
+
+    short_secret: str
+    """See `LoginStep.short_secret`."""
+    typed: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_guess(self) -> bool:
+        """Say whether anything of it is short enough to be guessed right."""
+        return any(sum(map(str.isalnum, text)) < _UNGUESSABLE for text in self.typed.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownBrowser:
+    """What the cookie of a browser says that has logged in to the account before."""
+
+    name: str
+    secret: bytes
+    """What stands for the short secret of the step that it passed; empty where there was none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginThrottle:
     """Counts the attempts to log in, and knows the browsers that have."""
@@ -83,42 +114,61 @@ class LoginThrottle:
     secure: bool
     """Whether the public URL is https."""
 
-    async def admit(self, request: Request, account: str) -> None:
+    async def admit(self, request: Request, account: str, answer: StepAnswer | None = None) -> None:
         """Count one attempt at an account (see `account_of`; nobody need have it), before the password is looked at.
+
+        Or, with `answer`, at a further step of it.
 
         Raises:
             TooManyRequests: it is one too many.
             StoreUnavailable: it cannot be counted, so no password is checked.
         """
-        await self.limits.admit_exactly(self._uses(request, account))
+        await self.limits.admit_exactly(self._uses(request, account, answer))
 
-    async def succeeded(self, request: Request, account: str, response: Response) -> None:
+    async def succeeded(
+        self, request: Request, account: str, response: Response, answer: StepAnswer | None = None, *, earlier: int = 0
+    ) -> None:
         """Take back the count of an attempt whose password was right, and know this browser from now on.
+
+        With `answer` it was a further step, after `earlier` others that were right, which are taken back as well.
 
         The attempt was counted before its password was looked at, or parallel guesses would all pass. What failed
         stays counted, so that nobody clears an address by logging in to an account of their own.
         """
         with suppress(StoreUnavailable):  # then it stays counted, and the login is good all the same
-            await self.limits.give_back(self._uses(request, account))
-        self.remember(response, account)
+            await self.limits.give_back(self._uses(request, account, answer))
+            for _ in range(earlier):
+                await self.limits.give_back(self._uses(request, account))
+        known = self._known_browser(request, account)
+        passed = b"" if known is None else known.secret
+        self.remember(response, account, passed if answer is None else _digest(answer.short_secret))
 
-    def _uses(self, request: Request, account: str) -> Mapping[str, Rate]:
+    def _uses(self, request: Request, account: str, answer: StepAnswer | None = None) -> Mapping[str, Rate]:
         browser, named = self._known_browser(request, account), _named(account)
+        of_step = {} if answer is None or not answer.is_guess else {_step_key(answer, browser): SHORT_SECRETS}
         if browser is not None:
-            return {f"login:browser:{browser}": LOGINS_OF_KNOWN_BROWSER, f"login:browsers:{named}": LOGINS_OF_ACCOUNT}
+            of_browser = {f"login:browser:{browser.name}": LOGINS_OF_KNOWN_BROWSER}
+            return of_browser | {f"login:browsers:{named}": LOGINS_OF_ACCOUNT} | of_step
         address = limit_key(self.addresses.of(request.scope))
         of_address = {
             f"login:address:{address}": LOGINS_OF_ADDRESS,
             f"login:account:{named}:{address}": LOGINS_OF_ACCOUNT_FROM_ADDRESS,
         }
         of_account = {f"login:account:{named}": LOGINS_OF_ACCOUNT}
-        return of_account if address == UNKNOWN else of_address | of_account
+        return (of_account if address == UNKNOWN else of_address | of_account) | of_step
 
-    def remember(self, response: Response, account: str) -> None:
-        """Let this browser's next attempt at `account` count by itself; after a login that succeeded."""
+    def knows(self, response: Response, account: str, short_secret: str) -> None:
+        """Let this browser's next attempts at `account`, and at this step of it, count by themselves."""
+        self.remember(response, account, _digest(short_secret))
+
+    def remember(self, response: Response, account: str, passed: bytes = b"") -> None:
+        """Let this browser's next attempt at `account` count by itself; after a login that succeeded.
+
+        Likewise at a further step, of which it has passed what `passed` stands for.
+        """
         end = (self.now() + _LIFETIME).to_bytes(_TIME_BYTES, "big")
         sealed = self.key_ring.seal(
-            end + self.random_bytes(_NAME_BYTES),
+            end + self.random_bytes(_NAME_BYTES) + passed,
             purpose=_PURPOSE,
             associated_data=account.encode(),
             random_bytes=self.random_bytes,
@@ -133,15 +183,16 @@ class LoginThrottle:
             samesite="lax",
         )
 
-    def _known_browser(self, request: Request, account: str) -> str | None:
-        """Return this browser's name if it has logged in to `account` before."""
+    def _known_browser(self, request: Request, account: str) -> _KnownBrowser | None:
+        """Return what this browser's cookie says if it has logged in to `account` before."""
         try:
             sealed = bytes.fromhex(request.cookies.get(self.cookie_name, ""))
             opened = self.key_ring.open(sealed, purpose=_PURPOSE, associated_data=account.encode())
         except (ValueError, SealBroken):
             return None
         end = int.from_bytes(opened[:_TIME_BYTES], "big")
-        return opened[_TIME_BYTES:].hex() if end > self.now() else None
+        name, secret = opened[_TIME_BYTES : _TIME_BYTES + _NAME_BYTES], opened[_TIME_BYTES + _NAME_BYTES :]
+        return _KnownBrowser(name.hex(), secret) if end > self.now() else None
 
 
 def account_of(credentials: Mapping[str, str], fields: Sequence[LoginField]) -> str:
@@ -154,6 +205,16 @@ def _spelt(typed: str) -> str:
         return canonical_username(typed)
     except UsernameRefused:
         return typed.strip().casefold()
+
+
+def _digest(short_secret: str) -> bytes:
+    return hashlib.sha256(short_secret.encode()).digest()[:_NAME_BYTES]
+
+
+def _step_key(answer: StepAnswer, browser: _KnownBrowser | None) -> str:
+    secret = _digest(answer.short_secret)
+    has_passed = browser is not None and browser.secret == secret
+    return f"login:step:{secret.hex()}" + (f":{browser.name}" if browser is not None and has_passed else "")
 
 
 def _named(account: str) -> str:

@@ -48,6 +48,9 @@ _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
         "account.html",
         "account_link.html",
         "password.html",
+        "second_step.html",
+        "second_step_setup.html",
+        "recovery_codes.html",
         "done.html",
     }
 )
@@ -103,7 +106,7 @@ class Pages:
 
     def __init__(self, *, server_name: str, secure: bool, random_bytes: RandomBytes = secrets.token_bytes) -> None:
         self._random_bytes = random_bytes
-        self._server_name = server_name
+        self.server_name = server_name
         self._secure = secure
         self._languages = languages()
         self._environments: dict[str, Environment] = {}
@@ -216,9 +219,9 @@ class Pages:
         # Branding: a folder of the operator's own, put in front of ours, would override single templates.
         environment = environment_in(language, FileSystemLoader(TEMPLATES))
         environment.globals.update(
-            server_name=self._server_name,
+            server_name=self.server_name,
             # What a person types in a terminal: in no shell does it mean anything.
-            command_name=re.sub("[^a-z0-9]+", "-", self._server_name.lower()).strip("-") or "server",
+            command_name=re.sub("[^a-z0-9]+", "-", self.server_name.lower()).strip("-") or "server",
             static_url=static_url,
             logo=Markup(logo()),  # noqa: S704 - our own file
         )

@@ -1,0 +1,155 @@
+"""The second step of local accounts: setting it up, and judging what is typed at it.
+
+Secrets are sealed with the server's keys, each for its person and step. Which guesses are counted, and how many there
+may be, is the business of the pages (`web/pages/login_throttle.py`).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from gatepost.identity.one_time_codes import (
+    SECRET_BYTES,
+    matching_time_step,
+    new_recovery_codes,
+    recovery_fingerprint,
+    typed_digits,
+)
+from gatepost.stores.contract.errors import StoreMisconfigured
+from gatepost.stores.contract.second_steps import SecondStep, SecondStepStore
+from gatepost.stores.contract.users import User
+from gatepost.tokens.opaque import RandomBytes, fingerprint, identifier
+from gatepost.tokens.sealing import KeyRing, SealBroken
+
+_PURPOSE: Final = "second-step"
+
+
+class Passed(Enum):
+    """By what somebody has passed the second step."""
+
+    CODE = auto()
+    RECOVERY_CODE = auto()
+
+
+class CodeWrong(Exception):
+    """What was typed is no code that counts now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondSteps:
+    """The second steps of a server's people."""
+
+    store: SecondStepStore
+    key_ring: KeyRing = field(repr=False)
+    now: Callable[[], int]
+    """The clock, whole seconds UTC."""
+    random_bytes: RandomBytes
+
+    def offered_secret(self, user: User, session_secret: str) -> bytes:
+        """Return the secret that somebody may set up in this browser session: the same each time they look.
+
+        So nothing has to be kept before it counts, and whoever loads the page again, as phones do when one looks into
+        another app, still has what they scanned (RFC 4226 section 7.5 allows secrets that are derived from a master
+        key). It takes the server's key as well as the session's secret to work it out. A session that has set one up
+        or turned one off has to be renewed.
+        """
+        key = self.key_ring.secret(purpose="second step that is offered")
+        return hmac.digest(key, f"{user.subject} {session_secret}".encode(), "sha256")[:SECRET_BYTES]
+
+    async def set_up(self, user: User, secret: bytes, typed: str) -> tuple[str, ...] | None:
+        """Set up a second step once a code shows that the app has the secret; return the recovery codes, for once.
+
+        None when the person has one already, or cannot have one. The code is used by it.
+
+        Raises:
+            CodeWrong: it is no code of this secret.
+        """
+        now = self.now()
+        time_step = matching_time_step(secret, typed_digits(typed), now=now, after=-1)
+        if time_step is None:
+            raise CodeWrong
+        step_id, codes = identifier("step_", self.random_bytes), new_recovery_codes(self.random_bytes)
+        sealed = _seal(secret, user.subject, step_id, self.key_ring, self.random_bytes)
+        step = SecondStep(user.subject, step_id, sealed, last_time_step=time_step, created_at=now)
+        return codes if await self.store.set_up(step, recovery_codes=_fingerprints(step_id, codes)) else None
+
+    async def try_code(self, user: User, typed: str) -> Passed | None:
+        """Say by what `typed` passes this person's second step, and use it up; None when it does not.
+
+        Raises:
+            StoreMisconfigured: the secret in the store does not open.
+        """
+        step = await self.store.find_second_step(user.subject)
+        if step is None or step.step_id != user.second_step:
+            return None
+        recovery = recovery_fingerprint(step.step_id, typed)
+        if recovery is not None:
+            used = await self.store.use_recovery_code(user.subject, step.step_id, recovery)
+            return Passed.RECOVERY_CODE if used else None
+        secret = _open(step, self.key_ring)
+        time_step = matching_time_step(secret, typed_digits(typed), now=self.now(), after=step.last_time_step)
+        if time_step is None or not await self.store.accept_time_step(user.subject, step.step_id, time_step):
+            return None
+        # A process that still knew the older key first may have sealed it after the others were sealed anew.
+        await _reseal(step, secret, self.store, self.key_ring, self.random_bytes)
+        return Passed.CODE
+
+    async def renew_recovery_codes(self, user: User) -> tuple[str, ...] | None:
+        """Return new recovery codes, which take the place of all earlier ones; None when the step has ended."""
+        step_id, codes = user.second_step or "", new_recovery_codes(self.random_bytes)
+        kept = await self.store.replace_recovery_codes(user.subject, step_id, _fingerprints(step_id, codes))
+        return codes if kept else None
+
+
+def secret_name(user: User) -> str:
+    """Return what guesses at somebody's codes are counted under: another name for each app secret and each password.
+
+    So whoever knows a password that was changed since takes no guesses from the person any more.
+    """
+    return f"{user.second_step} {fingerprint(user.password_hash or '').hex()}"
+
+
+async def reseal_second_steps(store: SecondStepStore, ring: KeyRing, *, random_bytes: RandomBytes) -> None:
+    """Seal every secret anew that is not sealed under the ring's first key, so that the others can leave the ring.
+
+    One that does not open stays as it is: its person is told at the login, and everybody else has a server that starts.
+    """
+    for step in await store.list_second_steps():
+        with suppress(StoreMisconfigured):
+            await _reseal(step, _open(step, ring), store, ring, random_bytes)
+
+
+async def _reseal(
+    step: SecondStep, secret: bytes, store: SecondStepStore, ring: KeyRing, random_bytes: RandomBytes
+) -> None:
+    if not ring.is_current(step.sealed_secret):
+        sealed = _seal(secret, step.subject, step.step_id, ring, random_bytes)
+        await store.reseal_second_step(step.subject, step.step_id, sealed)
+
+
+def _fingerprints(step_id: str, codes: tuple[str, ...]) -> list[bytes]:
+    return [kept for code in codes if (kept := recovery_fingerprint(step_id, code)) is not None]
+
+
+def _seal(secret: bytes, subject: str, step_id: str, ring: KeyRing, random_bytes: RandomBytes) -> bytes:
+    associated_data = _belongs_to(subject, step_id)
+    return ring.seal(secret, purpose=_PURPOSE, associated_data=associated_data, random_bytes=random_bytes)
+
+
+def _open(step: SecondStep, ring: KeyRing) -> bytes:
+    try:
+        return ring.open(step.sealed_secret, purpose=_PURPOSE, associated_data=_belongs_to(step.subject, step.step_id))
+    except SealBroken as error:
+        raise StoreMisconfigured(
+            f"the second step of {step.subject} in the store was altered and does not open: gatepost users second-step "
+            f"{step.subject} off ends it"
+        ) from error
+
+
+def _belongs_to(subject: str, step_id: str) -> bytes:
+    return f"{subject} {step_id}".encode()

@@ -1,0 +1,287 @@
+"""/oauth/account/second-step: a person with a password here sets up an authenticator app, or turns it off.
+
+The password is asked for each time, and what is there already is changed with a code as well, so a browser that was
+left open takes nothing away. Guesses at either are counted as at the login. What a person is offered depends on the
+session alone (`SecondSteps.offered_secret`), so nothing is kept before a code has shown that the app has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.identity.local_accounts import CODE_WRONG
+from gatepost.identity.one_time_codes import RECOVERY_CODES, key_uri, secret_groups
+from gatepost.identity.password_workers import password_workers
+from gatepost.identity.passwords import password_matches
+from gatepost.identity.second_steps import CodeWrong, SecondSteps, secret_name
+from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.errors import TooManyRequests
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.users import User
+from gatepost.web.pages.account import SECOND_STEP, has_password, submitted_form
+from gatepost.web.pages.browser_session import OpenSession
+from gatepost.web.pages.csrf import csrf_token
+from gatepost.web.pages.login_completion import LoginCompletion
+from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer
+from gatepost.web.pages.pending_request import ACCOUNT, login_path
+from gatepost.web.pages.qr_code import qr_code
+from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.times import day
+from gatepost.web.site import api_description as api
+from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.limits import PAGE_LIMIT
+from gatepost.web.site.routing import Route
+from gatepost.wording.phrase import Phrase, Words
+
+_PURPOSE: Final = "second-step"
+_CHANGE: Final = f"{SECOND_STEP}/change"
+_OFF: Final = "off"
+_CODES: Final = "recovery-codes"
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What is wrong with a form, and which of its fields."""
+
+    field: str
+    words: Words
+    reason: Reason
+
+
+_PASSWORD_WRONG: Final = _Problem("password", Phrase("That is not your password."), Reason.LOGIN_FAILED)
+_OTHER_CODE: Final = _Problem(
+    "code",
+    Phrase("That is not what the app has to show now. Look whether it has this key, and whether its clock is right."),
+    Reason.SECOND_STEP_FAILED,
+)
+_CODE_WRONG: Final = _Problem("code", CODE_WRONG, Reason.SECOND_STEP_FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondStepPage:
+    """The page of the second step."""
+
+    completion: LoginCompletion
+    """Sessions, people, pages and audit trail are the login's."""
+    second_steps: SecondSteps
+    throttle: LoginThrottle | None = None
+    """Counts the guesses at password and code, together with those at the login page."""
+    attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
+
+    def routes(self) -> tuple[Route, ...]:
+        return self.completion.pages.routes(
+            Route("GET", SECOND_STEP, self.get, _SHOW, limit=PAGE_LIMIT),
+            Route("POST", SECOND_STEP, self.set_up, _SET_UP),
+            Route("POST", _CHANGE, self.change, _CHANGE_IT),
+        )
+
+    async def get(self, request: Request) -> Response:
+        session = await self.completion.browser_sessions.current(request)
+        if session is None or session.user is None:
+            return self.completion.pages.redirect(login_path())
+        if not has_password(session.user):
+            return self.completion.pages.redirect(ACCOUNT)
+        return await self._form(request, session, session.user)
+
+    async def set_up(self, request: Request) -> Response:
+        # 1. The form is our own page's, and somebody is logged in who has no second step yet.
+        submitted = await submitted_form(request, self.completion, purpose=_PURPOSE)
+        if isinstance(submitted, Response):
+            return submitted
+        session, user, form = submitted
+        if not has_password(user) or user.second_step is not None:
+            return self.completion.pages.redirect(SECOND_STEP)
+
+        # 2. It is the person, and the app has the secret.
+        event, audit = AuditEvent.SECOND_STEP_SET_UP, self.completion.audit
+        secret = self.second_steps.offered_secret(user, session.secret)
+        with self.attempts.one_of(session.record.browser_id):
+            if not await self._has_password(request, user, form, event):
+                return await self._form(request, session, user, _PASSWORD_WRONG)
+            try:
+                codes = await self.second_steps.set_up(user, secret, form.get("code", ""))
+            except CodeWrong:
+                response = await self._form(request, session, user, _OTHER_CODE)
+                await self._succeeded(request, user, response)
+                return response
+        if codes is None:
+            return self.completion.pages.redirect(SECOND_STEP)
+
+        # 3. Whoever logged in elsewhere did so without it; this session's secret has been used up.
+        sessions = self.completion.browser_sessions.sessions
+        await sessions.end_sessions(user.subject, but=session.record.session_fingerprint)
+        await audit.record(request, event, subject=user.subject)
+        response = self._show_codes(request, codes, is_new=True)
+        if self.throttle is not None:
+            await self._succeeded(request, user, response)
+            changed = await self.completion.users.find_user_by_subject(user.subject) or user
+            self.throttle.knows(response, user.username or "", secret_name(changed))
+        return await self._renewed(session, user, response)
+
+    async def change(self, request: Request) -> Response:
+        # 1. The form is our own page's, and somebody is logged in who has a second step.
+        submitted = await submitted_form(request, self.completion, purpose=_PURPOSE)
+        if isinstance(submitted, Response):
+            return submitted
+        session, user, form = submitted
+        if not has_password(user) or user.second_step is None:
+            return self.completion.pages.redirect(SECOND_STEP)
+        turns_off = form.get("change") == _OFF
+        event = AuditEvent.SECOND_STEP_TURNED_OFF if turns_off else AuditEvent.RECOVERY_CODES_MADE
+
+        # 2. It is the person, who has a code that counts.
+        typed = form.get("code", "")
+        answer = StepAnswer(secret_name(user), {"code": typed})
+        with self.attempts.one_of(session.record.browser_id):
+            if not await self._has_password(request, user, form, event):
+                return await self._form(request, session, user, _PASSWORD_WRONG)
+            await self._admit(request, user, event, answer)
+            if await self.second_steps.try_code(user, typed) is None:
+                await self._refused(request, user, event, Reason.SECOND_STEP_FAILED)
+                return await self._form(request, session, user, _CODE_WRONG)
+
+        # 3. Turn it off, or replace the recovery codes.
+        if turns_off:
+            done = await self.second_steps.store.turn_off(user.subject, step_id=user.second_step)
+            response = self._show_off(request)
+        else:
+            codes = await self.second_steps.renew_recovery_codes(user)
+            done, response = codes is not None, self._show_codes(request, codes or (), is_new=False)
+        if not done:
+            return self.completion.pages.redirect(SECOND_STEP)
+        await self.completion.audit.record(request, event, subject=user.subject)
+        await self._succeeded(request, user, response, answer)
+        return await self._renewed(session, user, response)
+
+    async def _has_password(self, request: Request, user: User, form: dict[str, str], event: AuditEvent) -> bool:
+        """Say whether the password is right: a guess like any at the login page, counted before it is looked at.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        await self._admit(request, user, event)
+        matches = password_workers().run(partial(password_matches, user.password_hash, form.get("password", "")))
+        if await run_while_connected(matches, request.receive):
+            return True
+        await self._refused(request, user, event, Reason.LOGIN_FAILED)
+        return False
+
+    async def _admit(self, request: Request, user: User, event: AuditEvent, answer: StepAnswer | None = None) -> None:
+        if self.throttle is None:
+            return
+        try:
+            await self.throttle.admit(request, user.username or "", answer)
+        except TooManyRequests as refusal:
+            self.completion.audit.note(request, event, Outcome.REFUSED, reason=refusal.reason, subject=user.subject)
+            raise
+
+    async def _refused(self, request: Request, user: User, event: AuditEvent, reason: Reason) -> None:
+        await self.completion.audit.record(request, event, Outcome.REFUSED, reason=reason, subject=user.subject)
+
+    async def _succeeded(
+        self, request: Request, user: User, response: Response, answer: StepAnswer | None = None
+    ) -> None:
+        if self.throttle is not None:
+            earlier = 0 if answer is None else 1  # the password, before the code
+            await self.throttle.succeeded(request, user.username or "", response, answer, earlier=earlier)
+
+    async def _renewed(self, session: OpenSession, user: User, response: Response) -> Response:
+        """Go on under a new session, which is offered another secret."""
+        browser_sessions = self.completion.browser_sessions
+        renewed = await browser_sessions.renew(session, user)
+        return response if renewed is None else browser_sessions.attach(response, renewed)
+
+    def _show_codes(self, request: Request, codes: tuple[str, ...], *, is_new: bool) -> Response:
+        return self.completion.pages.render(
+            request, "recovery_codes.html", codes=codes, is_new=is_new, action=None, back=ACCOUNT
+        )
+
+    def _show_off(self, request: Request) -> Response:
+        return self.completion.pages.render(
+            request,
+            "done.html",
+            title=Phrase("The second step is off"),
+            message=Phrase(
+                "You log in with your password alone. Remove this server from your authenticator app, and throw the "
+                "recovery codes away."
+            ),
+            link=Link(ACCOUNT, Phrase("Your account")),
+        )
+
+    async def _form(
+        self, request: Request, session: OpenSession, user: User, problem: _Problem | None = None
+    ) -> Response:
+        context: dict[str, Any] = {
+            "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=None),
+            "username": user.username or "",
+            "back": ACCOUNT,
+            "field": None if problem is None else problem.field,
+            "problem": None if problem is None else problem.words,
+        }
+        step = None if user.second_step is None else await self.second_steps.store.find_second_step(user.subject)
+        if step is None:
+            template = "second_step_setup.html"
+            context |= self._offer(user, session)
+        else:
+            template = "second_step.html"
+            context |= {
+                "action": _CHANGE,
+                "since": day(step.created_at),
+                "left": await self.second_steps.store.count_recovery_codes(user.subject),
+                "most": RECOVERY_CODES,
+            }
+        pages = self.completion.pages
+        if problem is None:
+            return pages.render(request, template, **context)
+        return pages.refuse(request, template, status=403, reason=problem.reason, **context)
+
+    def _offer(self, user: User, session: OpenSession) -> dict[str, object]:
+        secret = self.second_steps.offered_secret(user, session.secret)
+        uri = key_uri(secret, account=user.username or "", server_name=self.completion.pages.server_name)
+        return {"action": SECOND_STEP, "uri": uri, "qr_code": qr_code(uri), "secret": secret_groups(secret)}
+
+
+_SECRET: Final = {"type": "string", "format": "password"}
+_CODE: Final = api.text("Of the authenticator app.")
+_SHOW = api.Operation(
+    "show_second_step",
+    "Offer an authenticator app, or show that there is one",
+    tag="Pages",
+    responses={
+        200: api.page("The form."),
+        303: api.moved("On to the login, or back to the account, which has no password here."),
+        **api.PAGE_FLOODED,
+        **api.PAGE_UNAVAILABLE,
+    },
+)
+_ANSWERS = {
+    200: api.page("It is done; recovery codes are shown this once."),
+    303: api.moved("On to the login; or to the page as it is, where there was nothing to do."),
+    **api.PAGE_FORM_REFUSALS,
+    **api.PAGE_FLOODED,
+}
+_SET_UP = api.Operation(
+    "set_up_second_step",
+    "Set up an authenticator app, and end every other login of the account",
+    tag="Pages",
+    request_body=api.page_form({"password": _SECRET, "code": _CODE}),
+    responses=_ANSWERS,
+)
+_CHANGE_IT = api.Operation(
+    "change_second_step",
+    "Turn the authenticator app off, or replace the recovery codes",
+    tag="Pages",
+    request_body=api.page_form(
+        {
+            "password": _SECRET,
+            "code": api.text("Of the authenticator app, or a recovery code."),
+            "change": api.text("`off` or `recovery-codes`."),
+        }
+    ),
+    responses=_ANSWERS,
+)
