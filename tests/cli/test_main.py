@@ -42,7 +42,18 @@ def test_accounts_are_added_listed_disabled_and_enabled(
     capsys.readouterr()
     assert main(["users", "list"]) == 0
     header, ada, grace = capsys.readouterr().out.splitlines()
-    assert header.split() == ["NAME", "SUBJECT", "ISSUER", "CREATED", "ROLES", "STATE"]
+    assert header.split() == [
+        "NAME",
+        "SUBJECT",
+        "ISSUER",
+        "EMAIL",
+        "GROUPS",
+        "SECOND",
+        "STEP",
+        "CREATED",
+        "ROLES",
+        "STATE",
+    ]
     assert (ada.split()[0], ada.split()[-1]) == ("ada", "disabled")
     assert (grace.split()[0], grace.split()[-1]) == ("grace", "active")
     assert main(["users", "enable", "ada"]) == 0
@@ -60,6 +71,7 @@ def test_an_empty_answer_names_the_store_that_was_read(own_store: Path, capsys: 
 READING = [
     ["users", "list"],
     ["users", "disable", "ada"],
+    ["users", "second-step", "ada", "off"],
     ["clients", "list"],
     ["clients", "show", "client-1"],
     ["grants", "list"],

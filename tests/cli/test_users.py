@@ -1,4 +1,4 @@
-"""`gatepost users invite` and `gatepost users reset`: links on the store that the server uses."""
+"""`gatepost users …` on the store that the server uses: links, roles, passwords, second steps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.cli.open_store import with_store
+from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink
+from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import fingerprint
 from tests.web.pages.pages_world import PASSWORD
 
@@ -102,3 +105,84 @@ def test_what_cannot_be_a_role_is_refused_with_what_it_takes(capsys: pytest.Capt
         main(["users", "role", "ada", "add", "Admin people"])
     assert "takes a lower-case letter" in capsys.readouterr().err
     assert roles(capsys) == {"ada": []}
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
+    capsys.readouterr()
+    assert main(["users", "list", "--json"]) == 0
+    return {user["name"]: user for user in map(json.loads, capsys.readouterr().out.splitlines())}
+
+
+async def ada(store: Store) -> User:
+    user = await store.users.find_user("ada")
+    assert user is not None
+    return user
+
+
+def test_the_second_step_is_turned_off_for_who_lost_it_and_that_is_in_the_audit_trail(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def set_up(store: Store) -> None:
+        step = SecondStep((await ada(store)).subject, "step_1", b"sealed", last_time_step=1, created_at=1)
+        assert await store.second_steps.set_up(step, recovery_codes=[b"1"])
+
+    with_store(set_up)
+    assert listed(capsys)["ada"]["second_step"] == "on"
+
+    assert main(["users", "second-step", "Ada", "off"]) == 0
+
+    assert "Turned the second step of ada off" in capsys.readouterr().out
+    assert listed(capsys)["ada"]["second_step"] is None
+    assert main(["users", "second-step", "ada", "off"]) == 1
+    assert "ada has no second step." in capsys.readouterr().err
+    assert main(["users", "second-step", "nobody", "off"]) == 1
+    assert "There is no account nobody" in capsys.readouterr().err
+    main(["audit", "--event", "second_step_turned_off", "--json"])
+    (event,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (event["subject"], event["address"], event["outcome"]) == (
+        with_store(ada).subject,
+        "terminal",
+        "ok",
+    )
+
+
+@pytest.mark.parametrize("by", ["name", "subject"])
+def test_a_password_that_is_made_of_the_name_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    before = with_store(ada)
+    monkeypatch.setattr("sys.stdin", io.StringIO("ada-ada-ada-ada"))
+
+    assert main(["users", "passwd", "ada" if by == "name" else before.subject, "--password-stdin"]) == 1
+
+    assert "too easy to guess" in capsys.readouterr().err
+    assert with_store(ada) == before
+
+
+def test_nobody_is_asked_for_the_password_of_an_account_that_there_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["users", "passwd", "nobody", "--password-stdin"]) == 1
+    assert "There is no account nobody" in capsys.readouterr().err
+
+
+def test_the_list_says_what_an_issuer_says_and_no_words_of_its_move_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    profile = Profile("eve@example.com", groups=("staff", "\x1b[2Jroot"))
+
+    async def log_in(store: Store) -> None:
+        await store.users.recognise_user(
+            "https://idp.example", "eve", display_name="Eve", subjects=["user_eve"], now=1, profile=profile
+        )
+
+    with_store(log_in)
+
+    eve = listed(capsys)["Eve"]
+    assert (eve["email"], eve["groups"], eve["second_step"]) == ("eve@example.com", ["staff", "\x1b[2Jroot"], None)
+    main(["users", "list"])
+    text = capsys.readouterr().out
+    assert "eve@example.com" in text
+    assert "staff \ufffd[2Jroot" in text
+    assert "\x1b" not in text

@@ -67,7 +67,9 @@ def moment(seconds: int | None) -> str | None:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return " ".join(value) if isinstance(value, list) else str(value)
+    text = " ".join(value) if isinstance(value, list) else str(value)
+    # Groups and the like are somebody else's words, and control characters move a terminal's cursor.
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("username", metavar="NAME", help="the account, or the subject of whoever logs in elsewhere")
     action.add_argument("change", choices=("add", "remove"), help="what to do")
     action.add_argument("role", metavar="ROLE", type=_role, help=ROLE_TAKES)
+    action = actions.add(
+        "second-step", second_step, "turn an account's second step off, for somebody who lost app and recovery codes"
+    )
+    action.add_argument("username", metavar="NAME", help="the account, or its subject")
+    action.add_argument("change", choices=("off",), help="what to do")
     for name, run, words in (
         ("invite", invite, "print a link with which one person makes an account"),
         ("reset", reset, "print a link with which one person sets the password of their account"),
@@ -99,6 +104,9 @@ def show(options: argparse.Namespace) -> None:
                 "name": user.name,
                 "subject": user.subject,
                 "issuer": user.issuer,
+                "email": user.profile.email,
+                "groups": [*user.profile.groups],
+                "second_step": "on" if user.second_step else None,
                 "created": moment(user.created_at),
                 "roles": [*user.roles],
                 "state": "active" if user.disabled_at is None else "disabled",
@@ -135,6 +143,19 @@ def role(options: argparse.Namespace) -> None:
         return
     user = _change(options.username, lambda users, user: users.take_role(user.subject, name), AuditEvent.ROLE_TAKEN)
     say(f"{user.name} is not given the role {name} any more; a rule of the settings may still do so.")
+
+
+def second_step(options: argparse.Namespace) -> None:
+    """Turn an account's second step off: its password alone lets it in."""
+
+    async def turn_off(store: Store) -> User:
+        user = await _find(store, options.username)
+        if not await store.second_steps.turn_off(user.subject):
+            raise CommandRefused(f"{user.name} has no second step.")
+        await audit(store, AuditEvent.SECOND_STEP_TURNED_OFF, subject=user.subject)
+        return user
+
+    say(f"Turned the second step of {with_store(turn_off).name} off; the password alone lets in.")
 
 
 def _role(text: str) -> str:
@@ -188,8 +209,9 @@ def passwd(options: argparse.Namespace) -> None:
     """Set a password, unless it is refused, and end the account's browser sessions."""
     from gatepost.identity.passwords import hash_password  # noqa: PLC0415 - argon2 only where it is used
 
+    username = with_store(lambda store: _find(store, options.username)).username
     try:
-        password_hash = hash_password(_read_password(from_stdin=options.password_stdin))
+        password_hash = hash_password(_read_password(from_stdin=options.password_stdin), username=username)
     except ValueError as error:
         raise CommandRefused(str(error)) from None
 
@@ -208,15 +230,25 @@ def _change(name: str, operation: Callable[[UserStore, User], Awaitable[bool]], 
     """
 
     async def run(store: Store) -> User:
-        user = await find_account(store, name) or await store.users.find_user_by_subject(name)
-        if user is None:
-            raise CommandRefused(f"There is no account {name}; see gatepost users list.")
+        user = await _find(store, name)
         if not await operation(store.users, user):
             raise CommandRefused(f"{user.name} logs in with {user.issuer} and has no password here.")
         await audit(store, event, subject=user.subject)
         return user
 
     return with_store(run)
+
+
+async def _find(store: Store, name: str) -> User:
+    """Return the account that is called `name`, or has it for a subject.
+
+    Raises:
+        CommandRefused: there is none.
+    """
+    user = await find_account(store, name) or await store.users.find_user_by_subject(name)
+    if user is None:
+        raise CommandRefused(f"There is no account {name}; see gatepost users list.")
+    return user
 
 
 async def find_account(store: Store, name: str) -> User | None:
