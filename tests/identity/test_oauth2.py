@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -204,3 +208,44 @@ async def test_the_stand_ins_refuse_what_is_not_theirs() -> None:
         ):
             assert query_of(discord.authorize(wrong))["error"] == "invalid_request"
         assert "code" in query_of(discord.authorize(right))
+
+
+@pytest.mark.parametrize(
+    ("change", "secret", "status"),
+    [
+        ({}, SECRET, 200),
+        ({"code_verifier": "another" * 7}, SECRET, 400),
+        ({"code_verifier": None}, SECRET, 400),
+        ({"redirect_uri": "https://mcp.example.com/oauth/login/google/callback"}, SECRET, 400),
+        ({"redirect_uri": None}, SECRET, 400),
+        ({"grant_type": "refresh_token"}, SECRET, 400),
+        ({"resource": "https://mcp.example.com"}, SECRET, 400),
+        ({"client_secret": SECRET}, SECRET, 400),
+        ({}, "another", 401),
+        ({"client_id": CLIENT_ID, "client_secret": SECRET}, None, 401),
+    ],
+    ids=str,
+)
+async def test_the_stand_ins_redeem_a_code_once_and_for_nothing_else(
+    change: dict[str, str | None], secret: str | None, status: int
+) -> None:
+    discord = DiscordStandIn(lambda: 1)
+    verifier = "v" * 43
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    asked = {
+        "response_type": "code",
+        "client_id": CLIENT_ID,
+        "redirect_uri": discord.redirect_uri,
+        "scope": "identify email",
+        "state": "s",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    code = query_of(discord.authorize(f"{discord.authorization_endpoint}?{urlencode(asked)}"))["code"]
+    right = {"grant_type": "authorization_code", "redirect_uri": discord.redirect_uri, "code_verifier": verifier}
+    form = {name: value for name, value in {**right, "code": code, **change}.items() if value is not None}
+    auth = None if secret is None else httpx2.BasicAuth(CLIENT_ID, secret)
+    transport = httpx2.ASGITransport(app=discord.hosts()["discord_com"])
+    async with httpx2.AsyncClient(transport=transport, base_url="https://discord.com", auth=auth) as http:
+        answers = [await http.post("/api/oauth2/token", data=form) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [status, max(status, 400)]

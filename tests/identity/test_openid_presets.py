@@ -162,6 +162,7 @@ async def test_groups_at_gitlab_are_paths_that_userinfo_says(issuer: str) -> Non
         user = await world.person(there)
     assert (user.issuer, user.external_subject, user.name) == (issuer, "42", "Ada")
     assert (user.profile.groups, user.profile.email_verified) == (("company", "company/platform"), True)
+    assert user.profile.claims.keys() == {*claims, "name", "nickname", "groups", "groups_direct"} - {"auth_time"}
     assert provider.label == ("GitLab" if issuer == "https://gitlab.com" else "git.example.com")
 
 

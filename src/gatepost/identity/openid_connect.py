@@ -19,8 +19,11 @@ _DISCOVERY: Final = "/.well-known/openid-configuration"
 _LONGEST_SUBJECT: Final = 255
 _NAMES: Final = ("name", "preferred_username", "nickname")
 """What pages call a person by, the first that there is."""
-_OF_THE_TOKEN: Final = frozenset({"iss", "aud", "azp", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "jti", "sid"})
-"""Claims about the ID token; the others are about the person."""
+_OF_THE_TOKEN: Final = frozenset(
+    {"iss", "aud", "azp", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "jti"}
+    | {"sid", "session_state", "auth_time"}
+)
+"""Claims about the ID token and this login; the others are about the person, and mostly stay as they were."""
 
 
 class OpenIDConnect(UpstreamLogin):

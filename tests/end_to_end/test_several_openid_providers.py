@@ -1,4 +1,7 @@
-"""Two certified OpenID providers side by side: neither's answer counts as the other's (RFC 9700 section 4.4)."""
+"""Certified OpenID providers side by side: none's answer counts as another's (RFC 9700 section 4.4).
+
+One is named as any OpenID provider, one as Okta, and one as if it were no OpenID provider at all.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,11 +23,11 @@ CALLBACK = f"http://127.0.0.1:{PORT}/oauth/login/{{}}/callback"
 
 @pytest.fixture(scope="module")
 def providers(require_service: RequireService) -> Iterator[dict[str, OpenIDProvider]]:
-    """Two running providers, `a` and `b`, that know the server at `PORT`."""
+    """Three running providers that know the server at `PORT`."""
     require_service("oidc-provider (npm)", available=install())
     with ExitStack() as stack:
         running = {}
-        for name in ("a", "b"):
+        for name in ("a", "b", "c"):
             running[name] = OpenIDProvider(CALLBACK.format(name)).start()
             stack.callback(running[name].stop)
         yield running
@@ -33,10 +36,21 @@ def providers(require_service: RequireService) -> Iterator[dict[str, OpenIDProvi
 @pytest.fixture(scope="module")
 def server(providers: dict[str, OpenIDProvider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose people are theirs."""
-    environment = {"OAUTH_ALLOWED_USERS": "*"}
-    for name, provider in providers.items():
+    there = providers["c"].issuer
+    environment = {
+        "OAUTH_ALLOWED_USERS": "*",
+        "OAUTH_UPSTREAM_A_ISSUER": providers["a"].issuer,
+        "OAUTH_UPSTREAM_B_KIND": "okta",
+        "OAUTH_UPSTREAM_B_ISSUER": f"{providers['b'].issuer}/",
+        "OAUTH_UPSTREAM_C_KIND": "oauth2",
+        "OAUTH_UPSTREAM_C_AUTHORIZATION_ENDPOINT": f"{there}/auth",
+        "OAUTH_UPSTREAM_C_TOKEN_ENDPOINT": f"{there}/token",
+        "OAUTH_UPSTREAM_C_USERINFO_ENDPOINT": f"{there}/me",
+        "OAUTH_UPSTREAM_C_SCOPES": "openid profile email",
+        "OAUTH_UPSTREAM_C_SUBJECT": "sub",
+    }
+    for name in providers:
         prefix = f"OAUTH_UPSTREAM_{name.upper()}_"
-        environment[f"{prefix}ISSUER"] = provider.issuer
         environment[f"{prefix}CLIENT_ID"] = "gatepost"
         environment[f"{prefix}CLIENT_SECRET"] = SECRET
     with RunningServer(TARGET, tmp_path_factory.mktemp("two") / "data", port=PORT, environment=environment) as running:
