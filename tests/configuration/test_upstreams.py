@@ -175,3 +175,19 @@ def test_local_accounts_stand_beside_logins_elsewhere_alone(monkeypatch: pytest.
     for provider in (SingleUserProvider(), StaticPasswordProvider("correct horse battery staple")):
         with pytest.raises(SettingsError, match=r"^OAUTH_LOCAL_ACCOUNTS puts local accounts beside logins elsewhere"):
             chosen(provider)
+
+
+@pytest.mark.parametrize(("said", "kept"), [("true", True), ("1", True), ("False", False), ("off", False)])
+def test_tokens_are_kept_where_a_variable_says_so(monkeypatch: pytest.MonkeyPatch, said: str, *, kept: bool) -> None:
+    [company] = upstream_logins({**RIGHT, "OAUTH_UPSTREAM_MY_COMPANY_KEEP_TOKENS": said}, NO_GITHUB)
+    assert company.keeps_tokens is kept
+    for name, value in {"GITHUB_CLIENT_ID": "a", "GITHUB_CLIENT_SECRET": "b", "GITHUB_KEEP_TOKENS": said}.items():
+        monkeypatch.setenv(name, value)
+    github = chosen()
+    assert isinstance(github, GitHub)
+    assert github.keeps_tokens is kept
+
+
+def test_whether_tokens_are_kept_is_yes_or_no() -> None:
+    wrong = {**RIGHT, "OAUTH_UPSTREAM_MY_COMPANY_KEEP_TOKENS": "maybe"}
+    assert "OAUTH_UPSTREAM_MY_COMPANY_KEEP_TOKENS takes true or false." in sentences(wrong)

@@ -172,7 +172,7 @@ async def test_more_groups_than_a_token_holds_are_none_and_the_log_says_so(caplo
 
 async def test_a_refresh_token_takes_a_scope_and_no_further_consent() -> None:
     stand_in = partial(EntraStandIn, scope="openid profile email offline_access")
-    async with elsewhere(of(TENANT, offline=True), stand_in) as (world, entra):
+    async with elsewhere(of(TENANT, keep_tokens=True), stand_in) as (world, entra):
         there = query_of((await world.go())[1])
         await world.person(entra)
     assert "prompt" not in there

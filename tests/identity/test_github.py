@@ -24,7 +24,7 @@ from tests.identity.openid_issuer import Network, query_of
 from tests.web.pages.pages_world import World, heading, make_world
 
 CALLBACK = "https://mcp.example.com/oauth/login/github/callback"
-CLIENT = {"client_id": "Iv1.0123", "client_secret": "5ecre7"}
+CLIENT: dict[str, Any] = {"client_id": "Iv1.0123", "client_secret": "5ecre7"}
 OCTOCAT = {"login": "octocat", "id": 583231, "node_id": "MDQ6VXNlcjU4MzIzMQ==", "name": "The Octocat", "email": None}
 EMAILS = [
     {"email": "old@example.com", "primary": False, "verified": True, "visibility": None},

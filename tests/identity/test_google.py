@@ -118,7 +118,7 @@ async def test_one_company_alone_is_asked_for_and_its_word_counts() -> None:
 async def test_a_refresh_token_comes_at_every_login_and_only_when_it_is_asked_for() -> None:
     async with elsewhere(Google(CLIENT_ID, SECRET), GoogleStandIn) as (world, google):
         await world.person(google)
-    async with elsewhere(Google(CLIENT_ID, SECRET, offline=True), GoogleStandIn) as (world, offline):
+    async with elsewhere(Google(CLIENT_ID, SECRET, keep_tokens=True), GoogleStandIn) as (world, offline):
         for path in ("/oauth/login", "/oauth/login", "/oauth/login?switch=1"):
             assert (await world.log_in(offline, path))[1]
     assert ["refresh_token" in answer for answer in google.given + offline.given] == [False, True, True, True]

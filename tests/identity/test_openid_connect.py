@@ -125,7 +125,7 @@ async def test_metadata_and_keys_are_kept_for_an_hour_and_outlast_a_failure(upst
 
 @pytest.mark.parametrize(("switch", "prompt"), [("", "consent"), ("?switch=1", "login consent")])
 async def test_a_refresh_token_is_asked_for_with_consent(upstream: Upstream, switch: str, prompt: str) -> None:
-    world = make_world(provider=(provider := OpenIDConnect(ISSUER, CLIENT_ID, SECRET, offline=True)))
+    world = make_world(provider=(provider := OpenIDConnect(ISSUER, CLIENT_ID, SECRET, keep_tokens=True)))
     provider.connect(Surroundings(lambda: world.now, world.random_bytes, upstream.network))
     async with world.browser() as browser:
         there = query_of((await browser.get(f"/oauth/login{switch}")).headers["location"])

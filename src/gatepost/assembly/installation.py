@@ -269,7 +269,8 @@ def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[Ups
         raise SettingsError(
             f"{names} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: leave one of them out."
         )
-    return upstream_logins(named, github, words=settings.oauth.allowed_users)
+    words, keeps = settings.oauth.allowed_users, settings.oauth.github_keep_tokens
+    return upstream_logins(named, github, words=words, keep_github_tokens=keeps)
 
 
 def _several(logins: list[UpstreamLogin]) -> SeveralLogins:

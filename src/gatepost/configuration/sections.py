@@ -160,6 +160,7 @@ class OAuthSettings(Section):
     github_client_secret: SecretStr | None = Field(
         None, alias="GITHUB_CLIENT_SECRET", description="a client secret of the same GitHub app"
     )
+    github_keep_tokens: Flag = Field(default=False, alias="GITHUB_KEEP_TOKENS")
     auto_approve: Flag = Field(default=False, alias="OAUTH_AUTO_APPROVE")
     storage_dir: Path = Field(
         Path("~/.gatepost"), alias="OAUTH_STORAGE_DIR", description="a directory that this user may write"

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from gatepost.configuration.settings import UPSTREAM_PREFIX, SettingsError
 from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin, is_server_url
 
+_FLAGS: Final = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 _NAME: Final = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)*")
 _URL: Final = "an https URL without query and fragment, such as https://id.example.com; http on this machine only"
 
@@ -44,6 +45,7 @@ _MEMBERS: Final[Mapping[str, _Member]] = {
     "CLIENT_ID": _Member("client_id"),
     "CLIENT_SECRET": _Member("client_secret"),
     "SCOPES": _Member("scopes", is_list=True),
+    "KEEP_TOKENS": _Member("keep_tokens", "true or false", lambda value: value.lower() in _FLAGS),
     "ISSUER": _Member("issuer", _URL, is_server_url),
     "GROUPS": _Member("groups", is_list=True),
     "TOKEN_ENDPOINT_AUTH_METHOD": _Member(
@@ -60,7 +62,7 @@ _MEMBERS: Final[Mapping[str, _Member]] = {
     "EMAIL": _Member("email"),
     "EMAIL_VERIFIED": _Member("email_verified"),
 }
-_OF_ALL: Final = ("CLIENT_ID", "CLIENT_SECRET", "SCOPES")
+_OF_ALL: Final = ("CLIENT_ID", "CLIENT_SECRET", "SCOPES", "KEEP_TOKENS")
 _PRESETS: Final = "gatepost.identity.openid_presets"
 _OAUTH2: Final = "gatepost.identity.oauth2"
 _ENDPOINTS: Final = ("AUTHORIZATION_ENDPOINT", "TOKEN_ENDPOINT", "USERINFO_ENDPOINT")
@@ -96,6 +98,7 @@ def upstream_logins(
     github: tuple[str | None, SecretStr | None],
     *,
     words: Sequence[str] = (),
+    keep_github_tokens: bool = False,
 ) -> list[UpstreamLogin]:
     """Return the login providers that are named, by name, and GitHub last.
 
@@ -103,6 +106,7 @@ def upstream_logins(
         variables: those that begin with the prefix.
         github: client id and secret of a GitHub app.
         words: of the rules; GitHub is asked about the organizations that they name.
+        keep_github_tokens: of that app, whether tools may act at GitHub as the person who calls them.
 
     Raises:
         SettingsError: a part of one is missing, wrong or not known.
@@ -129,6 +133,7 @@ def upstream_logins(
     logins = [_login(name, members, words) for name, members in sorted(found.items())]
     if client_id is not None and secret is not None:
         short = {"KIND": "github", "CLIENT_ID": client_id, "CLIENT_SECRET": secret.get_secret_value()}
+        short["KEEP_TOKENS"] = str(keep_github_tokens)
         logins.append(_login("GITHUB", short, words))
     return logins
 
@@ -171,6 +176,8 @@ def _login(name: str, members: Mapping[str, str], words: Sequence[str]) -> Upstr
         for member, value in members.items()
         if member != "KIND"
     }
+    if "keep_tokens" in arguments:
+        arguments["keep_tokens"] = _FLAGS[arguments["keep_tokens"].lower()]
     if said == "github":
         from gatepost.identity.github import organizations_of  # noqa: PLC0415 - most servers ask no GitHub
 

@@ -49,7 +49,7 @@ class Entra(OpenIDConnect):
         host: of another cloud than the global one, such as `login.microsoftonline.us`.
         scopes: what it is asked for; `openid` and `profile` are always there.
         groups: the claims that say the person's groups.
-        offline: asks for a refresh token, too.
+        keep_tokens: whether tools may act at Microsoft as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -70,7 +70,7 @@ class Entra(OpenIDConnect):
         host: str = HOST,
         scopes: Sequence[str] = SCOPES,
         groups: Sequence[str] = ("groups",),
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         if not is_tenant(tenant):
             raise ValueError(f"The tenant is {TENANT_TAKES}.")
@@ -86,7 +86,7 @@ class Entra(OpenIDConnect):
             name=name,
             scopes=("profile", *scopes),  # for `oid`
             groups=groups,
-            offline=offline,
+            keep_tokens=keep_tokens,
         )
 
     @property

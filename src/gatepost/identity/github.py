@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from gatepost.identity.provider import Identity, Login
+from gatepost.identity.token_set import TokenSet
 from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer, is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.wording.phrase import Phrase, Words
@@ -15,6 +17,7 @@ HOST: Final = "github.com"
 ISSUER: Final = f"https://{HOST}/login/oauth"
 """What GitHub says as `iss` of its answers (RFC 9207), since April 2026 and without metadata that says so."""
 _OF_ORGANIZATIONS: Final = "read:org"
+_NO_CONTENT: Final = 204
 _NOT_TO_BE_SEEN: Final = (403, 404)
 """What the addresses and memberships are answered with where the app may not see them."""
 _PAGE: Final = 100
@@ -38,11 +41,13 @@ class GitHub(UpstreamLogin):
         organizations: names of those whose membership is asked for, which takes the scope `read:org`, or of a GitHub
             App the permission *Members*. Claims then say of which the person is a member (`organizations`) and of
             which of their teams (`teams`, as `organization/team`); of others nothing is kept.
+        keep_tokens: whether tools may act at GitHub as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
     """
 
+    ended: Collection[str] = ("bad_refresh_token",)
     refusals: Mapping[str, Words] = {
         "bad_verification_code": CODE_OVER,
         "unverified_user_email": Phrase(
@@ -59,12 +64,14 @@ class GitHub(UpstreamLogin):
         host: str = HOST,
         scopes: Sequence[str] = ("read:user", "user:email"),
         organizations: Iterable[str] = (),
+        keep_tokens: bool = False,
     ) -> None:
         if not is_server_url(f"https://{host}") or "/" in host:
             raise ValueError("The host is that of a GitHub Enterprise, such as github.example.com.")
         self._organizations = frozenset(organization.lower() for organization in organizations)
         more = (_OF_ORGANIZATIONS,) if self._organizations else ()
-        super().__init__(name, f"https://{host}/login/oauth", client_id, client_secret, scopes=(*scopes, *more))
+        issuer = f"https://{host}/login/oauth"
+        super().__init__(name, issuer, client_id, client_secret, scopes=(*scopes, *more), keep_tokens=keep_tokens)
         # GitHub itself and its tenants have the API at a host of its own, a GitHub Enterprise Server at a path.
         has_api_host = host == HOST or host.endswith(".ghe.com")
         self._api = f"https://api.{host}" if has_api_host else f"https://{host}/api/v3"
@@ -83,6 +90,24 @@ class GitHub(UpstreamLogin):
 
     def _extra(self, server: UpstreamServer, login: Login, nonce: str) -> Mapping[str, str]:
         return {"prompt": "select_account"} if login.switches_account else {}
+
+    async def revoke(self, tokens: TokenSet) -> bool:
+        """Have GitHub end all that this app may do for the person; it takes an access token that still counts.
+
+        Raises:
+            FetchFailed: it did not.
+        """
+        async with self._patience():
+            import httpx2  # noqa: PLC0415 - nobody has logged in at the start
+
+            auth = httpx2.BasicAuth(self._client_id, self._client_secret or "")
+            headers, body = {"Accept": "application/vnd.github+json"}, {"access_token": tokens.access_token}
+            url = f"{self._api}/applications/{quote(self._client_id, safe='')}/grant"
+            async with httpx2.AsyncClient(**self._options(url)) as http:
+                response = await http.request("DELETE", url, json=body, auth=auth, headers=headers)
+        if response.status_code != _NO_CONTENT:
+            raise FetchFailed(f"/applications/…/grant answers {response.status_code}")
+        return True
 
     async def _identify(self, server: UpstreamServer, token: Mapping[str, Any], nonce: str) -> Identity:
         bearer = token["access_token"]

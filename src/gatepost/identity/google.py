@@ -32,7 +32,8 @@ class Google(OpenIDConnect):
         name: one word that stays, in the redirect URI.
         hosted_domain: lets in the accounts of that Google Workspace alone.
         scopes: what it is asked for.
-        offline: asks for a refresh token, too, for which people have to agree at each login.
+        keep_tokens: whether tools may act at Google as the person who calls them, to which people have to agree at each
+            login.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -51,9 +52,9 @@ class Google(OpenIDConnect):
         name: str = "google",
         hosted_domain: str | None = None,
         scopes: Sequence[str] = SCOPES,
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
-        super().__init__(ISSUER, client_id, client_secret, name=name, scopes=scopes, offline=offline)
+        super().__init__(ISSUER, client_id, client_secret, name=name, scopes=scopes, keep_tokens=keep_tokens)
         self._hosted_domain = None if hosted_domain is None else hosted_domain.lower()
         if self._hosted_domain is not None and not is_domain(self._hosted_domain):
             raise ValueError(f"The hosted domain is {DOMAIN_TAKES}.")

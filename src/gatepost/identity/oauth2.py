@@ -40,7 +40,8 @@ class OAuth2(UpstreamLogin):
         email_verified: the member that is `true` when that address is verified; without one no address counts as such.
         groups: the members that list the person's groups.
         token_endpoint_auth_method: `client_secret_basic` or `client_secret_post`.
-        offline: changes nothing; whether there is a refresh token is the server's choice, or a scope's.
+        keep_tokens: whether tools may act there as the person who calls them; whether there is a refresh token is the
+            server's choice, or a scope's.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -63,13 +64,13 @@ class OAuth2(UpstreamLogin):
         email_verified: str = "email_verified",
         groups: Sequence[str] = ("groups",),
         token_endpoint_auth_method: str = AUTH_METHODS[0],
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         for url in (authorization_endpoint, token_endpoint, userinfo_endpoint):
             if not is_server_url(url):
                 raise ValueError(f"Each of the three endpoints is {ENDPOINT_TAKES}.")
         issuer = issuer or "{0.scheme}://{0.netloc}".format(urlsplit(authorization_endpoint))
-        super().__init__(name, issuer, client_id, client_secret, scopes=scopes, offline=offline)
+        super().__init__(name, issuer, client_id, client_secret, scopes=scopes, keep_tokens=keep_tokens)
         self._endpoints = UpstreamServer(
             authorization_endpoint=authorization_endpoint,
             token_endpoint=token_endpoint,
@@ -118,7 +119,7 @@ class Discord(OAuth2):
         client_secret: of the application.
         name: one word that stays, in the redirect.
         scopes: what it is asked for; `identify` is always there.
-        offline: changes nothing; Discord gives a refresh token always.
+        keep_tokens: whether tools may act at Discord as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -133,7 +134,7 @@ class Discord(OAuth2):
         *,
         name: str = "discord",
         scopes: Sequence[str] = ("identify", "email"),
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         super().__init__(
             authorization_endpoint="https://discord.com/oauth2/authorize",
@@ -146,7 +147,7 @@ class Discord(OAuth2):
             scopes=("identify", *scopes),
             display_name="username",
             email_verified="verified",
-            offline=offline,
+            keep_tokens=keep_tokens,
         )
 
     def _claims(self, person: Mapping[str, Any]) -> Mapping[str, object]:

@@ -38,8 +38,8 @@ class OpenIDConnect(UpstreamLogin):
         name: one word that stays, in the redirect URI.
         scopes: what it is asked for; `openid` is always there.
         groups: the claims that say the person's groups, by name or, for members of members, by a path with dots.
-        offline: asks for a refresh token, too. Its tokens are used to know who it is, and then forgotten.
         token_endpoint_auth_method: `client_secret_basic` or `client_secret_post`; by default the first that it takes.
+        keep_tokens: whether tools may act there as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -60,10 +60,10 @@ class OpenIDConnect(UpstreamLogin):
         name: str = "oidc",
         scopes: Sequence[str] = SCOPES,
         groups: Sequence[str] = ("groups",),
-        offline: bool = False,
         token_endpoint_auth_method: str | None = None,
+        keep_tokens: bool = False,
     ) -> None:
-        super().__init__(name, issuer, client_id, client_secret, scopes=("openid", *scopes), offline=offline)
+        super().__init__(name, issuer, client_id, client_secret, scopes=("openid", *scopes), keep_tokens=keep_tokens)
         self._groups = tuple(groups)
         self._wanted_method = token_endpoint_auth_method
         self._metadata: DocumentCache[Mapping[str, Any]] = DocumentCache(now=self._now)

@@ -27,7 +27,8 @@ class Keycloak(OpenIDConnect):
         name: one word that stays, in the redirect URI.
         scopes: what it is asked for.
         groups: the claims that say the person's groups.
-        offline: asks for a refresh token that outlives Keycloak's own session.
+        keep_tokens: whether tools may act there as the person who calls them, with a refresh token that outlives
+            Keycloak's own session.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -44,12 +45,12 @@ class Keycloak(OpenIDConnect):
         name: str = "keycloak",
         scopes: Sequence[str] = SCOPES,
         groups: Sequence[str] = ("groups",),
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         realm = realm.removesuffix("/")
         if not is_realm(realm):
             raise ValueError(f"The realm is {REALM_TAKES}.")
-        super().__init__(realm, client_id, client_secret, name=name, scopes=scopes, groups=groups, offline=offline)
+        super().__init__(realm, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
 
     def _person(self, claims: Mapping[str, Any]) -> Identity:
         person = super()._person(claims)
@@ -69,7 +70,7 @@ class Auth0(OpenIDConnect):
         name: one word that stays, in the redirect URI.
         scopes: what it is asked for.
         groups: the claims that say the person's groups, such as `https://example.com/groups`.
-        offline: asks for a refresh token, too.
+        keep_tokens: whether tools may act there as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -86,10 +87,10 @@ class Auth0(OpenIDConnect):
         name: str = "auth0",
         scopes: Sequence[str] = SCOPES,
         groups: Sequence[str] = ("groups",),
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         issuer = f"{issuer.removesuffix('/')}/"
-        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, offline=offline)
+        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
 
 
 class Okta(OpenIDConnect):
@@ -103,7 +104,7 @@ class Okta(OpenIDConnect):
         name: one word that stays, in the redirect URI.
         scopes: what it is asked for; with `groups` it says groups, where the app has a filter for them.
         groups: the claims that say the person's groups.
-        offline: asks for a refresh token, too.
+        keep_tokens: whether tools may act there as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -121,10 +122,10 @@ class Okta(OpenIDConnect):
         name: str = "okta",
         scopes: Sequence[str] = SCOPES,
         groups: Sequence[str] = ("groups",),
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         issuer = issuer.removesuffix("/")
-        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, offline=offline)
+        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
 
 
 class GitLab(OpenIDConnect):
@@ -139,7 +140,7 @@ class GitLab(OpenIDConnect):
         name: one word that stays, in the redirect URI.
         scopes: what it is asked for.
         groups: the claims that say the person's groups; `groups_direct` leaves out those above.
-        offline: changes nothing; GitLab gives a refresh token always.
+        keep_tokens: whether tools may act at GitLab as the person who calls them.
 
     Raises:
         ValueError: an argument is wrong; the message is a sentence.
@@ -158,10 +159,10 @@ class GitLab(OpenIDConnect):
         name: str = "gitlab",
         scopes: Sequence[str] = SCOPES,
         groups: Sequence[str] = ("groups",),
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         issuer = issuer.removesuffix("/")
-        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, offline=offline)
+        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
 
     @property
     def label(self) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.token_set import TokenSet
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.wording.phrase import Words
@@ -41,6 +42,8 @@ class Identity:
     groups: Sequence[str] = ()
     claims: Mapping[str, object] = field(default_factory=dict[str, object])
     """Whatever else the issuer says: JSON, of its names and values."""
+    tokens: TokenSet | None = field(default=None, repr=False)
+    """With which tools may act there, where they are to be kept: of providers that ask elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

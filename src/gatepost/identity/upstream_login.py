@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote_plus, urlsplit
 
@@ -23,13 +22,13 @@ from starlette.responses import RedirectResponse, Response
 
 from gatepost.identity.provider import (
     Identity,
-    IdentityProvider,
     Login,
     LoginRefused,
     LoginRoute,
     LoginUnavailable,
     Surroundings,
 )
+from gatepost.identity.token_holder import TOTAL_SECONDS, TokenHolder, shown
 from gatepost.outbound.addresses import names_this_machine
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.wording.phrase import Phrase, Words
@@ -37,12 +36,9 @@ from gatepost.wording.phrase import Phrase, Words
 if TYPE_CHECKING:
     from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-TOTAL_SECONDS: Final = 10.0
-"""For all that one request of a browser makes this server ask elsewhere."""
 CODE_OVER: Final = Phrase("This login took too long, or its answer was used before. Try again.")
 _CALLBACK: Final = "callback"
 _OK: Final = 200
-_ERROR_CODE: Final = re.compile(r"[a-z_]{1,64}")
 AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post")
 """How a client may say who it is at the token endpoint (OpenID Connect Core section 9)."""
 
@@ -62,7 +58,7 @@ class UpstreamServer:
     """All that it says of itself."""
 
 
-class UpstreamLogin(IdentityProvider):
+class UpstreamLogin(TokenHolder):
     """What providers that ask another authorization server have in common.
 
     Raises:
@@ -72,7 +68,7 @@ class UpstreamLogin(IdentityProvider):
     refusals: Mapping[str, Words] = {"invalid_grant": CODE_OVER}
     """The errors of the token endpoint that are no fault, and what people are told."""
     offline_scopes: Sequence[str] = ()
-    """What is asked for beside the other scopes, for a refresh token."""
+    """What is asked for beside the other scopes, for a refresh token, where tokens are kept."""
     offline_parameters: Mapping[str, str] = {}
     """What the authorization request has to say for one."""
 
@@ -84,7 +80,7 @@ class UpstreamLogin(IdentityProvider):
         client_secret: str | None,
         *,
         scopes: Sequence[str],
-        offline: bool = False,
+        keep_tokens: bool = False,
     ) -> None:
         if not is_server_url(issuer):
             raise ValueError(
@@ -99,8 +95,8 @@ class UpstreamLogin(IdentityProvider):
         self._issuer = issuer
         self._client_id = client_id
         self._client_secret = client_secret
-        self._scopes = tuple(dict.fromkeys((*scopes, *(self.offline_scopes if offline else ()))))
-        self._offline = offline
+        self._scopes = tuple(dict.fromkeys((*scopes, *(self.offline_scopes if keep_tokens else ()))))
+        self.keeps_tokens = keep_tokens
         self._surroundings: Surroundings | None = None
 
     @property
@@ -157,7 +153,7 @@ class UpstreamLogin(IdentityProvider):
             state=state,
             code_verifier=verifier,
             redirect_uri=login.url(_CALLBACK),
-            **_merged(self._extra(server, login, nonce), self.offline_parameters if self._offline else {}),
+            **_merged(self._extra(server, login, nonce), self.offline_parameters if self.keeps_tokens else {}),
         )
         return RedirectResponse(url, 303)
 
@@ -189,6 +185,10 @@ class UpstreamLogin(IdentityProvider):
                 if not isinstance(token.get("access_token"), str):
                     raise FetchFailed("no access token")
                 identity = await self._identify(server, token, data["nonce"])
+            if self.keeps_tokens:
+                tokens = self._read(token)
+                # RFC 6749 section 5.1: what is not said is as it was asked for.
+                identity = replace(identity, tokens=replace(tokens, scopes=tokens.scopes or self._scopes))
         return await login.finish(identity)
 
     @asynccontextmanager
@@ -201,7 +201,7 @@ class UpstreamLogin(IdentityProvider):
             async with asyncio.timeout(TOTAL_SECONDS):
                 yield
         except OAuthError as error:
-            code = _shown(error.error)
+            code = shown(error.error)
             if code in self.refusals:
                 raise LoginRefused(self.refusals[code]) from None
             cause = f"its token endpoint says {code}"
@@ -222,7 +222,7 @@ class UpstreamLogin(IdentityProvider):
             raise FetchFailed(f"it says {error}")
         if error in {"access_denied", "login_required", "interaction_required", "consent_required"}:
             raise LoginRefused(Phrase("%(host)s did not let you in, or you did not go on there.", host=self.host))
-        _log.warning("login provider %s: it refuses the request: %s", self._name, _shown(error))
+        _log.warning("login provider %s: it refuses the request: %s", self._name, shown(error))
         raise LoginRefused(
             Phrase(
                 "%(host)s did not take this server's request. The people who run this server find more in its log.",
@@ -272,6 +272,10 @@ class UpstreamLogin(IdentityProvider):
             "timeout": TOTAL_SECONDS,
             "headers": {"User-Agent": "gatepost"},
         }
+
+    def _revocation_endpoint(self, server: UpstreamServer) -> str | None:
+        url = str(server.more.get("revocation_endpoint"))
+        return url if is_server_url(url.partition("?")[0]) else None
 
     def _now(self) -> int:
         return self._around.now()
@@ -325,7 +329,3 @@ def _basic(client: Any, _method: str, uri: str, headers: dict[str, str], body: s
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return uri, headers, body
-
-
-def _shown(error: object) -> str:
-    return error if isinstance(error, str) and _ERROR_CODE.fullmatch(error) else "an error of its own"
