@@ -44,6 +44,8 @@ __all__ = [
     "LoginStep",
     "LoginUnavailable",
     "MissingRequiredClientCapability",
+    "NoPerson",
+    "NotLinked",
     "OAuth2",
     "Okta",
     "OpenIDConnect",
@@ -58,6 +60,8 @@ __all__ = [
     "StaticPasswordProvider",
     "Tool",
     "ToolError",
+    "UnknownUpstream",
+    "UpstreamUnavailable",
     "__version__",
     "create_app",
     "get_current_sub",
@@ -91,6 +95,7 @@ if TYPE_CHECKING:
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
     from gatepost.server.calls.pending_client_requests import ClientError
+    from gatepost.server.calls.upstream import NoPerson, NotLinked, UnknownUpstream, UpstreamUnavailable
     from gatepost.server.declared.completion import Completion
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
@@ -126,6 +131,7 @@ _NAMES = {
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),
     "gatepost.server.calls.pending_client_requests": ("ClientError",),
+    "gatepost.server.calls.upstream": ("NoPerson", "NotLinked", "UnknownUpstream", "UpstreamUnavailable"),
     "gatepost.server.declared.completion": ("Completion",),
     "gatepost.server.declared.prompts": ("Prompt",),
     "gatepost.server.declared.resources": ("Resource",),

@@ -47,6 +47,8 @@ class RotatingIssuer(OpenIDIssuer):
         """What a refresh is answered; nothing is used up."""
         self.loses_answers = 0
         """How many times it uses a refresh token up and answers nothing that arrives."""
+        self.asked_for_new = asyncio.Event()
+        """Set at the first refresh."""
         self.goes_on = asyncio.Event()
         """A refresh waits for it."""
         self.goes_on.set()
@@ -83,6 +85,7 @@ class RotatingIssuer(OpenIDIssuer):
 
     async def _refresh(self, form: dict[str, str]) -> Response:
         self.refreshes += 1
+        self.asked_for_new.set()
         await asyncio.wait_for(self.goes_on.wait(), 30)
         if self.fails_with is not None:
             return self.fails_with

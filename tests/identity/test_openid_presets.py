@@ -186,5 +186,8 @@ async def test_each_is_asked_for_a_refresh_token_in_its_way(
     provider: Callable[..., OpenIDConnect], name: str, issuer: str, scope: str, prompt: str | None
 ) -> None:
     stand_in = partial(Named, name=name, issuer=issuer, claims={**ADA, "groups": []}, scope=scope, prompt=prompt)
-    async with elsewhere(provider(client_id=CLIENT_ID, client_secret=SECRET, keep_tokens=True), stand_in) as (world, there):
+    async with elsewhere(provider(client_id=CLIENT_ID, client_secret=SECRET, keep_tokens=True), stand_in) as (
+        world,
+        there,
+    ):
         assert (await world.person(there)).external_subject == "1f4a"

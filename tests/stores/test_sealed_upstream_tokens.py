@@ -10,7 +10,8 @@ import pytest
 
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
-from gatepost.stores.upstream_tokens import TokenPair, open_tokens, reseal_upstream_tokens, seal_tokens
+from gatepost.stores.upstream_tokens import TokenPair, open_tokens, reseal_upstream_tokens
+from gatepost.stores.upstream_tokens import sealed as sealed_with
 from gatepost.tokens.sealing import KeyMissing, KeyRing, SealBroken
 from tests.stores.sample_records import user
 from tests.stores.test_upstream_tokens import kept
@@ -21,16 +22,7 @@ PAIR = TokenPair("gho_of_ada", "ghr_of_ada")
 
 
 def sealed(record: KeptTokens, pair: TokenPair = PAIR, *, ring: KeyRing) -> KeptTokens:
-    text = seal_tokens(
-        pair,
-        subject=record.subject,
-        provider=record.provider,
-        issuer=record.issuer,
-        external_subject=record.external_subject,
-        ring=ring,
-        random_bytes=secrets.token_bytes,
-    )
-    return replace(record, sealed_tokens=text)
+    return sealed_with(record, pair, ring, random_bytes=secrets.token_bytes)
 
 
 @pytest.mark.parametrize("pair", [PAIR, TokenPair("gho_of_ada")])

@@ -120,7 +120,8 @@ async def test_a_refresh_that_failed_is_put_off_by_its_holder_alone(tokens: Any)
     assert not await tokens.claim_refresh(kept(), holder="c", now=NOW, until=NOW + 60)
     await tokens.defer_refresh(kept(), holder="a", retry_at=NOW + 5)
     assert await tokens.find_tokens("user-1", "github") == kept(retry_at=NOW + 5)
-    assert await tokens.claim_refresh(kept(), holder="c", now=NOW + 5, until=NOW + 60)
+    assert not await tokens.claim_refresh(kept(), holder="c", now=NOW + 5, until=NOW + 60), "who has not heard of it"
+    assert await tokens.claim_refresh(kept(retry_at=NOW + 5), holder="c", now=NOW + 5, until=NOW + 60)
 
 
 async def test_tokens_end_for_one_provider_or_all_and_only_those_that_are_meant(tokens: Any) -> None:

@@ -16,6 +16,7 @@ from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import Settings
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.request_state import RequestStateSeal
+from gatepost.server.calls.upstream import Upstream
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
@@ -63,25 +64,28 @@ class Endpoint:
         return self.target.server.changes if isinstance(self.target, ServerTarget) else None
 
 
-def endpoints_of(targets: Any, core: Core, *, title: str | None) -> tuple[Endpoint, ...]:
+def endpoints_of(
+    targets: Any, core: Core, *, title: str | None, upstream: Upstream | None = None
+) -> tuple[Endpoint, ...]:
     """Return what is served.
 
     Args:
         targets: as for `create_app`; a single one is served at `MCP_PATH`.
         core: scopes that only its settings name are added to those of every target.
         title: the name of a single target for people; the target's own when None. Several have their own names.
+        upstream: gives calls the tokens of login providers.
 
     Raises:
         TargetError: a target is of another kind, or a path cannot be served.
     """
     if not isinstance(targets, Mapping):
-        return (_endpoint(MCP_PATH, targets, core, title),)
+        return (_endpoint(MCP_PATH, targets, core, upstream, title),)
     if not targets:
         raise TargetError("There is nothing to serve: the mapping of paths to targets is empty.")
     paths = [_checked(path) for path in targets]
     if len(set(paths)) != len(paths):
         raise TargetError("Two of the paths differ only by a slash at the end, which means the same endpoint.")
-    return tuple(_endpoint(path, target, core) for path, target in zip(paths, targets.values(), strict=True))
+    return tuple(_endpoint(path, target, core, upstream) for path, target in zip(paths, targets.values(), strict=True))
 
 
 def _checked(path: Any) -> str:
@@ -94,7 +98,7 @@ def _checked(path: Any) -> str:
     return path.removesuffix("/")
 
 
-def _endpoint(path: str, target: Any, core: Core, title: str | None = None) -> Endpoint:
+def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, title: str | None = None) -> Endpoint:
     if isinstance(target, Protected):
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         return Endpoint(path, target, title or target.title or path, scopes)
@@ -102,7 +106,9 @@ def _endpoint(path: str, target: Any, core: Core, title: str | None = None) -> E
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         name = title or target.title or target.name
-        return Endpoint(path, ServerTarget(target, seal=seal), name, scopes, target.destructive_scopes)
+        return Endpoint(
+            path, ServerTarget(target, seal=seal, upstream=upstream), name, scopes, target.destructive_scopes
+        )
     if isinstance(target, DirectApp):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."

@@ -16,6 +16,7 @@ from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
+from gatepost.assembly.upstream_tokens import CallersTokens
 from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
 from gatepost.identity.entry import EVERYBODY, TAKES
@@ -53,6 +54,8 @@ class Installation:
     is_single_user: bool
     notes: list[str]
     """What the operator had better know about how people log in."""
+    upstream: CallersTokens
+    """The tokens of login providers, for tools."""
     shut_out: list[str] = field(default_factory=list[str], init=False)
     """Who cannot, once it was opened."""
     setup_token: str | None = None
@@ -84,6 +87,7 @@ class Installation:
         if self._stopping is not None:
             self._stopping.cancel()
             self._stopping = None
+        await self.upstream.settle()
         await self.core.store.close()
 
     @asynccontextmanager
@@ -205,14 +209,17 @@ def install(
             "everybody who reaches this server shall be served."
         )
     core = build_core(settings, is_single_user=is_single_user, store=store, now=now, random_bytes=random_bytes)
-    endpoints = endpoints_of(target, core, title=title)
+    upstream = CallersTokens(core)
+    endpoints = endpoints_of(target, core, title=title, upstream=upstream)
     any_origin = settings.server.require_auth and not (is_single_user or settings.oauth.auto_approve)
     resources = Resources(core=core, endpoints=endpoints, any_origin=any_origin)
     oauth: OAuth | None = None
     if settings.issues_tokens:
         from gatepost.assembly.oauth import build_oauth  # noqa: PLC0415 - the pages and all else are a tenth of a start
 
-        oauth = build_oauth(core, resources, provider, is_single_user=is_single_user, fetcher=fetcher)
+        oauth = build_oauth(
+            core, resources, provider, upstream=upstream, is_single_user=is_single_user, fetcher=fetcher
+        )
     return Installation(
         core=core,
         resources=resources,
@@ -220,6 +227,7 @@ def install(
         name=title or ", ".join(dict.fromkeys(endpoint.name for endpoint in endpoints)),
         is_single_user=is_single_user,
         notes=notes,
+        upstream=upstream,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gatepost.assembly.core import Core
 from gatepost.assembly.login_provider import connected
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.pages import PageRoutes
+from gatepost.assembly.upstream_tokens import CallersTokens
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import variables
@@ -22,6 +23,7 @@ from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.egress import Egress
 from gatepost.outbound.fetching import Fetcher, GuardedFetcher
+from gatepost.outbound.proxy import ForwardProxy
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, audiences
@@ -38,6 +40,9 @@ from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.routing import Route
+
+if TYPE_CHECKING:
+    from gatepost.identity.upstream_tokens import UpstreamTokens
 
 _STARTED_TOGETHER: Final = 60
 """Seconds between the first and the last worker of one start; a start after that voids the link of the one before."""
@@ -58,6 +63,8 @@ class OAuth:
     """How documents and keys are fetched."""
     settings_clients: tuple[Client, ...]
     """What OAUTH_CLIENTS_FILE names."""
+    upstream_tokens: UpstreamTokens | None
+    """Keeps the tokens of logins elsewhere; None where all of them are forgotten."""
 
     async def open(self) -> str | None:
         """Have the store hold the clients of the settings; return the set-up link's token if no account exists."""
@@ -113,7 +120,9 @@ class OAuth:
             *self._metadata_routes(rules),
             *self._registration_routes(rules),
             *self._token_routes(rules, client_forms),
-            *PageRoutes(self.core, self.resources, self.provider, self.clients, rules, pages).build(),
+            *PageRoutes(
+                self.core, self.resources, self.provider, self.clients, rules, pages, self.upstream_tokens
+            ).build(),
         )
 
     def _metadata_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
@@ -188,10 +197,11 @@ def build_oauth(
     resources: Resources,
     provider: IdentityProvider | None,
     *,
+    upstream: CallersTokens,
     is_single_user: bool,
     fetcher: Fetcher | None,
 ) -> OAuth:
-    """Return the authorization server; the arguments are those of `install`.
+    """Return the authorization server; the arguments are those of `install`, and `upstream` is told of the provider.
 
     Raises:
         SettingsError: OAUTH_CLIENTS_FILE cannot be read, or entries are wrong; or HTTPS_PROXY or ALL_PROXY is; or
@@ -200,19 +210,8 @@ def build_oauth(
     settings, now = core.settings, core.now
     registration = settings.registration
     proxy = forward_proxy(settings)
-    egress = Egress(
-        fetcher=fetcher or GuardedFetcher(allow_loopback=registration.documents_on_loopback, proxy=proxy),
-        now=now,
-        proxy=proxy,
-        note=partial(
-            core.audit_trail.note,
-            AuditEvent.EGRESS,
-            Outcome.REFUSED,
-            address="server",
-            network="server",
-            reason=Reason.EGRESS_UNAVAILABLE,
-        ),
-    )
+    fetcher = fetcher or GuardedFetcher(allow_loopback=registration.documents_on_loopback, proxy=proxy)
+    egress = _egress(core, fetcher, proxy)
     clients: ClientFinder = core.store.clients
     if registration.documents_enabled:
         clients = ClientDirectory(
@@ -228,12 +227,14 @@ def build_oauth(
     keys = FetchedClientKeys(
         fetcher=egress, documents=DocumentCache(now=now), allow_loopback=registration.documents_on_loopback
     )
+    provider = connected(provider, core, proxy)
     auto_approve = AutoApprove.LOOPBACK_REDIRECTS if is_single_user else AutoApprove.NEVER
     file = registration.clients_file
     return OAuth(
         core=core,
         resources=resources,
-        provider=connected(provider, core, proxy),
+        provider=provider,
+        upstream_tokens=upstream.connect(provider),
         auto_approve=AutoApprove.ALWAYS if settings.oauth.auto_approve else auto_approve,
         clients=clients,
         client_keys=keys,
@@ -242,3 +243,15 @@ def build_oauth(
         if file is None
         else read_client_file(file, variables=variables(settings.env_file), now=now()),
     )
+
+
+def _egress(core: Core, fetcher: Fetcher, proxy: ForwardProxy | None) -> Egress:
+    note = partial(
+        core.audit_trail.note,
+        AuditEvent.EGRESS,
+        Outcome.REFUSED,
+        address="server",
+        network="server",
+        reason=Reason.EGRESS_UNAVAILABLE,
+    )
+    return Egress(fetcher=fetcher, now=core.now, proxy=proxy, note=note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gatepost.assembly.core import Core
@@ -28,6 +29,9 @@ from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.site.routing import Route
 
+if TYPE_CHECKING:
+    from gatepost.identity.upstream_tokens import UpstreamTokens
+
 
 @dataclass(frozen=True, slots=True)
 class PageRoutes:
@@ -39,6 +43,7 @@ class PageRoutes:
     clients: ClientFinder
     rules: AuthorizationServer
     pages: Pages
+    upstream_tokens: UpstreamTokens | None
 
     def build(self) -> tuple[Route, ...]:
         """Build the routes of every page."""
@@ -58,6 +63,7 @@ class PageRoutes:
             now=core.now,
             random_bytes=core.random_bytes,
             allowed=core.settings.oauth.allowed_users,
+            upstream_tokens=self.upstream_tokens,
         )
         authorize = AuthorizeEndpoint(
             clients=self.clients,

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "store": "look after the store",
     "audit": "show what was decided: logins, consent, tokens, refusals",
     "grants": "see and revoke grants",
+    "upstream": "see and end the tokens of login providers that are kept for tools",
     "keys": "manage the keys that sign access tokens",
     "token": "make access tokens",
 }

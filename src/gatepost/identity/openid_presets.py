@@ -50,7 +50,9 @@ class Keycloak(OpenIDConnect):
         realm = realm.removesuffix("/")
         if not is_realm(realm):
             raise ValueError(f"The realm is {REALM_TAKES}.")
-        super().__init__(realm, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
+        super().__init__(
+            realm, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens
+        )
 
     def _person(self, claims: Mapping[str, Any]) -> Identity:
         person = super()._person(claims)
@@ -90,7 +92,9 @@ class Auth0(OpenIDConnect):
         keep_tokens: bool = False,
     ) -> None:
         issuer = f"{issuer.removesuffix('/')}/"
-        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
+        super().__init__(
+            issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens
+        )
 
 
 class Okta(OpenIDConnect):
@@ -125,7 +129,9 @@ class Okta(OpenIDConnect):
         keep_tokens: bool = False,
     ) -> None:
         issuer = issuer.removesuffix("/")
-        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
+        super().__init__(
+            issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens
+        )
 
 
 class GitLab(OpenIDConnect):
@@ -162,7 +168,9 @@ class GitLab(OpenIDConnect):
         keep_tokens: bool = False,
     ) -> None:
         issuer = issuer.removesuffix("/")
-        super().__init__(issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens)
+        super().__init__(
+            issuer, client_id, client_secret, name=name, scopes=scopes, groups=groups, keep_tokens=keep_tokens
+        )
 
     @property
     def label(self) -> str:

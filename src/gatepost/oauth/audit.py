@@ -46,6 +46,7 @@ class AuditEvent(StrEnum):
     SECOND_STEP_TURNED_OFF = "second_step_turned_off"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    UPSTREAM_TOKENS_ENDED = "upstream_tokens_ended"
     TOKEN_MINTED = "token_minted"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     SIGNING_KEY_RETIRED = "signing_key_retired"

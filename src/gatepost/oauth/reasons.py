@@ -79,6 +79,7 @@ class Reason(StrEnum):
     GRANT_REVOKED = "grant_revoked"
     GRANT_EXPIRED = "grant_expired"
     USER_DISABLED = "user_disabled"
+    UPSTREAM_GRANT_ENDED = "upstream_grant_ended"
     # pages
     CSRF_TOKEN_WRONG = "csrf_token_wrong"
     BROWSER_SESSION_MISSING = "browser_session_missing"

@@ -6,7 +6,7 @@ It opens in its own row alone: whose it is, at which provider, of which issuer a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gatepost.stores.contract.upstream_tokens import KeptTokens, UpstreamTokenStore
@@ -26,20 +26,10 @@ class TokenPair:
     refresh_token: str | None = field(default=None, repr=False)
 
 
-def seal_tokens(
-    pair: TokenPair,
-    *,
-    subject: str,
-    provider: str,
-    issuer: str,
-    external_subject: str,
-    ring: KeyRing,
-    random_bytes: RandomBytes,
-) -> bytes:
-    """Return the tokens as they lie in the row of these four."""
+def sealed(kept: KeptTokens, pair: TokenPair, ring: KeyRing, *, random_bytes: RandomBytes) -> KeptTokens:
+    """Return the row with these tokens in it."""
     text = json.dumps([pair.access_token, pair.refresh_token]).encode()
-    row = _row(subject, provider, issuer, external_subject)
-    return ring.seal(text, purpose=_PURPOSE, associated_data=row, random_bytes=random_bytes)
+    return replace(kept, sealed_tokens=_seal(kept, text, ring, random_bytes))
 
 
 def open_tokens(kept: KeptTokens, ring: KeyRing) -> TokenPair:
@@ -63,17 +53,16 @@ async def reseal_upstream_tokens(store: UpstreamTokenStore, ring: KeyRing, *, ra
                 text = _opened(kept, ring)
             except SealBroken:
                 continue
-            sealed = ring.seal(text, purpose=_PURPOSE, associated_data=_row_of(kept), random_bytes=random_bytes)
-            await store.reseal_tokens(kept, sealed)
+            await store.reseal_tokens(kept, _seal(kept, text, ring, random_bytes))
+
+
+def _seal(kept: KeptTokens, text: bytes, ring: KeyRing, random_bytes: RandomBytes) -> bytes:
+    return ring.seal(text, purpose=_PURPOSE, associated_data=_row(kept), random_bytes=random_bytes)
 
 
 def _opened(kept: KeptTokens, ring: KeyRing) -> bytes:
-    return ring.open(kept.sealed_tokens, purpose=_PURPOSE, associated_data=_row_of(kept))
+    return ring.open(kept.sealed_tokens, purpose=_PURPOSE, associated_data=_row(kept))
 
 
-def _row_of(kept: KeptTokens) -> bytes:
-    return _row(kept.subject, kept.provider, kept.issuer, kept.external_subject)
-
-
-def _row(*key: str) -> bytes:
-    return json.dumps(key).encode()
+def _row(kept: KeptTokens) -> bytes:
+    return json.dumps([kept.subject, kept.provider, kept.issuer, kept.external_subject]).encode()

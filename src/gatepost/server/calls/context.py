@@ -30,6 +30,7 @@ from gatepost.server.calls.client_requests import (
 from gatepost.server.calls.context_log import ContextLogger
 from gatepost.server.calls.exchange import Exchange, McpClient
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.calls.upstream import NotLinked, Upstream, token_of
 from gatepost.server.calls.worker_threads import wait_in_thread
 from gatepost.server.errors import UnknownState
 
@@ -91,6 +92,7 @@ class Context:
         "_request",
         "_state",
         "_tool",
+        "_upstream",
     )
 
     def __init__(
@@ -101,6 +103,7 @@ class Context:
         params: Mapping[str, Any] = _NOTHING,
         state: Mapping[str, Any] = _NOTHING,
         tool: str = "",
+        upstream: Upstream | None = None,
     ) -> None:
         """Prepare for one run of a tool. Gatepost does; a test of a tool may, as in `Context(state={"db": db})`.
 
@@ -110,12 +113,14 @@ class Context:
             params: the request's.
             state: what the server's lifespan yielded.
             tool: the tool's name, or what a prompt or resource is called in the log.
+            upstream: gives tokens of login providers; None where nobody logs in at one.
         """
         self._exchange = Exchange() if exchange is None else exchange
         self._client = client
         self._params = params
         self._state = state
         self._tool = tool
+        self._upstream = upstream
         self._request: Request | None = None
         self._progress = -math.inf
         self._counts: dict[str, int] = {}
@@ -266,6 +271,25 @@ class Context:
         """
         return await self._send(ElicitURL(message, url), key)
 
+    async def upstream_token(self, provider: str, *, refused: str | None = None) -> str:
+        """Return an access token with which to act at a login provider as the person who calls, and never as another.
+
+        Where they have not linked their account there, a client that can is asked to lead them to the page for it, and
+        the call goes on once they have done so; so ask before you change anything. The token is renewed when it is
+        about to end. Keep it to yourself: whatever a tool returns or logs, its client may read.
+
+        Args:
+            provider: The provider's name, such as `github`; it has to keep tokens (`keep_tokens=True`).
+            refused: A token from here that the provider's API has answered with 401; another one is returned.
+
+        Raises:
+            NotLinked: They have to go there first; the text says where. Let it through.
+            UpstreamUnavailable: The provider has to be asked for a new token and does not answer. Let it through.
+            NoPerson: The caller is nobody who logs in: an API key, a client for itself, anybody, or a local client.
+            UnknownUpstream: No login provider of that name keeps tokens.
+        """
+        return await token_of(self._upstream, self._exchange.principal, provider, refused=refused, lead=self._lead)
+
     async def sample(
         self,
         messages: str | Sequence[Any],
@@ -357,6 +381,15 @@ class Context:
         Only the streams of sessions can be resumed; elsewhere nothing happens.
         """
         await self._exchange.close_stream()
+
+    async def _lead(self, missing: NotLinked, key: str) -> bool:
+        """Ask the person to link an account, once in a run; False where they were not asked, or said no."""
+        if key in self._keys:
+            return True
+        if not is_declared(ElicitURL.capability, self.client_capabilities):
+            return False
+        message = f"To go on, link your account at {missing.provider}."
+        return (await self.elicit_url(message, missing.url, key=key)).accepted
 
     async def _send(self, request: ClientRequest[T], key: str | None) -> T:
         if key is None:

@@ -17,6 +17,7 @@ from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, Session
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.calls.request_state import RequestStateSeal, process_seal
+from gatepost.server.calls.upstream import Upstream
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments
@@ -34,15 +35,22 @@ class ServedServer:
         seal: writes and reads the state of requests that ask their client something. By default one of this process
             alone, which is not enough where several share the requests.
         random_bytes: gives incident ids their bytes.
+        upstream: gives calls the tokens of login providers.
     """
 
     def __init__(
-        self, server: Server, *, seal: RequestStateSeal | None = None, random_bytes: RandomBytes = secrets.token_bytes
+        self,
+        server: Server,
+        *,
+        seal: RequestStateSeal | None = None,
+        random_bytes: RandomBytes = secrets.token_bytes,
+        upstream: Upstream | None = None,
     ) -> None:
         optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
         self.server = server
         self.seal = seal or process_seal()
         self.random_bytes = random_bytes
+        self.upstream = upstream
         self.info: Mapping[str, Any] = {
             "name": server.name,
             "version": server.version,
@@ -75,7 +83,14 @@ class ServedServer:
         client = round_trip or exchange.session
         try:
             result = await work(
-                partial(Context, client=client, params=request.params, state=self.server.state, tool=what)
+                partial(
+                    Context,
+                    client=client,
+                    params=request.params,
+                    state=self.server.state,
+                    tool=what,
+                    upstream=self.upstream,
+                )
             )
         except InvalidArguments as error:
             raise InvalidParams(str(error)) from None

@@ -55,7 +55,9 @@ async def call_tool(  # noqa: C901 - in one piece, because each function more is
     if tool.takes_context or "requestState" in params or "inputResponses" in params:
         round_trip = MultiRoundTrip(request, principal, served.seal) if revision.modern else None
         client = round_trip or exchange.session
-        make = partial(Context, client=client, params=params, state=served.server.state, tool=tool.name)
+        make = partial(
+            Context, client=client, params=params, state=served.server.state, tool=tool.name, upstream=served.upstream
+        )
         work = tool.call(arguments, exchange, make)
     else:
         work = tool.call(arguments, exchange)

@@ -62,7 +62,7 @@ class UpstreamTokenStore(Protocol):
     async def claim_refresh(self, tokens: KeptTokens, *, holder: str, now: int, until: int) -> bool:
         """Claim the refresh of these very tokens until `until`: of any number at once one does.
 
-        False when others are there, or somebody else's claim lasts.
+        False when others are there, somebody else's claim lasts, or a refresh has failed since these were read.
         """
 
     async def keep_refreshed(self, tokens: KeptTokens, *, replaces: str, holder: str) -> bool:

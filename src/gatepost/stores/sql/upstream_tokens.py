@@ -15,7 +15,7 @@ _DELETE: Final = "DELETE FROM upstream_tokens WHERE subject = $1 AND provider = 
 _CLAIM: Final = """
     UPDATE upstream_tokens SET refresher = $4, refreshing_until = $6
     WHERE subject = $1 AND provider = $2 AND version = $3
-        AND (refresher IS NULL OR refresher = $4 OR refreshing_until <= $5)
+        AND (refresher IS NULL OR refresher = $4 OR refreshing_until <= $5) AND COALESCE(retry_at, -1) = $7
 """
 _DEFER: Final = """
     UPDATE upstream_tokens SET refresher = NULL, refreshing_until = NULL, retry_at = $5
@@ -54,8 +54,8 @@ class SqlUpstreamTokenStore(Operations):
     async def claim_refresh(
         self, transaction: Transaction, tokens: KeptTokens, *, holder: str, now: int, until: int
     ) -> bool:
-        key = tokens.subject, tokens.provider, tokens.version
-        return await transaction.run(_CLAIM, *key, holder, now, until) > 0
+        key, retry_at = (tokens.subject, tokens.provider, tokens.version), tokens.retry_at
+        return await transaction.run(_CLAIM, *key, holder, now, until, -1 if retry_at is None else retry_at) > 0
 
     @write
     async def keep_refreshed(self, transaction: Transaction, tokens: KeptTokens, *, replaces: str, holder: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,6 +50,9 @@ from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, words_of
 
+if TYPE_CHECKING:
+    from gatepost.identity.upstream_tokens import UpstreamTokens
+
 _LIFETIME: Final = 600
 """Seconds in which the browser has to come back."""
 _LONGEST_SUBJECT: Final = 255
@@ -75,6 +78,8 @@ class LoginCompletion:
     random_bytes: RandomBytes
     allowed: Sequence[str] = ()
     """Who may enter, of people without an account of their own here; empty: whoever the provider vouches for."""
+    upstream_tokens: UpstreamTokens | None = None
+    """Keeps the tokens of logins elsewhere; None where all of them are forgotten."""
 
     def __post_init__(self) -> None:
         for provider in (self.provider, *self.provider.elsewhere):
@@ -261,7 +266,14 @@ class BrowserLogin:
         if isinstance(self.purpose, LinkLogin):
             raise _login_over()  # nothing begins one yet
         user = await self.completion.admit(identity)
+        await self._keep_tokens(user, identity)
         return await self.completion.finish(self.request, self._browser(), user, self.purpose)
+
+    async def _keep_tokens(self, user: User, identity: Identity) -> None:
+        """Keep what the login brought for tools, where the provider is said to keep it."""
+        kept, provider = self.completion.upstream_tokens, self.provider or self.completion.provider
+        if kept is not None and identity.tokens is not None:
+            await kept.keep(user.subject, provider.name, identity)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
