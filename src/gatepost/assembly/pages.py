@@ -19,6 +19,8 @@ from gatepost.web.pages.account_link import AccountLinkPage
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.link_login import LinkLoginPage
+from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
@@ -56,6 +58,7 @@ class PageRoutes:
             provider=self.provider,
             users=store.users,
             logins=store.logins,
+            linking=Linking(logins=store.linked_logins, pages=pages, audit=core.audit, now=core.now),
             browser_sessions=browser_sessions,
             pages=pages,
             audit=core.audit,
@@ -107,8 +110,10 @@ class PageRoutes:
 
     def _account_routes(self, login: LoginPage) -> tuple[Route, ...]:
         """Return what people do once they are logged in."""
+        logins = LinkLoginPage(completion=login.completion)
         account = AccountPage(
             completion=login.completion,
+            logins=logins,
             approvals=self.core.store.approvals,
             resources=login.resources,
             on_revocation=self.resources.forget_verified_tokens,
@@ -123,7 +128,7 @@ class PageRoutes:
         # Only their own login gives local accounts access.
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
         has_accounts = self.provider.issuer == LOCAL
-        own = (*account.routes(), *password.routes(), *second_step.routes())
+        own = (*account.routes(), *logins.routes(), *password.routes(), *second_step.routes())
         return (*own, *(links.routes() if has_accounts else ()))
 
     def _decision(self) -> Decision:

@@ -165,6 +165,15 @@ class IdentityProvider(Protocol):
         return ()
 
     @property
+    def every(self) -> Sequence[IdentityProvider]:
+        """Those by which people log in: itself, unless it puts several side by side."""
+        return (self,)
+
+    def vouches_for(self, issuer: str) -> bool:
+        """Say whether people of this issuer can log in by it."""
+        return issuer == self.issuer
+
+    @property
     def reads_query(self) -> bool:
         """Whether the query of an authorization request is kept, as `request.state.authorization_query`."""
         return False
@@ -204,7 +213,10 @@ class IdentityProvider(Protocol):
         return None
 
     async def is_active(self, user: User) -> bool:
-        """Say whether somebody who has logged in with this provider, and is not disabled, may still act."""
+        """Say whether somebody who has logged in with this provider, and is not disabled, may still act.
+
+        `issuer` and `external_subject` are those of the login they came by, whatever other logins they have.
+        """
         return True
 
     async def awaits_setup(self) -> bool:

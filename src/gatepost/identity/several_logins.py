@@ -11,7 +11,7 @@ from gatepost.stores.contract.users import User
 
 
 class SeveralLogins(IdentityProvider):
-    """Lets people choose where they log in; who has accounts at two of them is two people here.
+    """Lets people choose where they log in; who has accounts at two of them is two people here until they link them.
 
     Args:
         elsewhere: providers that ask elsewhere, in the order of the page; each has a name of its own.
@@ -26,11 +26,9 @@ class SeveralLogins(IdentityProvider):
     def __init__(self, elsewhere: Sequence[IdentityProvider], here: IdentityProvider | None = None) -> None:
         self._elsewhere = tuple(elsewhere)
         self._here = here
-        every = self._elsewhere if here is None else (*self._elsewhere, here)
-        self._by_issuer = {provider.issuer: provider for provider in every}
-        if len({self.name, *(provider.name for provider in every)}) != len(every) + 1 or len(self._by_issuer) != len(
-            every
-        ):
+        self._every = every = self._elsewhere if here is None else (*self._elsewhere, here)
+        names = {self.name, *(provider.name for provider in every)}
+        if len(names) != len(every) + 1 or len({provider.issuer for provider in every}) != len(every):
             raise ValueError("Each of several login providers has a name and an issuer of its own: give one name=.")
 
     @property
@@ -44,13 +42,18 @@ class SeveralLogins(IdentityProvider):
         return self._elsewhere
 
     @property
+    def every(self) -> Sequence[IdentityProvider]:
+        """Those that ask elsewhere, and the one of the form."""
+        return self._every
+
+    @property
     def login_fields(self) -> tuple[LoginField, ...]:
         """Those of the form."""
         return () if self._here is None else self._here.login_fields
 
     def connect(self, surroundings: Surroundings) -> None:
         """Connect each."""
-        for provider in self._by_issuer.values():
+        for provider in self._every:
             provider.connect(surroundings)
 
     async def authenticate(
@@ -64,8 +67,3 @@ class SeveralLogins(IdentityProvider):
     ) -> Identity | User | LoginStep | None:
         """Go on with what the form began."""
         return None if self._here is None else await self._here.continue_login(request, credentials, data)
-
-    async def is_active(self, user: User) -> bool:
-        """Ask the one that vouches for them; who came by one that is not there any more has to log in again."""
-        provider = self._by_issuer.get(user.issuer)
-        return provider is not None and await provider.is_active(user)

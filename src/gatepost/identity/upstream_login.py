@@ -31,6 +31,7 @@ from gatepost.identity.provider import (
 from gatepost.identity.token_holder import TOTAL_SECONDS, TokenHolder, shown
 from gatepost.outbound.addresses import names_this_machine
 from gatepost.outbound.fetching import FetchFailed
+from gatepost.stores.contract.users import User
 from gatepost.wording.phrase import Phrase, Words
 
 if TYPE_CHECKING:
@@ -138,6 +139,14 @@ class UpstreamLogin(TokenHolder):
     def _is_own(self, issuer: str) -> bool:
         """Say whether `iss` of an answer names this server (RFC 9207 section 2.4)."""
         return issuer == self._issuer
+
+    def vouches_for(self, issuer: str) -> bool:
+        """Say whether it is the server's own issuer, or one of them."""
+        return self._is_own(issuer)
+
+    async def is_active(self, user: User) -> bool:
+        """Say whether they came by this server: under its name there may have been another."""
+        return self._is_own(user.issuer)
 
     async def challenge(self, request: Request, login: Login) -> Response:
         """Send the browser to the server."""

@@ -47,6 +47,8 @@ class AuditEvent(StrEnum):
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
     UPSTREAM_TOKENS_ENDED = "upstream_tokens_ended"
+    LOGIN_LINKED = "login_linked"
+    LOGIN_UNLINKED = "login_unlinked"
     TOKEN_MINTED = "token_minted"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     SIGNING_KEY_RETIRED = "signing_key_retired"

@@ -91,6 +91,10 @@ class Reason(StrEnum):
     LOGIN_STATE_INVALID = "login_state_invalid"
     SETUP_LINK_INVALID = "setup_link_invalid"
     ACCOUNT_LINK_INVALID = "account_link_invalid"
+    LINK_OF_ANOTHER_PERSON = "link_of_another_person"
+    LOGIN_OF_ANOTHER_PERSON = "login_of_another_person"
+    LOGIN_OF_ISSUER_LINKED = "login_of_issuer_linked"
+    LAST_LOGIN = "last_login"
     # bearer tokens
     TOKEN_MISSING = "token_missing"
     AUTHORIZATION_HEADER_REPEATED = "authorization_header_repeated"

@@ -17,6 +17,7 @@ from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.audit import NO_AUDIT
@@ -124,6 +125,7 @@ def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (
         completion=LoginCompletion(
             provider=provider,
             users=store.users,
+            linking=Linking(logins=store.linked_logins, pages=pages, audit=NO_AUDIT, now=lambda: 1000),
             logins=store.logins,
             browser_sessions=browser_sessions,
             pages=pages,

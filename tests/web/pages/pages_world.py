@@ -30,6 +30,8 @@ from gatepost.web.pages.account_link import AccountLinkPage
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.link_login import LinkLoginPage
+from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
@@ -290,6 +292,7 @@ def make_world(
         provider=provider,
         users=store.users,
         logins=store.logins,
+        linking=Linking(logins=store.linked_logins, pages=pages, audit=NO_AUDIT, now=now),
         browser_sessions=sessions,
         pages=pages,
         audit=NO_AUDIT,
@@ -303,9 +306,12 @@ def make_world(
     app.add(static_routes())
     counted = None if throttle is None else throttle(world)
     app.add(LoginPage(requests=requests, completion=completion, resources=resources, throttle=counted).routes())
+    logins = LinkLoginPage(completion=completion)
+    app.add(logins.routes())
     app.add(
         AccountPage(
             completion=completion,
+            logins=logins,
             approvals=store.approvals,
             resources=resources,
             on_revocation=lambda: world.forgotten.append(world.now),

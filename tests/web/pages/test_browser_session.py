@@ -201,6 +201,8 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: Store) 
         authenticated_at=NOW + 100,
         created_at=NOW + 100,
         expires_at=NOW + 3700,
+        issuer="accounts",
+        external_subject="user_1",
     )
     assert await sessions.current(asks(f"__Host-gatepost={planted.secret}")) is None
     await store.users.recognise_user("accounts", "user_1", display_name="ada", subjects=("user_1",), now=NOW)

@@ -439,6 +439,7 @@ async def test_the_pages_are_described_with_what_they_answer(world: World) -> No
         ("/oauth/consent", "post"): {"303", "400", "403", "408", "409", "413", "503", "421", "500"},
         ("/oauth/account", "get"): {"200", "303", "429", "503", "421", "500"},
         ("/oauth/account/apps", "post"): {"303", "400", "403", "408", "413", "503", "421", "500"},
+        ("/oauth/account/logins", "post"): {"303", "400", "403", "408", "409", "413", "503", "421", "500"},
         ("/oauth/account/sessions", "post"): {"303", "400", "403", "408", "413", "503", "421", "500"},
         ("/oauth/account/link", "get"): {"200", "400", "429", "503", "421", "500"},
         ("/oauth/account/link", "post"): {

@@ -21,8 +21,10 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.approvals import ApprovalStore, ConnectedApp
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.users import LOCAL, User
+from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
-from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
+from gatepost.web.pages.csrf import csrf_token
+from gatepost.web.pages.link_login import LinkLoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.rendering import Link
@@ -49,6 +51,8 @@ class AccountPage:
     approvals: ApprovalStore
     resources: Sequence[ProtectedResource]
     """The MCP endpoints, with the words for their scopes."""
+    logins: LinkLoginPage
+    """What shows the person's logins, and unlinks them."""
     on_revocation: Callable[[], None]
     """Called as soon as a grant is revoked, so that no cache in this process answers for it."""
 
@@ -69,21 +73,24 @@ class AccountPage:
 
         # 2. Show what is theirs.
         user, now = session.user, completion.now()
+        came_by = session.record.issuer or user.issuer
+        shown_logins = await self.logins.shown_on_account(session)
         sessions = await completion.browser_sessions.sessions.list_sessions(user.subject, now=now, limit=_MOST)
         return completion.pages.render(
             request,
             "account.html",
             csrf_token=csrf_token(session, purpose=PURPOSE, transaction_id=None),
             user=user.name,
-            issuer=user.issuer,
-            is_local=user.issuer == LOCAL,
-            password_path=PASSWORD if has_password(user) else None,
-            second_step_path=SECOND_STEP if has_password(user) else None,
+            issuer=came_by,
+            is_local=came_by == LOCAL,
+            password_path=PASSWORD if has_password(user) and completion.offers(LOCAL) else None,
+            second_step_path=SECOND_STEP if has_password(user) and completion.offers(LOCAL) else None,
             has_second_step=user.second_step is not None,
             switch_path=login_path(switch_account=True) if completion.provider.can_switch_account else None,
             apps=[self._app(app) for app in await self.approvals.list_apps(user.subject, now=now, limit=_MOST)],
             sessions=[_row(listed, own=session, now=now) for listed in sessions],
             mcp_urls=[resource.identifier for resource in self.resources],
+            **shown_logins,
         )
 
     async def disconnect(self, request: Request) -> Response:
@@ -173,29 +180,6 @@ class AccountPage:
             "allowed": day(grant.created_at),
             "last_used": day(app.last_token_at),
         }
-
-
-async def submitted_form(
-    request: Request, completion: LoginCompletion, *, purpose: str
-) -> tuple[OpenSession, User, dict[str, str]] | Response:
-    """Return whose form this is and what it holds, or where to go on when nobody is logged in any more.
-
-    Raises:
-        PageRefusal: it comes from no page of ours, or from one of another session.
-    """
-    check_origin(request, origin=completion.origin)
-    form = await read_form(request)
-    session = await completion.browser_sessions.current(request)
-    if session is None:
-        return without_session(request, completion.browser_sessions, completion.pages, path=ACCOUNT)
-    check_csrf_token(
-        session,
-        form.get("csrf_token"),
-        purpose=purpose,
-        transaction_id=None,
-        retry=Link(ACCOUNT, Phrase("Your account")),
-    )
-    return completion.pages.redirect(login_path()) if session.user is None else (session, session.user, form)
 
 
 def has_password(user: User) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +33,16 @@ USE_NOTED_EVERY = 10 * 60
 
 
 @dataclass(frozen=True, slots=True)
+class CameBy:
+    """The login with which somebody logged in, one of those that they have."""
+
+    provider: str
+    """The name of the provider that said who it is."""
+    issuer: str
+    external_subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSession:
     """A browser session together with the secret that its cookie carries."""
 
@@ -48,7 +58,7 @@ class BrowserSessions:
 
     sessions: BrowserSessionStore
     provider: IdentityProvider
-    """Who logged in with another, before a restart, does not count as logged in."""
+    """Who logged in with another than it, or than those that it offers, does not count as logged in any more."""
     secure: bool
     """Whether the public URL is https."""
     lifetime: int
@@ -79,9 +89,17 @@ class BrowserSessions:
         """Return the live session, or start one for a browser that is new here; `attach` it to the response."""
         return await self.current(request) or await self.start(self.new())
 
-    def new(self, browser_id: str | None = None, user: User | None = None) -> OpenSession:
-        """Return a session, by default for a browser that is new here; nothing is kept until `start`."""
+    def new(
+        self, browser_id: str | None = None, user: User | None = None, came_by: CameBy | None = None
+    ) -> OpenSession:
+        """Return a session, by default for a browser that is new here; nothing is kept until `start`.
+
+        Who logged in came by the login that their account began with, at the provider of the form, unless `came_by`
+        says another.
+        """
         now = self.now()
+        if user is not None and came_by is None:
+            came_by = CameBy(self.provider.every[-1].name, user.issuer, user.external_subject)
         is_short = user is not None and not self.secure
         lifetime = min(self.lifetime, PLAIN_HTTP_LOGIN) if is_short else self.lifetime
         secret = mint(SecretKind.BROWSER_SESSION, self.random_bytes)
@@ -89,10 +107,12 @@ class BrowserSessions:
             session_fingerprint=fingerprint(secret),
             browser_id=browser_id or identifier("browser_", self.random_bytes),
             subject=None if user is None else user.subject,
-            provider=None if user is None else self.provider.name,
+            provider=None if came_by is None else came_by.provider,
             authenticated_at=None if user is None else now,
             created_at=now,
             expires_at=now + lifetime,
+            issuer=None if came_by is None else came_by.issuer,
+            external_subject=None if came_by is None else came_by.external_subject,
         )
         return OpenSession(secret, record, user)
 
@@ -101,7 +121,7 @@ class BrowserSessions:
         await self.sessions.start_session(session.record)
         return session
 
-    async def renew(self, previous: OpenSession, user: User) -> OpenSession | None:
+    async def renew(self, previous: OpenSession, user: User, came_by: CameBy | None = None) -> OpenSession | None:
         """Log the browser in: a new secret, so that a session planted before the login is worth nothing after it.
 
         The previous session ends in the same step; its `browser_id` lives on, so that transactions which this browser
@@ -111,7 +131,7 @@ class BrowserSessions:
             The new session; None when the previous one has ended since it was read, such as by another login with the
             same cookie. Then nobody is logged in by this request.
         """
-        session = self.new(previous.record.browser_id, user)
+        session = self.new(previous.record.browser_id, user, came_by)
         started = await self.sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
         return session if started else None
 
@@ -161,11 +181,15 @@ class BrowserSessions:
         return {value for value in values if looks_like(SecretKind.BROWSER_SESSION, value)}
 
     async def _active(self, found: SessionView) -> User | None:
-        """Return who is logged in, unless that ended: by disabling, or because another provider is used now."""
-        user = found.user
-        if user is None or user.disabled_at is not None or found.session.provider != self.provider.name:
+        """Return who is logged in, unless that ended: by disabling, or because the provider is not used any more."""
+        user, session = found.user, found.session
+        provider = next((each for each in self.provider.every if each.name == session.provider), None)
+        if user is None or user.disabled_at is not None or provider is None:
             return None
-        return user if await ask(self.provider.is_active, user, returns=(bool,)) else None
+        known_there = user
+        if session.issuer is not None and session.external_subject is not None:
+            known_there = replace(user, issuer=session.issuer, external_subject=session.external_subject)
+        return user if await ask(provider.is_active, known_there, returns=(bool,)) else None
 
 
 def _cookie_values(request: Request, name: str) -> list[str]:

@@ -35,12 +35,14 @@ from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import API_KEY_SUBJECT
 from gatepost.resource.profile import Profile
 from gatepost.server.calls.callers import ANONYMOUS
+from gatepost.stores.contract.linked_logins import LoginKey
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
 from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 from gatepost.tokens.sealing import derive_key, seal, unseal
-from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
+from gatepost.web.pages.browser_session import BrowserSessions, CameBy, OpenSession
 from gatepost.web.pages.csrf import check_origin
+from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, to_json
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
@@ -69,6 +71,7 @@ class LoginCompletion:
     provider: IdentityProvider
     users: UserStore
     logins: LoginStore
+    linking: Linking
     browser_sessions: BrowserSessions
     pages: Pages
     audit: Audit
@@ -96,6 +99,10 @@ class LoginCompletion:
             for each in self.provider.elsewhere or (self.provider,)
             if each.routes and type(each).challenge is not IdentityProvider.challenge
         ]
+
+    def offers(self, issuer: str) -> bool:
+        """Say whether people can log in with a login of this issuer now."""
+        return any(each.vouches_for(issuer) for each in self.provider.every)
 
     def routes(self) -> tuple[Route, ...]:
         """Return the own routes of each provider."""
@@ -135,20 +142,11 @@ class LoginCompletion:
         if isinstance(identity, User):
             user = identity
         else:
-            issuer, new = identity.issuer or self.provider.issuer, identifier("user_", self.random_bytes)
-            if self.allowed and issuer != OPERATOR and not may_enter(self.allowed, identity):
-                raise LoginRefused(
-                    Phrase(
-                        "The people who run this server say who may enter, and this account is not among those. Ask "
-                        "them, or log in with another account."
-                    )
-                )
-            profile = self._profile(identity, issuer)
+            login, profile = self.judged(identity)
+            new = identifier("user_", self.random_bytes)
             user = await self.users.recognise_user(
-                issuer,
-                identity.subject,
-                # Somebody else's server may have let the person choose it, and terminals show it too.
-                display_name=display_text(identity.display_name or "") or None,
+                *login,
+                display_name=_shown_name(identity),
                 # Whatever a provider says, nobody gets a subject that is somebody else's.
                 subjects=(identity.subject, new) if self._keeps(identity.subject) else (new,),
                 now=self.now(),
@@ -156,19 +154,37 @@ class LoginCompletion:
             )
         return user if user.disabled_at is None else None
 
-    def _keeps(self, subject: str) -> bool:
-        return self.provider.keeps_subjects and subject not in {ANONYMOUS, API_KEY_SUBJECT}
+    def judged(self, identity: Identity) -> tuple[LoginKey, Profile]:
+        """Return which login it is and what is said, of somebody who may enter by it.
 
-    def _profile(self, identity: Identity, issuer: str) -> Profile:
+        Raises:
+            LoginRefused: the rule of who may enter does not name this person.
+        """
+        issuer = identity.issuer or self.provider.issuer
+        if self.allowed and issuer != OPERATOR and not may_enter(self.allowed, identity):
+            raise LoginRefused(
+                Phrase(
+                    "The people who run this server say who may enter, and this account is not among those. Ask "
+                    "them, or log in with another account."
+                )
+            )
         try:
-            return _checked_profile(identity, issuer)
+            return LoginKey(issuer, identity.subject), _checked_profile(identity, issuer)
         except (TypeError, ValueError, RecursionError) as error:
             raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from None
 
-    async def log_in(self, request: Request, session: OpenSession, user: User) -> OpenSession | None:
+    def _keeps(self, subject: str) -> bool:
+        return self.provider.keeps_subjects and subject not in {ANONYMOUS, API_KEY_SUBJECT}
+
+    async def log_in(
+        self, request: Request, session: OpenSession, user: User, came_by: CameBy | None = None
+    ) -> OpenSession | None:
         """Log the browser in under a new session; None when another login with the same cookie was quicker."""
         await self.audit.record(request, AuditEvent.LOGIN, subject=user.subject)
-        return await self.browser_sessions.renew(session, user)
+        if came_by is None and user.profile_issuer is not None:
+            # A linked login said something of them, and this one says nothing; tools see what the last one says.
+            await self.users.forget_profile(user.subject)
+        return await self.browser_sessions.renew(session, user, came_by)
 
     async def finish(
         self,
@@ -177,6 +193,7 @@ class LoginCompletion:
         user: User,
         purpose: LogIn,
         *,
+        came_by: CameBy | None = None,
         is_two_factors: bool = False,  # noqa: ARG002 - what asks for a second step will read it
     ) -> Response:
         """Log the browser in, and return the redirect to consent, or to another page.
@@ -188,10 +205,11 @@ class LoginCompletion:
             session: the browser's, which ends.
             user: who it is.
             purpose: where they go on.
+            came_by: the login at a provider elsewhere; None for the form here.
             is_two_factors: whether they have shown two already, as with a passkey that verified its user (WebAuthn
                 Level 3, user verification), so that no second step has to be asked for.
         """
-        renewed = await self.log_in(request, session, user)
+        renewed = await self.log_in(request, session, user, came_by)
         if renewed is None:
             return self.pages.redirect(purpose.page)  # where the slower of two logins finds out
         return self.browser_sessions.attach(self.pages.redirect(purpose.goes_on or ACCOUNT), renewed)
@@ -263,17 +281,24 @@ class BrowserLogin:
             raise RuntimeError("finish() before resume(): nothing says that this browser began this login")
         if self.provider is not None:
             identity = replace(identity, issuer=identity.issuer or self.provider.issuer)
+        completion, session = self.completion, self._browser()
         if isinstance(self.purpose, LinkLogin):
-            raise _login_over()  # nothing begins one yet
-        user = await self.completion.admit(identity)
-        await self._keep_tokens(user, identity)
-        return await self.completion.finish(self.request, self._browser(), user, self.purpose)
+            key, _ = completion.judged(identity)
+            name = _shown_name(identity)
+            linked = await completion.linking.finish(self.request, session, self.purpose, key, name)
+            await self._keep_tokens(self.purpose.subject, identity)
+            return linked
+        user = await completion.admit(identity)
+        await self._keep_tokens(user.subject, identity)
+        name_here = (self.provider or completion.provider).name
+        came_by = CameBy(name_here, identity.issuer or completion.provider.issuer, identity.subject)
+        return await completion.finish(self.request, session, user, self.purpose, came_by=came_by)
 
-    async def _keep_tokens(self, user: User, identity: Identity) -> None:
+    async def _keep_tokens(self, subject: str, identity: Identity) -> None:
         """Keep what the login brought for tools, where the provider is said to keep it."""
         kept, provider = self.completion.upstream_tokens, self.provider or self.completion.provider
         if kept is not None and identity.tokens is not None:
-            await kept.keep(user.subject, provider.name, identity)
+            await kept.keep(subject, provider.name, identity)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
@@ -281,12 +306,14 @@ class BrowserLogin:
         try:
             yield
         except LoginRefused as refused:
+            links = isinstance(self.purpose, LinkLogin)
+            event = AuditEvent.LOGIN_LINKED if links else AuditEvent.LOGIN
             # Behind, and in a bounded queue: an attacker can cause as many of these as it likes.
-            self.completion.audit.note(self.request, AuditEvent.LOGIN, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
+            self.completion.audit.note(self.request, event, Outcome.REFUSED, reason=Reason.LOGIN_FAILED)
             raise PageRefusal(
                 Reason.LOGIN_FAILED,
                 status=403,
-                title=Phrase("You are not logged in"),
+                title=Phrase("Nothing was linked") if links else Phrase("You are not logged in"),
                 message=words_of(refused),
                 link=Link(self.purpose.page, Phrase("Try again")),
             ) from None
@@ -304,6 +331,11 @@ class BrowserLogin:
         if self.session is None:
             raise _login_over()
         return self.session
+
+
+def _shown_name(identity: Identity) -> str | None:
+    """Return a name that pages and terminals can show: somebody else's server may have let the person choose it."""
+    return display_text(identity.display_name or "") or None
 
 
 def _checked_profile(identity: Any, issuer: Any) -> Profile:

@@ -19,7 +19,8 @@ from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.users import User
-from gatepost.web.pages.account import PASSWORD, has_password, submitted_form
+from gatepost.web.pages.account import PASSWORD, has_password
+from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.login_completion import LoginCompletion
