@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from starlette.responses import JSONResponse
 
 from gatepost.identity.entra import Entra
 from tests.identity.entra_stand_in import ADA, CONSUMERS, HOST, OTHER_TENANT, TENANT, EntraStandIn
@@ -150,6 +151,17 @@ async def test_a_key_signs_for_the_tenants_that_are_written_beside_it(issuer: st
         entra.key_issuers["one"] = issuer
         came_back, user = await world.log_in(entra)
     assert (user is not None, came_back.status_code) == (counts, 303 if counts else 503)
+
+
+async def test_a_key_may_be_listed_for_several_tenants_one_by_one() -> None:
+    async with elsewhere(of("common"), at("common")) as (world, entra):
+        one = entra.stated(KEYS[0])
+        issuers = [f"{HOST}/{tenant}/v2.0" for tenant in (TENANT, OTHER_TENANT)]
+        listed = {"keys": [{**one, "issuer": issuer} for issuer in issuers]}
+        entra.instead["/common/discovery/v2.0/keys"] = JSONResponse(listed)
+        for tenant, counts in ((TENANT, True), (OTHER_TENANT, True), (CONSUMERS, False)):
+            entra.at(tenant)
+            assert ((await world.log_in(entra))[1] is not None) is counts
 
 
 async def test_keys_that_are_replaced_are_fetched_again_at_once() -> None:

@@ -119,16 +119,18 @@ class Entra(OpenIDConnect):
         """Read also for which tenants a key signs: Entra says it beside each key, as an issuer or the template."""
         keys = read_keys(document)
         stated = document["keys"] if isinstance(document, dict) else ()
-        issuers = {key["kid"]: key.get("issuer") for key in stated if isinstance(key.get("kid"), str)}
-        return tuple({**key, "issuer": issuers.get(key.get("kid"))} for key in keys)
+        return tuple(
+            {**key, "issuers": [each.get("issuer") for each in stated if each.get("kid") == key.get("kid")]}
+            for key in keys
+        )
 
     def _fitting(self, keys: Sequence[Key], id_token: str) -> Sequence[Key]:
         try:
             claimed = unverified_claims(id_token)
         except SignatureInvalid:
             return keys  # which says what is wrong with it
-        own = {None, self._template.format("{tenantid}"), self._issuer_of(claimed)}
-        return [key for key in keys if key["issuer"] in own]
+        own = (None, self._template.format("{tenantid}"), self._issuer_of(claimed))
+        return [key for key in keys if any(issuer in own for issuer in key["issuers"])]
 
     def _person(self, claims: Mapping[str, Any]) -> Identity:
         person, tenant = super()._person(claims), claims.get("tid")
