@@ -25,6 +25,7 @@ __all__ = [
     "ClientError",
     "Completion",
     "Context",
+    "CountedPhrase",
     "Discord",
     "Elicit",
     "ElicitURL",
@@ -49,6 +50,7 @@ __all__ = [
     "OAuth2",
     "Okta",
     "OpenIDConnect",
+    "Phrase",
     "Prompt",
     "Protected",
     "Resource",
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
     from gatepost.web.resource.application import Protected
+    from gatepost.wording.phrase import CountedPhrase, Phrase
 
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
@@ -140,6 +143,7 @@ _NAMES = {
     "gatepost.server.server": ("Server",),
     "gatepost.stdio.serving": ("run_stdio",),
     "gatepost.web.resource.application": ("Protected",),
+    "gatepost.wording.phrase": ("CountedPhrase", "Phrase"),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

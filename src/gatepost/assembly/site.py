@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp
 
 from gatepost import __version__
+from gatepost.assembly.appearance import build_pages
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.life import Life
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.landing import LandingPage
 from gatepost.web.pages.rendering import Pages
-from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import AtTheRoot, CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
@@ -48,9 +48,9 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
     the clients leave; our own does, after it has stopped listening.
     """
     core, deployment, name = installation.core, installation.core.deployment, installation.name
-    pages = Pages(server_name=name, secure=deployment.is_secure, random_bytes=core.random_bytes)
+    pages = build_pages(core, name)
     landing = _landing(installation, pages)
-    common = (*static_routes(), *_health(installation).routes(), *ReferencePages(title=name).routes())
+    common = (*pages.static_files.routes(), *_health(installation).routes(), *ReferencePages(title=name).routes())
     errors = ErrorResponses(error_page=pages.error_page, landing=landing.respond, random_bytes=core.random_bytes)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,11 +19,24 @@ from gatepost.tokens.sealing import is_key
 
 _DAY: Final = 24 * 3600
 _SHORTEST_SECRET: Final = 24
+_MAIL: Final = re.compile(r"[A-Za-z0-9._+-]+@(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+")
 _DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
 
 def _words(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else tuple(value)
+
+
+def _is_link(value: str) -> bool:
+    """Say whether pages may link to it."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(host) and "@" not in parts.netloc
 
 
 def _if(is_valid: Callable[[Any], bool]) -> AfterValidator:
@@ -58,6 +72,7 @@ Proxies = Annotated[
     AfterValidator(lambda words: tuple(word if word == "unix" else str(ip_network(word)) for word in words)),
 ]
 Domains = Annotated[WordList, _if(lambda words: all(map(_DOMAIN.fullmatch, words)))]
+Link = Annotated[str, _if(_is_link)]
 SealingKeys = Annotated[SecretStr, _if(lambda value: all(map(is_key, value.get_secret_value().split() or [""])))]
 BearerToken = Annotated[SecretStr, _if(lambda value: is_bearer_token(value.get_secret_value()))]
 """What does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
@@ -183,6 +198,28 @@ class OAuthSettings(Section):
     )
     introspection_clients: WordList = Field(
         (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
+    )
+
+
+class PagesSettings(Section):
+    """What the pages look like, and whom they name."""
+
+    logo: str | None = Field(
+        None,
+        alias="OAUTH_LOGO",
+        min_length=1,
+        description="the path of an SVG or PNG picture of at most 256 KiB, or a data: URL of one",
+    )
+    accent: Annotated[str, AfterValidator(str.lower)] | None = Field(
+        None, alias="OAUTH_ACCENT", pattern="^#[0-9A-Fa-f]{6}$", description="a colour such as #0b57d0"
+    )
+    support: Annotated[str, _if(lambda value: _is_link(value) or _MAIL.fullmatch(value) is not None)] | None = Field(
+        None, alias="OAUTH_SUPPORT", description="an e-mail address or an https URL"
+    )
+    imprint: Link | None = Field(None, alias="OAUTH_IMPRINT_URL", description="an https URL")
+    privacy: Link | None = Field(None, alias="OAUTH_PRIVACY_URL", description="an https URL")
+    folder: Path | None = Field(
+        None, alias="OAUTH_PAGES_DIR", description="a folder with templates, catalogues and style sheets of yours"
     )
 
 

@@ -21,6 +21,7 @@ from gatepost.configuration.sections import (
     AnySection,
     OAuthSettings,
     OutboundSettings,
+    PagesSettings,
     RegistrationSettings,
     ServerSettings,
 )
@@ -62,6 +63,7 @@ class Settings:
     oauth: OAuthSettings
     registration: RegistrationSettings
     outbound: OutboundSettings
+    pages: PagesSettings
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but need not be one, for the start-up banner."""
     env_file: Path | None = field(default=None, compare=False)
@@ -89,10 +91,11 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
     registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
     outbound = _section(OutboundSettings, overrides or {}, env_file, sentences)
-    if server is None or oauth is None or registration is None or outbound is None or sentences:
+    pages = _section(PagesSettings, overrides or {}, env_file, sentences)
+    if server is None or oauth is None or registration is None or outbound is None or pages is None or sentences:
         raise SettingsError(*sentences)
     warnings = (*_misspelt(present), *_doubtful(server, oauth))
-    return Settings(server, oauth, registration, outbound, warnings=warnings, env_file=env_file)
+    return Settings(server, oauth, registration, outbound, pages, warnings=warnings, env_file=env_file)
 
 
 def _section(
@@ -119,7 +122,7 @@ def _set_as(section: type[BaseSettings], name: str, env_file: Path | None, own: 
 
 def known_names() -> tuple[str, ...]:
     """Return every variable that Gatepost reads, also those it refuses."""
-    sections = (ServerSettings, OAuthSettings, RegistrationSettings, OutboundSettings)
+    sections = (ServerSettings, OAuthSettings, RegistrationSettings, OutboundSettings, PagesSettings)
     fields = (field for section in sections for field in section.model_fields.values())
     return (*(str(field.alias) for field in fields), *_NOT_YET)
 

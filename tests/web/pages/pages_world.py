@@ -40,7 +40,6 @@ from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
-from gatepost.web.pages.static_files import static_routes
 from gatepost.web.site.audit import NO_AUDIT
 from tests.identity.second_step_world import second_steps
 from tests.web.served import Served
@@ -303,7 +302,7 @@ def make_world(
     )
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)
-    app.add(static_routes())
+    app.add(pages.static_files.routes())
     counted = None if throttle is None else throttle(world)
     app.add(LoginPage(requests=requests, completion=completion, resources=resources, throttle=counted).routes())
     logins = LinkLoginPage(completion=completion)

@@ -16,7 +16,7 @@ from babel.messages.catalog import Catalog, Message
 from jinja2 import nodes
 
 from gatepost.web.pages.languages import FOLDER, Language
-from gatepost.web.pages.rendering import TEMPLATES
+from gatepost.web.pages.page_templates import TEMPLATES
 from gatepost.web.pages.template_environment import environment_in
 from tools import translations
 

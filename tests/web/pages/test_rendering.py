@@ -16,7 +16,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.pages import static_files
 from gatepost.web.pages.headers import page_headers
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
-from gatepost.web.pages.static_files import static_url
+from gatepost.web.pages.static_files import StaticFiles
 from gatepost.web.pages.times import in_words
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
 from gatepost.wording.phrase import Phrase
@@ -320,7 +320,7 @@ def test_a_refusal_names_its_reason_in_a_traceback() -> None:
 )
 async def test_static_files_are_kept_for_good_under_their_hash(world: World, name: str, media_type: str) -> None:
     async with world.browser() as browser:
-        response = await browser.get(static_url(name))
+        response = await browser.get(StaticFiles().url(name))
     assert response.status_code == 200
     assert response.headers["content-type"] == media_type
     assert response.headers["cache-control"] == "public, max-age=31536000, immutable"

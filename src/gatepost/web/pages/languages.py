@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from gatepost.wording.phrase import Catalogue, Phrase, Value
@@ -52,19 +53,26 @@ class Language:
         return f"{_ISOLATE}{text}{_END}" if is_foreign else text
 
 
-def languages() -> Mapping[str, Path | None]:
-    """Return the languages that there are, English first, each with its compiled catalogue."""
-    return {ENGLISH: None} | {path.stem: path for path in sorted(FOLDER.glob("*.mo"))}
+def languages(own: Mapping[str, Path] = MappingProxyType({})) -> Mapping[str, Sequence[Path]]:
+    """Return the languages that there are, English first, each with its compiled catalogues.
+
+    `own` are catalogues of the operator's, by language; what they have counts before ours.
+    """
+    ours = {path.stem: path for path in sorted(FOLDER.glob("*.mo"))}
+    return {tag: [each[tag] for each in (own, ours) if tag in each] for tag in (ENGLISH, *ours, *own)}
 
 
-def load_language(tag: str, path: Path | None) -> Language:
-    """Return a language with its catalogue."""
+def load_language(tag: str, paths: Sequence[Path]) -> Language:
+    """Return a language with its catalogues, of which the first that has a text counts."""
     import gettext  # noqa: PLC0415 - off the start-up path
 
-    if path is None:
-        return Language(tag, gettext.NullTranslations())
-    with path.open("rb") as file:
-        return Language(tag, gettext.GNUTranslations(file))
+    catalogue = gettext.NullTranslations()
+    for path in reversed(paths):
+        with path.open("rb") as file:
+            further = gettext.GNUTranslations(file)
+        further.add_fallback(catalogue)
+        catalogue = further
+    return Language(tag, catalogue)
 
 
 def _is_right_to_left(character: str) -> bool:

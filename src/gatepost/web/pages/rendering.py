@@ -1,19 +1,13 @@
-"""HTML pages: rendering, page errors, redirects of the pages.
-
-Templates are compiled at first use: a server that only answers tools never imports Jinja. Every value is escaped, and a
-template that names a value it was not given fails instead of showing a blank.
-"""
+"""HTML pages: rendering, page errors, redirects of the pages."""
 
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
@@ -24,22 +18,19 @@ from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.web.pages.accept_language import preferred_language
+from gatepost.web.pages.branding import Branding
 from gatepost.web.pages.headers import page_headers
-from gatepost.web.pages.languages import Language, languages, load_language
-from gatepost.web.pages.static_files import logo, static_url
+from gatepost.web.pages.own_pages import OwnPages
+from gatepost.web.pages.page_templates import PageTemplates
+from gatepost.web.pages.static_files import StaticFiles
 from gatepost.web.pages.times import in_words
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, Words
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 _log = logging.getLogger(__name__)
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
     {
         "setup.html",
@@ -101,16 +92,32 @@ class Pages:
     Args:
         server_name: shown at the top of every page.
         secure: whether the public URL is https.
+        branding: what the operator puts on them.
+        own: templates and catalogues of the operator's, which count before ours.
         random_bytes: where the ids of refusals come from.
+
+    Raises:
+        OwnPagesRefused: a template of the operator's would fail when it is used.
     """
 
-    def __init__(self, *, server_name: str, secure: bool, random_bytes: RandomBytes = secrets.token_bytes) -> None:
+    def __init__(
+        self,
+        *,
+        server_name: str,
+        secure: bool,
+        branding: Branding | None = None,
+        own: OwnPages | None = None,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
         self._random_bytes = random_bytes
         self.server_name = server_name
         self._secure = secure
-        self._languages = languages()
-        self._environments: dict[str, Environment] = {}
-        """By language: what is compiled knows its own."""
+        self._templates = PageTemplates(server_name=server_name, branding=branding or Branding(), own=own)
+
+    @property
+    def static_files(self) -> StaticFiles:
+        """What the pages refer to."""
+        return self._templates.static_files
 
     def render(self, request: HTTPConnection, template: str, *, status: int = 200, **context: Any) -> Response:
         """Return the page that `template` (a file name in `web/pages/templates/`) makes of `context`.
@@ -118,13 +125,10 @@ class Pages:
         It is in the language that the browser likes best of those that there are. Texts of ours in `context` are
         phrases (`gatepost.wording`).
         """
-        wanted = ",".join(request.headers.getlist("accept-language"))
-        tag = preferred_language(wanted, tuple(self._languages))
-        if tag not in self._environments:
-            self._environments[tag] = self._compile(load_language(tag, self._languages[tag]))
-        html = self._environments[tag].get_template(template).render(context)
+        language = self._templates.language_for(",".join(request.headers.getlist("accept-language")))
+        html = self._templates.render(template, language, context)
         headers = page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
-        return HTMLResponse(html, status, {**headers, "Content-Language": tag, "Vary": "Accept-Language"})
+        return HTMLResponse(html, status, {**headers, "Content-Language": language, "Vary": "Accept-Language"})
 
     def refuse(
         self, request: HTTPConnection, template: str, *, status: int, reason: Reason, **context: Any
@@ -209,23 +213,6 @@ class Pages:
         )
         response.headers.update(refusal.headers)
         return response
-
-    def _compile(self, language: Language) -> Environment:
-        from jinja2 import FileSystemLoader  # noqa: PLC0415 - off the start-up path
-        from markupsafe import Markup  # noqa: PLC0415 - likewise
-
-        from gatepost.web.pages.template_environment import environment_in  # noqa: PLC0415 - likewise
-
-        # Branding: a folder of the operator's own, put in front of ours, would override single templates.
-        environment = environment_in(language, FileSystemLoader(TEMPLATES))
-        environment.globals.update(
-            server_name=self.server_name,
-            # What a person types in a terminal: in no shell does it mean anything.
-            command_name=re.sub("[^a-z0-9]+", "-", self.server_name.lower()).strip("-") or "server",
-            static_url=static_url,
-            logo=Markup(logo()),  # noqa: S704 - our own file
-        )
-        return environment
 
 
 def _again(request: HTTPConnection) -> Link:
