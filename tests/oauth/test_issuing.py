@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.oauth.issuing import Tokens, begin_grant, gets_refresh_token, mint_tokens
+from gatepost.oauth.issuing import (
+    SIGNED_TOKEN_TYPE,
+    Tokens,
+    access_token_claims,
+    begin_grant,
+    gets_refresh_token,
+    mint_tokens,
+)
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
@@ -79,6 +87,55 @@ def test_a_client_that_cannot_refresh_gets_no_refresh_token() -> None:
         random_bytes=counting(),
     )
     assert (tokens.refresh_token, rows.refresh) == (None, None)
+
+
+@pytest.mark.parametrize(("length", "is_signed"), [(2048, True), (2049, False)])
+def test_a_signed_access_token_is_given_where_it_fits_a_header(length: int, *, is_signed: bool) -> None:
+    said: list[tuple[Any, ...]] = []
+
+    def sign(grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
+        said.append((grant, scopes, token_id, issued_at, expires_at))
+        return "s" * length
+
+    tokens, rows = mint_tokens(
+        GRANT,
+        scopes=("notes:read",),
+        with_refresh_token=False,
+        now=1100,
+        lifetimes=LIFETIMES,
+        random_bytes=counting(),
+        sign=sign,
+    )
+    assert said == [(GRANT, ("notes:read",), "AQEBAQEBAQEBAQEBAQEBAQ", 1100, 4700)]
+    assert (tokens.access_token == "s" * length) is is_signed
+    assert looks_like(SecretKind.ACCESS_TOKEN, tokens.access_token) is not is_signed
+    assert rows.access == AccessToken(
+        fingerprint(tokens.access_token), GRANT.grant_id, ("notes:read",), created_at=1100, expires_at=4700
+    )
+
+
+def test_a_signed_access_token_says_itself_what_it_allows() -> None:
+    """RFC 9068 section 2.2."""
+    assert SIGNED_TOKEN_TYPE == "at+jwt"
+    claims = access_token_claims(
+        GRANT,
+        issuer="https://mcp.example.com",
+        scopes=("notes:read", "notes:write"),
+        token_id="token-1",
+        issued_at=1100,
+        expires_at=4700,
+    )
+    assert claims == {
+        "iss": "https://mcp.example.com",
+        "sub": "user-1",
+        "aud": "https://mcp.example.com/mcp",
+        "client_id": "client-1",
+        "scope": "notes:read notes:write",
+        "jti": "token-1",
+        "iat": 1100,
+        "exp": 4700,
+        "grant_id": GRANT.grant_id,
+    }
 
 
 @given(now=st.integers(0, 2_000_000), end=st.integers(0, 2_000_000))
