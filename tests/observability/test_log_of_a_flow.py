@@ -171,6 +171,17 @@ async def test_a_refused_mcp_request_names_the_address_that_a_trusted_proxy_tell
         ]
 
 
+async def test_what_is_refused_in_front_of_all_endpoints_names_its_address(log: pytest.LogCaptureFixture) -> None:
+    async with installed(provider=StaticPasswordProvider(PASSWORD)) as gatepost:
+        log.clear()
+        await gatepost.http.get("/oauth/login", headers={"Host": "evil.example"})
+        await gatepost.http.get("/oauth/login", headers={"X-Forwarded-For": "198.51.100.7"})
+        assert lines(log) == [
+            {"message": "refused", "reason": reason, "address": "127.0.0.1"}
+            for reason in ("host_foreign", "peer_foreign")
+        ]
+
+
 async def test_a_failed_login_names_the_account_that_was_meant_and_nothing_that_was_typed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -133,6 +133,7 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
         allowed_hosts=deployment.allowed_hosts,
         passed_by=resources.mcp_paths | PROBE_PATHS,
         any_loopback=deployment.is_any_loopback,
+        addresses=installation.core.addresses,
     )
     if deployment.is_any_loopback:
         layer = LocalOnly(layer)
@@ -142,4 +143,5 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
         application_paths=resources.application_paths,
         allowed_origins=deployment.allowed_origins,
         any_origin=resources.any_origin,
+        addresses=installation.core.addresses,
     )

@@ -11,7 +11,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
+from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.loopback_names import LOOPBACK_HOST
 from gatepost.web.site.responses import json_response
 
@@ -109,8 +110,10 @@ class LocalOnly:
         if scope["type"] == "http":
             is_forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
             if is_forwarded or not _is_local(scope.get("client")):
+                peer = scope.get("client")
                 app = _refused(
                     scope,
+                    None if peer is None else peer[0],  # whatever forwarded it is named by no setting here
                     _MISDIRECTED,
                     Reason.PEER_FOREIGN,
                     "This server is set up for its own machine only. To reach it through a proxy, a tunnel or a "
@@ -156,6 +159,8 @@ class HostGuard:
     """Paths that check for themselves, or answer everybody."""
     any_loopback: bool = False
     """Whether every loopback name is ours too, on any port; for a server without a public URL."""
+    addresses: ClientAddresses = field(default_factory=ClientAddresses)
+    """Say for the log from where a refused request comes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
@@ -164,7 +169,9 @@ class HostGuard:
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not self._is_ours(hosts[0].lower()):
                 host = loggable_host(b",".join(hosts))
-                app = _refused(scope, _MISDIRECTED, Reason.HOST_FOREIGN, HOST_FOREIGN, host=host)
+                app = _refused(
+                    scope, self.addresses.of(scope), _MISDIRECTED, Reason.HOST_FOREIGN, HOST_FOREIGN, host=host
+                )
         await app(scope, receive, send)
 
     def _is_ours(self, host: bytes) -> bool:
@@ -182,6 +189,7 @@ class CrossOrigin:
         any_origin: whether every origin may call them, since they demand a token.
         application_paths: the paths of protected applications, with all below them. They need not look at `Origin`
             themselves, as the MCP endpoints do: a page that may not call them is answered here.
+        addresses: say for the log from where a refused request comes.
     """
 
     def __init__(
@@ -192,8 +200,10 @@ class CrossOrigin:
         allowed_origins: frozenset[str],
         any_origin: bool = False,
         application_paths: Iterable[str] = (),
+        addresses: ClientAddresses | None = None,
     ) -> None:
         self.app = app
+        self._addresses = addresses or ClientAddresses()
         self._mcp_paths = mcp_paths
         self._application_paths = tuple(f"{path}/" for path in application_paths)
         self._open = open_to_every_origin(app)
@@ -221,7 +231,9 @@ class CrossOrigin:
         if self._application_paths and f"{path}/".startswith(self._application_paths):
             origins = [value for name, value in scope["headers"] if name == b"origin"]
             may_call = all(is_origin_ours(origin, self._origins) for origin in origins)
-            return self._applications if may_call else _refused(scope, 403, Reason.ORIGIN_FOREIGN, ORIGIN_FOREIGN)
+            if not may_call:
+                return _refused(scope, self._addresses.of(scope), 403, Reason.ORIGIN_FOREIGN, ORIGIN_FOREIGN)
+            return self._applications
         return self._open if _OPEN_PATHS.match(path) else self.app
 
 
@@ -272,7 +284,9 @@ def _misplaced(root: str) -> Response:
     return json_response({"error": "not_found", "error_description": description}, 404)
 
 
-def _refused(scope: Scope, status: int, reason: Reason, description: str, *, host: str | None = None) -> Response:
-    _log.info("refused", extra={"reason": reason.value, "path": scope["path"][:200], "host": host})
+def _refused(
+    scope: Scope, address: str | None, status: int, reason: Reason, description: str, *, host: str | None = None
+) -> Response:
+    _log.info("refused", extra={"reason": reason.value, "path": scope["path"][:200], "host": host, "address": address})
     error = "misdirected_request" if status == _MISDIRECTED else "access_denied"
     return json_response({"error": error, "error_description": description}, status)
