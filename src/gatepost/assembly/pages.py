@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from gatepost.assembly.core import Core
 from gatepost.assembly.login_provider import second_steps_of
 from gatepost.assembly.mcp import Resources
+from gatepost.identity.passkeys import RelyingParty, relying_party_id
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.stores.contract.clients import ClientFinder
@@ -17,6 +18,7 @@ from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.account import AccountPage
 from gatepost.web.pages.account_link import AccountLinkPage
 from gatepost.web.pages.browser_session import BrowserSessions
+from gatepost.web.pages.confirm import ConfirmPage
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.link_login import LinkLoginPage
@@ -24,6 +26,9 @@ from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.passkey_ceremonies import PasskeyCeremonies
+from gatepost.web.pages.passkey_login import PasskeyLogin
+from gatepost.web.pages.passkeys import PasskeysPage
 from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
@@ -90,9 +95,7 @@ class PageRoutes:
             random_bytes=core.random_bytes,
             audit=core.audit,
         )
-        login = LoginPage(
-            requests=requests, completion=completion, resources=resources, throttle=self._login_throttle()
-        )
+        login = self._login(completion, requests)
         consent = ConsentPage(
             clients=self.clients,
             requests=requests,
@@ -108,6 +111,15 @@ class PageRoutes:
         flow = (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
         return (*flow, *self._account_routes(login))
 
+    def _login(self, completion: LoginCompletion, requests: PendingRequests) -> LoginPage:
+        return LoginPage(
+            requests=requests,
+            completion=completion,
+            resources=self.resources.at(self.rules.issuer),
+            throttle=self._login_throttle(),
+            offers_passkeys=self._party is not None,
+        )
+
     def _account_routes(self, login: LoginPage) -> tuple[Route, ...]:
         """Return what people do once they are logged in."""
         logins = LinkLoginPage(completion=login.completion)
@@ -117,6 +129,7 @@ class PageRoutes:
             approvals=self.core.store.approvals,
             resources=login.resources,
             on_revocation=self.resources.forget_verified_tokens,
+            has_passkeys=self._has_accounts,
         )
         password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
         second_step = SecondStepPage(
@@ -127,9 +140,38 @@ class PageRoutes:
         )
         # Only their own login gives local accounts access.
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
-        has_accounts = self.provider.issuer == LOCAL
-        own = (*account.routes(), *logins.routes(), *password.routes(), *second_step.routes())
-        return (*own, *(links.routes() if has_accounts else ()))
+        of_accounts = (*links.routes(), *self._passkey_routes(login)) if self._has_accounts else ()
+        return (*account.routes(), *logins.routes(), *password.routes(), *second_step.routes(), *of_accounts)
+
+    def _passkey_routes(self, login: LoginPage) -> tuple[Route, ...]:
+        """Return what people do with passkeys, and what asks them again who they are."""
+        completion, passkeys, party = login.completion, self.core.store.passkeys, self._party
+        ceremonies = None
+        if party is not None:
+            ceremonies = PasskeyCeremonies(
+                completion=completion, passkeys=passkeys, party=party, throttle=login.throttle
+            )
+        confirm = ConfirmPage(
+            completion=completion,
+            second_steps=second_steps_of(self.core),
+            ceremonies=ceremonies,
+            throttle=login.throttle,
+            attempts=login.attempts,
+        )
+        page = PasskeysPage(completion=completion, passkeys=passkeys, ceremonies=ceremonies)
+        by_passkey = () if ceremonies is None else PasskeyLogin(login=login, ceremonies=ceremonies).routes()
+        return (*by_passkey, *confirm.routes(), *page.routes())
+
+    @property
+    def _has_accounts(self) -> bool:
+        return self.provider.issuer == LOCAL
+
+    @property
+    def _party(self) -> RelyingParty | None:
+        """Return for whom passkeys are made; None without local accounts, or where browsers have no passkeys."""
+        origin = self.rules.issuer
+        rp_id = relying_party_id(origin) if self._has_accounts else None
+        return None if rp_id is None else RelyingParty(rp_id, origin, self.pages.server_name)
 
     def _decision(self) -> Decision:
         core, store, rules = self.core, self.core.store, self.rules

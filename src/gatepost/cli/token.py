@@ -8,10 +8,10 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from gatepost.cli.accounts import find_account
 from gatepost.cli.keys import own_key_ring
 from gatepost.cli.open_store import audit, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, say
-from gatepost.cli.users import find_account
 from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
 from gatepost.configuration.sealing_keys import signing_keys_of
 from gatepost.configuration.settings import Settings, load_settings

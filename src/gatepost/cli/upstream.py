@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
+from gatepost.cli.accounts import find_account
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
-from gatepost.cli.users import find_account
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason

@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from gatepost.cli.accounts import find_account
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
+from gatepost.cli.user_passkeys import add_action as add_passkeys
 from gatepost.configuration.deployment import resolve_deployment
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.roles import ROLE_TAKES, is_role_name
@@ -70,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--hours", type=int, default=24, choices=range(1, 169), metavar="HOURS", help="for how long (1 to 168; 24)"
         )
+    add_passkeys(actions)
     actions.add_list(show, "show all accounts")
 
 
@@ -249,14 +252,6 @@ async def _find(store: Store, name: str) -> User:
     if user is None:
         raise CommandRefused(f"There is no account {name}; see gatepost users list.")
     return user
-
-
-async def find_account(store: Store, name: str) -> User | None:
-    """Return the local account that is called `name`."""
-    try:
-        return await store.users.find_user(canonical_username(name))
-    except ValueError:
-        return None
 
 
 def _read_password(*, from_stdin: bool) -> str:

@@ -95,6 +95,9 @@ class Reason(StrEnum):
     LOGIN_OF_ANOTHER_PERSON = "login_of_another_person"
     LOGIN_OF_ISSUER_LINKED = "login_of_issuer_linked"
     LAST_LOGIN = "last_login"
+    PASSKEY_INVALID = "passkey_invalid"
+    PASSKEY_COUNTER_BACK = "passkey_counter_back"
+    LOGIN_NOT_RECENT = "login_not_recent"
     # bearer tokens
     TOKEN_MISSING = "token_missing"
     AUTHORIZATION_HEADER_REPEATED = "authorization_header_repeated"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
@@ -40,8 +41,8 @@ async def world() -> AsyncIterator[World]:
         await browser.aclose()
 
 
-def error_page(pages: Pages, **changes: object) -> Response:
-    values: dict[str, object] = {
+def error_page(pages: Pages, **changes: Any) -> Response:
+    values: dict[str, Any] = {
         "title": "No",
         "message": "Not so.",
         "detail": None,
@@ -172,7 +173,9 @@ def test_a_forgotten_value_is_an_error_and_not_a_blank(pages: Pages) -> None:
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
 def test_no_template_has_anything_that_the_policy_forbids(template: Path) -> None:
-    source = template.read_text()
+    # Our one script, a file of its own, is on the pages that ask for passkeys.
+    script = """{% if passkeys %}\n<script src="{{ static_url('passkeys.js') }}" defer></script>\n{% endif %}"""
+    source = template.read_text().replace(script, "")
     assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe|<iframe|http-equiv", source)
 
 

@@ -27,6 +27,7 @@ from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.link_login import LinkLoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
+from gatepost.web.pages.recent_login import PASSKEYS
 from gatepost.web.pages.rendering import Link
 from gatepost.web.pages.times import ago, day
 from gatepost.web.site import api_description as api
@@ -55,6 +56,8 @@ class AccountPage:
     """What shows the person's logins, and unlinks them."""
     on_revocation: Callable[[], None]
     """Called as soon as a grant is revoked, so that no cache in this process answers for it."""
+    has_passkeys: bool = False
+    """Whether `PasskeysPage` is there, too."""
 
     def routes(self) -> tuple[Route, ...]:
         return self.completion.pages.routes(
@@ -86,6 +89,7 @@ class AccountPage:
             password_path=PASSWORD if has_password(user) and completion.offers(LOCAL) else None,
             second_step_path=SECOND_STEP if has_password(user) and completion.offers(LOCAL) else None,
             has_second_step=user.second_step is not None,
+            passkeys_path=PASSKEYS if self.has_passkeys and has_password(user) else None,
             switch_path=login_path(switch_account=True) if completion.provider.can_switch_account else None,
             apps=[self._app(app) for app in await self.approvals.list_apps(user.subject, now=now, limit=_MOST)],
             sessions=[_row(listed, own=session, now=now) for listed in sessions],

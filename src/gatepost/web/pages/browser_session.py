@@ -135,6 +135,16 @@ class BrowserSessions:
         started = await self.sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
         return session if started else None
 
+    async def confirm(self, previous: OpenSession) -> OpenSession | None:
+        """Note that whoever is logged in has just shown again who they are: under a new secret, to the same end.
+
+        `attach` the result to the response; None when the session has ended since it was read.
+        """
+        secret = mint(SecretKind.BROWSER_SESSION, self.random_bytes)
+        record = replace(previous.record, session_fingerprint=fingerprint(secret), authenticated_at=self.now())
+        started = await self.sessions.start_session(record, replaces=previous.record.session_fingerprint)
+        return OpenSession(secret, record, previous.user) if started else None
+
     def attach(self, response: Response, session: OpenSession) -> Response:
         """Set the session's cookie on `response`, and return it."""
         response.set_cookie(

@@ -29,16 +29,19 @@ from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginComp
 from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer, account_of
 from gatepost.web.pages.pending_request import ACCOUNT, PendingRequests, query
-from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.rendering import Ceremony, Link
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, Words
 
-_PURPOSE: Final = "login"
+PURPOSE: Final = "login"
+PASSKEY: Final = "/oauth/passkey"
+PASSKEY_CHALLENGE: Final = f"{PASSKEY}/challenge"
 _RESPONSES: Final = (Response, type(None))
-_STEP: Final = "/oauth/login"
+_LOGIN: Final = "/oauth/login"
+_STEP: Final = _LOGIN
 """Where a further step is answered; what is kept for it opens at no route of the provider's own."""
 
 
@@ -68,6 +71,8 @@ class LoginPage:
     throttle: LoginThrottle | None = None
     """Counts the attempts; None lets everybody try as often as they like."""
     attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
+    offers_passkeys: bool = False
+    """Whether `PasskeyLogin` is there, too."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return its routes, with those of the provider."""
@@ -85,7 +90,7 @@ class LoginPage:
 
         # 2. Which authorization request is it for, if any?
         parameters = query(request)
-        purpose, switches_account = self._purpose(parameters), "switch" in parameters
+        purpose, switches_account = self.purpose_of(parameters), "switch" in parameters
         transaction = None
         if purpose.transaction_id is not None:
             transaction = await self.requests.find(session, purpose.transaction_id)
@@ -112,7 +117,7 @@ class LoginPage:
             return attach(self._logged_in(request, user), await completion.log_in(request, session, user) or session)
 
         # 6. The others ask here.
-        response = response or self._form(request, session, purpose, transaction, provider.login_fields)
+        response = response or self.form(request, session, purpose, transaction, provider.login_fields)
         return attach(pages.protect(response), session)
 
     async def post(self, request: Request) -> Response:
@@ -120,7 +125,7 @@ class LoginPage:
         # 1. The form comes from our own page.
         check_origin(request, origin=completion.origin)
         submitted = await read_form(request)
-        purpose = self._purpose(query(request))
+        purpose = self.purpose_of(query(request))
         transaction_id, here = purpose.transaction_id, purpose.page
         session = await completion.browser_sessions.current(request)
         if session is None:
@@ -128,7 +133,7 @@ class LoginPage:
         check_csrf_token(
             session,
             submitted.pop("csrf_token", None),
-            purpose=_PURPOSE,
+            purpose=PURPOSE,
             transaction_id=transaction_id,
             retry=Link(here, Phrase("Go on")),
         )
@@ -155,7 +160,7 @@ class LoginPage:
         if user is None:
             await self._record_failure(request, attempt.account, Reason.LOGIN_FAILED)
             problem, typed = Phrase("Check what you typed, then try again."), attempt.typed
-            return self._form(
+            return self.form(
                 request, session, purpose, transaction, provider.login_fields, problem=problem, typed=typed
             )
 
@@ -198,8 +203,8 @@ class LoginPage:
             "short_secret": step.short_secret,
             "earlier": attempt.earlier + (step.problem is None),
         }
-        state, purpose = await login.begin(going_on), self._purpose(query(request))
-        return self._form(
+        state, purpose = await login.begin(going_on), self.purpose_of(query(request))
+        return self.form(
             request,
             session,
             purpose,
@@ -240,7 +245,11 @@ class LoginPage:
             mcp_urls=[resource.identifier for resource in self.resources],
         )
 
-    def _purpose(self, parameters: Mapping[str, str]) -> LogIn:
+    def _passkeys(self, purpose: LogIn) -> Ceremony:
+        action = PASSKEY + purpose.page.removeprefix(_LOGIN)
+        return Ceremony("get", PASSKEY_CHALLENGE, action, fills_fields=True)
+
+    def purpose_of(self, parameters: Mapping[str, str]) -> LogIn:
         """Return what the login of a URL with these parameters is for."""
         transaction_id, link = parameters.get("transaction"), parameters.get("link")
         # A name of ours and nothing else: a login leads to no place that somebody else chose.
@@ -254,7 +263,7 @@ class LoginPage:
         elsewhere = self.completion.provider.elsewhere
         return [Link(joined + each.name, Phrase("Log in with %(provider)s", provider=each.label)) for each in elsewhere]
 
-    def _form(
+    def form(
         self,
         request: Request,
         session: OpenSession,
@@ -266,23 +275,42 @@ class LoginPage:
         heading: Words | None = None,
         problem: Words | None = None,
         state: str | None = None,
+        reason: Reason = Reason.LOGIN_FAILED,
+        is_typed: bool = True,
     ) -> Response:
+        """Return the page.
+
+        Args:
+            request: what the browser sent.
+            session: the browser's.
+            purpose: what the login is for.
+            transaction: the authorization request that it is a step of.
+            fields: what is asked.
+            typed: what was typed before.
+            heading: what a further step is called.
+            problem: what was wrong; None when nothing has been tried.
+            state: what a further step goes on from.
+            reason: why, for the log.
+            is_typed: whether what was wrong is what was typed.
+        """
         context: dict[str, Any] = {
             "action": purpose.page,
-            "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=purpose.transaction_id),
+            "csrf_token": csrf_token(session, purpose=PURPOSE, transaction_id=purpose.transaction_id),
             "fields": fields,
             "others": () if state else self._others(request, purpose),
             "typed": typed or {},
             "heading": heading,
             "problem": problem,
             "state": state,
+            "is_typed": is_typed,
+            "passkeys": self._passkeys(purpose) if self.offers_passkeys and not state else None,
             "destination": display_host(transaction.redirect_uri) if transaction else None,
             "is_loopback": transaction is not None and is_loopback(transaction.redirect_uri),
         }
         pages = self.completion.pages
         if problem is None:
             return pages.render(request, "login.html", **context)
-        reason = Reason.LOGIN_FAILED if state is None else Reason.SECOND_STEP_FAILED
+        reason = reason if state is None else Reason.SECOND_STEP_FAILED
         # 403 is what RFC 9110 section 15.5.4 has for credentials that do not suffice; 401 would have to carry a
         # WWW-Authenticate challenge, and browsers answer those with a dialogue of their own.
         return pages.refuse(request, "login.html", status=403, reason=reason, **context)

@@ -194,20 +194,18 @@ class LoginCompletion:
         purpose: LogIn,
         *,
         came_by: CameBy | None = None,
-        is_two_factors: bool = False,  # noqa: ARG002 - what asks for a second step will read it
     ) -> Response:
         """Log the browser in, and return the redirect to consent, or to another page.
 
-        By a redirect, so that loading the next page again sends no password again.
+        By a redirect, so that loading the next page again sends no password again. Nothing is asked any more: further
+        steps are the provider's, and a passkey that verified its user is two factors.
 
         Args:
             request: what the browser sent.
             session: the browser's, which ends.
             user: who it is.
             purpose: where they go on.
-            came_by: the login at a provider elsewhere; None for the form here.
-            is_two_factors: whether they have shown two already, as with a passkey that verified its user (WebAuthn
-                Level 3, user verification), so that no second step has to be asked for.
+            came_by: the login at a provider elsewhere; None for the form here, and for passkeys.
         """
         renewed = await self.log_in(request, session, user, came_by)
         if renewed is None:

@@ -114,19 +114,29 @@ class LoginThrottle:
     secure: bool
     """Whether the public URL is https."""
 
-    async def admit(self, request: Request, account: str, answer: StepAnswer | None = None) -> None:
+    async def admit(
+        self, request: Request, account: str, answer: StepAnswer | None = None, *, owner: str | None = None
+    ) -> None:
         """Count one attempt at an account (see `account_of`; nobody need have it), before the password is looked at.
 
-        Or, with `answer`, at a further step of it.
+        Or, with `answer`, at a further step of it. What is counted apart from the passwords of an account, such as a
+        passkey, names its `owner`: browsers that have logged in to that account are known here, too.
 
         Raises:
             TooManyRequests: it is one too many.
             StoreUnavailable: it cannot be counted, so no password is checked.
         """
-        await self.limits.admit_exactly(self._uses(request, account, answer))
+        await self.limits.admit_exactly(self._uses(request, account, answer, owner=owner))
 
     async def succeeded(
-        self, request: Request, account: str, response: Response, answer: StepAnswer | None = None, *, earlier: int = 0
+        self,
+        request: Request,
+        account: str,
+        response: Response,
+        answer: StepAnswer | None = None,
+        *,
+        earlier: int = 0,
+        owner: str | None = None,
     ) -> None:
         """Take back the count of an attempt whose password was right, and know this browser from now on.
 
@@ -136,15 +146,17 @@ class LoginThrottle:
         stays counted, so that nobody clears an address by logging in to an account of their own.
         """
         with suppress(StoreUnavailable):  # then it stays counted, and the login is good all the same
-            await self.limits.give_back(self._uses(request, account, answer))
+            await self.limits.give_back(self._uses(request, account, answer, owner=owner))
             for _ in range(earlier):
                 await self.limits.give_back(self._uses(request, account))
-        known = self._known_browser(request, account)
+        known = self._known_browser(request, owner or account)
         passed = b"" if known is None else known.secret
-        self.remember(response, account, passed if answer is None else _digest(answer.short_secret))
+        self.remember(response, owner or account, passed if answer is None else _digest(answer.short_secret))
 
-    def _uses(self, request: Request, account: str, answer: StepAnswer | None = None) -> Mapping[str, Rate]:
-        browser, named = self._known_browser(request, account), _named(account)
+    def _uses(
+        self, request: Request, account: str, answer: StepAnswer | None = None, *, owner: str | None = None
+    ) -> Mapping[str, Rate]:
+        browser, named = self._known_browser(request, owner or account), _named(account)
         of_step = {} if answer is None or not answer.is_guess else {_step_key(answer, browser): SHORT_SECRETS}
         if browser is not None:
             of_browser = {f"login:browser:{browser.name}": LOGINS_OF_KNOWN_BROWSER}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -151,7 +151,7 @@ class PasswordPage:
         is_wrong: bool = False,
     ) -> Response:
         pages = self.completion.pages
-        context = {
+        context: dict[str, Any] = {
             "action": PASSWORD,
             "back": ACCOUNT,
             "csrf_token": csrf_token(session, purpose=_PURPOSE, transaction_id=None),

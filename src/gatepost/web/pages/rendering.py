@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
@@ -42,6 +42,8 @@ _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
         "second_step.html",
         "second_step_setup.html",
         "recovery_codes.html",
+        "passkeys.html",
+        "confirm.html",
         "done.html",
     }
 )
@@ -53,6 +55,19 @@ class Link:
 
     path: str
     words: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """What the script of a page needs to know to ask the browser for a passkey."""
+
+    kind: Literal["create", "get"]
+    challenge: str
+    """The path where a challenge is to be had."""
+    action: str
+    """The path that takes the browser's answer, with the CSRF token of the page."""
+    fills_fields: bool = False
+    """Whether passkeys are also offered where the browser suggests what to type."""
 
 
 class PageRefusal(Exception):
@@ -119,15 +134,29 @@ class Pages:
         """What the pages refer to."""
         return self._templates.static_files
 
-    def render(self, request: HTTPConnection, template: str, *, status: int = 200, **context: Any) -> Response:
+    def render(
+        self,
+        request: HTTPConnection,
+        template: str,
+        *,
+        status: int = 200,
+        passkeys: Ceremony | None = None,
+        **context: Any,
+    ) -> Response:
         """Return the page that `template` (a file name in `web/pages/templates/`) makes of `context`.
+
+        A page that asks for `passkeys` runs our script; no other runs any.
 
         It is in the language that the browser likes best of those that there are. Texts of ours in `context` are
         phrases (`gatepost.wording`).
         """
         language = self._templates.language_for(",".join(request.headers.getlist("accept-language")))
-        html = self._templates.render(template, language, context)
-        headers = page_headers(secure=self._secure, in_flow=template not in _TEMPLATES_OUTSIDE_FLOW)
+        html = self._templates.render(template, language, {**context, "passkeys": passkeys})
+        headers = page_headers(
+            secure=self._secure,
+            in_flow=template not in _TEMPLATES_OUTSIDE_FLOW,
+            asks_for_passkeys=passkeys is not None,
+        )
         return HTMLResponse(html, status, {**headers, "Content-Language": language, "Vary": "Accept-Language"})
 
     def refuse(

@@ -1,4 +1,4 @@
-"""Style sheet and logo of the pages, served from memory under `/oauth/static/`.
+"""Style sheet, logo and script of the pages, served from memory under `/oauth/static/`.
 
 Their URLs carry a hash of their content, so browsers may keep them for good and a new version is seen at once. What an
 operator adds (`branding`) is served beside them.
@@ -19,7 +19,11 @@ from starlette.responses import PlainTextResponse, Response
 from gatepost.web.site.routing import Route
 
 _FOLDER: Final = Path(__file__).parent / "static"
-_MEDIA_TYPES: Final = {"gatepost.css": "text/css; charset=utf-8", "gatepost.svg": "image/svg+xml"}
+_MEDIA_TYPES: Final = {
+    "gatepost.css": "text/css; charset=utf-8",
+    "gatepost.svg": "image/svg+xml",
+    "passkeys.js": "text/javascript; charset=utf-8",
+}
 _PREFIX: Final = "/oauth/static/"
 
 
