@@ -55,6 +55,7 @@ __all__ = [
     "Protected",
     "Resource",
     "ResourceNotFound",
+    "Role",
     "Sample",
     "Server",
     "SeveralLogins",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
         LoginStep,
         LoginUnavailable,
     )
+    from gatepost.identity.roles import Role
     from gatepost.identity.several_logins import SeveralLogins
     from gatepost.identity.single_user import SingleUserProvider
     from gatepost.identity.static_password import StaticPasswordProvider
@@ -127,6 +129,7 @@ _NAMES = {
         "LoginStep",
         "LoginUnavailable",
     ),
+    "gatepost.identity.roles": ("Role",),
     "gatepost.identity.several_logins": ("SeveralLogins",),
     "gatepost.identity.single_user": ("SingleUserProvider",),
     "gatepost.identity.static_password": ("StaticPasswordProvider",),

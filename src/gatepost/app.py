@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from gatepost.assembly.installation import Installation
     from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.identity.entry import Allow
     from gatepost.identity.provider import IdentityProvider
+    from gatepost.identity.roles import Role
     from gatepost.listening.listeners import Address
     from gatepost.stores.contract.store import Store
     from gatepost.web.site.direct_app import DirectApp
@@ -28,6 +30,8 @@ def create_app(
     provider: IdentityProvider | AuthProvider | None = None,
     store: Store | None = None,
     title: str | None = None,
+    allow: Allow | None = None,
+    roles: Mapping[str, Role] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> FastAPI:
     """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
@@ -40,6 +44,9 @@ def create_app(
         provider: who is the user; local accounts when None.
         store: where everything is kept; what the settings name when None.
         title: the server's name for people; the `Server`'s own when None.
+        allow: who may enter, of all for whom the provider vouches: words as OAUTH_ALLOWED_USERS takes them, or a
+            function that is asked about an `Identity`, at each login and refresh; what the settings say when None.
+        roles: named sets of scopes, and who has them; beside those of the settings.
         announce: gets the start-up banner; printed to standard error when None.
 
     Raises:
@@ -50,8 +57,10 @@ def create_app(
     from gatepost.assembly.installation import install  # noqa: PLC0415 - see above
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - see above
 
-    _check_arguments(settings=settings, provider=provider, store=store, title=title)
-    installation = install(target, settings or load_settings(), provider=provider, store=store, title=title)
+    _check_arguments(settings=settings, provider=provider, store=store, title=title, allow=allow, roles=roles)
+    installation = install(
+        target, settings or load_settings(), provider=provider, store=store, title=title, allow=allow, roles=roles
+    )
     return app_for(installation, announce=announce or _print_banner, hears_signals=True)
 
 
@@ -64,6 +73,8 @@ def run(
     settings: Settings | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
     middleware: Sequence[Middleware] = (),
+    allow: Allow | None = None,
+    roles: Mapping[str, Role] | None = None,
 ) -> None:
     """Serve `target` until SIGINT or SIGTERM, then let open requests finish: the last line of a program.
 
@@ -76,6 +87,8 @@ def run(
         title: as for `create_app`.
         settings: as for `create_app`; `host` and `port` beat them, too.
         provider: as for `create_app`.
+        allow: as for `create_app`.
+        roles: as for `create_app`.
         middleware: put around the app, the first outermost; `create_app` returns an app that takes it by itself.
 
     Raises:
@@ -88,7 +101,15 @@ def run(
 
     try:
         serve_target(
-            target, host=host, port=port, title=title, settings=settings, provider=provider, middleware=middleware
+            target,
+            host=host,
+            port=port,
+            title=title,
+            settings=settings,
+            provider=provider,
+            middleware=middleware,
+            allow=allow,
+            roles=roles,
         )
     except (SettingsError, TargetError, StoreError) as error:
         for sentence in str(error).splitlines():
@@ -105,6 +126,8 @@ def serve_target(
     settings: Settings | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
     middleware: Sequence[Middleware] = (),
+    allow: Allow | None = None,
+    roles: Mapping[str, Role] | None = None,
 ) -> None:
     """Do what `run` does, for callers that say themselves what keeps it from serving.
 
@@ -122,7 +145,8 @@ def serve_target(
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
     from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - likewise
 
-    _check_arguments(settings=settings, provider=provider, title=title, host=host, port=port, middleware=middleware)
+    _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles)
+    _check_arguments(host=host, port=port, middleware=middleware)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
     beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
@@ -130,10 +154,11 @@ def serve_target(
 
     def build(address: Address) -> tuple[DirectApp, Installation]:
         if isinstance(target, DirectApp):
-            return target, _taken_over(target, is_plain=provider is None and title is None and not middleware)
+            is_plain = (provider, title, allow, roles) == (None,) * 4 and not middleware
+            return target, _taken_over(target, is_plain=is_plain)
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
         bound = replace(chosen, server=server.model_copy(update=there))
-        installation = install(target, bound, provider=provider, title=title)
+        installation = install(target, bound, provider=provider, title=title, allow=allow, roles=roles)
         installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
         app = app_for(installation, announce=_print_banner)
         for each in reversed(middleware):
@@ -152,6 +177,7 @@ def serve_target(
 def _check_arguments(**given: Any) -> None:
     """Raise SettingsError for arguments of `create_app` and `run` that are something else than they are to be."""
     from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - as in `create_app`
+    from gatepost.identity.roles import Role  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.store import Store  # noqa: PLC0415 - likewise
 
     fits: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -162,6 +188,11 @@ def _check_arguments(**given: Any) -> None:
         ),
         "store": (lambda value: isinstance(value, Store), "a Store; for one by its URL, set MCP_STORAGE_URL"),
         "title": (lambda value: isinstance(value, str), "a text, the server's name for people"),
+        "allow": (lambda value: callable(value) or isinstance(value, Iterable), "words of a rule, or a function"),
+        "roles": (
+            lambda value: isinstance(value, Mapping) and all(isinstance(role, Role) for role in value.values()),
+            "a mapping from names to Role(...)",
+        ),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
         "middleware": (_is_middleware, "a list of Middleware(...) of starlette.middleware"),
         "port": (_is_port, "a port number from 0 to 65535"),
@@ -193,7 +224,7 @@ def _taken_over(app: DirectApp, *, is_plain: bool) -> Installation:
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - likewise
 
     if not is_plain:
-        raise TargetError("create_app() made this app already: give it login provider, title and middleware there.")
+        raise TargetError("create_app() made this app already: give it all else there.")
     life = cast("Life", app.life)
     life.hears_signals = False
     return life.installation

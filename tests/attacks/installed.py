@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import httpx2
 
-from gatepost import Server
+from gatepost import AuthProvider, Role, Server
 from gatepost.assembly.installation import Installation, install
 from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
+from gatepost.identity.entry import Allow
 from gatepost.identity.provider import IdentityProvider
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
@@ -53,10 +54,13 @@ async def installed(
     *,
     fetcher: Fetcher | None = None,
     store: Store | None = None,
-    provider: IdentityProvider | None = None,
+    provider: IdentityProvider | AuthProvider | None = None,
+    target: Server | None = None,
+    allow: Allow | None = None,
+    roles: Mapping[str, Role] | None = None,
     **variables: str,
 ) -> AsyncIterator[Installed]:
-    """Serve one; `variables` are settings, `fetcher` stands in for the internet."""
+    """Serve `target`, else one tool; `variables` are settings, `fetcher` stands in for the internet."""
     server = Server("notes")
 
     @server.tool(scopes=["notes:read"])
@@ -67,7 +71,16 @@ async def installed(
     clock = [1_800_000_000]
     kept = store or memory_store()
     settings = load_settings({"MCP_STORAGE_URL": "memory:", **variables}, env_file=None)
-    installation = install(server, settings, provider=provider, store=kept, fetcher=fetcher, now=lambda: clock[0])
+    installation = install(
+        target or server,
+        settings,
+        provider=provider,
+        store=kept,
+        fetcher=fetcher,
+        allow=allow,
+        roles=roles,
+        now=lambda: clock[0],
+    )
     app = app_for(installation, announce=lambda _: None)
     async with (
         app.router.lifespan_context(app),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 import gatepost
-from gatepost.configuration.settings import SettingsError
+from gatepost import Server
+from gatepost.assembly.installation import install
+from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.configuration.upstreams import upstream_logins
-from gatepost.identity.upstream_login import UpstreamLogin
 
 TENANT = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
 BOTH = {"CLIENT_ID": "gatepost", "CLIENT_SECRET": "s3cret"}
@@ -156,16 +155,25 @@ def test_lists_are_separated_by_spaces() -> None:
     }
 
 
-@pytest.mark.parametrize("words", [(), ("login:octocat",), ("org:acme", "team:other/platform", "@example.com")])
-def test_github_is_asked_about_organizations_that_the_rules_name(words: tuple[str, ...]) -> None:
+RULES = [
+    ({}, frozenset()),
+    ({"OAUTH_ALLOWED_USERS": "login:octocat"}, frozenset()),
+    ({"OAUTH_ALLOWED_USERS": "org:ACME team:other/platform&group:x"}, frozenset({"acme", "other"})),
+    ({"OAUTH_ALLOWED_USERS": "*", "OAUTH_ROLE_ADMIN_USERS": "org:acme"}, frozenset({"acme"})),
+]
+
+
+@pytest.mark.parametrize(("rules", "asked"), RULES)
+def test_github_is_asked_about_organizations_that_rules_name(
+    rules: dict[str, str], asked: frozenset[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     named = variables("WORK", {"KIND": "github", **BOTH, "HOST": "github.example.com"})
-    logins: list[UpstreamLogin] = upstream_logins(named, ("gatepost", SecretStr("s3cret")), words=words)
-    asked: Any = frozenset({"acme", "other"} if words[:1] == ("org:acme",) else ())
+    for name, value in {**named, "OAUTH_ALLOWED_USERS": "*", **rules}.items():
+        monkeypatch.setenv(name, value)
+    installation = install(Server("notes"), load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None))
+    assert installation.oauth is not None
     scopes = ("read:user", "user:email", *(["read:org"] if asked else []))
-    assert [(login.name, vars(login)["_organizations"], vars(login)["_scopes"]) for login in logins] == [
-        ("work", asked, scopes),
-        ("github", asked, scopes),
-    ]
+    assert vars(installation.oauth.provider).items() >= {("_organizations", asked), ("_scopes", scopes)}
 
 
 def test_only_what_is_named_is_imported() -> None:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gatepost.identity.github import ISSUER, GitHub, organizations_of
+from gatepost.identity.github import ISSUER, GitHub
 from gatepost.identity.provider import Surroundings
 from gatepost.stores.contract.users import User
 from tests.identity.openid_issuer import Network, query_of
@@ -184,7 +184,7 @@ async def test_whom_the_rule_names_may_enter(upstream: Upstream) -> None:
 @pytest.mark.parametrize("upstream", [["login:monalisa", "subject:58323", "@example.org"]], indirect=True)
 async def test_whom_the_rule_does_not_name_reads_why_and_is_not_kept(upstream: Upstream) -> None:
     came_back, user = await upstream.log_in()
-    assert (came_back.status_code, heading(came_back)) == (403, "You are not logged in")
+    assert (came_back.status_code, heading(came_back)) == (403, "You may not enter here")
     assert "say who may enter, and this account is not among those" in came_back.text
     assert user is None
     assert await upstream.world.store.users.list_users() == []
@@ -367,6 +367,10 @@ def test_what_is_no_host_is_refused(host: str) -> None:
         GitHub(**CLIENT, host=host)
 
 
-def test_rules_name_organizations() -> None:
-    words = ["org:Acme", "team:other/platform", "team:x", "org:", "login:octocat", "group:org", "@org.example", "*"]
-    assert organizations_of(words) == {"acme", "other", "x"}
+def test_organizations_that_rules_name_are_asked_about_beside_those_of_code() -> None:
+    provider = GitHub(**CLIENT, organizations=["Other"])
+    provider.connect(Surroundings(lambda: 0, bytes, Network(), frozenset({"acme"})))
+    assert vars(provider).items() >= {
+        ("_organizations", frozenset({"acme", "other"})),
+        ("_scopes", ("read:user", "user:email", "read:org")),
+    }

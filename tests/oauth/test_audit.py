@@ -46,5 +46,7 @@ def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
             Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT,
             Reason.GRANT_REVOKED,
             Reason.USER_DISABLED,
+            Reason.USER_NOT_ALLOWED,
+            Reason.ROLES_PERMIT_NOTHING,
         },
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatepost.oauth.errors import InvalidGrant, InvalidTarget, OAuthError
+from gatepost.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from gatepost.oauth.issuing import Tokens
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, RefreshToken
@@ -15,6 +15,7 @@ from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
     open_successor,
+    permitted_scopes,
     seal_successor,
     token_reused_error,
 )
@@ -111,3 +112,26 @@ def test_a_successor_opens_with_nothing_else() -> None:
         open_successor(sealed, predecessor="another")
     with pytest.raises(SealBroken):
         open_successor(sealed[:-1] + bytes([sealed[-1] ^ 1]), predecessor="predecessor")
+
+
+@pytest.mark.parametrize(
+    ("requested", "permitted", "left"),
+    [
+        (("a", "b"), ("a", "b"), ("a", "b")),
+        (("b", "a"), ("a", "b"), ("b", "a")),
+        (("a", "b"), ("b",), ("b",)),
+        (("b",), ("a", "b"), ("b",)),
+        ((), (), ()),
+    ],
+)
+def test_roles_take_scopes_away_and_add_none(
+    requested: tuple[str, ...], permitted: tuple[str, ...], left: tuple[str, ...]
+) -> None:
+    assert permitted_scopes(requested, granted=("a", "b"), permitted=permitted) == left
+
+
+@pytest.mark.parametrize(("permitted", "error"), [((), InvalidGrant), (("c",), InvalidGrant), (("b",), InvalidScope)])
+def test_a_refresh_of_which_roles_leave_nothing_is_refused(permitted: tuple[str, ...], error: type[OAuthError]) -> None:
+    with pytest.raises(error) as refused:
+        permitted_scopes(("a",), granted=("a", "b"), permitted=permitted)
+    assert refused.value.reason is Reason.ROLES_PERMIT_NOTHING

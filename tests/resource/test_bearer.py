@@ -226,6 +226,7 @@ def test_each_refusal_says_what_to_do() -> None:
         ("token_expired", 401, "invalid_token", "The"),
         ("grant_revoked", 401, "invalid_token", "The"),
         ("user_disabled", 401, "invalid_token", "The"),
+        ("user_not_allowed", 401, "invalid_token", "The"),
         ("token_of_another_resource", 401, "invalid_token", "The"),
         ("scope_insufficient", 403, "insufficient_scope", "The"),
     ]
@@ -240,7 +241,7 @@ def test_every_refusal_follows_rfc_6750_and_has_a_published_reason(refusal: Refu
 
 
 def test_no_two_refusals_share_a_reason() -> None:
-    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 15
+    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 16
 
 
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -24,6 +24,8 @@ class Person:
 
     http: httpx2.AsyncClient
     client_id: str = ""
+    tokens: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the app got last."""
 
     async def arrive(self, **more: str) -> httpx2.Response:
         """Open the authorization URL and go to the login page; return what it says."""
@@ -58,8 +60,17 @@ class Person:
             "redirect_uri": CALLBACK,
             "code_verifier": VERIFIER,
         }
-        token: str = (await self.http.post("/oauth/token", data=form)).json()["access_token"]
+        self.tokens = (await self.http.post("/oauth/token", data=form)).json()
+        token: str = self.tokens["access_token"]
         return token
+
+    async def refresh(self, **more: str) -> httpx2.Response:
+        """Use the refresh token as the app would."""
+        form = {"grant_type": "refresh_token", "client_id": self.client_id, **more}
+        answer = await self.http.post("/oauth/token", data={**form, "refresh_token": self.tokens["refresh_token"]})
+        if answer.status_code == 200:
+            self.tokens = answer.json()
+        return answer
 
     async def call(self, token: str | None, tool: str, **arguments: Any) -> str:
         """Call a tool in the modern era, and return its text."""

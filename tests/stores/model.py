@@ -37,7 +37,7 @@ from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import Person, User
 
 Key = TypeVar("Key")
 
@@ -199,7 +199,7 @@ class DurableTruth:
         if token is None:
             return None
         grant = self.grants[token.grant_id]
-        return RefreshView(token, grant, self._is_disabled(grant.subject))
+        return RefreshView(token, grant, self._is_disabled(grant.subject), self._person(self.users.get(grant.subject)))
 
     async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
         token = self.access_tokens.get(token_fingerprint) or self.refresh_tokens.get(token_fingerprint)
@@ -224,6 +224,7 @@ class DurableTruth:
             display_name=None if user is None else user.username if user.display_name is None else user.display_name,
             user_issuer=None if user is None else user.issuer,
             profile=None if user is None else user.profile.to_text(),
+            person=self._person(user),
         )
 
     async def rotate_refresh_token(
@@ -337,14 +338,19 @@ class DurableTruth:
         link = self.links.get(login)
         if link is not None:
             self.links[login] = link if display_name is None else replace(link, display_name=display_name)
-            self.users[link.subject] = replace(self.users[link.subject], profile=profile, profile_issuer=issuer)
+            self.users[link.subject] = replace(
+                self.users[link.subject],
+                profile=profile,
+                profile_issuer=issuer,
+                profile_subject=external_subject,
+            )
             return self.users[link.subject]
         known = self._began_with(login)
         if known is None:
             subject = next(name for name in subjects if name not in self.users and name not in self.clients)
             known = User(subject, issuer, external_subject, now)
         known = known if display_name is None else replace(known, display_name=display_name)
-        self.users[known.subject] = replace(known, profile=profile, profile_issuer=None)
+        self.users[known.subject] = replace(known, profile=profile, profile_issuer=None, profile_subject=None)
         return self.users[known.subject]
 
     def _began_with(self, login: LoginKey) -> User | None:
@@ -353,7 +359,7 @@ class DurableTruth:
     async def forget_profile(self, subject: str) -> None:
         user = self.users.get(subject)
         if user is not None and user.profile_issuer is not None:
-            self.users[subject] = replace(user, profile=NO_PROFILE, profile_issuer=None)
+            self.users[subject] = replace(user, profile=NO_PROFILE, profile_issuer=None, profile_subject=None)
 
     async def link_login(self, login: LinkedLogin) -> LinkOutcome:
         person = self.users.get(login.subject)
@@ -396,11 +402,14 @@ class DurableTruth:
             del self.links[left[0].key]
             name = user.display_name if left[0].display_name is None else left[0].display_name
             user = replace(user, issuer=issuer, external_subject=external_subject, display_name=name)
-            user = replace(user, profile_issuer=None if said_by == issuer else said_by)
+            if said_by == issuer:
+                user = replace(user, profile_issuer=None, profile_subject=None)
+            else:
+                user = replace(user, profile_issuer=said_by)
         else:
             del self.links[login]
         if said_by == login.issuer:
-            user = replace(user, profile=NO_PROFILE, profile_issuer=None)
+            user = replace(user, profile=NO_PROFILE, profile_issuer=None, profile_subject=None)
         self.users[subject] = user
         began = [login, (None, None)] if is_first else [login]
         ended = [
@@ -493,6 +502,13 @@ class DurableTruth:
 
     def _has_accounts(self) -> bool:
         return any(user.issuer == "local" for user in self.users.values())
+
+    def _person(self, user: User | None) -> Person | None:
+        if user is None:
+            return None
+        known = user.issuer, user.external_subject, user.username, user.display_name
+        said = user.profile.to_text(), user.roles, user.profile_issuer, user.profile_subject
+        return Person(*known, *said)
 
     def _is_disabled(self, subject: str) -> bool:
         user = self.users.get(subject)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+from gatepost.identity.rules import identity_of
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
-from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.contract.users import LOCAL, Person, User
 from tests.stores.sample_records import NOW, fp, redeem, session, user
 
 GITHUB, COMPANY = "https://github.example", "https://id.example"
@@ -47,9 +49,38 @@ async def test_a_linked_login_leads_to_the_person(store: Store) -> None:
     assert await link(store) is LinkOutcome.LINKED
 
     came = await come_by(store, OCTOCAT, name="octocat")
-    assert came == user(display_name=None, profile=SAID, profile_issuer=GITHUB)
+    assert came == user(
+        display_name=None, profile=SAID, profile_issuer=GITHUB, profile_subject=OCTOCAT.external_subject
+    )
     assert await store.users.find_user_by_subject("user-1") == came
     assert len(await store.users.list_users()) == 1
+
+
+async def test_rules_judge_the_login_that_spoke_last_by_its_issuer_and_subject(store: Store) -> None:
+    await come_by(store, ADA, subject="user-1")
+    await link(store)
+    await redeem(store)
+
+    async def judged() -> list[Person | None]:
+        refresh = await store.grants.find_refresh(fp("refresh 1"))
+        access = await store.grants.find_access_token(fp("access 1"), now=NOW)
+        assert refresh is not None
+        assert access is not None
+        return [refresh.person, access.person]
+
+    await come_by(store, OCTOCAT)
+    person = Person(*ADA, None, None, SAID.to_text(), ())
+    assert await judged() == [replace(person, profile_issuer=GITHUB, profile_subject=OCTOCAT.external_subject)] * 2
+    known = await store.users.find_user_by_subject("user-1")
+    assert known is not None
+    assert identity_of(known) == identity_of((await judged())[0] or known)
+    assert (identity_of(known).issuer, identity_of(known).subject) == OCTOCAT
+
+    await come_by(store, ADA)
+    assert await judged() == [person] * 2
+    await come_by(store, OCTOCAT)
+    await unlink(store, OCTOCAT, ADA)
+    assert await judged() == [replace(person, profile=None)] * 2
 
 
 async def test_logins_are_listed_with_the_one_that_the_account_began_with_first(store: Store) -> None:
@@ -203,7 +234,7 @@ async def test_what_another_login_said_is_not_forgotten(store: Store) -> None:
 
     known = await store.users.find_user("ada")
     assert known is not None
-    assert (known.profile, known.profile_issuer) == (SAID, COMPANY)
+    assert (known.profile, known.profile_issuer, known.profile_subject) == (SAID, *ADA)
 
 
 async def test_nothing_is_unlinked_unless_something_is_left(store: Store) -> None:
@@ -260,7 +291,7 @@ async def test_what_the_one_that_takes_its_place_said_stays_said(store: Store) -
 
     known = await store.users.find_user_by_subject("user-1")
     assert known is not None
-    assert (known.profile, known.profile_issuer) == (SAID, None)
+    assert (known.profile, known.profile_issuer, known.profile_subject) == (SAID, None, None)
 
 
 async def test_unlinking_forgets_the_tokens_of_that_account_there(store: Store) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from gatepost.oauth.records import IssuedTokens, RefreshToken
 from gatepost.resource.profile import Profile
-from gatepost.stores.contract.grants import LiveAccessToken, RotateOutcome, Rotation
+from gatepost.stores.contract.grants import LiveAccessToken, RefreshView, RotateOutcome, Rotation
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import Person
 from tests.stores.sample_records import (
     NOW,
     RESOURCE,
@@ -55,8 +56,25 @@ async def test_a_refresh_is_judged_by_token_grant_and_user_together(store: Store
     assert await store.grants.find_refresh(fp("refresh 1")) is None
     await redeem(store)
     found = await store.grants.find_refresh(fp("refresh 1"))
+    refresh = tokens("1").refresh
+    assert refresh is not None
+    assert found == RefreshView(refresh, grant(), user_disabled=False, person=None)
+
+
+async def test_with_a_refresh_token_comes_the_person_whom_rules_judge(store: Store) -> None:
+    said = Profile("grace@example.com", email_verified=True, groups=("navy",), claims={"hd": "example.com"})
+    await store.users.recognise_user("issuer", "7", display_name="Grace", subjects=("user-1",), now=NOW, profile=said)
+    await store.users.give_role("user-1", "admin")
+    await redeem(store)
+
+    found = await store.grants.find_refresh(fp("refresh 1"))
+
     assert found is not None
-    assert (found.token, found.grant, found.user_disabled) == (tokens("1").refresh, grant(), False)
+    assert found.person == Person("issuer", "7", None, "Grace", said.to_text(), ("admin",))
+    assert found.person.read_profile() == said
+    live = await store.grants.find_access_token(fp("access 1"), now=NOW)
+    assert live is not None
+    assert live.person == found.person
 
 
 async def test_an_access_token_tells_all_that_a_check_needs(store: Store) -> None:
@@ -65,7 +83,11 @@ async def test_an_access_token_tells_all_that_a_check_needs(store: Store) -> Non
     await redeem(store)
 
     assert await store.grants.find_access_token(fp("access 1"), now=NOW) == replace(
-        LIVE, client_name=client().client_name, display_name="ada", user_issuer="local"
+        LIVE,
+        client_name=client().client_name,
+        display_name="ada",
+        user_issuer="local",
+        person=Person("local", "user-1", "ada", None, None, ()),
     )
 
 
@@ -76,7 +98,13 @@ async def test_a_person_of_another_provider_is_called_as_the_provider_says(store
 
     live = await store.grants.find_access_token(fp("access 1"), now=NOW)
 
-    assert live == replace(LIVE, display_name="Grace", user_issuer="issuer", profile=said.to_text())
+    assert live == replace(
+        LIVE,
+        display_name="Grace",
+        user_issuer="issuer",
+        profile=said.to_text(),
+        person=Person("issuer", "1", None, "Grace", said.to_text(), ()),
+    )
     [listing] = await store.approvals.list_grants(live_at=NOW, subject=None, client_id=None, limit=9)
     assert listing.display_name == "Grace"
 

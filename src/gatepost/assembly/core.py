@@ -13,7 +13,8 @@ from functools import partial
 from gatepost.configuration.deployment import Deployment, key_file, resolve_deployment
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, signing_keys_of
 from gatepost.configuration.settings import Settings
-from gatepost.identity.roles import Roles
+from gatepost.identity.entry import ANYBODY, Entry
+from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.contract.store import Store
 from gatepost.stores.purging import background_purger, purging
@@ -53,6 +54,8 @@ class Core:
     random_bytes: RandomBytes
     roles: Roles
     """Says which roles a person has."""
+    entry: Entry
+    """Says who may enter."""
 
     async def open(self) -> None:
         """Open the store and see whether the keys are its own."""
@@ -87,6 +90,8 @@ def build_core(
     *,
     is_single_user: bool,
     store: Store | None = None,
+    entry: Entry = ANYBODY,
+    roles: Roles = NO_ROLES,
     now: Callable[[], int] = wall_clock,
     random_bytes: RandomBytes = secrets.token_bytes,
 ) -> Core:
@@ -113,7 +118,8 @@ def build_core(
         addresses=addresses,
         limits=Limits(store=store.limits, now=now, factor=settings.oauth.limit_factor),
         waiting=Waiting(),
-        roles=Roles(),
+        roles=roles,
+        entry=entry,
         now=now,
         random_bytes=random_bytes,
     )

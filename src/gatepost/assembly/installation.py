@@ -6,12 +6,13 @@ import asyncio
 import logging
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost import __version__
+from gatepost.assembly.admission import entry_rule, remarks_on_roles, roles_there_are
 from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
@@ -19,9 +20,11 @@ from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import CallersTokens
 from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
-from gatepost.identity.entry import EVERYBODY, TAKES
+from gatepost.identity.entry import Allow, Entry
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
+from gatepost.identity.roles import Role
+from gatepost.identity.rules import EVERYBODY, TAKES
 from gatepost.identity.several_logins import SeveralLogins
 from gatepost.identity.single_user import SingleUserProvider
 from gatepost.identity.static_password import StaticPasswordProvider
@@ -179,6 +182,8 @@ def install(
     provider: IdentityProvider | AuthProvider | None = None,
     store: Store | None = None,
     title: str | None = None,
+    allow: Allow | None = None,
+    roles: Mapping[str, Role] | None = None,
     fetcher: Fetcher | None = None,
     now: Callable[[], int] = wall_clock,
     random_bytes: RandomBytes = secrets.token_bytes,
@@ -194,21 +199,17 @@ def install(
     """
     provider, notes = _provider(settings, provider)
     is_single_user = isinstance(provider, SingleUserProvider)
-    if settings.server.require_auth and not settings.issues_tokens and settings.server.api_key is None:
-        raise SettingsError(
-            "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
-            "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
-        )
-    if _asks_elsewhere(provider) and not settings.oauth.allowed_users and settings.issues_tokens:
-        raise SettingsError(
-            f"OAUTH_ALLOWED_USERS has to say who may enter, of all whom the login provider lets in. It takes {TAKES}."
-        )
-    if settings.server.ignore_scopes and settings.server.require_auth:
-        raise SettingsError(
-            "MCP_IGNORE_SCOPES is for servers that check no tokens. Take it away, or set MCP_REQUIRE_AUTH=false if "
-            "everybody who reaches this server shall be served."
-        )
-    core = build_core(settings, is_single_user=is_single_user, store=store, now=now, random_bytes=random_bytes)
+    entry = entry_rule(settings, allow)
+    _check_who_gets_in(settings, provider, entry)
+    core = build_core(
+        settings,
+        is_single_user=is_single_user,
+        store=store,
+        entry=entry,
+        roles=roles_there_are(settings, roles),
+        now=now,
+        random_bytes=random_bytes,
+    )
     upstream = CallersTokens(core)
     endpoints = endpoints_of(target, core, title=title, upstream=upstream)
     any_origin = settings.server.require_auth and not (is_single_user or settings.oauth.auto_approve)
@@ -226,9 +227,31 @@ def install(
         oauth=oauth,
         name=title or ", ".join(dict.fromkeys(endpoint.name for endpoint in endpoints)),
         is_single_user=is_single_user,
-        notes=notes,
+        notes=[*notes, *remarks_on_roles(core.roles, resources.scopes)],
         upstream=upstream,
     )
+
+
+def _check_who_gets_in(settings: Settings, provider: IdentityProvider | None, entry: Entry) -> None:
+    """Refuse to serve where nobody could get in, or more people could than the operator has said.
+
+    Raises:
+        SettingsError: it is so.
+    """
+    if settings.server.require_auth and not settings.issues_tokens and settings.server.api_key is None:
+        raise SettingsError(
+            "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
+            "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
+        )
+    if _asks_elsewhere(provider) and entry.rule is None and settings.issues_tokens:
+        raise SettingsError(
+            f"OAUTH_ALLOWED_USERS has to say who may enter, of all whom the login provider lets in. It takes {TAKES}."
+        )
+    if settings.server.ignore_scopes and settings.server.require_auth:
+        raise SettingsError(
+            "MCP_IGNORE_SCOPES is for servers that check no tokens. Take it away, or set MCP_REQUIRE_AUTH=false if "
+            "everybody who reaches this server shall be served."
+        )
 
 
 def _provider(
@@ -277,8 +300,7 @@ def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[Ups
         raise SettingsError(
             f"{names} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: leave one of them out."
         )
-    words, keeps = settings.oauth.allowed_users, settings.oauth.github_keep_tokens
-    return upstream_logins(named, github, words=words, keep_github_tokens=keeps)
+    return upstream_logins(named, github, keep_github_tokens=settings.oauth.github_keep_tokens)
 
 
 def _several(logins: list[UpstreamLogin]) -> SeveralLogins:

@@ -44,7 +44,8 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
                 "leave one of the two out."
             )
         provider = SeveralLogins(provider.elsewhere or [provider], local)
-    provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy)))
+    organizations = core.entry.organizations | core.roles.organizations
+    provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy), organizations))
     return provider
 
 

@@ -155,6 +155,8 @@ class Resources:
             required_scopes=frozenset(settings.oauth.required_scope),
             is_discoverable=settings.issues_tokens,
             signed_tokens=self.core.signed_tokens(origin),
+            entry=self.core.entry,
+            roles=self.core.roles,
         )
         self.guards.add(guard)
         return guard

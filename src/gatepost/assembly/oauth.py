@@ -170,6 +170,8 @@ class OAuth:
                 audit=core.audit,
                 signer=None if signed_tokens is None else signed_tokens.signer,
                 limits=core.limits,
+                entry=core.entry,
+                roles=core.roles,
             ),
         )
         revoke = RevokeEndpoint(
@@ -182,6 +184,8 @@ class OAuth:
         )
         introspect = IntrospectEndpoint(
             client_forms=client_forms,
+            entry=core.entry,
+            roles=core.roles,
             grants=core.store.grants,
             issuer=rules.issuer,
             resources=resources,

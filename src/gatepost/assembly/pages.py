@@ -70,7 +70,7 @@ class PageRoutes:
             origin=rules.issuer,
             now=core.now,
             random_bytes=core.random_bytes,
-            allowed=core.settings.oauth.allowed_users,
+            entry=core.entry,
             upstream_tokens=self.upstream_tokens,
         )
         authorize = AuthorizeEndpoint(
@@ -182,6 +182,7 @@ class PageRoutes:
             lifetime=rules.lifetimes.browser_session,
             now=core.now,
             random_bytes=core.random_bytes,
+            entry=core.entry,
             port=urlsplit(rules.issuer).port,
         )
         return Decision(
@@ -192,6 +193,7 @@ class PageRoutes:
             authorization_server=rules,
             pages=self.pages,
             audit=core.audit,
+            roles=core.roles,
             now=core.now,
             random_bytes=core.random_bytes,
         )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from gatepost.identity.entry import TAKES, is_entry_rule
+from gatepost.identity.rules import TAKES, is_rule
 from gatepost.oauth.scopes import is_scope_token
 from gatepost.resource.bearer import is_bearer_token
 from gatepost.tokens.sealing import is_key
@@ -169,7 +169,7 @@ class OAuthSettings(Section):
     admin_password: SecretStr | None = Field(
         None, alias="ADMIN_PASSWORD", description="a password of 12 to 256 characters that is hard to guess"
     )
-    allowed_users: Annotated[WordList, _if(is_entry_rule)] = Field((), alias="OAUTH_ALLOWED_USERS", description=TAKES)
+    allowed_users: Annotated[WordList, _if(is_rule)] = Field((), alias="OAUTH_ALLOWED_USERS", description=TAKES)
     local_accounts: Flag = Field(default=False, alias="OAUTH_LOCAL_ACCOUNTS")
     github_client_id: str | None = Field(None, alias="GITHUB_CLIENT_ID", description="the client id of a GitHub app")
     github_client_secret: SecretStr | None = Field(

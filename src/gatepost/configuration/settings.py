@@ -31,6 +31,8 @@ _SHORT_CODE: Final = 30
 
 UPSTREAM_PREFIX: Final = "OAUTH_UPSTREAM_"
 """What variables about login providers elsewhere begin with; `upstreams` reads them."""
+ROLE_PREFIX: Final = "OAUTH_ROLE_"
+"""What variables about roles begin with; `roles` reads them."""
 
 
 class SettingsError(Exception):
@@ -166,7 +168,7 @@ def _misspelt(present: frozenset[str]) -> tuple[str, ...]:
     strangers = (
         name
         for name in sorted(present - set(known))
-        if name.startswith(("MCP_", "OAUTH_")) and not name.startswith(UPSTREAM_PREFIX)
+        if name.startswith(("MCP_", "OAUTH_")) and not name.startswith((UPSTREAM_PREFIX, ROLE_PREFIX))
     )
     return tuple(
         f"{name} is not a setting and is ignored; did you mean {near[0]}?"

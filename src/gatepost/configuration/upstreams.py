@@ -97,7 +97,6 @@ def upstream_logins(
     variables: Mapping[str, str],
     github: tuple[str | None, SecretStr | None],
     *,
-    words: Sequence[str] = (),
     keep_github_tokens: bool = False,
 ) -> list[UpstreamLogin]:
     """Return the login providers that are named, by name, and GitHub last.
@@ -105,7 +104,6 @@ def upstream_logins(
     Args:
         variables: those that begin with the prefix.
         github: client id and secret of a GitHub app.
-        words: of the rules; GitHub is asked about the organizations that they name.
         keep_github_tokens: of that app, whether tools may act at GitHub as the person who calls them.
 
     Raises:
@@ -130,11 +128,11 @@ def upstream_logins(
         wrong.append(f"{missing} is missing; a login at GitHub needs both.")
     if wrong:
         raise SettingsError(*wrong)
-    logins = [_login(name, members, words) for name, members in sorted(found.items())]
+    logins = [_login(name, members) for name, members in sorted(found.items())]
     if client_id is not None and secret is not None:
         short = {"KIND": "github", "CLIENT_ID": client_id, "CLIENT_SECRET": secret.get_secret_value()}
         short["KEEP_TOKENS"] = str(keep_github_tokens)
-        logins.append(_login("GITHUB", short, words))
+        logins.append(_login("GITHUB", short))
     return logins
 
 
@@ -164,7 +162,7 @@ def _problems(name: str, members: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _login(name: str, members: Mapping[str, str], words: Sequence[str]) -> UpstreamLogin:
+def _login(name: str, members: Mapping[str, str]) -> UpstreamLogin:
     """Return one provider.
 
     Raises:
@@ -178,10 +176,6 @@ def _login(name: str, members: Mapping[str, str], words: Sequence[str]) -> Upstr
     }
     if "keep_tokens" in arguments:
         arguments["keep_tokens"] = _FLAGS[arguments["keep_tokens"].lower()]
-    if said == "github":
-        from gatepost.identity.github import organizations_of  # noqa: PLC0415 - most servers ask no GitHub
-
-        arguments["organizations"] = organizations_of(words)
     if said == "keycloak":
         arguments["realm"] = arguments.pop("issuer")
     maker: Callable[..., UpstreamLogin] = getattr(importlib.import_module(_KINDS[said].module), _KINDS[said].name)

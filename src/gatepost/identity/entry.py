@@ -1,57 +1,115 @@
-"""Who may enter, of all for whom a login provider elsewhere vouches: words of OAUTH_ALLOWED_USERS.
+"""Who may enter, of all for whom a login provider vouches: judged at each login, page and refresh.
 
-An address counts only when the provider says that it is verified, and everything is compared in lower case. A login
-name can be given up and taken by somebody else; a subject cannot.
+At a login the provider has just said who it is; later it is what it said at the last login that counts, since nobody
+asks it then. Who has an account of their own here is not judged, nor whom the operator has named in code or by a
+password: the operator let them in one by one, and `gatepost users disable` shuts them out.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from gatepost.identity.provider import Identity
+from gatepost.identity.asking import LoginProviderFailed, ask
+from gatepost.identity.provider import Identity, LoginRefused
+from gatepost.identity.rules import Rule, identity_of, read_rule
+from gatepost.identity.single_user import OPERATOR
+from gatepost.stores.contract.users import LOCAL, Person, User
+from gatepost.wording.phrase import Phrase
 
-EVERYBODY: Final = "*"
-TAKES: Final = (
-    "words, separated by spaces: ada@example.com, @example.com for all of a domain, login:octocat, group:staff, "
-    "subject:583231, or * alone for everybody whom the login provider lets in"
-)
-_ADDRESS: Final = re.compile(r"[^@\s]*@[^@\s]+")
-
-
-def is_entry_rule(words: Sequence[str]) -> bool:
-    """Say whether these are words of a rule."""
-    return all(_is_word(word) for word in words) and (EVERYBODY not in words or len(words) == 1)
-
-
-def may_enter(words: Sequence[str], identity: Identity) -> bool:
-    """Say whether one of the words names this person."""
-    return any(_names(word.lower(), identity) for word in words)
+Allow = str | Iterable[str] | Callable[[Identity], bool | Awaitable[bool]]
+"""Words of a rule, or a function that is asked about an `Identity`; `LoginRefused` from it says why not."""
+_NOT_JUDGED: Final = frozenset({LOCAL, OPERATOR})
+_SECONDS: Final = 10
+"""How long an asynchronous function has for its answer."""
 
 
-def _is_word(word: str) -> bool:
-    kind, colon, rest = word.partition(":")
-    return word == EVERYBODY or (bool(rest) and kind in _NAMES if colon else _ADDRESS.fullmatch(word) is not None)
+class EntryRefused(LoginRefused):
+    """The rule of who may enter does not name this person."""
 
 
-def _names(word: str, identity: Identity) -> bool:
-    if word == EVERYBODY:
-        return True
-    kind, colon, rest = word.partition(":")
-    if colon:
-        return rest in (name.lower() for name in _NAMES[kind](identity))
-    email = identity.email.lower() if identity.email is not None and identity.email_verified else ""
-    return email.endswith(word) if word.startswith("@") else email == word
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The rule of who may enter; by default there is none, and whoever the provider vouches for may."""
+
+    rule: Rule | Callable[[Identity], object] | None = None
+
+    @property
+    def organizations(self) -> frozenset[str]:
+        """Those at GitHub that the rule names; what a function looks at nobody knows."""
+        return self.rule.organizations if isinstance(self.rule, Rule) else frozenset()
+
+    async def check(self, identity: Identity) -> None:
+        """Let somebody in, whose identity says its issuer.
+
+        Raises:
+            LoginRefused: not this one; the message is for the person.
+            LoginUnavailable: the function says that it cannot know now.
+            LoginProviderFailed: it failed, or took too long.
+        """
+        if not await self._admits(identity):
+            raise EntryRefused(_why_not(identity))
+
+    async def still_admits(self, person: User | Person) -> bool:
+        """Say whether somebody who has logged in before may go on, by what was said then.
+
+        Raises:
+            LoginUnavailable: as in `check`.
+            LoginProviderFailed: likewise.
+        """
+        if self.rule is None:
+            return True
+        try:
+            return await self._admits(identity_of(person))
+        except LoginRefused:
+            return False
+
+    def shuts_out(self, person: Person | None) -> bool:
+        """Say whether words name somebody no more; a function is not asked here, where a token is checked."""
+        rule = self.rule
+        if person is None or not isinstance(rule, Rule) or person.issuer in _NOT_JUDGED:
+            return False
+        return not rule.names(identity_of(person))
+
+    async def _admits(self, identity: Identity) -> bool:
+        rule = self.rule
+        if rule is None or identity.issuer in _NOT_JUDGED:
+            return True
+        if isinstance(rule, Rule):
+            return rule.names(identity)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                admits: bool = await ask(rule, identity, returns=(bool,))
+        except TimeoutError:
+            raise LoginProviderFailed(f"allow= did not answer within {_SECONDS} seconds") from None
+        return admits
 
 
-def _login(identity: Identity) -> Sequence[str]:
-    login = identity.claims.get("login")
-    return (login,) if isinstance(login, str) else ()
+ANYBODY: Final = Entry()
+"""Whoever the provider vouches for."""
 
 
-_NAMES: Final[Mapping[str, Callable[[Identity], Sequence[str]]]] = {
-    "login": _login,
-    "group": lambda identity: tuple(identity.groups),
-    "subject": lambda identity: (identity.subject,),
-}
+def entry_of(allow: Allow) -> Entry:
+    """Return the rule of words or a function.
+
+    Raises:
+        NotARule: the words are none.
+    """
+    return Entry(allow if callable(allow) else read_rule(allow))
+
+
+def _why_not(identity: Identity) -> Phrase:
+    """Return why somebody is refused, without a word about whom the rule names."""
+    if identity.email and identity.email_verified is not True:
+        return Phrase(
+            "The people who run this server say who may enter, and this account is not among those. Your e-mail "
+            "address does not count, because %(issuer)s does not say that it is verified. Verify it there and log in "
+            "again, ask the people who run this server, or log in with another account.",
+            issuer=identity.issuer or "",
+        )
+    return Phrase(
+        "The people who run this server say who may enter, and this account is not among those. Ask them, or log in "
+        "with another account."
+    )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from gatepost.identity.provider import Identity, Login
+from gatepost.identity.provider import Identity, Login, Surroundings
 from gatepost.identity.token_set import TokenSet
 from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer, is_server_url
 from gatepost.outbound.fetching import FetchFailed
@@ -38,9 +38,9 @@ class GitHub(UpstreamLogin):
         name: one word that stays, in the callback URL.
         host: of a GitHub Enterprise, such as `github.example.com` or `company.ghe.com`.
         scopes: what an OAuth app asks for; a GitHub App has permissions instead (*Email addresses*, to read them).
-        organizations: names of those whose membership is asked for, which takes the scope `read:org`, or of a GitHub
-            App the permission *Members*. Claims then say of which the person is a member (`organizations`) and of
-            which of their teams (`teams`, as `organization/team`); of others nothing is kept.
+        organizations: names of those whose membership is asked for beside those that rules name. It takes the scope
+            `read:org`, or of a GitHub App the permission *Members*. Claims then say of which the person is a member
+            (`organizations`) and of which of their teams (`teams`, as `organization/team`); of others nothing is kept.
         keep_tokens: whether tools may act at GitHub as the person who calls them.
 
     Raises:
@@ -68,10 +68,10 @@ class GitHub(UpstreamLogin):
     ) -> None:
         if not is_server_url(f"https://{host}") or "/" in host:
             raise ValueError("The host is that of a GitHub Enterprise, such as github.example.com.")
-        self._organizations = frozenset(organization.lower() for organization in organizations)
-        more = (_OF_ORGANIZATIONS,) if self._organizations else ()
         issuer = f"https://{host}/login/oauth"
-        super().__init__(name, issuer, client_id, client_secret, scopes=(*scopes, *more), keep_tokens=keep_tokens)
+        super().__init__(name, issuer, client_id, client_secret, scopes=scopes, keep_tokens=keep_tokens)
+        self._organizations: frozenset[str] = frozenset()
+        self._ask_about(organizations)
         # GitHub itself and its tenants have the API at a host of its own, a GitHub Enterprise Server at a path.
         has_api_host = host == HOST or host.endswith(".ghe.com")
         self._api = f"https://api.{host}" if has_api_host else f"https://{host}/api/v3"
@@ -80,6 +80,16 @@ class GitHub(UpstreamLogin):
     def label(self) -> str:
         """GitHub, or the host of another one."""
         return "GitHub" if self.host == HOST else self.host
+
+    def connect(self, surroundings: Surroundings) -> None:
+        """Ask about the organizations that rules name, too."""
+        super().connect(surroundings)
+        self._ask_about(surroundings.organizations)
+
+    def _ask_about(self, organizations: Iterable[str]) -> None:
+        self._organizations |= {organization.lower() for organization in organizations}
+        if self._organizations and _OF_ORGANIZATIONS not in self._scopes:
+            self._scopes = (*self._scopes, _OF_ORGANIZATIONS)
 
     async def _server(self) -> UpstreamServer:
         return UpstreamServer(
@@ -153,12 +163,6 @@ class GitHub(UpstreamLogin):
             if len(objects) < _PAGE:
                 return every
         raise FetchFailed(f"{path} has more than {_PAGE * _MOST_PAGES}")  # half of them would be judged as all
-
-
-def organizations_of(words: Iterable[str]) -> frozenset[str]:
-    """Return the organizations that words of rules name: `org:acme` and `team:acme/platform`."""
-    parts = (word.lower().partition(":") for word in words)
-    return frozenset(rest.partition("/")[0] for kind, _, rest in parts if kind in {"org", "team"} and rest)
 
 
 def _primary(address: object) -> str | None:

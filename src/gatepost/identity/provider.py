@@ -94,6 +94,8 @@ class Surroundings:
     random_bytes: RandomBytes
     transport: Callable[[str], httpx2.AsyncBaseTransport]
     """Returns the way to a URL of a server that the operator names: bounded, and by the forward proxy if there is."""
+    organizations: frozenset[str] = frozenset()
+    """Those at GitHub that rules name, in lower case; to know who is in them costs requests and a scope."""
 
 
 class Login(Protocol):

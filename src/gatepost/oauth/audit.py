@@ -120,5 +120,7 @@ REFUSALS: Final = {
     Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT: AuditEvent.REFRESH,
     Reason.GRANT_REVOKED: AuditEvent.REFRESH,
     Reason.USER_DISABLED: AuditEvent.REFRESH,
+    Reason.USER_NOT_ALLOWED: AuditEvent.REFRESH,
+    Reason.ROLES_PERMIT_NOTHING: AuditEvent.REFRESH,
 }
 """The refusals of the token endpoint that are events. The others are mistakes of clients; the log has them."""

@@ -80,6 +80,8 @@ class Reason(StrEnum):
     GRANT_EXPIRED = "grant_expired"
     USER_DISABLED = "user_disabled"
     UPSTREAM_GRANT_ENDED = "upstream_grant_ended"
+    USER_NOT_ALLOWED = "user_not_allowed"
+    ROLES_PERMIT_NOTHING = "roles_permit_nothing"
     # pages
     CSRF_TOKEN_WRONG = "csrf_token_wrong"
     BROWSER_SESSION_MISSING = "browser_session_missing"

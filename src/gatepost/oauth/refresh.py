@@ -9,8 +9,9 @@ a stolen database gives nobody anything. Later, or once the successor has been u
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 
-from gatepost.oauth.errors import InvalidGrant, InvalidTarget
+from gatepost.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget
 from gatepost.oauth.issuing import Tokens
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, RefreshToken
@@ -80,6 +81,38 @@ def open_successor(sealed: bytes, *, predecessor: str) -> Tokens:
 def grant_revoked_error() -> InvalidGrant:
     """Return the refusal for a grant that ended between its look-up and its rotation."""
     return InvalidGrant(Reason.GRANT_REVOKED, "This approval was revoked; send the user through authorization again.")
+
+
+def user_not_allowed_error() -> InvalidGrant:
+    """Return the refusal for somebody whom the rule of who may enter does not name any more; the grant is revoked."""
+    return InvalidGrant(
+        Reason.USER_NOT_ALLOWED,
+        "The account that approved this may not enter this server any more; the people who run it say who may.",
+    )
+
+
+def permitted_scopes(
+    requested: Sequence[str], *, granted: Sequence[str], permitted: Collection[str]
+) -> tuple[str, ...]:
+    """Return the scopes of a refreshed access token that the person's roles still permit.
+
+    `requested` has been narrowed to what was `granted`. What the roles took away comes back with them, up to that.
+
+    Raises:
+        InvalidGrant: nothing of what was granted is left. Nothing is revoked: a role can be given back.
+        InvalidScope: nothing of what is asked for is left.
+    """
+    left = tuple(scope for scope in requested if scope in permitted)
+    if left or not requested:
+        return left
+    if not any(scope in permitted for scope in granted):
+        raise InvalidGrant(
+            Reason.ROLES_PERMIT_NOTHING,
+            "The roles of the account that approved this permit none of its scopes any more; authorize again.",
+        )
+    raise InvalidScope(
+        Reason.ROLES_PERMIT_NOTHING, "The user's roles permit none of these scopes any more; leave scope out."
+    )
 
 
 def token_reused_error() -> InvalidGrant:

@@ -74,6 +74,9 @@ CLAIMS_INVALID = Refusal(
 EXPIRED = Refusal("token_expired", 401, "invalid_token", "The access token has expired.")
 REVOKED = Refusal("grant_revoked", 401, "invalid_token", "The access token has been revoked.")
 USER_DISABLED = Refusal("user_disabled", 401, "invalid_token", "The account behind the access token is disabled.")
+USER_NOT_ALLOWED = Refusal(
+    "user_not_allowed", 401, "invalid_token", "The account behind the access token may not enter any more."
+)
 ANOTHER_RESOURCE = Refusal(
     "token_of_another_resource", 401, "invalid_token", "The access token was issued for another resource."
 )

@@ -28,6 +28,8 @@ class Principal:
     """Who vouches for the person; None when no person stands behind the token."""
     profile: str | None = field(default=None, repr=False)
     """What that issuer says of the person: the text of a `Profile`, read when a tool asks for it."""
+    roles: frozenset[str] = frozenset()
+    """The roles that the person has."""
 
     def has(self, scopes: frozenset[str]) -> bool:
         """Say whether every one of `scopes` was granted."""

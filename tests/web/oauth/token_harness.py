@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx2
 
+from gatepost.identity.entry import ANYBODY, Entry
+from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.issuing import SignAccessToken
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
@@ -176,6 +178,8 @@ async def token_harness(
     clients: ClientFinder | None = None,
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None,
     is_limited: bool = False,
+    entry: Entry = ANYBODY,
+    roles: Roles = NO_ROLES,
     waiting: Waiting | None = None,
 ) -> AsyncIterator[Harness]:
     """Serve the token endpoints; `grants` and `clients` stand in for the store's own, `signer` makes signed tokens."""
@@ -196,6 +200,8 @@ async def token_harness(
                     signer=signer,
                     limits=Limits(store=store.limits, now=lambda: harness.now) if is_limited else None,
                     on_revocation=lambda: harness.revocations.append(harness.now),
+                    entry=entry,
+                    roles=roles,
                 ),
             ).routes()
         )
@@ -210,6 +216,8 @@ async def token_harness(
         )
         app.add(
             IntrospectEndpoint(
+                entry=entry,
+                roles=roles,
                 client_forms=client_forms,
                 grants=grants or store.grants,
                 issuer=ISSUER,

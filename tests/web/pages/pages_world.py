@@ -13,7 +13,9 @@ import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.entry import ANYBODY, Allow, entry_of
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginField, LoginRoute, LoginStep
+from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
@@ -243,7 +245,8 @@ def make_world(
     secure: bool = True,
     provider: IdentityProvider | None = None,
     store_of: World | None = None,
-    allowed: Sequence[str] = (),
+    allowed: Allow = (),
+    roles: Roles = NO_ROLES,
 ) -> World:
     """Return the pages with a fresh memory store.
 
@@ -255,6 +258,7 @@ def make_world(
         provider: who logs people in; accounts with plain passwords when None.
         store_of: whose store is used; a fresh one when None.
         allowed: who may enter; empty for whoever the provider vouches for.
+        roles: what may be granted to whom.
     """
     database = MemoryDatabase() if store_of is None else store_of.database
     store = sql_store(database)
@@ -264,6 +268,7 @@ def make_world(
     pages = Pages(server_name="Notes server", secure=True, random_bytes=bytes)
     app = Served()
     resources = (NOTES,)
+    entry = entry_of(allowed) if allowed else ANYBODY
 
     def now() -> int:
         return world.now
@@ -275,6 +280,7 @@ def make_world(
         lifetime=LIFETIMES.browser_session,
         now=now,
         random_bytes=random_bytes,
+        entry=entry,
     )
     decision = Decision(
         transactions=store.transactions,
@@ -286,6 +292,7 @@ def make_world(
         audit=NO_AUDIT,
         now=now,
         random_bytes=random_bytes,
+        roles=roles,
     )
     completion = LoginCompletion(
         provider=provider,
@@ -298,7 +305,7 @@ def make_world(
         origin=ORIGIN,
         now=now,
         random_bytes=random_bytes,
-        allowed=allowed,
+        entry=entry,
     )
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)

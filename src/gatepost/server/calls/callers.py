@@ -28,6 +28,8 @@ class CallingUser:
     """
     profile: str | None = field(default=None, repr=False)
     """The text of a `Profile`, from which the rest is read when it is asked for."""
+    roles: frozenset[str] = frozenset()
+    """The roles that the person has, such as `"admin"`; a change counts within seconds."""
 
     @property
     def name(self) -> str:

@@ -131,10 +131,10 @@ class Context:
     @property
     def user(self) -> CallingUser:
         """Who the call is made for."""
-        principal = self._exchange.principal
-        if principal is None:
+        caller = self._exchange.principal
+        if caller is None:
             return CallingUser(ANONYMOUS, None)
-        return CallingUser(principal.subject, principal.display_name, principal.user_issuer, principal.profile)
+        return CallingUser(caller.subject, caller.display_name, caller.user_issuer, caller.profile, caller.roles)
 
     @property
     def client(self) -> CallingClient:

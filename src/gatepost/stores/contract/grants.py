@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
+from gatepost.stores.contract.users import Person
 
 
 class RedeemOutcome(Enum):
@@ -28,6 +29,8 @@ class RefreshView:
     grant: Grant
     """Revoked or not."""
     user_disabled: bool
+    person: Person | None
+    """Who approved; None where nobody did, such as for a client's own."""
 
 
 class RotateOutcome(Enum):
@@ -72,6 +75,8 @@ class LiveAccessToken:
     """Who vouches for the person."""
     profile: str | None = None
     """What the issuer says of the person: the text of a `Profile`, which few calls read."""
+    person: Person | None = None
+    """The person for rules; None where none is behind the token."""
 
 
 class GrantStore(Protocol):

@@ -35,11 +35,33 @@ class User:
     """Who said so, where it was the issuer of a linked login; None for `issuer`."""
     second_step: str | None = None
     """Of a local account: the `step_id` of its second step, which a login by password goes through."""
+    profile_subject: str | None = None
+    """What that one calls the person; None for `external_subject`."""
 
     @property
     def name(self) -> str:
         """What pages call the person."""
         return self.display_name or self.username or self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What rules judge of somebody, from a row that is read anyway; the profile is parsed when one does."""
+
+    issuer: str
+    external_subject: str
+    username: str | None
+    display_name: str | None
+    profile: str | None
+    """The text of a `Profile`."""
+    roles: tuple[str, ...]
+    """This and all that follows as in `User`."""
+    profile_issuer: str | None = None
+    profile_subject: str | None = None
+
+    def read_profile(self) -> Profile:
+        """Return what the issuer said at the last login."""
+        return Profile.from_text(self.profile)
 
 
 LOCAL: Final = "local"

@@ -13,7 +13,8 @@ from gatepost.stores.contract.grants import (
     RotateOutcome,
     Rotation,
 )
-from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.contract.users import Person
+from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import ACCESS_TOKENS, CODES, GRANTS, REFRESH_TOKENS
 
@@ -58,7 +59,9 @@ _LIVE_ACCESS_TOKEN: Final = """
         access_tokens.scopes, access_tokens.expires_at, grants.expires_at AS grant_expires_at, grants.grant_id,
         grants.subject, grants.client_id, grants.resource, grants.revoked_at,
         clients.client_name, users.disabled_at, COALESCE(users.display_name, users.username) AS display_name,
-        COALESCE(users.profile_issuer, users.issuer) AS user_issuer, users.profile
+        COALESCE(users.profile_issuer, users.issuer) AS user_issuer, users.issuer, users.external_subject,
+        users.username, users.display_name AS person_name, users.profile, users.roles, users.profile_issuer,
+        users.profile_subject
     FROM access_tokens
     JOIN grants ON grants.grant_id = access_tokens.grant_id
     LEFT JOIN clients ON clients.client_id = grants.client_id
@@ -69,7 +72,10 @@ _LIVE_ACCESS_TOKEN: Final = """
 _REFRESH_TOKEN: Final = "SELECT * FROM refresh_tokens WHERE token_fingerprint = $1"
 
 _GRANT: Final = """
-    SELECT grants.*, users.disabled_at FROM grants LEFT JOIN users ON users.subject = grants.subject
+    SELECT
+        grants.*, users.disabled_at, users.issuer, users.external_subject, users.username,
+        users.display_name AS person_name, users.profile, users.roles, users.profile_issuer, users.profile_subject
+    FROM grants LEFT JOIN users ON users.subject = grants.subject
     WHERE grants.grant_id = $1
 """
 
@@ -132,7 +138,9 @@ class SqlGrantStore(Operations):
             return None
         # Never None: the token's row refers to it, and both are read from one snapshot.
         row = await transaction.one(_GRANT, token.grant_id)
-        return None if row is None else RefreshView(token, GRANTS.record(row), row["disabled_at"] is not None)
+        if row is None:
+            return None
+        return RefreshView(token, GRANTS.record(row), row["disabled_at"] is not None, _person(row))
 
     @write
     async def rotate_refresh_token(
@@ -187,6 +195,7 @@ class SqlGrantStore(Operations):
             display_name=row["display_name"],
             user_issuer=row["user_issuer"],
             profile=row["profile"],
+            person=_person(row),
         )
 
     @write
@@ -213,6 +222,14 @@ class SqlGrantStore(Operations):
                 break  # some tokens may be left; the next batch goes on with this grant
             deleted += await transaction.run("DELETE FROM grants WHERE grant_id = $1", row["grant_id"])
         return deleted
+
+
+def _person(row: Row) -> Person | None:
+    """Return the person of a row that is joined with the table of people."""
+    if row["issuer"] is None:
+        return None
+    known = row["issuer"], row["external_subject"], row["username"], row["person_name"], row["profile"]
+    return Person(*known, tuple(row["roles"].split()), row["profile_issuer"], row["profile_subject"])
 
 
 async def insert_grant(transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> None:

@@ -25,8 +25,10 @@ _UNLINK: Final = "DELETE FROM linked_logins WHERE issuer = $1 AND external_subje
 _BEGIN_WITH: Final = """
     UPDATE users SET issuer = $2, external_subject = $3, display_name = COALESCE($4, display_name) WHERE subject = $1
 """
-_SAID_BY: Final = "UPDATE users SET profile_issuer = $2 WHERE subject = $1"
-_FORGET_PROFILE: Final = "UPDATE users SET profile = NULL, profile_issuer = NULL WHERE subject = $1"
+_SAID_BY: Final = "UPDATE users SET profile_issuer = $2, profile_subject = $3 WHERE subject = $1"
+_FORGET_PROFILE: Final = """
+    UPDATE users SET profile = NULL, profile_issuer = NULL, profile_subject = NULL WHERE subject = $1
+"""
 _END_SESSIONS: Final = """
     DELETE FROM browser_sessions WHERE subject = $1 AND issuer = $2 AND external_subject = $3
 """
@@ -76,7 +78,9 @@ class SqlLinkedLoginStore(Operations):
         if login == (person.issuer, person.external_subject):
             await transaction.run(_UNLINK, *left.key)
             await transaction.run(_BEGIN_WITH, subject, *left.key, left.display_name)
-            await transaction.run(_SAID_BY, subject, None if said_by == left.issuer else said_by)
+            is_said_by_left = said_by == left.issuer
+            said_of = None if is_said_by_left else person.profile_subject
+            await transaction.run(_SAID_BY, subject, None if is_said_by_left else said_by, said_of)
             await transaction.run(_END_OLD_SESSIONS, subject)
         else:
             await transaction.run(_UNLINK, *login)

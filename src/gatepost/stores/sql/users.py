@@ -23,10 +23,13 @@ _INSERT: Final = f"{USERS.insertion} ON CONFLICT DO NOTHING"
 _BY_SUBJECT: Final = "SELECT * FROM users WHERE subject = $1"
 _CLIENT: Final = "SELECT 1 FROM clients WHERE client_id = $1"
 _REFRESH: Final = """
-    UPDATE users SET display_name = COALESCE($2, display_name), profile = $3, profile_issuer = $4 WHERE subject = $1
+    UPDATE users SET display_name = COALESCE($2, display_name), profile = $3, profile_issuer = $4,
+        profile_subject = $5
+    WHERE subject = $1
 """
 _FORGET_PROFILE: Final = """
-    UPDATE users SET profile = NULL, profile_issuer = NULL WHERE subject = $1 AND profile_issuer IS NOT NULL
+    UPDATE users SET profile = NULL, profile_issuer = NULL, profile_subject = NULL
+    WHERE subject = $1 AND profile_issuer IS NOT NULL
 """
 
 _OFFERED_AT: Final = "SELECT created_at FROM setup_link"
@@ -115,17 +118,18 @@ class SqlUserStore(Operations):
         if known is None:
             return await _add_first(transaction, candidates)
         if link is None:
-            name, said_by = said.display_name, None
+            name, said_by, said_of = said.display_name, None, None
         else:
             # The account is called as it was; what this login is called stands with the link.
             await rename_login(transaction, login, said.display_name)
-            name, said_by = None, said.issuer
-        await transaction.run(_REFRESH, known.subject, name, said.profile.to_text(), said_by)
+            name, said_by, said_of = None, said.issuer, said.external_subject
+        await transaction.run(_REFRESH, known.subject, name, said.profile.to_text(), said_by, said_of)
         return replace(
             known,
             display_name=known.display_name if name is None else name,
             profile=said.profile,
             profile_issuer=said_by,
+            profile_subject=said_of,
         )
 
     @write

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.entry import Entry
+from gatepost.identity.roles import Roles
 from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, may_know
 from gatepost.oauth.records import Client
 from gatepost.resource.resources import ProtectedResource
@@ -25,6 +27,10 @@ class IntrospectEndpoint:
     """The introspection endpoint."""
 
     client_forms: ClientForms
+    entry: Entry
+    """Whom its words name no more has no tokens that count."""
+    roles: Roles
+    """What persons may still have."""
     grants: GrantStore
     """Where access tokens are looked up, at each request anew."""
     issuer: str
@@ -51,7 +57,7 @@ class IntrospectEndpoint:
 
     async def _answer(self, caller: Client, token: str) -> dict[str, object]:
         live = await self.grants.find_access_token(fingerprint(token), now=self.now())
-        if live is None or live.grant_revoked or live.user_disabled:
+        if live is None or live.grant_revoked or live.user_disabled or self.entry.shuts_out(live.person):
             return INACTIVE
         is_ours = any(live.resource == resource.identifier for resource in self.resources)
         if not is_ours or not may_know(caller, owner=live.client_id, resource_servers=self.resource_servers):
@@ -61,7 +67,7 @@ class IntrospectEndpoint:
             subject=live.subject,
             client_id=live.client_id,
             resource=live.resource,
-            scopes=live.scopes,
+            scopes=self.roles.permit_to(live.scopes, live.person),
             expires_at=live.expires_at,
         )
 

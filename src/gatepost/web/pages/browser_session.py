@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.asking import ask
+from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.provider import IdentityProvider
 from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore, SessionView
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -65,6 +66,8 @@ class BrowserSessions:
     """Seconds from start or renewal until a session ends; a login on plain http ends sooner."""
     now: Callable[[], int]
     random_bytes: RandomBytes
+    entry: Entry = ANYBODY
+    """Whom it does not name any more has to log in again, and is told why."""
     port: int | None = None
     """The port that the public URL names."""
 
@@ -199,7 +202,8 @@ class BrowserSessions:
         known_there = user
         if session.issuer is not None and session.external_subject is not None:
             known_there = replace(user, issuer=session.issuer, external_subject=session.external_subject)
-        return user if await ask(provider.is_active, known_there, returns=(bool,)) else None
+        is_active = await ask(provider.is_active, known_there, returns=(bool,))
+        return user if is_active and await self.entry.still_admits(user) else None
 
 
 def _cookie_values(request: Request, name: str) -> list[str]:

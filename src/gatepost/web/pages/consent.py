@@ -15,7 +15,7 @@ from starlette.responses import Response
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.consent import Consent, choices, narrowed
 from gatepost.oauth.display_text import display_text
-from gatepost.oauth.errors import InvalidRequest, InvalidTarget
+from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget
 from gatepost.oauth.issuing import gets_refresh_token
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
@@ -80,7 +80,13 @@ class ConsentPage:
         if session.user is None:
             return self.pages.redirect(login_path(transaction.transaction_id))
 
-        # 4. Ask, unless the operator has decided.
+        # 4. Their roles permit some of it.
+        try:
+            transaction = self.decision.permitted(transaction, session.user)
+        except AccessDenied as denied:
+            return await self.decision.refuse(request, transaction, denied)
+
+        # 5. Ask, unless the operator has decided.
         if self.decision.needs_no_question(transaction):
             return await self.decision.approve(request, transaction, session.user)
         earlier = await self.decision.earlier_approval(transaction, session.user)
@@ -108,7 +114,13 @@ class ConsentPage:
         if session.user is None:
             return self.pages.redirect(login_path(transaction_id))
 
-        # 4. Yes, with what was left ticked; or no. Nothing left is a no too.
+        # 4. Their roles still permit some of it.
+        try:
+            transaction = self.decision.permitted(transaction, session.user)
+        except AccessDenied as denied:
+            return await self.decision.refuse(request, transaction, denied)
+
+        # 5. Yes, with what was left ticked; or no. Nothing left is a no too.
         chosen = narrowed(transaction.scopes, required=self.required_scopes, ticked=_ticked(transaction, submitted))
         match submitted.get("decision"):
             case "approve" if chosen or not transaction.scopes:

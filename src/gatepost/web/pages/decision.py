@@ -7,11 +7,12 @@ asked, and the consent page. Whatever is decided is decided on the transaction, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.authorization import AuthorizationRequest, authorization_code, error_redirect, success_redirect
 from gatepost.oauth.consent import Consent, is_covered, remembered
@@ -44,6 +45,23 @@ class Decision:
     audit: Audit
     now: Callable[[], int]
     random_bytes: RandomBytes
+    roles: Roles = NO_ROLES
+    """What may be granted to whom."""
+
+    def permitted(self, transaction: AuthorizationTransaction, user: User) -> AuthorizationTransaction:
+        """Return the request with those of its scopes that the person's roles permit.
+
+        Raises:
+            AccessDenied: there are none.
+        """
+        scopes = self.roles.permit_to(transaction.scopes, user)
+        if transaction.scopes and not scopes:
+            raise AccessDenied(
+                Reason.ROLES_PERMIT_NOTHING,
+                "The roles of this account permit nothing of what was asked for; the people who run the server give "
+                "roles.",
+            )
+        return replace(transaction, scopes=scopes)
 
     async def at_once(
         self, request: Request, transaction: AuthorizationTransaction, user: User, client: Client
@@ -52,6 +70,10 @@ class Decision:
 
         None, and nothing is kept, when `client`, by which it was judged, or the user has been shut out in the meantime.
         """
+        try:
+            transaction = self.permitted(transaction, user)
+        except AccessDenied as refused:
+            return await self.refuse(request, transaction, refused)
         code, record = self._code(transaction, user)
         if not await self.transactions.approve_at_once(transaction, record, client):
             return None
@@ -79,8 +101,10 @@ class Decision:
         """Approve: send the browser to the client with a code. What the person was asked is remembered.
 
         Raises:
+            AccessDenied: the person's roles permit nothing of it.
             PageRefusal: the request has been denied, its code has been redeemed, or it is over.
         """
+        transaction = self.permitted(transaction, user)
         now, lifetime = self.now(), self.consent_lifetime if was_asked else 0
         code, record = self._code(transaction, user)
         consent = remembered(transaction, subject=user.subject, now=now, lifetime=lifetime)

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.asking import LoginProviderFailed, ask
-from gatepost.identity.entry import may_enter
+from gatepost.identity.entry import ANYBODY, Entry, EntryRefused
 from gatepost.identity.provider import (
     Identity,
     IdentityProvider,
@@ -28,7 +28,6 @@ from gatepost.identity.provider import (
     LoginStep,
     LoginUnavailable,
 )
-from gatepost.identity.single_user import OPERATOR
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -79,8 +78,8 @@ class LoginCompletion:
     """Our own; a form from any other is refused."""
     now: Callable[[], int]
     random_bytes: RandomBytes
-    allowed: Sequence[str] = ()
-    """Who may enter, of people without an account of their own here; empty: whoever the provider vouches for."""
+    entry: Entry = ANYBODY
+    """Who may enter, of all for whom the provider vouches."""
     upstream_tokens: UpstreamTokens | None = None
     """Keeps the tokens of logins elsewhere; None where all of them are forgotten."""
 
@@ -142,7 +141,7 @@ class LoginCompletion:
         if isinstance(identity, User):
             user = identity
         else:
-            login, profile = self.judged(identity)
+            login, profile = await self.judged(identity)
             new = identifier("user_", self.random_bytes)
             user = await self.users.recognise_user(
                 *login,
@@ -154,24 +153,20 @@ class LoginCompletion:
             )
         return user if user.disabled_at is None else None
 
-    def judged(self, identity: Identity) -> tuple[LoginKey, Profile]:
+    async def judged(self, identity: Identity) -> tuple[LoginKey, Profile]:
         """Return which login it is and what is said, of somebody who may enter by it.
 
         Raises:
             LoginRefused: the rule of who may enter does not name this person.
         """
         issuer = identity.issuer or self.provider.issuer
-        if self.allowed and issuer != OPERATOR and not may_enter(self.allowed, identity):
-            raise LoginRefused(
-                Phrase(
-                    "The people who run this server say who may enter, and this account is not among those. Ask "
-                    "them, or log in with another account."
-                )
-            )
         try:
-            return LoginKey(issuer, identity.subject), _checked_profile(identity, issuer)
+            profile = _checked_profile(identity, issuer)
         except (TypeError, ValueError, RecursionError) as error:
             raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from None
+        # Judged on what is kept, so that a refresh comes to the same answer; nothing is kept of who is refused.
+        await self.entry.check(replace(identity, issuer=issuer, **_kept(profile)))
+        return LoginKey(issuer, identity.subject), profile
 
     def _keeps(self, subject: str) -> bool:
         return self.provider.keeps_subjects and subject not in {ANONYMOUS, API_KEY_SUBJECT}
@@ -281,7 +276,7 @@ class BrowserLogin:
             identity = replace(identity, issuer=identity.issuer or self.provider.issuer)
         completion, session = self.completion, self._browser()
         if isinstance(self.purpose, LinkLogin):
-            key, _ = completion.judged(identity)
+            key, _ = await completion.judged(identity)
             name = _shown_name(identity)
             linked = await completion.linking.finish(self.request, session, self.purpose, key, name)
             await self._keep_tokens(self.purpose.subject, identity)
@@ -303,6 +298,18 @@ class BrowserLogin:
         """Answer the provider's `LoginRefused` and `LoginUnavailable` with a page that has a way back."""
         try:
             yield
+        except EntryRefused as refused:
+            purpose = self.purpose
+            event = AuditEvent.LOGIN if isinstance(purpose, LogIn) else AuditEvent.LOGIN_LINKED
+            self.completion.audit.note(self.request, event, Outcome.REFUSED, reason=Reason.USER_NOT_ALLOWED)
+            page = purpose.page_of(switch_account=True) if isinstance(purpose, LogIn) else purpose.page
+            raise PageRefusal(
+                Reason.USER_NOT_ALLOWED,
+                status=403,
+                title=Phrase("You may not enter here"),
+                message=words_of(refused),
+                link=Link(page, Phrase("Use another account")),
+            ) from None
         except LoginRefused as refused:
             links = isinstance(self.purpose, LinkLogin)
             event = AuditEvent.LOGIN_LINKED if links else AuditEvent.LOGIN
@@ -359,6 +366,10 @@ def _checked_profile(identity: Any, issuer: Any) -> Profile:
     profile = Profile(email, is_verified, tuple(groups), dict(identity.claims))
     profile.to_text()  # raises for what JSON cannot say, and for too much
     return profile
+
+
+def _kept(profile: Profile) -> dict[str, Any]:
+    return {name: getattr(profile, name) for name in ("email", "email_verified", "groups", "claims")}
 
 
 def path_of(provider: IdentityProvider, path: str) -> str:

@@ -9,12 +9,15 @@ import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from gatepost.identity.entry import ANYBODY, Entry
+from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.reasons import Reason
 from gatepost.resource import bearer
 from gatepost.resource.bearer import Refusal, TokenRefused, bearer_challenge
 from gatepost.resource.principal import API_KEY_SUBJECT, Principal
 from gatepost.resource.resources import ProtectedResource, metadata_url
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
+from gatepost.stores.contract.users import Person
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
@@ -65,6 +68,8 @@ class BearerGuard:
         required_scopes: frozenset[str] = frozenset(),
         is_discoverable: bool = True,
         signed_tokens: SignedTokens | None = None,
+        entry: Entry = ANYBODY,
+        roles: Roles = NO_ROLES,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -78,6 +83,8 @@ class BearerGuard:
             api_key: the operator's static key, which counts as a token with all scopes; None when there is none.
             required_scopes: what every request needs, whatever it asks for.
             signed_tokens: checks signed access tokens; None where all of them are opaque.
+            entry: says whom its words name no more.
+            roles: say which scopes of a token its person may still have.
             is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
@@ -94,8 +101,9 @@ class BearerGuard:
         self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
         self._required_scopes = required_scopes
         self._signed_tokens = signed_tokens
-        self._cache_seconds = cache_seconds
-        self._cache_entries = cache_entries
+        self._entry = entry
+        self._roles = roles
+        self._cache_seconds, self._cache_entries = cache_seconds, cache_entries
         self._metadata_url = metadata_url(resource) if is_discoverable else None
         self._api_key_principal = Principal(
             subject=API_KEY_SUBJECT,
@@ -181,18 +189,22 @@ class BearerGuard:
             resource=self._resource.identifier,
             now=now,
         )
-        principal = self._from_token(live)
+        person = live.person
+        if self._entry.shuts_out(person):
+            raise TokenRefused(bearer.USER_NOT_ALLOWED)
+        principal = self._from_token(live, person)
         # 6. Remember it, unless something was revoked while the store was asked.
         if evictions == self._evictions and principal.has(self._required_scopes):
             until = min(now + self._cache_seconds, live.expires_at)
             self._remember(authorization[0], token, principal, now=now, until=until)
         return principal
 
-    def _from_token(self, live: LiveAccessToken) -> Principal:
+    def _from_token(self, live: LiveAccessToken, person: Person | None) -> Principal:
+        roles = frozenset[str]() if person is None else self._roles.of(person)
         return Principal(
             subject=live.subject,
             client_id=live.client_id,
-            scopes=frozenset(live.scopes),
+            scopes=frozenset(live.scopes if person is None else self._roles.permit(live.scopes, roles)),
             resource=live.resource,
             issuer=self._issuer,
             grant_id=live.grant_id,
@@ -201,6 +213,7 @@ class BearerGuard:
             client_name=live.client_name,
             user_issuer=live.user_issuer,
             profile=live.profile,
+            roles=roles,
         )
 
     def _remember(self, authorization: bytes, token: str, principal: Principal, *, now: int, until: int) -> None:

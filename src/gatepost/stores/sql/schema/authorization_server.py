@@ -333,3 +333,15 @@ SECOND_STEPS: Final = (
     """,
 )
 """Version 8."""
+
+PROFILE_SUBJECTS: Final = (
+    # What the issuer of a linked login that spoke last calls the person.
+    "ALTER TABLE users ADD COLUMN profile_subject TEXT",
+    """
+    UPDATE users SET profile_subject = (
+        SELECT linked_logins.external_subject FROM linked_logins
+        WHERE linked_logins.subject = users.subject AND linked_logins.issuer = users.profile_issuer
+    ) WHERE profile_issuer IS NOT NULL
+    """,
+)
+"""Version 9."""

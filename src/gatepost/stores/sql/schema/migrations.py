@@ -22,6 +22,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.PASSKEYS,
     authorization_server.LINKED_LOGINS,
     authorization_server.SECOND_STEPS,
+    authorization_server.PROFILE_SUBJECTS,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from gatepost.identity.entry import ANYBODY, Entry
+from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
 from gatepost.oauth.limits import TOKENS_OF_CLIENT
@@ -46,6 +48,10 @@ class TokenIssuer:
     audit: Audit = NO_AUDIT
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
     """Given the time, what signs access tokens; None makes opaque ones."""
+    entry: Entry = ANYBODY
+    """Who may go on."""
+    roles: Roles = NO_ROLES
+    """What may be granted to them."""
     limits: Limits | None = None
     """Counts the tokens of each client."""
 

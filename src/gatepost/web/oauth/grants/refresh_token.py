@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
+from gatepost.identity.asking import LoginProviderFailed
+from gatepost.identity.provider import LoginUnavailable
 from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.errors import TemporarilyUnavailable
 from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.reasons import Reason
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
     open_successor,
+    permitted_scopes,
     seal_successor,
     token_reused_error,
+    user_not_allowed_error,
 )
 from gatepost.oauth.scopes import narrow_scopes
 from gatepost.stores.contract.grants import RotateOutcome
+from gatepost.stores.contract.users import Person
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+from gatepost.web.site.errors import ScrubbedTraceback
 from gatepost.web.site.patience import REFRESH_SECONDS
+
+_log = logging.getLogger("gatepost.oauth")
 
 
 async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
@@ -37,10 +48,20 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
         resource=issuer.named_resource(request),
         now=request.now,
     )
+
+    # 3. The person may still enter, and has roles, by what was said at the last login.
+    person = None if found is None else found.person
+    if person is not None and not await _may_go_on(issuer, person):
+        refused = user_not_allowed_error()
+        await grants.revoke_grant(grant.grant_id, reason=refused.reason.value, now=request.now)
+        await issuer.record_revocation(request, refused.reason, subject=grant.subject, grant_id=grant.grant_id)
+        raise refused
     known = {scope for resource in issuer.resources for scope in resource.scopes}
     scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes, known=known)
+    permitted = issuer.roles.permit_to(grant.scopes, person)
+    scopes = permitted_scopes(scopes, granted=grant.scopes, permitted=permitted)
 
-    # 3. Spend the token and keep its successor, in one step that also says whether it was spent before.
+    # 4. Spend the token and keep its successor, in one step that also says whether it was spent before.
     tokens, rows = await issuer.mint(grant, scopes=scopes, with_refresh_token=True, now=request.now)
     rotation = await grants.rotate_refresh_token(
         token_fingerprint,
@@ -60,6 +81,22 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
         await issuer.record_revocation(request, reused.reason, subject=grant.subject, grant_id=grant.grant_id)
         raise reused
     raise grant_revoked_error()
+
+
+async def _may_go_on(issuer: TokenIssuer, person: Person) -> bool:
+    """Say whether the rule of who may enter still names the person.
+
+    Raises:
+        TemporarilyUnavailable: the operator's function cannot say so now; nothing is lost.
+    """
+    try:
+        return await issuer.entry.still_admits(person)
+    except (LoginProviderFailed, LoginUnavailable) as failure:
+        cause = failure.__cause__
+        _log.error("who may enter cannot be judged: %s", failure, exc_info=cause and ScrubbedTraceback(cause))
+        raise TemporarilyUnavailable(
+            Reason.LOGIN_PROVIDER_FAILED, "Whether the user may still enter cannot be said now; try again."
+        ) from None
 
 
 REFRESH_TOKEN: Final = GrantType(
