@@ -130,8 +130,8 @@ async def passkey_world(**variables: str) -> AsyncIterator[PasskeyWorld]:
     await store.open()
     for number, name in enumerate(("ada", "bob")):
         await store.users.add_user(new_user(name, PASSWORD, now=1, random_bytes=bytes([number]).__mul__))
-    # The keyword arguments that are no settings are given or left to their defaults.
-    async with installed(fetcher=None, store=store, provider=None, **variables) as running:
+    settings: dict[str, Any] = {**variables}  # for a type checker they could be the other arguments as well
+    async with installed(store=store, **settings) as running:
         world = PasskeyWorld(running)
         yield world
         for http in world.browsers:
