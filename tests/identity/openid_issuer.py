@@ -32,6 +32,9 @@ def query_of(url: str) -> dict[str, str]:
 class OpenIDIssuer:
     """What the browser would do there is done by `log_in` and `refuse`; the rest is HTTP."""
 
+    scope = "openid profile email"
+    """What an authorization request has to ask for."""
+
     def __init__(self, issuer: str, clock: list[int], *, name: str = "oidc") -> None:
         self.issuer = issuer
         self.clock = clock
@@ -78,7 +81,7 @@ class OpenIDIssuer:
             "response_type": "code",
             "client_id": CLIENT_ID,
             "redirect_uri": self.redirect_uri,
-            "scope": "openid profile email",
+            "scope": self.scope,
             "code_challenge_method": "S256",
         }
         assert {name: value for name, value in asked.items() if name in expected} == expected

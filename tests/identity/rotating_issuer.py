@@ -29,6 +29,8 @@ class Family:
 class RotatingIssuer(OpenIDIssuer):
     """Counts its refreshes; what is to go wrong with them is said beforehand."""
 
+    scope = "openid profile email offline_access"
+
     def __init__(self, issuer: str, clock: list[int], *, name: str = "oidc") -> None:
         super().__init__(issuer, clock, name=name)
         self.metadata["revocation_endpoint"] = f"{issuer}/revoke"
