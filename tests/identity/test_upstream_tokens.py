@@ -343,12 +343,29 @@ async def test_ending_is_done_here_first_and_a_provider_that_fails_is_only_logge
 ) -> None:
     world.issuer.instead["/revoke"] = Response("", 503)
     with caplog.at_level(logging.WARNING):
-        assert await one.tokens.end("user-1", provider="oidc")
-    assert not await one.tokens.end("user-1")
+        ended = await one.tokens.end("user-1", provider="oidc")
+        assert await one.tokens.end("user-1", provider="oidc") == []
+        await one.tokens.tell(ended)
     assert "tokens that were ended here may live on there: its revocation endpoint answers 503" in caplog.text
     assert "rt-0-0" not in caplog.text
     with pytest.raises(LinkMissing):
         await one.token()
+
+
+async def test_what_is_ended_here_is_ended_there(world: World, one: Process) -> None:
+    await one.tokens.tell(await one.tokens.end("user-1", provider="oidc"))
+    assert world.issuer.revoked == [{"token": "rt-0-0", "token_type_hint": "refresh_token"}]
+
+
+async def test_whether_there_is_something_to_act_with_is_known(world: World, one: Process) -> None:
+    assert [await one.tokens.has(subject, "oidc") for subject in ("user-1", "user-2")] == [True, False]
+    world.later(3600)
+    assert await one.tokens.has("user-1", "oidc")
+    world.issuer.gives_refresh_tokens = False
+    await world.log_in(one, account="another")
+    assert await one.tokens.has("user-1", "oidc")
+    world.later(3600)
+    assert not await one.tokens.has("user-1", "oidc")
 
 
 @pytest.mark.usefixtures("one")
@@ -358,7 +375,7 @@ async def test_tokens_of_another_issuer_under_the_same_name_go_nowhere(world: Wo
     with pytest.raises(LinkMissing):
         await moved.token()
     assert world.issuer.refreshes == 0
-    assert await moved.tokens.end("user-1")
+    await moved.tokens.tell(await moved.tokens.end("user-1", provider="oidc"))
     assert world.issuer.revoked == []
 
 

@@ -34,6 +34,7 @@ from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
+from gatepost.web.pages.upstream_access import UpstreamAccess
 from gatepost.web.site.routing import Route
 
 if TYPE_CHECKING:
@@ -122,10 +123,11 @@ class PageRoutes:
 
     def _account_routes(self, login: LoginPage) -> tuple[Route, ...]:
         """Return what people do once they are logged in."""
-        logins = LinkLoginPage(completion=login.completion)
+        logins, upstream = LinkLoginPage(completion=login.completion), UpstreamAccess(completion=login.completion)
         account = AccountPage(
             completion=login.completion,
             logins=logins,
+            upstream=upstream,
             approvals=self.core.store.approvals,
             resources=login.resources,
             on_revocation=self.resources.forget_verified_tokens,
@@ -141,7 +143,8 @@ class PageRoutes:
         # Only their own login gives local accounts access.
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
         of_accounts = (*links.routes(), *self._passkey_routes(login)) if self._has_accounts else ()
-        return (*account.routes(), *logins.routes(), *password.routes(), *second_step.routes(), *of_accounts)
+        own = (*account.routes(), *logins.routes(), *upstream.routes(), *password.routes(), *second_step.routes())
+        return (*own, *of_accounts)
 
     def _passkey_routes(self, login: LoginPage) -> tuple[Route, ...]:
         """Return what people do with passkeys, and what asks them again who they are."""

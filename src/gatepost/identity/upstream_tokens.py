@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -147,18 +147,27 @@ class UpstreamTokens:
             flight.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(flight)
 
-    async def end(self, subject: str, *, provider: str | None = None) -> bool:
-        """End what is kept of a person's, here and then there; say whether there was any.
+    async def end(self, subject: str, *, provider: str) -> list[KeptTokens]:
+        """End what is kept of a person's at a provider, and return it. It is over here; the provider is to be told."""
+        return await self.store.end_tokens(subject, provider=provider)
 
-        It is over here once this returns. That the provider does not end it is logged, and no error.
-        """
-        ended = await self.store.end_tokens(subject, provider=provider)
+    async def tell(self, ended: Iterable[KeptTokens]) -> None:
+        """Have the providers end what was ended here. That one does not is logged, and no error."""
         for kept in ended:
             holder = self.providers.get(kept.provider)
             opened = None if holder is None else self._opened(kept, holder)
             if holder is not None and opened is not None:
                 await self._revoke(holder, opened.pair)
-        return bool(ended)
+
+    def keeps(self, provider: str) -> bool:
+        """Say whether tokens of this provider are kept."""
+        return provider in self.providers
+
+    async def has(self, subject: str, provider: str) -> bool:
+        """Say whether there are tokens of a person's with which a tool could act now, or could get others."""
+        opened = await self._find(subject, self.providers[provider])
+        now = self.now()
+        return opened is not None and (opened.is_usable(now, None) or opened.can_be_refreshed(now))
 
     async def listed(self, subject: str) -> list[KeptTokens]:
         """Return what is kept of a person's."""

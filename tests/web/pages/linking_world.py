@@ -17,6 +17,7 @@ from gatepost.stores.contract.linked_logins import LoginKey
 from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import fingerprint
 from tests.identity.openid_issuer import CLIENT_ID, SECRET, Network, OpenIDIssuer
+from tests.identity.rotating_issuer import RotatingIssuer
 from tests.web.pages.pages_world import Form, World, make_world
 
 ACCOUNT = "/oauth/account"
@@ -136,13 +137,22 @@ def key_id(key: LoginKey) -> str:
 
 
 def _serve(
-    base: World, *, names: Sequence[str] = NAMES, local: bool = True, allowed: Sequence[str] = ()
+    base: World,
+    *,
+    names: Sequence[str] = NAMES,
+    local: bool = True,
+    allowed: Sequence[str] = (),
+    keep_tokens: Sequence[str] = (),
 ) -> LinkingWorld:
-    logins = [OpenIDConnect(f"https://{name}.example", CLIENT_ID, SECRET, name=name) for name in names]
+    logins = [
+        OpenIDConnect(f"https://{name}.example", CLIENT_ID, SECRET, name=name, keep_tokens=name in keep_tokens)
+        for name in names
+    ]
     provider = SeveralLogins(logins, Locals(base.store.users) if local else None)
     world = make_world(provider=provider, store_of=base, allowed=allowed)
     world.now = base.now
-    issuers = {name: OpenIDIssuer(f"https://{name}.example", [world.now], name=name) for name in names}
+    kinds: dict[str, type[OpenIDIssuer]] = dict.fromkeys(keep_tokens, RotatingIssuer)
+    issuers = {name: kinds.get(name, OpenIDIssuer)(f"https://{name}.example", [world.now], name=name) for name in names}
     network = Network(**{f"{name}_example": issuer.app for name, issuer in issuers.items()})
     provider.connect(Surroundings(lambda: world.now, world.random_bytes, network))
     return LinkingWorld(world, issuers)
@@ -150,10 +160,14 @@ def _serve(
 
 @asynccontextmanager
 async def linking_world(
-    *, names: Sequence[str] = NAMES, local: bool = True, allowed: Sequence[str] = ()
+    *,
+    names: Sequence[str] = NAMES,
+    local: bool = True,
+    allowed: Sequence[str] = (),
+    keep_tokens: Sequence[str] = (),
 ) -> AsyncIterator[LinkingWorld]:
     """Serve the pages; there are the accounts of ada and bob."""
-    linking = _serve(make_world(), names=names, local=local, allowed=allowed)
+    linking = _serve(make_world(), names=names, local=local, allowed=allowed, keep_tokens=keep_tokens)
     await linking.add("ada")
     await linking.add("bob")
     yield linking

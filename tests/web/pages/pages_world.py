@@ -16,6 +16,8 @@ from starlette.responses import Response
 from gatepost.identity.entry import ANYBODY, Allow, entry_of
 from gatepost.identity.provider import Identity, IdentityProvider, Login, LoginField, LoginRoute, LoginStep
 from gatepost.identity.roles import NO_ROLES, Roles
+from gatepost.identity.token_holder import TokenHolder
+from gatepost.identity.upstream_tokens import UpstreamTokens
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
@@ -26,6 +28,7 @@ from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.sqlite.memory import MemoryDatabase
 from gatepost.stores.sql.store import sql_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
+from gatepost.tokens.sealing import KeyRing
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.account import AccountPage
 from gatepost.web.pages.account_link import AccountLinkPage
@@ -42,6 +45,7 @@ from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
+from gatepost.web.pages.upstream_access import UpstreamAccess
 from gatepost.web.site.audit import NO_AUDIT
 from tests.identity.second_step_world import second_steps
 from tests.web.served import Served
@@ -237,6 +241,23 @@ class World:
         return Request({"type": "http", "headers": cookie})
 
 
+def upstream_tokens_of(
+    provider: IdentityProvider, store: Store, *, now: Callable[[], int], random_bytes: Callable[[int], bytes]
+) -> UpstreamTokens | None:
+    """Return what keeps the tokens of those login providers that keep any."""
+    every = [each for each in provider.every if isinstance(each, TokenHolder) and each.keeps_tokens]
+    if not every:
+        return None
+    return UpstreamTokens(
+        providers={each.name: each for each in every},
+        store=store.upstream_tokens,
+        key_ring=KeyRing(["a-key-of-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"]),
+        note_end=lambda _subject: None,
+        now=now,
+        random_bytes=random_bytes,
+    )
+
+
 def make_world(
     *,
     auto_approve: AutoApprove = AutoApprove.NEVER,
@@ -306,18 +327,20 @@ def make_world(
         now=now,
         random_bytes=random_bytes,
         entry=entry,
+        upstream_tokens=upstream_tokens_of(provider, store, now=now, random_bytes=random_bytes),
     )
     world = World(store, database, accounts, app, sessions, random_bytes)
     requests = PendingRequests(store.transactions, now)
     app.add(pages.static_files.routes())
     counted = None if throttle is None else throttle(world)
     app.add(LoginPage(requests=requests, completion=completion, resources=resources, throttle=counted).routes())
-    logins = LinkLoginPage(completion=completion)
-    app.add(logins.routes())
+    logins, upstream = LinkLoginPage(completion=completion), UpstreamAccess(completion=completion)
+    app.add((*logins.routes(), *upstream.routes()))
     app.add(
         AccountPage(
             completion=completion,
             logins=logins,
+            upstream=upstream,
             approvals=store.approvals,
             resources=resources,
             on_revocation=lambda: world.forgotten.append(world.now),

@@ -30,6 +30,7 @@ from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.recent_login import PASSKEYS
 from gatepost.web.pages.rendering import Link
 from gatepost.web.pages.times import ago, day
+from gatepost.web.pages.upstream_access import UpstreamAccess
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
@@ -54,6 +55,8 @@ class AccountPage:
     """The MCP endpoints, with the words for their scopes."""
     logins: LinkLoginPage
     """What shows the person's logins, and unlinks them."""
+    upstream: UpstreamAccess
+    """What shows where tools act as the person, and ends it."""
     on_revocation: Callable[[], None]
     """Called as soon as a grant is revoked, so that no cache in this process answers for it."""
     has_passkeys: bool = False
@@ -95,6 +98,7 @@ class AccountPage:
             sessions=[_row(listed, own=session, now=now) for listed in sessions],
             mcp_urls=[resource.identifier for resource in self.resources],
             **shown_logins,
+            **await self.upstream.shown_on_account(session),
         )
 
     async def disconnect(self, request: Request) -> Response:

@@ -72,6 +72,9 @@ class LinkLoginPage:
         logins = await self._linking.logins.list_logins(session.user.subject)
         known = next((login for login in logins if provider.vouches_for(login.issuer)), None)
         is_from_account = _is_from_account(request)
+        # Where tools act there, a login that is linked and has nothing left to act with is done once more.
+        tokens = completion.upstream_tokens_of(provider)
+        has_tokens = tokens is not None and await tokens.has(session.user.subject, provider.name)
         return completion.pages.render(
             request,
             "link_login.html",
@@ -81,7 +84,9 @@ class LinkLoginPage:
             account_path=ACCOUNT,
             user=session.user.name,
             provider=provider.label,
-            is_linked=known is not None,
+            is_linked=known is not None and (tokens is None or has_tokens),
+            is_known=known is not None,
+            keeps_tokens=tokens is not None,
             name_there=None if known is None else known.display_name,
         )
 
@@ -119,7 +124,13 @@ class LinkLoginPage:
         if named is None:
             return completion.pages.redirect(ACCOUNT)
 
-        # 3. Unlink it, if another way to log in is left.
+        # 3. Unlink it, if another way to log in is left. What it brought for tools ends with it, here and there.
+        tokens = completion.upstream_tokens
+        kept = (
+            []
+            if tokens is None
+            else [one for one in await tokens.listed(user.subject) if (one.issuer, one.external_subject) == named.key]
+        )
         keeps = [login.key for login in logins if login is not named and completion.offers(login.issuer)]
         outcome = await self._linking.logins.unlink_login(user.subject, named.key, keeps=keeps)
         if outcome is UnlinkOutcome.LAST:
@@ -135,6 +146,8 @@ class LinkLoginPage:
             )
         if outcome is UnlinkOutcome.UNLINKED:
             await completion.audit.record(request, AuditEvent.LOGIN_UNLINKED, subject=user.subject)
+            if tokens is not None:
+                await tokens.tell(kept)
         return completion.pages.redirect(ACCOUNT)
 
     async def shown_on_account(self, session: OpenSession) -> dict[str, Any]:

@@ -103,6 +103,11 @@ class LoginCompletion:
         """Say whether people can log in with a login of this issuer now."""
         return any(each.vouches_for(issuer) for each in self.provider.every)
 
+    def upstream_tokens_of(self, provider: IdentityProvider) -> UpstreamTokens | None:
+        """Return what keeps the tokens of a provider, if anything does."""
+        tokens = self.upstream_tokens
+        return tokens if tokens is not None and tokens.keeps(provider.name) else None
+
     def routes(self) -> tuple[Route, ...]:
         """Return the own routes of each provider."""
         return self.pages.routes(
