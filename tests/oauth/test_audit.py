@@ -1,6 +1,6 @@
 """What is an event, and in which order events stand."""
 
-from gatepost.oauth.audit import REFUSALS, AuditEvent, event_id
+from gatepost.oauth.audit import REFUSALS, AuditEvent, Outcome, event_id
 from gatepost.oauth.reasons import Reason
 
 
@@ -19,6 +19,12 @@ def test_an_event_id_sorts_by_second_and_microsecond() -> None:
     assert ids == sorted(ids)
     assert ids[2] == "006b49d200000010000000000000"
     assert {len(one) for one in ids} == {28}
+
+
+def test_each_event_and_outcome_is_its_name() -> None:
+    assert [event.value for event in (*AuditEvent, *Outcome)] == [
+        event.name.lower() for event in (*AuditEvent, *Outcome)
+    ]
 
 
 def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
