@@ -33,7 +33,7 @@ from tools.mutants.mutations import Mutant
 
 Result = TypeVar("Result")
 
-SECONDS = 60
+SECONDS = 20
 """How long a mutant may compute beside what its tests take; one that loops is noticed by that."""
 _WAITING = 5
 """How many times as long it may take altogether; one that waits for ever is noticed by that, on a busy machine too."""
