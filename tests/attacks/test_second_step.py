@@ -233,7 +233,9 @@ async def test_a_guesser_does_not_keep_the_owner_out(guarded: Guarded, way: str)
     else:
         own, password = guarded.own["ada"], "violet kettles hum at dusk"
         form = await own.get(f"{ACCOUNT}/password")
-        assert (await send(own, form, old=PASSWORD, password=password, repeat=password)).status_code == 200
+        typed = {"old": PASSWORD, "password": password, "repeat": password}
+        assert (await send(own, form, **typed, code=guarded.code())).status_code == 200
+        guarded.wait()
         browser, code = guarded.browser("203.0.113.9"), guarded.code()
         page = await type_password(browser, password=password)
 
@@ -305,6 +307,25 @@ async def test_a_browser_left_open_cannot_turn_it_off_or_read_recovery_codes(gua
     assert [reason for reason in reasons if reason != "too_many_requests"] == ["second_step_failed"] * 10 + [
         "login_failed"
     ]
+
+
+async def test_a_browser_left_open_cannot_change_the_password_without_a_code(guarded: Guarded) -> None:
+    """With a new password it would get new guesses, and the owner none of their own."""
+    browser, path = guarded.own["ada"], f"{ACCOUNT}/password"
+    typed = {"old": PASSWORD, "password": "violet kettles hum at dusk", "repeat": "violet kettles hum at dusk"}
+    statuses = []
+    for number in range(12):
+        statuses.append((await send(browser, await browser.get(path), **typed, code=f"{number:06}")).status_code)
+        guarded.wait(600)
+    assert statuses == [WRONG] * 10 + [TOO_MANY] * 2
+    assert (await type_password(guarded.browser("203.0.113.9"))).status_code == 200
+
+    page = await browser.get(path)
+    changed = await send(browser, page, **typed, code=guarded.recovery["ada"][0])
+
+    assert (changed.status_code, heading(changed)) == (200, "Your password is changed")
+    reasons = await guarded.refusals("password_changed")
+    assert [reason for reason in reasons if reason != "too_many_requests"] == ["second_step_failed"] * 10
 
 
 async def test_a_page_of_another_site_sets_nothing_up_and_turns_nothing_off(guarded: Guarded) -> None:

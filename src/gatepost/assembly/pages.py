@@ -133,10 +133,16 @@ class PageRoutes:
             on_revocation=self.resources.forget_verified_tokens,
             has_passkeys=self._has_accounts,
         )
-        password = PasswordPage(completion=login.completion, throttle=login.throttle, attempts=login.attempts)
+        second_steps = second_steps_of(self.core)
+        password = PasswordPage(
+            completion=login.completion,
+            second_steps=second_steps,
+            throttle=login.throttle,
+            attempts=login.attempts,
+        )
         second_step = SecondStepPage(
             completion=login.completion,
-            second_steps=second_steps_of(self.core),
+            second_steps=second_steps,
             throttle=login.throttle,
             attempts=login.attempts,
         )

@@ -347,8 +347,8 @@ def make_world(
         ).routes()
     )
     app.add(AccountLinkPage(completion=completion, links=store.account_links).routes())
-    app.add(PasswordPage(completion=completion, throttle=counted).routes())
     steps = second_steps(store, now=now, random_bytes=random_bytes)
+    app.add(PasswordPage(completion=completion, second_steps=steps, throttle=counted).routes())
     app.add(SecondStepPage(completion=completion, second_steps=steps, throttle=counted).routes())
     app.add(
         ConsentPage(

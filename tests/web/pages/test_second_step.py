@@ -367,3 +367,28 @@ async def test_nobody_without_a_password_here_is_offered_one() -> None:
         await elsewhere.log_in(browser)
         assert PAGE not in (await browser.get("/oauth/account")).text
         assert (await browser.get(PAGE)).headers["location"] == "/oauth/account"
+
+
+async def test_a_change_of_the_password_uses_no_code_in_vain_and_leaves_the_browser_known(
+    world: World, browser: httpx2.AsyncClient
+) -> None:
+    app, _ = await set_up(world, browser)
+    world.now += 30
+    new, code = "violet kettles hum at dusk", app.code(world.now)
+    typed = {"old": PASSWORD, "password": "ada-ada-ada-ada", "repeat": "ada-ada-ada-ada", "code": code}
+    page = await browser.get("/oauth/account/password")
+    assert 'autocomplete="one-time-code"' in page.text
+
+    refused = await send(browser, page, **typed)
+    assert (refused.status_code, "too easy to guess" in refused.text) == (422, True)
+    without = await send(browser, refused, **{**typed, "password": new, "repeat": new, "code": ""})
+    assert (without.status_code, alert_on(without)) == (403, USED)
+    assert 'id="code" name="code"' in without.text
+    changed = await send(browser, without, **{**typed, "password": new, "repeat": new})
+
+    assert heading(changed) == "Your password is changed"
+    assert heading(await type_password(world.browser(), password=new)) == "Enter your code"
+
+
+async def test_nobody_without_a_second_step_is_asked_for_a_code(browser: httpx2.AsyncClient) -> None:
+    assert "one-time-code" not in (await browser.get("/oauth/account/password")).text

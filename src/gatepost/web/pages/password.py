@@ -1,20 +1,23 @@
 """GET and POST /oauth/account/password: a person with a password here chooses another.
 
-The old one is asked for and counted as a login is, so a browser that was left open opens no account for good. With the
-change every login of the account ends, and links that set its password; this browser gets a new one.
+The old one is asked for and counted as a login is, so a browser that was left open opens no account for good; and, of
+who has a second step, a code. With the change every login of the account ends, and links that set its password; this
+browser gets a new one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused, hash_password, password_matches
+from gatepost.identity.second_steps import SecondSteps, secret_name
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason
@@ -24,7 +27,7 @@ from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.login_completion import LoginCompletion
-from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle
+from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.rendering import Link
 from gatepost.web.site import api_description as api
@@ -42,6 +45,7 @@ class PasswordPage:
 
     completion: LoginCompletion
     """Sessions, people, pages and audit trail are the login's."""
+    second_steps: SecondSteps
     throttle: LoginThrottle | None = None
     """Counts the guesses at the old password, together with those at the login page."""
     attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
@@ -78,19 +82,11 @@ class PasswordPage:
         # 3. The old one is right: a guess like any at the login page, and counted before it is looked at.
         name = user.username or ""
         with self.attempts.one_of(session.record.browser_id):
-            await self._admit(request, user, name)
+            await self._admit(request, user)
             matches = password_workers().run(partial(password_matches, user.password_hash, old))
             if not await run_while_connected(matches, request.receive):
-                await completion.audit.record(
-                    request,
-                    AuditEvent.PASSWORD_CHANGED,
-                    Outcome.REFUSED,
-                    reason=Reason.LOGIN_FAILED,
-                    subject=user.subject,
-                )
-                return self._form(
-                    request, session, field="old", problem=Phrase("That is not your password."), is_wrong=True
-                )
+                wrong = Phrase("That is not your password.")
+                return await self._wrong(request, session, field="old", problem=wrong, reason=Reason.LOGIN_FAILED)
 
             # 4. The new one can be one.
             hashed = password_workers().run(partial(hash_password, new, username=name))
@@ -98,15 +94,24 @@ class PasswordPage:
                 password_hash = await run_while_connected(hashed, request.receive)
             except PasswordRefused as refused:
                 response = self._form(request, session, field="password", problem=words_of(refused))
-            else:
-                response = await self._change(request, session, user, password_hash)
-        if self.throttle is not None:
-            await self.throttle.succeeded(request, name, response)
-        return response
+                if self.throttle is not None:
+                    await self.throttle.succeeded(request, name, response)
+                return response
 
-    async def _change(self, request: Request, session: OpenSession, user: User, password_hash: str) -> Response:
+            # 5. Who has a second step has a code that counts, which is looked at last, so that none is used in vain.
+            return await self._change(request, session, user, password_hash, form.get("code", ""))
+
+    async def _change(
+        self, request: Request, session: OpenSession, user: User, password_hash: str, typed: str
+    ) -> Response:
         """Change the password, and log this browser in again under a new session."""
-        completion = self.completion
+        completion, answer = self.completion, None
+        if user.second_step is not None:
+            answer = StepAnswer(secret_name(user), {"code": typed})
+            await self._admit(request, user, answer)
+            if await self.second_steps.try_code(user, typed) is None:
+                reason = Reason.SECOND_STEP_FAILED
+                return await self._wrong(request, session, field="code", problem=CODE_WRONG, reason=reason)
         if not await completion.users.change_password(user.username or "", password_hash, replaces=user.password_hash):
             # Somebody else changed it in the meantime, which has ended this session too.
             return completion.pages.redirect(login_path())
@@ -119,10 +124,15 @@ class PasswordPage:
             message=Phrase("You are logged out everywhere else. Apps that you connected stay connected."),
             link=Link(ACCOUNT, Phrase("Your account")),
         )
+        if self.throttle is not None:
+            name, earlier = user.username or "", 0 if answer is None else 1  # the password, before the code
+            await self.throttle.succeeded(request, name, page, answer, earlier=earlier)
+            if answer is not None:
+                self.throttle.knows(page, name, secret_name(replace(user, password_hash=password_hash)))
         return completion.browser_sessions.attach(page, await completion.browser_sessions.start(renewed))
 
-    async def _admit(self, request: Request, user: User, name: str) -> None:
-        """Count a guess at the old password.
+    async def _admit(self, request: Request, user: User, answer: StepAnswer | None = None) -> None:
+        """Count a guess at the old password, or at a code.
 
         Raises:
             TooManyRequests: it is one too many.
@@ -130,7 +140,7 @@ class PasswordPage:
         if self.throttle is None:
             return
         try:
-            await self.throttle.admit(request, name)
+            await self.throttle.admit(request, user.username or "", answer)
         except TooManyRequests as refusal:
             self.completion.audit.note(
                 request,
@@ -141,6 +151,15 @@ class PasswordPage:
             )
             raise
 
+    async def _wrong(
+        self, request: Request, session: OpenSession, *, field: str, problem: Phrase, reason: Reason
+    ) -> Response:
+        """Keep that somebody got password or code wrong, and show the form again."""
+        subject = None if session.user is None else session.user.subject
+        audit = self.completion.audit
+        await audit.record(request, AuditEvent.PASSWORD_CHANGED, Outcome.REFUSED, reason=reason, subject=subject)
+        return self._form(request, session, field=field, problem=problem, reason=reason)
+
     def _form(
         self,
         request: Request,
@@ -148,7 +167,7 @@ class PasswordPage:
         *,
         field: str | None = None,
         problem: Words | None = None,
-        is_wrong: bool = False,
+        reason: Reason | None = None,
     ) -> Response:
         pages = self.completion.pages
         context: dict[str, Any] = {
@@ -158,9 +177,10 @@ class PasswordPage:
             "username": "" if session.user is None else session.user.username or "",
             "field": field,
             "problem": problem,
+            "has_second_step": session.user is not None and session.user.second_step is not None,
         }
-        if is_wrong:
-            return pages.refuse(request, "password.html", status=403, reason=Reason.LOGIN_FAILED, **context)
+        if reason is not None:
+            return pages.refuse(request, "password.html", status=403, reason=reason, **context)
         return pages.render(request, "password.html", status=200 if problem is None else 422, **context)
 
 
@@ -180,7 +200,7 @@ _SUBMIT = api.Operation(
     "change_password",
     "Change the password, and end every other login of the account",
     tag="Pages",
-    request_body=api.page_form({"old": _SECRET, "password": _SECRET, "repeat": _SECRET}),
+    request_body=api.page_form({"old": _SECRET, "password": _SECRET, "repeat": _SECRET, "code": api.TEXT}),
     responses={
         200: api.page("The password is changed."),
         303: api.moved("On to the login, or back to the account, which has no password here."),
