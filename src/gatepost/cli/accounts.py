@@ -1,10 +1,23 @@
-"""Finding accounts by what people type in a terminal."""
+"""Accounts by what somebody types."""
 
 from __future__ import annotations
 
+from gatepost.cli.terminal import CommandRefused
 from gatepost.identity.usernames import canonical_username
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
+
+
+async def find_person(store: Store, name: str) -> User:
+    """Return the account that is called `name`, or has it for a subject.
+
+    Raises:
+        CommandRefused: there is none.
+    """
+    user = await find_account(store, name) or await store.users.find_user_by_subject(name)
+    if user is None:
+        raise CommandRefused(f"There is no account {name}; see gatepost users list.")
+    return user
 
 
 async def find_account(store: Store, name: str) -> User | None:

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from gatepost.cli.accounts import find_account
+from gatepost.cli.accounts import find_account, find_person
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
+from gatepost.cli.user_logins import add_login_actions
 from gatepost.cli.user_passkeys import add_action as add_passkeys
 from gatepost.configuration.deployment import resolve_deployment
 from gatepost.configuration.settings import load_settings
@@ -74,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     add_passkeys(actions)
     actions.add_list(show, "show all accounts")
+    add_login_actions(actions)
 
 
 def add(options: argparse.Namespace) -> None:
@@ -152,7 +154,7 @@ def second_step(options: argparse.Namespace) -> None:
     """Turn an account's second step off: its password alone lets it in."""
 
     async def turn_off(store: Store) -> User:
-        user = await _find(store, options.username)
+        user = await find_person(store, options.username)
         if not await store.second_steps.turn_off(user.subject):
             raise CommandRefused(f"{user.name} has no second step.")
         await audit(store, AuditEvent.SECOND_STEP_TURNED_OFF, subject=user.subject)
@@ -212,7 +214,7 @@ def passwd(options: argparse.Namespace) -> None:
     """Set a password, unless it is refused, and end the account's browser sessions."""
     from gatepost.identity.passwords import hash_password  # noqa: PLC0415 - argon2 only where it is used
 
-    username = with_store(lambda store: _find(store, options.username)).username
+    username = with_store(lambda store: find_person(store, options.username)).username
     try:
         password_hash = hash_password(_read_password(from_stdin=options.password_stdin), username=username)
     except ValueError as error:
@@ -233,25 +235,13 @@ def _change(name: str, operation: Callable[[UserStore, User], Awaitable[bool]], 
     """
 
     async def run(store: Store) -> User:
-        user = await _find(store, name)
+        user = await find_person(store, name)
         if not await operation(store.users, user):
             raise CommandRefused(f"{user.name} logs in with {user.issuer} and has no password here.")
         await audit(store, event, subject=user.subject)
         return user
 
     return with_store(run)
-
-
-async def _find(store: Store, name: str) -> User:
-    """Return the account that is called `name`, or has it for a subject.
-
-    Raises:
-        CommandRefused: there is none.
-    """
-    user = await find_account(store, name) or await store.users.find_user_by_subject(name)
-    if user is None:
-        raise CommandRefused(f"There is no account {name}; see gatepost users list.")
-    return user
 
 
 def _read_password(*, from_stdin: bool) -> str:

@@ -116,9 +116,9 @@ class LinkingWorld:
         """Return the logins of a person."""
         return [login.key for login in await self.world.store.linked_logins.list_logins(subject)]
 
-    def serve(self, *, names: Sequence[str] = NAMES, local: bool = True) -> LinkingWorld:
+    def serve(self, *, names: Sequence[str] = NAMES, local: bool = True, allowed: Sequence[str] = ()) -> LinkingWorld:
         """Serve the same store once more, with these providers."""
-        return _serve(self.world, names=names, local=local)
+        return _serve(self.world, names=names, local=local, allowed=allowed)
 
     async def close(self) -> None:
         """Close the browsers."""

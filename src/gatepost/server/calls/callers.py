@@ -22,7 +22,9 @@ class CallingUser:
     display_name: str | None
     """A name to show to people; never a key."""
     issuer: str | None = None
-    """Who vouches for the person, such as the issuer URL of an OpenID provider; `"local"` for local accounts.
+    """Who says what follows, such as the issuer URL of an OpenID provider; `"local"` for local accounts.
+
+    It is the issuer of the login that the person came by last and that says something of them.
 
     None without authentication, and for the API key and clients that act for themselves; so is all that follows.
     """

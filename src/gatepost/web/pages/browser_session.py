@@ -23,7 +23,7 @@ from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.provider import IdentityProvider
 from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore, SessionView
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 
 PLAIN_HTTP_LOGIN = 15 * 60
@@ -202,8 +202,11 @@ class BrowserSessions:
         known_there = user
         if session.issuer is not None and session.external_subject is not None:
             known_there = replace(user, issuer=session.issuer, external_subject=session.external_subject)
-        is_active = await ask(provider.is_active, known_there, returns=(bool,))
-        return user if is_active and await self.entry.still_admits(user) else None
+        if not await ask(provider.is_active, known_there, returns=(bool,)):
+            return None
+        # Who came by a password is judged as that, whatever another login has said of them since.
+        judged = replace(known_there, profile_issuer=None) if session.issuer == LOCAL else user
+        return user if await self.entry.still_admits(judged) else None
 
 
 def _cookie_values(request: Request, name: str) -> list[str]:

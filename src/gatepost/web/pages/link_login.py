@@ -28,6 +28,7 @@ from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_purpose import FROM_ACCOUNT, LinkLogin, LogIn, link_page_path
 from gatepost.web.pages.pending_request import ACCOUNT, query
+from gatepost.web.pages.recent_login import is_recent
 from gatepost.web.pages.rendering import Link, PageRefusal
 from gatepost.web.pages.times import day
 from gatepost.web.site import api_description as api
@@ -80,7 +81,7 @@ class LinkLoginPage:
             "link_login.html",
             csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=None),
             action=f"{LOGINS}/{provider.name}" + (f"?{FROM_ACCOUNT}" if is_from_account else ""),
-            login_path=None if self._linking.is_fresh(session) else after_login.page_of(switch_account=True),
+            login_path=None if is_recent(session, now=completion.now()) else after_login.page_of(switch_account=True),
             account_path=ACCOUNT,
             user=session.user.name,
             provider=provider.label,
@@ -98,7 +99,7 @@ class LinkLoginPage:
         if isinstance(submitted, Response):
             return submitted
         session, user, _ = submitted
-        if not self._linking.is_fresh(session):
+        if not is_recent(session, now=completion.now()):
             return completion.pages.redirect(here)
 
         # 2. Have the person choose an account there; what comes back is for this account and no other.

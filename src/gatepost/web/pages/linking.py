@@ -23,9 +23,6 @@ from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site.audit import Audit
 from gatepost.wording.phrase import Phrase
 
-FRESH_SECONDS: Final = 10 * 60
-"""A login that is older does not suffice to link another, which would let somebody in for good."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linking:
@@ -35,11 +32,6 @@ class Linking:
     pages: Pages
     audit: Audit
     now: Callable[[], int]
-
-    def is_fresh(self, session: OpenSession) -> bool:
-        """Say whether somebody has logged in in this browser only just now."""
-        at = session.record.authenticated_at
-        return session.user is not None and at is not None and self.now() - at < FRESH_SECONDS
 
     async def finish(
         self, request: Request, session: OpenSession, purpose: LinkLogin, login: LoginKey, display_name: str | None

@@ -311,7 +311,7 @@ class BrowserLogin:
             raise PageRefusal(
                 Reason.USER_NOT_ALLOWED,
                 status=403,
-                title=Phrase("You may not enter here"),
+                title=Phrase("You may not enter here") if isinstance(purpose, LogIn) else Phrase("Nothing was linked"),
                 message=words_of(refused),
                 link=Link(page, Phrase("Use another account")),
             ) from None
