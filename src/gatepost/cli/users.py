@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final
 
 from gatepost.cli.accounts import find_account, find_person
 from gatepost.cli.open_store import audit, store_read, with_store
@@ -19,16 +18,12 @@ from gatepost.cli.user_logins import add_login_actions
 from gatepost.cli.user_passkeys import add_action as add_passkeys
 from gatepost.configuration.deployment import resolve_deployment
 from gatepost.configuration.settings import load_settings
+from gatepost.identity.account_links import HOURS, MOST_HOURS, AccountLinkOffers
 from gatepost.identity.roles import ROLE_TAKES, is_role_name
 from gatepost.identity.usernames import canonical_username
 from gatepost.oauth.audit import AuditEvent
-from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User, UserStore
-from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-
-LINK_PATH: Final = "/oauth/account/link?token="
-"""Where the server takes links; the pages are not imported for it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         else:
             action.add_argument("username", metavar="NAME", help="the account")
         action.add_argument(
-            "--hours", type=int, default=24, choices=range(1, 169), metavar="HOURS", help="for how long (1 to 168; 24)"
+            "--hours",
+            type=int,
+            default=HOURS,
+            choices=range(1, MOST_HOURS + 1),
+            metavar="HOURS",
+            help="for how long (1 to 168; 24)",
         )
     add_passkeys(actions)
     actions.add_list(show, "show all accounts")
@@ -177,7 +177,7 @@ def invite(options: argparse.Namespace) -> None:
         raise CommandRefused(str(error)) from None
 
     async def offer(store: Store) -> str:
-        link = await _offer(store, subject=None, username=username, hours=options.hours)
+        link = await _offers(store).invite(username, hours=options.hours)
         if link is None:
             raise CommandRefused(f"There is an account {username} already; gatepost users reset lets it in again.")
         await audit(store, AuditEvent.USER_INVITED)
@@ -193,7 +193,7 @@ def reset(options: argparse.Namespace) -> None:
         user = await find_account(store, options.username)
         if user is None:
             raise CommandRefused(f"There is no account {options.username}; see gatepost users list.")
-        link = await _offer(store, subject=user.subject, username=user.username, hours=options.hours)
+        link = await _offers(store).reset_password(user, hours=options.hours)
         if link is None:
             raise CommandRefused(f"{user.name} is disabled; gatepost users enable lets the account in again.")
         await audit(store, AuditEvent.PASSWORD_RESET_OFFERED, subject=user.subject)
@@ -202,12 +202,14 @@ def reset(options: argparse.Namespace) -> None:
     say(with_store(offer))
 
 
-async def _offer(store: Store, *, subject: str | None, username: str | None, hours: int) -> str | None:
-    """Keep a new link and return its URL; None where it would be of no use."""
+def _offers(store: Store) -> AccountLinkOffers:
     origin = resolve_deployment(load_settings(), is_single_user=False).public_url
-    token, now = mint(SecretKind.ACCOUNT_LINK, secrets.token_bytes), int(time.time())
-    link = AccountLink(fingerprint(token), subject, username, now, now + hours * 3600)
-    return origin + LINK_PATH + token if await store.account_links.offer_link(link) else None
+    return AccountLinkOffers(
+        links=store.account_links,
+        origin=origin,
+        now=lambda: int(time.time()),
+        random_bytes=secrets.token_bytes,
+    )
 
 
 def passwd(options: argparse.Namespace) -> None:

@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from gatepost.cli import users as users_command
 from gatepost.identity import passwords
+from gatepost.identity.account_links import AccountLinkOffers, link_path
 from gatepost.identity.local_accounts import LocalAccounts, new_user
 from gatepost.identity.passwords import password_matches
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.pages.account_link import link_path
 from tests.identity.second_step_world import second_steps
-from tests.web.pages.pages_world import ATTACK, PASSWORD, Form, World, heading, make_world
+from tests.web.pages.pages_world import ATTACK, ORIGIN, PASSWORD, Form, World, heading, make_world
 
 NEW = "violet kettles hum at dusk"
 
@@ -147,5 +146,9 @@ async def test_a_form_of_another_site_or_session_uses_no_link_up(world: World) -
     assert (await fill_in(browser, path)).status_code == 200
 
 
-def test_the_command_line_prints_the_path_of_the_page() -> None:
-    assert link_path("") == users_command.LINK_PATH
+async def test_an_offered_link_leads_to_the_page(world: World) -> None:
+    offers = AccountLinkOffers(
+        links=world.store.account_links, origin=ORIGIN, now=lambda: world.now, random_bytes=world.random_bytes
+    )
+    page = await world.browser().get(await offers.invite("eve") or "")
+    assert (page.status_code, heading(page)) == (200, "Create your account")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.account_links import link_path
 from gatepost.identity.local_accounts import new_user
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused, hash_password
@@ -36,11 +36,6 @@ from gatepost.wording.phrase import Phrase, Words, words_of
 
 _PURPOSE: Final = "account-link"
 _PATH: Final = f"{ACCOUNT}/link"
-
-
-def link_path(token: str) -> str:
-    """Return the path of the page that this link's token opens."""
-    return f"{_PATH}?token={quote(token, safe='')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
