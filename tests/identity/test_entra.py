@@ -190,6 +190,11 @@ async def test_a_refresh_token_takes_a_scope_and_no_further_consent() -> None:
     assert "prompt" not in there
 
 
+async def test_the_scope_that_says_who_it_is_cannot_be_left_out() -> None:
+    async with elsewhere(of(TENANT, scopes=["email"]), EntraStandIn) as (world, entra):
+        assert (await world.person(entra)).external_subject == ADA
+
+
 async def test_who_wants_another_account_chooses_there() -> None:
     async with elsewhere(of("common"), at("common")) as (world, entra):
         assert query_of((await world.go("/oauth/login?switch=1"))[1])["prompt"] == "select_account"

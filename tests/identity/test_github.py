@@ -325,17 +325,18 @@ async def test_memberships_that_the_app_may_not_see_are_none_and_the_log_says_so
     assert "login provider github: the app may not read /user/teams, so nobody is in any" in caplog.text
 
 
-async def test_memberships_come_in_pages() -> None:
+@pytest.mark.parametrize(("number", "pages"), [(99, 1), (250, 3), (999, 10)])
+async def test_memberships_come_in_pages(number: int, pages: int) -> None:
     async with upstream_with(asking()) as upstream:
         upstream.github.scope += " read:org"
-        upstream.github.lists["/user/teams"] = [membership("acme", f"team-{number}") for number in range(250)]
+        upstream.github.lists["/user/teams"] = [membership("acme", f"{each}") for each in range(number)]
         _, user = await upstream.log_in()
     assert user is not None
-    assert user.profile.claims["teams"] == [f"acme/team-{number}" for number in range(250)]
-    assert upstream.github.asked.count("/user/teams") == 3
+    assert user.profile.claims["teams"] == [f"acme/{each}" for each in range(number)]
+    assert upstream.github.asked.count("/user/teams") == pages
 
 
-@pytest.mark.parametrize("teams", [{"message": "odd"}, ["odd"], 500, [membership("acme", "x")] * 1000])
+@pytest.mark.parametrize("teams", [{"message": "odd"}, {}, ["odd"], 500, [membership("acme", "x")] * 1000])
 async def test_a_list_that_cannot_be_read_to_its_end_logs_nobody_in(teams: Any) -> None:
     async with upstream_with(asking()) as upstream:
         upstream.github.scope += " read:org"

@@ -175,6 +175,13 @@ def test_what_is_no_endpoint_is_refused(name: str) -> None:
             OAuth2(**{**ENDPOINTS, name: url}, client_id=CLIENT_ID)
 
 
+def test_an_address_is_no_subject() -> None:
+    with pytest.raises(ValueError, match=r"^The subject is a member that stays, and is nobody else's later"):
+        of(subject="email")
+    with pytest.raises(ValueError, match=r"^The subject is a member that stays"):
+        of(subject="data.mail", email="data.mail")
+
+
 async def test_discord_s_people_are_their_number() -> None:
     async with elsewhere(Discord(CLIENT_ID, SECRET), DiscordStandIn, allowed=["@example.com"]) as (world, discord):
         user = await world.person(discord)

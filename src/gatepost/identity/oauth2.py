@@ -69,6 +69,10 @@ class OAuth2(UpstreamLogin):
         for url in (authorization_endpoint, token_endpoint, userinfo_endpoint):
             if not is_server_url(url):
                 raise ValueError(f"Each of the three endpoints is {ENDPOINT_TAKES}.")
+        if subject in {"email", email}:
+            raise ValueError(
+                "The subject is a member that stays, and is nobody else's later; an e-mail address can change hands."
+            )
         issuer = issuer or "{0.scheme}://{0.netloc}".format(urlsplit(authorization_endpoint))
         super().__init__(name, issuer, client_id, client_secret, scopes=scopes, keep_tokens=keep_tokens)
         self._endpoints = UpstreamServer(
