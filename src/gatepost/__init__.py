@@ -35,6 +35,7 @@ __all__ = [
     "Google",
     "Identity",
     "IdentityProvider",
+    "InsufficientScope",
     "InvalidAnswer",
     "Keycloak",
     "ListRoots",
@@ -66,6 +67,8 @@ __all__ = [
     "UnknownUpstream",
     "UpstreamUnavailable",
     "__version__",
+    "all_of",
+    "any_of",
     "create_app",
     "get_current_sub",
     "run",
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
     from gatepost.identity.single_user import SingleUserProvider
     from gatepost.identity.static_password import StaticPasswordProvider
     from gatepost.protocol.errors import MissingRequiredClientCapability
+    from gatepost.resource.scope_needs import all_of, any_of
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
     from gatepost.server.calls.pending_client_requests import ClientError
@@ -104,7 +108,7 @@ if TYPE_CHECKING:
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
     from gatepost.server.declared.tools import Tool
-    from gatepost.server.errors import ResourceNotFound, ToolError
+    from gatepost.server.errors import InsufficientScope, ResourceNotFound, ToolError
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
     from gatepost.web.resource.application import Protected
@@ -134,6 +138,7 @@ _NAMES = {
     "gatepost.identity.single_user": ("SingleUserProvider",),
     "gatepost.identity.static_password": ("StaticPasswordProvider",),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
+    "gatepost.resource.scope_needs": ("all_of", "any_of"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),
     "gatepost.server.calls.pending_client_requests": ("ClientError",),
@@ -142,7 +147,7 @@ _NAMES = {
     "gatepost.server.declared.prompts": ("Prompt",),
     "gatepost.server.declared.resources": ("Resource",),
     "gatepost.server.declared.tools": ("Tool",),
-    "gatepost.server.errors": ("ResourceNotFound", "ToolError"),
+    "gatepost.server.errors": ("InsufficientScope", "ResourceNotFound", "ToolError"),
     "gatepost.server.server": ("Server",),
     "gatepost.stdio.serving": ("run_stdio",),
     "gatepost.web.resource.application": ("Protected",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gatepost.assembly.core import Core
@@ -48,10 +48,14 @@ class Endpoint:
     """Each scope with its words."""
     destructive_scopes: frozenset[str] = frozenset()
     """See `ProtectedResource`."""
+    implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """Likewise."""
 
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
-        return ProtectedResource(origin + self.path, self.path, self.name, self.scopes, self.destructive_scopes)
+        return ProtectedResource(
+            origin + self.path, self.path, self.name, self.scopes, self.destructive_scopes, self.implied_scopes
+        )
 
     @property
     def is_application(self) -> bool:
@@ -106,9 +110,8 @@ def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, tit
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         name = title or target.title or target.name
-        return Endpoint(
-            path, ServerTarget(target, seal=seal, upstream=upstream), name, scopes, target.destructive_scopes
-        )
+        served = ServerTarget(target, seal=seal, upstream=upstream)
+        return Endpoint(path, served, name, scopes, target.destructive_scopes, target.implied_scopes)
     if isinstance(target, DirectApp):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."

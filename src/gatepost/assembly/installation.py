@@ -169,6 +169,8 @@ class Installation:
             yield "MCP_REQUIRE_AUTH is false: whoever reaches this server can call every tool that needs no scope."
             if settings.server.ignore_scopes:
                 yield "MCP_IGNORE_SCOPES is true: where nobody grants scopes, they can call every other tool, too."
+        if settings.server.lazy_auth:
+            yield "MCP_LAZY_AUTH is true: whoever reaches this server can call every tool that needs no scope."
         if self.is_single_user:
             yield "Single-user mode: nobody has to log in, and apps on this computer get access without asking."
         if settings.oauth.auto_approve and self.oauth is not None:
@@ -212,7 +214,8 @@ def install(
     )
     upstream = CallersTokens(core)
     endpoints = endpoints_of(target, core, title=title, upstream=upstream)
-    any_origin = settings.server.require_auth and not (is_single_user or settings.oauth.auto_approve)
+    needs_no_person = is_single_user or settings.oauth.auto_approve or settings.server.lazy_auth
+    any_origin = settings.server.require_auth and not needs_no_person
     resources = Resources(core=core, endpoints=endpoints, any_origin=any_origin)
     oauth: OAuth | None = None
     if settings.issues_tokens:
@@ -251,6 +254,11 @@ def _check_who_gets_in(settings: Settings, provider: IdentityProvider | None, en
         raise SettingsError(
             "MCP_IGNORE_SCOPES is for servers that check no tokens. Take it away, or set MCP_REQUIRE_AUTH=false if "
             "everybody who reaches this server shall be served."
+        )
+    if settings.server.lazy_auth and (settings.oauth.required_scope or not settings.server.require_auth):
+        raise SettingsError(
+            "MCP_LAZY_AUTH serves what needs no scope without a token, which does not go together with "
+            "OAUTH_REQUIRED_SCOPE or MCP_REQUIRE_AUTH=false."
         )
 
 

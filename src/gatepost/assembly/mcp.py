@@ -84,6 +84,8 @@ class Resources:
                     allowed_hosts=allowed_hosts,
                     allowed_origins=self.core.deployment.allowed_origins,
                     any_origin=self.any_origin,
+                    resource=endpoint.at(origin),
+                    is_lazy=self.core.settings.server.lazy_auth,
                     ignores_scopes=self.core.settings.server.ignore_scopes,
                     handshake_era=self._handshake_era(endpoint, origin),
                     keep_alive=self.keep_alive,

@@ -111,6 +111,7 @@ class ServerSettings(Section):
         None, alias="MCP_HANDLER", description="what to serve: module:name or path/file.py:name"
     )
     require_auth: Flag = Field(default=True, alias="MCP_REQUIRE_AUTH")
+    lazy_auth: Flag = Field(default=False, alias="MCP_LAZY_AUTH")
     ignore_scopes: Flag = Field(default=False, alias="MCP_IGNORE_SCOPES")
     api_key: BearerToken | None = Field(
         None, alias="MCP_API_KEY", description="a secret of 1 to 2048 letters, digits and - . _ ~ + / (RFC 6750)"

@@ -9,8 +9,8 @@ decoding and dot segments are how two different endpoints could be made to look 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,14 @@ class ProtectedResource:
     """Every scope it knows, in the order shown, each with the words the consent page uses."""
     destructive_scopes: frozenset[str] = frozenset()
     """Those that open what deletes or overwrites something, which the consent page marks."""
+
+    implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """For each scope that implies others, all that it opens."""
+
+    def effective(self, granted: Iterable[str]) -> frozenset[str]:
+        """Return what was granted with all that it implies."""
+        scopes = frozenset(granted)
+        return scopes.union(*(opened for scope, opened in self.implied_scopes.items() if scope in scopes))
 
     @property
     def default_scopes(self) -> tuple[str, ...]:

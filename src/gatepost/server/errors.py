@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+
+from gatepost.resource.scope_needs import all_of, to_ask_for
 
 _MOST_PROBLEMS = 10
 _MOST_CHARACTERS = 2000
@@ -67,12 +70,24 @@ class ResourceNotFound(Exception):
 
 
 class InsufficientScope(Exception):
-    """The caller's token lacks a scope: HTTP 403 with a challenge, not a JSON-RPC answer alone."""
+    """Raise this in a tool, a resource or a prompt that finds out on its way that the caller's token is not enough.
 
-    def __init__(self, scopes: frozenset[str]) -> None:
+    It becomes HTTP 403 with a challenge that names the scopes, so that the client can ask its user for them (MCP,
+    basic/authorization, "Scope Challenge Handling"). Once a part of the answer has gone out, such as a progress
+    notification, it is a JSON-RPC error that names them.
+
+    Args:
+        scopes: what the call needs beyond what is declared; one or several.
+    """
+
+    def __init__(self, *scopes: str | AbstractSet[str]) -> None:
         super().__init__("the caller's token lacks a scope")
-        self.scopes = scopes
-        """All that the operation needs, granted or not."""
+        self.scopes: frozenset[str] = to_ask_for(all_of(*scopes))
+        """What to ask for, granted or not."""
+
+    def beside(self, declared: frozenset[str]) -> InsufficientScope:
+        """Return it with what is declared, since the operation needs both."""
+        return InsufficientScope(self.scopes, declared)
 
 
 class ToolDefinitionError(TypeError):

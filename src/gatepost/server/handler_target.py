@@ -27,6 +27,7 @@ from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
+from gatepost.server.errors import InsufficientScope
 from gatepost.server.objections import objection_to
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
@@ -112,6 +113,8 @@ class HandlerTarget:
             response = await run_in_thread(functools.partial(self.handler, message), late_failure)
             # A plain function may still return a coroutine: a lambda around an async one, for instance.
             return await response if inspect.isawaitable(response) else response
+        except InsufficientScope:
+            raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # A handler's sys.exit() must not end the server.
             if is_cancellation(error):

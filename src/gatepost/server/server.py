@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar, Unpack, overload
 from pydantic import BaseModel
 
 from gatepost.protocol.uris import normal_form
+from gatepost.resource.scope_needs import closure
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.declared.completion import CompletableOptions
-from gatepost.server.declared.declaration import Declaration, Icon, icons_of
+from gatepost.server.declared.declaration import Declaration, Icon, icons_of, scopes_of
 from gatepost.server.declared.prompts import Prompt
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
@@ -48,6 +49,8 @@ class Server:
             what the tools share and yields it as a mapping, for `Context.state` to find.
         scopes: Words for scopes, shown on the consent page: `{"notes:write": "Add and change notes"}`. Scopes that no
             tool needs may be among them.
+        implied_scopes: Which scopes open what others are for: `{"notes:admin": ["notes:write"], "notes:write":
+            ["notes:read"]}`. What was granted stays as it is; what it implies counts wherever a scope is asked for.
         website_url: Where people read more.
         icons: Pictures for clients to show, in the words of the wire or as `mcp_types.Icon`.
         page_size: How many entries of a list clients get at once.
@@ -70,6 +73,7 @@ class Server:
         prompts: Iterable[Prompt | Callable[..., Any]] = (),
         lifespan: Callable[[Server], AbstractAsyncContextManager[Mapping[str, Any] | None]] | None = None,
         scopes: Mapping[str, str] | None = None,
+        implied_scopes: Mapping[str, Iterable[str]] | None = None,
         website_url: str | None = None,
         icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
         page_size: int = DEFAULT_PAGE_SIZE,
@@ -91,6 +95,8 @@ class Server:
         """Carries what changes at run time to those who tell clients of it."""
         self._lifespan = lifespan
         self._scopes = dict(scopes or {})
+        self.implied_scopes = _implied(implied_scopes or {})
+        """For each that implies others, all that it opens, itself included."""
         self._state: Mapping[str, Any] | None = None
         self._tools: dict[str, Tool] = {}
         self._resources: dict[str, Resource] = {}
@@ -119,6 +125,9 @@ class Server:
         A scope without words stands for itself.
         """
         descriptions = dict(self._scopes)
+        for scope, implied in self.implied_scopes.items():
+            for each in (scope, *sorted(implied)):
+                descriptions.setdefault(each, each)
         for known in (self._tools, self._resources, self._resource_templates, self._prompts):
             for declaration in known.values():
                 for scope in sorted(declaration.scopes):
@@ -235,6 +244,13 @@ class Server:
         """
         register = _decorator(lambda decorated: self.add_prompt(Prompt(decorated, **options)))
         return register if func is None else register(func)
+
+
+def _implied(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
+    """Return for each scope all that it opens; raises ToolDefinitionError for what is no scope."""
+    checked = {scope: scopes_of(implied, f"implied_scopes[{scope!r}]") for scope, implied in given.items()}
+    scopes_of(checked, "implied_scopes")
+    return closure(checked)
 
 
 def _decorator(add: Callable[[Callable[..., Any]], object]) -> Callable[[F], F]:

@@ -31,6 +31,7 @@ from gatepost.server.calls.pending_client_requests import DEFAULT_LOG_LEVEL, MOS
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
+from gatepost.server.errors import InsufficientScope
 from gatepost.server.target import Target
 from gatepost.stdio.streams import LINE_LIMIT, Outlet
 from gatepost.tokens.opaque import RandomBytes
@@ -297,6 +298,9 @@ class Connection:
             return _written(request, result)
         except ProtocolError as error:
             return error_response(error, request.id)
+        except InsufficientScope as error:
+            scopes = " ".join(sorted(error.scopes))
+            return error_response(InvalidJsonRpcRequest(f"This needs the scopes {scopes}."), request.id)
         except RequestCancelled:
             raise
         except (Exception, SystemExit) as error:  # a target's sys.exit() must not end the process

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from gatepost import all_of, any_of
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.changes.sync import ChangeSync, syncing, syncs_of
 from gatepost.stores.contract.changes import ChangeStore, LoggedChange
@@ -63,6 +64,14 @@ async def test_a_change_is_heard_once_in_every_process(one: Process, other: Proc
     await both_poll(one, other)
     assert one.heard == [TOOLS, updated]
     assert other.heard == [updated, TOOLS]
+
+
+async def test_what_is_for_holders_of_one_of_several_scopes_stays_so(one: Process, other: Process) -> None:
+    added = Change("tools", all_of("notes:read", any_of("admin", "editor")))
+    one.bus.publish(added)
+    await both_poll(one, other)
+    assert other.heard == [added]
+    assert other.heard[0].scopes <= {"notes:read", "editor"}
 
 
 async def test_what_changes_often_between_two_polls_is_appended_once(

@@ -22,7 +22,13 @@ async def _hello() -> str:
 
 
 def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
-    assert ToolOptions.__optional_keys__ - COMMON == {"inputs", "output", "annotations", "strict_arguments"}
+    assert ToolOptions.__optional_keys__ - COMMON == {
+        "inputs",
+        "output",
+        "annotations",
+        "strict_arguments",
+        "authorize",
+    }
     assert ResourceOptions.__optional_keys__ - COMMON == {
         "mime_type",
         "size",
@@ -38,7 +44,7 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
     [
         (
             lambda options: Tool(_hello, **options),
-            "a tool has no option 'scope'; there are annotations, description, icons, inputs, name, output, scopes",
+            "a tool has no option 'scope'; there are annotations, authorize, description, icons, inputs, name, output",
         ),
         (lambda options: Server("notes").tool(**options)(_hello), "a tool has no option 'scope'"),
         (

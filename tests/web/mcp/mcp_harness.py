@@ -202,14 +202,17 @@ class McpWorld:
     ) -> None:
         self.grants = Grants()
         self.guard = BearerGuard(
-            grants=cast("GrantStore", self.grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW
+            grants=cast("GrantStore", self.grants),
+            resource=RESOURCE,
+            issuer=ORIGIN,
+            now=lambda: NOW,
+            required_scopes=required_scopes,
         )
         self.endpoint = McpEndpoint(
             target=target or ServerTarget(a_server()),
             guard=self.guard if is_guarded else None,
             allowed_hosts=frozenset({HOST.decode()}),
             allowed_origins=frozenset({"https://app.example"}),
-            required_scopes=required_scopes,
             body_limit=body_limit,
             random_bytes=lambda count: b"\xab" * count,
             keep_alive=KeepAlive(call_later=call_later),

@@ -64,6 +64,11 @@ class Exchange:
         return None if self.principal is None else self.principal.scopes
 
     @property
+    def shown(self) -> frozenset[str] | None:
+        """The scopes that decide what lists show; None for all."""
+        return self.granted
+
+    @property
     def session(self) -> Session | None:
         """The session that the request belongs to: handshake era. None where it belongs to none."""
         return None

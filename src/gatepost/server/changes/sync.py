@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
+from gatepost.resource.scope_needs import all_of, any_of, groups_of
 from gatepost.server.changes.bus import Change, ChangeBus, ChangeKind, LocalChanges
 from gatepost.stores.contract.changes import ChangeStore
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -79,7 +80,9 @@ class ChangeSync:
 
     def _on_change(self, change: Change) -> None:
         """Take a change from the bus; in whatever thread it was published."""
-        written = json.dumps([change.kind, sorted(change.scopes), change.uri])
+        # A scope that is needed as it is stands as a text, of several the one as a list.
+        needed = [group[0] if len(group) == 1 else group for group in groups_of(change.scopes)]
+        written = json.dumps([change.kind, needed, change.uri])
         with self._lock:
             self._waiting[written] = None
             self._drop_oldest()
@@ -140,5 +143,7 @@ async def _poll(syncs: Sequence[ChangeSync], next_poll: Callable[[], Awaitable[N
 
 def _read(written: str) -> Change | None:
     """Return a change; None for one of a kind that only a newer version knows."""
-    kind, scopes, uri, *_ = json.loads(written)
-    return Change(kind, frozenset(scopes), uri) if kind in get_args(ChangeKind) else None
+    kind, needed, uri, *_ = json.loads(written)
+    if kind not in get_args(ChangeKind):
+        return None
+    return Change(kind, all_of(*(each if isinstance(each, str) else any_of(*each) for each in needed)), uri)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from typing_extensions import TypedDict
 
 from gatepost.protocol.json_encoding import whole_text
+from gatepost.resource.scope_needs import ScopeNeeds, all_of
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
@@ -84,8 +85,8 @@ class Options(TypedDict, total=False):
     """For people."""
     description: str | None
     """For models; the docstring without its parameters and results when not given."""
-    scopes: Iterable[str]
-    """All of them are needed to see and to use it."""
+    scopes: Iterable[str | ScopeNeeds]
+    """All of them are needed to see and to use it; `any_of("admin", "editor")`, alone or among them, means one."""
     icons: Sequence[Icon | Mapping[str, Any] | BaseModel]
     """In the words of the wire, or as `mcp_types.Icon`."""
 
@@ -103,7 +104,7 @@ class Declaration:
 
     name: str
     scopes: frozenset[str]
-    """All of them are needed to see and to use it."""
+    """What is needed to see and to use it; perhaps a `ScopeNeeds`."""
     definition: dict[str, Any]
     """It as the newest revision lists it. Shared: copy before you change it."""
 
@@ -120,7 +121,7 @@ class Declaration:
         if name is None:
             raise ToolDefinitionError(f"{label}: it has no name of its own; give it one with name=")
         self.name = name
-        self.scopes = _scopes_of(options.get("scopes", ()), label)
+        self.scopes = scopes_of(options.get("scopes", ()), label)
 
     def _define(self, options: Options, own_members: Mapping[str, Any]) -> None:
         """Set `definition`; what is None is left out."""
@@ -139,10 +140,11 @@ class Declaration:
         return definition_in(revision, self.definition)
 
 
-def _scopes_of(given: Iterable[str], owner: str) -> frozenset[str]:
+def scopes_of(given: Iterable[str | ScopeNeeds], owner: str) -> frozenset[str]:
+    """Return checked scopes as what they mean together; errors name `owner`."""
     if isinstance(given, str):
         raise ToolDefinitionError(f"{owner}: scopes takes a list; write scopes=[{given!r}]")
-    scopes = frozenset(given)
+    scopes = given if isinstance(given, ScopeNeeds) else all_of(*given)
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             raise ToolDefinitionError(

@@ -7,7 +7,7 @@ import functools
 import inspect
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
@@ -30,7 +30,7 @@ from gatepost.server.declared.declaration import (
 )
 from gatepost.server.declared.inputs import input_type
 from gatepost.server.declared.results import error_result, output_type, to_result
-from gatepost.server.errors import InvalidArguments, ToolDefinitionError
+from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError, ToolError
 from gatepost.tokens.opaque import RandomBytes
 
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
@@ -44,6 +44,9 @@ class ToolOptions(Options, total=False):
     strict_arguments: bool
     """Whether arguments have to be as the schema says to the letter. Otherwise a number, boolean, array or object that
     was sent as text is read as what it is, and `null` as nothing, where the schema leaves no other choice."""
+    authorize: Callable[[Context, Mapping[str, Any]], bool | Awaitable[bool]] | None
+    """Says whether the caller may make this very call, given a `Context` and the checked arguments, before the function
+    runs. It may raise `InsufficientScope` or `ToolError` in place of saying no."""
     output: Any
     """The type of the result, where the return annotation does not say it. `Any` for none."""
     annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None
@@ -57,7 +60,16 @@ class Tool(Declaration):
     if the function cannot become a tool; the message names it and what to change.
     """
 
-    __slots__ = ("_context_parameter", "_input", "_is_async", "_output", "is_destructive", "mirrored", "takes_context")
+    __slots__ = (
+        "_authorize",
+        "_context_parameter",
+        "_input",
+        "_is_async",
+        "_output",
+        "is_destructive",
+        "mirrored",
+        "takes_context",
+    )
 
     kind = "tool"
     option_names = ToolOptions.__optional_keys__
@@ -82,7 +94,9 @@ class Tool(Declaration):
         # What every call reads is kept in the tool itself.
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
-        self.takes_context = signature.context_parameter is not None
+        self._authorize = options.get("authorize")
+        # What decides about a call may ask for all that the call itself may.
+        self.takes_context = signature.context_parameter is not None or self._authorize is not None
         strict = options.get("strict_arguments", False)
         self._input = input_type(self.name, signature, options.get("inputs"), strict=strict)
         schema = self._input.schema
@@ -101,7 +115,7 @@ class Tool(Declaration):
         }
         self._define(options, own_members)
 
-    async def call(
+    async def call(  # noqa: C901 - in one piece, because each function more is a frame more on every call
         self,
         arguments: dict[str, Any],
         exchange: Exchange,
@@ -123,6 +137,7 @@ class Tool(Declaration):
         Raises:
             InvalidArguments: Before any code of the tool ran.
             MissingRequiredClientCapability: The tool asked the client what it cannot answer.
+            InsufficientScope: The tool, or its `authorize`, wants a scope that the caller lacks.
             InvalidAnswer: The client answered something else than it was asked.
             InputRequired: The tool waits for responses that will come with another run.
         """
@@ -135,6 +150,8 @@ class Tool(Declaration):
             return self._failure(error, exchange, random_bytes)
         try:
             # 2. Call.
+            if self._authorize is not None:
+                await self._check(exchange, make_context(exchange), dict(keywords))
             if self._context_parameter is not None:
                 keywords[self._context_parameter] = make_context(exchange)
             if self._is_async:
@@ -150,11 +167,25 @@ class Tool(Declaration):
         except (MissingRequiredClientCapability, InvalidAnswer):
             # The client's fault and not the tool's: a JSON-RPC error, by the specification.
             raise
+        except InsufficientScope as error:
+            raise error.beside(self.scopes) from None
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # As above; and a tool's sys.exit() must not end the server.
             if is_cancellation(error):
                 raise
             return self._failure(error, exchange, random_bytes)
+
+    async def _check(self, exchange: Exchange, context: Context, arguments: Mapping[str, Any]) -> None:
+        """Raise ToolError unless the caller may make this call; nothing but True means that it may."""
+        assert self._authorize is not None  # noqa: S101 - the caller has looked; tells mypy
+        ask = functools.partial(self._authorize, context, arguments)
+        late_failure = functools.partial(log_late_failure, f"authorize of {self.name}", exchange, tool=self.name)
+        is_async = inspect.iscoroutinefunction(self._authorize)
+        answer = ask() if is_async else await run_in_thread(ask, late_failure)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer is not True:
+            raise ToolError(f"You may not call {self.name} with these arguments.")
 
     def _failure(self, error: BaseException, exchange: Exchange, random_bytes: RandomBytes) -> dict[str, Any]:
         """Return the result of a call that raised; it does not hold the arguments."""

@@ -32,7 +32,7 @@ from gatepost.server.target import Result
 async def list_prompts(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/list`."""
     check_offered(served.server.prompts)
-    return served.prompt_list.page(request.params, revision, exchange.granted)
+    return served.prompt_list.page(request.params, revision, exchange.shown)
 
 
 async def get_prompt(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
@@ -48,7 +48,7 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
     async def get(make_context: MakeContext) -> dict[str, Any]:
         return await prompt.get(texts, revision.version, exchange, make_context)
 
-    return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", work=get)
+    return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", scopes=prompt.scopes, work=get)
 
 
 def find_prompt(served: ServedServer, named: Mapping[str, Any], *, within: str = "params") -> Prompt:

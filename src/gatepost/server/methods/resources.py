@@ -23,13 +23,13 @@ LONGEST_URI: Final = 2048
 async def list_resources(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/list`."""
     _check_offered(served)
-    return served.resource_list.page(request.params, revision, exchange.granted)
+    return served.resource_list.page(request.params, revision, exchange.shown)
 
 
 async def list_templates(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/templates/list`."""
     _check_offered(served)
-    return served.template_list.page(request.params, revision, exchange.granted)
+    return served.template_list.page(request.params, revision, exchange.shown)
 
 
 async def read_resource(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
@@ -46,7 +46,8 @@ async def read_resource(served: ServedServer, request: Request, revision: Revisi
         return {"ttlMs": resource.freshness, **result} if revision.modern else result
 
     # In the log it goes by the name that its author gave it: a URI may hold what is nobody's business.
-    return await served.run(request, revision, exchange, what=f"resource {resource.name}", work=read)
+    what = f"resource {resource.name}"
+    return await served.run(request, revision, exchange, what=what, scopes=resource.scopes, work=read)
 
 
 async def subscribe(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:

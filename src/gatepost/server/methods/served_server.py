@@ -73,11 +73,13 @@ class ServedServer:
         exchange: Exchange,
         *,
         what: str,
+        scopes: frozenset[str],
         work: Callable[[MakeContext], Awaitable[dict[str, Any]]],
     ) -> Result:
         """Return the result of `work`, which takes what builds the context, and may ask the client as a tool may.
 
-        Raises ProtocolError if it fails; the log says that `what` did, such as `prompt review`.
+        Raises ProtocolError if it fails; the log says that `what` did, such as `prompt review`. Raises
+        InsufficientScope, with `scopes` among those it names, if the caller may do less than it found to be needed.
         """
         round_trip = MultiRoundTrip(request, exchange.principal, self.seal) if revision.modern else None
         client = round_trip or exchange.session
@@ -96,6 +98,8 @@ class ServedServer:
             raise InvalidParams(str(error)) from None
         except ProtocolError:
             raise
+        except InsufficientScope as error:
+            raise error.beside(scopes) from None
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # Whatever user code raises becomes an answer.
             if is_cancellation(error):

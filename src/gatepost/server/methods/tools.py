@@ -26,7 +26,7 @@ _MIRRORING = b"mcp-method"
 
 async def list_tools(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `tools/list`."""
-    return served.tool_list.page(request.params, revision, exchange.granted)
+    return served.tool_list.page(request.params, revision, exchange.shown)
 
 
 async def call_tool(  # noqa: C901 - in one piece, because each function more is a frame more on every call

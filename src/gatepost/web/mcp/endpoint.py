@@ -28,6 +28,7 @@ from gatepost.protocol.messages import (
     result_response,
 )
 from gatepost.resource.principal import Principal
+from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.subscriptions import Subscription
@@ -50,7 +51,7 @@ from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
-from gatepost.web.resource.outer_authentication import outer_principal
+from gatepost.web.resource.outer_authentication import UNKNOWN_CALLER, outer_principal
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import Landing, scrubbed_traceback
@@ -86,6 +87,10 @@ class McpEndpoint:
     """What answers; its lifespan is opened by the app."""
     guard: BearerGuard | None
     """Verifies bearer tokens; None leaves that to the application around this one (`outer_authentication`)."""
+    resource: ProtectedResource | None = None
+    """What it is to tokens; says which scopes imply others."""
+    is_lazy: bool = False
+    """Whether a request without a token may do what needs no scope, and is asked for one where it needs more."""
     ignores_scopes: bool = False
     """Whether everybody may do everything where nobody grants scopes: neither a guard nor an application around it."""
     allowed_hosts: frozenset[str]
@@ -94,8 +99,6 @@ class McpEndpoint:
     """The browser origins that may call, beside those on the machine's own loopback."""
     any_origin: bool = False
     """Whether pages of every origin may call with a token; without a guard it changes nothing (record 0035)."""
-    required_scopes: frozenset[str] = frozenset()
-    """What every request needs, whatever it asks for."""
     body_limit: int = BODY_LIMIT
     """The longest message that is read, in bytes."""
     random_bytes: RandomBytes = secrets.token_bytes
@@ -149,17 +152,13 @@ class McpEndpoint:
         # 3. Who is it? Clients begin with any method to get the challenge; OPTIONS never has a token (Fetch standard).
         principal: Principal | None = None
         if self.guard is not None and http_method != "OPTIONS":
-            query_string: bytes = scope.get("query_string", b"")
             # A token that was verified a moment ago costs one look-up.
-            principal = None if query_string else self.guard.cached(headers.get(b"authorization", b""))
-            if principal is None:
-                principal = await self.guard.verify(raw_headers, query_string)
-            if not self.required_scopes <= principal.scopes:
-                raise self.guard.insufficient_scope(self.required_scopes)
+            authorization = b"" if scope.get("query_string") else headers.get(b"authorization", b"")
+            principal = self.guard.cached(authorization) or await self._identify(self.guard, scope, headers)
             if fast_path is not None:
-                fast_path.is_verified = True
+                fast_path.is_verified = principal is not None
         elif self.guard is None:
-            principal = outer_principal(scope, ignores_scopes=self.ignores_scopes)
+            principal = outer_principal(scope, self.resource, ignores_scopes=self.ignores_scopes)
         set_current_subject(principal)
         # 4. Method.
         if http_method != "POST":
@@ -185,6 +184,14 @@ class McpEndpoint:
             # What the client agreed on counts where it does not say it again.
             version = version or record.revision
         return await self._serve(exchange, message, version, is_modern=is_modern)
+
+    async def _identify(self, guard: BearerGuard, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
+        """Return who sends a request whose token has to be looked up; None for nobody known, where that is enough."""
+        query_string: bytes = scope.get("query_string", b"")
+        if self.is_lazy and not query_string and b"authorization" not in headers:
+            scope[UNKNOWN_CALLER] = True
+            return None
+        return await guard.verify(scope["headers"], query_string)
 
     def _allow(self) -> tuple[bytes, bytes]:
         return b"allow", ", ".join((*self._methods, "OPTIONS")).encode()
@@ -227,7 +234,7 @@ class McpEndpoint:
         """Return what says, while a stream is open, whether the token that opened it still counts."""
 
         async def is_verified() -> bool:
-            if self.guard is None:
+            if self.guard is None or UNKNOWN_CALLER in scope:
                 return True
             try:
                 await self.guard.verify(scope["headers"], scope.get("query_string", b""))
@@ -322,17 +329,24 @@ class McpEndpoint:
         """Return the answer to a request that failed; before its era is known, errors have one status in both."""
         request_id, address = None if request is None else request.id, partial(self.addresses.of, scope)
         if isinstance(error, InsufficientScope):
-            log_refusal(Reason.SCOPE_INSUFFICIENT, 403, address)
-            return self._step_up(error.scopes, request_id)
+            return self._step_up(error.scopes, request_id, address, is_known=UNKNOWN_CALLER not in scope)
         answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes, address=address)
         if answer is not None:
             return answer
         what = "the endpoint failed" if request is None else "the target failed"
         return 500, error_response(self._incident(what, error), request_id), ()
 
-    def _step_up(self, scopes: frozenset[str], request_id: RequestId | None) -> Answer:
-        """Answer 403 with a challenge that names every scope the operation needs, those of the endpoint too."""
-        needed = self.required_scopes | scopes
+    def _step_up(
+        self, scopes: frozenset[str], request_id: RequestId | None, address: Callable[[], str], *, is_known: bool
+    ) -> Answer:
+        """Answer 403, or who is not known 401, with a challenge that names every scope the operation needs."""
+        needed = scopes if self.guard is None else scopes | self.guard.required_scopes
+        if self.guard is not None and not is_known:
+            refused = self.guard.without_token(needed)
+            log_refusal(refused.reason, refused.status, address)
+            error = InvalidJsonRpcRequest("This needs an access token.", data={"scope": " ".join(sorted(needed))})
+            return refused.status, error_response(error, request_id), challenge_headers(refused)
+        log_refusal(Reason.SCOPE_INSUFFICIENT, 403, address)
         error = InvalidJsonRpcRequest(
             _SCOPES_NOT_GRANTED if self.guard is None else "The access token lacks a scope that this operation needs.",
             data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},

@@ -99,7 +99,8 @@ class BearerGuard:
         self._issuer = issuer
         self._now = now
         self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
-        self._required_scopes = required_scopes
+        self.required_scopes = required_scopes
+        """What every request needs, whatever it asks for."""
         self._signed_tokens = signed_tokens
         self._entry = entry
         self._roles = roles
@@ -146,15 +147,22 @@ class BearerGuard:
             principal = await self._principal(authorization, query_string)
         except TokenRefused as error:
             raise self._refused(error.refusal, self._resource.default_scopes) from None
-        if not principal.has(self._required_scopes):
-            raise self.insufficient_scope(self._required_scopes)
+        if not principal.has(self.required_scopes):
+            raise self.insufficient_scope(self.required_scopes)
         return principal
 
     def insufficient_scope(self, required: Iterable[str]) -> BearerRefused:
         """Return the 403 for an operation that needs `required`, all of which it names (RFC 6750 section 3.1)."""
+        return self._refused(bearer.INSUFFICIENT_SCOPE, self._in_order(required))
+
+    def without_token(self, required: Iterable[str]) -> BearerRefused:
+        """Return the 401 for an operation that needs `required`, called by somebody without a token."""
+        return self._refused(bearer.MISSING, self._in_order(required))
+
+    def _in_order(self, required: Iterable[str]) -> list[str]:
         needed = set(required)
         in_order = [scope for scope in self._resource.scopes if scope in needed]
-        return self._refused(bearer.INSUFFICIENT_SCOPE, [*in_order, *sorted(needed.difference(in_order))])
+        return [*in_order, *sorted(needed.difference(in_order))]
 
     def evict_all(self) -> None:
         """Forget every verification, those under way too: something was revoked in this process."""
@@ -194,7 +202,7 @@ class BearerGuard:
             raise TokenRefused(bearer.USER_NOT_ALLOWED)
         principal = self._from_token(live, person)
         # 6. Remember it, unless something was revoked while the store was asked.
-        if evictions == self._evictions and principal.has(self._required_scopes):
+        if evictions == self._evictions and principal.has(self.required_scopes):
             until = min(now + self._cache_seconds, live.expires_at)
             self._remember(authorization[0], token, principal, now=now, until=until)
         return principal
@@ -204,7 +212,9 @@ class BearerGuard:
         return Principal(
             subject=live.subject,
             client_id=live.client_id,
-            scopes=frozenset(live.scopes if person is None else self._roles.permit(live.scopes, roles)),
+            scopes=self._resource.effective(
+                live.scopes if person is None else self._roles.permit(live.scopes, roles)
+            ),
             resource=live.resource,
             issuer=self._issuer,
             grant_id=live.grant_id,

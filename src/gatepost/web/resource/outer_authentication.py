@@ -10,26 +10,30 @@ from typing import Final
 from starlette.types import Scope
 
 from gatepost.resource.principal import Principal
+from gatepost.resource.resources import ProtectedResource
 
 GRANTED: Final = "gatepost.granted"
 """The key in the scope of an HTTP request without a principal: the scopes that count, or None where none do."""
+UNKNOWN_CALLER: Final = "gatepost.unknown_caller"
+"""Stands in the scope of a request without a token where these may do what needs no scope."""
 NOTHING: Final[frozenset[str]] = frozenset()
 _ISSUER: Final = "application"
 """Who vouches for these callers."""
 
 
-def outer_principal(scope: Scope, *, ignores_scopes: bool) -> Principal | None:
+def outer_principal(scope: Scope, resource: ProtectedResource | None, *, ignores_scopes: bool) -> Principal | None:
     """Return who calls, as the application around this one knows them, and leave in `scope` what counts without one.
 
     Args:
         scope: of an HTTP request.
+        resource: says which scopes imply others.
         ignores_scopes: whether everybody may do everything where nobody grants scopes.
     """
     credentials = scope.get("auth")
     if credentials is None:
         scope[GRANTED] = None if ignores_scopes else NOTHING
         return None
-    scopes = frozenset(credentials.scopes)
+    scopes = frozenset(credentials.scopes) if resource is None else resource.effective(credentials.scopes)
     user = scope.get("user")
     if user is None or not user.is_authenticated:
         scope[GRANTED] = scopes
@@ -38,7 +42,7 @@ def outer_principal(scope: Scope, *, ignores_scopes: bool) -> Principal | None:
         subject=_subject(user),
         client_id="",
         scopes=scopes,
-        resource="",
+        resource="" if resource is None else resource.identifier,
         issuer=_ISSUER,
         grant_id=None,
         expires_at=None,

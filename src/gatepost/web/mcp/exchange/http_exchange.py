@@ -18,7 +18,7 @@ from gatepost.web.mcp.exchange.event_stream import EventResponse, EventStream
 from gatepost.web.mcp.exchange.headers import names_events
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
-from gatepost.web.resource.outer_authentication import GRANTED, NOTHING
+from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, UNKNOWN_CALLER
 from gatepost.web.site.disconnect import run_while_connected
 
 
@@ -64,6 +64,11 @@ class HttpExchange(Exchange):
     def granted(self) -> frozenset[str] | None:
         principal = self.principal
         return self.scope.get(GRANTED, NOTHING) if principal is None else principal.scopes
+
+    @property
+    def shown(self) -> frozenset[str] | None:
+        # Who is not known yet has to see what there is, or would never know what to log in for.
+        return None if UNKNOWN_CALLER in self.scope else self.granted
 
     def http_request(self) -> HTTPRequest:
         return HTTPRequest(self.scope)
