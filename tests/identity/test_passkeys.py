@@ -10,7 +10,7 @@ import cbor2
 import pytest
 
 from gatepost.identity.passkeys import (
-    Assertion,
+    PasskeyAssertion,
     PasskeyRefused,
     RelyingParty,
     check_assertion,
@@ -42,7 +42,7 @@ def made(device: Authenticator, **changes: Any) -> Passkey:
     )
 
 
-def asserted(device: Authenticator, **changes: Any) -> Assertion:
+def asserted(device: Authenticator, **changes: Any) -> PasskeyAssertion:
     return read_assertion(device.get(request_options(PARTY, challenge=CHALLENGE), **changes))
 
 

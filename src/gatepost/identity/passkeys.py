@@ -154,7 +154,7 @@ def check_creation(party: RelyingParty, sent: str, *, challenge: bytes) -> NewPa
 
 
 @dataclass(frozen=True, slots=True)
-class Assertion:
+class PasskeyAssertion:
     """What a browser says was signed; nothing of it is true yet."""
 
     credential_id: bytes
@@ -162,7 +162,7 @@ class Assertion:
     credential: AuthenticationCredential = field(repr=False)
 
 
-def read_assertion(sent: str) -> Assertion:
+def read_assertion(sent: str) -> PasskeyAssertion:
     """Return what a browser sent, taken apart.
 
     Raises:
@@ -174,11 +174,11 @@ def read_assertion(sent: str) -> Assertion:
         credential = parse_authentication_credential_json(sent)
     except Exception as error:  # noqa: BLE001 - whatever the bytes of a stranger make a parser raise
         raise PasskeyRefused(type(error).__name__) from None
-    return Assertion(credential.raw_id, credential.response.user_handle, credential)
+    return PasskeyAssertion(credential.raw_id, credential.response.user_handle, credential)
 
 
 def check_assertion(
-    party: RelyingParty, assertion: Assertion, passkey: Passkey | None, *, challenge: bytes, needs_handle: bool
+    party: RelyingParty, assertion: PasskeyAssertion, passkey: Passkey | None, *, challenge: bytes, needs_handle: bool
 ) -> int:
     """Return how often the passkey says that it has signed (section 7.2). The store says whether that can be.
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from gatepost.identity.passkeys import (
     CHALLENGE_BYTES,
-    Assertion,
+    PasskeyAssertion,
     PasskeyRefused,
     RelyingParty,
     check_assertion,
@@ -130,7 +130,7 @@ class PasskeyCeremonies:
         return Proof(user, account, owner, reason)
 
     async def _count(
-        self, assertion: Assertion, view: PasskeyView | None, kept: Mapping[str, str], *, needs_handle: bool
+        self, assertion: PasskeyAssertion, view: PasskeyView | None, kept: Mapping[str, str], *, needs_handle: bool
     ) -> int | None:
         """Return how often the passkey says that it has signed; None when it has not signed this."""
         passkey, challenge = None if view is None else view.passkey, bytes.fromhex(kept["challenge"])

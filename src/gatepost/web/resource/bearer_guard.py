@@ -212,9 +212,7 @@ class BearerGuard:
         return Principal(
             subject=live.subject,
             client_id=live.client_id,
-            scopes=self._resource.effective(
-                live.scopes if person is None else self._roles.permit(live.scopes, roles)
-            ),
+            scopes=self._resource.effective(live.scopes if person is None else self._roles.permit(live.scopes, roles)),
             resource=live.resource,
             issuer=self._issuer,
             grant_id=live.grant_id,
