@@ -100,7 +100,6 @@ class BearerGuard:
         self._now = now
         self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
         self.required_scopes = required_scopes
-        """What every request needs, whatever it asks for."""
         self._signed_tokens = signed_tokens
         self._entry = entry
         self._roles = roles
