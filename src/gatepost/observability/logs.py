@@ -14,7 +14,8 @@ import sys
 import time
 from typing import TextIO
 
-_SECRET = re.compile(r"(gp_[a-z]{2}_)[A-Za-z0-9_-]{8,}|(?i:(bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
+# Ours, GitHub's, and what a header authorizes with.
+_SECRET = re.compile(r"(gp_[a-z]{2}_|gh[oprsu]_)[A-Za-z0-9_-]{8,}|(?i:(bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
 # What Pydantic quotes of a value that does not fit, to its end: it is the user's, and may be anything.
 _QUOTED = re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)")
 _TRACEBACK = "Traceback (most recent call last):"

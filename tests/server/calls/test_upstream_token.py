@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from gatepost.protocol.errors import InternalError
+from gatepost.protocol.messages import Request
+from gatepost.protocol.modern import CLIENT_CAPABILITIES
+from gatepost.protocol.versions import REVISION_2026_07_28
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results
@@ -19,6 +24,8 @@ from gatepost.server.calls.upstream import (
     UpstreamUnavailable,
 )
 from gatepost.server.dispatch import ServerTarget
+from gatepost.server.errors import ToolError
+from gatepost.server.server import Server
 from tests.server.calls.answering_exchange import AnsweringExchange
 from tests.server.calls.asking_client import Client, text
 
@@ -61,7 +68,7 @@ class Kept:
 
 async def use(ctx: Context) -> str:
     """Use the token, as an HTTP client would."""
-    return f"sent {await ctx.upstream_token('github')}"
+    return f"sent {(await ctx.upstream_token('github'))[::-1]}"
 
 
 def of(kept: Kept | None, principal: Principal | None, client: Any = None) -> Context:
@@ -69,17 +76,17 @@ def of(kept: Kept | None, principal: Principal | None, client: Any = None) -> Co
 
 
 async def test_it_is_the_callers_and_nobody_elses() -> None:
-    kept = Kept({"user-1": "gho_1", "user-2": "gho_2"})
-    assert await of(kept, person()).upstream_token("github") == "gho_1"
-    assert await of(kept, person("user-2")).upstream_token("github", refused="gho_0") == "gho_2"
-    assert kept.asked == [("user-1", "github", None), ("user-2", "github", "gho_0")]
+    kept = Kept({"user-1": "gho_0001", "user-2": "gho_0002"})
+    assert await of(kept, person()).upstream_token("github") == "gho_0001"
+    assert await of(kept, person("user-2")).upstream_token("github", refused="gho_0000") == "gho_0002"
+    assert kept.asked == [("user-1", "github", None), ("user-2", "github", "gho_0000")]
 
 
 async def test_it_does_not_show_where_texts_are_shown_as_written() -> None:
-    token = await of(Kept({"user-1": "gho_1"}), person()).upstream_token("github")
+    token = await of(Kept({"user-1": "gho_0001"}), person()).upstream_token("github")
     assert isinstance(token, CallersAccessToken)
     assert repr({"Authorization": token}) == "{'Authorization': <access token>}"
-    assert f"Bearer {token}" == "Bearer gho_1"
+    assert f"Bearer {token}" == "Bearer gho_0001"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ async def test_it_does_not_show_where_texts_are_shown_as_written() -> None:
     ],
 )
 async def test_where_nobody_has_logged_in_there_is_none(principal: Principal | None) -> None:
-    kept = Kept({"api-key": "gho_1", "client-1": "gho_1", "anonymous": "gho_1"})
+    kept = Kept({"api-key": "gho_0001", "client-1": "gho_0001", "anonymous": "gho_0001"})
     with pytest.raises(NoPerson, match="nobody has logged in for this call"):
         await of(kept, principal).upstream_token("github")
     assert kept.asked == []
@@ -124,8 +131,8 @@ class Session(AnsweringExchange):
 
 
 async def test_in_a_session_the_user_is_asked_and_the_call_goes_on_once_linked() -> None:
-    kept, session = Kept(links={"user-1": "gho_1"}), Session("accept")
-    assert await of(kept, person(), session).upstream_token("github") == "gho_1"
+    kept, session = Kept(links={"user-1": "gho_0001"}), Session("accept")
+    assert await of(kept, person(), session).upstream_token("github") == "gho_0001"
     assert session.requests == {
         "upstream-github": {
             "method": "elicitation/create",
@@ -136,15 +143,15 @@ async def test_in_a_session_the_user_is_asked_and_the_call_goes_on_once_linked()
 
 
 async def test_a_call_that_needs_it_twice_asks_once() -> None:
-    kept, session = Kept(links={"user-1": "gho_1"}), Session("accept")
+    kept, session = Kept(links={"user-1": "gho_0001"}), Session("accept")
     context = of(kept, person(), session)
-    assert {*await asyncio.gather(context.upstream_token("github"), context.upstream_token("github"))} == {"gho_1"}
+    assert {*await asyncio.gather(context.upstream_token("github"), context.upstream_token("github"))} == {"gho_0001"}
     assert session.count == 1
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 async def test_a_user_who_says_no_ends_it_and_hears_the_address(action: str) -> None:
-    kept = Kept(links={"user-1": "gho_1"})
+    kept = Kept(links={"user-1": "gho_0001"})
     with pytest.raises(NotLinked, match=LINK):
         await of(kept, person(), Session(action)).upstream_token("github")
     assert kept.waited == 0
@@ -171,12 +178,12 @@ def asking(kept: Kept) -> Client:
 
 
 async def test_in_the_modern_era_the_call_ends_with_the_question_and_goes_on_with_the_answer() -> None:
-    kept = Kept(links={"user-1": "gho_1"})
+    kept = Kept(links={"user-1": "gho_0001"})
     client = asking(kept)
     first = await client.call()
     assert first["inputRequests"]["upstream-github"]["params"]["url"] == LINK
     answered = await client.call({"upstream-github": {"action": "accept"}}, first["requestState"])
-    assert text(answered) == "sent gho_1"
+    assert text(answered) == "sent 1000_ohg"
     assert kept.waited == 1
 
 
@@ -184,8 +191,8 @@ async def test_who_has_linked_before_the_answer_comes_is_asked_nothing_more() ->
     kept = Kept()
     client = asking(kept)
     first = await client.call()
-    kept.tokens["user-1"] = "gho_1"
-    assert text(await client.call({"upstream-github": {"action": "accept"}}, first["requestState"])) == "sent gho_1"
+    kept.tokens["user-1"] = "gho_0001"
+    assert text(await client.call({"upstream-github": {"action": "accept"}}, first["requestState"])) == "sent 1000_ohg"
     assert kept.waited == 0
 
 
@@ -221,14 +228,101 @@ async def test_what_the_author_got_wrong_is_an_incident_for_the_client(caplog: p
 
 async def test_a_plain_function_waits_for_it() -> None:
     def plain(ctx: Context) -> str:
-        return f"sent {ctx.wait(ctx.upstream_token('github'))}"
+        return f"sent {ctx.wait(ctx.upstream_token('github'))[::-1]}"
 
     client = Client(plain)
     client.principal = person()
-    client.target = ServerTarget(client.server, seal=client.target.seal, upstream=Kept({"user-1": "gho_1"}))
-    assert text(await client.call()) == "sent gho_1"
+    client.target = ServerTarget(client.server, seal=client.target.seal, upstream=Kept({"user-1": "gho_0001"}))
+    assert text(await client.call()) == "sent 1000_ohg"
 
 
 async def test_without_authentication_as_over_stdio_it_says_what_is_missing() -> None:
     result = await Client(use).call()
     assert "nobody has logged in for this call. Connect to this server over HTTP, and log in." in text(result)
+
+
+async def returns(ctx: Context) -> dict[str, Any]:
+    return {"headers": [{"Authorization": f"Bearer {await ctx.upstream_token('github')}"}]}
+
+
+async def raises(ctx: Context) -> str:
+    raise ToolError(f"GitHub did not take {await ctx.upstream_token('github')}")
+
+
+async def tells(ctx: Context) -> str:
+    token = await ctx.upstream_token("github")
+    ctx.log.info("using %s", token)
+    await ctx.progress(1, message=f"with {token}")
+    return "done"
+
+
+async def quoted(ctx: Context) -> str:
+    return f"a token {await ctx.upstream_token('github')}"
+
+
+@pytest.mark.parametrize(("tool", "token"), [(returns, "gho_0001"), (raises, "gho_0001"), (quoted, 'gho"\\0001')])
+async def test_a_result_that_holds_the_token_is_not_sent(
+    tool: Callable[..., Any], token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(tool)
+    client.principal = person()
+    client.target = ServerTarget(client.server, seal=client.target.seal, upstream=Kept({"user-1": token}))
+    result = await client.call()
+    assert result["isError"]
+    assert text(result) == (
+        "The result cannot be sent: it holds an access token of a login provider, which no app may see"
+    )
+    assert "gho" not in str(result) + caplog.text
+
+
+async def test_notifications_that_hold_the_token_are_not_sent_and_others_are() -> None:
+    exchange = AnsweringNotifications(person())
+    context = Context(
+        exchange, exchange, params={"_meta": {"progressToken": 1}}, upstream=Kept({"user-1": "gho_0001"}), tool="tells"
+    )
+    assert await tells(context) == "done"
+    assert exchange.messages == []
+    await context.progress(2, message="without it")
+    assert len(exchange.messages) == 1
+
+
+class AnsweringNotifications(Exchange):
+    """Sends what may leave, to a client that wants every log message."""
+
+    client_capabilities: Mapping[str, Any] = {}
+    log_level = "debug"
+
+    def __init__(self, principal: Principal) -> None:
+        super().__init__(principal)
+        self.messages: list[bytes] = []
+
+    async def send(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    def post_message(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    async def request(self, requests: InputRequests) -> Results:
+        raise NotImplementedError
+
+
+async def test_prompts_and_resources_send_no_token_either() -> None:
+    server = Server("prompts")
+
+    @server.prompt
+    async def ask(ctx: Context) -> str:
+        """Ask."""
+        return f"Use {await ctx.upstream_token('github')}"
+
+    @server.prompt
+    async def complain(ctx: Context) -> str:
+        """Complain."""
+        raise ToolError(f"not {await ctx.upstream_token('github')}")
+
+    target = ServerTarget(server, upstream=Kept({"user-1": "gho_0001"}))
+    for name in ("ask", "complain"):
+        params: dict[str, Any] = {"name": name, "_meta": {CLIENT_CAPABILITIES: {}}}
+        with pytest.raises(InternalError) as refused:
+            await target.answer(Request(1, "prompts/get", params), REVISION_2026_07_28, Exchange(person()))
+        assert "gho" not in str(refused.value)
+        assert "no app may see" in str(refused.value)

@@ -288,7 +288,7 @@ class Context:
             NoPerson: The caller is nobody who logs in: an API key, a client for itself, anybody, or a local client.
             UnknownUpstream: No login provider of that name keeps tokens.
         """
-        return await token_of(self._upstream, self._exchange.principal, provider, refused=refused, lead=self._lead)
+        return await token_of(self._upstream, self._exchange, provider, refused=refused, lead=self._lead)
 
     async def sample(
         self,

@@ -14,15 +14,19 @@ and in a session requests to the client. What an implementation promises:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gatepost.protocol.messages import notification
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.upstream import shows
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework, over stdio for instance.
     from starlette.requests import Request as HTTPRequest
+
+_log: Final = logging.getLogger("gatepost.server")
 
 NO_HEADERS: Final[Mapping[bytes, bytes]] = {}
 
@@ -47,11 +51,13 @@ class Exchange:
             (`mcp-param-...`).
     """
 
-    __slots__ = ("headers", "is_closed", "principal")
+    __slots__ = ("handed_out", "headers", "is_closed", "principal")
 
     def __init__(self, principal: Principal | None = None, headers: Mapping[bytes, bytes] = NO_HEADERS) -> None:
         self.principal = principal
         self.headers = headers
+        self.handed_out: tuple[str, ...] = ()
+        """Access tokens of login providers that the user's code has got. Nothing that holds one is sent."""
         self.is_closed = False
         """Whether nobody waits for the result any more, because the request was cancelled or has been answered.
 
@@ -88,14 +94,21 @@ class Exchange:
             TypeError: JSON has no form for the parameters.
         """
         # A plain function that hands the coroutine on: one less to go through on every step.
-        return self.send(notification(method, params))
+        return self.send(notification(method, params)) if self._may_leave(params) else _nothing()
 
     def post(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification soon, without waiting for anything. From any thread; the client may be gone already.
 
         Raises TypeError: JSON has no form for the parameters.
         """
-        self.post_message(notification(method, params))
+        if self._may_leave(params):
+            self.post_message(notification(method, params))
+
+    def _may_leave(self, params: Mapping[str, Any]) -> bool:
+        if not self.handed_out or not shows(params, self.handed_out):
+            return True
+        _log.error("a notification that holds an access token of a login provider was not sent")
+        return False
 
     async def send(self, message: bytes) -> None:
         """Send a JSON-RPC message, as `notify` does."""
@@ -112,6 +125,10 @@ class Exchange:
 
         Does nothing where streams cannot be resumed: in the modern era, on stdio, without a session.
         """
+
+
+async def _nothing() -> None:
+    pass
 
 
 class McpClient(Protocol):

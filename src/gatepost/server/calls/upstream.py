@@ -6,11 +6,16 @@ through: each of the errors says in words for the caller what to do.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import orjson
 
 from gatepost.resource.principal import Principal
 from gatepost.server.errors import ToolError
+
+if TYPE_CHECKING:
+    from gatepost.server.calls.exchange import Exchange
 
 
 class NoPerson(ToolError):
@@ -80,9 +85,20 @@ class Upstream(Protocol):
         ...
 
 
+SHOWN: Final = "it holds an access token of a login provider, which no app may see"
+"""Why a result is not sent."""
+_LONG: Final = 8
+
+
+def shows(value: object, tokens: Iterable[str]) -> bool:
+    """Say whether one of the tokens stands somewhere in a JSON value. A short one would stand there by chance."""
+    text = orjson.dumps(value, default=str)
+    return any(len(token) >= _LONG and orjson.dumps(token)[1:-1] in text for token in tokens)
+
+
 async def token_of(
     upstream: Upstream | None,
-    principal: Principal | None,
+    exchange: Exchange,
     provider: str,
     *,
     refused: str | None,
@@ -92,11 +108,12 @@ async def token_of(
 
     Args:
         upstream: gives it.
-        principal: the caller.
+        exchange: that of the caller's request; it notes what was handed out.
         provider: its name.
         refused: see `Upstream.access_token`.
         lead: asks the person to link an account, under a key that the request is known by; says whether they agreed.
     """
+    principal = exchange.principal
     if principal is None or principal.user_issuer is None:
         raise NoPerson(
             f"This acts at {provider} as the person who calls it, and nobody has logged in for this call. Connect to "
@@ -105,11 +122,13 @@ async def token_of(
     if upstream is None:
         raise UnknownUpstream(f"there is no login provider {provider!r}: nobody logs in elsewhere here")
     try:
-        return CallersAccessToken(await upstream.access_token(provider, principal, refused=refused))
+        token = await upstream.access_token(provider, principal, refused=refused)
     except NotLinked as missing:
         # MCP client/elicitation, "Phishing": whoever opens the address links an account to the person who is logged in
         # there, so it says nothing about the caller, and is of no use when it is sent to somebody else.
         if not await lead(missing, f"upstream-{provider}"):
             raise
-    # They agreed to go there; whether they have done so, the client does not know.
-    return CallersAccessToken(await upstream.once_linked(provider, principal, refused=refused))
+        # They agreed to go there; whether they have done so, the client does not know.
+        token = await upstream.once_linked(provider, principal, refused=refused)
+    exchange.handed_out = (*exchange.handed_out, token)
+    return CallersAccessToken(token)

@@ -17,10 +17,10 @@ from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, Session
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
 from gatepost.server.calls.request_state import RequestStateSeal, process_seal
-from gatepost.server.calls.upstream import Upstream
+from gatepost.server.calls.upstream import SHOWN, Upstream, shows
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
-from gatepost.server.errors import InsufficientScope, InvalidArguments
+from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
 from gatepost.server.target import Result
@@ -107,14 +107,21 @@ class ServedServer:
             # One that failed after it asked its client is answered with what it asked.
             result = {} if round_trip is None else round_trip.result({})
             if not result:
-                raise InternalError(failure_text(what, error, exchange, self.random_bytes)) from None
+                text = failure_text(what, error, exchange, self.random_bytes)
+                self._check_shows_no_token(what, text, exchange)
+                raise InternalError(text) from None
         except BaseException as error:
             if round_trip is None:
                 raise
             result = round_trip.result_after(error)
         else:
             result = result if round_trip is None else round_trip.result(result)
+        self._check_shows_no_token(what, result, exchange)
         return self.finished(request, revision, result)
+
+    def _check_shows_no_token(self, what: str, answer: object, exchange: Exchange) -> None:
+        if exchange.handed_out and shows(answer, exchange.handed_out):
+            raise InternalError(failure_text(what, InvalidResult(SHOWN), exchange, self.random_bytes))
 
     def finished(self, request: Request, revision: Revision, result: dict[str, Any]) -> dict[str, Any]:
         """Return a result with what every one of its era has."""

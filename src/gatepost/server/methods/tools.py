@@ -13,10 +13,12 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.calls.upstream import SHOWN, shows
+from gatepost.server.declared.declaration import failure_text
 from gatepost.server.declared.results import error_result
 from gatepost.server.declared.revisions import result_in
 from gatepost.server.declared.tools import PLAIN_NAME
-from gatepost.server.errors import InsufficientScope, InvalidArguments
+from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
 from gatepost.server.methods.served_server import ServedServer
 from gatepost.server.target import Result
 
@@ -29,7 +31,7 @@ async def list_tools(served: ServedServer, request: Request, revision: Revision,
     return served.tool_list.page(request.params, revision, exchange.shown)
 
 
-async def call_tool(  # noqa: C901 - in one piece, because each function more is a frame more on every call
+async def call_tool(  # noqa: C901, PLR0912 - in one piece, because each function more is a frame more on every call
     served: ServedServer, request: Request, revision: Revision, exchange: Exchange
 ) -> Result:
     """Answer `tools/call`."""
@@ -72,6 +74,8 @@ async def call_tool(  # noqa: C901 - in one piece, because each function more is
     else:
         if round_trip is not None:
             result = round_trip.result(result)
+    if exchange.handed_out and shows(result, exchange.handed_out):
+        result = _withheld_result(tool.name, served, exchange)
     if not revision.modern:
         return result_in(revision.version, result)
     return finish_result("tools/call", result, served.info)
@@ -94,3 +98,8 @@ def _invalid_arguments_result(error: InvalidArguments, revision: Revision) -> di
     if not revision.wrong_arguments_are_results:
         raise InvalidParams(str(error)) from error
     return error_result(str(error))
+
+
+def _withheld_result(name: str, served: ServedServer, exchange: Exchange) -> dict[str, Any]:
+    error = InvalidResult(SHOWN)
+    return error_result(failure_text(f"tool {name}", error, exchange, served.random_bytes, tool=name))

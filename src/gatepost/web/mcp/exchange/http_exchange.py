@@ -45,6 +45,7 @@ class HttpExchange(Exchange):
         self.principal = principal
         self.headers = headers
         self.is_closed = False
+        self.handed_out = ()
         self.scope = scope
         self.receive = receive
         self._send = send
