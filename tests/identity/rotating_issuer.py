@@ -37,6 +37,8 @@ class RotatingIssuer(OpenIDIssuer):
         self._paths["/revoke"] = self._revoke
         self.app.router.routes.append(Route("/revoke", self._answer, methods=["POST"]))
         self.families: list[Family] = []
+        self.tail = ""
+        """With which all tokens end."""
         self.lifetime: Any = 3600
         """Of access tokens, as `expires_in` says it; None leaves it out."""
         self.refresh_lifetime: int | None = None
@@ -61,12 +63,12 @@ class RotatingIssuer(OpenIDIssuer):
         return not family.is_ended and family.access_tokens[-1] == access_token
 
     def _tokens(self, family: Family) -> dict[str, Any]:
-        family.access_tokens.append(f"at-{family.number}-{len(family.access_tokens)}")
+        family.access_tokens.append(f"at-{family.number}-{len(family.access_tokens)}{self.tail}")
         answer: dict[str, Any] = {"access_token": family.access_tokens[-1], "token_type": "Bearer"}
         if self.lifetime is not None:
             answer["expires_in"] = self.lifetime
         if self.gives_refresh_tokens and (self.rotates or not family.refresh_tokens):
-            family.refresh_tokens.append(f"rt-{family.number}-{len(family.refresh_tokens)}")
+            family.refresh_tokens.append(f"rt-{family.number}-{len(family.refresh_tokens)}{self.tail}")
             answer["refresh_token"] = family.refresh_tokens[-1]
             if self.refresh_lifetime is not None:
                 answer["refresh_token_expires_in"] = self.refresh_lifetime

@@ -13,7 +13,17 @@ from tests.tools.test_requirements import named_tests, written
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests" / "attacks" / "rows.toml"
-NAMED = ("redirect-uris", "pages", "second-step", "upstream-logins", "linked-logins", "mcp-transport", "faults", "load")
+NAMED = (
+    "redirect-uris",
+    "pages",
+    "second-step",
+    "upstream-logins",
+    "linked-logins",
+    "upstream-tokens",
+    "mcp-transport",
+    "faults",
+    "load",
+)
 IDS = {*map(str, range(1, 32)), *NAMED}
 _FILE = re.compile(r"tests/[\w/]+\.py")
 
