@@ -29,7 +29,14 @@ USER = User("user_1", ISSUER, "1", 5, display_name="Ada", profile=Profile("ada@e
 
 def person(user: User) -> Person:
     return Person(
-        user.issuer, user.external_subject, user.username, user.display_name, user.profile.to_text(), user.roles
+        user.issuer,
+        user.external_subject,
+        user.username,
+        user.display_name,
+        user.profile.to_text(),
+        user.roles,
+        user.profile_issuer,
+        user.profile_subject,
     )
 
 
@@ -60,6 +67,30 @@ async def test_whom_the_operator_let_in_one_by_one_is_not_judged(issuer: str) ->
     entry = entry_of("@example.org")
     await entry.check(Identity("owner", issuer=issuer))
     assert await entry.still_admits(User("user_1", issuer, "user_1", 5, username="ada"))
+
+
+async def test_a_local_account_is_not_judged_by_a_login_that_was_linked_to_it() -> None:
+    linked = replace(USER, issuer=LOCAL, username="ada", profile_issuer=ISSUER, profile_subject="1")
+    entry = entry_of("group:admins")
+    assert await entry.still_admits(linked)
+    assert not entry.shuts_out(person(linked))
+
+
+async def test_who_has_several_logins_is_judged_by_the_one_that_spoke_last() -> None:
+    linked = replace(USER, issuer="https://first.example", external_subject="7", profile_issuer=ISSUER)
+    linked = replace(linked, profile_subject="1")
+    assert await entry_of(f"subject:1&issuer:{ISSUER}").still_admits(linked)
+    for word in ("subject:7", "issuer:https://first.example"):
+        assert not await entry_of(word).still_admits(linked)
+        assert entry_of(word).shuts_out(person(linked))
+
+
+def test_where_tokens_are_checked_words_are_judged_and_functions_not_asked() -> None:
+    assert entry_of("group:admins").shuts_out(person(USER))
+    assert not entry_of("group:staff").shuts_out(person(USER))
+    assert not entry_of("group:admins").shuts_out(None)
+    assert not entry_of(lambda _: False).shuts_out(person(USER))
+    assert not ANYBODY.shuts_out(person(USER))
 
 
 async def test_without_a_rule_everybody_may_enter() -> None:

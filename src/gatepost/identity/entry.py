@@ -59,7 +59,7 @@ class Entry:
             LoginUnavailable: as in `check`.
             LoginProviderFailed: likewise.
         """
-        if self.rule is None:
+        if self.rule is None or person.issuer in _NOT_JUDGED:
             return True
         try:
             return await self._admits(identity_of(person))
