@@ -52,7 +52,7 @@ async def test_an_address_that_a_tenant_made_up_satisfies_no_rule(rule: str, ten
     async with elsewhere(Entra(tenant, CLIENT_ID, SECRET), stand_in, allowed=[rule]) as (world, entra):
         entra.at(OTHER_TENANT if tenant == "organizations" else TENANT, **MADE_UP)
         came_back, user = await world.log_in(entra)
-        assert (came_back.status_code, heading(came_back), user) == (403, "You are not logged in", None)
+        assert (came_back.status_code, heading(came_back), user) == (403, "You may not enter here", None)
         assert await world.world.store.users.list_users() == []
 
 
