@@ -77,3 +77,12 @@ def test_what_cannot_be_unlinked_is_refused(
     assert main(["users", "unlink", name, issuer]) == 1
     assert words in capsys.readouterr().err
     assert len(rows(capsys)) == 2
+
+
+def test_the_last_login_of_an_account_that_is_disabled_can_go(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["users", "disable", "owner"]) == 0
+    assert main(["users", "unlink", "owner", "operator"]) == 0
+    capsys.readouterr()
+
+    assert main(["users", "logins", "owner"]) == 0
+    assert capsys.readouterr().out == "This account has no login any more.\n"

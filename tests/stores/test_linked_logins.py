@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gatepost.identity.rules import identity_of
@@ -11,7 +12,7 @@ from gatepost.resource.profile import Profile
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
-from gatepost.stores.contract.users import LOCAL, Person, User
+from gatepost.stores.contract.users import LOCAL, NOBODY, Person, User
 from tests.stores.sample_records import NOW, fp, redeem, session, user
 
 GITHUB, COMPANY = "https://github.example", "https://id.example"
@@ -305,3 +306,28 @@ async def test_unlinking_forgets_the_tokens_of_that_account_there(store: Store) 
     await unlink(store, OCTOCAT, PASSWORD)
 
     assert [one.provider for one in await store.upstream_tokens.list_tokens("user-1", limit=9)] == ["company"]
+
+
+async def test_the_last_login_of_who_is_disabled_can_be_somebody_elses(store: Store) -> None:
+    await come_by(store, OCTOCAT, subject="user-2")
+    await store.users.add_user(user())
+    take = partial(store.linked_logins.unlink_login, "user-2", OCTOCAT, keeps=(), even_last=True)
+    assert await take() is UnlinkOutcome.LAST
+    await store.users.disable_user("user-2", now=NOW)
+
+    assert await unlink(store, OCTOCAT, subject="user-2") is UnlinkOutcome.LAST
+    assert await take() is UnlinkOutcome.UNLINKED
+
+    assert await link(store) is LinkOutcome.LINKED
+    assert (await come_by(store, OCTOCAT)).subject == "user-1"
+    assert await store.users.find_user_by_subject("user-2") == User("user-2", NOBODY, "user-2", NOW, disabled_at=NOW)
+    assert await keys(store, "user-2") == []
+    assert await take() is UnlinkOutcome.UNKNOWN
+
+
+async def test_of_several_logins_of_who_is_disabled_none_is_the_last(store: Store) -> None:
+    await come_by(store, OCTOCAT, subject="user-1")
+    await link(store, ADA)
+    await store.users.disable_user("user-1", now=NOW)
+
+    assert await store.linked_logins.unlink_login("user-1", OCTOCAT, keeps=(), even_last=True) is UnlinkOutcome.LAST

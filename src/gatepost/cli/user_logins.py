@@ -20,7 +20,8 @@ def add_login_actions(actions: Actions) -> None:
         "unlink",
         unlink,
         "take a login from an account",
-        description="Take a login from an account, where it has another; browsers that came by it are logged out.",
+        description="Take a login from an account, where it has another; browsers that came by it are logged out. "
+        "Of an account that is disabled the last one can go, too, and then be linked to somebody else.",
     )
     for action in (listing, unlinking):
         action.add_argument("username", metavar="NAME", help="the account, or its subject")
@@ -46,7 +47,7 @@ def logins(options: argparse.Namespace) -> None:
             for login in with_store(find)
         ],
         as_json=options.json,
-        if_empty="",
+        if_empty="This account has no login any more.",
     )
 
 
@@ -60,11 +61,15 @@ def unlink(options: argparse.Namespace) -> None:
         outcome = UnlinkOutcome.UNKNOWN
         if named is not None:
             outcome = await store.linked_logins.unlink_login(
-                user.subject, named.key, keeps=[login.key for login in own if login is not named]
+                user.subject,
+                named.key,
+                keeps=[login.key for login in own if login is not named],
+                even_last=True,
             )
         if outcome is UnlinkOutcome.LAST:
             raise CommandRefused(
-                f"That is the only login of {user.name}; gatepost users disable shuts the account out."
+                f"That is the only login of {user.name}. If somebody else is to have it, disable this account first: "
+                "gatepost users disable."
             )
         if outcome is UnlinkOutcome.UNKNOWN:
             raise CommandRefused(

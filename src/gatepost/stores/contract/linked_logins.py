@@ -72,10 +72,14 @@ class LinkedLoginStore(Protocol):
     async def list_logins(self, subject: str) -> list[LinkedLogin]:
         """Return the logins of a person: the one that the account began with, then the others as they were linked."""
 
-    async def unlink_login(self, subject: str, login: LoginKey, *, keeps: Collection[LoginKey]) -> UnlinkOutcome:
+    async def unlink_login(
+        self, subject: str, login: LoginKey, *, keeps: Collection[LoginKey], even_last: bool = False
+    ) -> UnlinkOutcome:
         """Have a login of this person lead to nobody, if one of `keeps` is theirs and is not this one.
 
         So of two that are unlinked at once the second stays. In the same step browser sessions end that it began, the
         tokens of the account there are forgotten, and so is what its issuer said of the person. One that the account
         began with is replaced by the first of `keeps` that is theirs, so that there is always one.
+
+        With `even_last` also the last login of who is disabled goes, so that it can be somebody else's.
         """

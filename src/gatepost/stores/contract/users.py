@@ -66,6 +66,8 @@ class Person:
 
 LOCAL: Final = "local"
 """The issuer of local accounts."""
+NOBODY: Final = "nobody"
+"""The issuer of who has no login any more, because an operator took the last; no provider vouches for them."""
 
 
 class UserStore(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Final
 
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
-from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.contract.users import LOCAL, NOBODY, User
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import LINKED_LOGINS, USERS
 
@@ -65,13 +65,21 @@ class SqlLinkedLoginStore(Operations):
 
     @write
     async def unlink_login(
-        self, transaction: Transaction, subject: str, login: LoginKey, *, keeps: Collection[LoginKey]
+        self,
+        transaction: Transaction,
+        subject: str,
+        login: LoginKey,
+        *,
+        keeps: Collection[LoginKey],
+        even_last: bool = False,
     ) -> UnlinkOutcome:
         person = await USERS.one(transaction, _BY_SUBJECT, subject)
         own = {one.key: one for one in await _logins_of(transaction, person)}
         if person is None or login not in own or login.issuer == LOCAL:
             return UnlinkOutcome.UNKNOWN
         left = next((own[key] for key in keeps if key in own and key != login), None)
+        if left is None and even_last and len(own) == 1 and person.disabled_at is not None:
+            left = LinkedLogin(NOBODY, subject, subject, linked_at=person.created_at)
         if left is None:
             return UnlinkOutcome.LAST
         said_by = person.profile_issuer or person.issuer
@@ -106,7 +114,7 @@ async def rename_login(transaction: Transaction, login: LoginKey, display_name: 
 
 
 async def _logins_of(transaction: Transaction, person: User | None) -> list[LinkedLogin]:
-    if person is None:
+    if person is None or person.issuer == NOBODY:
         return []
     first = LinkedLogin(
         person.issuer,

@@ -36,7 +36,7 @@ from gatepost.resource.profile import Profile
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.stores.contract.linked_logins import LoginKey
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
-from gatepost.stores.contract.users import LOCAL, User, UserStore
+from gatepost.stores.contract.users import LOCAL, NOBODY, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 from gatepost.tokens.sealing import derive_key, seal, unseal
 from gatepost.web.pages.browser_session import BrowserSessions, CameBy, OpenSession
@@ -359,7 +359,7 @@ def _checked_profile(identity: Any, issuer: Any) -> Profile:
     subject, email, groups = identity.subject, identity.email, identity.groups
     if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= _LONGEST_SUBJECT:
         raise ValueError(f"the subject has to be a text of 1 to {_LONGEST_SUBJECT} printable characters")
-    if not isinstance(issuer, str) or issuer == LOCAL:
+    if not isinstance(issuer, str) or issuer in {LOCAL, NOBODY}:
         raise ValueError("the issuer has to be a text, and for local accounts vouches nobody but their own provider")
     if not all(text is None or isinstance(text, str) for text in (identity.display_name, email)):
         raise TypeError("display name and e-mail have to be texts")
