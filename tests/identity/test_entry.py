@@ -56,6 +56,13 @@ async def test_whom_no_word_names_is_refused_and_may_not_go_on() -> None:
     assert not await entry.still_admits(person(USER))
 
 
+async def test_a_person_whom_a_provider_knows_already_is_judged_as_well() -> None:
+    await entry_of("group:staff").check_again(USER)
+    await entry_of("group:admins").check_again(replace(USER, issuer=LOCAL, username="ada"))
+    with pytest.raises(EntryRefused, match="this account is not among those"):
+        await entry_of("group:admins").check_again(USER)
+
+
 async def test_who_has_an_address_that_is_not_verified_is_told_so() -> None:
     unverified = replace(ADA, email_verified=False)
     with pytest.raises(EntryRefused, match=r"https://id\.example\.com does not say that it is verified"):
@@ -88,6 +95,7 @@ async def test_who_has_several_logins_is_judged_by_the_one_that_spoke_last() -> 
 def test_where_tokens_are_checked_words_are_judged_and_functions_not_asked() -> None:
     assert entry_of("group:admins").shuts_out(person(USER))
     assert not entry_of("group:staff").shuts_out(person(USER))
+    assert not entry_of("*").shuts_out(person(USER))
     assert not entry_of("group:admins").shuts_out(None)
     assert not entry_of(lambda _: False).shuts_out(person(USER))
     assert not ANYBODY.shuts_out(person(USER))

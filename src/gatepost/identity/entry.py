@@ -52,6 +52,11 @@ class Entry:
         if not await self._admits(identity):
             raise EntryRefused(_why_not(identity))
 
+    async def check_again(self, user: User) -> None:
+        """Let somebody in whom the provider knows as a person of this server; as `check`, by what was said before."""
+        if not await self.still_admits(user):
+            raise EntryRefused(_why_not(identity_of(user)))
+
     async def still_admits(self, person: User | Person) -> bool:
         """Say whether somebody who has logged in before may go on, by what was said then.
 
@@ -69,7 +74,7 @@ class Entry:
     def shuts_out(self, person: Person | None) -> bool:
         """Say whether words name somebody no more; a function is not asked here, where a token is checked."""
         rule = self.rule
-        if person is None or not isinstance(rule, Rule) or person.issuer in _NOT_JUDGED:
+        if person is None or not isinstance(rule, Rule) or rule.is_everybodys or person.issuer in _NOT_JUDGED:
             return False
         return not rule.names(identity_of(person))
 

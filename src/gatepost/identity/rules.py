@@ -50,6 +50,11 @@ class Rule:
     organizations: frozenset[str]
     """Those at GitHub that words name, in lower case: GitHub is asked only about them."""
 
+    @property
+    def is_everybodys(self) -> bool:
+        """Whether there is nothing to judge."""
+        return self.words == (EVERYBODY,)
+
     def names(self, identity: Identity) -> bool:
         """Say whether it names this person, whose identity says its issuer."""
         return any(all(condition(identity) for condition in word) for word in self.conditions)

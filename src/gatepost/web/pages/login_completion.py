@@ -145,6 +145,7 @@ class LoginCompletion:
         """
         if isinstance(identity, User):
             user = identity
+            await self.entry.check_again(user)
         else:
             login, profile = await self.judged(identity)
             new = identifier("user_", self.random_bytes)
