@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -243,6 +245,15 @@ def test_an_answer_with_a_part_that_is_none_is_refused(device: Authenticator, na
     sent["response"][name] = value
     with pytest.raises(PasskeyRefused):
         check_assertion(PARTY, read_assertion(json.dumps(sent)), passkey, challenge=CHALLENGE, needs_handle=True)
+
+
+def test_webauthn_is_imported_at_the_first_ceremony() -> None:
+    words = (
+        "import sys, gatepost, gatepost.assembly.pages, gatepost.web.pages.passkeys;"
+        "print([name for name in ('webauthn', 'cbor2') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_nothing_of_an_answer_is_shown() -> None:

@@ -16,6 +16,7 @@ TABLE = ROOT / "tests" / "attacks" / "rows.toml"
 NAMED = (
     "redirect-uris",
     "pages",
+    "passkeys",
     "second-step",
     "upstream-logins",
     "linked-logins",

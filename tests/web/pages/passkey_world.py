@@ -24,6 +24,13 @@ from tests.web.pages.pages_world import PASSWORD, Form
 
 ORIGIN = "http://localhost:8000"
 PASSKEYS, CONFIRM = "/oauth/account/passkeys", "/oauth/account/confirm?for=passkeys"
+PUBLIC_ORIGIN = "https://mcp.example.com"
+PUBLIC = {
+    "MCP_PUBLIC_URL": PUBLIC_ORIGIN,
+    "MCP_SEALING_KEYS": "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFG",
+    "MCP_STORAGE_URL": "sqlite:///unused.db",
+}
+"""Settings of a server that other machines reach."""
 LONG_AGO = 11 * 60
 """Seconds after which a login is not recent; one on plain http ends after fifteen minutes."""
 
@@ -91,6 +98,7 @@ class PasskeyWorld:
     """The installation."""
 
     installed: Installed
+    origin: str = ORIGIN
     browsers: list[httpx2.AsyncClient] = field(default_factory=list)
 
     @property
@@ -98,10 +106,11 @@ class PasskeyWorld:
         """Its store."""
         return self.installed.store
 
-    def browser(self, origin: str = ORIGIN, address: str = "127.0.0.1") -> Browser:
+    def browser(self, origin: str | None = None, address: str = "127.0.0.1") -> Browser:
         """Return a browser that has never been here."""
         app = self.installed.http._transport.app  # type: ignore[attr-defined]
-        http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app, client=(address, 50_000)), base_url=origin)
+        transport = httpx2.ASGITransport(app=app, client=(address, 50_000))
+        http = httpx2.AsyncClient(transport=transport, base_url=origin or self.origin)
         self.browsers.append(http)
         return Browser(http)
 
@@ -132,7 +141,7 @@ async def passkey_world(**variables: str) -> AsyncIterator[PasskeyWorld]:
         await store.users.add_user(new_user(name, PASSWORD, now=1, random_bytes=bytes([number]).__mul__))
     settings: dict[str, Any] = {**variables}  # for a type checker they could be the other arguments as well
     async with installed(store=store, **settings) as running:
-        world = PasskeyWorld(running)
+        world = PasskeyWorld(running, variables.get("MCP_PUBLIC_URL", ORIGIN))
         yield world
         for http in world.browsers:
             await http.aclose()

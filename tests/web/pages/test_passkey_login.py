@@ -9,6 +9,8 @@ import pytest
 from tests.identity.authenticator import Authenticator
 from tests.web.pages.passkey_world import (
     ORIGIN,
+    PUBLIC,
+    PUBLIC_ORIGIN,
     Browser,
     PasskeyWorld,
     make_hashing_cheap,
@@ -132,12 +134,9 @@ async def test_several_logins_beside_local_accounts_take_passkeys_and_others_do_
 
 async def test_behind_a_public_name_passkeys_are_for_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
     make_hashing_cheap(monkeypatch)
-    origin = "https://mcp.example.com"
-    key = "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFG"
-    settings = {"MCP_PUBLIC_URL": origin, "MCP_SEALING_KEYS": key, "MCP_STORAGE_URL": "sqlite:///unused.db"}
-    async with passkey_world(**settings) as world:
-        device, browser = Authenticator(origin), world.browser(origin)
+    async with passkey_world(**PUBLIC) as world:
+        device, browser = Authenticator(PUBLIC_ORIGIN), world.browser()
         await browser.log_in()
         assert (await browser.add(device)).status_code == 303
         assert [each.rp_id for each in await world.passkeys()] == ["mcp.example.com"]
-        assert (await world.browser(origin).sign(device)).status_code == 303
+        assert (await world.browser().sign(device)).status_code == 303

@@ -245,9 +245,10 @@ class LoginPage:
             mcp_urls=[resource.identifier for resource in self.resources],
         )
 
-    def _passkeys(self, purpose: LogIn) -> Ceremony:
+    def _passkeys(self, purpose: LogIn, *, suggests: bool) -> Ceremony:
+        # One that was refused a moment ago is not suggested anew: the person chooses what to try.
         action = PASSKEY + purpose.page.removeprefix(_LOGIN)
-        return Ceremony("get", PASSKEY_CHALLENGE, action, fills_fields=True)
+        return Ceremony("get", PASSKEY_CHALLENGE, action, fills_fields=suggests)
 
     def purpose_of(self, parameters: Mapping[str, str]) -> LogIn:
         """Return what the login of a URL with these parameters is for."""
@@ -303,7 +304,7 @@ class LoginPage:
             "problem": problem,
             "state": state,
             "is_typed": is_typed,
-            "passkeys": self._passkeys(purpose) if self.offers_passkeys and not state else None,
+            "passkeys": self._passkeys(purpose, suggests=is_typed) if self.offers_passkeys and not state else None,
             "destination": display_host(transaction.redirect_uri) if transaction else None,
             "is_loopback": transaction is not None and is_loopback(transaction.redirect_uri),
         }

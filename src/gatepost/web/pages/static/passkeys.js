@@ -30,11 +30,6 @@
     }
   };
 
-  const sayWhy = (error) => {
-    if (error.name === "AbortError") return;
-    say(error.name === "InvalidStateError" ? "known" : "failed");
-  };
-
   // --- The ceremony ---
 
   const begin = async () => {
@@ -98,15 +93,17 @@
         : navigator.credentials.get(asked));
       send(begun.state, made);
     } catch (error) {
-      sayWhy(error);
-    } finally {
       button.disabled = false;
+      say(error.name === "InvalidStateError" ? "known" : "failed");
+      suggest();
     }
   };
 
   // --- Passkeys among the suggestions of the browser for the name, where it has that ---
 
   const suggest = async () => {
+    const knows = fillsFields && PublicKeyCredential.isConditionalMediationAvailable;
+    if (!knows || !(await PublicKeyCredential.isConditionalMediationAvailable())) return;
     const begun = await begin().catch(() => null);
     if (!begun) return;
     const controller = new AbortController();
@@ -118,8 +115,8 @@
     try {
       const asked = { publicKey: options(begun.publicKey), mediation: "conditional", signal: controller.signal };
       send(begun.state, await navigator.credentials.get(asked));
-    } catch (error) {
-      sayWhy(error);
+    } catch {
+      // Nobody has asked for it, so nobody has to hear that it came to nothing.
     } finally {
       clearTimeout(renewal);
     }
@@ -131,7 +128,7 @@
     event.preventDefault();
     run();
   });
-  if (fillsFields && PublicKeyCredential.isConditionalMediationAvailable) {
-    PublicKeyCredential.isConditionalMediationAvailable().then((is) => is && suggest(), () => {});
-  }
+  suggest().catch(() => {});
+  // A page that the browser had put aside as it was has a token and a challenge of then.
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 })();
