@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatepost.tokens.opaque import SecretKind, base64url, fingerprint, identifier, looks_like, matches, mint
@@ -93,6 +94,13 @@ def test_a_secret_matches_its_own_fingerprint_and_nothing_matches_what_is_missin
     secret: str | None, kept: bytes | None, *, is_match: bool
 ) -> None:
     assert matches(secret, kept) is is_match
+
+
+@given(st.binary())
+@example(b"\x5d\x75\xd7")
+def test_base64url_is_all_of_the_data_but_for_the_padding(data: bytes) -> None:
+    text = base64url(data)
+    assert base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) == data
 
 
 @given(st.binary())
