@@ -41,6 +41,8 @@ def test_the_version_header_is_read(header: bytes | None, version: str | None) -
         ("v999", "v999", "tools/list", True),
         ("v999", None, "initialize", True),
         (5, None, "tools/list", True),
+        (["2025-11-25"], None, "tools/list", True),
+        ({}, None, "tools/list", True),
         ("2025-11-25", "2026-07-28", "tools/list", True),
         ("2025-11-25", "2025-11-25", "tools/list", False),
         ("2025-11-25", None, "initialize", False),

@@ -21,6 +21,7 @@ def encoded(text: str) -> bytes:
         (b"  add\t", "add"),
         (b"", ""),
         (b"a\tb c", "a\tb c"),
+        (b"X add X", "X add X"),
         (b"=?base64?SGVsbG8sIOS4lueVjA==?=", "Hello, 世界"),
         (b"=?base64?IHBhZGRlZCA=?=", " padded "),
         (b"=?base64?bGluZTEKbGluZTI=?=", "line1\nline2"),
@@ -45,6 +46,9 @@ def test_a_value_stands_for_itself_or_for_what_it_encodes(raw: bytes, value: str
         b"=?base64?/w==?=",  # not UTF-8
         "ä".encode(),
         b"a\x00b",
+        b"\x0cadd",
+        b"add\n",
+        b"\radd",
         b"a\x7fb",
         b"\xff",
     ],

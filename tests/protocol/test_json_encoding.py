@@ -65,6 +65,8 @@ def test_what_json_can_say_is_written(value: Any, written: str) -> None:
     ("value", "written"),
     [
         ({1: "a\ud800"}, '{"1":"a\ufffd"}'),
+        ({True: "a\ud800", None: 1, 2**64 - 1: 2}, '{"true":"a\ufffd","null":1,"18446744073709551615":2}'),
+        ({2**63 - 1: "a\ud800", -(2**63): 1}, '{"9223372036854775807":"a\ufffd","-9223372036854775808":1}'),
         ({2**64: 1}, '{"18446744073709551616":1}'),
         ({-(2**63) - 1: 2**64}, '{"-9223372036854775809":18446744073709551616}'),
     ],
@@ -101,11 +103,19 @@ def nested(depth: int, inside: Any) -> Any:
     return inside
 
 
+def named(depth: int, inside: Any) -> Any:
+    for _ in range(depth):
+        inside = {"n": inside}
+    return inside
+
+
 def test_what_nests_too_deep_or_holds_itself_is_refused() -> None:
-    assert encode(nested(250, "\ud800")) == b"[" * 250 + '"\ufffd"'.encode() + b"]" * 250
+    for inside, written in (("\ud800", '"\ufffd"'), (Word.CUT, '"a\ufffd"')):
+        assert encode(nested(250, inside)).decode() == "[" * 250 + written + "]" * 250
+    assert encode(named(250, "\ud800")).decode() == '{"n":' * 250 + '"\ufffd"' + "}" * 250
     itself: list[Any] = ["\ud800"]
     itself.append(itself)
-    for value in (nested(251, "\ud800"), {"a": nested(250, "\ud800")}, itself):
+    for value in (nested(251, "\ud800"), nested(251, Word.CUT), named(251, "\ud800"), itself):
         with pytest.raises(ValueError, match=r"^it nests deeper than 250 levels, or holds itself$"):
             encode(value)
 

@@ -51,6 +51,18 @@ def test_a_name_is_a_part_of_a_headers_name(name: Any) -> None:
         mirrored_arguments(an_object(a={"type": "string", "x-mcp-header": name}))
 
 
+def test_a_refusal_says_where_the_argument_is() -> None:
+    name = an_object(deep=an_object(a={"type": "string", "x-mcp-header": "a b"}))
+    kind = an_object(deep=an_object(a={"type": "number", "x-mcp-header": "A"}))
+    for schema, words in (
+        (name, "deep.a: x-mcp-header 'a b' is no part of a header's name (RFC 9110 section 5.1)"),
+        (kind, "deep.a: x-mcp-header takes a str, int or bool, without None or other alternatives"),
+    ):
+        with pytest.raises(InvalidAnnotation) as refused:
+            mirrored_arguments(schema)
+        assert str(refused.value) == words
+
+
 @pytest.mark.parametrize("kind", ["number", "array", "object", "null", None])
 def test_only_texts_whole_numbers_and_booleans_are_mirrored(kind: Any) -> None:
     with pytest.raises(InvalidAnnotation, match="str, int or bool"):
@@ -72,6 +84,10 @@ def test_names_differ_by_more_than_case() -> None:
         an_object(a={"type": "array", "items": an_object(b=REGION)}),
         {**an_object(), "allOf": [an_object(a=REGION)]},
         {**an_object(), "if": an_object(a=REGION)},
+        *(
+            {**an_object(), keyword: {"default": REGION}}
+            for keyword in ("patternProperties", "dependentSchemas", "$defs", "definitions")
+        ),
         {**an_object(), "$defs": {"a": REGION}},
         {**an_object(), "patternProperties": {"a": REGION}},
         {**an_object(), "additionalProperties": REGION},

@@ -54,7 +54,7 @@ def made_whole(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return whole_text(value)
     if isinstance(value, enum.Enum):
-        return made_whole(value.value, depth + 1)
+        return made_whole(value.value, depth)
     if isinstance(value, int):
         return value if -_WIDE <= value < _WIDE else orjson.Fragment(_digits(value))
     if isinstance(value, dict):

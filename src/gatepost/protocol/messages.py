@@ -13,7 +13,6 @@ from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError, Reque
 from gatepost.protocol.json_encoding import encode, whole_text
 
 LONGEST_REQUEST_ID = 256
-_WIDEST_ID = 2**64
 _LONGEST_REASON = 200
 """In characters. Every answer repeats the id, so it is not for the client to choose how long answers are."""
 _ABSENT = object()
@@ -136,8 +135,9 @@ def is_progress_token(value: object) -> bool:
 
 def _readable(identifier: object) -> RequestId | None:
     """Return what may be an id, as an answer can repeat it."""
-    # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none.
-    if type(identifier) is int and abs(identifier) < _WIDEST_ID:
+    # `type`, not `isinstance`: to Python true is an integer, to JSON-RPC it is none. What was read holds none that is
+    # wider than 64 bits (`strict_json`).
+    if type(identifier) is int:
         return identifier
     if type(identifier) is str and len(identifier) <= LONGEST_REQUEST_ID and whole_text(identifier) == identifier:
         return identifier
