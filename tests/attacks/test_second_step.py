@@ -290,6 +290,16 @@ async def test_right_logins_cost_no_guesses_and_give_none_back(guarded: Guarded)
     assert (await send(stranger, await type_password(stranger), code="000000")).status_code == TOO_MANY
 
 
+async def test_many_logins_at_one_address_are_no_attack(guarded: Guarded) -> None:
+    """Each is two answers, the password and the code, and both are taken back."""
+    codes = [*guarded.recovery["ada"], guarded.code()]
+    for code in codes:
+        browser = guarded.browser()
+        assert (await send(browser, await type_password(browser), code=code)).headers["location"] == ACCOUNT
+
+    assert len(codes) == 11
+
+
 async def test_a_browser_left_open_cannot_turn_it_off_or_read_recovery_codes(guarded: Guarded) -> None:
     """Its finder may know the password as well, and sees no code; guesses are counted as at the login."""
     browser, statuses = guarded.own["ada"], []
