@@ -67,7 +67,7 @@ def test_a_person_sees_what_they_allowed_and_takes_it_back(
         200,
     )
 
-    page.get_by_role("button", name="Log out the browser").click()
+    page.get_by_role("button", name="Log out there").click()
     expect(page.get_by_text("Another browser")).to_have_count(0)
     plain.goto(f"{server.origin}/oauth/account")
     expect(plain.get_by_label("Username")).to_be_visible()

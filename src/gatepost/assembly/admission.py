@@ -9,6 +9,7 @@ from gatepost.configuration.settings import ROLE_PREFIX, Settings, SettingsError
 from gatepost.identity.entry import ANYBODY, Allow, Entry, entry_of
 from gatepost.identity.roles import EVERY_SCOPE, Role, Roles
 from gatepost.identity.rules import TAKES, NotARule
+from gatepost.wording.phrase import Words
 
 
 def entry_rule(settings: Settings, allow: Allow | None) -> Entry:
@@ -46,7 +47,7 @@ def roles_there_are(settings: Settings, given: Mapping[str, Role] | None) -> Rol
         raise SettingsError(f"roles= is wrong: {error}.") from None
 
 
-def remarks_on_roles(roles: Roles, scopes: Mapping[str, str]) -> Iterator[str]:
+def remarks_on_roles(roles: Roles, scopes: Mapping[str, Words]) -> Iterator[str]:
     """Yield what looks like a mistake: scopes that no role has, and scopes of roles that there are not."""
     limited = roles.scopes
     if limited is None or EVERY_SCOPE in limited:

@@ -24,13 +24,14 @@ from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.web.resource.application import Protected
 from gatepost.web.site.direct_app import DirectApp
+from gatepost.wording.phrase import Phrase, Words
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # no dot segments, nothing that needs escaping
 _OURS = re.compile(r"/(?:oauth|docs|redoc|openapi\.json|health|healthz)(?:/|$)")
 _HANDLER_SCOPES = {
-    "mcp:read": "Read through this server",
-    "mcp:write": "Change things through this server",
-    "mcp:admin": "Administer this server",
+    "mcp:read": Phrase("Read through this server"),
+    "mcp:write": Phrase("Change things through this server"),
+    "mcp:admin": Phrase("Administer this server"),
 }
 """The scopes of a bare JSON-RPC function when OAUTH_SUPPORTED_SCOPES names none."""
 
@@ -44,17 +45,23 @@ class Endpoint:
     target: Target | Protected
     name: str
     """For people."""
-    scopes: Mapping[str, str]
+    scopes: Mapping[str, Words]
     """Each scope with its words."""
     destructive_scopes: frozenset[str] = frozenset()
-    """See `ProtectedResource`."""
+    """See `ProtectedResource`; likewise the next two."""
     implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """Likewise."""
+    scope_groups: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
         return ProtectedResource(
-            origin + self.path, self.path, self.name, self.scopes, self.destructive_scopes, self.implied_scopes
+            origin + self.path,
+            self.path,
+            self.name,
+            self.scopes,
+            destructive_scopes=self.destructive_scopes,
+            implied_scopes=self.implied_scopes,
+            scope_groups=self.scope_groups,
         )
 
     @property
@@ -105,13 +112,15 @@ def _checked(path: Any) -> str:
 def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, title: str | None = None) -> Endpoint:
     if isinstance(target, Protected):
         scopes = _scopes_of(target.scope_descriptions, core.settings)
-        return Endpoint(path, target, title or target.title or path, scopes)
+        return Endpoint(path, target, title or target.title or path, scopes, scope_groups=target.scope_groups)
     if isinstance(target, Server):
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         name = title or target.title or target.name
         served = ServerTarget(target, seal=seal, upstream=upstream)
-        return Endpoint(path, served, name, scopes, target.destructive_scopes, target.implied_scopes)
+        return Endpoint(
+            path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
+        )
     if isinstance(target, DirectApp):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
@@ -123,14 +132,18 @@ def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, tit
         raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
 
 
-def _scopes_of(declared: Mapping[str, str] | None, settings: Settings) -> dict[str, str]:
+def _scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:
     """Return every scope with its words: the target's, then those that only the settings name.
 
     `declared` is None for a bare function, which cannot declare any.
     """
     named = (*settings.oauth.supported_scopes, *settings.oauth.required_scope)
-    scopes = dict(declared or {})
+    scopes: dict[str, Words] = dict(declared or {})
     if declared is None and not settings.oauth.supported_scopes:
         scopes = dict(_HANDLER_SCOPES)
-    scopes |= {scope: _HANDLER_SCOPES.get(scope, f"Use “{scope}”") for scope in named if scope not in scopes}
-    return scopes or {"mcp": "Use its tools"}
+    scopes |= {
+        scope: _HANDLER_SCOPES.get(scope, Phrase("Use “%(scope)s”", scope=scope))
+        for scope in named
+        if scope not in scopes
+    }
+    return scopes or {"mcp": Phrase("Use its tools")}

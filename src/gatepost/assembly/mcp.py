@@ -24,6 +24,7 @@ from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.application import GuardedApplication
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.site.errors import Landing
+from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
     from gatepost.server.target import Target
@@ -48,7 +49,7 @@ class Resources:
     """Keeps their streams alive."""
 
     @property
-    def scopes(self) -> Mapping[str, str]:
+    def scopes(self) -> Mapping[str, Words]:
         """Every scope of every endpoint with its words."""
         return {scope: words for endpoint in self.endpoints for scope, words in endpoint.scopes.items()}
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gatepost.wording.phrase import Words
+
 
 @dataclass(frozen=True, slots=True)
 class ProtectedResource:
@@ -23,13 +25,14 @@ class ProtectedResource:
     """The URL's path, such as `/mcp`."""
     name: str
     """For people."""
-    scopes: Mapping[str, str]
+    scopes: Mapping[str, Words]
     """Every scope it knows, in the order shown, each with the words the consent page uses."""
     destructive_scopes: frozenset[str] = frozenset()
     """Those that open what deletes or overwrites something, which the consent page marks."""
-
     implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """For each scope that implies others, all that it opens."""
+    scope_groups: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The operator's words for groups of scopes, by what their names begin with."""
 
     def effective(self, granted: Iterable[str]) -> frozenset[str]:
         """Return what was granted with all that it implies."""

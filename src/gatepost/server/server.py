@@ -51,6 +51,7 @@ class Server:
             tool needs may be among them.
         implied_scopes: Which scopes open what others are for: `{"notes:admin": ["notes:write"], "notes:write":
             ["notes:read"]}`. What was granted stays as it is; what it implies counts wherever a scope is asked for.
+        scope_groups: Headings for scopes whose names begin alike, by that: `{"notes": "Your notes"}`.
         website_url: Where people read more.
         icons: Pictures for clients to show, in the words of the wire or as `mcp_types.Icon`.
         page_size: How many entries of a list clients get at once.
@@ -74,6 +75,7 @@ class Server:
         lifespan: Callable[[Server], AbstractAsyncContextManager[Mapping[str, Any] | None]] | None = None,
         scopes: Mapping[str, str] | None = None,
         implied_scopes: Mapping[str, Iterable[str]] | None = None,
+        scope_groups: Mapping[str, str] | None = None,
         website_url: str | None = None,
         icons: Sequence[Icon | Mapping[str, Any] | BaseModel] = (),
         page_size: int = DEFAULT_PAGE_SIZE,
@@ -97,6 +99,8 @@ class Server:
         self._scopes = dict(scopes or {})
         self.implied_scopes = _implied(implied_scopes or {})
         """For each that implies others, all that it opens, itself included."""
+        self.scope_groups = dict(scope_groups or {})
+        """The operator's words for groups of scopes, by what their names begin with."""
         self._state: Mapping[str, Any] | None = None
         self._tools: dict[str, Tool] = {}
         self._resources: dict[str, Resource] = {}

@@ -95,7 +95,7 @@ async def test_an_app_is_shown_with_its_address_before_its_name(world: World, br
     assert "\u202e" not in html
     assert "<script" not in html
     assert "Read your notes" in second
-    assert "<li>raw</li>" in second
+    assert "<li><bdi>raw</bdi></li>" in second
     assert "On <bdi>Notes</bdi>. Allowed on 12 January 1970, last used on 12 January 1970." in second
     assert 'value="grant_1"' in second
     assert "grant_2" not in html
@@ -231,7 +231,7 @@ async def test_the_page_is_marked_up_for_a_screen_reader(world: World, browser: 
     await world.log_in(other)
     html = (await browser.get(ACCOUNT)).text
     assert html.count('aria-label="Disconnect Reading list, app.example"') == 2
-    assert 'aria-label="Log out the browser that was logged in half a minute ago"' in html
+    assert 'aria-label="Log out there: the browser that was logged in half a minute ago"' in html
     assert 'aria-labelledby="apps"' in html
     assert " style=" not in html
     assert "<script" not in html

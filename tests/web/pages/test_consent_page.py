@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx2
 import pytest
 
+from tests.web.pages import pages_world
 from tests.web.pages.pages_world import ATTACK, NOTES, Form, World, heading, make_world
 
 CONSENT = "/oauth/consent?transaction=transaction_1"
@@ -39,7 +41,10 @@ async def test_the_page_says_who_asks_for_what_where_and_as_whom(browser: httpx2
     text = " ".join(response.text.split())
     assert '<p class="host"><bdi>app.example</bdi></p>' in text
     assert "calls itself “<bdi>Reading list</bdi>”" in text
-    assert re.findall(r"<span>(.*?)</span></label>", text) == ["Read your notes <code>notes:read</code>", "raw"]
+    assert re.findall(r"<span>(.*?)</span></label>", text) == [
+        "<bdi>Read your notes</bdi> <code>notes:read</code>",
+        "<bdi>raw</bdi>",
+    ]
     assert "Untick what you do not want to allow." in text
     assert f"<bdi>Notes</bdi> <code>{NOTES.identifier}</code>" in text
     assert "<strong><bdi>ada</bdi></strong>" in text
@@ -140,3 +145,35 @@ async def test_loading_the_page_twice_changes_nothing(browser: httpx2.AsyncClien
     first, second = await browser.get(CONSENT), await browser.get(CONSENT)
     assert first.text == second.text
     assert "set-cookie" not in first.headers
+
+
+async def test_many_scopes_stand_in_groups_with_the_operators_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    grouped = replace(
+        NOTES,
+        scopes={"notes:read": "Read notes", "notes:write": "Change notes", "raw": "", "mail:read": "Read mail"},
+        scope_groups={"notes": "Your notes", "mail": "Your <mail>"},
+        destructive_scopes=frozenset({"notes:write"}),
+    )
+    monkeypatch.setattr(pages_world, "NOTES", grouped)
+    world = make_world()
+    browser = world.browser()
+    await world.log_in(browser)
+    await world.register()
+    await world.begin(browser, scopes=("raw", "notes:read", "mail:read", "notes:write"))
+    page = (await browser.get(CONSENT)).text
+    shown = re.findall(
+        r'<h3 id="(.*?)"><bdi>(.*?)</bdi></h3>|<ul class="permissions" aria-labelledby="(.*?)">|name="(scope_\d)"', page
+    )
+    assert [next(filter(None, found[1:]), "") or found[0] for found in shown] == [
+        "Your notes",
+        "group-1",
+        "scope_1",
+        "scope_3",
+        "Your &lt;mail&gt;",
+        "group-2",
+        "scope_2",
+        "Further permissions",
+        "group-3",
+        "scope_0",
+    ]
+    await browser.aclose()

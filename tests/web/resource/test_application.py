@@ -264,4 +264,7 @@ def test_what_is_no_application_is_refused() -> None:
 def test_every_scope_has_words_for_the_consent_page() -> None:
     protected = Protected(an_application(), scopes={"/": ["a"], "/admin": ["b", "a"]}, descriptions={"b": "Administer"})
 
-    assert protected.scope_descriptions == {"a": "Use “a”", "b": "Administer"}
+    assert {scope: str(words) for scope, words in protected.scope_descriptions.items()} == {
+        "a": "Use “a”",
+        "b": "Administer",
+    }

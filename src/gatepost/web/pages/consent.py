@@ -22,6 +22,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_registered, is_web
 from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.scope_groups import in_groups
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.users import User
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
@@ -32,9 +33,20 @@ from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.pages.times import day, in_words
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Phrase
+from gatepost.wording.phrase import Phrase, Words
 
 _PURPOSE = "consent"
+
+
+@dataclass(frozen=True, slots=True)
+class _Permission:
+    """One scope as the page shows it."""
+
+    scope: str
+    words: Words
+    field: str | None
+    """Of the form, where it can be left out."""
+    is_destructive: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,15 +185,7 @@ class ConsentPage:
             is_loopback=is_loopback(transaction.redirect_uri),
             is_web=leads_to_web,
             allowed_before=earlier and day(earlier.created_at),
-            permissions=[
-                (
-                    scope,
-                    resource.scopes.get(scope) or scope,
-                    _field(index) if scope in free else None,
-                    scope in resource.destructive_scopes,
-                )
-                for index, scope in enumerate(transaction.scopes)
-            ],
+            groups=_groups(transaction, resource, free),
             can_choose=bool(free),
             lasts=_how_long(client, self.lifetimes),
             resource=resource,
@@ -204,6 +208,25 @@ def _how_long(client: Client, lifetimes: Lifetimes) -> Phrase:
         unused=in_words(lifetimes.refresh_token),
         most=in_words(lifetimes.grant),
     )
+
+
+def _groups(
+    transaction: AuthorizationTransaction, resource: ProtectedResource, free: Collection[str]
+) -> list[tuple[Words | None, list[_Permission]]]:
+    """Return what is asked for, in groups with their headings; one group has none."""
+    groups = in_groups(transaction.scopes, resource.scope_groups)
+    rest = Phrase("Further permissions") if len(groups) > 1 else None
+    return [
+        (group.heading or rest, [_permission(scope, transaction, resource, free) for scope in group.scopes])
+        for group in groups
+    ]
+
+
+def _permission(
+    scope: str, transaction: AuthorizationTransaction, resource: ProtectedResource, free: Collection[str]
+) -> _Permission:
+    field = _field(transaction.scopes.index(scope)) if scope in free else None
+    return _Permission(scope, resource.scopes.get(scope) or scope, field, scope in resource.destructive_scopes)
 
 
 def _field(index: int) -> str:

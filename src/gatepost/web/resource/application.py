@@ -26,6 +26,7 @@ from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
 from gatepost.web.site.front_door import FAST_PATH
+from gatepost.wording.phrase import Phrase, Words
 
 PRINCIPAL: Final = "gatepost.principal"
 """Where in the ASGI scope the application finds the `Principal`; None where the server demands no token."""
@@ -56,6 +57,7 @@ class Protected:
             below it, and a request needs the scopes of **every** path that covers it: above, `/reports/admin/users`
             needs both.
         descriptions: what the consent page says of a scope, by scope.
+        scope_groups: headings for scopes whose names begin alike, by that: `{"reports": "Your reports"}`.
         title: the resource's name for people; its path when None.
 
     Raises:
@@ -67,6 +69,7 @@ class Protected:
     scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     title: str | None = None
+    scope_groups: Mapping[str, str] = field(default_factory=dict)
     _lifespan: AsgiLifespan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,13 +86,13 @@ class Protected:
                     raise ValueError(f"scopes: {scope!r} is no scope (RFC 6749 section 3.3).")
 
     @property
-    def scope_descriptions(self) -> dict[str, str]:
+    def scope_descriptions(self) -> dict[str, Words]:
         """Every scope that any path needs, with its words for people."""
         named = dict.fromkeys(scope for scopes in self.scopes.values() for scope in scopes)
         if not named:
             # Tokens are for some scope; here any token for this resource will do.
-            return {"access": self.descriptions.get("access", "Use this application")}
-        return {scope: self.descriptions.get(scope, f"Use “{scope}”") for scope in named}
+            return {"access": self.descriptions.get("access", Phrase("Use this application"))}
+        return {scope: self.descriptions.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in named}
 
     @property
     def state(self) -> dict[str, Any]:
