@@ -1,4 +1,4 @@
-"""A tool that acts elsewhere as its caller: it says which token it would send, by its fingerprint."""
+"""A tool that acts elsewhere as its caller: it says which token it would send, by its fingerprint, or who that is."""
 
 import hashlib
 import os
@@ -17,4 +17,7 @@ async def act(ctx: Context) -> str:
     if "MEET_AT" in os.environ:
         await elsewhere.get(os.environ["MEET_AT"])
     token = await ctx.upstream_token("company")
+    if "WHO_AT" in os.environ:
+        answer = await elsewhere.get(os.environ["WHO_AT"], headers={"Authorization": f"Bearer {token}"})
+        return f"{answer.status_code} {answer.json().get('sub')}"
     return hashlib.sha256(token.encode()).hexdigest()

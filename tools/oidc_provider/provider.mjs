@@ -12,7 +12,17 @@ const [port, client_id, client_secret, redirect_uri] = process.argv.slice(2);
 function provider() {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   return new Provider(`http://127.0.0.1:${port}`, {
-    clients: [{ client_id, client_secret, redirect_uris: [redirect_uri] }],
+    clients: [
+      {
+        client_id,
+        client_secret,
+        redirect_uris: [redirect_uri],
+        grant_types: ["authorization_code", "refresh_token"],
+      },
+    ],
+    features: { revocation: { enabled: true } },
+    // Each refresh token is used once; a second use ends the whole grant.
+    rotateRefreshToken: true,
     jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
     cookies: { keys: ["of a test"] },
     claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
