@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from tests.end_to_end.running_server import free_port
 from tests.identity.rotating_issuer import RotatingIssuer
@@ -27,7 +27,14 @@ class ServedIssuer(RotatingIssuer):
         self.met = 0
         self._all_there = asyncio.Event()
         self._paths["/meet"] = self._meet
-        self.app.router.add_route("/meet", self._answer)
+        self._paths["/authorize"] = self._authorize
+        for path in ("/meet", "/authorize"):
+            self.app.router.add_route(path, self._answer)
+
+    async def _authorize(self, request: Request) -> Response:
+        """Log in whoever comes, at once."""
+        self.clock[0] = int(time.time())
+        return RedirectResponse(self.log_in(str(request.url)), 303)
 
     async def _meet(self, request: Request) -> Response:
         del request
