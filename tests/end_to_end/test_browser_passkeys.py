@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
+from tests.conftest import RequireService
+from tests.end_to_end import accessibility
 from tests.end_to_end.running_server import PASSWORD, RunningServer
 from tests.end_to_end.scripted_client import App
 from tests.end_to_end.test_browser import Callback, take_picture
@@ -17,6 +19,11 @@ from tests.end_to_end.test_browser import callback as callback  # noqa: PLC0414 
 from tests.end_to_end.test_browser import page as page  # noqa: PLC0414 - likewise; it fails when the browser complains
 
 WIDTHS = (900, 360)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _axe(require_service: RequireService) -> None:
+    require_service("axe-core (npm)", available=accessibility.install())
 
 
 class VirtualDevice:
@@ -86,12 +93,13 @@ def let_login_age(server: RunningServer) -> None:
 
 
 def pictures(page: Page, name: str) -> None:
-    """Leave one at each width, in light and dark, and see that nothing is wider than a phone."""
+    """Leave one at each width, in light and dark; nothing is wider than a phone, and axe-core finds nothing."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 760})
         page.emulate_media(color_scheme="light" if width == WIDTHS[0] else "dark")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         take_picture(page, f"{name}-{width}", full=True)
+        assert accessibility.objections(page) == []
     page.set_viewport_size({"width": WIDTHS[0], "height": 760})
     page.emulate_media(color_scheme="light")
 
