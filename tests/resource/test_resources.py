@@ -178,6 +178,7 @@ def test_the_metadata_names_resource_server_and_scopes() -> None:
         ),
         ("https://mcp.example.com", "/", "https://mcp.example.com/.well-known/oauth-protected-resource"),
         ("https://mcp.example.com/mcp", "/mcp/", "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"),
+        ("https://mcp.example.com/BOX", "/BOX", "https://mcp.example.com/.well-known/oauth-protected-resource/BOX"),
         # A path that repeats itself is cut as a whole.
         ("https://x.example/mcp/mcp", "/mcp/mcp", "https://x.example/.well-known/oauth-protected-resource/mcp/mcp"),
     ],
