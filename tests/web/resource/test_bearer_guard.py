@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from gatepost.oauth.reasons import Reason
+from gatepost.resource.bearer import SIGNATURE_INVALID, TokenRefused
 from gatepost.resource.principal import Principal
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -188,6 +189,46 @@ async def test_what_cannot_count_is_refused_without_a_look_up(
     world = World(api_key=API_KEY)
     refused = await world.refused(*values, query_string=query_string)
     assert (refused.status, refused.body["error"], refused.reason) == (status, error, reason)
+    assert world.grants.look_ups == 0
+
+
+@dataclass
+class Signatures:
+    """What the guard asks of `SignedTokens`; counts tokens without a `bad` in them."""
+
+    asked: list[tuple[str, str, int]] = field(default_factory=list)
+
+    async def check(self, token: str, *, resource: str, now: int) -> None:
+        self.asked.append((token, resource, now))
+        if "bad" in token:
+            raise TokenRefused(SIGNATURE_INVALID)
+
+
+async def test_a_signed_token_has_to_verify_before_it_is_looked_up() -> None:
+    signatures = Signatures()
+    world = World(signed_tokens=signatures)
+    world.grants.tokens[fingerprint("header.payload.signature")] = LIVE
+    assert await world.verify(bearer("header.payload.signature")) == ANN
+    assert (await world.refused(bearer("header.bad.signature"))).reason is Reason.TOKEN_SIGNATURE_INVALID
+    assert signatures.asked == [
+        ("header.payload.signature", NOTES.identifier, 1_000),
+        ("header.bad.signature", NOTES.identifier, 1_000),
+    ]
+    assert world.grants.look_ups == 1
+
+
+async def test_beside_signed_tokens_an_opaque_one_counts_and_what_is_neither_costs_no_look_up() -> None:
+    signatures = Signatures()
+    world = World(signed_tokens=signatures)
+    assert await world.verify(bearer(world.grants.issue())) == ANN
+    assert (await world.refused(bearer("neither"))).reason is Reason.TOKEN_UNKNOWN
+    assert (signatures.asked, world.grants.look_ups) == ([], 1)
+
+
+async def test_where_none_are_signed_a_signed_token_costs_no_look_up() -> None:
+    world = World()
+    world.grants.tokens[fingerprint("header.payload.signature")] = LIVE
+    assert (await world.refused(bearer("header.payload.signature"))).reason is Reason.TOKEN_UNKNOWN
     assert world.grants.look_ups == 0
 
 
