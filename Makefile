@@ -127,6 +127,11 @@ mutants: $(VENV)/.development ## change the rules and see whether a test notices
 translations: $(VENV)/.development ## bring the languages of the pages in step with their texts; ARGS=fr begins another
 	@$(RUN) tools.translations $(ARGS)
 
+.PHONY: pictures
+pictures: $(VENV)/.development ## take the pictures of pages in docs/images anew (Chromium)
+	$(RUN) pytest -q tests/end_to_end/test_pictures_for_docs.py
+	@cp test-artifacts/docs/*.png docs/images/
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.

@@ -95,6 +95,8 @@ class Walk:
         assert other.redeem(other.code_from(person.decide(other.authorization_url()))).status_code == 200
         self.log_in()
         self.visit("/oauth/account", "account")
+        self.visit("/oauth/account/passkeys", "passkeys")
+        self.visit("/oauth/account/confirm?for=passkeys", "confirm")
         self.visit("/oauth/account/password", "password")
         self.submit(old="not the password at all", password=NEW, repeat=NEW)
         self.look("password-problem")
@@ -170,9 +172,11 @@ class Walk:
         if self.page.locator('input[name="username"]:visible').count():
             self.submit(username="ada", password=PASSWORD)
 
-    def command(self, *arguments: str) -> str:
+    def command(self, *arguments: str, password: str | None = None) -> str:
         """Run one of the operator's commands beside the server; return what it prints."""
         place = {"OAUTH_STORAGE_DIR": str(self.server.data), "MCP_PORT": str(self.server.port)}
         command = [sys.executable, "-m", "gatepost", *arguments]
-        run = subprocess.run(command, env={**os.environ, **place}, check=True, capture_output=True, text=True)
+        run = subprocess.run(
+            command, input=password, env={**os.environ, **place}, check=True, capture_output=True, text=True
+        )
         return run.stdout.strip()

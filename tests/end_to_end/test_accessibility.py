@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import RequireService
 from tests.end_to_end import accessibility
+from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.page_walk import Walk
-from tests.end_to_end.running_server import RunningServer
+from tests.end_to_end.running_server import PASSWORD, RunningServer
 from tests.end_to_end.test_browser import Callback
 from tests.end_to_end.test_browser import callback as callback  # noqa: PLC0414 - a fixture
 
@@ -43,3 +45,34 @@ def test_axe_finds_nothing_on_any_page(language: str, page: Page, callback: Call
 
     Walk(server, page, look, callback.uri).whole()
     assert len(seen) > 25
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_axe_finds_nothing_on_the_pages_of_further_logins(
+    language: str, page: Page, callback: Callback, tmp_path: Path
+) -> None:
+    elsewhere = {
+        "OAUTH_UPSTREAM_COMPANY_ISSUER": "http://127.0.0.1:9",  # where nobody answers
+        "OAUTH_UPSTREAM_COMPANY_CLIENT_ID": "gatepost",
+        "OAUTH_UPSTREAM_COMPANY_CLIENT_SECRET": "of a test",
+        "OAUTH_ALLOWED_USERS": "*",
+        "OAUTH_LOCAL_ACCOUNTS": "true",
+    }
+    with RunningServer(TARGET, tmp_path / "data", environment=elsewhere) as server:
+
+        def look(name: str) -> None:
+            accessibility.look_at_all_sizes(page, f"{language}/further-{name}")
+
+        walk = Walk(server, page, look, callback.uri)
+        walk.command("users", "add", "ada", "--password-stdin", password=PASSWORD)
+        # By its name: browsers keep passkeys for no address.
+        origin = f"http://localhost:{server.port}"
+        walk.visit(f"{origin}/oauth/login", "login")
+        walk.visit(f"{origin}/oauth/login?with=company", "login-unavailable")
+        walk.visit(f"{origin}/oauth/login")
+        walk.submit(username="ada", password=PASSWORD)
+        walk.visit(f"{origin}/oauth/account", "account")
+        walk.visit(f"{origin}/oauth/account/passkeys", "passkeys")
+        walk.visit(f"{origin}/oauth/account")
+        page.locator("a[href*='company']").first.click()
+        look("link-a-login")
