@@ -39,9 +39,9 @@ def test_the_trail_is_a_table_with_the_newest_first(capsys: pytest.CaptureFixtur
     assert main(["audit"]) == 0
 
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["TIME", "EVENT", "OUTCOME", "REASON", "SUBJECT", "CLIENT", "ADDRESS", "GRANT"]
+    assert header.split() == ["TIME", "EVENT", "OUTCOME", "REASON", "SUBJECT", "CLIENT", "ADDRESS", "GRANT", "BY"]
     assert len(rows) == 3
-    assert "2027-01-15T08:00:00Z  consent  refused  user_denied  user-2   client-1  192.0.2.1  -" in rows
+    assert "2027-01-15T08:00:00Z  consent  refused  user_denied  user-2   client-1  192.0.2.1  -      -" in rows
 
 
 @pytest.mark.usefixtures("trail")
@@ -60,6 +60,7 @@ def test_the_trail_is_json_lines_with_filters(capsys: pytest.CaptureFixture[str]
         "client_id": "client-1",
         "address": "192.0.2.1",
         "grant_id": None,
+        "actor": None,
     }
 
 
@@ -70,6 +71,10 @@ def test_the_trail_is_json_lines_with_filters(capsys: pytest.CaptureFixture[str]
         (["--limit", "1"], 1),
         (["--limit", "0"], 3),
         (["--event", "login"], 2),
+        (["--until", "2027-01-15"], 1),
+        (["--address", "192.0.2.1", "--until", "2027-01-16"], 3),
+        (["--address", "terminal"], 0),
+        (["--actor", "user-1"], 0),
         (["--client", "client-1", "--limit", "2"], 2),
     ],
 )

@@ -38,8 +38,10 @@ def test_a_client_is_added_listed_shown_disabled_and_removed(capsys: pytest.Capt
     assert re.search(r"authentication +none", shown)
     assert "Disabled" in said(capsys, "disable", client_id)
     assert "disabled 2" in said(capsys, "show", client_id)
+    assert "Enabled" in said(capsys, "enable", client_id)
+    assert re.search(r"state +active", said(capsys, "show", client_id))
     assert "Removed" in said(capsys, "remove", client_id)
-    for action in ("show", "disable", "remove"):
+    for action in ("show", "disable", "enable", "remove"):
         assert "There is no client" in said(capsys, action, client_id, code=1)
 
 
@@ -101,6 +103,8 @@ def test_a_client_that_is_known_by_a_document_can_be_disabled(capsys: pytest.Cap
     url = "https://app.example/client.json"
     assert "Disabled" in said(capsys, "disable", url)
     assert re.search(rf"{url} +\(known by its document\) +document .* disabled", said(capsys, "list"))
+    assert "Enabled" in said(capsys, "enable", url)
+    assert "Disabled" in said(capsys, "disable", url)
     assert "Removed" in said(capsys, "remove", url)
 
 

@@ -16,6 +16,7 @@ from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import fingerprint
+from tests.stores.sample_records import session
 from tests.web.pages.pages_world import PASSWORD
 
 BASE = "http://127.0.0.1:8000/oauth/account/link?token="
@@ -186,3 +187,20 @@ def test_the_list_says_what_an_issuer_says_and_no_words_of_its_move_the_terminal
     assert "eve@example.com" in text
     assert "staff \ufffd[2Jroot" in text
     assert "\x1b" not in text
+
+
+def test_a_person_is_logged_out_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    async def log_in(store: Store) -> None:
+        user = await store.users.find_user("ada")
+        assert user is not None
+        for name in ("one", "two"):
+            await store.browser_sessions.start_session(session(name, subject=user.subject, expires_at=2**40))
+
+    with_store(log_in)
+    for ended in ("2 logins", "0 logins"):
+        assert main(["users", "end-sessions", "ada"]) == 0
+        assert f"Ended {ended} of ada; apps stay connected." in capsys.readouterr().out
+
+    main(["audit", "--event", "sessions_ended", "--json"])
+    [event] = capsys.readouterr().out.splitlines()
+    assert (json.loads(event)["address"], json.loads(event)["actor"]) == ("terminal", None)

@@ -1,5 +1,9 @@
 """Grants as people and operators see them, on every backend."""
 
+from typing import Any
+
+import pytest
+
 from gatepost.oauth.consent import Consent
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.approvals import GrantListing
@@ -53,6 +57,20 @@ async def test_grants_are_listed_with_names_the_newest_first(store: Store) -> No
     listed = await store.approvals.list_grants(live_at=None, subject=None, client_id=None, limit=10)
 
     assert listed == [GrantListing(new, None, None), GrantListing(old, client().client_name, "ada")]
+
+
+@pytest.mark.parametrize("narrowed", [{}, {"subject": "a"}, {"client_id": "x"}, {"live_at": NOW}])
+async def test_pages_of_a_list_follow_each_other_without_gap_or_overlap(store: Store, narrowed: dict[str, Any]) -> None:
+    for number in range(7):
+        await redeem(store, str(number), subject="a", client_id="x", created_at=NOW + number // 3)
+    asked = {"live_at": None, "subject": None, "client_id": None, **narrowed}
+    seen: list[str] = []
+    before: tuple[int, str] | None = None
+    while page := await store.approvals.list_grants(limit=2, before=before, **asked):
+        seen += [listing.grant.grant_id[-1] for listing in page]
+        before = page[-1].grant.created_at, page[-1].grant.grant_id
+
+    assert "".join(seen) == "6345012"
 
 
 async def test_a_list_can_be_narrowed_to_what_lives_and_to_a_user_a_client_a_number(store: Store) -> None:

@@ -46,13 +46,20 @@ async def test_pages_follow_each_other_without_gap_or_overlap(store: Store) -> N
         ({"client_id": "client-2"}, [1]),
         ({"subject": "user-1", "event": "login"}, [1]),
         ({"event": "no such event"}, []),
+        ({"until": NOW}, [2, 1]),
+        ({"since": NOW + 1, "until": NOW + 1}, [3]),
+        ({"until": NOW - 1}, []),
+        ({"address": "terminal"}, [2]),
+        ({"actor": "user-9"}, [3]),
+        ({"actor": "user-9", "subject": "user-2", "event": "login", "outcome": "ok"}, [3]),
+        ({"actor": "user-9", "address": "terminal"}, []),
     ],
 )
 async def test_filters(store: Store, query: dict[str, Any], found: list[int]) -> None:
     events = {
         1: audit_record(1, client_id="client-2"),
-        2: audit_record(2, event=AuditEvent.CONSENT, outcome=Outcome.REFUSED),
-        3: audit_record(3, at=NOW + 1, subject="user-2"),
+        2: audit_record(2, event=AuditEvent.CONSENT, outcome=Outcome.REFUSED, address="terminal"),
+        3: audit_record(3, at=NOW + 1, subject="user-2", actor="user-9"),
     }
     await store.audit.append_events(list(events.values()))
 

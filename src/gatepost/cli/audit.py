@@ -21,6 +21,7 @@ _COLUMNS: Final = {
     "client": "client_id",
     "address": "address",
     "grant": "grant_id",
+    "by": "actor",
 }
 """What people see, of an event's members."""
 
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", type=past_moment, default=0, metavar="TIME", help="2026-11-21, 2026-11-21T09:30 or 24h"
     )
+    parser.add_argument("--until", type=past_moment, metavar="TIME", help="likewise")
     parser.add_argument(
         "--event",
         choices=[event.value for event in AuditEvent],
@@ -40,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outcome", choices=("ok", "refused"))
     parser.add_argument("--subject", help="a user's subject; gatepost users list shows it")
     parser.add_argument("--client", help="a client_id")
+    parser.add_argument("--address", help="from where, such as 192.0.2.7 or terminal")
+    parser.add_argument("--actor", metavar="SUBJECT", help="the administrator who did it on the admin pages")
     parser.add_argument("--limit", type=int, default=100, help="how many at the most (default 100; 0 for all)")
     add_json(parser)
     parser.set_defaults(run=show)
@@ -63,6 +67,9 @@ async def _read(store: Store, options: argparse.Namespace) -> list[AuditRecord]:
         outcome=options.outcome,
         subject=options.subject,
         client_id=options.client,
+        address=options.address,
+        actor=options.actor,
+        until=options.until,
     )
     records: list[AuditRecord] = []
     while not options.limit or len(records) < options.limit:

@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("show", show, "show what a client registered"),
         ("rotate-secret", rotate_secret, "give a client a new secret; the old one is dead at once"),
         ("disable", disable, "shut a client out and revoke what it was granted; its id may be a document's URL"),
+        ("enable", enable, "let a disabled client in again; what was revoked stays so"),
         ("remove", remove, "remove a client and revoke what it was granted"),
     ):
         actions.add(name, run, words).add_argument("client_id", metavar="CLIENT_ID")
@@ -158,6 +159,13 @@ def disable(options: argparse.Namespace) -> None:
         event=AuditEvent.CLIENT_DISABLED,
     )
     say(f"Disabled {client_id}; what it was granted is revoked. A running server notices within five seconds.")
+
+
+def enable(options: argparse.Namespace) -> None:
+    """Enable a client."""
+    client_id = options.client_id
+    _change(client_id, lambda clients: clients.enable_client(client_id), event=AuditEvent.CLIENT_ENABLED)
+    say(f"Enabled {client_id}; people have to allow it again.")
 
 
 def remove(options: argparse.Namespace) -> None:

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("add", add, "create an account"),
         ("disable", disable, "shut an account out and revoke what it allowed"),
         ("enable", enable, "let a disabled account in again"),
+        ("end-sessions", end_sessions, "log a person out of every browser"),
         ("passwd", passwd, "set an account's password"),
     ):
         action = actions.add(name, run, words)
@@ -137,6 +138,19 @@ def enable(options: argparse.Namespace) -> None:
     """Let a disabled account in again."""
     user = _change(options.username, lambda users, user: users.enable_user(user.subject), AuditEvent.USER_ENABLED)
     say(f"Enabled {user.name}; apps have to be allowed again.")
+
+
+def end_sessions(options: argparse.Namespace) -> None:
+    """Log a person out of every browser."""
+
+    async def end(store: Store) -> tuple[User, int]:
+        user = await find_person(store, options.username)
+        if ended := await store.browser_sessions.end_sessions(user.subject):
+            await audit(store, AuditEvent.SESSIONS_ENDED, subject=user.subject)
+        return user, ended
+
+    user, ended = with_store(end)
+    say(f"Ended {ended} login{'' if ended == 1 else 's'} of {user.name}; apps stay connected.")
 
 
 def role(options: argparse.Namespace) -> None:

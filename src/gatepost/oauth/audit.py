@@ -31,6 +31,7 @@ class AuditEvent(StrEnum):
     CLIENT_UPDATED = "client_updated"
     CLIENT_SECRET_ROTATED = "client_secret_rotated"
     CLIENT_DISABLED = "client_disabled"
+    CLIENT_ENABLED = "client_enabled"
     CLIENT_REMOVED = "client_removed"
     EGRESS = "egress"
     LIMIT = "limit"
@@ -85,6 +86,8 @@ class AuditRecord:
     address: str | None = None
     """From where, or `terminal` for the command line."""
     grant_id: str | None = None
+    actor: str | None = None
+    """The subject of the administrator who did it to somebody else; None where nobody else did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class AuditQuery:
     outcome: str | None = None
     subject: str | None = None
     client_id: str | None = None
+    address: str | None = None
+    actor: str | None = None
+    until: int | None = None
+    """Seconds UTC; what happened in this second counts."""
 
 
 def event_id(*, at: int, microsecond: int, random: bytes) -> str:

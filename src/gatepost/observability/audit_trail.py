@@ -46,6 +46,7 @@ class EventDetails(TypedDict, total=False):
     subject: str | None
     client_id: str | None
     grant_id: str | None
+    actor: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,6 +158,7 @@ class AuditTrail:
             client_id=details.get("client_id"),
             address=address,
             grant_id=details.get("grant_id"),
+            actor=details.get("actor"),
         )
 
 
@@ -183,5 +185,6 @@ def _log_event(record: AuditRecord) -> None:
             "client_id": record.client_id,
             "grant_id": record.grant_id,
             "address": record.address,
+            "actor": record.actor,
         }
         _log.log(level, record.event.value, extra=details)

@@ -15,6 +15,7 @@ from gatepost.oauth.limits import Rate, RegistrationBudget, Use
 from gatepost.oauth.records import ClientOrigin
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink, InvitationOutcome
+from gatepost.stores.contract.administration import Administrator, AdminOutcome
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
@@ -55,7 +56,6 @@ SCANS_ON_PURPOSE = {
     "SELECT 1 FROM setup_link WHERE link_fingerprint = $1",
     "SELECT created_at FROM setup_link",
     # All access that was given before a time: an operator's command, after a restore or a break-in.
-    "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE revoked_at IS NULL AND created_at < $1",
     "DELETE FROM browser_sessions WHERE created_at < $1",
     "DELETE FROM authorization_transactions WHERE created_at < $1",
     "DELETE FROM account_links WHERE created_at < $1",
@@ -215,6 +215,30 @@ async def use_accounts(store: Store) -> None:
         await store.approvals.take_back("user-1", grant_id=grant_id, reason="asked", now=NOW)
 
 
+async def use_administration(store: Store) -> None:
+    administration, by = store.administration, Administrator("user-1", None)
+    for after in (None, ("a", "user-0")):
+        assert await administration.list_people(name_begins="a", after=after, limit=1)
+        await administration.list_clients(name_begins="a", after=after, limit=1)
+    assert await administration.find_person("user-1")
+    assert await administration.give_role("user-2", "user", by=by) is AdminOutcome.DONE
+    assert await administration.take_role("user-2", "user", by=by) is AdminOutcome.DONE
+    assert await administration.disable_person("user-2", by=by, now=NOW) is AdminOutcome.DONE
+    assert await administration.enable_person("user-2", by=by) is AdminOutcome.DONE
+    for asked in ({"subject": "user-1"}, {"client_id": "client-1"}, {}):
+        listed = {"subject": None, "client_id": None, **asked}
+        await store.approvals.list_grants(live_at=None, limit=1, before=(NOW, "grant-1"), **listed)
+    for query in (
+        AuditQuery(subject="a", client_id="a", outcome="ok"),
+        AuditQuery(client_id="a", event="a"),
+        AuditQuery(actor="a", address="a"),
+        AuditQuery(address="a", until=NOW),
+        AuditQuery(event="a", since=NOW),
+    ):
+        await store.audit.list_events(query, before=None, limit=1)
+    assert await store.clients.enable_client("client-1")
+
+
 async def use_passkeys(store: Store) -> None:
     passkey = Passkey(b"one", "user-1", b"handle", "localhost", "Phone", b"key", 0, (), NOW)
     assert await store.passkeys.add_passkey(passkey) is PasskeyAddition.ADDED
@@ -288,6 +312,7 @@ async def use_every_operation(store: Store) -> None:
 
 async def change_clients(store: Store) -> None:
     clients = store.clients
+    await use_administration(store)
     assert await clients.update_client(client(client_name="Another"))
     assert await clients.rotate_client_secret("client-1", fp("secret"))
     assert await clients.give_client_grant(grant("grant-3"), tokens("third", "grant-3"))

@@ -67,7 +67,13 @@ class ApprovalStore(Protocol):
         """
 
     async def list_grants(
-        self, *, live_at: int | None, subject: str | None, client_id: str | None, limit: int
+        self,
+        *,
+        live_at: int | None,
+        subject: str | None,
+        client_id: str | None,
+        limit: int,
+        before: tuple[int, str] | None = None,
     ) -> list[GrantListing]:
         """Return grants, the newest first.
 
@@ -76,4 +82,5 @@ class ApprovalStore(Protocol):
             subject: only this user's; None for everybody's.
             client_id: only this client's; None for all.
             limit: at most so many.
+            before: those that follow the one with this `created_at` and `grant_id`; None for the first.
         """

@@ -46,7 +46,8 @@ class BrowserSessionStore(Protocol):
     ) -> bool:
         """Keep a session; the one whose fingerprint is `replaces` ends in the same step (renewal at login).
 
-        False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session.
+        False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session. That
+        somebody logged in is kept with their person.
         Of those in which nobody is logged in the oldest goes that is not of the `most_anonymous` newest.
         """
 

@@ -54,6 +54,12 @@ class ClientStore(ClientFinder, Protocol):
         the answer is False then. Disabling twice keeps the first time.
         """
 
+    async def enable_client(self, client_id: str) -> bool:
+        """Undo `disable_client`'s mark (not the revocations); False if there is none.
+
+        Of a client that is known by a document nothing is kept any more: it counts as its document says.
+        """
+
     async def remove_client(self, client_id: str, *, now: int) -> bool:
         """Remove a client with all that `disable_client` ends; False if there is none."""
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gatepost.stores.contract.account_links import AccountLinkStore
+from gatepost.stores.contract.administration import AdministrationStore
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.assertions import AssertionStore
 from gatepost.stores.contract.audit import AuditStore
@@ -45,6 +46,7 @@ class Store:
     consents: ConsentStore
     grants: GrantStore
     approvals: ApprovalStore
+    administration: AdministrationStore
     upstream_tokens: UpstreamTokenStore
     keys: KeyStore
     audit: AuditStore

@@ -106,7 +106,14 @@ class SqlApprovalStore(Operations):
 
     @read
     async def list_grants(
-        self, transaction: Transaction, *, live_at: int | None, subject: str | None, client_id: str | None, limit: int
+        self,
+        transaction: Transaction,
+        *,
+        live_at: int | None,
+        subject: str | None,
+        client_id: str | None,
+        limit: int,
+        before: tuple[int, str] | None = None,
     ) -> list[GrantListing]:
         parameters: list[Value] = []
         conditions: list[str] = []
@@ -119,6 +126,12 @@ class SqlApprovalStore(Operations):
             if value is not None:
                 parameters.append(value)
                 conditions.append(f"{condition}${len(parameters)}")
+        if before is not None:
+            parameters += before
+            at, grant_id = f"${len(parameters) - 1}", f"${len(parameters)}"
+            conditions.append(
+                f"grants.created_at <= {at} AND (grants.created_at < {at} OR grants.grant_id > {grant_id})"
+            )
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         parameters.append(limit)
         query = f"{_LISTING}{where} ORDER BY grants.created_at DESC, grants.grant_id LIMIT ${len(parameters)}"

@@ -6,19 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from gatepost.oauth.audit import AuditQuery, AuditRecord
-from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
 from gatepost.stores.sql.tables import AUDIT_EVENTS
 
-# An event's id begins with its time, so the key alone gives the order and the pages.
-_SELECT: Final = """
-    SELECT * FROM audit_events
-    WHERE event_id < $1 AND event_id >= $2
-      AND (CAST($3 AS TEXT) IS NULL OR event = $3)
-      AND (CAST($4 AS TEXT) IS NULL OR outcome = $4)
-      AND (CAST($5 AS TEXT) IS NULL OR subject = $5)
-      AND (CAST($6 AS TEXT) IS NULL OR client_id = $6)
-    ORDER BY event_id DESC LIMIT $7
-"""
+# An event's id begins with its time, so the key gives the order and the pages, and ends each index.
+_INDEXED: Final = ("subject", "client_id", "actor", "address", "event")
+"""What has an index, in the order in which one is chosen: whoever has few events first."""
 
 _DELETE: Final = """
     DELETE FROM audit_events WHERE event_id IN (
@@ -41,17 +34,22 @@ class SqlAuditStore(Operations):
     async def list_events(
         self, transaction: Transaction, query: AuditQuery, *, before: str | None, limit: int
     ) -> list[AuditRecord]:
-        return await AUDIT_EVENTS.all(
-            transaction,
-            _SELECT,
-            before or _AFTER_ALL,
-            _first_id(query.since),
-            query.event,
-            query.outcome,
-            query.subject,
-            query.client_id,
-            limit,
-        )
+        first = _first_id(query.since)
+        end = _AFTER_ALL if query.until is None else _first_id(query.until + 1)
+        parameters: list[Value] = [min(before or _AFTER_ALL, end), first]
+        conditions = ["event_id < $1", "event_id >= $2"]
+        joined = ""
+        for column in (*_INDEXED, "outcome"):
+            value: str | None = getattr(query, column)
+            if value is not None:
+                parameters.append(value)
+                # The first goes by its index; an expression keeps the others from going by theirs.
+                conditions.append(f"{column}{joined} = ${len(parameters)}")
+                joined = " || ''"
+        parameters.append(limit)
+        where, place = " AND ".join(conditions), len(parameters)
+        sql = f"SELECT * FROM audit_events WHERE {where} ORDER BY event_id DESC LIMIT ${place}"  # noqa: S608 - our own names
+        return await AUDIT_EVENTS.all(transaction, sql, *parameters)
 
     @write
     async def delete_events(self, transaction: Transaction, *, before: int, limit: int) -> int:

@@ -12,6 +12,9 @@ from gatepost.stores.sql.tables import BROWSER_SESSIONS, USERS
 
 _FIND: Final = "SELECT * FROM browser_sessions WHERE session_fingerprint = $1 AND expires_at > $2"
 _USER: Final = "SELECT * FROM users WHERE subject = $1"
+_NOTE_LOGIN: Final = """
+    UPDATE users SET last_login_at = $2 WHERE subject = $1 AND COALESCE(last_login_at, 0) < $2
+"""
 _END: Final = "DELETE FROM browser_sessions WHERE session_fingerprint = $1"
 _NOTE_USE: Final = """
     UPDATE browser_sessions SET last_used_at = $2
@@ -42,6 +45,8 @@ class SqlBrowserSessionStore(Operations):
             await BROWSER_SESSIONS.insert_among_newest(transaction, session, most=most_anonymous)
         else:
             await BROWSER_SESSIONS.insert(transaction, session)
+            # A session that was confirmed is as old as it was.
+            await transaction.run(_NOTE_LOGIN, session.subject, session.created_at)
         return True
 
     @read

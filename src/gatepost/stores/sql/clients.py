@@ -23,6 +23,7 @@ _SET_SECRET: Final = """
     UPDATE clients SET secret_fingerprint = $2 WHERE client_id = $1 AND secret_fingerprint IS NOT NULL
 """
 _DISABLE: Final = "UPDATE clients SET disabled_at = coalesce(disabled_at, $2), number = NULL WHERE client_id = $1"
+_DELETE_PLACEHOLDER: Final = "DELETE FROM clients WHERE client_id = $1 AND origin = 'document'"
 _DELETE: Final = "DELETE FROM clients WHERE client_id = $1"
 
 # Its number and the highest are the ends of an index, so it takes no longer where there are many.
@@ -108,6 +109,12 @@ class SqlClientStore(Operations):
             return False
         await _shut_out(transaction, client_id, reason=Reason.CLIENT_DISABLED, now=now)
         return True
+
+    @write
+    async def enable_client(self, transaction: Transaction, client_id: str) -> bool:
+        if await transaction.run(_DELETE_PLACEHOLDER, client_id):
+            return True
+        return await transaction.run("UPDATE clients SET disabled_at = NULL WHERE client_id = $1", client_id) > 0
 
     @write
     async def remove_client(self, transaction: Transaction, client_id: str, *, now: int) -> bool:

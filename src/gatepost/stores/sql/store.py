@@ -6,6 +6,7 @@ from typing import Final
 
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.account_links import SqlAccountLinkStore
+from gatepost.stores.sql.administration import SqlAdministrationStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.audit import SqlAuditStore
@@ -54,6 +55,7 @@ def sql_store(database: Database) -> Store:
         consents=SqlConsentStore(database),
         grants=SqlGrantStore(database),
         approvals=SqlApprovalStore(database),
+        administration=SqlAdministrationStore(database),
         upstream_tokens=SqlUpstreamTokenStore(database),
         keys=SqlKeyStore(database),
         audit=SqlAuditStore(database),

@@ -145,15 +145,7 @@ class SqlUserStore(Operations):
     async def disable_user(self, transaction: Transaction, subject: str, *, now: int) -> bool:
         if await transaction.one(_BY_SUBJECT, subject) is None:
             return False
-        await transaction.run(
-            "UPDATE users SET disabled_at = $2 WHERE subject = $1 AND disabled_at IS NULL", subject, now
-        )
-        await transaction.run(_END_SESSIONS, subject)
-        await transaction.run(_END_LINKS, subject)
-        await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
-        await transaction.run(FORGET_UNREDEEMED_CODES, subject)
-        await transaction.run(_END_UPSTREAM_TOKENS, subject)
-        await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
+        await disable_user(transaction, subject, now=now)
         return True
 
     @write
@@ -162,11 +154,11 @@ class SqlUserStore(Operations):
 
     @write
     async def give_role(self, transaction: Transaction, subject: str, role: str) -> bool:
-        return await _set_roles(transaction, subject, lambda roles: roles | {role})
+        return await set_roles(transaction, subject, lambda roles: roles | {role})
 
     @write
     async def take_role(self, transaction: Transaction, subject: str, role: str) -> bool:
-        return await _set_roles(transaction, subject, lambda roles: roles - {role})
+        return await set_roles(transaction, subject, lambda roles: roles - {role})
 
     @write
     async def change_password(
@@ -179,9 +171,19 @@ class SqlUserStore(Operations):
         return True
 
 
-async def _set_roles(
-    transaction: Transaction, subject: str, change: Callable[[frozenset[str]], frozenset[str]]
-) -> bool:
+async def disable_user(transaction: Transaction, subject: str, *, now: int) -> None:
+    """Mark somebody as disabled, and end what gives them access."""
+    await transaction.run("UPDATE users SET disabled_at = $2 WHERE subject = $1 AND disabled_at IS NULL", subject, now)
+    await transaction.run(_END_SESSIONS, subject)
+    await transaction.run(_END_LINKS, subject)
+    await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
+    await transaction.run(FORGET_UNREDEEMED_CODES, subject)
+    await transaction.run(_END_UPSTREAM_TOKENS, subject)
+    await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
+
+
+async def set_roles(transaction: Transaction, subject: str, change: Callable[[frozenset[str]], frozenset[str]]) -> bool:
+    """Change the roles that somebody was given; False when there is no such person."""
     user = await USERS.one(transaction, _BY_SUBJECT, subject)
     if user is None:
         return False
