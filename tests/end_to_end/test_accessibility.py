@@ -14,6 +14,7 @@ from tests.end_to_end.conftest import TARGET
 from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.page_walk import Walk
 from tests.end_to_end.running_server import PASSWORD, RunningServer
+from tests.end_to_end.scripted_client import App, Person
 from tests.end_to_end.test_browser import Callback
 from tests.end_to_end.test_browser import callback as callback  # noqa: PLC0414 - a fixture
 
@@ -76,3 +77,38 @@ def test_axe_finds_nothing_on_the_pages_of_further_logins(
         walk.visit(f"{origin}/oauth/account")
         page.locator("a[href*='company']").first.click()
         look("link-a-login")
+
+
+FOCUSED = """() => {
+    const focused = document.activeElement, outline = getComputedStyle(focused);
+    const name = focused.name || focused.getAttribute('href') || focused.tagName;
+    const isVisible = outline.outlineStyle !== 'none' && parseFloat(outline.outlineWidth) >= 2;
+    return [focused.value && focused.name === 'decision' ? focused.value : name.split('?')[0], isVisible];
+}"""
+
+
+@pytest.mark.parametrize("language", ["en"])
+def test_the_keyboard_goes_through_consent_in_the_order_of_reading_and_is_seen(
+    language: str, page: Page, server: RunningServer
+) -> None:
+    person, app = Person(server.origin, "ada"), App(server.origin, redirect_uri="https://claude.example.com/callback")
+    assert server.setup_link is not None
+    person.set_up(server.setup_link)
+    page.goto(app.register().authorization_url())
+    page.locator('input[name="username"]').fill("ada")
+    page.keyboard.press("Tab")
+    page.keyboard.type(person.password)
+    page.keyboard.press("Enter")
+    expect(page.locator("button[value=approve]")).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == language
+
+    passed = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate(FOCUSED))
+    assert passed == [[name, True] for name in ("scope_0", "scope_1", "/oauth/login", "approve", "deny")]
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    expect(page.locator('input[name="scope_1"]')).not_to_be_checked()
