@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -326,6 +326,18 @@ async def test_a_login_during_a_refresh_counts_and_the_refresh_does_not(world: W
     assert world.issuer.revoked == []
 
 
+async def test_a_grant_that_is_dead_takes_no_newer_login_along(world: World, one: Process) -> None:
+    world.later(3600)
+    world.issuer.goes_on.clear()
+    call = asyncio.ensure_future(one.token())
+    await world.issuer.asked_for_new.wait()
+    world.issuer.families[0].is_ended = True
+    await world.log_in(one)
+    world.issuer.goes_on.set()
+    assert await call == "at-1-0"
+    assert one.ended == []
+
+
 async def test_what_is_ended_during_a_refresh_is_ended_there_as_well(world: World, one: Process) -> None:
     world.later(3600)
     world.issuer.goes_on.clear()
@@ -453,14 +465,34 @@ async def test_an_answer_that_got_lost_at_a_provider_that_forgives_costs_nothing
     assert await one.token() == "at-0-2"
 
 
-@pytest.mark.usefixtures("one")
-async def test_a_process_that_slept_through_its_claim_asks_nobody(world: World) -> None:
-    """Its refresh token may have been used by another meanwhile."""
-    times = iter([NOW + 3600, NOW + 3600, NOW + 3600 + upstream_tokens.LATEST + 1])
-    sleeper = await world.process(now=lambda: next(times, world.clock[0]))
-    world.later(3600 + 500)
+class Sleeper:
+    """A store whose process falls asleep once it has a claim, for longer than that lasts."""
+
+    def __init__(self, store: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._store, self._meanwhile = store, meanwhile
+        self.has_slept = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def claim_refresh(self, *arguments: Any, **options: Any) -> bool:
+        claimed: bool = await self._store.claim_refresh(*arguments, **options)
+        if not self.has_slept:
+            self.has_slept = True
+            await self._meanwhile()
+        return claimed
+
+
+async def test_a_process_that_slept_through_its_claim_uses_no_old_refresh_token(world: World, one: Process) -> None:
+    async def meanwhile() -> None:
+        world.later(upstream_tokens.CLAIM_SECONDS)
+        assert await one.token() == "at-0-1"
+
+    sleeper = await world.process(store=Sleeper(one.store.upstream_tokens, meanwhile))
+    world.later(3600)
     assert await sleeper.token() == "at-0-1"
     assert world.issuer.refreshes == 1
+    assert world.issuer.is_good("at-0-1")
 
 
 def test_claims_outlast_whatever_a_refresh_can_take() -> None:

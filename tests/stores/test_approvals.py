@@ -101,6 +101,7 @@ REVOKED = {
     "authorization requests": 1,
     "remembered approvals": 1,
     "MCP sessions": 1,
+    "tokens for tools": 0,
 }
 NOTHING = dict.fromkeys(REVOKED, 0)
 

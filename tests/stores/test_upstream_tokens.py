@@ -135,6 +135,14 @@ async def test_tokens_end_for_one_provider_or_all_and_only_those_that_are_meant(
     assert await tokens.list_tokens(None, limit=10) == every[2:]
 
 
+async def test_they_end_with_all_access_that_began_before_a_time(store: Store, tokens: Any) -> None:
+    for name, at in (("old", NOW - 1), ("new", NOW)):
+        await tokens.keep_tokens(kept(provider=name, linked_at=at, renewed_at=NOW + 5), replaces=None)
+    ended = await store.approvals.revoke_all(issued_before=NOW, reason="asked", now=NOW)
+    assert ended["tokens for tools"] == 1
+    assert [one.provider for one in await tokens.list_tokens(None, limit=9)] == ["new"]
+
+
 async def test_sealing_anew_leaves_all_else_and_no_newer_tokens_are_lost_by_it(tokens: Any) -> None:
     await tokens.keep_tokens(kept(), replaces=None)
     await tokens.claim_refresh(kept(), holder="a", now=NOW, until=NOW + 60)

@@ -43,8 +43,8 @@ class ApprovalStore(Protocol):
         """End all access that was given before a time, in one step; return how much of what ended, in words for people.
 
         Grants are revoked with their tokens; logins at browsers, authorization requests with their codes, remembered
-        approvals and MCP sessions go. Accounts, clients and keys stay. Whoever writes meanwhile waits: a second or
-        two where there are hundreds of thousands of grants.
+        approvals, MCP sessions and what login providers gave for tools go. Accounts, clients and keys stay. Whoever
+        writes meanwhile waits: a second or two where there are hundreds of thousands of grants.
 
         Args:
             issued_before: only what began before this time, seconds UTC; None for everything.

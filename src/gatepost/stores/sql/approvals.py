@@ -55,6 +55,7 @@ _END_ALL: Final = {
     "authorization requests": "DELETE FROM authorization_transactions WHERE created_at < $1",
     "remembered approvals": "DELETE FROM consents WHERE created_at < $1",
     "MCP sessions": "DELETE FROM mcp_sessions WHERE created_at < $1",
+    "tokens for tools": "DELETE FROM upstream_tokens WHERE linked_at < $1",
 }
 """By what ends, in words for people. Codes go with their requests."""
 
