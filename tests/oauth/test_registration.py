@@ -14,6 +14,7 @@ from gatepost.oauth.registration import (
     MAX_LIST,
     MAX_NAME,
     MAX_REDIRECT_URIS,
+    claimed_name,
     client_information,
     new_client,
     parse_metadata,
@@ -437,3 +438,10 @@ def test_a_client_that_names_no_grant_types_gets_the_default_ones_and_none_that_
 
     assert silent.grant_types == ("authorization_code", "refresh_token")
     assert asking.grant_types == supported
+
+
+@pytest.mark.parametrize(
+    ("client_name", "shown"), [("Claude", "Claude"), ("Unnamed client", ""), (None, ""), ("a\u202eb", "ab")]
+)
+def test_a_client_without_a_name_is_shown_without_one(client_name: str | None, shown: str) -> None:
+    assert claimed_name(client_name) == shown

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from gatepost.oauth.authorization import RESPONSE_TYPES_SUPPORTED
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
+from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
 from gatepost.oauth.fetched_urls import url_problem
 from gatepost.oauth.reasons import Reason
@@ -183,6 +184,11 @@ def _client_name(document: Mapping[str, object]) -> str:
     if len(clean) > MAX_NAME:
         _refuse(f"client_name is longer than {MAX_NAME} characters.")
     return clean or _NAMELESS
+
+
+def claimed_name(client_name: str | None) -> str:
+    """Return what a client calls itself, as pages show it; empty for one that gives no name."""
+    return "" if client_name is None or client_name == _NAMELESS else display_text(client_name)
 
 
 def _without_heaps(text: str) -> str:

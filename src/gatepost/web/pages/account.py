@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.oauth.audit import AuditEvent
-from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_web
+from gatepost.oauth.registration import claimed_name
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.approvals import ApprovalStore, ConnectedApp
 from gatepost.stores.contract.browser_sessions import BrowserSession
@@ -180,7 +180,7 @@ class AccountPage:
             destination = halves_of_host(destination[1])
         return {
             "grant_id": grant.grant_id,
-            "client_name": display_text(app.client_name or ""),
+            "client_name": claimed_name(app.client_name),
             "destination": destination,
             "is_loopback": redirects is not None and is_loopback(redirects),
             "permissions": [(words.get(scope) or scope) for scope in grant.scopes],

@@ -14,13 +14,13 @@ from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.consent import Consent, choices, narrowed
-from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget
 from gatepost.oauth.issuing import gets_refresh_token
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_registered, is_web
+from gatepost.oauth.registration import claimed_name
 from gatepost.resource.resources import ProtectedResource
 from gatepost.resource.scope_groups import in_groups
 from gatepost.stores.contract.clients import ClientFinder
@@ -178,7 +178,7 @@ class ConsentPage:
             "consent.html",
             action=consent_path(transaction.transaction_id),
             csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=transaction.transaction_id),
-            client_name=display_text(client.client_name),
+            client_name=claimed_name(client.client_name),
             # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
             # answer goes there and nowhere else. So the page names it first and largest, and the name second.
             destination=halves_of_host(destination) if leads_to_web else ("", destination),
