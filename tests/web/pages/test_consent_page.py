@@ -147,6 +147,34 @@ async def test_loading_the_page_twice_changes_nothing(browser: httpx2.AsyncClien
     assert "set-cookie" not in first.headers
 
 
+@pytest.mark.parametrize(
+    ("count", "destructive", "summary"),
+    [
+        (6, 2, None),
+        (7, 0, "7 permissions."),
+        (7, 1, "7 permissions, one of which can delete or overwrite."),
+        (12, 3, "12 permissions, 3 of which can delete or overwrite."),
+    ],
+)
+async def test_what_does_not_fit_on_a_screen_is_summed_up(
+    monkeypatch: pytest.MonkeyPatch, count: int, destructive: int, summary: str | None
+) -> None:
+    scopes = [f"area{number}" for number in range(count)]
+    resource = replace(
+        NOTES, scopes=dict.fromkeys(scopes, ""), destructive_scopes=frozenset(scopes[-destructive:][:destructive])
+    )
+    monkeypatch.setattr(pages_world, "NOTES", resource)
+    world = make_world()
+    browser = world.browser()
+    await world.log_in(browser)
+    await world.register()
+    await world.begin(browser, scopes=tuple(scopes))
+    assert re.findall(r'<p class="summary">(.*?)</p>', (await browser.get(CONSENT)).text) == (
+        [summary] if summary else []
+    )
+    await browser.aclose()
+
+
 async def test_many_scopes_stand_in_groups_with_the_operators_words(monkeypatch: pytest.MonkeyPatch) -> None:
     grouped = replace(
         NOTES,

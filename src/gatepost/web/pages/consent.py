@@ -22,7 +22,7 @@ from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_registered, is_web
 from gatepost.oauth.registration import claimed_name
 from gatepost.resource.resources import ProtectedResource
-from gatepost.resource.scope_groups import in_groups
+from gatepost.resource.scope_groups import MANY, in_groups
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.users import User
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
@@ -33,7 +33,7 @@ from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.pages.times import day, in_words
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Phrase, Words
+from gatepost.wording.phrase import CountedPhrase, Phrase, Words
 
 _PURPOSE = "consent"
 
@@ -186,6 +186,7 @@ class ConsentPage:
             is_web=leads_to_web,
             allowed_before=earlier and day(earlier.created_at),
             groups=_groups(transaction, resource, free),
+            summary=_summary(transaction.scopes, resource.destructive_scopes),
             can_choose=bool(free),
             lasts=_how_long(client, self.lifetimes),
             resource=resource,
@@ -220,6 +221,22 @@ def _groups(
         (group.heading or rest, [_permission(scope, transaction, resource, free) for scope in group.scopes])
         for group in groups
     ]
+
+
+def _summary(scopes: Sequence[str], destructive: Collection[str]) -> Phrase | None:
+    """Return how much is asked for where it does not fit on one screen: what can delete may stand at the end."""
+    if len(scopes) <= MANY:
+        return None
+    dangerous = sum(scope in destructive for scope in scopes)
+    total = CountedPhrase("%(count)s permission", "%(count)s permissions", len(scopes))
+    if not dangerous:
+        return Phrase("%(total)s.", total=total)
+    return CountedPhrase(
+        "%(total)s, one of which can delete or overwrite.",
+        "%(total)s, %(count)s of which can delete or overwrite.",
+        dangerous,
+        total=total,
+    )
 
 
 def _permission(
