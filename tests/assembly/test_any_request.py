@@ -148,7 +148,7 @@ def routes_of(app: DirectApp) -> Iterator[tuple[str, str]]:
     """Every method with every path that an endpoint of its own answers, as patterns."""
     yield from (("GET", "/mcp"), ("POST", "/mcp"), ("DELETE", "/mcp"), ("POST", "/mcp/"))
     yield ("GET", "/openapi.json")
-    for route in app._described:
+    for route in app._described():
         yield from ((method, route.path) for method in route.methods)
 
 

@@ -38,6 +38,6 @@ def direct_app(ordinary: OrdinaryRequests, layers: Callable[[ASGIApp], ASGIApp],
         version="1",
         ordinary=ordinary,
         layers=layers,
-        described=described,
+        described=lambda: described,
         errors=ErrorResponses(),
     )

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from gatepost.assembly.core import Core
 from gatepost.configuration.settings import SettingsError
 from gatepost.identity.local_accounts import LocalAccounts
-from gatepost.identity.provider import IdentityProvider, Surroundings
+from gatepost.identity.provider import IdentityProvider, Surroundings, check_provider
 from gatepost.identity.second_steps import SecondSteps
 from gatepost.identity.several_logins import SeveralLogins
 from gatepost.oauth.audit import AuditEvent
@@ -27,6 +27,7 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
 
     Raises:
         SettingsError: local accounts are to be beside one that has a form itself, or asks nobody.
+        ValueError: an attribute of the provider is wrong.
     """
     second_steps = second_steps_of(core)
 
@@ -45,6 +46,7 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
             )
         provider = SeveralLogins(provider.elsewhere or [provider], local)
     organizations = core.entry.organizations | core.roles.organizations
+    check_provider(provider)
     provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy), organizations))
     return provider
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from gatepost.assembly.core import Core
 from gatepost.assembly.login_provider import connected
 from gatepost.assembly.mcp import Resources
-from gatepost.assembly.pages import PageRoutes
 from gatepost.assembly.upstream_tokens import CallersTokens
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
@@ -106,8 +105,18 @@ class OAuth:
             publishes_keys=self.core.signing_keys is not None,
         )
 
-    def routes(self, origin: str, pages: Pages) -> tuple[Route, ...]:
-        """Build everything that it serves at an origin."""
+    def page_routes(self, origin: str, pages: Pages) -> tuple[Route, ...]:
+        """Build what people see at an origin, and where their browsers arrive."""
+        # A server that only answers tools has no use for it, and it is a tenth of all that would be imported.
+        from gatepost.assembly.pages import PageRoutes  # noqa: PLC0415 - see above
+
+        rules = self.rules(origin)
+        return PageRoutes(
+            self.core, self.resources, self.provider, self.clients, rules, pages, self.upstream_tokens
+        ).build()
+
+    def routes(self, origin: str) -> tuple[Route, ...]:
+        """Build everything else that it serves at an origin."""
         rules = self.rules(origin)
         checker = AssertionChecker(
             keys=self.client_keys,
@@ -120,9 +129,6 @@ class OAuth:
             *self._metadata_routes(rules),
             *self._registration_routes(rules),
             *self._token_routes(rules, client_forms),
-            *PageRoutes(
-                self.core, self.resources, self.provider, self.clients, rules, pages, self.upstream_tokens
-            ).build(),
         )
 
     def _metadata_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ class Site:
     """What one origin serves."""
 
     routes: tuple[Route, ...]
+    page_routes: Callable[[], tuple[Route, ...]]
+    """Builds the routes of the pages at the first call, all of which are below `/oauth/`."""
     endpoints: Mapping[str, McpEndpoint]
     """By path, with and without a slash at the end."""
     applications: Mapping[str, ASGIApp]
@@ -55,10 +58,12 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 
     def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
-        routes = () if installation.oauth is None else installation.oauth.routes(origin, pages)
+        oauth = installation.oauth
+        routes = () if oauth is None else oauth.routes(origin)
+        page_routes = functools.cache(lambda: () if oauth is None else oauth.page_routes(origin, pages))
         resources = installation.resources
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
-        return Site((*common, *routes), endpoints, resources.applications(origin))
+        return Site((*common, *routes), page_routes, endpoints, resources.applications(origin))
 
     def table_of(site: Site, behind: ASGIApp) -> ASGIApp:
         table = RoutingTable(
@@ -68,6 +73,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
             mounts=site.applications,
             errors=errors,
             limits=limits,
+            later=("/oauth/", site.page_routes),
             waiting=core.waiting,
         )
         if installation.oauth is None:
@@ -90,7 +96,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         life=Life(installation, announce, hears_signals=hears_signals),
         ordinary=ordinary,
         layers=layers,
-        described=main.routes,
+        described=lambda: (*main.routes, *main.page_routes()),
         errors=errors,
     )
     if requests_log.isEnabledFor(logging.DEBUG):

@@ -10,9 +10,10 @@ The pages know providers only through this protocol. On each arrival at the logi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,8 @@ from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
     import httpx2
+
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +232,12 @@ class IdentityProvider(Protocol):
     def can_switch_account(self) -> bool:
         """Whether there can be another account to log in with."""
         return True
+
+
+def check_provider(provider: IdentityProvider) -> None:
+    """Raise ValueError for what the author of a provider got wrong, a sentence, before anybody logs in."""
+    for each in (provider, *provider.elsewhere):
+        if _NAME.fullmatch(each.name) is None:
+            raise ValueError(f"{type(each).__name__}.name has to be lower-case letters, digits and hyphens")
+    if not all(isinstance(asked, LoginField) for asked in provider.login_fields):
+        raise ValueError(f"{type(provider).__name__}.login_fields has to be a list of LoginField(...)")

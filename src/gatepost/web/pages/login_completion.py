@@ -7,7 +7,6 @@ by somebody else's answer (RFC 6749 section 10.12, RFC 9700 sections 4.4 and 4.7
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,6 @@ from gatepost.identity.entry import ANYBODY, Entry, EntryRefused
 from gatepost.identity.provider import (
     Identity,
     IdentityProvider,
-    LoginField,
     LoginRefused,
     LoginRoute,
     LoginStep,
@@ -60,7 +58,6 @@ _LONGEST_SUBJECT: Final = 255
 """Characters (OpenID Connect Core section 2)."""
 ANSWERS: Final = (Identity, User, LoginStep, type(None))
 """What `authenticate` and `continue_login` may return."""
-_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +79,6 @@ class LoginCompletion:
     """Who may enter, of all for whom the provider vouches."""
     upstream_tokens: UpstreamTokens | None = None
     """Keeps the tokens of logins elsewhere; None where all of them are forgotten."""
-
-    def __post_init__(self) -> None:
-        for provider in (self.provider, *self.provider.elsewhere):
-            if _NAME.fullmatch(provider.name) is None:
-                raise ValueError(f"{type(provider).__name__}.name has to be lower-case letters, digits and hyphens")
-        if not all(isinstance(asked, LoginField) for asked in self.provider.login_fields):
-            raise ValueError(f"{type(self.provider).__name__}.login_fields has to be a list of LoginField(...)")
 
     @property
     def linkable(self) -> Sequence[IdentityProvider]:

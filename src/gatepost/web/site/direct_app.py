@@ -52,14 +52,14 @@ class DirectApp(FastAPI):
         life: OpenAndClosed | None = None,
         ordinary: OrdinaryRequests,
         layers: Callable[[ASGIApp], ASGIApp],
-        described: Iterable[Route],
+        described: Callable[[], Iterable[Route]],
         errors: ErrorResponses,
     ) -> None:
         """Prepare; the layers are built when nobody can add middleware any more.
 
         `life` is run by the ASGI lifespan, or begun by the first request; None where there is nothing to open.
         `ordinary` goes past all layers. `layers` is given what serves everything else, and returns the outermost layer;
-        `described` are the routes in them. `errors` answers what routes raise that a user adds.
+        `described` returns the routes in them. `errors` answers what routes raise that a user adds.
         """
         super().__init__(
             title=title,
@@ -90,7 +90,7 @@ class DirectApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the API description."""
         document = super().openapi()
-        document["paths"] = operations_of(self._described) | document["paths"]
+        document["paths"] = operations_of(self._described()) | document["paths"]
         return document
 
     def has_route(self, scope: Scope) -> bool:

@@ -62,6 +62,8 @@ class RoutingTable:
             WebSockets.
         errors: what becomes of errors that a route does not answer itself.
         limits: count what the routes say is to be counted; None counts nothing.
+        later: the path up to which a request is for further routes, such as `/oauth/`, and what builds these when the
+            first of such comes that nothing else is served at; None where there are none.
         waiting: those who wait while the store is busy; for its own routes only when it is None.
     """
 
@@ -74,24 +76,16 @@ class RoutingTable:
         endpoints: Mapping[str, ASGIApp] | None = None,
         mounts: Mapping[str, ASGIApp] | None = None,
         limits: AddressLimits | None = None,
+        later: tuple[str, Callable[[], Iterable[Route]]] | None = None,
         waiting: Waiting | None = None,
     ) -> None:
         self._app = app
+        self._errors, self._limits, self._waiting = errors, limits, waiting or Waiting()
+        self._later = later
         self._exact: dict[str, ASGIApp] = {}
         self._parents: dict[str, ASGIApp] = {}
         """By the path up to the last segment, which is a parameter."""
-        by_path: dict[str, dict[str, Route]] = {}
-        waiting = waiting or Waiting()
-        for route in routes:
-            by_path.setdefault(route.path, {}).update(dict.fromkeys(route.methods, route))
-        for path, methods in by_path.items():
-            parent, _, last = path.rpartition("/")
-            if last.startswith("{"):
-                self._parents[parent] = _Methods(
-                    methods, errors=errors, limits=limits, waiting=waiting, parameter=last.strip("{}")
-                )
-            else:
-                self._exact[path] = _Methods(methods, errors=errors, limits=limits, waiting=waiting)
+        self._add(routes)
         self._exact |= endpoints or {}
         # The longest path first, which is the nearest one.
         self._mounts = sorted((mounts or {}).items(), key=lambda mount: -len(mount[0]))
@@ -109,8 +103,27 @@ class RoutingTable:
         found = self._exact.get(path)
         if found is None:
             parent, _, last = path.rpartition("/")
-            return (self._parents.get(parent) if last else None) or self._mounted(path)
+            found = (self._parents.get(parent) if last else None) or self._mounted(path)
+        if found is None and self._later is not None and path.startswith(self._later[0]):
+            build, self._later = self._later[1], None
+            self._add(build())
+            return self._find(path)
         return found
+
+    def _add(self, routes: Iterable[Route]) -> None:
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {}).update(dict.fromkeys(route.methods, route))
+        for path, methods in by_path.items():
+            parent, _, last = path.rpartition("/")
+            parameter = last.strip("{}") if last.startswith("{") else None
+            served = _Methods(
+                methods, errors=self._errors, limits=self._limits, waiting=self._waiting, parameter=parameter
+            )
+            if parameter is None:
+                self._exact[path] = served
+            else:
+                self._parents[parent] = served
 
     def _mounted(self, path: str) -> ASGIApp | None:
         return next((app for mount, app in self._mounts if path == mount or path.startswith(mount + "/")), None)
