@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +23,9 @@ from gatepost.identity.upstream_tokens import LinkMissing, Unavailable
 from gatepost.resource.principal import Principal
 from gatepost.server.dispatch import ServerTarget
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.stores.upstream_tokens import TokenPair, open_tokens
 from tests.counted_store import count_operations
 from tests.server.calls.asking_client import Client
 from tests.stores.sample_records import NOW, user
@@ -174,3 +179,62 @@ print([name for name in late if name in sys.modules])
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert said.stdout == "[]\n"
+
+
+OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
+NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
+
+
+async def test_a_sealing_key_can_go_once_a_server_was_started_with_a_newer_one_in_front(tmp_path: Path) -> None:
+    async def start(keys: str) -> Installation:
+        variables = {"OAUTH_STORAGE_DIR": str(tmp_path), "OAUTH_ALLOWED_USERS": "*", "MCP_SEALING_KEYS": keys}
+        settings = load_settings(variables, env_file=None)
+        started = install(Server("acting"), settings, provider=github(), now=lambda: NOW)
+        await started.open()
+        return started
+
+    first = await start(OLD)
+    await first.core.store.users.add_user(user())
+    assert first.upstream.tokens is not None
+    await first.upstream.tokens.keep("user-1", "github", Identity("583231", tokens=TokenSet("gho_0001")))
+    await first.close()
+    await (await start(f"{NEW} {OLD}")).close()
+    last = await start(NEW)
+    assert await last.upstream.access_token("github", ADA, refused=None) == "gho_0001"
+    await last.close()
+
+
+async def test_a_stop_waits_for_a_refresh_and_keeps_what_it_brings() -> None:
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    class Slow(GitHub):
+        async def refresh(self, refresh_token: str) -> TokenSet:
+            assert refresh_token == "ghr_0001"
+            asked.set()
+            await answers.wait()
+            return TokenSet("ghu_0002", "ghr_0002", (), 28800)
+
+    made = installed(Slow("a", "b", keep_tokens=True))
+    await made.open()
+    await made.core.store.users.add_user(user())
+    assert made.upstream.tokens is not None
+    tokens = TokenSet("ghu_0001", "ghr_0001", (), 1)
+    await made.upstream.tokens.keep("user-1", "github", Identity("583231", tokens=tokens))
+    made.upstream.tokens = replace(made.upstream.tokens, now=lambda: NOW + 1)
+    call = asyncio.ensure_future(made.upstream.access_token("github", ADA, refused=None))
+    await asked.wait()
+    kept: list[KeptTokens] = []
+    store = made.core.store
+
+    async def close() -> None:
+        kept.extend(await store.upstream_tokens.list_tokens(None, limit=9))
+
+    made.core = replace(made.core, store=replace(store, close=close))
+    stopping = asyncio.ensure_future(made.close())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    answers.set()
+    await stopping
+    assert await call == "ghu_0002"
+    assert [open_tokens(one, made.core.key_ring) for one in kept] == [TokenPair("ghu_0002", "ghr_0002")]
+    await store.close()
