@@ -133,6 +133,9 @@ class GitHubOfAnApp:
 
     def __init__(self) -> None:
         self.grants = {"ghu_1": "ghr_1"}
+        self.is_over = False
+        """Whether the first access token is."""
+        self.is_down = False
         self.site = Starlette(routes=[Route("/login/oauth/access_token", self._token, methods=["POST"])])
         grant = "/applications/Iv1.0123/grant"
         self.api = Starlette(routes=[Route(grant, self._delete, methods=["DELETE"])])
@@ -142,6 +145,8 @@ class GitHubOfAnApp:
         assert request.headers["accept"] == "application/json", "it would answer in a form"
         expected = {"client_id": "Iv1.0123", "client_secret": "5ecre7", "grant_type": "refresh_token"}
         assert {name: value for name, value in form.items() if name != "refresh_token"} == expected
+        if self.is_down:
+            return Response(status_code=502)
         if form["refresh_token"] not in self.grants.values():
             said = "The refresh token passed is incorrect or expired."
             return JSONResponse({"error": "bad_refresh_token", "error_description": said, "error_uri": "/apps"})
@@ -161,6 +166,8 @@ class GitHubOfAnApp:
         kind, _, pair = request.headers["authorization"].partition(" ")
         assert (kind, base64.b64decode(pair)) == ("Basic", b"Iv1.0123:5ecre7")
         token = json.loads(await request.body())["access_token"]
+        if self.is_over and token == "ghu_1":
+            return JSONResponse({"message": "Not Found"}, 404)
         return Response(status_code=204 if self.grants.pop(token, None) else 404)
 
 
@@ -183,6 +190,18 @@ async def test_at_github_all_that_the_app_may_do_for_the_person_is_ended() -> No
     provider = at(site)
     assert await provider.revoke(TokenSet("ghu_1", "ghr_1"))
     assert site.grants == {}
+    with pytest.raises(FetchFailed):
+        await provider.revoke(TokenSet("gho_of_an_oauth_app"))
+
+
+async def test_at_github_a_grant_is_ended_also_where_the_access_token_is_over() -> None:
+    site = GitHubOfAnApp()
+    site.is_over = True
+    provider = at(site)
+    assert await provider.revoke(TokenSet("ghu_1", "ghr_1"))
+    assert site.grants == {}
+    assert await provider.revoke(TokenSet("ghu_1", "ghr_1")), "that the refresh token is over says that all is"
+    site.is_down = True
     with pytest.raises(FetchFailed):
         await provider.revoke(TokenSet("ghu_1", "ghr_1"))
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gatepost.identity.provider import Identity, Login, Surroundings
-from gatepost.identity.token_set import TokenSet
+from gatepost.identity.token_set import TokensEnded, TokenSet, TokensUnavailable
 from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer, is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.wording.phrase import Phrase, Words
@@ -107,17 +107,31 @@ class GitHub(UpstreamLogin):
         Raises:
             FetchFailed: it did not.
         """
+        status = await self._end_grant(tokens.access_token)
+        if status != _NO_CONTENT and tokens.refresh_token is not None:
+            # The access token of a GitHub App is over after eight hours. Nobody else uses what was ended here.
+            try:
+                renewed = await self.refresh(tokens.refresh_token)
+            except TokensEnded:
+                return True
+            except TokensUnavailable:
+                raise FetchFailed("there is no access token to end its grant with") from None
+            status = await self._end_grant(renewed.access_token)
+        if status != _NO_CONTENT:
+            raise FetchFailed(f"/applications/…/grant answers {status}")
+        return True
+
+    async def _end_grant(self, access_token: str) -> int:
+        """Return the status of the answer."""
         async with self._patience():
             import httpx2  # noqa: PLC0415 - nobody has logged in at the start
 
             auth = httpx2.BasicAuth(self._client_id, self._client_secret or "")
-            headers, body = {"Accept": "application/vnd.github+json"}, {"access_token": tokens.access_token}
+            headers, body = {"Accept": "application/vnd.github+json"}, {"access_token": access_token}
             url = f"{self._api}/applications/{quote(self._client_id, safe='')}/grant"
             async with httpx2.AsyncClient(**self._options(url)) as http:
-                response = await http.request("DELETE", url, json=body, auth=auth, headers=headers)
-        if response.status_code != _NO_CONTENT:
-            raise FetchFailed(f"/applications/…/grant answers {response.status_code}")
-        return True
+                answer = await http.request("DELETE", url, json=body, auth=auth, headers=headers)
+            return int(answer.status_code)
 
     async def _identify(self, server: UpstreamServer, token: Mapping[str, Any], nonce: str) -> Identity:
         bearer = token["access_token"]
