@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from gatepost.assembly.core import Core
 from gatepost.configuration.settings import SettingsError
 from gatepost.web.pages.branding import Branding
-from gatepost.web.pages.own_pages import OwnPagesRefused, read_own_pages
-from gatepost.web.pages.pictures import PictureRefused, read_picture
 from gatepost.web.pages.rendering import Pages
+
+if TYPE_CHECKING:
+    from gatepost.web.pages.pictures import Picture
 
 
 def build_pages(core: Core, name: str) -> Pages:
@@ -16,23 +20,38 @@ def build_pages(core: Core, name: str) -> Pages:
     Raises:
         SettingsError: the logo, or something in the folder of the operator's, cannot be used.
     """
-    settings = core.settings.pages
+    settings, is_secure = core.settings.pages, core.deployment.is_secure
+    branding = Branding(
+        logo=None if settings.logo is None else _logo(settings.logo),
+        accent=settings.accent,
+        support=settings.support,
+        imprint=settings.imprint,
+        privacy=settings.privacy,
+    )
+    if settings.folder is not None:
+        return _with_own(settings.folder, core, name, branding)
+    return Pages(server_name=name, secure=is_secure, branding=branding, random_bytes=core.random_bytes)
+
+
+def _logo(given: str) -> Picture:
+    from gatepost.web.pages.pictures import PictureRefused, read_picture  # noqa: PLC0415 - most servers have none
+
     try:
-        branding = Branding(
-            logo=None if settings.logo is None else read_picture(settings.logo),
-            accent=settings.accent,
-            support=settings.support,
-            imprint=settings.imprint,
-            privacy=settings.privacy,
-        )
+        return read_picture(given)
+    except PictureRefused as refused:
+        raise SettingsError(f"OAUTH_LOGO cannot be used: {refused}.") from None
+
+
+def _with_own(folder: Path, core: Core, name: str, branding: Branding) -> Pages:
+    from gatepost.web.pages.own_pages import OwnPagesRefused, read_own_pages  # noqa: PLC0415 - likewise
+
+    try:
         return Pages(
             server_name=name,
             secure=core.deployment.is_secure,
             branding=branding,
-            own=None if settings.folder is None else read_own_pages(settings.folder),
+            own=read_own_pages(folder),
             random_bytes=core.random_bytes,
         )
-    except PictureRefused as refused:
-        raise SettingsError(f"OAUTH_LOGO cannot be used: {refused}.") from None
     except OwnPagesRefused as refused:
         raise SettingsError(f"OAUTH_PAGES_DIR cannot be used. {refused}") from None

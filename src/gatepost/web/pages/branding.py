@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gatepost.web.pages.colours import mixed, readable_on, text_on
-from gatepost.web.pages.pictures import Picture
 from gatepost.web.pages.static_files import StaticFile
+
+if TYPE_CHECKING:
+    from gatepost.web.pages.pictures import Picture
 
 LIGHT: Final = ("#ffffff", "#f4f5f2", "#eef4f0")
 """What texts in the accent colour stand on: card, page and tint of `static/gatepost.css`."""
@@ -66,6 +67,8 @@ def _style(accent: str) -> str:
     Buttons have the colour itself, and black or white on it. Where it is a colour of text, and in the dark, it is moved
     until it can be read.
     """
+    from gatepost.web.pages.colours import readable_on  # noqa: PLC0415 - most servers have no colour of their own
+
     light, dark = readable_on(LIGHT, accent), readable_on(DARK, accent)
     return (
         f":root {{ {_colours(accent, light)} }}\n"
@@ -74,6 +77,8 @@ def _style(accent: str) -> str:
 
 
 def _colours(accent: str, link: str) -> str:
+    from gatepost.web.pages.colours import mixed, text_on  # noqa: PLC0415 - likewise
+
     on_accent = text_on(accent)
     stronger = mixed(accent, "#000000" if on_accent == "#ffffff" else "#ffffff", _STRONGER)
     return f"--accent: {accent}; --accent-strong: {stronger}; --on-accent: {on_accent}; --link: {link};"

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from gatepost.web.pages.accept_language import preferred_language
 from gatepost.web.pages.branding import STYLE, Branding
 from gatepost.web.pages.languages import ENGLISH, languages, load_language
-from gatepost.web.pages.own_pages import OURS, OwnPages, check_templates
 from gatepost.web.pages.static_files import StaticFiles, logo
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from gatepost.web.pages.own_pages import OwnPages
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -44,6 +45,8 @@ class PageTemplates:
         """By language: what is compiled knows its own."""
         self.static_files = StaticFiles({**branding.static_files(), **({} if own is None else own.files)})
         if own is not None and own.templates:
+            from gatepost.web.pages.own_pages import check_templates  # noqa: PLC0415 - most servers have none
+
             known = frozenset(path.name for path in TEMPLATES.glob("*.html"))
             check_templates(own, self._environment(ENGLISH), known)
 
@@ -64,6 +67,7 @@ class PageTemplates:
         from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader, PrefixLoader  # noqa: PLC0415 - see above
         from markupsafe import Markup  # noqa: PLC0415 - likewise
 
+        from gatepost.web.pages.own_pages import OURS  # noqa: PLC0415 - likewise
         from gatepost.web.pages.template_environment import environment_in  # noqa: PLC0415 - likewise
 
         ours = FileSystemLoader(TEMPLATES)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
@@ -20,7 +20,6 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.pages.branding import Branding
 from gatepost.web.pages.headers import page_headers
-from gatepost.web.pages.own_pages import OwnPages
 from gatepost.web.pages.page_templates import PageTemplates
 from gatepost.web.pages.static_files import StaticFiles
 from gatepost.web.pages.times import in_words
@@ -28,6 +27,9 @@ from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, Words
+
+if TYPE_CHECKING:
+    from gatepost.web.pages.own_pages import OwnPages
 
 _log = logging.getLogger(__name__)
 
