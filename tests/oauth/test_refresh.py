@@ -18,6 +18,7 @@ from gatepost.oauth.refresh import (
     permitted_scopes,
     seal_successor,
     token_reused_error,
+    user_not_allowed_error,
 )
 from gatepost.tokens.sealing import SealBroken, derive_key, unseal
 
@@ -83,6 +84,8 @@ def test_each_refusal_has_its_own_reason(arguments: dict[str, object], error: ty
 def test_what_the_store_decides_has_its_own_reasons_too() -> None:
     assert grant_revoked_error().reason is Reason.GRANT_REVOKED
     assert grant_revoked_error().description.startswith("This approval was revoked; ")
+    assert user_not_allowed_error().reason is Reason.USER_NOT_ALLOWED
+    assert user_not_allowed_error().description.startswith("The account that approved this may not enter this server ")
     assert token_reused_error().reason is Reason.REFRESH_TOKEN_REUSED
     assert token_reused_error().description.startswith("The refresh token was used before, ")
 

@@ -178,9 +178,8 @@ def _client_name(document: Mapping[str, object]) -> str:
     if len(text) > _MAX_RAW_NAME:
         _refuse(f"client_name is longer than {MAX_NAME} characters.")
     name = unicodedata.normalize("NFC", _without_heaps(text))
-    spaced = "".join(" " if unicodedata.category(character)[0] == "Z" else character for character in name)
-    visible = (character for character in spaced if unicodedata.category(character)[0] != "C")
-    clean = " ".join("".join(visible).split())
+    visible = (character for character in name if unicodedata.category(character)[0] != "C")
+    clean = " ".join("".join(visible).split())  # at blanks of every script
     if len(clean) > MAX_NAME:
         _refuse(f"client_name is longer than {MAX_NAME} characters.")
     return clean or _NAMELESS
