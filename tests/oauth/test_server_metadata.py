@@ -50,3 +50,13 @@ def test_the_metadata_says_when_clients_may_be_known_by_a_document() -> None:
     server = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes(), client_documents_enabled=True)
     metadata = server_metadata(server, grant_types=(), scopes=(), resources=(), service_documentation=None)
     assert metadata["client_id_metadata_document_supported"] is True
+
+
+def test_the_metadata_says_where_the_keys_are_only_where_tokens_are_signed() -> None:
+    server = AuthorizationServer(issuer="https://mcp.example.com", lifetimes=Lifetimes(), publishes_keys=True)
+    metadata = server_metadata(server, grant_types=(), scopes=(), resources=(), service_documentation=None)
+    assert metadata["jwks_uri"] == "https://mcp.example.com/oauth/jwks"
+    assert metadata | {"jwks_uri": None} == {
+        **server_metadata(SERVER, grant_types=(), scopes=(), resources=(), service_documentation=None),
+        "jwks_uri": None,
+    }
