@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Auth0",
     "AuthProvider",
+    "Claims",
     "ClientError",
     "Completion",
     "Context",
@@ -30,6 +31,7 @@ __all__ = [
     "Elicit",
     "ElicitURL",
     "Entra",
+    "ExternalIssuer",
     "GitHub",
     "GitLab",
     "Google",
@@ -62,6 +64,8 @@ __all__ = [
     "SeveralLogins",
     "SingleUserProvider",
     "StaticPasswordProvider",
+    "TokenInfo",
+    "TokenValidator",
     "Tool",
     "ToolError",
     "UnknownUpstream",
@@ -98,7 +102,9 @@ if TYPE_CHECKING:
     from gatepost.identity.several_logins import SeveralLogins
     from gatepost.identity.single_user import SingleUserProvider
     from gatepost.identity.static_password import StaticPasswordProvider
+    from gatepost.outbound.external_issuer import ExternalIssuer
     from gatepost.protocol.errors import MissingRequiredClientCapability
+    from gatepost.resource.external_tokens import Claims, TokenInfo, TokenValidator
     from gatepost.resource.scope_needs import all_of, any_of
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
@@ -137,7 +143,9 @@ _NAMES = {
     "gatepost.identity.several_logins": ("SeveralLogins",),
     "gatepost.identity.single_user": ("SingleUserProvider",),
     "gatepost.identity.static_password": ("StaticPasswordProvider",),
+    "gatepost.outbound.external_issuer": ("ExternalIssuer",),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
+    "gatepost.resource.external_tokens": ("Claims", "TokenInfo", "TokenValidator"),
     "gatepost.resource.scope_needs": ("all_of", "any_of"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.middleware import Middleware
 
+    from gatepost.assembly.external_tokens import External
     from gatepost.assembly.installation import Installation
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.entry import Allow
@@ -32,6 +33,7 @@ def create_app(
     title: str | None = None,
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
+    external: External | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> FastAPI:
     """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
@@ -47,6 +49,7 @@ def create_app(
         allow: who may enter, of all for whom the provider vouches: words as OAUTH_ALLOWED_USERS takes them, or a
             function that is asked about an `Identity`, at each login and refresh; what the settings say when None.
         roles: named sets of scopes, and who has them; beside those of the settings.
+        external: whose tokens count beside our own: an `ExternalIssuer`, a `TokenValidator`, or several.
         announce: gets the start-up banner; printed to standard error when None.
 
     Raises:
@@ -58,8 +61,16 @@ def create_app(
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - see above
 
     _check_arguments(settings=settings, provider=provider, store=store, title=title, allow=allow, roles=roles)
+    _check_arguments(external=external)
     installation = install(
-        target, settings or load_settings(), provider=provider, store=store, title=title, allow=allow, roles=roles
+        target,
+        settings or load_settings(),
+        provider=provider,
+        store=store,
+        title=title,
+        allow=allow,
+        roles=roles,
+        external=external,
     )
     return app_for(installation, announce=announce or _print_banner, hears_signals=True)
 
@@ -75,6 +86,7 @@ def run(
     middleware: Sequence[Middleware] = (),
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
+    external: External | None = None,
 ) -> None:
     """Serve `target` until SIGINT or SIGTERM, then let open requests finish: the last line of a program.
 
@@ -89,6 +101,7 @@ def run(
         provider: as for `create_app`.
         allow: as for `create_app`.
         roles: as for `create_app`.
+        external: as for `create_app`.
         middleware: put around the app, the first outermost; `create_app` returns an app that takes it by itself.
 
     Raises:
@@ -110,6 +123,7 @@ def run(
             middleware=middleware,
             allow=allow,
             roles=roles,
+            external=external,
         )
     except (SettingsError, TargetError, StoreError) as error:
         for sentence in str(error).splitlines():
@@ -128,6 +142,7 @@ def serve_target(
     middleware: Sequence[Middleware] = (),
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
+    external: External | None = None,
 ) -> None:
     """Do what `run` does, for callers that say themselves what keeps it from serving.
 
@@ -145,7 +160,7 @@ def serve_target(
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
     from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - likewise
 
-    _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles)
+    _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
     _check_arguments(host=host, port=port, middleware=middleware)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
@@ -154,11 +169,13 @@ def serve_target(
 
     def build(address: Address) -> tuple[DirectApp, Installation]:
         if isinstance(target, DirectApp):
-            is_plain = (provider, title, allow, roles) == (None,) * 4 and not middleware
+            is_plain = (provider, title, allow, roles, external) == (None,) * 5 and not middleware
             return target, _taken_over(target, is_plain=is_plain)
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
         bound = replace(chosen, server=server.model_copy(update=there))
-        installation = install(target, bound, provider=provider, title=title, allow=allow, roles=roles)
+        installation = install(
+            target, bound, provider=provider, title=title, allow=allow, roles=roles, external=external
+        )
         installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
         app = app_for(installation, announce=_print_banner)
         for each in reversed(middleware):
@@ -176,7 +193,8 @@ def serve_target(
 
 def _check_arguments(**given: Any) -> None:
     """Raise SettingsError for arguments of `create_app` and `run` that are something else than they are to be."""
-    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - as in `create_app`
+    from gatepost.assembly.external_tokens import is_external  # noqa: PLC0415 - as in `create_app`
+    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
     from gatepost.identity.roles import Role  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.store import Store  # noqa: PLC0415 - likewise
 
@@ -193,6 +211,7 @@ def _check_arguments(**given: Any) -> None:
             lambda value: isinstance(value, Mapping) and all(isinstance(role, Role) for role in value.values()),
             "a mapping from names to Role(...)",
         ),
+        "external": (is_external, "an ExternalIssuer(...) or a TokenValidator, or a list of such"),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
         "middleware": (_is_middleware, "a list of Middleware(...) of starlette.middleware"),
         "port": (_is_port, "a port number from 0 to 65535"),

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import httpx2
 
 from gatepost import AuthProvider, Role, Server
+from gatepost.assembly.external_tokens import External
 from gatepost.assembly.installation import Installation, install
 from gatepost.assembly.site import app_for
 from gatepost.configuration.settings import load_settings
@@ -58,6 +59,7 @@ async def installed(
     target: Server | None = None,
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
+    external: External | None = None,
     **variables: str,
 ) -> AsyncIterator[Installed]:
     """Serve `target`, else one tool; `variables` are settings, `fetcher` stands in for the internet."""
@@ -79,6 +81,7 @@ async def installed(
         fetcher=fetcher,
         allow=allow,
         roles=roles,
+        external=external,
         now=lambda: clock[0],
     )
     app = app_for(installation, announce=lambda _: None)

@@ -228,6 +228,8 @@ def test_each_refusal_says_what_to_do() -> None:
         ("user_disabled", 401, "invalid_token", "The"),
         ("user_not_allowed", 401, "invalid_token", "The"),
         ("token_of_another_resource", 401, "invalid_token", "The"),
+        ("issuer_unavailable", 503, "temporarily_unavailable", "The"),
+        ("token_validator_failed", 503, "temporarily_unavailable", "The"),
         ("scope_insufficient", 403, "insufficient_scope", "The"),
     ]
     assert str(TokenRefused(bearer.EXPIRED)) == "token_expired"
@@ -237,11 +239,12 @@ def test_each_refusal_says_what_to_do() -> None:
 def test_every_refusal_follows_rfc_6750_and_has_a_published_reason(refusal: Refusal) -> None:
     assert Reason(refusal.reason)
     status_of = {None: 401, "invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403}
+    status_of |= {"temporarily_unavailable": 503}  # what is no fault of the client's; RFC 6749 section 4.1.2.1
     assert refusal.status == status_of[refusal.error]
 
 
 def test_no_two_refusals_share_a_reason() -> None:
-    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 16
+    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 18
 
 
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"

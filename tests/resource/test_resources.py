@@ -154,7 +154,7 @@ SCOPED_NOTES = ProtectedResource(
 
 
 def test_the_metadata_names_resource_server_and_scopes() -> None:
-    assert resource_metadata(SCOPED_NOTES, issuer="https://mcp.example.com") == {
+    assert resource_metadata(SCOPED_NOTES, issuers=["https://mcp.example.com"]) == {
         "resource": "https://mcp.example.com/mcp",
         "authorization_servers": ["https://mcp.example.com"],
         "scopes_supported": ["notes:read", "notes:write"],

@@ -16,8 +16,10 @@ from gatepost.assembly.admission import entry_rule, remarks_on_roles, roles_ther
 from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
+from gatepost.assembly.external_tokens import external_callers
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import CallersTokens
+from gatepost.configuration.external_tokens import open_doors, remarks_on_external_tokens
 from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
 from gatepost.identity.entry import Allow, Entry
@@ -35,6 +37,7 @@ from gatepost.stores.contract.users import LOCAL
 from gatepost.tokens.opaque import RandomBytes
 
 if TYPE_CHECKING:
+    from gatepost.assembly.external_tokens import External
     from gatepost.assembly.oauth import OAuth
 
 CLEAN_UP_SECONDS: Final = 1
@@ -175,6 +178,7 @@ class Installation:
             yield "Single-user mode: nobody has to log in, and apps on this computer get access without asking."
         if settings.oauth.auto_approve and self.oauth is not None:
             yield "OAUTH_AUTO_APPROVE is true: apps get access without asking."
+        yield from open_doors(settings.external)
 
 
 def install(
@@ -186,6 +190,7 @@ def install(
     title: str | None = None,
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
+    external: External | None = None,
     fetcher: Fetcher | None = None,
     now: Callable[[], int] = wall_clock,
     random_bytes: RandomBytes = secrets.token_bytes,
@@ -202,7 +207,6 @@ def install(
     provider, notes = _provider(settings, provider)
     is_single_user = isinstance(provider, SingleUserProvider)
     entry = entry_rule(settings, allow)
-    _check_who_gets_in(settings, provider, entry)
     core = build_core(
         settings,
         is_single_user=is_single_user,
@@ -212,11 +216,13 @@ def install(
         now=now,
         random_bytes=random_bytes,
     )
+    callers = external_callers(core, external)
+    _check_who_gets_in(settings, provider, entry, takes_others=callers is not None)
     upstream = CallersTokens(core)
     endpoints = endpoints_of(target, core, title=title, upstream=upstream)
     needs_no_person = is_single_user or settings.oauth.auto_approve or settings.server.lazy_auth
     any_origin = settings.server.require_auth and not needs_no_person
-    resources = Resources(core=core, endpoints=endpoints, any_origin=any_origin)
+    resources = Resources(core=core, endpoints=endpoints, any_origin=any_origin, external=callers)
     oauth: OAuth | None = None
     if settings.issues_tokens:
         from gatepost.assembly.oauth import build_oauth  # noqa: PLC0415 - the pages and all else are a tenth of a start
@@ -230,21 +236,30 @@ def install(
         oauth=oauth,
         name=title or ", ".join(dict.fromkeys(endpoint.name for endpoint in endpoints)),
         is_single_user=is_single_user,
-        notes=[*notes, *remarks_on_roles(core.roles, resources.scopes)],
+        notes=[*notes, *_remarks(core, resources)],
         upstream=upstream,
     )
 
 
-def _check_who_gets_in(settings: Settings, provider: IdentityProvider | None, entry: Entry) -> None:
+def _remarks(core: Core, resources: Resources) -> Iterator[str]:
+    yield from remarks_on_roles(core.roles, resources.scopes)
+    yield from remarks_on_external_tokens(core.settings.external, is_public=core.deployment.is_public)
+
+
+def _check_who_gets_in(
+    settings: Settings, provider: IdentityProvider | None, entry: Entry, *, takes_others: bool
+) -> None:
     """Refuse to serve where nobody could get in, or more people could than the operator has said.
 
     Raises:
         SettingsError: it is so.
     """
-    if settings.server.require_auth and not settings.issues_tokens and settings.server.api_key is None:
+    has_other_way = takes_others or settings.server.api_key is not None
+    if settings.server.require_auth and not settings.issues_tokens and not has_other_way:
         raise SettingsError(
-            "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off and there is no "
-            "MCP_API_KEY. Set MCP_API_KEY, or OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
+            "Nobody could get in: MCP_REQUIRE_AUTH is true, the authorization server is off, no tokens of others count "
+            "and there is no MCP_API_KEY. Set OAUTH_ISSUER to whose tokens count, or MCP_API_KEY, or "
+            "OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
         )
     if _asks_elsewhere(provider) and entry.rule is None and settings.issues_tokens:
         raise SettingsError(

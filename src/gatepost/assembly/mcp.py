@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from gatepost.assembly.core import Core
 from gatepost.assembly.endpoints import Endpoint
+from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.sync import syncing, syncs_of
@@ -23,6 +24,7 @@ from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.application import GuardedApplication
 from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.external_callers import ExternalCallers
 from gatepost.web.site.errors import Landing
 from gatepost.wording.phrase import Words
 
@@ -39,6 +41,8 @@ class Resources:
     endpoints: tuple[Endpoint, ...]
     any_origin: bool
     """Whether pages of every origin may call the MCP endpoints: each token has a person's decision behind it."""
+    external: ExternalCallers | None = None
+    """Verifies tokens of issuers elsewhere; None where none counts."""
     guards: WeakSet[BearerGuard] = field(default_factory=WeakSet)
     """Of every origin that is in use; an origin that is dropped takes its guards along."""
     handshake_eras: WeakSet[HandshakeEra] = field(default_factory=WeakSet)
@@ -156,10 +160,11 @@ class Resources:
             now=self.core.now,
             api_key=api_key.get_secret_value() if api_key else None,
             required_scopes=frozenset(settings.oauth.required_scope),
-            is_discoverable=settings.issues_tokens,
+            is_discoverable=settings.issues_tokens or any(authorization_servers(self.external)),
             signed_tokens=self.core.signed_tokens(origin),
             entry=self.core.entry,
             roles=self.core.roles,
+            external=self.external,
         )
         self.guards.add(guard)
         return guard

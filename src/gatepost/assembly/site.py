@@ -13,8 +13,10 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.assembly.appearance import build_pages
+from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.life import Life
+from gatepost.assembly.mcp import Resources
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.landing import LandingPage
 from gatepost.web.pages.rendering import Pages
@@ -59,9 +61,9 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
 
     def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
         oauth = installation.oauth
-        routes = () if oauth is None else oauth.routes(origin)
         page_routes = functools.cache(lambda: () if oauth is None else oauth.page_routes(origin, pages))
         resources = installation.resources
+        routes = _without_authorization_server(resources, origin) if oauth is None else oauth.routes(origin)
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
         return Site((*common, *routes), page_routes, endpoints, resources.applications(origin))
 
@@ -103,6 +105,16 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
         app.add_middleware(RequestLog, own_paths=main.endpoints, addresses=core.addresses, clock=time.perf_counter)
     return app
+
+
+def _without_authorization_server(resources: Resources, origin: str) -> tuple[Route, ...]:
+    """Return what is served about tokens where others issue them: where clients get them."""
+    servers = tuple(authorization_servers(resources.external))
+    if not servers:
+        return ()
+    from gatepost.web.oauth.metadata import resource_routes  # noqa: PLC0415 - where no token counts, nothing needs it
+
+    return resource_routes(resources.at(origin), servers)
 
 
 def _landing(installation: Installation, pages: Pages) -> LandingPage:

@@ -14,8 +14,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gatepost.identity.rules import TAKES, is_rule
 from gatepost.oauth.scopes import is_scope_token
+from gatepost.outbound.addresses import is_server_url
 from gatepost.resource.bearer import is_bearer_token
+from gatepost.tokens.client_keys import ISSUER_ALGORITHMS
 from gatepost.tokens.sealing import is_key
+from gatepost.tokens.shared_secrets import SECRET_ALGORITHMS
 
 _DAY: Final = 24 * 3600
 _SHORTEST_SECRET: Final = 24
@@ -200,6 +203,30 @@ class OAuthSettings(Section):
     introspection_clients: WordList = Field(
         (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
     )
+
+
+class ExternalTokenSettings(Section):
+    """Access tokens of one issuer elsewhere; all of it counts as soon as OAUTH_ISSUER names that one."""
+
+    issuer: Annotated[str, _if(is_server_url)] | None = Field(
+        None,
+        alias="OAUTH_ISSUER",
+        description="an https URL without query and fragment, as tokens say it in `iss`; http on this machine only",
+    )
+    audience: WordList = Field((), alias="OAUTH_AUDIENCE", description="one or more audiences, separated by spaces")
+    jwks_uri: Annotated[str, _if(lambda value: is_server_url(value.partition("?")[0]))] | None = Field(
+        None, alias="OAUTH_JWKS_URI", description="an https URL; http on this machine only"
+    )
+    algorithms: Annotated[WordList, _if(lambda words: set(words) <= {*ISSUER_ALGORITHMS, *SECRET_ALGORITHMS})] = Field(
+        ("RS256",),
+        alias="OAUTH_ALGORITHM",
+        description=f"one or more of {', '.join((*ISSUER_ALGORITHMS, *SECRET_ALGORITHMS))}, separated by spaces",
+    )
+    verify_signature: Flag = Field(default=True, alias="OAUTH_VERIFY_SIGNATURE")
+    verify_audience: Flag | None = Field(None, alias="OAUTH_VERIFY_AUDIENCE", description="true or false")
+    verify_issuer: Flag | None = Field(None, alias="OAUTH_VERIFY_ISSUER", description="true or false")
+    verify_expiry: Flag = Field(default=True, alias="OAUTH_VERIFY_EXP")
+    jwt_secret: SecretStr | None = Field(None, alias="JWT_SECRET", description="a shared secret of 32 bytes or more")
 
 
 class PagesSettings(Section):

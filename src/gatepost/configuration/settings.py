@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 
 from gatepost.configuration.sections import (
     AnySection,
+    ExternalTokenSettings,
     OAuthSettings,
     OutboundSettings,
     PagesSettings,
@@ -43,20 +44,6 @@ class SettingsError(Exception):
         self.sentences = sentences
 
 
-_NOT_YET = (
-    "OAUTH_ISSUER",
-    "OAUTH_AUDIENCE",
-    "OAUTH_JWKS_URI",
-    "OAUTH_ALGORITHM",
-    "OAUTH_VERIFY_SIGNATURE",
-    "OAUTH_VERIFY_AUDIENCE",
-    "OAUTH_VERIFY_ISSUER",
-    "OAUTH_VERIFY_EXP",
-    "JWT_SECRET",
-)
-"""Names that belong to a later version: refused rather than ignored, for each of them changes who gets in."""
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All sections."""
@@ -65,6 +52,7 @@ class Settings:
     oauth: OAuthSettings
     registration: RegistrationSettings
     outbound: OutboundSettings
+    external: ExternalTokenSettings
     pages: PagesSettings
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but need not be one, for the start-up banner."""
@@ -81,23 +69,20 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     """Read the environment, then `.env` beneath it; `overrides` (by variable name) beat both.
 
     Raises:
-        SettingsError: a value is wrong, or a variable belongs to a feature that this version does not have.
+        SettingsError: a value is wrong.
     """
     present = frozenset(variables(env_file))
-    sentences = [
-        f"{name} is about tokens of an external identity provider, which this version does not support: remove it."
-        for name in _NOT_YET
-        if name in present
-    ]
+    sentences: list[str] = []
     server = _section(ServerSettings, overrides or {}, env_file, sentences)
     oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
     registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
     outbound = _section(OutboundSettings, overrides or {}, env_file, sentences)
+    external = _section(ExternalTokenSettings, overrides or {}, env_file, sentences)
     pages = _section(PagesSettings, overrides or {}, env_file, sentences)
-    if server is None or oauth is None or registration is None or outbound is None or pages is None or sentences:
+    if server is None or oauth is None or registration is None or outbound is None or external is None or pages is None:
         raise SettingsError(*sentences)
     warnings = (*_misspelt(present), *_doubtful(server, oauth))
-    return Settings(server, oauth, registration, outbound, pages, warnings=warnings, env_file=env_file)
+    return Settings(server, oauth, registration, outbound, external, pages, warnings=warnings, env_file=env_file)
 
 
 def _section(
@@ -123,10 +108,16 @@ def _set_as(section: type[BaseSettings], name: str, env_file: Path | None, own: 
 
 
 def known_names() -> tuple[str, ...]:
-    """Return every variable that Gatepost reads, also those it refuses."""
-    sections = (ServerSettings, OAuthSettings, RegistrationSettings, OutboundSettings, PagesSettings)
-    fields = (field for section in sections for field in section.model_fields.values())
-    return (*(str(field.alias) for field in fields), *_NOT_YET)
+    """Return every variable that Gatepost reads."""
+    sections = (
+        ServerSettings,
+        OAuthSettings,
+        RegistrationSettings,
+        OutboundSettings,
+        ExternalTokenSettings,
+        PagesSettings,
+    )
+    return tuple(str(field.alias) for section in sections for field in section.model_fields.values())
 
 
 def variables(env_file: Path | None) -> dict[str, str]:

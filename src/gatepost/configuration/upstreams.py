@@ -14,7 +14,8 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from gatepost.configuration.settings import UPSTREAM_PREFIX, SettingsError
-from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin, is_server_url
+from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin
+from gatepost.outbound.addresses import is_server_url
 
 _FLAGS: Final = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 _NAME: Final = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)*")

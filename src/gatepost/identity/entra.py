@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from gatepost.identity.openid_connect import SCOPES, OpenIDConnect
 from gatepost.identity.provider import Identity, Login
-from gatepost.identity.upstream_login import UpstreamServer, is_server_url
+from gatepost.identity.upstream_login import UpstreamServer
+from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.tokens.client_keys import Key, SignatureInvalid, read_keys, unverified_claims
 

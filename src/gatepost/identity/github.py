@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from gatepost.identity.provider import Identity, Login, Surroundings
 from gatepost.identity.token_set import TokensEnded, TokenSet, TokensUnavailable
-from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer, is_server_url
+from gatepost.identity.upstream_login import AUTH_METHODS, CODE_OVER, UpstreamLogin, UpstreamServer
+from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.wording.phrase import Phrase, Words
 

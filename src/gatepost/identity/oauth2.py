@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gatepost.identity.members import found, texts
 from gatepost.identity.provider import Identity
-from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin, UpstreamServer, auth_method, is_server_url
+from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin, UpstreamServer, auth_method
+from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import FetchFailed
+from gatepost.tokens.claims import found, texts
 
 ENDPOINT_TAKES: Final = "an https URL without query and fragment; http on this machine only"
 _LONGEST_SUBJECT: Final = 255

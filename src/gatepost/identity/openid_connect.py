@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gatepost.identity.members import found, texts
 from gatepost.identity.provider import Identity, Login
-from gatepost.identity.upstream_login import UpstreamLogin, UpstreamServer, auth_method, is_server_url
+from gatepost.identity.upstream_login import UpstreamLogin, UpstreamServer, auth_method
+from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.document_cache import DocumentCache, Loaded
 from gatepost.outbound.fetching import FetchFailed, document_lifetime
+from gatepost.tokens.claims import found, texts
 from gatepost.tokens.client_keys import Key, KeysInvalid, SignatureInvalid, read_keys, verified_claims
 
 CLOCK_SKEW: Final = 60

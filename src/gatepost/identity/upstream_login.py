@@ -29,7 +29,7 @@ from gatepost.identity.provider import (
     Surroundings,
 )
 from gatepost.identity.token_holder import TOTAL_SECONDS, TokenHolder, shown
-from gatepost.outbound.addresses import names_this_machine
+from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.stores.contract.users import User
 from gatepost.wording.phrase import Phrase, Words
@@ -302,21 +302,6 @@ class UpstreamLogin(TokenHolder):
 
     def _random_text(self) -> str:
         return base64.urlsafe_b64encode(self._around.random_bytes(32)).decode().rstrip("=")
-
-
-def is_server_url(url: object) -> bool:
-    """Say whether `url` may be asked: https, or http on this machine; without user, query and fragment."""
-    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        return False
-    if not host:
-        return False
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and names_this_machine(host))
-    return is_safe and not parts.query and not parts.fragment and "@" not in parts.netloc
 
 
 def auth_method(secret: str | None, wanted: str | None, supported: object) -> str:

@@ -113,6 +113,8 @@ class Reason(StrEnum):
     TOKEN_EXPIRED = "token_expired"
     TOKEN_OF_ANOTHER_RESOURCE = "token_of_another_resource"
     TOKEN_IN_QUERY = "token_in_query"
+    ISSUER_UNAVAILABLE = "issuer_unavailable"
+    TOKEN_VALIDATOR_FAILED = "token_validator_failed"
     SCOPE_INSUFFICIENT = "scope_insufficient"
     PATH_AMBIGUOUS = "path_ambiguous"
     # messages at the MCP endpoint

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 _NEVER_IPV4: Final = tuple(
     IPv4Network(network)
@@ -137,3 +138,18 @@ def _is_public_ipv6(address: IPv6Address) -> bool:
 def names_this_machine(host: str) -> bool:
     """Say whether a host as a URL has it (an IPv6 address without its brackets) is loopback."""
     return host == "localhost" or is_loopback(host)
+
+
+def is_server_url(url: object) -> bool:
+    """Say whether `url` may be asked: https, or http on this machine; without user, query and fragment."""
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host:
+        return False
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and names_this_machine(host))
+    return is_safe and not parts.query and not parts.fragment and "@" not in parts.netloc

@@ -17,6 +17,8 @@ from gatepost.tokens.opaque import SecretKind, looks_like
 
 MAX_TOKEN_LENGTH = 2048
 """Characters. Ours have 49; the rest is room for signed tokens."""
+MAX_EXTERNAL_LENGTH = 8192
+"""Likewise where issuers elsewhere are trusted, which put every group of a person into a token."""
 
 _B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
 _OUR_PREFIX = re.compile(r"gp_[a-z]{2}_")
@@ -80,15 +82,24 @@ USER_NOT_ALLOWED = Refusal(
 ANOTHER_RESOURCE = Refusal(
     "token_of_another_resource", 401, "invalid_token", "The access token was issued for another resource."
 )
+ISSUER_UNAVAILABLE = Refusal(
+    "issuer_unavailable",
+    503,
+    "temporarily_unavailable",
+    "The keys of the token's issuer cannot be had now; try again later.",
+)
+VALIDATOR_FAILED = Refusal(
+    "token_validator_failed", 503, "temporarily_unavailable", "The token cannot be checked now; try again later."
+)
 INSUFFICIENT_SCOPE = Refusal(
     "scope_insufficient", 403, "insufficient_scope", "The access token lacks a scope that this operation needs."
 )
 
 
-def read_bearer_token(authorization: Sequence[bytes], query_string: bytes) -> str:
+def read_bearer_token(authorization: Sequence[bytes], query_string: bytes, *, longest: int = MAX_TOKEN_LENGTH) -> str:
     """Return the one bearer token of a request; its shape is right, and nothing else is known about it.
 
-    `authorization` are the values of all `Authorization` headers.
+    `authorization` are the values of all `Authorization` headers; a token has at most `longest` characters.
 
     Raises:
         TokenRefused: there is none, or it stands in the wrong place, or it has the wrong shape.
@@ -104,7 +115,7 @@ def read_bearer_token(authorization: Sequence[bytes], query_string: bytes) -> st
     if scheme.lower() != b"bearer":
         raise TokenRefused(SCHEME_UNSUPPORTED)
     token = token.lstrip(b" ")
-    if len(token) > MAX_TOKEN_LENGTH or _B64TOKEN.fullmatch(token) is None:
+    if len(token) > longest or _B64TOKEN.fullmatch(token) is None:
         raise TokenRefused(MALFORMED)
     return token.decode("ascii")
 
@@ -121,6 +132,11 @@ def is_bearer_token(text: str) -> bool:
     return len(text) <= MAX_TOKEN_LENGTH and text.isascii() and _B64TOKEN.fullmatch(text.encode("ascii")) is not None
 
 
+def is_ours(token: str) -> bool:
+    """Say whether a token looks like a secret of this server, of whatever kind."""
+    return _OUR_PREFIX.match(token) is not None
+
+
 def check_kind(token: str) -> None:
     """Refuse what cannot be one of our access tokens, before any look-up.
 
@@ -129,7 +145,7 @@ def check_kind(token: str) -> None:
     """
     if looks_like(SecretKind.ACCESS_TOKEN, token):
         return
-    is_other_kind = _OUR_PREFIX.match(token) is not None and not token.startswith(SecretKind.ACCESS_TOKEN)
+    is_other_kind = is_ours(token) and not token.startswith(SecretKind.ACCESS_TOKEN)
     raise TokenRefused(WRONG_KIND if is_other_kind else UNKNOWN)
 
 

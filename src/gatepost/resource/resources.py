@@ -94,14 +94,14 @@ def find_resource(resources: Sequence[ProtectedResource], requested: str | None)
 WELL_KNOWN_PATH = "/.well-known/oauth-protected-resource"
 
 
-def resource_metadata(resource: ProtectedResource, *, issuer: str) -> dict[str, object]:
-    """Return the members of a resource's metadata document.
+def resource_metadata(resource: ProtectedResource, *, issuers: Sequence[str]) -> dict[str, object]:
+    """Return the members of a resource's metadata document; `issuers` are those whose tokens count, the first best.
 
     `offline_access` is not among the scopes: it is no permission of the resource (MCP authorization, refresh tokens).
     """
     return {
         "resource": resource.identifier,
-        "authorization_servers": [issuer],
+        "authorization_servers": list(issuers),
         "scopes_supported": list(resource.scopes),
         "bearer_methods_supported": ["header"],  # RFC 6750 section 2.1; neither body nor query
         "resource_name": resource.name,

@@ -1,6 +1,6 @@
 """Public keys of clients, and what clients have signed with them (RFC 7515, RFC 7517, RFC 7518, RFC 8037).
 
-Keys of OpenID providers elsewhere, and their ID tokens, are no different.
+Keys of OpenID providers elsewhere and their ID tokens are no different, nor are those of issuers of access tokens.
 
 Only asymmetric algorithms exist here, each tied to the one kind of key that it is for, so a public key can never serve
 as a shared secret. Keys come from the client's registration or the provider's metadata alone: whatever key or address
@@ -13,7 +13,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
 """What `alg` may be. The last two are one algorithm, under its old and its own name (RFC 8037, RFC 9864)."""
+ISSUER_ALGORITHMS: Final = (*ALGORITHMS, "RS384", "RS512", "PS384", "PS512", "ES512")
+"""What issuers of tokens elsewhere may sign with as well."""
 MAX_SIGNED: Final = 16 * 1024
 """Characters of one signed message; a client assertion has a thousand."""
 MAX_KEYS: Final = 20
@@ -31,6 +33,11 @@ _KEY_OF: Final = {
     "ES384": ("EC", "P-384"),
     "RS256": ("RSA", None),
     "PS256": ("RSA", None),
+    "RS384": ("RSA", None),
+    "RS512": ("RSA", None),
+    "PS384": ("RSA", None),
+    "PS512": ("RSA", None),
+    "ES512": ("EC", "P-521"),
     "EdDSA": ("OKP", "Ed25519"),
     "Ed25519": ("OKP", "Ed25519"),
 }
@@ -56,14 +63,18 @@ class SignatureInvalid(Exception):
     """A signed message does not count."""
 
 
+class SignatureWrong(SignatureInvalid):
+    """None of the keys that fit has signed it."""
+
+
 class KeyUnknown(SignatureInvalid):
     """No key fits. The client may have changed its keys since they were fetched."""
 
 
-def read_keys(document: object) -> tuple[Key, ...]:
+def read_keys(document: object, algorithms: Sequence[str] = ALGORITHMS) -> tuple[Key, ...]:
     """Return the keys of a JWK set that can check signatures, of each the members that are looked at.
 
-    Keys of other kinds, and other members, are passed over (RFC 7517 sections 4 and 5).
+    Keys for other algorithms, and other members, are passed over (RFC 7517 sections 4 and 5).
 
     Raises:
         KeysInvalid: it is no set, has too many keys, none that can be used, or private ones.
@@ -75,10 +86,37 @@ def read_keys(document: object) -> tuple[Key, ...]:
         raise KeysInvalid(f"has more than {MAX_KEYS} keys")
     if holds_private_keys(document):
         raise KeysInvalid("holds a private or symmetric key; whoever can read it can pose as the client")
-    usable = tuple({name: key[name] for name in _KEPT if name in key} for key in keys if _algorithms_of(key))
+    fitting = (key for key in keys if _algorithms_of(key, algorithms))
+    usable = tuple({name: key[name] for name in _KEPT if name in key} for key in fitting)
     if not usable:
-        raise KeysInvalid(f"has no key for {', '.join(ALGORITHMS)}; RSA keys need {_RSA_BITS[0]} bits or more")
+        raise KeysInvalid(f"has no key for {', '.join(algorithms)}; RSA keys need {_RSA_BITS[0]} bits or more")
     return usable
+
+
+def read_public_key(text: str, algorithms: Sequence[str] = ALGORITHMS) -> tuple[Key, ...]:
+    """Return the key of a PEM text with a public key or a certificate, or the keys of a JWK set or of one JWK.
+
+    Raises:
+        KeysInvalid: it is none of these, holds a private key, or none that can be used.
+    """
+    if not text.lstrip().startswith("-----BEGIN "):
+        try:
+            document = json.loads(text, object_pairs_hook=unique_members)
+        except (ValueError, RecursionError):
+            raise KeysInvalid("is neither PEM nor JSON") from None
+        is_set = isinstance(document, dict) and "keys" in document
+        return read_keys(document if is_set else {"keys": [document]}, algorithms)
+    from joserfc.errors import JoseError  # noqa: PLC0415 - most keys are fetched
+    from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415 - likewise
+
+    if "PRIVATE KEY" in text:
+        raise KeysInvalid("holds a private key; this server needs the public one alone")
+    for kind in (RSAKey, ECKey, OKPKey):
+        try:
+            return read_keys({"keys": [kind.import_key(text).as_dict(private=False)]}, algorithms)
+        except (JoseError, ValueError, TypeError, KeysInvalid):
+            continue
+    raise KeysInvalid(f"holds no public key for {', '.join(algorithms)}")
 
 
 def holds_private_keys(document: object) -> bool:
@@ -98,28 +136,44 @@ def unverified_claims(signed: str) -> dict[str, Any]:
     return _json_object(signed.split(".")[1])
 
 
-def verified_claims(signed: str, keys: Sequence[Key]) -> dict[str, Any]:
+def verified_claims(
+    signed: str, keys: Sequence[Key], *, algorithms: Sequence[str] = ALGORITHMS, types: Collection[object] = _TYPES
+) -> dict[str, Any]:
     """Return the claims of a JWT in compact form that one of these keys, of `read_keys`, has signed.
+
+    `algorithms` and `types` are what `alg` and `typ` of its header may be; None stands for no `typ`.
 
     Raises:
         KeyUnknown: none of the keys fits its `alg` and `kid`.
-        SignatureInvalid: it is malformed, its algorithm is not one of `ALGORITHMS`, or the signature is wrong.
+        SignatureWrong: those that fit have not signed it.
+        SignatureInvalid: it is malformed, or another kind of message.
     """
     claims = unverified_claims(signed)
-    header = _json_object(signed.split(".", maxsplit=1)[0])
-    algorithm = header.get("alg")
-    if algorithm not in ALGORITHMS:
-        raise SignatureInvalid("the algorithm is not taken")
-    if "crit" in header or "b64" in header:
-        raise SignatureInvalid("an extension is not understood")  # RFC 7515 section 4.1.11
-    if header.get("typ") not in _TYPES:
-        raise SignatureInvalid("it was signed for another purpose")  # RFC 8725 section 3.11
+    header = checked_header(signed, algorithms=algorithms, types=types)
+    algorithm = header["alg"]
     fitting = [key for key in keys if _fits(key, algorithm, header.get("kid"))]
     if not fitting:
         raise KeyUnknown("no key fits")
     if not any(_is_signed_by(signed, key, algorithm) for key in fitting):
-        raise SignatureInvalid("the signature is wrong")
+        raise SignatureWrong("the signature is wrong")
     return claims
+
+
+def checked_header(signed: str, *, algorithms: Sequence[str], types: Collection[object]) -> dict[str, Any]:
+    """Return the header of a message in compact form; as for `verified_claims`, but nothing is verified.
+
+    Raises:
+        SignatureInvalid: the header is malformed, or of another kind of message.
+    """
+    header = _json_object(signed.split(".", maxsplit=1)[0])
+    algorithm, kind = header.get("alg"), header.get("typ")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise SignatureInvalid("the algorithm is not taken")
+    if "crit" in header or "b64" in header:
+        raise SignatureInvalid("an extension is not understood")  # RFC 7515 section 4.1.11
+    if not isinstance(kind, str | None) or kind not in types:
+        raise SignatureInvalid("it was signed for another purpose")  # RFC 8725 section 3.11
+    return header
 
 
 def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -135,18 +189,18 @@ def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fits(key: Key, algorithm: str, key_id: object) -> bool:
-    return algorithm in _algorithms_of(key) and (key_id is None or key.get("kid") == key_id)
+    return algorithm in _algorithms_of(key, (algorithm,)) and (key_id is None or key.get("kid") == key_id)
 
 
-def _algorithms_of(key: Key) -> tuple[str, ...]:
-    """Return what a key may be used for: its kind, `use`, `key_ops` and `alg` all count (RFC 7517 section 4)."""
+def _algorithms_of(key: Key, among: Sequence[str]) -> tuple[str, ...]:
+    """Return for what of this a key is: its kind, `use`, `key_ops` and `alg` all count (RFC 7517 section 4)."""
     if key.get("use", "sig") != "sig" or "verify" not in _key_operations(key):
         return ()
     kind = (key.get("kty"), None if key.get("kty") == "RSA" else key.get("crv"))
     if kind[0] == "RSA" and not _is_strong_rsa(key):
         return ()
     stated = _own_name(key.get("alg"))
-    return tuple(name for name in ALGORITHMS if _KEY_OF[name] == kind and stated in {None, _own_name(name)})
+    return tuple(name for name in among if _KEY_OF[name] == kind and (stated is None or stated == _own_name(name)))
 
 
 def _own_name(algorithm: object) -> object:
@@ -197,7 +251,7 @@ def _registry(algorithm: str) -> JWSRegistry:
             del name
             return super().get_alg(_SYNONYMS.get(algorithm, algorithm))
 
-    return OneAlgorithm(algorithms=ALGORITHMS, strict_check_header=False)
+    return OneAlgorithm(algorithms=ISSUER_ALGORITHMS, strict_check_header=False)
 
 
 def _json_object(segment: str) -> dict[str, Any]:

@@ -114,7 +114,8 @@ async def token_of(
         lead: asks the person to link an account, under a key that the request is known by; says whether they agreed.
     """
     principal = exchange.principal
-    if principal is None or principal.user_issuer is None:
+    # Somebody whom an issuer elsewhere vouches for has no account here, so nothing was ever linked to one.
+    if principal is None or principal.user_issuer is None or principal.grant_id is None:
         raise NoPerson(
             f"This acts at {provider} as the person who calls it, and nobody has logged in for this call. Connect to "
             "this server over HTTP, and log in."

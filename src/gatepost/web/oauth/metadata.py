@@ -7,7 +7,7 @@ client has to guess right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -37,6 +37,8 @@ class MetadataEndpoints:
     authorization_server: AuthorizationServer
     resources: Sequence[ProtectedResource]
     """The first one is described at the root as well, unless one lives there."""
+    others: Sequence[str] = ()
+    """Further authorization servers whose tokens count at the resources."""
     grant_types: Sequence[GrantType] = GRANT_TYPES
     service_documentation: str | None = None
     """The URL of the documentation for people."""
@@ -50,19 +52,11 @@ class MetadataEndpoints:
         if rules.client_documents_enabled:
             without = self._server_document(replace(rules, client_documents_enabled=False))
             server_document = replace(server_document, otherwise=without, holds=self.serves_documents)
-        documents: dict[str, _Document] = {}
-        for resource in self.resources:
-            content = orjson.dumps(resource_metadata(resource, issuer=rules.issuer))
-            document = _Document(content, _FRESH_SECONDS)
-            documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path), document)
-            # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.
-            documents.setdefault(WELL_KNOWN_PATH, document)
+        documents = _resource_documents(self.resources, (rules.issuer, *self.others))
         for well_known in _SERVER_PATHS:
             for path in ("", *(resource.path for resource in self.resources)):
                 documents |= dict.fromkeys(_addresses(well_known, path), server_document)
-        return tuple(
-            Route("GET", address, document.get, _OPERATIONS.get(address)) for address, document in documents.items()
-        )
+        return _routes(documents)
 
     def _server_document(self, rules: AuthorizationServer) -> bytes:
         return orjson.dumps(
@@ -88,6 +82,27 @@ class _Document:
         headers = {"Cache-Control": f"public, max-age={self.fresh_seconds}", "X-Content-Type-Options": "nosniff"}
         content = self.content if self.holds() else self.otherwise
         return Response(content, media_type="application/json", headers=headers)
+
+
+def resource_routes(resources: Sequence[ProtectedResource], issuers: Sequence[str]) -> tuple[Route, ...]:
+    """Return the routes of the first document alone, for resources whose tokens others issue."""
+    return _routes(_resource_documents(resources, issuers))
+
+
+def _routes(documents: Mapping[str, _Document]) -> tuple[Route, ...]:
+    return tuple(
+        Route("GET", address, document.get, _OPERATIONS.get(address)) for address, document in documents.items()
+    )
+
+
+def _resource_documents(resources: Sequence[ProtectedResource], issuers: Sequence[str]) -> dict[str, _Document]:
+    documents: dict[str, _Document] = {}
+    for resource in resources:
+        document = _Document(orjson.dumps(resource_metadata(resource, issuers=issuers)), _FRESH_SECONDS)
+        documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path), document)
+        # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.
+        documents.setdefault(WELL_KNOWN_PATH, document)
+    return documents
 
 
 def _addresses(well_known: str, path: str) -> list[str]:

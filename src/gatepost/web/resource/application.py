@@ -185,7 +185,8 @@ class GuardedApplication:
 
     def _challenge(self, scope: Scope, refused: BearerRefused) -> Response:
         self._log_refusal(scope, refused.body.get("error", "unauthorized"), refused.reason)
-        headers = {"WWW-Authenticate": refused.www_authenticate, "Cache-Control": "no-store"}
+        name, value = refused.header
+        headers = {name: value, "Cache-Control": "no-store"}
         return JSONResponse(refused.body, status_code=refused.status, headers=headers)
 
     def _refused_path(self, scope: Scope) -> Response:

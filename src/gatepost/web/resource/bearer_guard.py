@@ -21,8 +21,11 @@ from gatepost.stores.contract.users import Person
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
+from gatepost.web.resource.external_callers import ExternalCallers
 
 _CACHE_ENTRIES = 4096
+_UNAVAILABLE = 503
+_RETRY_AFTER = 5
 
 
 class BearerRefused(Exception):
@@ -33,6 +36,9 @@ class BearerRefused(Exception):
         self.status = refusal.status
         self.www_authenticate = www_authenticate
         """The value of the answer's `WWW-Authenticate` header; ASCII, without line breaks."""
+        is_challenge = refusal.status != _UNAVAILABLE
+        self.header = ("WWW-Authenticate", www_authenticate) if is_challenge else ("Retry-After", str(_RETRY_AFTER))
+        """The answer's own header. What is not the client's fault is no challenge."""
         self.reason = Reason(refusal.reason)
         self.body: dict[str, str] = (
             # Without credentials there is no error to report (RFC 6750 section 3.1), only a way to begin.
@@ -70,6 +76,7 @@ class BearerGuard:
         signed_tokens: SignedTokens | None = None,
         entry: Entry = ANYBODY,
         roles: Roles = NO_ROLES,
+        external: ExternalCallers | None = None,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -85,6 +92,7 @@ class BearerGuard:
             signed_tokens: checks signed access tokens; None where all of them are opaque.
             entry: says whom its words name no more.
             roles: say which scopes of a token its person may still have.
+            external: verifies tokens of issuers elsewhere; None where none counts.
             is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
@@ -94,15 +102,13 @@ class BearerGuard:
         """
         if api_key is not None and not bearer.is_bearer_token(api_key):
             raise ValueError("an API key takes letters, digits and - . _ ~ + / only (RFC 6750 section 2.1)")
-        self._grants = grants
-        self._resource = resource
-        self._issuer = issuer
-        self._now = now
+        self._grants, self._resource = grants, resource
+        self._issuer, self._now = issuer, now
         self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
         self.required_scopes = required_scopes
-        self._signed_tokens = signed_tokens
-        self._entry = entry
-        self._roles = roles
+        self._signed_tokens, self._external = signed_tokens, external
+        self._entry, self._roles = entry, roles
+        self._longest = bearer.MAX_TOKEN_LENGTH if external is None else bearer.MAX_EXTERNAL_LENGTH
         self._cache_seconds, self._cache_entries = cache_seconds, cache_entries
         self._metadata_url = metadata_url(resource) if is_discoverable else None
         self._api_key_principal = Principal(
@@ -170,24 +176,30 @@ class BearerGuard:
 
     async def _principal(self, authorization: list[bytes], query_string: bytes) -> Principal:
         # 1. Shape and place.
-        token = bearer.read_bearer_token(authorization, query_string)
+        token = bearer.read_bearer_token(authorization, query_string, longest=self._longest)
         # 2. The operator's own key. It is compared by fingerprint, so that time tells nothing about it.
         now = self._now()
         token_fingerprint = fingerprint(token)
         if self._api_key_fingerprint is not None and hmac.compare_digest(token_fingerprint, self._api_key_fingerprint):
             self._remember(authorization[0], token, self._api_key_principal, now=now, until=now + self._cache_seconds)
             return self._api_key_principal
-        # 3. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
+        # 3. Somebody else's goes to whom it belongs, and none of ours ever does.
+        if self._external is not None and not self._is_of_this_server(token, self._external):
+            principal = await self._external.principal(token, self._resource, own_issuer=self._issuer)
+            if principal.has(self.required_scopes):
+                self._remember(authorization[0], token, principal, now=now, until=now + self._cache_seconds)
+            return principal
+        # 4. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
         if self._signed_tokens is not None and looks_signed(token):
             await self._signed_tokens.check(token, resource=self._resource.identifier, now=now)
         else:
             bearer.check_kind(token)
-        # 4. Look it up.
+        # 5. Look it up.
         evictions = self._evictions
         live = await self._grants.find_access_token(token_fingerprint, now=now)
         if live is None:
             raise TokenRefused(bearer.UNKNOWN)
-        # 5. The rule decides.
+        # 6. The rule decides.
         bearer.check_live(
             expires_at=live.expires_at,
             revoked=live.grant_revoked,
@@ -200,11 +212,16 @@ class BearerGuard:
         if self._entry.shuts_out(person):
             raise TokenRefused(bearer.USER_NOT_ALLOWED)
         principal = self._from_token(live, person)
-        # 6. Remember it, unless something was revoked while the store was asked.
+        # 7. Remember it, unless something was revoked while the store was asked.
         if evictions == self._evictions and principal.has(self.required_scopes):
             until = min(now + self._cache_seconds, live.expires_at)
             self._remember(authorization[0], token, principal, now=now, until=until)
         return principal
+
+    def _is_of_this_server(self, token: str, external: ExternalCallers) -> bool:
+        if bearer.is_ours(token):
+            return True
+        return self._signed_tokens is not None and looks_signed(token) and external.says_issuer(token, self._issuer)
 
     def _from_token(self, live: LiveAccessToken, person: Person | None) -> Principal:
         roles = frozenset[str]() if person is None else self._roles.of(person)

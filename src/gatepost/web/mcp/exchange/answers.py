@@ -150,8 +150,9 @@ def error_answer(
 
 
 def challenge_headers(refused: BearerRefused) -> RawHeaders:
-    """Return the `WWW-Authenticate` header of a challenge."""
-    return ((b"www-authenticate", refused.www_authenticate.encode("ascii")),)
+    """Return the header of a refusal, `WWW-Authenticate` above all."""
+    name, value = refused.header
+    return ((name.lower().encode("ascii"), value.encode("ascii")),)
 
 
 def _store_unavailable(error: StoreUnavailable, incident: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Members of JSON objects that a login provider sends, by names that an operator chooses."""
+"""Members of JSON objects that servers elsewhere send, claims above all, by names that an operator chooses."""
 
 from __future__ import annotations
 
