@@ -42,9 +42,8 @@ from gatepost.web.pages.csrf import check_origin
 from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, to_json
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import Link, PageRefusal, Pages, login_unavailable
 from gatepost.web.site.audit import Audit
-from gatepost.web.site.errors import RETRY_AFTER
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, words_of
@@ -319,14 +318,7 @@ class BrowserLogin:
                 link=Link(self.purpose.page, Phrase("Try again")),
             ) from None
         except LoginUnavailable as failure:
-            raise PageRefusal(
-                Reason.LOGIN_PROVIDER_UNAVAILABLE,
-                status=503,
-                title=Phrase("You cannot be logged in just now"),
-                message=Phrase("%(failure)s Nothing is lost: try again in a moment.", failure=words_of(failure)),
-                link=Link(self.purpose.page, Phrase("Try again")),
-                headers={"Retry-After": str(RETRY_AFTER)},
-            ) from None
+            raise login_unavailable(failure, link=Link(self.purpose.page, Phrase("Try again"))) from None
 
     def _browser(self) -> OpenSession:
         if self.session is None:

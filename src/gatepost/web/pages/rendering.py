@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from gatepost.identity.asking import LoginProviderFailed
 from gatepost.identity.password_workers import PasswordWorkersBusy
+from gatepost.identity.provider import LoginUnavailable
 from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -26,7 +27,7 @@ from gatepost.web.pages.times import in_words
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, log_refusal, scrubbed_traceback
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 from gatepost.web.site.routing import Route
-from gatepost.wording.phrase import Phrase, Words
+from gatepost.wording.phrase import Phrase, Words, words_of
 
 if TYPE_CHECKING:
     from gatepost.web.pages.own_pages import OwnPages
@@ -276,6 +277,8 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
                 Reason.STORE_UNAVAILABLE,
                 Phrase("This server cannot reach its storage just now. Nothing is lost: load this page again."),
             )
+        case LoginUnavailable():
+            return login_unavailable(error)
         case LoginProviderFailed():
             cause = error.__cause__
             _log.error("the login provider failed: %s", error, exc_info=cause and ScrubbedTraceback(cause))
@@ -295,6 +298,18 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
         case _:
             return None
     return PageRefusal(error.reason, status=error.status, title=title, message=message, detail=detail, headers=headers)
+
+
+def login_unavailable(failure: LoginUnavailable, *, link: Link | None = None) -> PageRefusal:
+    """Return what a person is told when a login provider, or who says who may enter, cannot know now."""
+    return PageRefusal(
+        Reason.LOGIN_PROVIDER_UNAVAILABLE,
+        status=503,
+        title=Phrase("You cannot be logged in just now"),
+        message=Phrase("%(failure)s Nothing is lost: try again in a moment.", failure=words_of(failure)),
+        link=link,
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
 
 
 def _later(reason: Reason, message: Phrase) -> PageRefusal:
