@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
 from gatepost import Identity
 from gatepost.identity.provider import LoginUnavailable
+from gatepost.stores.contract.linked_logins import LoginKey
+from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.sql.users import SqlUserStore
+from gatepost.web.pages import login_completion
+from gatepost.web.pages.login_completion import LoginCompletion
 from tests.attacks.test_entry_and_roles import PASSWORD, company
+from tests.web.pages.linking_world import ACCOUNT, LinkingWorld, Locals, key_of, linking_world
 from tests.web.pages.pages_world import heading
+
+ADA = LoginKey(LOCAL, "user_ada")
+
+
+@pytest.fixture
+async def linking() -> AsyncIterator[LinkingWorld]:
+    async with linking_world() as world:
+        yield world
 
 
 async def test_a_directory_that_does_not_answer_ends_no_login_and_is_no_fault_of_ours() -> None:
@@ -29,3 +48,74 @@ async def test_a_directory_that_does_not_answer_ends_no_login_and_is_no_fault_of
         assert int(refused.headers["retry-after"]) > 0
         failures.clear()
         assert (await gatepost.http.get("/oauth/account")).status_code == 200
+
+
+async def test_a_login_under_way_while_its_password_is_changed_opens_nothing(
+    linking: LinkingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who knows the old password and tries it all the time must not come in behind the change that shuts them out."""
+    judge = Locals.authenticate
+
+    async def slow(self: Locals, *arguments: Any) -> User | None:
+        user = await judge(self, *arguments)
+        assert await linking.world.store.users.change_password("ada", "$argon2id$another")
+        return user
+
+    monkeypatch.setattr(Locals, "authenticate", slow)
+    thief = linking.browser()
+
+    assert (await linking.log_in(thief, "ada")).headers["location"] == "/oauth/login"
+    assert await linking.who(thief) is None
+    monkeypatch.undo()
+    assert (await linking.log_in(thief, "ada")).headers["location"] == ACCOUNT
+
+
+async def test_a_login_under_way_while_it_is_unlinked_opens_nothing(
+    linking: LinkingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, elsewhere = linking.browser(), linking.browser()
+    await linking.log_in(browser, "ada")
+    await linking.link(browser, "a")
+    recognise, logins = SqlUserStore.recognise_user, linking.world.store.linked_logins
+
+    async def slow(self: SqlUserStore, *arguments: Any, **options: Any) -> User:
+        user = await recognise(self, *arguments, **options)
+        await logins.unlink_login("user_ada", key_of("a"), keeps=[ADA])
+        return user
+
+    monkeypatch.setattr(SqlUserStore, "recognise_user", slow)
+
+    assert (await linking.come_by(elsewhere, "a")).headers["location"] == "/oauth/login"
+    assert await linking.who(elsewhere) is None
+
+
+async def test_who_logs_out_while_the_provider_is_asked_is_given_no_login(
+    linking: LinkingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider may take seconds for its answer; a change of the password in that time has ended the session."""
+    browser = linking.browser()
+    await linking.log_in(browser, "ada")
+    judged = LoginCompletion.judged
+
+    async def slow(self: LoginCompletion, identity: Identity) -> Any:
+        await linking.world.store.browser_sessions.end_sessions("user_ada")
+        return await judged(self, identity)
+
+    monkeypatch.setattr(LoginCompletion, "judged", slow)
+    refused = await linking.link(browser, "a")
+
+    assert (refused.status_code, heading(refused)) == (409, "Nothing was linked")
+    assert "link_of_another_person" in refused.text
+    assert await linking.logins("user_ada") == [ADA]
+
+
+async def test_a_login_that_an_earlier_version_began_is_over(
+    linking: LinkingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of a login outlives an upgrade; what it was for is not guessed."""
+    browser = linking.browser()
+    monkeypatch.setattr(login_completion, "to_json", lambda _: None)
+    answer = await linking.come_by(browser, "a")
+    assert (answer.status_code, heading(answer)) == (400, "This login is over")
+    monkeypatch.undo()
+    assert (await linking.come_by(browser, "a")).headers["location"] == ACCOUNT

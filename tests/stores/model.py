@@ -451,16 +451,24 @@ class DurableTruth:
     async def enable_user(self, subject: str) -> bool:
         return self._change(self.users.get(subject), disabled_at=None) is not None
 
-    async def change_password(self, username: str, password_hash: str, *, replaces: str | None = None) -> bool:
+    async def change_password(self, username: str, password_hash: str, *, of: User | None = None) -> bool:
         known = await self.find_user(username)
-        if known is None or (replaces is not None and replaces != known.password_hash):
+        if known is None or (of is not None and of.password_hash != known.password_hash):
             return False
         user = self._change(known, password_hash=password_hash)
         if user is not None:
             self._end_sessions(user)
         return user is not None
 
-    async def start_session(self, session: BrowserSession, *, replaces: bytes | None = None) -> bool:
+    async def start_session(
+        self, session: BrowserSession, *, replaces: bytes | None = None, of: User | None = None
+    ) -> bool:
+        if of is not None:
+            key = LoginKey(session.issuer or of.issuer, session.external_subject or of.external_subject)
+            link = self.links.get(key)
+            now = self._began_with(key) or (None if link is None else self.users.get(link.subject))
+            if now is None or now.subject != of.subject or now.password_hash != of.password_hash or now.disabled_at:
+                return False
         if replaces is not None and self.browser_sessions.pop(replaces, None) is None:
             return False
         self.browser_sessions[session.session_fingerprint] = session

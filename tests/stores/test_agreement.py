@@ -17,6 +17,7 @@ from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
+from gatepost.stores.contract.users import User
 from tests.stores.both_stores import BothStores, text
 from tests.stores.sample_records import WINDOW, client, code, fp, grant, session, tokens, transaction, user
 
@@ -205,9 +206,9 @@ class StoresAgree(BothStores):
             lambda store: (store.users.give_role if gives else store.users.take_role)(subject, role)  # the same on both
         )
 
-    @rule(username=usernames, password_hash=text, replaces=st.none() | st.just(user().password_hash))
-    def change_password(self, username: str, password_hash: str, replaces: str | None) -> None:
-        self.both(lambda store: store.users.change_password(username, password_hash, replaces=replaces))
+    @rule(username=usernames, password_hash=text, of=st.none() | st.just(user()))
+    def change_password(self, username: str, password_hash: str, of: User | None) -> None:
+        self.both(lambda store: store.users.change_password(username, password_hash, of=of))
 
     @rule(subject=subjects, pick=st.none() | picks, reason=text)
     def take_back(self, subject: str, pick: int | None, reason: str) -> None:
@@ -224,8 +225,15 @@ class StoresAgree(BothStores):
         named = {which: fp(f"session-{self.latest(self.sessions, pick)}")}
         self.both(lambda store: store.browser_sessions.end_sessions(subject, **named))
 
-    @rule(pick=st.none() | picks, subject=st.none() | subjects, login=st.just((None, None)) | logins)
-    def start_session(self, pick: int | None, subject: str | None, login: tuple[str | None, str | None]) -> None:
+    @rule(
+        pick=st.none() | picks,
+        subject=st.none() | subjects,
+        login=st.just((None, None)) | logins,
+        of=st.none() | st.just(user()),
+    )
+    def start_session(
+        self, pick: int | None, subject: str | None, login: tuple[str | None, str | None], of: User | None
+    ) -> None:
         issuer, external_subject = login
         started = session(
             f"session-{self.sessions}",
@@ -236,7 +244,7 @@ class StoresAgree(BothStores):
         )
         replaces = None if pick is None else fp(f"session-{self.latest(self.sessions, pick)}")
         self.sessions += 1
-        self.both(lambda store: store.browser_sessions.start_session(started, replaces=replaces))
+        self.both(lambda store: store.browser_sessions.start_session(started, replaces=replaces, of=of))
 
     @rule(pick=picks)
     def end_session(self, pick: int) -> None:

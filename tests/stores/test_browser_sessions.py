@@ -1,9 +1,13 @@
 """Browser sessions, on every backend."""
 
+from dataclasses import replace
 from typing import Any
 
 from gatepost.stores.contract.browser_sessions import SessionView
+from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
+from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import User
 from tests.stores.sample_records import NOW, fp, session, user
 
 
@@ -123,3 +127,42 @@ async def test_a_person_ends_one_session_or_all_others_and_nobody_elses(store: S
     assert await left() == ["c", "bobs"]
     assert await store.browser_sessions.end_sessions("user-1") == 1
     assert await left() == ["bobs"]
+
+
+async def test_no_session_begins_by_a_login_that_was_under_way_when_what_it_showed_ended(store: Store) -> None:
+    """Each of these ends the person's sessions; a login that had been judged just before must not bring one back."""
+    elsewhere = LoginKey("https://login.example", "583231")
+    read = user()
+
+    async def begins(of: User = read, **changes: Any) -> bool:
+        """Say whether a login begins a session; of one that does not, the earlier session is left as it was."""
+        before, after = session("before", subject=None), session("after", **changes)
+        await store.browser_sessions.start_session(before)
+        begun = await store.browser_sessions.start_session(after, replaces=fp("before"), of=of)
+        left = [name for name in ("before", "after") if await store.browser_sessions.find_session(fp(name), now=NOW)]
+        assert left == (["after"] if begun else ["before"])
+        for name in ("before", "after"):
+            await store.browser_sessions.end_session(fp(name))
+        return begun
+
+    assert not await begins()  # of nobody that there is
+    await store.users.add_user(read)
+    assert await begins()
+    by_link = {"provider": "login", "issuer": elsewhere.issuer, "external_subject": elsewhere.external_subject}
+    assert not await begins(**by_link)
+    await store.linked_logins.link_login(LinkedLogin(*elsewhere, "user-1", linked_at=NOW))
+    assert await begins(**by_link)
+    await store.linked_logins.unlink_login("user-1", elsewhere, keeps=[LoginKey(read.issuer, read.external_subject)])
+    assert not await begins(**by_link)
+
+    assert await store.second_steps.set_up(SecondStep("user-1", "step-1", b"sealed", 1, NOW), recovery_codes=())
+    assert not await begins()
+    read = user(second_step="step-1")
+    assert await begins(read)
+    assert await store.users.change_password("ada", "$new")
+    assert not await begins(read)
+    read = replace(read, password_hash="$new")
+    assert await begins(read)
+    assert await store.users.disable_user("user-1", now=NOW)
+    assert not await begins(read)
+    assert not await begins(replace(read, disabled_at=NOW))

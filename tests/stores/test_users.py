@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gatepost.resource.profile import LONGEST_PROFILE, Profile
+from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from tests.stores.sample_records import NOW, approve, client, find_grant, fp, grant, redeem, session, user
@@ -284,14 +285,22 @@ async def test_what_is_done_to_an_unknown_account_is_false(store: Store) -> None
 
 async def test_a_password_is_changed_in_place_of_the_one_that_was_checked(store: Store) -> None:
     await store.users.add_user(user())
-    hashes = [user().password_hash or "", "$new-1", "$new-2"]
+    hashes = ["$new-1", "$new-2"]
 
-    answers = await asyncio.gather(*(store.users.change_password("ada", new, replaces=hashes[0]) for new in hashes[1:]))
+    answers = await asyncio.gather(*(store.users.change_password("ada", new, of=user()) for new in hashes))
 
     assert sorted(answers) == [False, True]
     changed = await store.users.find_user("ada")
     assert changed is not None
-    assert changed.password_hash == hashes[1:][answers.index(True)]
+    assert changed.password_hash == hashes[answers.index(True)]
+
+
+async def test_a_password_that_was_checked_before_a_second_step_was_set_up_is_not_changed(store: Store) -> None:
+    await store.users.add_user(user())
+    assert await store.second_steps.set_up(SecondStep("user-1", "step-1", b"sealed", 1, NOW), recovery_codes=())
+
+    assert await store.users.change_password("ada", "$new", of=user()) is False
+    assert await store.users.change_password("ada", "$new", of=user(second_step="step-1")) is True
 
 
 async def test_roles_are_given_and_taken_one_by_one(store: Store) -> None:

@@ -42,12 +42,21 @@ class BrowserSessionStore(Protocol):
     """Browser sessions of the pages."""
 
     async def start_session(
-        self, session: BrowserSession, *, replaces: bytes | None = None, most_anonymous: int = MOST_BEGUN
+        self,
+        session: BrowserSession,
+        *,
+        replaces: bytes | None = None,
+        of: User | None = None,
+        most_anonymous: int = MOST_BEGUN,
     ) -> bool:
         """Keep a session; the one whose fingerprint is `replaces` ends in the same step (renewal at login).
 
-        False, and nothing is kept, when that one is gone: of several logins with one cookie, one gives a session. That
-        somebody logged in is kept with their person.
+        False, and nothing is changed, when that one is gone: of several logins with one cookie, one gives a session.
+        Likewise when the person is not as they were read, which is `of`: disabled by now, with another password or
+        second step, or the session's login is not theirs any more. Each of these has ended their sessions, and a login
+        that was under way meanwhile must not begin one after all.
+
+        That somebody logged in is kept with their person.
         Of those in which nobody is logged in the oldest goes that is not of the `most_anonymous` newest.
         """
 

@@ -146,8 +146,10 @@ class UserStore(Protocol):
     async def take_role(self, subject: str, role: str) -> bool:
         """Take a role away from those that the person was given; False when there is no such person."""
 
-    async def change_password(self, username: str, password_hash: str, *, replaces: str | None = None) -> bool:
+    async def change_password(self, username: str, password_hash: str, *, of: User | None = None) -> bool:
         """Set the password of a local account and end its browser sessions; False when there is none.
 
-        Also False when `replaces` is given and is not the account's hash any more: of two changes at once, one is made.
+        Also False when the account has another password or second step than `of`, which is the account as it was when
+        the old password was checked: of two changes at once one is made, and none goes past a second step that was set
+        up meanwhile.
         """

@@ -6,7 +6,10 @@ from typing import Final
 
 from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
+from gatepost.stores.contract.linked_logins import LoginKey
+from gatepost.stores.contract.users import User
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.linked_logins import find_person
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import BROWSER_SESSIONS, USERS
 
@@ -37,8 +40,11 @@ class SqlBrowserSessionStore(Operations):
         session: BrowserSession,
         *,
         replaces: bytes | None = None,
+        of: User | None = None,
         most_anonymous: int = MOST_BEGUN,
     ) -> bool:
+        if of is not None and not await _is_still(transaction, of, session):
+            return False
         if replaces is not None and not await transaction.run(_END, replaces):
             return False
         if session.subject is None:
@@ -84,3 +90,11 @@ class SqlBrowserSessionStore(Operations):
     @write
     async def delete_sessions(self, transaction: Transaction, *, before: int, limit: int) -> int:
         return await transaction.run(_DELETE_ENDED, before, limit)
+
+
+async def _is_still(transaction: Transaction, known: User, session: BrowserSession) -> bool:
+    """Say whether somebody can log in still by what they showed, as they were `known` then."""
+    login = LoginKey(session.issuer or known.issuer, session.external_subject or known.external_subject)
+    user, _ = await find_person(transaction, login)
+    shown = known.subject, known.password_hash, known.second_step, None
+    return user is not None and (user.subject, user.password_hash, user.second_step, user.disabled_at) == shown

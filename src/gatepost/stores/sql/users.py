@@ -162,10 +162,12 @@ class SqlUserStore(Operations):
 
     @write
     async def change_password(
-        self, transaction: Transaction, username: str, password_hash: str, *, replaces: str | None = None
+        self, transaction: Transaction, username: str, password_hash: str, *, of: User | None = None
     ) -> bool:
         user = await _select_user(transaction, username)
-        if user is None or replaces not in {None, user.password_hash}:
+        if user is None:
+            return False
+        if of is not None and (of.password_hash, of.second_step) != (user.password_hash, user.second_step):
             return False
         await set_password(transaction, user.subject, password_hash)
         return True

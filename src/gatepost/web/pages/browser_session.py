@@ -121,7 +121,7 @@ class BrowserSessions:
 
     async def start(self, session: OpenSession) -> OpenSession:
         """Keep a session of `new`; `attach` it to the response."""
-        await self.sessions.start_session(session.record)
+        await self.sessions.start_session(session.record, of=session.user)
         return session
 
     async def renew(self, previous: OpenSession, user: User, came_by: CameBy | None = None) -> OpenSession | None:
@@ -132,10 +132,12 @@ class BrowserSessions:
 
         Returns:
             The new session; None when the previous one has ended since it was read, such as by another login with the
-            same cookie. Then nobody is logged in by this request.
+            same cookie, or when what `user` showed counts no more, such as a password that was changed meanwhile. Then
+            nobody is logged in by this request.
         """
         session = self.new(previous.record.browser_id, user, came_by)
-        started = await self.sessions.start_session(session.record, replaces=previous.record.session_fingerprint)
+        previous_one = previous.record.session_fingerprint
+        started = await self.sessions.start_session(session.record, replaces=previous_one, of=user)
         return session if started else None
 
     async def confirm(self, previous: OpenSession) -> OpenSession | None:

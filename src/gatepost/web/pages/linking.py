@@ -34,15 +34,22 @@ class Linking:
     now: Callable[[], int]
 
     async def finish(
-        self, request: Request, session: OpenSession, purpose: LinkLogin, login: LoginKey, display_name: str | None
+        self,
+        request: Request,
+        session: OpenSession | None,
+        purpose: LinkLogin,
+        login: LoginKey,
+        display_name: str | None,
     ) -> Response:
         """Link a login for which its provider has just vouched, and go back to where the link began.
+
+        `session` is the browser's as it is by now: the provider was asked since it came back, which takes a while.
 
         Raises:
             PageRefusal: somebody else is logged in by now, or the login is somebody else's, or the person has another
                 of this issuer.
         """
-        if session.user is None or session.user.subject != purpose.subject:
+        if session is None or session.user is None or session.user.subject != purpose.subject:
             raise await self._refusal(request, purpose, Reason.LINK_OF_ANOTHER_PERSON)
         outcome = await self.logins.link_login(
             LinkedLogin(*login, purpose.subject, linked_at=self.now(), display_name=display_name)

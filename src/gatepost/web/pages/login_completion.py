@@ -251,7 +251,10 @@ class BrowserLogin:
         if pending is None:
             return None
         kept = json.loads(unseal(pending.sealed_data, key=_key(state), associated_data=self.place.encode()))
-        self.purpose, self.is_resumed = from_json(kept["purpose"]), True
+        purpose = from_json(kept.get("purpose"))
+        if purpose is None:
+            return None  # it was begun before an upgrade
+        self.purpose, self.is_resumed = purpose, True
         data: dict[str, Any] = kept["data"]
         return data
 
@@ -272,8 +275,8 @@ class BrowserLogin:
         completion, session = self.completion, self._browser()
         if isinstance(self.purpose, LinkLogin):
             key, _ = await completion.judged(identity)
-            name = _shown_name(identity)
-            linked = await completion.linking.finish(self.request, session, self.purpose, key, name)
+            name, session_now = _shown_name(identity), await completion.browser_sessions.current(self.request)
+            linked = await completion.linking.finish(self.request, session_now, self.purpose, key, name)
             await self._keep_tokens(self.purpose.subject, identity)
             return linked
         user = await completion.admit(identity)

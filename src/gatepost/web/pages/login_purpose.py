@@ -72,10 +72,13 @@ def to_json(purpose: Purpose) -> list[Any]:
     return [type(purpose).__name__, asdict(purpose)]
 
 
-def from_json(kept: list[Any]) -> Purpose:
-    """Return the purpose that was kept."""
-    kind, members = kept
-    return _KINDS[kind](**members)
+def from_json(kept: Any) -> Purpose | None:
+    """Return the purpose that was kept; None for one that only another version of Gatepost knows."""
+    try:
+        kind, members = kept
+        return _KINDS[kind](**members)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 _KINDS: Final[dict[str, type[LogIn | LinkLogin]]] = {kind.__name__: kind for kind in (LogIn, LinkLogin)}

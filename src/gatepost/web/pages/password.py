@@ -112,11 +112,12 @@ class PasswordPage:
             if await self.second_steps.try_code(user, typed) is None:
                 reason = Reason.SECOND_STEP_FAILED
                 return await self._wrong(request, session, field="code", problem=CODE_WRONG, reason=reason)
-        if not await completion.users.change_password(user.username or "", password_hash, replaces=user.password_hash):
-            # Somebody else changed it in the meantime, which has ended this session too.
+        if not await completion.users.change_password(user.username or "", password_hash, of=user):
+            # It was changed in the meantime, or a second step set up, which has ended this session too.
             return completion.pages.redirect(login_path())
         await completion.audit.record(request, AuditEvent.PASSWORD_CHANGED, subject=user.subject)
-        renewed = completion.browser_sessions.new(session.record.browser_id, user)
+        changed = replace(user, password_hash=password_hash)
+        renewed = completion.browser_sessions.new(session.record.browser_id, changed)
         page = completion.pages.render(
             request,
             "done.html",
@@ -128,7 +129,7 @@ class PasswordPage:
             name, earlier = user.username or "", 0 if answer is None else 1  # the password, before the code
             await self.throttle.succeeded(request, name, page, answer, earlier=earlier)
             if answer is not None:
-                self.throttle.knows(page, name, secret_name(replace(user, password_hash=password_hash)))
+                self.throttle.knows(page, name, secret_name(changed))
         return completion.browser_sessions.attach(page, await completion.browser_sessions.start(renewed))
 
     async def _admit(self, request: Request, user: User, answer: StepAnswer | None = None) -> None:

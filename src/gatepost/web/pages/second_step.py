@@ -7,7 +7,7 @@ session alone (`SecondSteps.offered_secret`), so nothing is kept before a code h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -118,11 +118,11 @@ class SecondStepPage:
         await sessions.end_sessions(user.subject, but=session.record.session_fingerprint)
         await audit.record(request, event, subject=user.subject)
         response = self._show_codes(request, codes, is_new=True)
+        changed = await self.completion.users.find_user_by_subject(user.subject) or user
         if self.throttle is not None:
             await self._succeeded(request, user, response)
-            changed = await self.completion.users.find_user_by_subject(user.subject) or user
             self.throttle.knows(response, user.username or "", secret_name(changed))
-        return await self._renewed(session, user, response)
+        return await self._renewed(session, changed, response)
 
     async def change(self, request: Request) -> Response:
         # 1. The form is our own page's, and somebody is logged in who has a second step.
@@ -157,7 +157,7 @@ class SecondStepPage:
             return self.completion.pages.redirect(SECOND_STEP)
         await self.completion.audit.record(request, event, subject=user.subject)
         await self._succeeded(request, user, response, answer)
-        return await self._renewed(session, user, response)
+        return await self._renewed(session, replace(user, second_step=None) if turns_off else user, response)
 
     async def _has_password(self, request: Request, user: User, form: dict[str, str], event: AuditEvent) -> bool:
         """Say whether the password is right: a guess like any at the login page, counted before it is looked at.
