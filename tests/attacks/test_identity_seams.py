@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gatepost import Identity
+from gatepost import Identity, Role, Server
 from gatepost.identity.provider import LoginUnavailable
 from gatepost.stores.contract.linked_logins import LoginKey
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.users import SqlUserStore
 from gatepost.web.pages import login_completion
 from gatepost.web.pages.login_completion import LoginCompletion
-from tests.attacks.test_entry_and_roles import PASSWORD, company
+from tests.attacks.installed import installed
+from tests.attacks.test_entry_and_roles import ADA as ADA_OF_COMPANY
+from tests.attacks.test_entry_and_roles import CACHED, PASSWORD, Company, company, status
+from tests.seeds.person import Person
 from tests.web.pages.linking_world import ACCOUNT, LinkingWorld, Locals, key_of, linking_world
 from tests.web.pages.pages_world import heading
 
@@ -119,3 +123,45 @@ async def test_a_login_that_an_earlier_version_began_is_over(
     assert (answer.status_code, heading(answer)) == (400, "This login is over")
     monkeypatch.undo()
     assert (await linking.come_by(browser, "a")).headers["location"] == ACCOUNT
+
+
+def layered() -> Server:
+    """Return a server on which one scope implies another."""
+    scopes = {"notes:read": "Read", "notes:write": "Write", "notes:admin": "All"}
+    server = Server("notes", scopes=scopes, implied_scopes={"notes:admin": ["notes:write"]})
+
+    @server.tool(scopes=["notes:write"])
+    async def write() -> str:
+        """Write."""
+        return "written"
+
+    return server
+
+
+@pytest.mark.parametrize("token_format", ["opaque", "jwt"])
+async def test_a_role_gives_what_its_scopes_imply_and_nothing_of_what_they_are_implied_by(token_format: str) -> None:
+    """Who may allow `notes:admin` may allow the `notes:write` that it opens; `notes:write` opens no `notes:admin`."""
+    provider = Company()
+    roles = {"chief": Role(scopes="notes:admin", users="group:staff"), "author": Role(scopes="notes:write")}
+    options: dict[str, Any] = {"target": layered(), "provider": provider, "roles": roles}
+    async with installed(OAUTH_ACCESS_TOKEN_FORMAT=token_format, **options) as gatepost:
+        person = Person(gatepost.http)
+        page = await person.arrive(scope="notes:write")
+        token = await person.allow(await person.submit(page, password=PASSWORD))
+        assert person.tokens["scope"] == "notes:write"
+        assert (await person.refresh()).json()["scope"] == "notes:write"
+        assert await status(gatepost, token, "write") == 200
+
+        # The other way round: what only the greater scope was allowed for ends with the role that permits that one.
+        person.http.cookies.clear()
+        page = await person.arrive(scope="notes:admin")
+        token = await person.allow(await person.submit(page, password=PASSWORD))
+        assert await status(gatepost, token, "write") == 200
+        provider.said = replace(ADA_OF_COMPANY, groups=())
+        person.http.cookies.clear()
+        await person.submit(await person.arrive(), password=PASSWORD)
+        [user] = await gatepost.store.users.list_users()
+        await gatepost.store.users.give_role(user.subject, "author")
+        gatepost.clock[0] += CACHED
+        assert await status(gatepost, token, "write") == 403
+        assert (await person.refresh()).json()["error"] == "invalid_grant"

@@ -55,6 +55,14 @@ def test_roles_permit_their_scopes_and_no_other(roles: tuple[str, ...], permitte
     assert ROLES.permit(SCOPES, roles) == permitted
 
 
+def test_a_role_permits_what_its_scopes_imply_and_not_what_they_are_implied_by() -> None:
+    implied = {"write": frozenset({"read"}), "delete": frozenset({"write", "read"})}
+    roles = Roles({"editor": Role(scopes="write"), "reader": Role(scopes="read")})
+    assert roles.permit(SCOPES, ["editor"], implied) == ("read", "write")
+    assert roles.permit(SCOPES, ["reader"], implied) == ("read",)
+    assert roles.permit(SCOPES, [], implied) == ()
+
+
 def test_scopes_are_permitted_to_people_by_all_their_roles() -> None:
     assert ROLES.permit_to(SCOPES, GRACE) == ("read", "write")
     assert ROLES.permit_to(SCOPES, None) == SCOPES  # no person behind it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from gatepost.configuration.roles import roles_of_settings
 from gatepost.configuration.settings import ROLE_PREFIX, Settings, SettingsError, variables
@@ -47,12 +48,15 @@ def roles_there_are(settings: Settings, given: Mapping[str, Role] | None) -> Rol
         raise SettingsError(f"roles= is wrong: {error}.") from None
 
 
-def remarks_on_roles(roles: Roles, scopes: Mapping[str, Words]) -> Iterator[str]:
+def remarks_on_roles(
+    roles: Roles, scopes: Mapping[str, Words], implied: Mapping[str, frozenset[str]] = MappingProxyType({})
+) -> Iterator[str]:
     """Yield what looks like a mistake: scopes that no role has, and scopes of roles that there are not."""
     limited = roles.scopes
     if limited is None or EVERY_SCOPE in limited:
         return
-    if missing := [scope for scope in scopes if scope not in limited]:
+    permitted = limited.union(*(opened for scope, opened in implied.items() if scope in limited))
+    if missing := [scope for scope in scopes if scope not in permitted]:
         yield f"No role has {_listed(missing)}: nobody can be given what needs it."
     if unknown := sorted(limited - scopes.keys()):
         yield f"Roles name {_listed(unknown)}, which nothing here asks for."

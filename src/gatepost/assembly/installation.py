@@ -242,7 +242,7 @@ def install(
 
 
 def _remarks(core: Core, resources: Resources) -> Iterator[str]:
-    yield from remarks_on_roles(core.roles, resources.scopes)
+    yield from remarks_on_roles(core.roles, resources.scopes, resources.implied_scopes)
     yield from remarks_on_external_tokens(core.settings.external, is_public=core.deployment.is_public)
 
 

@@ -58,6 +58,15 @@ class Resources:
         return {scope: words for endpoint in self.endpoints for scope, words in endpoint.scopes.items()}
 
     @property
+    def implied_scopes(self) -> Mapping[str, frozenset[str]]:
+        """For each scope that implies others somewhere, all that it opens anywhere."""
+        implied: dict[str, frozenset[str]] = {}
+        for endpoint in self.endpoints:
+            for scope, opened in endpoint.implied_scopes.items():
+                implied[scope] = implied.get(scope, frozenset()) | opened
+        return implied
+
+    @property
     def mcp_paths(self) -> frozenset[str]:
         """The paths of the MCP endpoints, with and without a slash at the end."""
         paths = [endpoint.path for endpoint in self.endpoints if not endpoint.is_application]

@@ -203,6 +203,7 @@ class PageRoutes:
             pages=self.pages,
             audit=core.audit,
             roles=core.roles,
+            resources=self.resources.at(rules.issuer),
             now=core.now,
             random_bytes=core.random_bytes,
         )

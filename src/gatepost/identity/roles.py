@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from gatepost.identity.provider import Identity
@@ -23,6 +24,7 @@ ADMIN: Final = "admin"
 """Whoever has it manages people, clients and grants on the admin pages."""
 EVERY_SCOPE: Final = "*"
 ROLE_TAKES: Final = "a lower-case letter, then letters, digits, - and _, 32 characters at most, such as admin"
+_NONE_IMPLIED: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _log = logging.getLogger("gatepost.roles")
 
@@ -88,16 +90,30 @@ class Roles:
         identity = identity_of(person)
         return frozenset((*person.roles, *(name for name in self._has if self._names(name, identity))))
 
-    def permit(self, scopes: tuple[str, ...], roles: Collection[str]) -> tuple[str, ...]:
-        """Return those of the scopes that can be granted to whoever has these roles, in their order."""
+    def permit(
+        self, scopes: tuple[str, ...], roles: Collection[str], implied: Mapping[str, frozenset[str]] = _NONE_IMPLIED
+    ) -> tuple[str, ...]:
+        """Return those of the scopes that can be granted to whoever has these roles, in their order.
+
+        Whoever can be granted a scope can be granted what it opens as well (`implied`, of the resource that the scopes
+        are of): the app that asks for less must not get nothing.
+        """
         if not self._scopes:
             return scopes
         permitted = frozenset[str]().union(*(self._scopes.get(role, ()) for role in roles))
-        return scopes if EVERY_SCOPE in permitted else tuple(scope for scope in scopes if scope in permitted)
+        if EVERY_SCOPE in permitted:
+            return scopes
+        opened = permitted.union(*(implied[scope] for scope in permitted if scope in implied))
+        return tuple(scope for scope in scopes if scope in opened)
 
-    def permit_to(self, scopes: tuple[str, ...], person: User | Person | None) -> tuple[str, ...]:
+    def permit_to(
+        self,
+        scopes: tuple[str, ...],
+        person: User | Person | None,
+        implied: Mapping[str, frozenset[str]] = _NONE_IMPLIED,
+    ) -> tuple[str, ...]:
         """Return those of the scopes that can be granted to a person; all where no person is behind them."""
-        return scopes if person is None or not self._scopes else self.permit(scopes, self.of(person))
+        return scopes if person is None or not self._scopes else self.permit(scopes, self.of(person), implied)
 
     def _names(self, role: str, identity: Identity) -> bool:
         try:

@@ -91,6 +91,11 @@ def find_resource(resources: Sequence[ProtectedResource], requested: str | None)
     return next((resource for resource in resources if resource.identifier == identifier), None)
 
 
+def implied_scopes_at(resources: Iterable[ProtectedResource], identifier: str) -> Mapping[str, frozenset[str]]:
+    """Return which scopes imply others at the resource of a grant; none where it is not served any more."""
+    return next((resource.implied_scopes for resource in resources if resource.identifier == identifier), {})
+
+
 WELL_KNOWN_PATH = "/.well-known/oauth-protected-resource"
 
 

@@ -255,6 +255,20 @@ async def test_a_stream_ends_when_its_token_counts_no_more() -> None:
     assert listening.comments == 0
 
 
+async def test_a_stream_ends_when_its_token_has_lost_a_scope_and_not_when_it_has_won_one() -> None:
+    """What a stream tells is chosen by the scopes that it began with; its client begins another with what is left."""
+    world = World()
+    listening = await world.listen({})
+
+    granted = world.mcp.grants.scopes[READER]
+    for scopes, lasts in (((*granted, "more"), True), (granted[:-1], False)):
+        world.mcp.grants.scopes[READER] = scopes
+        world.mcp.guard.evict_all()
+        await world.timer.pass_seconds(SECONDS_OF_A_ROUND)
+        await settle()
+        assert listening.task.done() is not lasts
+
+
 async def test_a_stream_outlives_a_store_that_cannot_answer() -> None:
     world = World()
     listening = await world.listen({})

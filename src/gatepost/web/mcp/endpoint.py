@@ -227,20 +227,22 @@ class McpEndpoint:
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
         if method == "DELETE":
             return await era.end(exchange)
-        await era.listen(exchange, self._still_verified(exchange.scope))
+        await era.listen(exchange, self._still_verified(exchange))
         return None
 
-    def _still_verified(self, scope: Scope) -> Callable[[], Awaitable[bool]]:
-        """Return what says, while a stream is open, whether the token that opened it still counts."""
+    def _still_verified(self, exchange: HttpExchange) -> Callable[[], Awaitable[bool]]:
+        """Return what says, while a stream is open, whether the token that opened it still counts, for all it did."""
+        scope, opened_by = exchange.scope, exchange.principal
 
         async def is_verified() -> bool:
             if self.guard is None or UNKNOWN_CALLER in scope:
                 return True
             try:
-                await self.guard.verify(scope["headers"], scope.get("query_string", b""))
+                principal = await self.guard.verify(scope["headers"], scope.get("query_string", b""))
             except BearerRefused:
                 return False
-            return True
+            # A role that was taken away has taken scopes along, by which the stream says what its client may know.
+            return opened_by is None or opened_by.scopes <= principal.scopes
 
         return is_verified
 
@@ -298,7 +300,7 @@ class McpEndpoint:
         stop: Callable[[], None] | None = None
         try:
             await subscription.begin(end)
-            stop = self.keep_alive.add(exchange.response, self._still_verified(exchange.scope), subscription.end)
+            stop = self.keep_alive.add(exchange.response, self._still_verified(exchange), subscription.end)
             # After the end of a response there is a disconnect to receive, too (ASGI specification, "Disconnect").
             while (await exchange.receive())["type"] != "http.disconnect":
                 pass

@@ -12,7 +12,7 @@ from gatepost.identity.entry import Entry
 from gatepost.identity.roles import Roles
 from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, may_know
 from gatepost.oauth.records import Client
-from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.resources import ProtectedResource, implied_scopes_at
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.client_form import ClientForms
@@ -67,7 +67,9 @@ class IntrospectEndpoint:
             subject=live.subject,
             client_id=live.client_id,
             resource=live.resource,
-            scopes=self.roles.permit_to(live.scopes, live.person),
+            scopes=self.roles.permit_to(
+                live.scopes, live.person, implied_scopes_at(self.resources, live.resource)
+            ),
             expires_at=live.expires_at,
         )
 

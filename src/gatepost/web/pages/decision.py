@@ -6,7 +6,7 @@ asked, and the consent page. Whatever is decided is decided on the transaction, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, Client
 from gatepost.oauth.redirect_uris import is_loopback
+from gatepost.resource.resources import ProtectedResource, implied_scopes_at
 from gatepost.stores.contract.consents import ConsentStore
 from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
 from gatepost.stores.contract.users import User
@@ -47,6 +48,8 @@ class Decision:
     random_bytes: RandomBytes
     roles: Roles = NO_ROLES
     """What may be granted to whom."""
+    resources: Sequence[ProtectedResource] = ()
+    """Which scopes imply others, at each."""
 
     def permitted(self, transaction: AuthorizationTransaction, user: User) -> AuthorizationTransaction:
         """Return the request with those of its scopes that the person's roles permit.
@@ -54,7 +57,8 @@ class Decision:
         Raises:
             AccessDenied: there are none.
         """
-        scopes = self.roles.permit_to(transaction.scopes, user)
+        implied = implied_scopes_at(self.resources, transaction.resource)
+        scopes = self.roles.permit_to(transaction.scopes, user, implied)
         if transaction.scopes and not scopes:
             raise AccessDenied(
                 Reason.ROLES_PERMIT_NOTHING,

@@ -224,11 +224,14 @@ class BearerGuard:
         return self._signed_tokens is not None and looks_signed(token) and external.says_issuer(token, self._issuer)
 
     def _from_token(self, live: LiveAccessToken, person: Person | None) -> Principal:
-        roles = frozenset[str]() if person is None else self._roles.of(person)
+        roles, scopes, resource = frozenset[str](), live.scopes, self._resource
+        if person is not None:
+            roles = self._roles.of(person)
+            scopes = self._roles.permit(scopes, roles, resource.implied_scopes)
         return Principal(
             subject=live.subject,
             client_id=live.client_id,
-            scopes=self._resource.effective(live.scopes if person is None else self._roles.permit(live.scopes, roles)),
+            scopes=resource.effective(scopes),
             resource=live.resource,
             issuer=self._issuer,
             grant_id=live.grant_id,

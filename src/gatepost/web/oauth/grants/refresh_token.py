@@ -21,6 +21,7 @@ from gatepost.oauth.refresh import (
     user_not_allowed_error,
 )
 from gatepost.oauth.scopes import narrow_scopes
+from gatepost.resource.resources import implied_scopes_at
 from gatepost.stores.contract.grants import RotateOutcome
 from gatepost.stores.contract.users import Person
 from gatepost.tokens.opaque import fingerprint
@@ -58,7 +59,7 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
         raise refused
     known = {scope for resource in issuer.resources for scope in resource.scopes}
     scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes, known=known)
-    permitted = issuer.roles.permit_to(grant.scopes, person)
+    permitted = issuer.roles.permit_to(grant.scopes, person, implied_scopes_at(issuer.resources, grant.resource))
     scopes = permitted_scopes(scopes, granted=grant.scopes, permitted=permitted)
 
     # 4. Spend the token and keep its successor, in one step that also says whether it was spent before.
