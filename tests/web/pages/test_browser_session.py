@@ -181,6 +181,7 @@ async def test_the_fingerprint_opens_nothing(store: Store) -> None:
 
 async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: Store) -> None:
     sessions = make(store)
+    await store.users.add_user(ADA)
     planted = await sessions.current_or_new(asks())
     later = BrowserSessions(
         sessions=store.browser_sessions,
@@ -211,6 +212,7 @@ async def test_renewal_ends_the_old_session_and_keeps_the_browser(store: Store) 
 
 async def test_a_session_is_renewed_once(store: Store) -> None:
     sessions = make(store)
+    await store.users.add_user(ADA)
     session = await sessions.current_or_new(asks())
     assert await sessions.renew(session, ADA) is not None
     assert await sessions.renew(session, ADA) is None
@@ -219,6 +221,7 @@ async def test_a_session_is_renewed_once(store: Store) -> None:
 @pytest.mark.parametrize(("secure", "lifetime"), [(True, 3600), (False, PLAIN_HTTP_LOGIN)])
 async def test_a_login_on_plain_http_is_short(store: Store, *, secure: bool, lifetime: int) -> None:
     sessions = make(store, secure=secure)
+    await store.users.add_user(ADA)
     session = await sessions.current_or_new(asks())
     assert session.record.expires_at == NOW + 3600
     renewed = await sessions.renew(session, ADA)

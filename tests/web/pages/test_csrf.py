@@ -18,10 +18,15 @@ RETRY = Link("/oauth/login", "Go on")
 PAGES = Pages(server_name="Notes", secure=True, random_bytes=bytes)
 
 
+ADA = User("user_1", "accounts", "user_1", 1)
+
+
 @pytest.fixture
-def sessions() -> BrowserSessions:
+async def sessions() -> BrowserSessions:
+    store = memory_store()
+    await store.users.add_user(ADA)
     return BrowserSessions(
-        sessions=memory_store().browser_sessions,
+        sessions=store.browser_sessions,
         provider=Accounts(),
         secure=True,
         lifetime=60,
@@ -58,7 +63,7 @@ async def test_a_token_is_for_one_purpose_one_request_and_one_session(
     sessions: BrowserSessions, session: OpenSession
 ) -> None:
     other = await sessions.current_or_new(asks())
-    renewed = await sessions.renew(session, User("user_1", "accounts", "user_1", 1))
+    renewed = await sessions.renew(session, ADA)
     assert renewed is not None
     tokens = [
         csrf_token(session, purpose="login", transaction_id="t1"),

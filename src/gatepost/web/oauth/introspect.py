@@ -67,9 +67,7 @@ class IntrospectEndpoint:
             subject=live.subject,
             client_id=live.client_id,
             resource=live.resource,
-            scopes=self.roles.permit_to(
-                live.scopes, live.person, implied_scopes_at(self.resources, live.resource)
-            ),
+            scopes=self.roles.permit_to(live.scopes, live.person, implied_scopes_at(self.resources, live.resource)),
             expires_at=live.expires_at,
         )
 
