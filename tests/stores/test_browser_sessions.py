@@ -148,7 +148,11 @@ async def test_no_session_begins_by_a_login_that_was_under_way_when_what_it_show
     assert not await begins()  # of nobody that there is
     await store.users.add_user(read)
     assert await begins()
-    by_link: dict[str, Any] = {"provider": "login", "issuer": elsewhere.issuer, "external_subject": elsewhere.external_subject}
+    by_link: dict[str, Any] = {
+        "provider": "login",
+        "issuer": elsewhere.issuer,
+        "external_subject": elsewhere.external_subject,
+    }
     assert not await begins(**by_link)
     await store.linked_logins.link_login(LinkedLogin(*elsewhere, "user-1", linked_at=NOW))
     assert await begins(**by_link)

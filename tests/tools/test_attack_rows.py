@@ -21,6 +21,7 @@ NAMED = (
     "upstream-logins",
     "linked-logins",
     "upstream-tokens",
+    "identity-seams",
     "mcp-transport",
     "faults",
     "load",
