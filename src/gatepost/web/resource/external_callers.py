@@ -79,7 +79,7 @@ class ExternalCallers:
         return Principal(
             subject=source.prefix + info.subject,
             client_id=info.client_id or "",
-            scopes=resource.effective(self.roles.permit(tuple(info.scopes), roles)),
+            scopes=resource.effective(self.roles.permit(tuple(info.scopes), roles, resource.implied_scopes)),
             resource=resource.identifier,
             issuer=source.name,
             grant_id=None,
