@@ -263,3 +263,8 @@ def test_a_message_may_say_that_it_is_a_jwt_or_authenticates_a_client(typ: str |
 
 def test_keys_of_other_kinds_are_passed_over() -> None:
     assert read_keys({"keys": [{"kty": "new"}, public(P256)]}) == (public(P256),)
+
+
+@pytest.mark.parametrize("stated", [[], ["ES256"], {}, 1, True])
+def test_a_key_whose_algorithm_is_no_text_is_for_none(stated: object) -> None:
+    assert keys(public(P256, alg=stated), public(RSA)) == keys(public(RSA))

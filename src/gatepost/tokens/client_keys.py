@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -229,18 +230,28 @@ def _integer(text: object) -> int:
 
 def _is_signed_by(signed: str, key: Key, algorithm: str) -> bool:
     from joserfc.errors import JoseError  # noqa: PLC0415 - most clients sign nothing
-    from joserfc.jwk import import_key  # noqa: PLC0415 - likewise
     from joserfc.jws import deserialize_compact  # noqa: PLC0415 - likewise
 
+    # `use`, `alg` and `key_ops` have been looked at; what is left is the key itself.
+    bare = tuple((name, key[name]) for name in ("kty", "crv", "x", "y", "n", "e") if name in key)
+    if not all(isinstance(value, str) for _, value in bare):
+        return False
     try:
-        # `use`, `alg` and `key_ops` have been looked at; what is left is the key itself.
-        bare = {name: key[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in key}
-        deserialize_compact(signed, import_key(bare), registry=_registry(algorithm))
+        deserialize_compact(signed, _imported(bare), registry=_registry(algorithm))
     except (JoseError, ValueError, TypeError):
         return False
     return True
 
 
+@functools.lru_cache(maxsize=64)
+def _imported(members: tuple[tuple[str, str], ...]) -> Any:
+    """Return a key as the library has it, which takes longer to make than a signature to check."""
+    from joserfc.jwk import import_key  # noqa: PLC0415 - likewise
+
+    return import_key(dict(members))
+
+
+@functools.cache
 def _registry(algorithm: str) -> JWSRegistry:
     from joserfc.jws import JWSRegistry  # noqa: PLC0415 - most clients sign nothing
 
