@@ -1,5 +1,6 @@
 // An OpenID provider on a loopback port with new keys at each start:
 //   node provider.mjs PORT CLIENT_ID CLIENT_SECRET REDIRECT_URI
+// For whoever names a resource (RFC 8707) its access tokens are JWTs for that one (RFC 9068).
 // Whoever types a name at its own login page is that person. SIGHUP makes it sign with a new key and withdraw the old
 // one; SIGUSR2 makes its token endpoint fail, and the next one mends that. It says on a line what it did.
 
@@ -17,10 +18,22 @@ function provider() {
         client_id,
         client_secret,
         redirect_uris: [redirect_uri],
-        grant_types: ["authorization_code", "refresh_token"],
+        grant_types: ["authorization_code", "refresh_token", "client_credentials"],
       },
     ],
-    features: { revocation: { enabled: true } },
+    features: {
+      revocation: { enabled: true },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_context, resource) => ({
+          audience: resource,
+          scope: "notes:read notes:write",
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: "RS256" } },
+        }),
+      },
+    },
     // Each refresh token is used once; a second use ends the whole grant.
     rotateRefreshToken: true,
     jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
