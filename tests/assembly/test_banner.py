@@ -56,3 +56,10 @@ def test_other_commands_are_told_where_the_store_is_unless_they_look_there_by_th
     by_default = install(Server("Notes"), load_settings(env_file=None)).banner()
     named = install(Server("Notes"), load_settings({"MCP_STORAGE_URL": f"sqlite:///{tmp_path}/a.db"}, env_file=None))
     assert "Look into it" not in by_default + named.banner()
+
+
+def test_whose_tokens_count_beside_our_own_is_said_with_what_is_ignored(tmp_path: Path) -> None:
+    assert not [line for line in banner(tmp_path) if line.startswith("  Issuer")]
+    lines = banner(tmp_path, OAUTH_ISSUER="https://id.example.com", JWT_SECRET="x")
+    assert "  Issuer   https://id.example.com" in lines
+    assert "  Note     JWT_SECRET is ignored: it counts where OAUTH_ALGORITHM is HS256, HS384 or HS512." in lines

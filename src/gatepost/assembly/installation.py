@@ -16,7 +16,7 @@ from gatepost.assembly.admission import entry_rule, remarks_on_roles, roles_ther
 from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
-from gatepost.assembly.external_tokens import external_callers
+from gatepost.assembly.external_tokens import authorization_servers, external_callers
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import CallersTokens
 from gatepost.configuration.external_tokens import open_doors, remarks_on_external_tokens
@@ -138,6 +138,7 @@ class Installation:
         origin = "" if is_unknown else origin
         labels = {True: "App", False: "MCP URL"}
         rows = [(labels[endpoint.is_application], origin + endpoint.path) for endpoint in self.resources.endpoints]
+        rows += [("Issuer", server) for server in authorization_servers(self.resources.external)]
         if self.setup_token is not None:
             once = "Open this link once to create the owner's account; it works until an account exists."
             rows += [("Set up", f"{origin}/oauth/setup?token={self.setup_token}"), ("", once)]

@@ -133,6 +133,7 @@ async def test_a_validator_never_sees_tokens_of_others() -> None:
     async with world(validator, PlainValidator(), OAUTH_ENABLE_AS="true") as server:
         await server.who(server.token())
         await server.refused(server.token(aud="x"))
+        await server.refused(server.token(iss=ORIGIN))
         for kind in ("at", "rt", "ac"):
             await server.call(f"gp_{kind}_" + "a" * 43)
         assert validator.asked == []

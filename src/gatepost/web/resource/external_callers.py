@@ -68,6 +68,9 @@ class ExternalCallers:
         Raises:
             TokenRefused: it does not count, or cannot be checked now.
         """
+        # One of an earlier time, when tokens of this server were signed, is still nobody else's to see.
+        if self.says_issuer(token, own_issuer):
+            raise TokenRefused(bearer.UNKNOWN)
         source, info = await self._validated(token, resource.identifier)
         self._check(info, resource.identifier)
         # No source may speak for this server, whatever it is called by.

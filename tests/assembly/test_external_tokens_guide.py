@@ -1,0 +1,68 @@
+"""The page about tokens of others shows what happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+
+from gatepost import Server
+from gatepost.app import create_app
+from gatepost.configuration.settings import SettingsError, load_settings
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "external-tokens.md").read_text(encoding="utf-8")
+IN_CODE, VALIDATOR = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+def run(code: str, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the page's own code and return its app, which reads the environment."""
+    monkeypatch.setenv("MCP_STORAGE_URL", "memory:")
+    monkeypatch.setenv("OAUTH_ENABLE_AS", "false")
+    exec(compile(code, "external-tokens.md", "exec"), names)  # noqa: S102 - as above
+    return names["app"]
+
+
+@asynccontextmanager
+async def client_of(app: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
+    ):
+        yield client
+
+
+async def test_the_issuers_of_the_page_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with client_of(run(IN_CODE, {"__name__": "notes"}, monkeypatch)) as client:
+        document = (await client.get(METADATA)).json()
+    assert document["authorization_servers"] == [
+        "https://tenant.eu.auth0.com/",
+        "https://sso.example.com/realms/staff",
+    ]
+
+
+async def test_the_validator_of_the_page_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find(token: str) -> Any:
+        return SimpleNamespace(owner="ada", scopes=("mcp",), ends=None) if token == "good" else None
+
+    names = {"__name__": "notes", "find": find, "server": Server("notes")}
+    async with client_of(run(VALIDATOR, names, monkeypatch)) as client:
+        document = (await client.get(METADATA)).json()
+        assert document["authorization_servers"] == ["https://auth.example.com"]
+        for token, status in (("good", 200), ("bad", 401)):
+            headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            assert (await client.post("/mcp", json=message, headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("external", [7, "https://id.example.com", [], [7], object(), {"a": 1}])
+def test_what_verifies_nothing_is_refused_at_the_start(external: Any) -> None:
+    settings = load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None)
+    with pytest.raises(SettingsError, match="external= takes an ExternalIssuer"):
+        create_app(Server("notes"), settings=settings, external=external)
