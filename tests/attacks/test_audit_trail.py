@@ -86,8 +86,26 @@ async def test_a_replayed_code_is_a_revocation_and_a_refused_redemption(watched:
     ]
 
 
+async def test_a_stale_refresh_token_that_was_served_is_an_event_with_its_reason(watched: Watched) -> None:
+    client = await watched.harness.register()
+    first = await watched.harness.begin(client)
+    second = (await watched.harness.refresh(client, first["refresh_token"])).json()
+    await watched.harness.refresh(client, first["refresh_token"])  # the lost answer is none
+    watched.harness.now += 3600
+    late = (await watched.harness.refresh(client, first["refresh_token"])).json()
+    watched.sent += [first["refresh_token"], second["refresh_token"], late["access_token"]]
+
+    events = await watched.events()
+
+    reasons = [("code_redemption", None), ("refresh", None), ("refresh", "refresh_token_stale")]
+    assert events == [(event, "ok", reason) for event, reason in reasons]
+    [served, *_] = await watched.harness.store.audit.list_events(AuditQuery(event="refresh"), before=None, limit=9)
+    assert (served.client_id, served.address) == (client.client_id, "192.0.2.66")
+
+
 async def test_reuse_of_a_refresh_token_names_the_grant_that_it_ended(watched: Watched) -> None:
     client = await watched.harness.register()
+    await watched.harness.store.clients.set_refresh_reuse(client.client_id, 0)
     first = await watched.harness.begin(client)
     second = (await watched.harness.refresh(client, first["refresh_token"])).json()
     await watched.harness.refresh(client, second["refresh_token"])

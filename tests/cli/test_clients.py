@@ -124,6 +124,35 @@ def test_changes_from_the_terminal_are_in_the_audit_trail(capsys: pytest.Capture
     ]
 
 
+def test_how_old_the_refresh_tokens_of_a_client_may_be_is_said_at_its_beginning_or_later(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client_id, _ = added(capsys, "App", "--redirect-uri", "https://app.example/cb", "--refresh-reuse", "60")
+    assert re.search(r"refresh reuse +60 seconds", said(capsys, "show", client_id))
+    for seconds, kept, words in (
+        ("0", 0, ": never."),
+        ("604800", 604_800, ": for 604800 seconds."),
+        ("default", None, ": as OAUTH_REFRESH_REUSE says."),
+    ):
+        assert words in said(capsys, "refresh-reuse", client_id, seconds)
+        found = with_store(lambda store: store.clients.find_client(client_id))
+        assert found is not None
+        assert found.refresh_reuse == kept
+    assert re.search(r"refresh reuse +\(the default\)", said(capsys, "show", client_id))
+    assert "There is no client" in said(capsys, "refresh-reuse", "nobody", "0", code=1)
+    assert main(["audit", "--client", client_id, "--json"]) == 0
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(events) == ["client_added", "client_updated", "client_updated", "client_updated"]
+
+
+@pytest.mark.parametrize("seconds", ["-1", "2592001", "1.5", "a day", "", "\u0663"])
+def test_no_other_age_is_taken(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["clients", "refresh-reuse", "nobody", "--", seconds])
+    assert ended.value.code == 2
+    assert "takes seconds from 0 to 2592000, or default" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("action", ["rotate-secret", "disable", "remove"])
 def test_a_client_of_the_settings_is_changed_in_its_file_only(
     action: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -131,6 +160,7 @@ def test_a_client_of_the_settings_is_changed_in_its_file_only(
     named = client("nightly", origin=ClientOrigin.SETTINGS)
     with_store(lambda store: store.clients.register_client(named))
     assert "file that the server's OAUTH_CLIENTS_FILE names" in said(capsys, action, "nightly", code=2)
+    assert "file that the server's OAUTH" in said(capsys, "refresh-reuse", "nightly", "0", code=2)
     monkeypatch.setenv("OAUTH_CLIENTS_FILE", "clients.toml")
     assert "its entry in clients.toml and restart" in said(capsys, action, "nightly", code=2)
     assert re.search(r"nightly .* settings .* active", said(capsys, "list"))

@@ -57,6 +57,17 @@ def test_a_byte_order_mark_before_the_file_is_passed_over() -> None:
     assert read("\ufeff" + APP) == read(APP)
 
 
+@pytest.mark.parametrize("seconds", [0, 7, 2_592_000])
+def test_an_entry_says_how_old_refresh_tokens_of_its_client_may_be(seconds: int) -> None:
+    (app,) = read(f"{APP}refresh_reuse = {seconds}")
+    assert app.refresh_reuse == seconds
+
+
+@pytest.mark.parametrize("value", ["-1", "2592001", "1.5", "true", '"60"'])
+def test_no_other_age_is_taken(value: str) -> None:
+    assert "refresh_reuse takes a number of seconds from 0 to 2592000" in refused(f"{APP}refresh_reuse = {value}")
+
+
 def test_a_public_app_needs_an_id_a_name_and_where_it_is_sent_back_to() -> None:
     assert read(APP) == (
         Client(

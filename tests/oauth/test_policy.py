@@ -33,6 +33,7 @@ def test_an_approval_lasts_a_year_and_an_access_token_an_hour_unless_told_otherw
         "authorization_code": 600,
         "transaction": 1_800,
         "refresh_window": 120,
+        "refresh_reuse": 86_400,
         "browser_session": 43_200,
     }
 

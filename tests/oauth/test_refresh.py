@@ -3,24 +3,30 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Collection
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from gatepost.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.policy import Lifetimes, StaleTokens
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, RefreshToken
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
+    open_newest,
     open_successor,
     permitted_scopes,
     seal_successor,
+    stale_tokens,
     token_reused_error,
     user_not_allowed_error,
 )
 from gatepost.tokens.sealing import SealBroken, derive_key, unseal
+from tests.stores.sample_records import client
 
 GRANT = Grant(
     grant_id="grant-1",
@@ -42,9 +48,18 @@ def check(
     user_disabled: bool = False,
     client_id: str = "client-1",
     resource: str | None = None,
+    served: Collection[str] = (GRANT.resource, "https://mcp.example.com/mail"),
     now: int = 4_999,
 ) -> Grant:
-    return check_refresh(token, grant, user_disabled=user_disabled, client_id=client_id, resource=resource, now=now)
+    return check_refresh(
+        token,
+        grant,
+        user_disabled=user_disabled,
+        client_id=client_id,
+        resource=resource,
+        served=served,
+        now=now,
+    )
 
 
 @pytest.mark.parametrize("token", [TOKEN, SPENT])
@@ -66,6 +81,12 @@ def test_a_token_may_be_used_by_its_client_and_the_store_decides_whether_it_is_s
         ({"grant": replace(GRANT, expires_at=4_999)}, InvalidGrant, Reason.GRANT_EXPIRED),
         ({"now": 5_000}, InvalidGrant, Reason.REFRESH_TOKEN_EXPIRED),
         ({"resource": "https://mcp.example.com/mail"}, InvalidTarget, Reason.REFRESH_TOKEN_RESOURCE_MISMATCH),
+        ({"served": ["https://mcp.example.com/mail"]}, InvalidGrant, Reason.RESOURCE_NOT_SERVED),
+        (
+            {"served": ["https://mcp.example.com/mail"], "resource": "https://mcp.example.com/mail"},
+            InvalidGrant,
+            Reason.RESOURCE_NOT_SERVED,
+        ),
         # Another client learns nothing about the family.
         (
             {"client_id": "client-2", "grant": replace(GRANT, revoked_at=5), "user_disabled": True},
@@ -88,6 +109,37 @@ def test_what_the_store_decides_has_its_own_reasons_too() -> None:
     assert user_not_allowed_error().description.startswith("The account that approved this may not enter this server ")
     assert token_reused_error().reason is Reason.REFRESH_TOKEN_REUSED
     assert token_reused_error().description.startswith("The refresh token was used before, ")
+
+
+def chain_of(*names: str) -> list[bytes]:
+    """Return what is sealed from the first of these refresh tokens to the last."""
+    return [
+        seal_successor(Tokens("access", after, 5, ("a",)), predecessor=before, random_bytes=secrets.token_bytes)
+        for before, after in pairwise(names)
+    ]
+
+
+def test_whoever_holds_an_old_token_opens_the_way_to_the_newest() -> None:
+    assert open_newest(chain_of("first", "second", "third", "fourth"), predecessor="first") == "fourth"
+    assert open_newest(chain_of("third", "fourth"), predecessor="third") == "fourth"
+
+
+def test_nothing_but_that_very_way_leads_there() -> None:
+    first, second, third = chain_of("first", "second", "third", "fourth")
+    for chain, predecessor in (
+        ([first, second, third], "second"),
+        ([first, third], "first"),
+        ([second, first], "first"),
+        ([first, bytes(len(second))], "first"),
+    ):
+        with pytest.raises(SealBroken):
+            open_newest(chain, predecessor=predecessor)
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(None, 7), (0, 0), (9, 9)])
+def test_what_the_operator_said_of_a_client_goes_before_the_setting(own: int | None, seconds: int) -> None:
+    lifetimes = Lifetimes(refresh_token=50, refresh_reuse=7)
+    assert stale_tokens(client(refresh_reuse=own), lifetimes) == StaleTokens(seconds, 50)
 
 
 @pytest.mark.parametrize("refresh_token", ["refresh", None])

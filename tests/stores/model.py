@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from gatepost.oauth.audit import AuditQuery, AuditRecord
 from gatepost.oauth.limits import MICROSECONDS, RegistrationBudget, Use, take
+from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import (
     AccessToken,
@@ -30,7 +31,14 @@ from gatepost.resource.profile import NO_PROFILE, Profile
 from gatepost.stores.contract.approvals import ConnectedApp
 from gatepost.stores.contract.browser_sessions import BrowserSession, SessionView
 from gatepost.stores.contract.changes import LoggedChange
-from gatepost.stores.contract.grants import LiveAccessToken, RedeemOutcome, RefreshView, RotateOutcome, Rotation
+from gatepost.stores.contract.grants import (
+    MOST_GENERATIONS,
+    LiveAccessToken,
+    RedeemOutcome,
+    RefreshView,
+    RotateOutcome,
+    Rotation,
+)
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.logins import PendingLogin
@@ -228,7 +236,14 @@ class DurableTruth:
         )
 
     async def rotate_refresh_token(
-        self, token_fingerprint: bytes, successor: IssuedTokens, sealed_successor: bytes, *, now: int, window: int
+        self,
+        token_fingerprint: bytes,
+        successor: IssuedTokens,
+        sealed_successor: bytes,
+        *,
+        now: int,
+        window: int,
+        stale: StaleTokens = ALWAYS_THEFT,
     ) -> Rotation:
         token = self.refresh_tokens.get(token_fingerprint)
         grant = None if token is None else self.grants[token.grant_id]
@@ -249,6 +264,16 @@ class DurableTruth:
         next_one = self.refresh_tokens.get(token.successor_fingerprint or b"")
         if now - token.spent_at <= window and next_one is not None and next_one.spent_at is None:
             return Rotation(RotateOutcome.REPEATED, token.sealed_successor)
+        chain = []
+        newest: RefreshToken | None = token
+        while newest is not None and newest.spent_at is not None and newest.sealed_successor is not None:
+            chain.append(newest.sealed_successor)
+            newest = self.refresh_tokens.get(newest.successor_fingerprint or b"")
+        is_whole = newest is not None and newest.spent_at is None and len(chain) <= MOST_GENERATIONS
+        if is_whole and stale.seconds and now <= token.spent_at + stale.seconds:
+            self.access_tokens[successor.access.token_fingerprint] = successor.access
+            self.grants[grant.grant_id] = replace(grant, expires_at=min(grant.expires_at, now + stale.grant))
+            return Rotation(RotateOutcome.STALE, chain=tuple(chain))
         self._revoke(grant, reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
         return Rotation(RotateOutcome.REUSED)
 

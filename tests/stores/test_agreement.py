@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from gatepost.oauth.limits import Rate, RegistrationBudget
+from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import IssuedTokens
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
@@ -30,6 +31,7 @@ issuers = st.sampled_from(("operator", "https://idp.example", "local"))
 logins = st.builds(LoginKey, issuers, usernames)
 # Which of the records made so far is meant; beyond the last one it is an unknown one.
 picks = st.integers(0, 2)
+reuses = st.sampled_from((ALWAYS_THEFT, StaleTokens(WINDOW * 2, 1_000), StaleTokens(100_000, 50)))
 
 
 class StoresAgree(BothStores):
@@ -126,29 +128,31 @@ class StoresAgree(BothStores):
         self.let_time_pass(seconds)
         self.redeem(0, subject, lifetime, with_refresh=True)
 
-    @rule(pick=picks, pauses=st.lists(st.sampled_from((0, WINDOW, WINDOW + 1)), min_size=1, max_size=3))
-    def rotate(self, pick: int, pauses: list[int]) -> None:
+    @rule(pick=picks, pauses=st.lists(st.sampled_from((0, WINDOW, WINDOW + 1)), min_size=1, max_size=3), stale=reuses)
+    def rotate(self, pick: int, pauses: list[int], stale: StaleTokens) -> None:
         number = self.latest(self.tokens, pick)
         for pause in pauses:
             self.let_time_pass(pause)
-            self.rotate_once(number)
+            self.rotate_once(number, stale)
 
-    @rule(pick=picks)
-    def rotate_and_use_the_successor_first(self, pick: int) -> None:
+    @rule(pick=picks, stale=reuses)
+    def rotate_and_use_the_successor_first(self, pick: int, stale: StaleTokens) -> None:
         number = self.latest(self.tokens, pick)
         for token in (number, self.tokens, number):
-            self.rotate_once(token)
+            self.rotate_once(token, stale)
 
-    def rotate_once(self, number: int) -> None:
+    def rotate_once(self, number: int, stale: StaleTokens) -> None:
         fingerprint = fp(f"refresh {number}")
         found = self.both(lambda store: store.grants.find_refresh(fingerprint))
         grant_id = "unknown" if found is None else found.grant.grant_id
         successor = tokens(f"{self.tokens}", grant_id, now=self.now)
         sealed = f"sealed {self.tokens}".encode()
         rotation = self.both(
-            lambda store: store.grants.rotate_refresh_token(fingerprint, successor, sealed, now=self.now, window=WINDOW)
+            lambda store: store.grants.rotate_refresh_token(
+                fingerprint, successor, sealed, now=self.now, window=WINDOW, stale=stale
+            )
         )
-        if rotation.outcome is RotateOutcome.ROTATED:
+        if rotation.outcome in {RotateOutcome.ROTATED, RotateOutcome.STALE}:
             self.tokens += 1
 
     @rule(pick=picks, reason=text)

@@ -250,3 +250,25 @@ async def test_assertions_that_ended_are_forgotten_in_batches(store: Store) -> N
     assert await store.assertions.forget_jtis(before=NOW + 3, limit=3) == 3
     assert await store.assertions.forget_jtis(before=NOW + 3, limit=3) == 1
     assert not await store.assertions.remember_jti("client-1", "4", expires_at=NOW + 9, now=NOW)
+
+
+async def test_what_may_be_done_with_old_refresh_tokens_is_set_for_one_client(store: Store) -> None:
+    await store.clients.register_client(client())
+    await store.clients.register_client(client("client-2", refresh_reuse=7))
+
+    assert await store.clients.set_refresh_reuse("client-1", 0)
+    assert not await store.clients.set_refresh_reuse("nobody", 0)
+
+    assert await store.clients.find_client("client-1") == client(refresh_reuse=0)
+    assert await store.clients.find_client("client-2") == client("client-2", refresh_reuse=7)
+    assert await store.clients.set_refresh_reuse("client-1", None)
+    assert await store.clients.find_client("client-1") == client()
+
+
+async def test_a_client_that_changes_its_registration_keeps_what_the_operator_set(store: Store) -> None:
+    await store.clients.register_client(client())
+    await store.clients.set_refresh_reuse("client-1", 60)
+
+    assert await store.clients.update_client(client(client_name="Another"))
+
+    assert await store.clients.find_client("client-1") == client(client_name="Another", refresh_reuse=60)

@@ -95,6 +95,7 @@ class OAuth:
         lifetimes = Lifetimes(
             access_token=oauth.access_token_ttl,
             refresh_token=oauth.refresh_token_ttl,
+            refresh_reuse=oauth.refresh_reuse,
             authorization_code=oauth.authorization_code_ttl,
         )
         return AuthorizationServer(

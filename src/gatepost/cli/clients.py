@@ -19,6 +19,7 @@ from gatepost.oauth.client_authentication import METHODS_SUPPORTED
 from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.operator_clients import read_preregistration
+from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
 from gatepost.stores.contract.clients import ClientStore
@@ -55,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--jwks", metavar="FILE", type=Path, help="its public keys, a JWK set (private_key_jwt)")
     adding.add_argument("--jwks-uri", metavar="URL", help="where its public keys are (private_key_jwt)")
     adding.add_argument("--scope", metavar="SCOPES", help="separated by spaces; with --machine the most it can get")
+    adding.add_argument(
+        "--refresh-reuse",
+        type=_reuse,
+        metavar="SECONDS",
+        help="for how long a spent refresh token of it may still be used; default: as OAUTH_REFRESH_REUSE says",
+    )
     actions.add_list(show_all, "show all clients", description="Show all clients, the oldest first.")
     for name, run, words in (
         ("show", show, "show what a client registered"),
@@ -64,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("remove", remove, "remove a client and revoke what it was granted"),
     ):
         actions.add(name, run, words).add_argument("client_id", metavar="CLIENT_ID")
+    reuse = actions.add("refresh-reuse", set_refresh_reuse, "say for how long its spent refresh tokens may be used")
+    reuse.add_argument("client_id", metavar="CLIENT_ID")
+    reuse.add_argument(
+        "seconds", metavar="SECONDS", type=_reuse, help="0 is never; default: as OAUTH_REFRESH_REUSE says"
+    )
 
 
 def add(options: argparse.Namespace) -> None:
@@ -86,6 +98,7 @@ def add(options: argparse.Namespace) -> None:
         secret_fingerprint=None if secret is None else fingerprint(secret),
         now=int(time.time()),
         origin=ClientOrigin.PREREGISTERED,
+        refresh_reuse=options.refresh_reuse,
     )
 
     async def register(store: Store) -> None:
@@ -133,6 +146,7 @@ def show(options: argparse.Namespace) -> None:
         ("authentication", client.token_endpoint_auth_method),
         ("keys", client.jwks_uri or ("inline" if client.jwks else "-")),
         ("scope", client.scope or "(the default)"),
+        ("refresh reuse", _reuse_of(client)),
     ):
         say(f"{name:<15}{value}")
 
@@ -147,6 +161,18 @@ def rotate_secret(options: argparse.Namespace) -> None:
         kind=" with a secret",
     )
     say(f"client_secret  {secret}\nThe secret is shown this once; the old one is dead.")
+
+
+def set_refresh_reuse(options: argparse.Namespace) -> None:
+    """Say for how long spent refresh tokens of a client may still be used."""
+    client_id, seconds = options.client_id, options.seconds
+    _change(
+        client_id,
+        lambda clients: clients.set_refresh_reuse(client_id, seconds),
+        event=AuditEvent.CLIENT_UPDATED,
+    )
+    words = "as OAUTH_REFRESH_REUSE says" if seconds is None else f"for {seconds} seconds" if seconds else "never"
+    say(f"Spent refresh tokens of {client_id} may be used: {words}. A running server notices at the next refresh.")
 
 
 def disable(options: argparse.Namespace) -> None:
@@ -238,6 +264,20 @@ def _placeholder(client_id: str, *, now: int) -> Client | None:
         created_at=now,
         origin=ClientOrigin.DOCUMENT,
     )
+
+
+def _reuse(text: str) -> int | None:
+    """Return what --refresh-reuse says; None for the server's own."""
+    if text == "default":
+        return None
+    seconds = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= seconds <= LONGEST_REUSE:
+        raise argparse.ArgumentTypeError(f"takes seconds from 0 to {LONGEST_REUSE}, or default")
+    return seconds
+
+
+def _reuse_of(client: Client) -> str:
+    return "(the default)" if client.refresh_reuse is None else f"{client.refresh_reuse} seconds"
 
 
 def _state(client: Client) -> str:

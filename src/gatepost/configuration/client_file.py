@@ -17,6 +17,7 @@ from gatepost.configuration.settings import SettingsError
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.operator_clients import read_preregistration
+from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
 from gatepost.stores.contract.store import Store
@@ -36,6 +37,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
+def _is_reuse(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LONGEST_REUSE
+
+
 def _fits(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
@@ -53,6 +58,7 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "jwks": (lambda value: isinstance(value, dict), "a JWK set, a table with the list keys"),
     "jwks_uri": (_is_text, "an https URL"),
     "scopes": (_are_texts, "a list of scope names"),
+    "refresh_reuse": (_is_reuse, f"a number of seconds from 0 to {LONGEST_REUSE}"),
     "secret_sha256": (partial(_fits, _SHA256), "64 hexadecimal digits, the SHA-256 of the secret"),
     "secret_env": (_is_text, "the name of a variable that holds the secret"),
     "secret_file": (_is_text, "the path of a file that holds the secret"),
@@ -190,6 +196,7 @@ def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: i
         secret_fingerprint=_fingerprint(entry, directory=directory, variables=variables) if has_secret else None,
         now=now,
         origin=ClientOrigin.SETTINGS,
+        refresh_reuse=entry.get("refresh_reuse"),
     )
 
 

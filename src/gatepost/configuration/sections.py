@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gatepost.identity.rules import TAKES, is_rule
+from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.scopes import is_scope_token
 from gatepost.outbound.addresses import is_server_url
 from gatepost.resource.bearer import is_bearer_token
@@ -186,6 +187,7 @@ class OAuthSettings(Section):
     )
     access_token_ttl: int = _number(3600, "OAUTH_ACCESS_TOKEN_TTL", "seconds", 1, 31 * _DAY)
     refresh_token_ttl: int = _number(30 * _DAY, "OAUTH_REFRESH_TOKEN_TTL", "seconds", 1, 3650 * _DAY)
+    refresh_reuse: int = _number(_DAY, "OAUTH_REFRESH_REUSE", "seconds", 0, LONGEST_REUSE)
     authorization_code_ttl: int = _number(
         600, "OAUTH_AUTH_CODE_TTL", "seconds", 1, 600, remark=" (RFC 6749 section 4.1.2 advises no more)"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 
 class AutoApprove(Enum):
@@ -30,7 +31,26 @@ class Lifetimes:
     """How long a person may take to log in and decide."""
     refresh_window: int = 120
     """For how long a rotated refresh token is answered again with the same successor."""
+    refresh_reuse: int = 24 * 3600
+    """For how long after its first use a refresh token still gets the newest of its family; 0 is never."""
     browser_session: int = 12 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class StaleTokens:
+    """What becomes of a refresh token that was spent before and whose answer is not simply given again."""
+
+    seconds: int
+    """For how long after its first use it gets the newest of its family; later, or with 0, its use is a theft."""
+    grant: int
+    """For how many seconds the grant goes on, at most, from the first time that this happens."""
+
+
+LONGEST_REUSE: Final = 30 * 24 * 3600
+"""The most seconds that anybody may set."""
+
+ALWAYS_THEFT: Final = StaleTokens(seconds=0, grant=0)
+"""By the letter of RFC 9700 section 4.14.2."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class Client(ClientMetadata):
     registration_token_fingerprint: bytes | None = None
     """Of the registration access token (RFC 7592); None when the client cannot manage its registration."""
     disabled_at: int | None = None
+    refresh_reuse: int | None = None
+    """The operator's `Lifetimes.refresh_reuse` for this client alone; None where the server's holds."""
 
 
 class TransactionState(StrEnum):

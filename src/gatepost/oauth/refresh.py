@@ -3,7 +3,12 @@
 Every use rotates. The answer of a rotation can be lost on its way, and several copies of one client can use the same
 token at once; both are honest, and both send a token that has just been spent. So the successor is kept beside the
 spent token, sealed under that token itself: whoever still holds it gets the same answer again for a short while, and
-a stolen database gives nobody anything. Later, or once the successor has been used, the same request is a theft.
+a stolen database gives nobody anything.
+
+Several processes of one client also hold a copy each, and send one that is hours old. Each seal opens the next, from a
+spent token to the newest of its family: that one is what a stale copy gets, with an access token of its own. So the
+copies meet again in one token, the family never forks, and whoever falls behind by more than the operator allows is
+taken for a thief.
 """
 
 from __future__ import annotations
@@ -13,8 +18,9 @@ from collections.abc import Collection, Sequence
 
 from gatepost.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget
 from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.policy import Lifetimes, StaleTokens
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Grant, RefreshToken
+from gatepost.oauth.records import Client, Grant, RefreshToken
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 from gatepost.tokens.sealing import derive_key, seal, unseal
 
@@ -28,6 +34,7 @@ def check_refresh(
     user_disabled: bool,
     client_id: str,
     resource: str | None,
+    served: Collection[str],
     now: int,
 ) -> Grant:
     """Return the grant if this client may refresh it with this token.
@@ -35,10 +42,10 @@ def check_refresh(
     Whether the token has been spent is not decided here: only the store can say so and rotate in one step.
 
     `token` and `grant` are what the store holds, spent, expired, revoked or not; `client_id` has authenticated;
-    `resource` is what the request names, in its canonical spelling, or None.
+    `resource` is what the request names, in its canonical spelling, or None; `served` are the resources that there are.
 
     Raises:
-        InvalidGrant: the token is unknown, expired or another client's, or its grant is over.
+        InvalidGrant: the token is unknown, expired or another client's, its grant is over, or its resource is gone.
         InvalidTarget: it is for another resource (RFC 8707 section 2.2).
     """
     if token is None or grant is None:
@@ -48,6 +55,11 @@ def check_refresh(
     if grant.client_id != client_id:
         raise InvalidGrant(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT, "The refresh token was issued to another client.")
     _check_live(token, grant, user_disabled=user_disabled, now=now)
+    if grant.resource not in served:
+        # Whatever the request names, this grant opens nothing here; at invalid_target clients would keep it for ever.
+        raise InvalidGrant(
+            Reason.RESOURCE_NOT_SERVED, "What this approval was for is not served here any more; authorize again."
+        )
     if resource is not None and resource != grant.resource:
         raise InvalidTarget(
             Reason.REFRESH_TOKEN_RESOURCE_MISMATCH, "resource differs from what was granted; send the same one."
@@ -76,6 +88,28 @@ def open_successor(sealed: bytes, *, predecessor: str) -> Tokens:
     plaintext = unseal(sealed, key=key, associated_data=fingerprint(predecessor))
     access_token, refresh_token, expires_at, scopes = json.loads(plaintext)
     return Tokens(access_token, refresh_token, expires_at, tuple(scopes))
+
+
+def open_newest(chain: Sequence[bytes], *, predecessor: str) -> str:
+    """Return the newest refresh token of a family.
+
+    `chain` is what is sealed under `predecessor`, then what is sealed under each refresh token that is found, to the
+    one that is unspent.
+
+    Raises:
+        SealBroken: something was altered, or is not in its place.
+    """
+    token = predecessor
+    for sealed in chain:
+        # A refresh's answer always has one.
+        token = open_successor(sealed, predecessor=token).refresh_token or ""
+    return token
+
+
+def stale_tokens(client: Client, lifetimes: Lifetimes) -> StaleTokens:
+    """Return what this client may do with refresh tokens that were spent before."""
+    seconds = lifetimes.refresh_reuse if client.refresh_reuse is None else client.refresh_reuse
+    return StaleTokens(seconds, lifetimes.refresh_token)
 
 
 def grant_revoked_error() -> InvalidGrant:

@@ -104,6 +104,7 @@ def new_client(
     now: int,
     origin: ClientOrigin = ClientOrigin.DYNAMIC,
     registration_token_fingerprint: bytes | None = None,
+    refresh_reuse: int | None = None,
 ) -> Client:
     """Return the record of a new client.
 
@@ -117,6 +118,7 @@ def new_client(
         created_at=now,
         origin=origin,
         registration_token_fingerprint=registration_token_fingerprint,
+        refresh_reuse=refresh_reuse,
     )
 
 

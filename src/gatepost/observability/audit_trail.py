@@ -42,7 +42,7 @@ _log = logging.getLogger("gatepost.audit")
 class EventDetails(TypedDict, total=False):
     """What is known of an event beside its kind and its address."""
 
-    reason: Reason
+    reason: Reason | None
     subject: str | None
     client_id: str | None
     grant_id: str | None

@@ -29,11 +29,13 @@ AT_ONCE = 50
 
 
 @pytest.fixture
-def replicas(tmp_path: Path) -> Iterator[list[RunningServer]]:
-    """Two processes behind one public URL, on one database; not started yet."""
+def replicas(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[RunningServer]]:
+    """Two processes behind one public URL, on one database; not started yet. The parameter is OAUTH_REFRESH_REUSE."""
     port = free_port()
     public = f"http://127.0.0.1:{port}"
     environment = {"OAUTH_LIMIT_FACTOR": "0", "MCP_PUBLIC_URL": public}
+    if hasattr(request, "param"):
+        environment["OAUTH_REFRESH_REUSE"] = request.param
     both = [
         RunningServer(TARGET, tmp_path / "data", port=number, environment=environment) for number in (port, free_port())
     ]
@@ -80,6 +82,7 @@ def test_of_fifty_redemptions_at_two_replicas_one_wins_and_a_replay_ends_it(repl
     assert outcomes(refreshed) == {(400, "invalid_grant"): 2}
 
 
+@pytest.mark.parametrize("replicas", ["0"], indirect=True)
 def test_everybody_who_uses_a_refresh_token_at_once_gets_the_same_tokens(replicas: list[RunningServer]) -> None:
     (tokens,) = grant_tokens(replicas[0], 1)
     for one in replicas:
@@ -98,6 +101,37 @@ def test_everybody_who_uses_a_refresh_token_at_once_gets_the_same_tokens(replica
     reused = post_at_once(replicas, [("/oauth/token", refresh_form(tokens["refresh_token"]))] * 4)
     assert outcomes(reused) == {(400, "invalid_grant"): 4}
     assert with_store(replicas[0], count_live_grants) == 0
+
+
+def test_fifty_processes_with_old_tokens_meet_in_the_newest_one_while_another_goes_on(
+    replicas: list[RunningServer],
+) -> None:
+    (first,) = grant_tokens(replicas[0], 1)
+    for one in replicas:
+        one.start()
+    held = [first["refresh_token"]]
+    for _ in range(3):
+        (answer,) = post_at_once(replicas, [("/oauth/token", refresh_form(held[-1]))])
+        held.append(answer.json()["refresh_token"])
+    old = [held[number % 3] for number in range(AT_ONCE - 1)]
+
+    answers = post_at_once(replicas, [("/oauth/token", refresh_form(token)) for token in (held[-1], *old)])
+
+    assert outcomes(answers) == {(200, None): AT_ONCE}
+    went_on, *late = [answer.json() for answer in answers]
+    # Some came before the newest token was used, and some after it.
+    assert {answer["refresh_token"] for answer in late} <= {held[-1], went_on["refresh_token"]}
+    tokens = [answer["access_token"] for answer in (went_on, *late)]
+    assert with_store(replicas[0], lambda store: alive(store, tokens)) == [True] * AT_ONCE
+    assert with_store(replicas[0], count_live_grants) == 1
+    # One family still: whatever anybody holds leads to the same token.
+    after = post_at_once(replicas, [("/oauth/token", refresh_form(answer["refresh_token"])) for answer in late[:4]])
+    assert outcomes(after) == {(200, None): 4}
+    last = {
+        answer.json()["refresh_token"]
+        for answer in post_at_once(replicas, [("/oauth/token", refresh_form(token)) for token in held[:3]])
+    }
+    assert len(last) == 1
 
 
 def test_a_refresh_that_races_a_revocation_leaves_nothing_alive(replicas: list[RunningServer]) -> None:

@@ -46,7 +46,7 @@ CACHE_SECONDS = 5
 
 users = st.sampled_from((0, 1))
 apps = st.sampled_from((0, 1, 2))
-jumps = st.sampled_from((1, 10, 60, 121, 599, 3599, 3600, 3 * DAY, 150 * DAY, 200 * DAY))
+jumps = st.sampled_from((1, 10, 60, 121, 599, 3599, 3600, DAY, 3 * DAY, 150 * DAY, 200 * DAY))
 scope_choices = st.sampled_from(("read write", "read", ""))
 wrong_codes = st.sampled_from(
     (
@@ -72,7 +72,11 @@ class TokenLives(RuleBasedStateMachine):
         self.now = START
         self.model = Model(LIFETIMES)
         self.users = (User("ada"), User("bob"))
-        self.apps = (App("client_a"), App("client_b"), App("client_c"))
+        self.apps = (
+            App("client_a", LIFETIMES.refresh_reuse),
+            App("client_b", refresh_reuse=0),
+            App("client_c", refresh_reuse=3600),
+        )
         self.loop = asyncio.new_event_loop()
         self.directory = tempfile.TemporaryDirectory()
         self.server = RestartableServer(
@@ -102,7 +106,8 @@ class TokenLives(RuleBasedStateMachine):
             origin=ClientOrigin.PREREGISTERED,
         )
         for app in self.apps:
-            await store.clients.register_client(replace(public, client_id=app.client_id))
+            own = None if app.refresh_reuse == LIFETIMES.refresh_reuse else app.refresh_reuse
+            await store.clients.register_client(replace(public, client_id=app.client_id, refresh_reuse=own))
         monitor = replace(
             public,
             client_id=MONITOR_ID,
@@ -178,7 +183,7 @@ class TokenLives(RuleBasedStateMachine):
     def refresh(self, pair: Pair, scope: str | None) -> Any:
         return self.present_refresh_token(pair, Attempt.RIGHTLY, scope=scope)
 
-    @rule(target=pairs, pair=pairs, seconds=st.sampled_from((0, 120, 121)))
+    @rule(target=pairs, pair=pairs, seconds=st.sampled_from((0, 120, 121, 3600, 3601, DAY, DAY + 1)))
     def refresh_twice(self, pair: Pair, seconds: int) -> Any:
         first = self.present_refresh_token(pair, Attempt.RIGHTLY)
         self.now += seconds
@@ -300,16 +305,20 @@ class TokenLives(RuleBasedStateMachine):
                 successor.refresh_token,
                 successor.scopes,
             )
+        elif verdict is Verdict.NEWEST:
+            return self.issued(grant, response, scopes=scopes, owner=grant.pairs[-1])
         else:
             assert_refused(verdict, response.status_code, response.json())
         return multiple()
 
-    def issued(self, grant: Any, response: Any, *, scopes: frozenset[str]) -> Pair:
+    def issued(self, grant: Any, response: Any, *, scopes: frozenset[str], owner: Pair | None = None) -> Pair:
         assert response.status_code == 200, response.text
         answer = response.json()
         assert frozenset(answer["scope"].split()) == scopes
-        pair = Pair(grant, answer["access_token"], answer["refresh_token"], scopes, self.now)
-        grant.pairs.append(pair)
+        known = {token for pair in grant.pairs for token in (pair.access_token, pair.refresh_token)}
+        pair = Pair(grant, answer["access_token"], answer["refresh_token"], scopes, self.now, owner=owner)
+        assert known & {pair.access_token, pair.refresh_token} == ({owner.refresh_token} if owner else set())
+        (grant.pairs if owner is None else grant.late_pairs).append(pair)
         assert answer["expires_in"] == min(LIFETIMES.access_token, grant.ends - self.now)
         return pair
 

@@ -1,7 +1,9 @@
 """The whole of what should be true of codes and tokens, as plain records and rules without a store or a server.
 
 A code is spent once; its second use ends what it gave. A refresh token is spent once, answered again for two minutes
-while its successor is unused, and anything else ends the grant. A grant also ends with its user, its client, its
+while its successor is unused, gets the newest of its family with an access token of its own for as long as its client
+may come late, and anything else ends the grant. A grant also ends, a refresh token's lifetime after somebody first came
+late, with its user, its client, its
 lifetime, and when its client gives any of its tokens back. An access token counts for as long as both it and its grant
 last, at its own resource and nowhere else.
 """
@@ -25,6 +27,8 @@ class Verdict(Enum):
     """New tokens."""
     AGAIN = auto()
     """The answer that this token got before."""
+    NEWEST = auto()
+    """An access token and the newest refresh token of the family."""
     REFUSED = auto()
     CLIENT_REFUSED = auto()
 
@@ -57,6 +61,7 @@ class App:
     """A client."""
 
     client_id: str
+    refresh_reuse: int
     is_disabled: bool = False
 
 
@@ -70,6 +75,8 @@ class Pair:
     scopes: frozenset[str]
     created_at: int
     spent_at: int | None = None
+    owner: Pair | None = None
+    """Whose refresh token it is, if it came with another access token first."""
     purged: set[str] = field(default_factory=set)
     """Which of the two tokens the server has deleted."""
 
@@ -90,6 +97,8 @@ class ModelGrant:
     ends: int
     is_revoked: bool = False
     pairs: list[Pair] = field(default_factory=list)
+    late_pairs: list[Pair] = field(default_factory=list)
+    """What was given to those who came late."""
 
 
 @dataclass(eq=False)
@@ -118,7 +127,7 @@ class Model:
     @property
     def pairs(self) -> list[Pair]:
         """Every pair of tokens that was ever issued."""
-        return [pair for grant in self.grants for pair in grant.pairs]
+        return [pair for grant in self.grants for pair in grant.pairs + grant.late_pairs]
 
     def is_alive(self, pair: Pair, *, now: int) -> bool:
         """Say whether an access token counts."""
@@ -144,6 +153,7 @@ class Model:
     def refresh(self, pair: Pair, attempt: Attempt, *, by: App, now: int) -> Verdict:
         """Present a refresh token."""
         grant = pair.grant
+        pair = pair.owner or pair
         if by.is_disabled:
             return Verdict.CLIENT_REFUSED
         if by is not grant.app or attempt is not Attempt.RIGHTLY:
@@ -153,19 +163,22 @@ class Model:
         if pair.spent_at is None:
             pair.spent_at = now
             return Verdict.NEW
-        successor = pair.successor
-        if (
-            now - pair.spent_at <= self.lifetimes.refresh_window
-            and successor is not None
-            and successor.spent_at is None
-        ):
+        return self.refresh_again(pair, spent_at=pair.spent_at, by=by, now=now)
+
+    def refresh_again(self, pair: Pair, *, spent_at: int, by: App, now: int) -> Verdict:
+        """Present a refresh token that was spent before."""
+        grant, successor = pair.grant, pair.successor
+        if now - spent_at <= self.lifetimes.refresh_window and successor is not None and successor.spent_at is None:
             return Verdict.AGAIN
+        if by.refresh_reuse and now - spent_at <= by.refresh_reuse:
+            grant.ends = min(grant.ends, now + self.lifetimes.refresh_token)
+            return Verdict.NEWEST
         grant.is_revoked = True
         return Verdict.REFUSED
 
     def give_back(self, pair: Pair, token: str, *, by: App) -> None:
         """Present a token for revocation."""
-        if by is pair.grant.app and not by.is_disabled and token not in pair.purged:
+        if by is pair.grant.app and not by.is_disabled and token not in pair.purged | (pair.owner or pair).purged:
             pair.grant.is_revoked = True
 
     def disable(self, who: User | App) -> None:
@@ -181,5 +194,8 @@ class Model:
         for pair in self.pairs:
             if min(pair.grant.ends, pair.created_at + self.lifetimes.access_token) <= now:
                 pair.purged.add(pair.access_token)
-            if min(pair.grant.ends, pair.created_at + self.lifetimes.refresh_token) <= now - WEEK:
+            if (
+                pair.owner is None
+                and min(pair.grant.ends, pair.created_at + self.lifetimes.refresh_token) <= now - WEEK
+            ):
                 pair.purged.add(pair.refresh_token)

@@ -1,12 +1,13 @@
 """One grant from code to end, beside a model that says which of its tokens are alive.
 
-The model is the whole rule in thirty lines: a code is spent once; a refresh token is spent once, answered again for two
-minutes while its successor is unused, and anything else ends the grant.
+The model is the whole rule in forty lines: a code is spent once; a refresh token is spent once, answered again for two
+minutes while its successor is unused, gets the newest of its family for as long as the operator allows, and anything
+else ends the grant. Where a token was answered like that, the grant ends a refresh token's lifetime later at the most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -30,9 +31,12 @@ class Model:
     """What should be true of one grant."""
 
     code_ends: int
+    refresh_reuse: int
     generations: list[Generation] = field(default_factory=list)
     ends: int = 0
     is_revoked: bool = False
+    copies: list[Generation] = field(default_factory=list)
+    """What was given to those who came with an old token."""
 
     def redeem(self, now: int) -> str:
         if now >= self.code_ends:
@@ -52,6 +56,9 @@ class Model:
             return "new"
         if now - generation.spent_at <= LIFETIMES.refresh_window and self.generations[index + 1].spent_at is None:
             return "repeated"
+        if self.refresh_reuse and now - generation.spent_at <= self.refresh_reuse:
+            self.ends = min(self.ends, now + LIFETIMES.refresh_token)
+            return "stale"
         self.is_revoked = True
         return "refused"
 
@@ -85,7 +92,7 @@ class Run:
                 self.model.redeem(now)
         elif self.model.generations:
             await self.use_refresh_token(action, number % len(self.model.generations))
-        for generation in self.model.generations:
+        for generation in self.model.generations + self.model.copies:
             expected_alive = self.model.is_alive(generation, self.harness.now)
             assert await self.harness.is_alive(generation.answer["access_token"]) is expected_alive
 
@@ -106,6 +113,12 @@ class Run:
         elif expected == "new":
             assert status == 200
             self.model.generations.append(Generation(answer, self.harness.now))
+        elif expected == "stale":
+            newest = self.model.generations[-1]
+            assert newest.spent_at is None
+            assert (status, answer["refresh_token"]) == (200, newest.answer["refresh_token"])
+            assert answer["access_token"] not in [known.answer["access_token"] for known in self.model.generations]
+            self.model.copies.append(Generation(answer, self.harness.now))
         else:
             successor = self.model.generations[index + 1].answer
             assert {**answer, "expires_in": 0} == {**successor, "expires_in": 0}
@@ -119,15 +132,21 @@ STEPS = st.one_of(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(STEPS, max_size=25))
-@example([("refresh", 0), ("wait", 120), ("refresh", 0), ("refresh", 1), ("refresh", 0)])
-@example([("refresh", 0), ("wait", 121), ("refresh", 0), ("refresh", 1)])
-@example([("refresh", 0), ("wait", 60), ("redeem", 0), ("refresh", 1)])
-@example([("steal", 0), ("ask for more", 0), ("refresh", 0), ("steal", 0), ("refresh", 0)])
-async def test_model_and_server_agree_on_which_tokens_are_alive(steps: list[tuple[str, int]]) -> None:
-    async with token_harness(memory_store()) as harness:
+@given(st.lists(STEPS, max_size=25), st.sampled_from([0, 3600]))
+@example([("refresh", 0), ("wait", 120), ("refresh", 0), ("refresh", 1), ("refresh", 0)], 0)
+@example([("refresh", 0), ("wait", 121), ("refresh", 0), ("refresh", 1)], 0)
+@example([("refresh", 0), ("wait", 60), ("redeem", 0), ("refresh", 1)], 0)
+@example([("steal", 0), ("ask for more", 0), ("refresh", 0), ("steal", 0), ("refresh", 0)], 0)
+@example([("refresh", 0), ("refresh", 1), ("refresh", 2), ("wait", 1800), ("refresh", 0), ("refresh", 3)], 3600)
+@example([("refresh", 0), ("wait", 3600), ("refresh", 0), ("wait", 1), ("refresh", 0), ("refresh", 1)], 3600)
+@example([("refresh", 0), ("wait", 1800), ("refresh", 0), ("refresh", 1), ("wait", 1800), ("refresh", 1)], 3600)
+async def test_model_and_server_agree_on_which_tokens_are_alive(
+    steps: list[tuple[str, int]], refresh_reuse: int
+) -> None:
+    lifetimes = replace(LIFETIMES, refresh_reuse=refresh_reuse)
+    async with token_harness(memory_store(), lifetimes=lifetimes) as harness:
         client, stranger = await harness.register(), await harness.register()
-        model = Model(code_ends=harness.now + LIFETIMES.authorization_code)
+        model = Model(harness.now + LIFETIMES.authorization_code, refresh_reuse)
         run = Run(harness, client, stranger, await harness.approve(client), model)
         for action, number in [("redeem", 0), *steps]:
             await run.step(action, number)

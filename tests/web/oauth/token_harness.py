@@ -43,7 +43,7 @@ REDIRECT_URI = "https://app.example/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 LIFETIMES = Lifetimes(
-    access_token=3600, refresh_token=86_400, grant=864_000, authorization_code=600, refresh_window=120
+    access_token=3600, refresh_token=86_400, grant=864_000, authorization_code=600, refresh_window=120, refresh_reuse=0
 )
 
 Answer = dict[str, Any]
@@ -181,6 +181,8 @@ async def token_harness(
     entry: Entry = ANYBODY,
     roles: Roles = NO_ROLES,
     waiting: Waiting | None = None,
+    lifetimes: Lifetimes = LIFETIMES,
+    resources: Sequence[ProtectedResource] = (NOTES, MAIL),
 ) -> AsyncIterator[Harness]:
     """Serve the token endpoints; `grants` and `clients` stand in for the store's own, `signer` makes signed tokens."""
     app = Served(waiting=waiting)
@@ -193,8 +195,8 @@ async def token_harness(
                 client_forms=client_forms,
                 issuer=TokenIssuer(
                     store=replace(store, grants=grants or store.grants),
-                    resources=(NOTES, MAIL),
-                    lifetimes=LIFETIMES,
+                    resources=resources,
+                    lifetimes=lifetimes,
                     now=lambda: harness.now,
                     random_bytes=secrets.token_bytes,
                     signer=signer,

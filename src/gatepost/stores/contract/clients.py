@@ -41,11 +41,18 @@ class ClientStore(ClientFinder, Protocol):
     async def update_client(self, client: Client) -> bool:
         """Replace what a client registered (RFC 7592 section 2.2); False when it is gone or disabled.
 
-        Its origin, `created_at` and `disabled_at` stay as they are. Of two updates at once the later one stands.
+        Its origin, `created_at`, `disabled_at` and `refresh_reuse` stay as they are. Of two updates at once the later
+        one stands.
         """
 
     async def rotate_client_secret(self, client_id: str, secret_fingerprint: bytes) -> bool:
         """Give a client that has a secret another one; the old one is dead. False when there is no such client."""
+
+    async def set_refresh_reuse(self, client_id: str, seconds: int | None) -> bool:
+        """Say for how long spent refresh tokens of one client get the newest; None leaves it to the server's setting.
+
+        Its grants stay as they are. False when there is no such client.
+        """
 
     async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
         """Disable a client, revoke its grants, drop its open authorization requests with their codes, forget consents.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
+from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.contract.users import Person
+
+MOST_GENERATIONS: Final = 500
+"""Of successors between a stale refresh token and the newest of its family: three weeks of hourly refreshes."""
 
 
 class RedeemOutcome(Enum):
@@ -40,8 +44,11 @@ class RotateOutcome(Enum):
     """The old token is spent, the new rows are durable."""
     REPEATED = auto()
     """The old token was spent inside the window and its successor is unused: answer the sealed successor again."""
+    STALE = auto()
+    """The old token was spent before, though not too long ago: the access token is durable, the refresh token is not
+    kept, and the newest of the family is to be answered."""
     REUSED = auto()
-    """The old token was spent before the window, or its successor has been used: the grant has been revoked."""
+    """The old token was spent too long ago, or nothing is known of what came of it: the grant has been revoked."""
     DEAD = auto()
     """Unknown, expired, the grant is revoked or over, or its user is disabled: nothing was written."""
 
@@ -53,6 +60,8 @@ class Rotation:
     outcome: RotateOutcome
     sealed_successor: bytes | None = None
     """Only for REPEATED."""
+    chain: tuple[bytes, ...] = ()
+    """Only for STALE: the sealed successors from the presented token to the one whose successor is unspent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +113,16 @@ class GrantStore(Protocol):
         *,
         now: int,
         window: int,
+        stale: StaleTokens = ALWAYS_THEFT,
     ) -> Rotation:
         """Spend a refresh token and keep its successors, or say what it is instead.
 
         `successor.refresh` is never None here. `window` is how many seconds after its first use the same token is
-        answered again with the same successor, as long as that successor is unspent. Reuse outside of that revokes the
-        whole grant, in this same operation.
+        answered again with the same successor, as long as that successor is unspent. After that, and `stale.seconds`
+        from its first use, it is stale if an unbroken chain of at most `MOST_GENERATIONS` successors leads to the
+        unspent token of its family: then `successor.access` is kept and the grant ends `stale.grant` seconds from now
+        unless it ends sooner; no token is spent and none is added to the family. Any other reuse revokes the whole
+        grant, in this same operation.
         """
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:

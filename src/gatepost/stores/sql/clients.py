@@ -22,6 +22,7 @@ _INSERT_UNLESS_THERE: Final = f"{CLIENTS.insertion} ON CONFLICT (client_id) DO N
 _SET_SECRET: Final = """
     UPDATE clients SET secret_fingerprint = $2 WHERE client_id = $1 AND secret_fingerprint IS NOT NULL
 """
+_SET_REFRESH_REUSE: Final = "UPDATE clients SET refresh_reuse = $2 WHERE client_id = $1"
 _DISABLE: Final = "UPDATE clients SET disabled_at = coalesce(disabled_at, $2), number = NULL WHERE client_id = $1"
 _DELETE_PLACEHOLDER: Final = "DELETE FROM clients WHERE client_id = $1 AND origin = 'document'"
 _DELETE: Final = "DELETE FROM clients WHERE client_id = $1"
@@ -92,12 +93,17 @@ class SqlClientStore(Operations):
         kept = await CLIENTS.one(transaction, _FIND, client.client_id)
         if kept is None or kept.disabled_at is not None:
             return False
-        await _replace(transaction, replace(client, created_at=kept.created_at, origin=kept.origin, disabled_at=None))
+        stays = replace(client, created_at=kept.created_at, origin=kept.origin, refresh_reuse=kept.refresh_reuse)
+        await _replace(transaction, replace(stays, disabled_at=None))
         return True
 
     @write
     async def rotate_client_secret(self, transaction: Transaction, client_id: str, secret_fingerprint: bytes) -> bool:
         return await transaction.run(_SET_SECRET, client_id, secret_fingerprint) > 0
+
+    @write
+    async def set_refresh_reuse(self, transaction: Transaction, client_id: str, seconds: int | None) -> bool:
+        return await transaction.run(_SET_REFRESH_REUSE, client_id, seconds) > 0
 
     @write
     async def disable_client(

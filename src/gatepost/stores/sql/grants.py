@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens
 from gatepost.stores.contract.grants import (
+    MOST_GENERATIONS,
     LiveAccessToken,
     RedeemOutcome,
     RefreshView,
@@ -92,6 +94,21 @@ _LIVE_REFRESH_TOKEN: Final = """
       AND grants.expires_at > $2 AND grants.revoked_at IS NULL AND users.disabled_at IS NULL
 """
 
+# From a spent token to the newest of its family, by primary key.
+_CHAIN: Final = """
+    WITH RECURSIVE chain (successor_fingerprint, sealed_successor, spent_at, generation) AS (
+        SELECT successor_fingerprint, sealed_successor, spent_at, 0
+        FROM refresh_tokens WHERE token_fingerprint = $1
+        UNION ALL
+        SELECT following.successor_fingerprint, following.sealed_successor, following.spent_at, chain.generation + 1
+        FROM chain JOIN refresh_tokens AS following ON following.token_fingerprint = chain.successor_fingerprint
+        WHERE chain.generation < $2
+    )
+    SELECT sealed_successor, spent_at FROM chain ORDER BY generation
+"""
+
+_END_GRANT_BY: Final = "UPDATE grants SET expires_at = $2 WHERE grant_id = $1 AND expires_at > $2"
+
 _DELETE_ENDED_ACCESS_TOKENS: Final = delete_ended("access_tokens", "token_fingerprint")
 _DELETE_ENDED_REFRESH_TOKENS: Final = delete_ended("refresh_tokens", "token_fingerprint")
 _ENDED_GRANTS: Final = "SELECT grant_id FROM grants WHERE expires_at <= $1 OR revoked_at <= $1 LIMIT $2"
@@ -152,6 +169,7 @@ class SqlGrantStore(Operations):
         *,
         now: int,
         window: int,
+        stale: StaleTokens = ALWAYS_THEFT,
     ) -> Rotation:
         refresh = successor.refresh
         if refresh is None:
@@ -171,7 +189,14 @@ class SqlGrantStore(Operations):
         successor_is_unused = row["successor_fingerprint"] is not None and row["successor_spent_at"] is None
         if now - row["spent_at"] <= window and successor_is_unused:
             return Rotation(RotateOutcome.REPEATED, row["sealed_successor"])
-        # 4. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
+        # 4. Spent not too long ago: another process of the client went on, and this one gets what that one has.
+        if stale.seconds and now - row["spent_at"] <= stale.seconds:
+            chain = await _chain(transaction, token_fingerprint)
+            if chain:
+                await ACCESS_TOKENS.insert(transaction, successor.access)
+                await transaction.run(_END_GRANT_BY, row["grant_id"], now + stale.grant)
+                return Rotation(RotateOutcome.STALE, chain=chain)
+        # 5. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
         await revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
         return Rotation(RotateOutcome.REUSED)
 
@@ -237,6 +262,13 @@ async def insert_grant(transaction: Transaction, grant: Grant, tokens: IssuedTok
     await GRANTS.insert(transaction, grant)
     await _insert_tokens(transaction, tokens)
     await transaction.run(_USE_CLIENT, grant.client_id)
+
+
+async def _chain(transaction: Transaction, token_fingerprint: bytes) -> tuple[bytes, ...]:
+    """Return what is sealed from a spent token to the newest of its family; nothing if that cannot be reached."""
+    *spent, newest = await transaction.all(_CHAIN, token_fingerprint, MOST_GENERATIONS)
+    sealed = tuple(row["sealed_successor"] for row in spent)
+    return sealed if newest["spent_at"] is None and None not in sealed else ()
 
 
 async def _insert_tokens(transaction: Transaction, tokens: IssuedTokens) -> None:

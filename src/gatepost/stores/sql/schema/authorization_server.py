@@ -345,3 +345,6 @@ PROFILE_SUBJECTS: Final = (
     """,
 )
 """Version 9."""
+
+REFRESH_REUSE: Final = ("ALTER TABLE clients ADD COLUMN refresh_reuse BIGINT",)
+"""Version 11: for how many seconds a spent refresh token of this client may still be used."""

@@ -24,6 +24,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.SECOND_STEPS,
     authorization_server.PROFILE_SUBJECTS,
     administration.ADMINISTRATION,
+    authorization_server.REFRESH_REUSE,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""

@@ -83,10 +83,17 @@ class TokenIssuer:
             sign=None if self.signer is None else await self.signer(now),
         )
 
-    def note_issued(self, request: TokenRequest, event: AuditEvent, grant: Grant) -> None:
+    def note_issued(
+        self, request: TokenRequest, event: AuditEvent, grant: Grant, *, reason: Reason | None = None
+    ) -> None:
         """Note that tokens were issued. The store's rows say so too, so the answer does not wait for it."""
         self.audit.note(
-            request.request, event, subject=grant.subject, client_id=grant.client_id, grant_id=grant.grant_id
+            request.request,
+            event,
+            reason=reason,
+            subject=grant.subject,
+            client_id=grant.client_id,
+            grant_id=grant.grant_id,
         )
 
     async def record_revocation(self, request: TokenRequest, reason: Reason, *, subject: str, grant_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Final
 
 from gatepost.identity.asking import LoginProviderFailed
@@ -14,9 +15,11 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
+    open_newest,
     open_successor,
     permitted_scopes,
     seal_successor,
+    stale_tokens,
     token_reused_error,
     user_not_allowed_error,
 )
@@ -33,7 +36,7 @@ _log = logging.getLogger("gatepost.oauth")
 
 
 async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
-    """Return the successor of a refresh token, with an access token; or the one that it got before."""
+    """Return the successor of a refresh token, with an access token; or what came of it when it was used before."""
     # 1. Look the token and its grant up.
     grants = issuer.store.grants
     presented = request.required("refresh_token")
@@ -47,6 +50,7 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
         user_disabled=found is not None and found.user_disabled,
         client_id=request.client.client_id,
         resource=issuer.named_resource(request),
+        served={resource.identifier for resource in issuer.resources},
         now=request.now,
     )
 
@@ -64,12 +68,14 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
 
     # 4. Spend the token and keep its successor, in one step that also says whether it was spent before.
     tokens, rows = await issuer.mint(grant, scopes=scopes, with_refresh_token=True, now=request.now)
+    stale = stale_tokens(request.client, issuer.lifetimes)
     rotation = await grants.rotate_refresh_token(
         token_fingerprint,
         rows,
         seal_successor(tokens, predecessor=presented, random_bytes=issuer.random_bytes),
         now=request.now,
         window=issuer.lifetimes.refresh_window,
+        stale=stale,
     )
     if rotation.outcome is RotateOutcome.ROTATED:
         issuer.note_issued(request, AuditEvent.REFRESH, grant)
@@ -77,6 +83,12 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     if rotation.outcome is RotateOutcome.REPEATED and rotation.sealed_successor is not None:
         # The answer that this token got before, with the scopes it was given then; `scope` says which.
         return open_successor(rotation.sealed_successor, predecessor=presented)
+    if rotation.outcome is RotateOutcome.STALE:
+        # An access token of its own, and the refresh token that the client's other processes have by now.
+        issuer.note_issued(request, AuditEvent.REFRESH, grant, reason=Reason.REFRESH_TOKEN_STALE)
+        expires_at = min(tokens.expires_at, request.now + stale.grant)
+        newest = open_newest(rotation.chain, predecessor=presented)
+        return replace(tokens, refresh_token=newest, expires_at=expires_at)
     if rotation.outcome is RotateOutcome.REUSED:
         reused = token_reused_error()
         await issuer.record_revocation(request, reused.reason, subject=grant.subject, grant_id=grant.grant_id)
