@@ -38,7 +38,10 @@ def test_the_words_in_a_store_keep_their_meaning() -> None:
 @pytest.mark.parametrize(
     ("record", "defaults"),
     [
-        (Client, {"origin": "dynamic", "registration_token_fingerprint": None, "disabled_at": None}),
+        (
+            Client,
+            {"origin": "dynamic", "registration_token_fingerprint": None, "disabled_at": None, "refresh_reuse": None},
+        ),
         (AuthorizationTransaction, {"state": "pending", "started_by_user": False, "query": None}),
         (AuthorizationCode, {"failed_attempts": 0, "grant_id": None}),
         (Grant, {"revoked_at": None, "revoked_reason": None, "redirect_uri": None}),

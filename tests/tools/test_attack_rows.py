@@ -14,6 +14,7 @@ from tests.tools.test_requirements import named_tests, written
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests" / "attacks" / "rows.toml"
 NAMED = (
+    "stale-refresh-tokens",
     "redirect-uris",
     "pages",
     "passkeys",

@@ -10,8 +10,8 @@ from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.contract.users import Person
 
-MOST_GENERATIONS: Final = 500
-"""Of successors between a stale refresh token and the newest of its family: three weeks of hourly refreshes."""
+MOST_GENERATIONS: Final = 300
+"""Of successors between a stale refresh token and the newest of its family: a day of refreshes every five minutes."""
 
 
 class RedeemOutcome(Enum):
