@@ -79,7 +79,17 @@ def test_everything_else_is_refused_for_its_own_reason(
 
 
 @pytest.mark.parametrize(
-    "query_string", [b"", b"a=b", b"my_access_token=x", b"q=access_token", b"access_tokens=x", b"q=x%26access_token=y"]
+    "query_string",
+    [
+        b"",
+        b"a=b",
+        b"access_token",
+        b"a=b&access_token",
+        b"my_access_token=x",
+        b"q=access_token",
+        b"access_tokens=x",
+        b"q=x%26access_token=y",
+    ],
 )
 def test_a_query_that_only_resembles_a_token_is_fine(query_string: bytes) -> None:
     assert read_bearer_token([b"Bearer abc"], query_string) == "abc"
