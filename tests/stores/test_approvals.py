@@ -96,6 +96,7 @@ async def test_a_list_can_be_narrowed_to_what_lives_and_to_a_user_a_client_a_num
 
 REVOKED = {
     "grants": 1,
+    "API keys": 0,
     "browser sessions": 1,
     "account links": 1,
     "authorization requests": 1,

@@ -28,6 +28,7 @@ from tests.stores.sample_records import (
     session,
     transaction,
 )
+from tests.stores.test_api_keys import api_key
 
 
 @dataclass
@@ -198,6 +199,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     await store.changes.append_changes("/mcp", ["old", "last"], origin="me", now=NOW)
     await store.audit.append_events([audit_record()])
     await remember_consent(store, Consent("user-1", "client-1", "https://a", "https://b", (), NOW, NOW + 1))
+    await store.api_keys.add_key(api_key(expires_at=NOW + 1))
     clock = Clock()
     clock.now = NOW + 400 * 24 * 3600
 
@@ -214,6 +216,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
         "noted changes": 1,
         "browser sessions": 1,
         "account links": 1,
+        "API keys": 1,
         "consents": 1,
         "limits": 1,
         "audit events": 1,

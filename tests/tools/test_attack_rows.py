@@ -23,6 +23,7 @@ NAMED = (
     "linked-logins",
     "upstream-tokens",
     "identity-seams",
+    "api-keys",
     "mcp-transport",
     "faults",
     "load",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from gatepost.configuration.deployment import Deployment, key_file, resolve_deployment
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, signing_keys_of
@@ -16,6 +17,7 @@ from gatepost.configuration.settings import Settings
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.observability.audit_trail import AuditTrail
+from gatepost.stores.api_key_uses import ApiKeyUses
 from gatepost.stores.contract.store import Store
 from gatepost.stores.purging import background_purger, purging
 from gatepost.stores.signed_tokens import SignedTokens
@@ -27,6 +29,9 @@ from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits
 from gatepost.web.site.patience import Waiting
+
+_USES_SECONDS: Final = 10
+"""So often it is written which API keys were used."""
 
 
 def wall_clock() -> int:
@@ -45,6 +50,8 @@ class Core:
     signing_keys: SigningKeys | None
     audit_trail: AuditTrail
     audit: Audit
+    api_key_uses: ApiKeyUses
+    """When API keys were used last."""
     addresses: ClientAddresses
     limits: Limits
     """All requests are counted in the one store."""
@@ -75,7 +82,8 @@ class Core:
         """Delete what is over and write the audit trail, for as long as the context lasts."""
         audit_days = self.settings.oauth.audit_days
         purger = background_purger(self.store, audit_days=audit_days, now=self.now, random_bytes=self.random_bytes)
-        async with purging(purger), self.audit_trail.writing(partial(asyncio.sleep, 1)):
+        audit, uses = self.audit_trail.writing(partial(asyncio.sleep, 1)), partial(asyncio.sleep, _USES_SECONDS)
+        async with purging(purger), audit, self.api_key_uses.writing(uses):
             yield
 
     def signed_tokens(self, origin: str) -> SignedTokens | None:
@@ -115,6 +123,7 @@ def build_core(
         signing_keys=signing_keys_of(settings, store, key_ring, now=now, random_bytes=random_bytes),
         audit_trail=audit_trail,
         audit=Audit(audit_trail, addresses),
+        api_key_uses=ApiKeyUses(store.api_keys),
         addresses=addresses,
         limits=Limits(store=store.limits, now=now, factor=settings.oauth.limit_factor),
         waiting=Waiting(),

@@ -82,6 +82,7 @@ class Installation:
             return
         self.core.waiting.is_stopped = False
         await self.core.open()
+        await self.resources.note_endpoints()
         if self.oauth is not None:
             self.setup_token = await self.oauth.open()
             self.shut_out = await _shut_out(self.oauth, self.core)

@@ -18,10 +18,12 @@ from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.sync import syncing, syncs_of
+from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
+from gatepost.web.resource.api_key_callers import ApiKeyCallers
 from gatepost.web.resource.application import GuardedApplication
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.external_callers import ExternalCallers
@@ -148,6 +150,12 @@ class Resources:
         for scope in tuple(self.open_scopes):
             scope.cancel(clean_up_seconds)
 
+    async def note_endpoints(self) -> None:
+        """Keep which scopes there are, for commands beside this server; nobody else reaches a store in memory."""
+        if not self.core.store.is_lost_at_exit:
+            served = [ServedEndpoint(endpoint.path, tuple(endpoint.scopes)) for endpoint in self.endpoints]
+            await self.core.store.endpoints.note_endpoints(served)
+
     def forget_verified_tokens(self) -> None:
         """Make a revocation count at once in this process."""
         for guard in tuple(self.guards):
@@ -174,6 +182,14 @@ class Resources:
             entry=self.core.entry,
             roles=self.core.roles,
             external=self.external,
+            api_keys=ApiKeyCallers(
+                store=self.core.store.api_keys,
+                uses=self.core.api_key_uses,
+                now=self.core.now,
+                any_loopback=self.core.deployment.is_any_loopback,
+                entry=self.core.entry,
+                roles=self.core.roles,
+            ),
         )
         self.guards.add(guard)
         return guard

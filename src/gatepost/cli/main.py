@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "upstream": "see and end the tokens of login providers that are kept for tools",
     "keys": "manage the keys that sign access tokens",
     "token": "make access tokens",
+    "apikeys": "make, see and revoke API keys",
 }
 """The module of each is called like it."""
 

@@ -51,8 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "revoke-all",
         revoke_all,
         "end all access that was given",
-        description="End grants with their tokens, logins, sessions and remembered approvals, and what login providers "
-        "gave for tools. Accounts, clients and keys stay. A running server notices within five seconds.",
+        description="End grants with their tokens, API keys, logins, sessions and remembered approvals, and what login "
+        "providers gave for tools. Accounts, clients and signing keys stay. A running server notices within five "
+        "seconds.",
     )
     revoking.add_argument(
         "--before", type=past_moment, metavar="TIME", help="only what began before: 2026-11-21T09:30 or 24h (ago)"

@@ -88,6 +88,14 @@ def past_moment(text: str) -> int:
     return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp())
 
 
+def stretch(text: str) -> int:
+    """Return seconds of a stretch of time such as `90d`."""
+    given = _AGO.fullmatch(text)
+    if given is None or not int(given[1]):
+        raise argparse.ArgumentTypeError("takes a stretch of time such as 12h or 90d")
+    return int(given[1]) * _SECONDS[given[2]]
+
+
 class Actions:
     """Adds actions to the parser of a command."""
 

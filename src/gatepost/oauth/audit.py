@@ -55,6 +55,8 @@ class AuditEvent(StrEnum):
     PASSKEY_RENAMED = "passkey_renamed"
     PASSKEY_REMOVED = "passkey_removed"
     TOKEN_MINTED = "token_minted"
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_REVOKED = "api_key_revoked"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     SIGNING_KEY_RETIRED = "signing_key_retired"
     SESSION_OF_ANOTHER_APP = "session_of_another_app"

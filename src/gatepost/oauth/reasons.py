@@ -117,6 +117,10 @@ class Reason(StrEnum):
     TOKEN_IN_QUERY = "token_in_query"
     ISSUER_UNAVAILABLE = "issuer_unavailable"
     TOKEN_VALIDATOR_FAILED = "token_validator_failed"
+    CREDENTIALS_REPEATED = "credentials_repeated"
+    API_KEY_UNKNOWN = "api_key_unknown"
+    API_KEY_EXPIRED = "api_key_expired"
+    API_KEY_REVOKED = "api_key_revoked"
     SCOPE_INSUFFICIENT = "scope_insufficient"
     PATH_AMBIGUOUS = "path_ambiguous"
     # messages at the MCP endpoint

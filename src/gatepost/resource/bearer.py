@@ -104,7 +104,7 @@ def read_bearer_token(authorization: Sequence[bytes], query_string: bytes, *, lo
     Raises:
         TokenRefused: there is none, or it stands in the wrong place, or it has the wrong shape.
     """
-    if query_string and _names_a_token(query_string):
+    if query_string and names_a_credential(query_string):
         # Alone or beside a header: URLs end up in logs and histories (RFC 6750 section 5.3, RFC 9700 section 4.3.2).
         raise TokenRefused(IN_QUERY)
     if len(authorization) > 1:
@@ -120,11 +120,14 @@ def read_bearer_token(authorization: Sequence[bytes], query_string: bytes, *, lo
     return token.decode("ascii")
 
 
-def _names_a_token(query_string: bytes) -> bool:
-    """Say whether a parameter is named `access_token` (RFC 6750 section 2.3), in whatever spelling."""
+def names_a_credential(query_string: bytes) -> bool:
+    """Say whether a URL's query holds one: `access_token` (RFC 6750 section 2.3) or `mcp-api-key`, or a key of ours."""
     # Names are decoded one by one: an `&` that only decoding brings to light separates nothing.
     names = (parameter.partition(b"=")[0] for parameter in query_string.split(b"&") if b"=" in parameter)
-    return any(unquote_to_bytes(name) == b"access_token" for name in names)
+    decoded = [unquote_to_bytes(name) for name in names]
+    if b"access_token" in decoded or any(name.lower().replace(b"_", b"-") == b"mcp-api-key" for name in decoded):
+        return True
+    return SecretKind.API_KEY.value.encode() in unquote_to_bytes(query_string)
 
 
 def is_bearer_token(text: str) -> bool:

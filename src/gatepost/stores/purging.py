@@ -79,6 +79,8 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         Purge("account links", store.account_links.delete_links),
         Purge("logins under way", store.logins.delete_logins),
         Purge("tokens of login providers", store.upstream_tokens.delete_tokens),
+        # Kept a while, so that an operator can see what ended, and whoever still sends it is told why.
+        Purge("API keys", store.api_keys.delete_keys, kept_for=30 * _DAY),
         Purge("consents", store.consents.delete_consents),
         Purge("limits", store.limits.delete_limits),
         Purge("audit events", store.audit.delete_events, kept_for=audit_days * _DAY),

@@ -34,6 +34,7 @@ class SecretKind(StrEnum):
     REGISTRATION_ACCESS_TOKEN = "gp_ra_"
     MCP_SESSION = "gp_ms_"
     SEALING_KEY = "gp_sk_"
+    API_KEY = "gp_ak_"
 
 
 def mint(kind: SecretKind, random_bytes: RandomBytes) -> str:

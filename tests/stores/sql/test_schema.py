@@ -17,6 +17,8 @@ from gatepost.oauth.records import ClientOrigin
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink, InvitationOutcome
 from gatepost.stores.contract.administration import Administrator, AdminOutcome
+from gatepost.stores.contract.api_keys import ApiKey, KeyAddition
+from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
@@ -62,6 +64,15 @@ SCANS_ON_PURPOSE = {
     "DELETE FROM account_links WHERE created_at < $1",
     "DELETE FROM consents WHERE created_at < $1",
     "DELETE FROM mcp_sessions WHERE created_at < $1",
+    "DELETE FROM upstream_tokens WHERE linked_at < $1",
+    # An operator's list of keys that operators made, along the index of its order.
+    "SELECT * FROM api_keys ORDER BY created_at DESC, key_id LIMIT $1",
+    (
+        "SELECT * FROM api_keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) "
+        "ORDER BY created_at DESC, key_id LIMIT $1"
+    ),
+    # What servers serve: a handful of rows.
+    "SELECT * FROM served_endpoints",
 }
 
 
@@ -162,9 +173,25 @@ async def test_no_operation_reads_a_whole_table_to_find_a_row(connection: sqlite
 
     store = sql_store(database)
     await use_every_operation(store)
+    await use_api_keys(store)
     await store.approvals.revoke_all(issued_before=None, reason="asked", now=NOW)
 
     assert database.scans == SCANS_ON_PURPOSE
+
+
+async def use_api_keys(store: Store) -> None:
+    keys = store.api_keys
+    key = ApiKey("key_1", "nightly", fp("api key"), None, ("a",), "https://mcp.example", NOW)
+    assert await keys.add_key(key) is KeyAddition.ADDED
+    assert await keys.add_key(replace(key, name="two", user_subject="nobody")) is KeyAddition.NO_PERSON
+    await keys.note_use("key_1", at=NOW)
+    assert await keys.find_key(fp("api key"))
+    for live_at in (None, NOW):
+        assert await keys.list_keys(live_at=live_at, limit=5)
+    assert await keys.revoke_key("key_1", now=NOW)
+    assert await keys.delete_keys(before=NOW, limit=5) == 1
+    await store.endpoints.note_endpoints([ServedEndpoint("/mcp", ("a",))])
+    assert await store.endpoints.list_endpoints()
 
 
 async def use_second_steps(store: Store) -> None:

@@ -79,6 +79,23 @@ async def test_the_application_sees_the_principal_and_never_the_token() -> None:
     assert "host" in body["headers"]
 
 
+async def test_the_application_never_sees_a_key_and_both_credentials_are_refused() -> None:
+    protected = Protected(an_application())
+    guard = BearerGuard(
+        grants=cast("GrantStore", Grants()), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW, api_key="a-fixed-key"
+    )
+    app = GuardedApplication(protected, path="/mcp", guard=guard, addresses=ClientAddresses())
+    key, token = {"MCP-API-Key": "a-fixed-key"}, {"Authorization": f"Bearer {READER}"}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ORIGIN) as client:
+        for _ in range(2):
+            body = (await client.get("/mcp/who", headers=key)).json()
+            assert body["subject"] == "api-key"
+            assert "mcp-api-key" not in body["headers"]
+            assert (await client.get("/mcp/who", headers=token)).status_code == 200
+            assert (await client.get("/mcp/who", headers={**key, **token})).status_code == 400
+            assert (await client.get("/mcp/who", headers={"MCP-API-Key": "another"})).status_code == 401
+
+
 async def test_the_application_finds_its_own_path_as_under_a_mount() -> None:
     body = (await get(guarded(), "/mcp/who")).json()
 

@@ -42,9 +42,9 @@ class ApprovalStore(Protocol):
     async def revoke_all(self, *, issued_before: int | None, reason: str, now: int) -> dict[str, int]:
         """End all access that was given before a time, in one step; return how much of what ended, in words for people.
 
-        Grants are revoked with their tokens; logins at browsers, authorization requests with their codes, remembered
-        approvals, MCP sessions and what login providers gave for tools go. Accounts, clients and keys stay. Whoever
-        writes meanwhile waits: a second or two where there are hundreds of thousands of grants.
+        Grants are revoked with their tokens, and API keys; logins at browsers, authorization requests with their codes,
+        remembered approvals, MCP sessions and what login providers gave for tools go. Accounts, clients and signing
+        keys stay. Whoever writes meanwhile waits: a second or two where there are hundreds of thousands of grants.
 
         Args:
             issued_before: only what began before this time, seconds UTC; None for everything.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gatepost.stores.contract.account_links import AccountLinkStore
 from gatepost.stores.contract.administration import AdministrationStore
+from gatepost.stores.contract.api_keys import ApiKeyStore
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.assertions import AssertionStore
 from gatepost.stores.contract.audit import AuditStore
@@ -14,6 +15,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSessionStore
 from gatepost.stores.contract.changes import ChangeStore
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.endpoints import EndpointStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.leases import LeaseStore
@@ -48,6 +50,8 @@ class Store:
     approvals: ApprovalStore
     administration: AdministrationStore
     upstream_tokens: UpstreamTokenStore
+    api_keys: ApiKeyStore
+    endpoints: EndpointStore
     keys: KeyStore
     audit: AuditStore
 

@@ -49,6 +49,8 @@ _REVOKE_ALL: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE revoked_at IS NULL AND created_at < $1
 """
 
+_REVOKE_ALL_KEYS: Final = "UPDATE api_keys SET revoked_at = $2 WHERE revoked_at IS NULL AND created_at < $1"
+
 _END_ALL: Final = {
     "browser sessions": "DELETE FROM browser_sessions WHERE created_at < $1",
     "account links": "DELETE FROM account_links WHERE created_at < $1",
@@ -80,6 +82,7 @@ class SqlApprovalStore(Operations):
     ) -> dict[str, int]:
         before = _EVER if issued_before is None else issued_before
         ended = {"grants": await transaction.run(_REVOKE_ALL, before, now, reason)}
+        ended["API keys"] = await transaction.run(_REVOKE_ALL_KEYS, before, now)
         for what, statement in _END_ALL.items():
             ended[what] = await transaction.run(statement, before)
         return ended

@@ -7,6 +7,7 @@ from typing import Final
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.account_links import SqlAccountLinkStore
 from gatepost.stores.sql.administration import SqlAdministrationStore
+from gatepost.stores.sql.api_keys import SqlApiKeyStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
 from gatepost.stores.sql.audit import SqlAuditStore
@@ -15,6 +16,7 @@ from gatepost.stores.sql.changes import SqlChangeStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Database, Operations, Transaction, read, write
+from gatepost.stores.sql.endpoints import SqlEndpointStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.leases import SqlLeaseStore
@@ -57,6 +59,8 @@ def sql_store(database: Database) -> Store:
         approvals=SqlApprovalStore(database),
         administration=SqlAdministrationStore(database),
         upstream_tokens=SqlUpstreamTokenStore(database),
+        api_keys=SqlApiKeyStore(database),
+        endpoints=SqlEndpointStore(database),
         keys=SqlKeyStore(database),
         audit=SqlAuditStore(database),
         mcp_sessions=SqlMcpSessionStore(database),

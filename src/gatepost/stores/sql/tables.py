@@ -18,7 +18,9 @@ from gatepost.oauth.records import (
 )
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink
+from gatepost.stores.contract.api_keys import ApiKey
 from gatepost.stores.contract.browser_sessions import BrowserSession
+from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.logins import PendingLogin
@@ -58,6 +60,8 @@ SECOND_STEPS: Final = Table("second_steps", SecondStep)
 BROWSER_SESSIONS: Final = Table("browser_sessions", BrowserSession)
 PENDING_LOGINS: Final = Table("pending_logins", PendingLogin)
 UPSTREAM_TOKENS: Final = Table("upstream_tokens", KeptTokens, scopes=SCOPES, is_refreshable=FLAG)
+API_KEYS: Final = Table("api_keys", ApiKey, scopes=SCOPES)
+SERVED_ENDPOINTS: Final = Table("served_endpoints", ServedEndpoint, scopes=SCOPES)
 SIGNING_KEYS: Final = Table("signing_keys", SealedSigningKey)
 AUDIT_EVENTS: Final = Table(
     "audit_events", AuditRecord, event=Conversion(str, AuditEvent), outcome=Conversion(str, Outcome)

@@ -44,6 +44,7 @@ _END_UPSTREAM_TOKENS: Final = "DELETE FROM upstream_tokens WHERE subject = $1"
 _REVOKE_GRANTS: Final = """
     UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE subject = $1 AND revoked_at IS NULL
 """
+_REVOKE_API_KEYS: Final = "UPDATE api_keys SET revoked_at = $2 WHERE user_subject = $1 AND revoked_at IS NULL"
 
 
 class SqlUserStore(Operations):
@@ -182,6 +183,7 @@ async def disable_user(transaction: Transaction, subject: str, *, now: int) -> N
     await transaction.run(FORGET_UNREDEEMED_CODES, subject)
     await transaction.run(_END_UPSTREAM_TOKENS, subject)
     await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
+    await transaction.run(_REVOKE_API_KEYS, subject, now)
 
 
 async def set_roles(transaction: Transaction, subject: str, change: Callable[[frozenset[str]], frozenset[str]]) -> bool:

@@ -27,6 +27,7 @@ from gatepost.protocol.messages import (
     parse_message,
     result_response,
 )
+from gatepost.resource.api_keys import API_KEY_HEADER
 from gatepost.resource.principal import Principal
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
@@ -75,6 +76,8 @@ _SCOPES_NOT_GRANTED: Final = (
     "This needs a scope that was not granted. The server checks no tokens (MCP_REQUIRE_AUTH is false), so scopes come "
     "from an application around it, or from nobody: then set MCP_IGNORE_SCOPES=true to serve it to everybody."
 )
+
+_CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -153,7 +156,8 @@ class McpEndpoint:
         principal: Principal | None = None
         if self.guard is not None and http_method != "OPTIONS":
             # A token that was verified a moment ago costs one look-up.
-            authorization = b"" if scope.get("query_string") else headers.get(b"authorization", b"")
+            is_plain = not scope.get("query_string") and API_KEY_HEADER not in headers
+            authorization = headers.get(b"authorization", b"") if is_plain else b""
             principal = self.guard.cached(authorization) or await self._identify(self.guard, scope, headers)
             if fast_path is not None:
                 fast_path.is_verified = principal is not None
@@ -188,7 +192,7 @@ class McpEndpoint:
     async def _identify(self, guard: BearerGuard, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
         """Return who sends a request whose token has to be looked up; None for nobody known, where that is enough."""
         query_string: bytes = scope.get("query_string", b"")
-        if self.is_lazy and not query_string and b"authorization" not in headers:
+        if self.is_lazy and not query_string and headers.keys().isdisjoint(_CREDENTIALS):
             scope[UNKNOWN_CALLER] = True
             return None
         return await guard.verify(scope["headers"], query_string)

@@ -1,7 +1,7 @@
 """Any ASGI application as a protected resource: the bearer guard in front, the principal in the scope (RFC 6750).
 
 The application never sees the client's token (MCP 2026-07-28 basic/authorization, "Access Token Privilege
-Restriction"): the `Authorization` header is taken out of what it gets.
+Restriction"): the headers `Authorization` and `MCP-API-Key` are taken out of what it gets.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.scopes import is_scope_token
+from gatepost.resource.api_keys import API_KEY_HEADER
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.context import set_current_subject
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -31,6 +32,7 @@ from gatepost.wording.phrase import Phrase, Words
 PRINCIPAL: Final = "gatepost.principal"
 """Where in the ASGI scope the application finds the `Principal`; None where the server demands no token."""
 
+_CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
 # What one router takes for another path than the next one does: empty and dot segments, backslashes, and separators
 # that are percent-encoded. A rule about paths must never be asked about another path than the application is.
@@ -159,9 +161,10 @@ class GuardedApplication:
         if self._guard is None:
             return None
         raw_headers, query_string = scope["headers"], scope.get("query_string", b"")
-        given = [value for name, value in raw_headers if name == b"authorization"]
+        given = [header for header in raw_headers if header[0] in _CREDENTIALS]
         # A token that was verified a moment ago costs one look-up.
-        principal = None if query_string or len(given) != 1 else self._guard.cached(given[0])
+        is_plain = not query_string and len(given) == 1 and given[0][0] == b"authorization"
+        principal = self._guard.cached(given[0][1]) if is_plain else None
         if principal is None:
             principal = await self._guard.verify(raw_headers, query_string)
         needed = self._scopes_for(scope)
@@ -176,7 +179,7 @@ class GuardedApplication:
 
     def _scope_for(self, scope: Scope, principal: Principal | None) -> Scope:
         given = dict(scope)
-        given["headers"] = [header for header in scope["headers"] if header[0] != b"authorization"]
+        given["headers"] = [header for header in scope["headers"] if header[0] not in _CREDENTIALS]
         # The path begins with ours, whatever `root_path` a server or an app around this one gives: it was found by it.
         given["root_path"] = self._path
         given["state"] = self._state.copy()

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.reasons import Reason
 from gatepost.resource import bearer
+from gatepost.resource.api_keys import API_KEY_HEADER, is_api_key, read_api_key
+from gatepost.resource.api_keys import UNKNOWN as API_KEY_UNKNOWN
 from gatepost.resource.bearer import Refusal, TokenRefused, bearer_challenge
 from gatepost.resource.principal import API_KEY_SUBJECT, Principal
 from gatepost.resource.resources import ProtectedResource, metadata_url
@@ -21,11 +24,14 @@ from gatepost.stores.contract.users import Person
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
+from gatepost.web.resource.api_key_callers import ApiKeyCallers
 from gatepost.web.resource.external_callers import ExternalCallers
 
 _CACHE_ENTRIES = 4096
 _UNAVAILABLE = 503
 _RETRY_AFTER = 5
+
+_Credential: TypeAlias = bytes | tuple[bytes]
 
 
 class BearerRefused(Exception):
@@ -77,6 +83,7 @@ class BearerGuard:
         entry: Entry = ANYBODY,
         roles: Roles = NO_ROLES,
         external: ExternalCallers | None = None,
+        api_keys: ApiKeyCallers | None = None,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -93,6 +100,7 @@ class BearerGuard:
             entry: says whom its words name no more.
             roles: say which scopes of a token its person may still have.
             external: verifies tokens of issuers elsewhere; None where none counts.
+            api_keys: checks the keys that `gatepost apikeys` makes; None where none counts.
             is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
@@ -107,30 +115,26 @@ class BearerGuard:
         self._api_key_fingerprint = None if api_key is None else fingerprint(api_key)
         self.required_scopes = required_scopes
         self._signed_tokens, self._external = signed_tokens, external
-        self._entry, self._roles = entry, roles
+        self._entry, self._roles, self._api_keys = entry, roles, api_keys
         self._longest = bearer.MAX_TOKEN_LENGTH if external is None else bearer.MAX_EXTERNAL_LENGTH
         self._cache_seconds, self._cache_entries = cache_seconds, cache_entries
         self._metadata_url = metadata_url(resource) if is_discoverable else None
-        self._api_key_principal = Principal(
-            subject=API_KEY_SUBJECT,
-            client_id=API_KEY_SUBJECT,
-            scopes=frozenset(resource.scopes) | required_scopes,
-            resource=resource.identifier,
-            issuer=issuer,
-            grant_id=None,
-            expires_at=None,
-        )
-        # Keyed by the header's value as it came. In the order of insertion, which is that of expiry too.
-        self._verified: dict[bytes, _Verified] = {}
+        self._api_key_principal = _of_fixed_key(resource, required_scopes, issuer=issuer)
+        # Keyed by the value of `Authorization` as it came, or by that of `MCP-API-Key` in a tuple, so that none is ever
+        # taken for the other. In the order of insertion, which is that of expiry too.
+        self._verified: dict[_Credential, _Verified] = {}
         self._evictions = 0
 
     def cached(self, authorization: bytes) -> Principal | None:
         """Return who sent this `Authorization` value if that was verified a moment ago.
 
-        Only for a request with exactly one such header and no query; every other one goes to `verify`, which knows
-        what to refuse.
+        Only for a request with exactly one such header, no `MCP-API-Key` and no query; every other one goes to
+        `verify`, which knows what to refuse.
         """
-        verified = self._verified.get(authorization)
+        return self._cached(authorization)
+
+    def _cached(self, credential: _Credential) -> Principal | None:
+        verified = self._verified.get(credential)
         # A clock that was set back must not make an entry last: hence the lower bound.
         if verified is None or not verified.since <= self._now() < verified.until:
             return None
@@ -147,9 +151,14 @@ class BearerGuard:
             BearerRefused: nobody who may; it holds the answer.
             StoreUnavailable: it cannot be known now: answer 503, never 401.
         """
-        authorization = [value for name, value in raw_headers if name.lower() == b"authorization"]
+        raw_headers = [(name.lower(), value) for name, value in raw_headers]
+        authorization = [value for name, value in raw_headers if name == b"authorization"]
+        keys = [value for name, value in raw_headers if name == API_KEY_HEADER]
         try:
-            principal = await self._principal(authorization, query_string)
+            if keys:
+                principal = await self._principal_of_key(keys, authorization, query_string)
+            else:
+                principal = await self._principal(authorization, query_string)
         except TokenRefused as error:
             raise self._refused(error.refusal, self._resource.default_scopes) from None
         if not principal.has(self.required_scopes):
@@ -183,23 +192,26 @@ class BearerGuard:
         if self._api_key_fingerprint is not None and hmac.compare_digest(token_fingerprint, self._api_key_fingerprint):
             self._remember(authorization[0], token, self._api_key_principal, now=now, until=now + self._cache_seconds)
             return self._api_key_principal
-        # 3. Somebody else's goes to whom it belongs, and none of ours ever does.
+        # 3. A key, wherever it stands, is looked up among keys alone.
+        if is_api_key(token):
+            return await self._look_up_key(token, token_fingerprint, authorization[0])
+        # 4. Somebody else's goes to whom it belongs, and none of ours ever does.
         if self._external is not None and not self._is_of_this_server(token, self._external):
             principal = await self._external.principal(token, self._resource, own_issuer=self._issuer)
             if principal.has(self.required_scopes):
                 self._remember(authorization[0], token, principal, now=now, until=now + self._cache_seconds)
             return principal
-        # 4. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
+        # 5. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
         if self._signed_tokens is not None and looks_signed(token):
             await self._signed_tokens.check(token, resource=self._resource.identifier, now=now)
         else:
             bearer.check_kind(token)
-        # 5. Look it up.
+        # 6. Look it up.
         evictions = self._evictions
         live = await self._grants.find_access_token(token_fingerprint, now=now)
         if live is None:
             raise TokenRefused(bearer.UNKNOWN)
-        # 6. The rule decides.
+        # 7. The rule decides.
         bearer.check_live(
             expires_at=live.expires_at,
             revoked=live.grant_revoked,
@@ -212,7 +224,7 @@ class BearerGuard:
         if self._entry.shuts_out(person):
             raise TokenRefused(bearer.USER_NOT_ALLOWED)
         principal = self._from_token(live, person)
-        # 7. Remember it, unless something was revoked while the store was asked.
+        # 8. Remember it, unless something was revoked while the store was asked.
         if evictions == self._evictions and principal.has(self.required_scopes):
             until = min(now + self._cache_seconds, live.expires_at)
             self._remember(authorization[0], token, principal, now=now, until=until)
@@ -222,6 +234,31 @@ class BearerGuard:
         if bearer.is_ours(token):
             return True
         return self._signed_tokens is not None and looks_signed(token) and external.says_issuer(token, self._issuer)
+
+    async def _principal_of_key(self, keys: list[bytes], authorization: list[bytes], query_string: bytes) -> Principal:
+        """Return who sends a request with `MCP-API-Key` headers. Access tokens do not count there."""
+        key = read_api_key(keys, authorization, query_string)
+        credential = (keys[0],)
+        if (known := self._cached(credential)) is not None:
+            return known
+        now, key_fingerprint = self._now(), fingerprint(key)
+        if self._api_key_fingerprint is not None and hmac.compare_digest(key_fingerprint, self._api_key_fingerprint):
+            self._remember(credential, key, self._api_key_principal, now=now, until=now + self._cache_seconds)
+            return self._api_key_principal
+        if not is_api_key(key):
+            raise TokenRefused(bearer.WRONG_KIND if bearer.is_ours(key) else API_KEY_UNKNOWN)
+        return await self._look_up_key(key, key_fingerprint, credential)
+
+    async def _look_up_key(self, key: str, key_fingerprint: bytes, credential: _Credential) -> Principal:
+        if self._api_keys is None:
+            raise TokenRefused(API_KEY_UNKNOWN)
+        evictions, now = self._evictions, self._now()
+        principal = await self._api_keys.principal(key_fingerprint, self._resource, issuer=self._issuer)
+        if evictions == self._evictions and principal.has(self.required_scopes):
+            until = now + self._cache_seconds
+            ends = until if principal.expires_at is None else min(until, principal.expires_at)
+            self._remember(credential, key, principal, now=now, until=ends)
+        return principal
 
     def _from_token(self, live: LiveAccessToken, person: Person | None) -> Principal:
         roles, scopes, resource = frozenset[str](), live.scopes, self._resource
@@ -243,20 +280,21 @@ class BearerGuard:
             roles=roles,
         )
 
-    def _remember(self, authorization: bytes, token: str, principal: Principal, *, now: int, until: int) -> None:
+    def _remember(self, credential: _Credential, token: str, principal: Principal, *, now: int, until: int) -> None:
         """Keep a verification, and let go of what is over or too much. Keeps no token longer than it is of use."""
-        if len(authorization) != len("Bearer ") + len(token):
+        spelt = len(credential[0]) if isinstance(credential, tuple) else len(credential) - len("Bearer ")
+        if spelt != len(token):
             # With more blanks than one there are any number of spellings, of any length, and one token is enough to
             # fill the memory with them.
             return
-        self._verified.pop(authorization, None)
+        self._verified.pop(credential, None)
         while self._verified:
             oldest = next(iter(self._verified))
             if len(self._verified) < self._cache_entries and self._verified[oldest].until > now:
                 break
             del self._verified[oldest]
         if until > now:
-            self._verified[authorization] = _Verified(principal, since=now, until=until)
+            self._verified[credential] = _Verified(principal, since=now, until=until)
 
     def _refused(self, refusal: Refusal, scopes: Iterable[str]) -> BearerRefused:
         return BearerRefused(
@@ -268,3 +306,15 @@ class BearerGuard:
                 error_description=None if refusal.error is None else refusal.description,
             ),
         )
+
+
+def _of_fixed_key(resource: ProtectedResource, required_scopes: frozenset[str], *, issuer: str) -> Principal:
+    return Principal(
+        subject=API_KEY_SUBJECT,
+        client_id=API_KEY_SUBJECT,
+        scopes=frozenset(resource.scopes) | required_scopes,
+        resource=resource.identifier,
+        issuer=issuer,
+        grant_id=None,
+        expires_at=None,
+    )

@@ -11,7 +11,7 @@ from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import Transaction
-from gatepost.stores.sql.schema import administration, authorization_server, live_state
+from gatepost.stores.sql.schema import administration, api_keys, authorization_server, live_state
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (*authorization_server.STATEMENTS, *live_state.STATEMENTS),
@@ -25,6 +25,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.PROFILE_SUBJECTS,
     administration.ADMINISTRATION,
     authorization_server.REFRESH_REUSE,
+    api_keys.API_KEYS,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""
