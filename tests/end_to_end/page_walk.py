@@ -40,6 +40,7 @@ class Walk:
         self.set_up()
         self.connect_apps()
         self.account()
+        self.administration()
         self.second_step()
         self.links()
         self.refusals()
@@ -118,6 +119,31 @@ class Walk:
         self.look("second-step-problem")
         self.context.clear_cookies()
         self.command("users", "second-step", "ada", "off")
+
+    def administration(self) -> None:
+        """Look at the admin pages, which the first account may use, and do what shows something."""
+        self.visit("/oauth/admin", "admin-people")
+        self.submit(username="a name with spaces")
+        self.look("admin-name-problem")
+        self.submit(username="carla")
+        self.look("admin-link")
+        self.page.reload()
+        self.look("admin-link-over")
+        self.visit("/oauth/admin/people")
+        self.page.locator(".entries a").first.click()
+        self.look("admin-person")
+        self.submit(role="No role")
+        self.look("admin-role-problem")
+        person = self.page.locator('input[name="subject"]').first.input_value()
+        self.visit("/oauth/admin/clients", "admin-clients")
+        self.page.locator(".entries a").first.click()
+        self.look("admin-client")
+        self.visit("/oauth/admin/grants", "admin-grants")
+        self.visit(f"/oauth/admin/grants?subject={person}", "admin-grants-of-one")
+        self.visit("/oauth/admin/audit", "admin-audit")
+        self.visit("/oauth/admin/audit?since=yesterday", "admin-audit-problem")
+        self.visit("/oauth/admin/keys", "admin-keys")
+        self.visit("/oauth/admin/person?subject=nobody", "admin-unknown")
 
     def links(self) -> None:
         """Open links that the operator's commands print."""

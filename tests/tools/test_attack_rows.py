@@ -24,6 +24,7 @@ NAMED = (
     "upstream-tokens",
     "identity-seams",
     "api-keys",
+    "administration",
     "mcp-transport",
     "faults",
     "load",

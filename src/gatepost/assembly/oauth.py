@@ -114,7 +114,14 @@ class OAuth:
 
         rules = self.rules(origin)
         return PageRoutes(
-            self.core, self.resources, self.provider, self.clients, rules, pages, self.upstream_tokens
+            self.core,
+            self.resources,
+            self.provider,
+            self.clients,
+            rules,
+            pages,
+            self.upstream_tokens,
+            {"client_documents": self.egress.is_gone},
         ).build()
 
     def routes(self, origin: str) -> tuple[Route, ...]:

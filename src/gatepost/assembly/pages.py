@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gatepost.assembly.admin import admin_pages
 from gatepost.assembly.core import Core
 from gatepost.assembly.login_provider import second_steps_of
 from gatepost.assembly.mcp import Resources
@@ -52,6 +54,8 @@ class PageRoutes:
     rules: AuthorizationServer
     pages: Pages
     upstream_tokens: UpstreamTokens | None
+    is_degraded: Mapping[str, Callable[[], bool]]
+    """What may work worse and keeps nobody out, by name."""
 
     def build(self) -> tuple[Route, ...]:
         """Build the routes of every page."""
@@ -132,6 +136,7 @@ class PageRoutes:
             resources=login.resources,
             on_revocation=self.resources.forget_verified_tokens,
             has_passkeys=self._has_accounts,
+            roles=self.core.roles,
         )
         second_steps = second_steps_of(self.core)
         password = PasswordPage(
@@ -150,7 +155,14 @@ class PageRoutes:
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
         of_accounts = (*links.routes(), *self._passkey_routes(login)) if self._has_accounts else ()
         own = (*account.routes(), *logins.routes(), *upstream.routes(), *password.routes(), *second_step.routes())
-        return (*own, *of_accounts)
+        admin = admin_pages(
+            self.core,
+            login.completion,
+            has_accounts=self._has_accounts,
+            on_revocation=self.resources.forget_verified_tokens,
+            is_degraded=self.is_degraded,
+        )
+        return (*own, *of_accounts, *admin.routes())
 
     def _passkey_routes(self, login: LoginPage) -> tuple[Route, ...]:
         """Return what people do with passkeys, and what asks them again who they are."""

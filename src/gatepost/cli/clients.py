@@ -16,9 +16,8 @@ from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
-from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import OAuthError
-from gatepost.oauth.operator_clients import read_preregistration
+from gatepost.oauth.operator_clients import placeholder_of, read_preregistration
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
@@ -178,7 +177,7 @@ def set_refresh_reuse(options: argparse.Namespace) -> None:
 def disable(options: argparse.Namespace) -> None:
     """Disable a client, also one that is known by a document."""
     now, client_id = int(time.time()), options.client_id
-    placeholder = _placeholder(client_id, now=now)
+    placeholder = placeholder_of(client_id, now=now)
     _change(
         client_id,
         lambda clients: clients.disable_client(client_id, now=now, placeholder=placeholder),
@@ -241,29 +240,6 @@ def _document(options: argparse.Namespace) -> dict[str, object]:
         "jwks_uri": options.jwks_uri,
         "scope": options.scope,
     }
-
-
-def _placeholder(client_id: str, *, now: int) -> Client | None:
-    """Return what is kept of a client that is known by a document, so that there is something to disable."""
-    if not is_document_url(client_id):
-        return None
-    return Client(
-        client_id=client_id,
-        client_name="(known by its document)",
-        redirect_uris=(),
-        grant_types=(),
-        response_types=(),
-        token_endpoint_auth_method="none",  # noqa: S106 - a method, not a password
-        application_type="web",
-        scope=None,
-        client_uri=None,
-        logo_uri=None,
-        jwks=None,
-        jwks_uri=None,
-        secret_fingerprint=None,
-        created_at=now,
-        origin=ClientOrigin.DOCUMENT,
-    )
 
 
 def _reuse(text: str) -> int | None:

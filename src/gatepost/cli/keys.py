@@ -14,9 +14,9 @@ from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
-from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, sealed_signing_key
+from gatepost.stores.signing_keys import rotate as rotate_signing_key
+from gatepost.stores.signing_keys import states
 from gatepost.tokens.sealing import KeyRing
-from gatepost.tokens.signing import generate_signing_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,6 @@ def show(options: argparse.Namespace) -> None:
     """Print the keys that have not ended."""
     now = int(time.time())
     keys = with_store(lambda store: store.keys.signing_keys(now=now))
-    signing = [key for key in keys if key.signs_from <= now][-1:] or keys[:1]
     say_list(
         [
             {
@@ -53,9 +52,9 @@ def show(options: argparse.Namespace) -> None:
                 "algorithm": key.algorithm,
                 "signs_from": moment(key.signs_from),
                 "ends": moment(key.ends_at),
-                "state": "signs" if key in signing else "published" if key.signs_from > now else "verifies",
+                "state": state,
             }
-            for key in keys
+            for key, state in zip(keys, states(keys, now=now), strict=True)
         ],
         as_json=options.json,
         if_empty="There are no signing keys: a server with OAUTH_ACCESS_TOKEN_FORMAT=jwt makes one when it starts. "
@@ -71,18 +70,15 @@ def rotate(options: argparse.Namespace) -> None:
 
 
 async def _rotate(store: Store, settings: Settings, *, at_once: bool) -> SealedSigningKey:
-    now = int(time.time())
-    key = generate_signing_key(settings.oauth.signing_algorithm, secrets.token_bytes)
-    sealed = sealed_signing_key(
-        key,
+    sealed = await rotate_signing_key(
+        store.keys,
         await own_key_ring(store, settings),
-        now=now,
-        signs_from=now if at_once else now + PUBLISHED_FIRST,
+        algorithm=settings.oauth.signing_algorithm,
+        token_lifetime=settings.oauth.access_token_ttl,
+        now=int(time.time()),
         random_bytes=secrets.token_bytes,
+        at_once=at_once,
     )
-    # A process may sign with the old key until it looks again; after that its last token lives for one lifetime.
-    last_token = sealed.signs_from + RELOAD_AFTER + settings.oauth.access_token_ttl
-    await store.keys.rotate_signing_key(sealed, others_end_at=last_token)
     await audit(store, AuditEvent.SIGNING_KEY_ROTATED)
     return sealed
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
 
-_AGO: Final = re.compile(r"(\d{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+from gatepost.observability.moments import read_moment
 
 
 class CommandRefused(Exception):
@@ -78,14 +75,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def past_moment(text: str) -> int:
-    """Return seconds UTC of a date, a date and time (UTC unless it says otherwise), or a stretch of time ago."""
-    if ago := _AGO.fullmatch(text):
-        return int(time.time()) - int(ago[1]) * _SECONDS[ago[2]]
+    """Return seconds UTC of what `read_moment` reads."""
     try:
-        given = datetime.fromisoformat(text)
+        return read_moment(text, now=int(time.time()))
     except ValueError:
         raise argparse.ArgumentTypeError("takes a date, a date and time, or a stretch of time such as 24h") from None
-    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp())
 
 
 def stretch(text: str) -> int:

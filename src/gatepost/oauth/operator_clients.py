@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientMetadata, ClientOrigin, Grant
@@ -106,3 +107,26 @@ def lost_grants(client: Client, grants: Iterable[Grant]) -> list[str]:
 def serves_people(client: Client) -> bool:
     """Say whether people can give this client access."""
     return "authorization_code" in client.grant_types
+
+
+def placeholder_of(client_id: str, *, now: int) -> Client | None:
+    """Return what is kept of a client that is known by a document, so that there is something to disable."""
+    if not is_document_url(client_id):
+        return None
+    return Client(
+        client_id=client_id,
+        client_name="(known by its document)",
+        redirect_uris=(),
+        grant_types=(),
+        response_types=(),
+        token_endpoint_auth_method="none",  # noqa: S106 - a method, not a password
+        application_type="web",
+        scope=None,
+        client_uri=None,
+        logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
+        secret_fingerprint=None,
+        created_at=now,
+        origin=ClientOrigin.DOCUMENT,
+    )

@@ -102,6 +102,10 @@ class Reason(StrEnum):
     PASSKEY_INVALID = "passkey_invalid"
     PASSKEY_COUNTER_BACK = "passkey_counter_back"
     LOGIN_NOT_RECENT = "login_not_recent"
+    ADMIN_ROLE_MISSING = "admin_role_missing"
+    ADMIN_TARGET_UNKNOWN = "admin_target_unknown"
+    ADMIN_OWN_ACCESS = "admin_own_access"
+    ADMIN_CLIENT_OF_SETTINGS = "admin_client_of_settings"
     # bearer tokens
     TOKEN_MISSING = "token_missing"
     AUTHORIZATION_HEADER_REPEATED = "authorization_header_repeated"

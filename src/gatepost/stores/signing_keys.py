@@ -6,7 +6,7 @@ that keeps to the cache headers of the JWKS has seen it. The old key is publishe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatepost.stores.contract.errors import StoreMisconfigured
@@ -109,6 +109,41 @@ async def reseal(store: KeyStore, ring: KeyRing, *, now: int, random_bytes: Rand
         if not ring.is_current(kept.sealed_secret):
             sealed = _seal(open_signing_key(kept, ring), ring, random_bytes)
             await store.reseal_signing_key(kept.key_id, sealed)
+
+
+async def rotate(
+    store: KeyStore,
+    ring: KeyRing,
+    *,
+    algorithm: str,
+    token_lifetime: int,
+    now: int,
+    random_bytes: RandomBytes,
+    at_once: bool = False,
+) -> SealedSigningKey:
+    """Publish a new key, and return it; the others end when their last token is dead.
+
+    Args:
+        store: where the keys are.
+        ring: what they are sealed under.
+        algorithm: that of the new key.
+        token_lifetime: for how many seconds an access token lives.
+        now: seconds UTC.
+        random_bytes: where the key comes from.
+        at_once: whether it signs before everybody has seen it.
+    """
+    key = generate_signing_key(algorithm, random_bytes)
+    signs_from = now if at_once else now + PUBLISHED_FIRST
+    sealed = sealed_signing_key(key, ring, now=now, signs_from=signs_from, random_bytes=random_bytes)
+    # A process may sign with the old key until it looks again; after that its last token lives for one lifetime.
+    await store.rotate_signing_key(sealed, others_end_at=signs_from + RELOAD_AFTER + token_lifetime)
+    return sealed
+
+
+def states(keys: Sequence[SealedSigningKey], *, now: int) -> list[str]:
+    """Return of each key, in the order in which they sign, whether it `signs`, is `published` or only `verifies`."""
+    signing = [key for key in keys if key.signs_from <= now][-1:] or keys[:1]
+    return ["signs" if key in signing else "published" if key.signs_from > now else "verifies" for key in keys]
 
 
 def sealed_signing_key(

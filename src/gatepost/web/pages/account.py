@@ -13,6 +13,8 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.identity.roles import ADMIN as ADMIN_ROLE
+from gatepost.identity.roles import Roles
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_web
@@ -26,7 +28,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.link_login import LinkLoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
-from gatepost.web.pages.pending_request import ACCOUNT, login_path
+from gatepost.web.pages.pending_request import ACCOUNT, ADMIN, login_path
 from gatepost.web.pages.recent_login import PASSKEYS
 from gatepost.web.pages.rendering import Link
 from gatepost.web.pages.times import ago, day
@@ -61,6 +63,8 @@ class AccountPage:
     """Called as soon as a grant is revoked, so that no cache in this process answers for it."""
     has_passkeys: bool = False
     """Whether `PasskeysPage` is there, too."""
+    roles: Roles | None = None
+    """Who is led to the admin pages; None where there are none."""
 
     def routes(self) -> tuple[Route, ...]:
         return self.completion.pages.routes(
@@ -93,6 +97,7 @@ class AccountPage:
             second_step_path=SECOND_STEP if has_password(user) and completion.offers(LOCAL) else None,
             has_second_step=user.second_step is not None,
             passkeys_path=PASSKEYS if self.has_passkeys and has_password(user) else None,
+            admin_path=ADMIN if self.roles is not None and ADMIN_ROLE in self.roles.of(user) else None,
             switch_path=login_path(switch_account=True) if completion.provider.can_switch_account else None,
             apps=[self._app(app) for app in await self.approvals.list_apps(user.subject, now=now, limit=_MOST)],
             sessions=[_row(listed, own=session, now=now) for listed in sessions],

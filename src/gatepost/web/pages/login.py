@@ -28,7 +28,7 @@ from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, 
 from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer, account_of
-from gatepost.web.pages.pending_request import ACCOUNT, PendingRequests, query
+from gatepost.web.pages.pending_request import ACCOUNT, AFTER_LOGIN, PendingRequests, query
 from gatepost.web.pages.rendering import Ceremony, Link
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
@@ -255,7 +255,10 @@ class LoginPage:
         transaction_id, link = parameters.get("transaction"), parameters.get("link")
         # A name of ours and nothing else: a login leads to no place that somebody else chose.
         is_known = link in {each.name for each in self.completion.linkable}
-        return LogIn(transaction_id, link if transaction_id is None and is_known else None)
+        if transaction_id is not None:
+            return LogIn(transaction_id)
+        then = parameters.get("then")
+        return LogIn(then_link=link) if is_known else LogIn(then=then if then in AFTER_LOGIN else None)
 
     def _others(self, request: Request, purpose: LogIn) -> list[Link]:
         """Return the ways to log in elsewhere."""
@@ -321,6 +324,7 @@ _PARAMETERS = [
     api.in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
     api.in_query("switch", "Ask also somebody who is logged in."),
     api.in_query("link", "The name of the login provider on whose link page the person goes on."),
+    api.in_query("then", "The name of another page on which the person goes on: `admin`."),
     api.in_query("with", "The name of one of several login providers, which is then asked."),
 ]
 _SHOW = api.Operation(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
-from gatepost.web.pages.pending_request import ACCOUNT, consent_path, login_path
+from gatepost.web.pages.pending_request import ACCOUNT, AFTER_LOGIN, consent_path, login_path
 
 _LINK_PAGE: Final = f"{ACCOUNT}/link"
 
@@ -27,6 +27,8 @@ class LogIn:
     """The authorization request that waits, if any."""
     then_link: str | None = None
     """The name of the provider on whose link page the person goes on, where no authorization request waits."""
+    then: str | None = None
+    """The name of another page of ours where they go on; one of `AFTER_LOGIN`."""
 
     @property
     def page(self) -> str:
@@ -35,14 +37,16 @@ class LogIn:
 
     def page_of(self, *, switch_account: bool = False) -> str:
         """Return the path of its login page, which with `switch_account` asks also somebody who is logged in."""
-        return login_path(self.transaction_id, switch_account=switch_account, then_link=self.then_link)
+        return login_path(self.transaction_id, switch_account=switch_account, then_link=self.then_link, then=self.then)
 
     @property
     def goes_on(self) -> str | None:
         """Return the path that waits for somebody who is logged in; None when they only log in."""
         if self.transaction_id is not None:
             return consent_path(self.transaction_id)
-        return None if self.then_link is None else link_page_path(self.then_link)
+        if self.then_link is not None:
+            return link_page_path(self.then_link)
+        return None if self.then is None else AFTER_LOGIN[self.then]
 
 
 @dataclass(frozen=True, slots=True)

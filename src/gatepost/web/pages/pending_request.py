@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
@@ -22,15 +23,29 @@ ACCOUNT: Final = "/oauth/account"
 """The account page, where a login leads that is for no authorization request."""
 
 
-def login_path(transaction_id: str | None = None, *, switch_account: bool = False, then_link: str | None = None) -> str:
+ADMIN: Final = "/oauth/admin"
+"""The admin pages."""
+AFTER_LOGIN: Final = MappingProxyType({"admin": ADMIN})
+"""Where a login may lead that is for no authorization request, by the name in the URL: there is no other way."""
+
+
+def login_path(
+    transaction_id: str | None = None,
+    *,
+    switch_account: bool = False,
+    then_link: str | None = None,
+    then: str | None = None,
+) -> str:
     """Return the path of the login page, for an authorization request or by itself.
 
     With `switch_account` the page asks even if somebody is logged in; `then_link` names the provider on whose link page
-    the person goes on.
+    the person goes on; `then` names another place of `AFTER_LOGIN`.
     """
     parameters = [] if transaction_id is None else [f"transaction={quote(transaction_id, safe='')}"]
     if then_link is not None:
         parameters.append(f"link={quote(then_link, safe='')}")
+    if then is not None:
+        parameters.append(f"then={quote(then, safe='')}")
     if switch_account:
         parameters.append("switch=1")
     return "/oauth/login" + ("?" + "&".join(parameters) if parameters else "")

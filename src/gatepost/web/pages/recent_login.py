@@ -6,13 +6,13 @@ from types import MappingProxyType
 from typing import Final
 
 from gatepost.web.pages.browser_session import OpenSession
-from gatepost.web.pages.pending_request import ACCOUNT
+from gatepost.web.pages.pending_request import ACCOUNT, ADMIN
 
 RECENT: Final = 10 * 60
 """Seconds after a login, or after it was confirmed."""
 PASSKEYS: Final = f"{ACCOUNT}/passkeys"
 CONFIRM: Final = f"{ACCOUNT}/confirm"
-PLACES: Final = MappingProxyType({"passkeys": PASSKEYS})
+PLACES: Final = MappingProxyType({"passkeys": PASSKEYS, "admin": ADMIN})
 """Where somebody goes on who has confirmed who they are, by the name in the URL; there is no other way to say it."""
 
 

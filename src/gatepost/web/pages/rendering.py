@@ -157,7 +157,7 @@ class Pages:
         html = self._templates.render(template, language, {**context, "passkeys": passkeys})
         headers = page_headers(
             secure=self._secure,
-            in_flow=template not in _TEMPLATES_OUTSIDE_FLOW,
+            in_flow=template not in _TEMPLATES_OUTSIDE_FLOW and not template.startswith("admin_"),
             asks_for_passkeys=passkeys is not None,
         )
         return HTMLResponse(html, status, {**headers, "Content-Language": language, "Vary": "Accept-Language"})

@@ -1,0 +1,111 @@
+"""Grants, of everybody, of one person or of one app, and taking them back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.display_text import display_text
+from gatepost.oauth.reasons import Reason
+from gatepost.stores.contract.approvals import GrantListing
+from gatepost.web.pages.admin.listing import PAGE, cut, path
+from gatepost.web.pages.admin.table import CLIENT, GRANTS, PERSON, AdminPages, Visit
+from gatepost.web.pages.pending_request import query
+from gatepost.web.pages.times import day
+
+_AT_ONCE: Final = 200
+"""Grants that one form ends; where there are more, the page shows the rest, with the same button."""
+_MOST_DIGITS: Final = 15
+
+
+async def show_grants(admin: AdminPages, request: Request) -> Response:
+    """Show what still gives access, the newest first."""
+    # 1. An administrator looks.
+    visit = await admin.visit(request)
+    if isinstance(visit, Response):
+        return visit
+
+    # 2. One page.
+    parameters = query(request)
+    subject, client_id = parameters.get("subject"), parameters.get("client_id")
+    before, now = _place(parameters.get("after", "")), admin.completion.now()
+    listed = await admin.store.approvals.list_grants(
+        live_at=now, subject=subject, client_id=client_id, limit=PAGE + 1, before=before
+    )
+    grants, has_more = cut(listed)
+    last = grants[-1].grant if grants else None
+    after = None if last is None else f"{last.created_at}.{last.grant_id}"
+    person = None if subject is None else await admin.store.users.find_user_by_subject(subject)
+    return admin.render(
+        visit,
+        "admin_grants.html",
+        grants=[_row(one) for one in grants],
+        subject=subject,
+        client_id=client_id,
+        of_whom=None if subject is None else (display_text(person.name) if person is not None else subject),
+        next_path=path(GRANTS, subject=subject, client_id=client_id, after=after) if has_more else None,
+        first_path=None if before is None else path(GRANTS, subject=subject, client_id=client_id),
+        all_path=path(GRANTS),
+        grants_path=GRANTS,
+    )
+
+
+async def revoke(admin: AdminPages, request: Request) -> Response:
+    """Revoke one grant, or all of a person or an app."""
+    # 1. The form is our own page's and an administrator's.
+    submitted = await admin.submitted(request)
+    if isinstance(submitted, Response):
+        return submitted
+    visit, form = submitted
+    subject, client_id, named = form.get("subject"), form.get("client_id"), form.get("grant", "")
+
+    # 2. End what is named; what has ended already is fine. All of everybody is an operator's command.
+    if named != "all":
+        if await admin.store.grants.revoke_grant(
+            named, reason=Reason.OPERATOR_REVOKED.value, now=admin.completion.now()
+        ):
+            admin.on_revocation()
+            await _record(admin, visit, grant_id=named)
+    elif subject is not None or client_id is not None:
+        await _revoke_all(admin, visit, subject=subject, client_id=client_id)
+    return admin.redirect(path(GRANTS, subject=subject, client_id=client_id))
+
+
+async def _revoke_all(admin: AdminPages, visit: Visit, *, subject: str | None, client_id: str | None) -> None:
+    now, reason = admin.completion.now(), Reason.OPERATOR_REVOKED.value
+    listed = await admin.store.approvals.list_grants(live_at=now, subject=subject, client_id=client_id, limit=_AT_ONCE)
+    for listing in listed:
+        grant = listing.grant
+        if await admin.store.grants.revoke_grant(grant.grant_id, reason=reason, now=now):
+            await _record(admin, visit, grant_id=grant.grant_id, subject=grant.subject, client_id=grant.client_id)
+    admin.on_revocation()
+
+
+async def _record(admin: AdminPages, visit: Visit, **details: str) -> None:
+    await admin.record(visit, AuditEvent.REVOCATION, reason=Reason.OPERATOR_REVOKED, **details)
+
+
+def _place(after: str) -> tuple[int, str] | None:
+    """Return where a page goes on; None at the beginning."""
+    at, separator, grant_id = after.partition(".")
+    is_place = separator and at.isascii() and at.isdigit() and len(at) <= _MOST_DIGITS
+    return (int(at), grant_id) if is_place else None
+
+
+def _row(listing: GrantListing) -> dict[str, Any]:
+    grant = listing.grant
+    return {
+        "grant_id": grant.grant_id,
+        "person": display_text(listing.display_name or ""),
+        "subject": grant.subject,
+        "person_path": None if listing.display_name is None else path(PERSON, subject=grant.subject),
+        "client": display_text(listing.client_name or "") or grant.client_id,
+        "client_path": path(CLIENT, client_id=grant.client_id),
+        "resource": grant.resource,
+        "scopes": " ".join(grant.scopes),
+        "created": day(grant.created_at),
+        "ends": day(grant.expires_at),
+    }

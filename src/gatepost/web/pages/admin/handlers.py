@@ -1,0 +1,35 @@
+"""What answers at each admin page, by its name in `table`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.web.pages.admin.audit import show_trail
+from gatepost.web.pages.admin.clients import change_client, show_client, show_clients
+from gatepost.web.pages.admin.grants import revoke, show_grants
+from gatepost.web.pages.admin.keys import rotate, show_keys
+from gatepost.web.pages.admin.links import invite, show_link
+from gatepost.web.pages.admin.people import show_people, show_start
+from gatepost.web.pages.admin.person import change_person, show_person
+from gatepost.web.pages.admin.table import AdminPages
+
+HANDLERS: Final[Mapping[str, Callable[[AdminPages, Request], Awaitable[Response]]]] = {
+    "start": show_start,
+    "people": show_people,
+    "invite": invite,
+    "person": show_person,
+    "change_person": change_person,
+    "link": show_link,
+    "clients": show_clients,
+    "client": show_client,
+    "change_client": change_client,
+    "grants": show_grants,
+    "revoke": revoke,
+    "audit": show_trail,
+    "keys": show_keys,
+    "rotate": rotate,
+}

@@ -1,0 +1,233 @@
+"""Who tries to do what administrators do, and what strangers leave for administrators to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gatepost.identity import passwords
+from gatepost.oauth.audit import AuditQuery
+from gatepost.oauth.records import Grant
+from gatepost.stores.contract.administration import Administrator
+from tests.attacks.admin_world import (
+    ADMIN,
+    AUDIT,
+    CLIENT,
+    CLIENTS,
+    GRANTS,
+    KEYS,
+    PEOPLE,
+    PERSON,
+    act,
+    administered,
+    browser_of,
+    log_in,
+    of,
+    person,
+    token,
+)
+from tests.attacks.installed import Installed
+from tests.stores.sample_records import audit_record, client, grant, tokens
+from tests.web.pages.pages_world import ATTACK, heading
+
+API_KEY = "an-api-key-of-the-operator-0123456789"
+NOW = 1_800_000_000
+PAGES = (ADMIN, PEOPLE, PERSON, f"{ADMIN}/link", CLIENTS, CLIENT, GRANTS, AUDIT, KEYS)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_MEMORY_COST", 64)
+    passwords._hasher.cache_clear()
+    monkeypatch.setattr(passwords, "_hasher", passwords._hasher.__wrapped__)
+
+
+@pytest.fixture
+async def gatepost() -> AsyncIterator[Installed]:
+    async with administered(OAUTH_ACCESS_TOKEN_FORMAT="jwt", MCP_API_KEY=API_KEY) as running:
+        await running.store.clients.register_client(client(created_at=NOW))
+        await running.store.approvals.give_grant(await grant_of(running), tokens("1", now=NOW))
+        yield running
+
+
+async def grant_of(gatepost: Installed) -> Grant:
+    subject = (await person(gatepost, "carl")).subject
+    return grant(subject=subject, created_at=NOW, expires_at=NOW + 9999)
+
+
+async def posts(gatepost: Installed) -> list[tuple[str, dict[str, str]]]:
+    """Return every change that the admin pages know, as their forms send it."""
+    carl = (await person(gatepost, "carl")).subject
+    acts = ("disable", "enable", "end_sessions", "second_step_off", "reset")
+    of_carl = [(PERSON, {"subject": carl, "do": do}) for do in acts]
+    roles = [(PERSON, {"subject": carl, "do": do, "role": "admin"}) for do in ("give_role", "take_role")]
+    apps = [(CLIENT, {"client_id": "client-1", "do": do}) for do in ("disable", "enable", "remove")]
+    grants = [(GRANTS, {"grant": "grant-1"}), (GRANTS, {"grant": "all", "subject": carl})]
+    newest = (await gatepost.store.keys.signing_keys(now=NOW))[-1].key_id
+    return [*of_carl, *roles, *apps, *grants, (PEOPLE, {"username": "mallory"}), (KEYS, {"newest": newest})]
+
+
+async def state(gatepost: Installed) -> tuple[object, ...]:
+    """Return everything that those changes could have changed."""
+    store = gatepost.store
+    return (
+        await store.users.list_users(),
+        await store.clients.list_clients(),
+        await store.approvals.list_grants(live_at=None, subject=None, client_id=None, limit=9),
+        await store.keys.signing_keys(now=NOW),
+        [event for event in await store.audit.list_events(AuditQuery(), before=None, limit=99) if event.actor],
+    )
+
+
+async def test_a_person_without_the_role_sees_and_changes_nothing(gatepost: Installed) -> None:
+    before = await state(gatepost)
+    async with browser_of(gatepost, "bob") as browser:
+        right = re.findall(r'name="csrf_token" value="([^"]+)"', (await browser.get("/oauth/account")).text)[0]
+        for page in PAGES:
+            answer = await browser.get(page)
+            assert (answer.status_code, heading(answer)) == (403, "These pages are for administrators"), page
+            assert "carl" not in answer.text
+        for page, fields in await posts(gatepost):
+            for sent in (right, await token(gatepost.http), ""):
+                assert (await browser.post(page, data={"csrf_token": sent, **fields})).status_code == 403, page
+    assert await state(gatepost) == before
+
+
+async def test_a_role_that_is_taken_away_while_a_page_is_open_is_gone(gatepost: Installed) -> None:
+    async with browser_of(gatepost, "eve") as browser:
+        right = await token(browser)
+        ada = Administrator((await person(gatepost, "ada")).subject, "admin")
+        await gatepost.store.administration.take_role((await person(gatepost, "eve")).subject, "admin", by=ada)
+        before = await state(gatepost)
+        for page, fields in await posts(gatepost):
+            answer = await browser.post(page, data={"csrf_token": right, **fields})
+            assert (answer.status_code, heading(answer)) == (403, "These pages are for administrators"), page
+    assert await state(gatepost) == before
+
+
+async def test_who_is_disabled_while_a_page_is_open_is_logged_out(gatepost: Installed) -> None:
+    async with browser_of(gatepost, "eve") as browser:
+        right = await token(browser)
+        await act(gatepost.http, PERSON, subject=(await person(gatepost, "eve")).subject, do="disable")
+        before = await state(gatepost)
+        for page, fields in await posts(gatepost):
+            answer = await browser.post(page, data={"csrf_token": right, **fields})
+            assert (answer.status_code, answer.headers["location"]) == (303, ADMIN), page
+    assert await state(gatepost) == before
+
+
+@pytest.mark.parametrize(
+    ("origin", "sent"),
+    [
+        ("https://evil.example", "right"),
+        ("null", "right"),
+        (None, ""),
+        (None, "wrong"),
+        (None, "eve's"),
+        (None, "account"),
+    ],
+)
+async def test_a_form_of_another_site_or_page_changes_nothing(
+    gatepost: Installed, origin: str | None, sent: str
+) -> None:
+    before, right = await state(gatepost), await token(gatepost.http)
+    async with browser_of(gatepost, "eve") as browser:
+        account = (await gatepost.http.get("/oauth/account")).text
+        others = {
+            "right": right,
+            "eve's": await token(browser),
+            "account": re.findall(r'name="csrf_token" value="([^"]+)"', account)[0],
+        }
+    headers = {} if origin is None else {"Origin": origin}
+    for page, fields in await posts(gatepost):
+        answer = await gatepost.http.post(page, data={"csrf_token": others.get(sent, sent), **fields}, headers=headers)
+        assert answer.status_code == 403, page
+    assert await state(gatepost) == before
+
+
+async def test_two_administrators_who_shut_each_other_out_at_once_leave_one(gatepost: Installed) -> None:
+    people = {name: (await person(gatepost, name)).subject for name in ("ada", "eve")}
+    for fields in ({"do": "take_role", "role": "admin"}, {"do": "disable"}):
+        async with browser_of(gatepost, "eve") as browser:
+            rights = await token(gatepost.http), await token(browser)
+            first = gatepost.http.post(PERSON, data={"csrf_token": rights[0], "subject": people["eve"], **fields})
+            second = browser.post(PERSON, data={"csrf_token": rights[1], "subject": people["ada"], **fields})
+            await asyncio.gather(first, second)
+        everybody = await gatepost.store.users.list_users()
+        assert len([each for each in everybody if "admin" in each.roles and each.disabled_at is None]) == 1
+        for subject in people.values():
+            await gatepost.store.users.enable_user(subject)
+            await gatepost.store.users.give_role(subject, "admin")
+        gatepost.http.cookies.clear()
+        await log_in(gatepost.http, "ada")
+
+
+async def test_what_strangers_call_themselves_is_text_and_leads_nowhere(gatepost: Installed) -> None:
+    uri = "https://evil.example/" + ATTACK.replace(" ", "")
+    evil = client("client-evil", client_name=f"{ATTACK}\u202eevil", redirect_uris=(uri,), created_at=NOW)
+    await gatepost.store.clients.register_client(evil)
+    stranger = await gatepost.store.users.recognise_user(
+        ATTACK, ATTACK, display_name=f"{ATTACK}\u202e", subjects=(f"user_{ATTACK}",), now=NOW
+    )
+    kept = grant("grant-evil", subject=stranger.subject, client_id="client-evil", created_at=NOW, expires_at=NOW + 99)
+    await gatepost.store.approvals.give_grant(kept, tokens("evil", "grant-evil", now=NOW))
+    event = audit_record(at=NOW, subject=stranger.subject, client_id="client-evil", address=ATTACK, actor=ATTACK)
+    await gatepost.store.audit.append_events([event])
+    for page in (
+        PEOPLE,
+        of(PEOPLE, search=ATTACK),
+        of(PERSON, subject=stranger.subject),
+        CLIENTS,
+        of(CLIENTS, search=ATTACK),
+        of(CLIENT, client_id="client-evil"),
+        GRANTS,
+        of(GRANTS, subject=stranger.subject),
+        of(GRANTS, subject=ATTACK, client_id=ATTACK),
+        AUDIT,
+        of(AUDIT, **dict.fromkeys(("event", "outcome", "subject", "client_id", "address", "actor", "until"), ATTACK)),
+    ):
+        answer = await gatepost.http.get(page)
+        assert answer.status_code in {200, 422}, page
+        assert "<script" not in answer.text
+        assert "<img" not in answer.text
+        assert "\u202e" not in answer.text
+        assert 'href="https://evil' not in answer.text
+        links = re.findall(r'(?:href|action)="([^"]*)"', answer.text.partition("<body")[2])
+        assert all(link.startswith("/oauth/") for link in links)
+
+
+async def test_no_site_frames_the_pages_and_nothing_keeps_them(gatepost: Installed) -> None:
+    carl = (await person(gatepost, "carl")).subject
+    pages = (of(PERSON, subject=carl), of(CLIENT, client_id="client-1"), PEOPLE, CLIENTS, GRANTS, AUDIT, KEYS)
+    for page in pages:
+        answer = await gatepost.http.get(page)
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "form-action 'self'" in policy
+        assert "script-src" not in policy or "script-src 'none'" in policy
+        assert (answer.headers["x-frame-options"], answer.headers["cache-control"]) == ("DENY", "no-store")
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+
+
+async def test_keys_and_tokens_of_programs_open_nothing(gatepost: Installed) -> None:
+    before = await state(gatepost)
+    gatepost.http.cookies.clear()
+    for secret in (API_KEY, "gp_at_0123456789", "access 1"):
+        headers = {"Authorization": f"Bearer {secret}"}
+        for page in PAGES:
+            answer = await gatepost.http.get(page, headers=headers)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/oauth/login?then=admin")
+        for page, fields in await posts(gatepost):
+            assert (await gatepost.http.post(page, data=fields, headers=headers)).status_code == 400
+    assert await state(gatepost) == before
+
+
+async def test_a_link_that_was_made_for_one_browser_is_shown_in_no_other(gatepost: Installed) -> None:
+    made = await act(gatepost.http, PEOPLE, username="dora")
+    async with browser_of(gatepost, "eve") as browser:
+        assert "gp_al_" not in (await browser.get(made.headers["location"])).text
+    assert "gp_al_" not in made.headers["location"]
+    assert "gp_al_" in (await gatepost.http.get(made.headers["location"])).text
