@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from gatepost import Identity, Role, Server
 from gatepost.identity.provider import LoginUnavailable
@@ -165,3 +166,28 @@ async def test_a_role_gives_what_its_scopes_imply_and_nothing_of_what_they_are_i
         gatepost.clock[0] += CACHED
         assert await status(gatepost, token, "write") == 403
         assert (await person.refresh()).json()["error"] == "invalid_grant"
+
+
+class Operator(Company):
+    """A provider whose class is called as the issuer of the operator is."""
+
+
+class SaysOperator(Company):
+    """A provider that says of its people who the issuer of the operator is."""
+
+    def authenticate(self, request: Request, credentials: dict[str, str]) -> Identity | None:
+        said = super().authenticate(request, credentials)
+        return None if said is None else replace(said, issuer="operator")
+
+
+async def test_no_provider_makes_its_people_the_operator_by_what_it_is_called() -> None:
+    """Whoever has the issuer `operator` has every role and is judged by no rule."""
+    with pytest.raises(ValueError, match="a login provider cannot be called operator"):
+        async with installed(target=layered(), provider=Operator()):
+            pass
+    roles = {"chief": Role(scopes="notes:admin")}
+    async with installed(target=layered(), provider=SaysOperator(), roles=roles, allow="group:nobody") as gatepost:
+        person = Person(gatepost.http)
+        refused = await person.submit(await person.arrive(), password=PASSWORD)
+        assert (refused.status_code, heading(refused)) == (500, "The login of this server does not work")
+        assert await gatepost.store.users.list_users() == []

@@ -13,10 +13,11 @@ from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import IdentityProvider, Surroundings, check_provider
 from gatepost.identity.second_steps import SecondSteps
 from gatepost.identity.several_logins import SeveralLogins
+from gatepost.identity.single_user import OPERATOR, may_vouch
 from gatepost.oauth.audit import AuditEvent
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.proxy import ForwardProxy
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import NOBODY, User
 
 if TYPE_CHECKING:
     import httpx2
@@ -47,6 +48,8 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
         provider = SeveralLogins(provider.elsewhere or [provider], local)
     organizations = core.entry.organizations | core.roles.organizations
     check_provider(provider)
+    if not all(may_vouch(each, each.issuer) for each in provider.every):
+        raise ValueError(f"a login provider cannot be called {OPERATOR} or {NOBODY}: give it another name")
     provider.connect(Surroundings(core.now, core.random_bytes, partial(_way_to, proxy), organizations))
     return provider
 

@@ -11,10 +11,15 @@ from typing import Final
 from starlette.requests import Request
 
 from gatepost.identity.provider import Identity, IdentityProvider
-from gatepost.stores.contract.users import User
+from gatepost.stores.contract.users import NOBODY, User
 
 OPERATOR: Final = "operator"
 """The issuer of people whom the operator names in code: the single user stays who they are when a password is asked."""
+
+
+def may_vouch(provider: IdentityProvider, issuer: str) -> bool:
+    """Say whether a provider's people can have this issuer: who has that of the operator is judged by nothing."""
+    return issuer != NOBODY and (issuer != OPERATOR or isinstance(provider, OperatorNamedProvider))
 
 
 class OperatorNamedProvider(IdentityProvider):

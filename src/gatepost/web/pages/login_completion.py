@@ -26,6 +26,7 @@ from gatepost.identity.provider import (
     LoginStep,
     LoginUnavailable,
 )
+from gatepost.identity.single_user import may_vouch
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -34,7 +35,7 @@ from gatepost.resource.profile import Profile
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.stores.contract.linked_logins import LoginKey
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
-from gatepost.stores.contract.users import LOCAL, NOBODY, User, UserStore
+from gatepost.stores.contract.users import LOCAL, User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 from gatepost.tokens.sealing import derive_key, seal, unseal
 from gatepost.web.pages.browser_session import BrowserSessions, CameBy, OpenSession
@@ -157,6 +158,8 @@ class LoginCompletion:
         issuer = identity.issuer or self.provider.issuer
         try:
             profile = _checked_profile(identity, issuer)
+            if not any(may_vouch(each, issuer) for each in self.provider.every):
+                raise ValueError(f"the issuer {issuer} is no login provider's")
         except (TypeError, ValueError, RecursionError) as error:
             raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from None
         # Judged on what is kept, so that a refresh comes to the same answer; nothing is kept of who is refused.
@@ -345,7 +348,7 @@ def _checked_profile(identity: Any, issuer: Any) -> Profile:
     subject, email, groups = identity.subject, identity.email, identity.groups
     if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= _LONGEST_SUBJECT:
         raise ValueError(f"the subject has to be a text of 1 to {_LONGEST_SUBJECT} printable characters")
-    if not isinstance(issuer, str) or issuer in {LOCAL, NOBODY}:
+    if not isinstance(issuer, str) or issuer == LOCAL:
         raise ValueError("the issuer has to be a text, and for local accounts vouches nobody but their own provider")
     if not all(text is None or isinstance(text, str) for text in (identity.display_name, email)):
         raise TypeError("display name and e-mail have to be texts")
