@@ -10,6 +10,7 @@ import pytest
 
 from gatepost.identity.local_accounts import new_user
 from gatepost.oauth.audit import AuditQuery
+from gatepost.oauth.limits import LOGINS_OF_ADDRESS
 from gatepost.stores.sql.sqlite import memory_store
 from tests.attacks.installed import Installed, installed
 from tests.attacks.login_world import KEY
@@ -408,3 +409,29 @@ async def test_a_secret_that_is_moved_to_another_account_opens_nothing(guarded: 
 
     assert answer.status_code == 500
     assert not await is_logged_in(thief)
+
+
+async def test_own_logins_that_change_how_they_are_counted_midway_give_no_guesses_back(guarded: Guarded) -> None:
+    """The password is typed by a browser that is known, and counted by it; the code by one that says nothing of that.
+
+    What is taken back after the login has to be what was counted, or bob clears his address while he guesses at others.
+    """
+    bob, known = guarded.browser("203.0.113.9"), "__Host-gatepost-known"
+    page = await type_password(bob, "bob")
+    assert (await send(bob, page, code=guarded.recovery["bob"].pop())).status_code == 303
+
+    async def guess() -> int:
+        stranger = guarded.browser("203.0.113.9")
+        return (await type_password(stranger, f"somebody{guesses}", password="a guess")).status_code
+
+    guesses = 0
+    for _ in range(9):
+        page = await type_password(bob, "bob", path=f"{LOGIN}?switch=1")
+        bob.cookies.delete(known)
+        assert (await send(bob, page, code=guarded.recovery["bob"].pop())).status_code == 303
+        for _ in range(5):
+            assert await guess() == WRONG
+            guesses += 1
+    while await guess() == WRONG:
+        guesses += 1
+    assert guesses == LOGINS_OF_ADDRESS.uses

@@ -56,8 +56,8 @@ class _Attempt:
     """Which the throttle counts."""
     answered: StepAnswer | None = None
     """Of a further step with a short secret."""
-    earlier: int = 0
-    """How many steps before it were right."""
+    earlier: tuple[str, ...] = ()
+    """As what the steps before it were counted, which were right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +167,14 @@ class LoginPage:
         # 5. Log in under a new session, and on.
         response = await completion.finish(request, session, user, purpose)
         if self.throttle is not None:
-            await self.throttle.succeeded(request, attempt.account, response, attempt.answered, earlier=attempt.earlier)
+            # A step that was counted otherwise, such as from another address, stays counted: else this would give back
+            # to one count what was taken from another.
+            earlier = attempt.earlier.count(self._counted_as(request, attempt.account))
+            await self.throttle.succeeded(request, attempt.account, response, attempt.answered, earlier=earlier)
         return response
+
+    def _counted_as(self, request: Request, account: str) -> str:
+        return "" if self.throttle is None else self.throttle.counted_as(request, account)
 
     async def _attempt(self, request: Request, login: BrowserLogin, submitted: dict[str, str]) -> _Attempt | None:
         """Return what is tried by a form; None when what its step goes on from is gone."""
@@ -183,7 +189,7 @@ class LoginPage:
             return None
         secret, question = kept["short_secret"], partial(provider.continue_login, request, submitted, kept["data"])
         answered = None if secret is None else StepAnswer(secret, submitted)
-        return _Attempt(question, submitted, kept["account"], answered, kept["earlier"])
+        return _Attempt(question, submitted, kept["account"], answered, tuple(kept["earlier"]))
 
     async def _next_step(
         self,
@@ -197,11 +203,12 @@ class LoginPage:
         request = login.request
         if step.problem is not None:
             await self._record_failure(request, attempt.account, Reason.SECOND_STEP_FAILED)
+        right = [self._counted_as(request, attempt.account)] if step.problem is None else []
         going_on = {
             "account": attempt.account,
             "data": dict(step.data),
             "short_secret": step.short_secret,
-            "earlier": attempt.earlier + (step.problem is None),
+            "earlier": [*attempt.earlier, *right],
         }
         state, purpose = await login.begin(going_on), self.purpose_of(query(request))
         return self.form(

@@ -140,7 +140,8 @@ class LoginThrottle:
     ) -> None:
         """Take back the count of an attempt whose password was right, and know this browser from now on.
 
-        With `answer` it was a further step, after `earlier` others that were right, which are taken back as well.
+        With `answer` it was a further step, after `earlier` others that were right and were counted as this one is
+        (`counted_as`): they are taken back as well.
 
         The attempt was counted before its password was looked at, or parallel guesses would all pass. What failed
         stays counted, so that nobody clears an address by logging in to an account of their own.
@@ -152,6 +153,10 @@ class LoginThrottle:
         known = self._known_browser(request, owner or account)
         passed = b"" if known is None else known.secret
         self.remember(response, owner or account, passed if answer is None else _digest(answer.short_secret))
+
+    def counted_as(self, request: Request, account: str) -> str:
+        """Return what stands for all that an attempt at an account is counted under, from where it comes now."""
+        return _named("\n".join(sorted(self._uses(request, account))))
 
     def _uses(
         self, request: Request, account: str, answer: StepAnswer | None = None, *, owner: str | None = None
