@@ -157,9 +157,7 @@ class LoginCompletion:
         """
         issuer = identity.issuer or self.provider.issuer
         try:
-            profile = _checked_profile(identity, issuer)
-            if not any(may_vouch(each, issuer) for each in self.provider.every):
-                raise ValueError(f"the issuer {issuer} is no login provider's")
+            profile = _checked_profile(identity, issuer, of=self.provider.every)
         except (TypeError, ValueError, RecursionError) as error:
             raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from None
         # Judged on what is kept, so that a refresh comes to the same answer; nothing is kept of who is refused.
@@ -337,8 +335,10 @@ def _shown_name(identity: Identity) -> str | None:
     return display_text(identity.display_name or "") or None
 
 
-def _checked_profile(identity: Any, issuer: Any) -> Profile:
+def _checked_profile(identity: Any, issuer: Any, *, of: Sequence[IdentityProvider]) -> Profile:
     """Return what an identity says beside who it is; its types are the author's word.
+
+    `of` are the providers of which one says so.
 
     Raises:
         TypeError: it cannot be anybody's.
@@ -350,6 +350,8 @@ def _checked_profile(identity: Any, issuer: Any) -> Profile:
         raise ValueError(f"the subject has to be a text of 1 to {_LONGEST_SUBJECT} printable characters")
     if not isinstance(issuer, str) or issuer == LOCAL:
         raise ValueError("the issuer has to be a text, and for local accounts vouches nobody but their own provider")
+    if not any(may_vouch(each, issuer) for each in of):
+        raise ValueError(f"the issuer {issuer} is no login provider's")
     if not all(text is None or isinstance(text, str) for text in (identity.display_name, email)):
         raise TypeError("display name and e-mail have to be texts")
     if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
