@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from gatepost.observability.moments import read_moment
+from gatepost.observability.moments import read_moment, read_stretch
 
 
 class CommandRefused(Exception):
@@ -84,10 +84,13 @@ def past_moment(text: str) -> int:
 
 def stretch(text: str) -> int:
     """Return seconds of a stretch of time such as `90d`."""
-    given = _AGO.fullmatch(text)
-    if given is None or not int(given[1]):
+    try:
+        seconds = read_stretch(text)
+    except ValueError:
+        seconds = 0
+    if not seconds:
         raise argparse.ArgumentTypeError("takes a stretch of time such as 12h or 90d")
-    return int(given[1]) * _SECONDS[given[2]]
+    return seconds
 
 
 class Actions:

@@ -16,10 +16,22 @@ def read_moment(text: str, *, now: int) -> int:
     Raises:
         ValueError: it is none of these.
     """
-    if ago := _AGO.fullmatch(text):
-        return now - int(ago[1]) * _SECONDS[ago[2]]
+    if _AGO.fullmatch(text):
+        return now - read_stretch(text)
     given = datetime.fromisoformat(text)
     try:
         return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp())
     except OverflowError:
         raise ValueError("it is no moment of this calendar in UTC") from None
+
+
+def read_stretch(text: str) -> int:
+    """Return the seconds of a stretch of time such as `90d`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    given = _AGO.fullmatch(text)
+    if given is None:
+        raise ValueError("it is no stretch of time")
+    return int(given[1]) * _SECONDS[given[2]]
