@@ -37,6 +37,13 @@ def test_the_operator_names_groups_however_few_scopes_there_are() -> None:
     )
 
 
+def test_where_every_scope_is_in_a_group_none_comes_last() -> None:
+    assert in_groups(("files:read", "mail:read"), {"mail": "Your mail", "files": "Your files"}) == (
+        ScopeGroup("Your files", ("files:read",)),
+        ScopeGroup("Your mail", ("mail:read",)),
+    )
+
+
 def test_the_longest_beginning_counts_and_ends_where_a_part_of_the_name_does() -> None:
     names = {"mail": "Mail", "mail.admin": "Administration", "profile": "You", "fil": "Nothing"}
     assert in_groups(("mail/read", "mail.admin.all", "mail.admin", "mailing", "profile", "files"), names) == (
