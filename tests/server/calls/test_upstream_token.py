@@ -24,7 +24,7 @@ from gatepost.server.calls.upstream import (
     UpstreamUnavailable,
 )
 from gatepost.server.dispatch import ServerTarget
-from gatepost.server.errors import ToolError
+from gatepost.server.errors import InvalidResult, ToolError
 from gatepost.server.server import Server
 from tests.server.calls.answering_exchange import AnsweringExchange
 from tests.server.calls.asking_client import Client, text
@@ -326,3 +326,23 @@ async def test_prompts_and_resources_send_no_token_either() -> None:
             await target.answer(Request(1, "prompts/get", params), REVISION_2026_07_28, Exchange(person()))
         assert "gho" not in str(refused.value)
         assert "no app may see" in str(refused.value)
+
+
+@pytest.mark.parametrize("asks", ["elicit", "sample", "url"])
+async def test_a_question_to_the_client_that_holds_a_token_is_not_sent(asks: str) -> None:
+    """In a session questions go out while the call runs, so that no look at its result would find the token in one."""
+    answers = {"elicitation/create": {"action": "decline"}}
+    can = {"elicitation": {"form": {}, "url": {}}, "sampling": {}}
+    session = AnsweringExchange(answers, client_capabilities=can)
+    context = of(Kept({"user-1": "gho_0001"}), person(), session)
+    token = await context.upstream_token("github")
+
+    with pytest.raises(InvalidResult, match="no app may see"):
+        if asks == "elicit":
+            await context.elicit(f"Use {token}?", {"type": "object", "properties": {}})
+        elif asks == "url":
+            await context.elicit_url("Look there", f"https://api.github.com/user?access_token={token}")
+        else:
+            await context.sample(f"What is {token}?")
+    assert session.requests == {}
+    assert not (await context.elicit("Go on?", {"type": "object", "properties": {}})).accepted

@@ -30,7 +30,7 @@ from gatepost.server.calls.client_requests import (
 from gatepost.server.calls.context_log import ContextLogger
 from gatepost.server.calls.exchange import Exchange, McpClient
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
-from gatepost.server.calls.upstream import NotLinked, Upstream, token_of
+from gatepost.server.calls.upstream import NotLinked, Upstream, token_of, without_tokens
 from gatepost.server.calls.worker_threads import wait_in_thread
 from gatepost.server.errors import UnknownState
 
@@ -331,9 +331,8 @@ class Context:
         if used := self._keys & requests.keys():
             raise ValueError(f"the key {min(used)!r} stands for another request of this call already")
         self._keys.update(requests)
-        results = await client.request(
-            {key: {"method": request.method, "params": request.params()} for key, request in requests.items()}
-        )
+        asked = {key: {"method": request.method, "params": request.params()} for key, request in requests.items()}
+        results = await client.request(without_tokens(asked, self._exchange.handed_out))
         return {key: request.read(results[key]) for key, request in requests.items()}
 
     @overload

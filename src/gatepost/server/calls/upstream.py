@@ -6,13 +6,13 @@ through: each of the errors says in words for the caller what to do.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import orjson
 
 from gatepost.resource.principal import Principal
-from gatepost.server.errors import ToolError
+from gatepost.server.errors import InvalidResult, ToolError
 
 if TYPE_CHECKING:
     from gatepost.server.calls.exchange import Exchange
@@ -85,6 +85,8 @@ class Upstream(Protocol):
         ...
 
 
+T = TypeVar("T")
+
 SHOWN: Final = "it holds an access token of a login provider, which no app may see"
 """Why a result is not sent."""
 _LONG: Final = 8
@@ -94,6 +96,17 @@ def shows(value: object, tokens: Iterable[str]) -> bool:
     """Say whether one of the tokens stands somewhere in a JSON value. A short one would stand there by chance."""
     text = orjson.dumps(value, default=str)
     return any(len(token) >= _LONG and orjson.dumps(token)[1:-1] in text for token in tokens)
+
+
+def without_tokens(requests: T, tokens: Sequence[str]) -> T:
+    """Return what is about to be asked of the client.
+
+    Raises:
+        InvalidResult: it holds one of the tokens, and is not sent.
+    """
+    if tokens and shows(requests, tokens):
+        raise InvalidResult(SHOWN)
+    return requests
 
 
 async def token_of(
