@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -328,21 +328,25 @@ async def test_prompts_and_resources_send_no_token_either() -> None:
         assert "no app may see" in str(refused.value)
 
 
-@pytest.mark.parametrize("asks", ["elicit", "sample", "url"])
-async def test_a_question_to_the_client_that_holds_a_token_is_not_sent(asks: str) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda context, token: context.elicit(f"Use {token}?", {"type": "object", "properties": {}}),
+        lambda context, token: context.elicit_url("Look", f"https://api.github.com/user?access_token={token}"),
+        lambda context, token: context.sample(f"What is {token}?"),
+    ],
+)
+async def test_a_question_to_the_client_that_holds_a_token_is_not_sent(
+    ask: Callable[[Context, str], Awaitable[Any]],
+) -> None:
     """In a session questions go out while the call runs, so that no look at its result would find the token in one."""
     answers = {"elicitation/create": {"action": "decline"}}
-    can = {"elicitation": {"form": {}, "url": {}}, "sampling": {}}
+    can: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}}
     session = AnsweringExchange(answers, client_capabilities=can)
     context = of(Kept({"user-1": "gho_0001"}), person(), session)
     token = await context.upstream_token("github")
 
     with pytest.raises(InvalidResult, match="no app may see"):
-        if asks == "elicit":
-            await context.elicit(f"Use {token}?", {"type": "object", "properties": {}})
-        elif asks == "url":
-            await context.elicit_url("Look there", f"https://api.github.com/user?access_token={token}")
-        else:
-            await context.sample(f"What is {token}?")
+        await ask(context, token)
     assert session.requests == {}
     assert not (await context.elicit("Go on?", {"type": "object", "properties": {}})).accepted
