@@ -11,6 +11,8 @@ import httpx2
 import pytest
 
 from gatepost import Context, Role, Server
+from gatepost.oauth.issuing import mint_tokens
+from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens
 from gatepost.stores.contract.api_keys import ApiKey, KeyAddition
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
@@ -264,3 +266,26 @@ async def test_a_use_is_noted_behind_the_call(world: Installed) -> None:
     await world.installation.core.api_key_uses.write()
     [after] = await world.store.api_keys.list_keys(live_at=None, limit=2)
     assert after == replace(before, last_used_at=AT)
+
+
+@pytest.mark.parametrize("token_format", ["opaque", "jwt"])
+async def test_a_token_counts_at_every_loopback_name_only_where_the_operator_made_it(token_format: str) -> None:
+    async with installed(target=target(), OAUTH_ACCESS_TOKEN_FORMAT=token_format, OAUTH_LIMIT_FACTOR="0") as world:
+        signed = world.installation.core.signed_tokens(ORIGIN)
+        statuses: dict[str, list[int]] = {}
+        for client_id in ("gatepost-cli", "client-1"):
+            grant = Grant(f"of-{client_id}", "svc", client_id, f"{ORIGIN}/mcp", ("notes:read",), AT, AT + 60)
+            tokens, rows = mint_tokens(
+                grant,
+                scopes=grant.scopes,
+                with_refresh_token=False,
+                now=AT,
+                lifetimes=Lifetimes(),
+                random_bytes=secrets.token_bytes,
+                sign=None if signed is None else await signed.signer(AT),
+            )
+            await world.store.approvals.give_grant(grant, rows)
+            hosts = ("127.0.0.1:8000", "localhost:8000", "[::1]:8000", "localhost:9000")
+            form = forms(tokens.access_token)[0]
+            statuses[client_id] = [(await call(world, {**form, "Host": host})).status_code for host in hosts]
+    assert statuses == {"gatepost-cli": [200, 200, 200, 401], "client-1": [200, 401, 401, 401]}

@@ -14,6 +14,7 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.oauth.records import Grant
+from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import file_store
@@ -53,6 +54,11 @@ def give(*grants: Grant) -> None:
             await store.approvals.give_grant(given, tokens(given.grant_id, given.grant_id))
 
     with_store(operation)
+
+
+def serve(*scopes: str) -> None:
+    """Note what a server serves."""
+    with_store(lambda store: store.endpoints.note_endpoints([ServedEndpoint("/mcp", scopes)]))
 
 
 def printed(capsys: Capsys, *arguments: str, code: int = 0) -> str:
@@ -104,13 +110,41 @@ def test_a_token_can_be_for_any_subject_resource_and_time(capsys: Capsys) -> Non
     [
         (["--user", "nobody"], 1, "There is no account nobody"),
         (["--user", "no/body"], 1, "There is no account no/body"),
-        (["--subject", "a", "--scope", 'quo"ted'], 2, "scope is malformed"),
+        (["--subject", "a", "--scope", 'quo"ted'], 2, "printable ASCII without quotes"),
         (["--subject", "a", "--resource", "mail"], 2, "--resource takes the URL"),
         (["--subject", "a", "--lifetime", "0"], 2, "--lifetime takes"),
     ],
 )
 def test_what_cannot_be_minted_is_told(arguments: list[str], code: int, words: str, capsys: Capsys) -> None:
     assert words in printed(capsys, "token", "mint", *arguments, code=code)
+
+
+@pytest.mark.parametrize(
+    ("option", "scopes"),
+    [
+        ("--scopes=mcp:read,mcp:tools", ("mcp:read", "mcp:tools")),
+        ("--scopes=mcp:read mcp:tools", ("mcp:read", "mcp:tools")),
+        ("--scope=mcp:tools, mcp:read,", ("mcp:tools", "mcp:read")),
+        ("--scopes=", ()),
+    ],
+)
+def test_scopes_are_parted_by_blanks_or_commas(option: str, scopes: tuple[str, ...], capsys: Capsys) -> None:
+    serve("mcp:read", "mcp:tools")
+    found = live(printed(capsys, "token", "mint", "--subject", "svc", option).strip())
+    assert found is not None
+    assert found.scopes == scopes
+
+
+def test_a_scope_that_there_is_not_is_refused_with_those_that_there_are(capsys: Capsys) -> None:
+    serve("mcp:read", "mcp:tools")
+    said = printed(capsys, "token", "mint", "--subject", "svc", "--scopes", "mcp:read,mcp:all", code=2)
+    assert said == "gatepost: Unknown: mcp:all. The scopes are: mcp:read, mcp:tools.\n"
+    assert printed(capsys, "grants", "list").startswith("There are no such grants in ")
+
+
+def test_where_nobody_knows_the_scopes_a_token_is_made_and_that_is_said(capsys: Capsys) -> None:
+    assert main(["token", "mint", "--subject", "svc", "--scopes", "a"]) == 0
+    assert "nobody can say whether the scopes exist" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("ada")

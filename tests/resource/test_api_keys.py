@@ -9,8 +9,9 @@ import pytest
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource import api_keys
-from gatepost.resource.api_keys import check_key, is_api_key, is_key_name, names_same_endpoint, read_api_key
+from gatepost.resource.api_keys import check_key, is_api_key, is_key_name, read_api_key
 from gatepost.resource.bearer import Refusal, TokenRefused
+from gatepost.resource.resources import names_same_endpoint
 from gatepost.tokens.opaque import SecretKind, mint
 
 KEY = mint(SecretKind.API_KEY, secrets.token_bytes)

@@ -90,7 +90,8 @@ class Core:
         """Return what signs and checks access tokens at `origin`; None where they are opaque."""
         if self.signing_keys is None:
             return None
-        return SignedTokens(keys=self.signing_keys, issuer=origin)
+        any_loopback = self.deployment.is_any_loopback
+        return SignedTokens(keys=self.signing_keys, issuer=origin, any_loopback=any_loopback)
 
 
 def build_core(

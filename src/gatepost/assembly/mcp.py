@@ -182,6 +182,7 @@ class Resources:
             entry=self.core.entry,
             roles=self.core.roles,
             external=self.external,
+            any_loopback=self.core.deployment.is_any_loopback,
             api_keys=ApiKeyCallers(
                 store=self.core.store.api_keys,
                 uses=self.core.api_key_uses,

@@ -8,26 +8,21 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from gatepost.cli.accounts import find_account
+from gatepost.cli.accounts import find_person
 from gatepost.cli.keys import own_key_ring
 from gatepost.cli.open_store import audit, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, say
-from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
+from gatepost.cli.served import find_endpoint, read_scopes
+from gatepost.cli.terminal import Actions, CommandRefused, complain, say
 from gatepost.configuration.sealing_keys import signing_keys_of
 from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.audit import AuditEvent
-from gatepost.oauth.errors import InvalidScope
 from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import Grant
-from gatepost.oauth.scopes import parse_scope
-from gatepost.resource.resources import canonical_identifier
+from gatepost.resource.principal import COMMAND_LINE_CLIENT
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import identifier
-
-CLIENT_ID = "gatepost-cli"
-"""The client of every grant that is made here; it is not registered, so nobody else can use it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "It is a grant like any other: gatepost grants list shows it, gatepost grants revoke ends it.",
     )
     whose = action.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--user", metavar="NAME", help="whose token it is: a local account")
+    whose.add_argument("--user", metavar="NAME", help="whose token it is: an account (or subject)")
     whose.add_argument("--subject", metavar="SUBJECT", help="whose token it is, where there is no account for it")
-    action.add_argument("--scope", default="", metavar="SCOPES", help='such as "notes:read notes:write"')
-    action.add_argument("--resource", metavar="URL", help="the MCP endpoint's URL (default: the server's own)")
+    action.add_argument(
+        "--scopes",
+        "--scope",
+        default="",
+        metavar="SCOPES",
+        help='such as "notes:read notes:write" or notes:read,notes:write; unknown ones are refused',
+    )
+    action.add_argument(
+        "--resource", metavar="URL", help="the MCP endpoint, a URL or a path (default: the server's own)"
+    )
     action.add_argument(
         "--lifetime", type=int, metavar="SECONDS", help="how long it counts (default: OAUTH_ACCESS_TOKEN_TTL)"
     )
@@ -54,28 +57,19 @@ def mint(options: argparse.Namespace) -> None:
     settings = load_settings()
     if options.lifetime is not None and options.lifetime <= 0:
         raise CommandRefused("--lifetime takes a number of seconds above 0.", exit_code=2)
-    try:
-        scopes = parse_scope(options.scope)
-        own = resolve_deployment(settings, is_single_user=False).public_url + MCP_PATH
-        resource = canonical_identifier(options.resource or own)
-    except InvalidScope as error:
-        raise CommandRefused(error.description, exit_code=2) from None
-    except ValueError as error:
-        raise CommandRefused(f"--resource takes the URL of an MCP endpoint: {error}.", exit_code=2) from None
-    tokens = with_store(
-        lambda store: _mint(store, settings, options, scopes=scopes, resource=resource), may_create=True
-    )
-    say(tokens.access_token)
+    say(with_store(lambda store: _mint(store, settings, options), may_create=True).access_token)
 
 
-async def _mint(
-    store: Store, settings: Settings, options: argparse.Namespace, *, scopes: tuple[str, ...], resource: str
-) -> Tokens:
+async def _mint(store: Store, settings: Settings, options: argparse.Namespace) -> Tokens:
     """Keep a grant with an access token."""
+    resource, endpoint = find_endpoint(options.resource, settings, await store.endpoints.list_endpoints())
+    scopes = read_scopes(options.scopes, None if endpoint is None else endpoint.scopes)
+    if endpoint is None and scopes:
+        complain(f"No server of this store has served {resource} yet: nobody can say whether the scopes exist.")
     subject = options.subject
     if subject is None:
-        user = await find_account(store, options.user)
-        if user is None or user.disabled_at is not None:
+        user = await find_person(store, options.user)
+        if user.disabled_at is not None:
             raise CommandRefused(f"There is no account {options.user} that is not disabled; see gatepost users list.")
         subject = user.subject
     now = int(time.time())
@@ -83,7 +77,7 @@ async def _mint(
     grant = Grant(
         grant_id=identifier("grant_", secrets.token_bytes),
         subject=subject,
-        client_id=CLIENT_ID,
+        client_id=COMMAND_LINE_CLIENT,
         resource=resource,
         scopes=scopes,
         created_at=now,
@@ -100,7 +94,7 @@ async def _mint(
         sign=await _signer(store, settings, resource=resource, now=now),
     )
     await store.approvals.give_grant(grant, rows)
-    await audit(store, AuditEvent.TOKEN_MINTED, subject=subject, client_id=CLIENT_ID, grant_id=grant.grant_id)
+    await audit(store, AuditEvent.TOKEN_MINTED, subject=subject, client_id=COMMAND_LINE_CLIENT, grant_id=grant.grant_id)
     return tokens
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from gatepost.resource import bearer
 from gatepost.resource.bearer import Refusal, TokenRefused
+from gatepost.resource.resources import names_same_endpoint
 from gatepost.tokens.opaque import SecretKind, looks_like
 
 API_KEY_HEADER: Final = b"mcp-api-key"
@@ -29,7 +29,6 @@ EXPIRED: Final = Refusal("api_key_expired", 401, "invalid_token", "The API key h
 REVOKED: Final = Refusal("api_key_revoked", 401, "invalid_token", "The API key has been revoked.")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_key_name(text: str) -> bool:
@@ -104,11 +103,3 @@ def check_key(
         raise TokenRefused(bearer.USER_DISABLED)
     if expires_at is not None and expires_at <= now:
         raise TokenRefused(EXPIRED)
-
-
-def names_same_endpoint(one: str, other: str) -> bool:
-    """Say whether two canonical URLs differ by nothing but the loopback name: `localhost`, `127.0.0.1` or `[::1]`."""
-    first, second = urlsplit(one), urlsplit(other)
-    if not {first.hostname, second.hostname} <= _LOOPBACK:
-        return False
-    return (first.scheme, first.port, first.path) == (second.scheme, second.port, second.path)

@@ -8,6 +8,9 @@ from typing import Final
 API_KEY_SUBJECT: Final = "api-key"
 """Subject and client of callers that use the operator's static API key."""
 
+COMMAND_LINE_CLIENT: Final = "gatepost-cli"
+"""The client of the tokens that the operator makes; it is not registered, so nobody else can use it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from gatepost.wording.phrase import Words
 
@@ -94,6 +95,17 @@ def find_resource(resources: Sequence[ProtectedResource], requested: str | None)
 def implied_scopes_at(resources: Iterable[ProtectedResource], identifier: str) -> Mapping[str, frozenset[str]]:
     """Return which scopes imply others at the resource of a grant; none where it is not served any more."""
     return next((resource.implied_scopes for resource in resources if resource.identifier == identifier), {})
+
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def names_same_endpoint(one: str, other: str) -> bool:
+    """Say whether two canonical URLs differ by nothing but the loopback name: `localhost`, `127.0.0.1` or `[::1]`."""
+    first, second = urlsplit(one), urlsplit(other)
+    if not {first.hostname, second.hostname} <= _LOOPBACK:
+        return False
+    return (first.scheme, first.port, first.path) == (second.scheme, second.port, second.path)
 
 
 WELL_KNOWN_PATH = "/.well-known/oauth-protected-resource"

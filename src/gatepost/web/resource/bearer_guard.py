@@ -17,8 +17,8 @@ from gatepost.resource import bearer
 from gatepost.resource.api_keys import API_KEY_HEADER, is_api_key, read_api_key
 from gatepost.resource.api_keys import UNKNOWN as API_KEY_UNKNOWN
 from gatepost.resource.bearer import Refusal, TokenRefused, bearer_challenge
-from gatepost.resource.principal import API_KEY_SUBJECT, Principal
-from gatepost.resource.resources import ProtectedResource, metadata_url
+from gatepost.resource.principal import API_KEY_SUBJECT, COMMAND_LINE_CLIENT, Principal
+from gatepost.resource.resources import ProtectedResource, metadata_url, names_same_endpoint
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.stores.contract.users import Person
 from gatepost.stores.signed_tokens import SignedTokens
@@ -84,6 +84,7 @@ class BearerGuard:
         roles: Roles = NO_ROLES,
         external: ExternalCallers | None = None,
         api_keys: ApiKeyCallers | None = None,
+        any_loopback: bool = False,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -101,6 +102,7 @@ class BearerGuard:
             roles: say which scopes of a token its person may still have.
             external: verifies tokens of issuers elsewhere; None where none counts.
             api_keys: checks the keys that `gatepost apikeys` makes; None where none counts.
+            any_loopback: whether tokens that the operator made count at every loopback name.
             is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
@@ -117,6 +119,7 @@ class BearerGuard:
         self._signed_tokens, self._external = signed_tokens, external
         self._entry, self._roles, self._api_keys = entry, roles, api_keys
         self._longest = bearer.MAX_TOKEN_LENGTH if external is None else bearer.MAX_EXTERNAL_LENGTH
+        self._any_loopback = any_loopback
         self._cache_seconds, self._cache_entries = cache_seconds, cache_entries
         self._metadata_url = metadata_url(resource) if is_discoverable else None
         self._api_key_principal = _of_fixed_key(resource, required_scopes, issuer=issuer)
@@ -216,7 +219,7 @@ class BearerGuard:
             expires_at=live.expires_at,
             revoked=live.grant_revoked,
             user_disabled=live.user_disabled,
-            audience=live.resource,
+            audience=self._audience_of(live),
             resource=self._resource.identifier,
             now=now,
         )
@@ -260,6 +263,15 @@ class BearerGuard:
             self._remember(credential, key, principal, now=now, until=ends)
         return principal
 
+    def _audience_of(self, live: LiveAccessToken) -> str:
+        """Return the resource that a token is for: this one also where the operator made it for another loopback name.
+
+        All other tokens stay with the origin that they were asked for (record 0005).
+        """
+        resource = self._resource.identifier
+        is_operators = self._any_loopback and live.client_id == COMMAND_LINE_CLIENT
+        return resource if is_operators and names_same_endpoint(live.resource, resource) else live.resource
+
     def _from_token(self, live: LiveAccessToken, person: Person | None) -> Principal:
         roles, scopes, resource = frozenset[str](), live.scopes, self._resource
         if person is not None:
@@ -269,7 +281,7 @@ class BearerGuard:
             subject=live.subject,
             client_id=live.client_id,
             scopes=resource.effective(scopes),
-            resource=live.resource,
+            resource=resource.identifier,
             issuer=self._issuer,
             grant_id=live.grant_id,
             expires_at=live.expires_at,
