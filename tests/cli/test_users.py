@@ -60,6 +60,32 @@ def test_links_are_for_one_person_for_some_hours_and_kept_as_fingerprints(
 
 
 @pytest.mark.parametrize(
+    ("command", "public_url", "told"),
+    [
+        (["invite"], None, "for 24 hours, at the server http://127.0.0.1:8000."),
+        (["reset", "ada", "--hours", "1"], "http://localhost:9000", "for 1 hour, at the server http://localhost:9000."),
+    ],
+)
+def test_whoever_makes_a_link_is_told_for_how_long_and_where_it_works(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    public_url: str | None,
+    told: str,
+) -> None:
+    if public_url is not None:
+        monkeypatch.setenv("MCP_PUBLIC_URL", public_url)
+    assert main(["users", *command]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == (
+        f"gatepost: It works once, {told} If yours is known by another address, put that in place of this one, or set "
+        "MCP_PUBLIC_URL to it here, too.\n"
+    )
+    assert printed.out.startswith(public_url or "http://127.0.0.1:8000")
+    assert printed.out.count("\n") == 1, "the link alone, for programs"
+
+
+@pytest.mark.parametrize(
     ("command", "told"),
     [
         (["invite", "--name", "ada"], "There is an account ada already"),

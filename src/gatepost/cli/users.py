@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from gatepost.cli.accounts import find_account, find_person
 from gatepost.cli.open_store import audit, store_read, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
+from gatepost.cli.terminal import Actions, CommandRefused, complain, moment, say, say_list
 from gatepost.cli.user_logins import add_login_actions
 from gatepost.cli.user_passkeys import add_action as add_passkeys
 from gatepost.configuration.deployment import resolve_deployment
@@ -197,7 +197,7 @@ def invite(options: argparse.Namespace) -> None:
         await audit(store, AuditEvent.USER_INVITED)
         return link
 
-    say(with_store(offer))
+    _say_link(with_store(offer), hours=options.hours)
 
 
 def reset(options: argparse.Namespace) -> None:
@@ -213,14 +213,26 @@ def reset(options: argparse.Namespace) -> None:
         await audit(store, AuditEvent.PASSWORD_RESET_OFFERED, subject=user.subject)
         return link
 
-    say(with_store(offer))
+    _say_link(with_store(offer), hours=options.hours)
+
+
+def _say_link(link: str, *, hours: int) -> None:
+    """Print a link, and on standard error to which server it leads: what `gatepost serve` was given is unknown here."""
+    say(link)
+    complain(
+        f"It works once, for {hours} hour{'' if hours == 1 else 's'}, at the server {_origin()}. If yours is known by "
+        "another address, put that in place of this one, or set MCP_PUBLIC_URL to it here, too."
+    )
+
+
+def _origin() -> str:
+    return resolve_deployment(load_settings(), is_single_user=False).public_url
 
 
 def _offers(store: Store) -> AccountLinkOffers:
-    origin = resolve_deployment(load_settings(), is_single_user=False).public_url
     return AccountLinkOffers(
         links=store.account_links,
-        origin=origin,
+        origin=_origin(),
         now=lambda: int(time.time()),
         random_bytes=secrets.token_bytes,
     )
