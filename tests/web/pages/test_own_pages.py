@@ -16,6 +16,7 @@ from gatepost.web.pages.rendering import Pages
 from gatepost.wording.phrase import Phrase
 from tools.translations import compiled
 
+EXTENDED = '{% extends "gatepost/error.html" %}'
 MAIN = "{% block title %}T{% endblock %}{% block main %}M{% endblock %}"
 
 
@@ -180,6 +181,16 @@ def test_hidden_and_other_files_are_nobodys_business(tmp_path: Path) -> None:
             {"error.html": '{% extends "error.html" %}'},
             "error.html refers to itself. To change a part of our page, let it extend gatepost/error.html.",
         ),
+        (
+            {"error.html": EXTENDED + "{% if title %}{% block heder %}x{% endblock %}{% endif %}"},
+            "error.html has the block heder, which would never be shown: gatepost/error.html has none of that name.",
+        ),
+        (
+            {"error.html": '{% extends "house.html" %}', "house.html": EXTENDED + "{% block mian %}x{% endblock %}"},
+            "house.html has the block mian, which would never be shown: gatepost/error.html has none of that name.",
+        ),
+        # A block within one that is shown is new, and shown.
+        ({"error.html": EXTENDED + "{% block main %}{% block new %}x{% endblock %}{% endblock %}"}, None),
         ({"error.html": "\udcff"}, "error.html is not UTF-8."),
         ({"a b.css": "x"}, "a b.css needs another name: letters, digits and . _ - that are not the name of ours."),
         ({"gatepost.css": "x"}, "gatepost.css needs another name: letters, digits and . _ - that are not the name"),

@@ -75,6 +75,7 @@ async def test_the_page_after_it_says_what_to_do_next_and_can_be_loaded_again(wo
         assert f"<code>{ORIGIN}/mcp</code>" in page.text
         assert re.search(rf"<code>claude mcp add --transport http [a-z-]+ {ORIGIN}/mcp</code>", page.text)
         assert "<bdi>ada</bdi>" in page.text
+        assert '<a href="/oauth/account">Your account' in page.text
         assert "gp_su_" not in page.text
 
 

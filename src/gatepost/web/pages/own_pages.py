@@ -83,6 +83,7 @@ def check_templates(own: OwnPages, environment: Environment, known: frozenset[st
     templates = _Templates(environment)
     used = {name for template in own.templates for name in templates.references(template)}
     for template in own.templates:
+        templates.check_blocks(template)
         if template in known:
             templates.check(template)
         elif template not in used:
@@ -119,6 +120,17 @@ class _Templates:
         if "csrf_token" in self._values(ours) - self._values(own):
             raise OwnPagesRefused(f"{template} has no field csrf_token, without which its form is refused.")
 
+    def check_blocks(self, template: str) -> None:
+        """Refuse a block that nothing shows: one that no template has which this one extends."""
+        ancestors = self._ancestors(template)
+        blocks = {name for ancestor in ancestors for name in self._blocks(ancestor)}
+        never_shown = sorted(set(_outermost_blocks(self._tree(template))) - blocks)
+        if ancestors and never_shown:
+            raise OwnPagesRefused(
+                f"{template} has the block {', '.join(never_shown)}, which would never be shown: {ancestors[0]} has "
+                f"none of that name. It has: {', '.join(sorted(blocks))}."
+            )
+
     def references(self, template: str) -> set[str]:
         """Return the templates to which one refers; malformed ones are refused."""
         from jinja2 import meta  # noqa: PLC0415 - only where there are templates of the operator's
@@ -133,12 +145,28 @@ class _Templates:
             found |= further
         return found
 
-    def _filled(self, names: set[str]) -> set[str]:
-        """Return which blocks that are empty in our frame are filled, or are there in a frame."""
+    def _ancestors(self, template: str) -> list[str]:
+        """Return what a template extends, and what that extends, as far as it says so by name."""
         from jinja2 import nodes  # noqa: PLC0415 - only where there are templates of the operator's
 
-        trees = [self._tree(name) for name in names - {_FRAME, OURS + _FRAME} or names]
-        return {block.name for tree in trees for block in tree.find_all(nodes.Block)} & _TO_FILL
+        found: list[str] = []
+        extends = self._tree(template).find(nodes.Extends)
+        while extends is not None and isinstance(extends.template, nodes.Const):
+            name = extends.template.value
+            if name in found:
+                break
+            found.append(name)
+            extends = self._tree(name).find(nodes.Extends)
+        return found
+
+    def _blocks(self, template: str) -> set[str]:
+        from jinja2 import nodes  # noqa: PLC0415 - only where there are templates of the operator's
+
+        return {block.name for block in self._tree(template).find_all(nodes.Block)}
+
+    def _filled(self, names: set[str]) -> set[str]:
+        """Return which blocks that are empty in our frame are filled, or are there in a frame."""
+        return {block for name in names - {_FRAME, OURS + _FRAME} or names for block in self._blocks(name)} & _TO_FILL
 
     def _values(self, names: set[str]) -> set[str]:
         from jinja2 import meta  # noqa: PLC0415 - only where there are templates of the operator's
@@ -162,6 +190,17 @@ class _Templates:
             except TemplateSyntaxError as error:
                 raise OwnPagesRefused(f"{template}, line {error.lineno}: {error.message}") from None
         return self._trees[template]
+
+
+def _outermost_blocks(node: Any) -> Iterator[str]:
+    """Yield the names of blocks that are in no other block of the same template."""
+    from jinja2 import nodes  # noqa: PLC0415 - only where there are templates of the operator's
+
+    for child in node.iter_child_nodes():
+        if isinstance(child, nodes.Block):
+            yield child.name
+        else:
+            yield from _outermost_blocks(child)
 
 
 def _declared(tree: Any) -> Iterator[str]:

@@ -26,7 +26,7 @@ from gatepost.stores.contract.users import User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.pending_request import login_path, query
+from gatepost.web.pages.pending_request import ACCOUNT, login_path, query
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
 from gatepost.web.site import api_description as api
 from gatepost.web.site.audit import NO_AUDIT, Audit
@@ -77,6 +77,7 @@ class SetupPage:
                 request,
                 "setup_done.html",
                 user=session.user.name,
+                account=ACCOUNT,
                 mcp_urls=[resource.identifier for resource in self.resources],
             )
 
