@@ -62,7 +62,7 @@ def moment(seconds: int | None) -> str | None:
 
 
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
     text = " ".join(value) if isinstance(value, list) else str(value)
     # Groups and the like are somebody else's words, and control characters move a terminal's cursor.
