@@ -65,7 +65,7 @@ async def posts(gatepost: Installed) -> list[tuple[str, dict[str, str]]]:
     of_carl = [(PERSON, {"subject": carl, "do": do}) for do in acts]
     roles = [(PERSON, {"subject": carl, "do": do, "role": "admin"}) for do in ("give_role", "take_role")]
     apps = [(CLIENT, {"client_id": "client-1", "do": do}) for do in ("disable", "enable", "remove")]
-    grants = [(GRANTS, {"grant": "grant-1"}), (GRANTS, {"grant": "all", "subject": carl})]
+    grants = [(GRANTS, {"grant": f"grant-1 {carl}"}), (GRANTS, {"grant": "all", "subject": carl})]
     newest = (await gatepost.store.keys.signing_keys(now=NOW))[-1].key_id
     return [*of_carl, *roles, *apps, *grants, (PEOPLE, {"username": "mallory"}), (KEYS, {"newest": newest})]
 

@@ -286,9 +286,12 @@ async def test_grants_are_listed_by_person_or_app_and_revoked_one_or_all(gatepos
         return [each.grant.grant_id[-1] for each in listed]
 
     of_bob = of(GRANTS, subject=bob.subject)
-    assert re.findall(r'value="grant-(\d)"', await text_of(gatepost, of_bob)) == ["0", "1"]
-    assert re.findall(r'value="grant-(\d)"', await text_of(gatepost, of(GRANTS, client_id="a"))) == ["0", "2"]
-    answer = await act(gatepost.http, GRANTS, grant="grant-0", subject=bob.subject)
+    assert re.findall(r'value="grant-(\d) ', await text_of(gatepost, of_bob)) == ["0", "1"]
+    assert re.findall(r'value="grant-(\d) ', await text_of(gatepost, of(GRANTS, client_id="a"))) == ["0", "2"]
+    await act(gatepost.http, GRANTS, grant=f"grant-2 {bob.subject}")
+    assert await live() == ["0", "1", "2", "3"]
+    own = {"grant": f"grant-0 {bob.subject}", "subject": bob.subject}
+    answer, _ = [await act(gatepost.http, GRANTS, **own) for _ in range(2)]
     assert answer.headers["location"] == of_bob
     assert await live() == ["1", "2", "3"]
     await act(gatepost.http, GRANTS, grant="all")
@@ -299,6 +302,7 @@ async def test_grants_are_listed_by_person_or_app_and_revoked_one_or_all(gatepos
     assert await live() == ["3"]
     kept = await events(gatepost, event="revocation", actor=(await person(gatepost, "ada")).subject)
     assert [one.grant_id for one in kept] == ["grant-1", "grant-2", "grant-0"]
+    assert (kept[-1].subject, kept[-1].client_id) == (bob.subject, "a")
 
 
 async def test_the_audit_trail_has_the_filters_of_the_command_line(gatepost: Installed) -> None:

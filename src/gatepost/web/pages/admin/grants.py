@@ -64,28 +64,37 @@ async def revoke(admin: AdminPages, request: Request) -> Response:
 
     # 2. End what is named; what has ended already is fine. All of everybody is an operator's command.
     if named != "all":
-        if await admin.store.grants.revoke_grant(
-            named, reason=Reason.OPERATOR_REVOKED.value, now=admin.completion.now()
-        ):
-            admin.on_revocation()
-            await _record(admin, visit, grant_id=named)
+        grant_id, _, owner = named.partition(" ")
+        await _end(admin, visit, owner, grant_id)
     elif subject is not None or client_id is not None:
         await _revoke_all(admin, visit, subject=subject, client_id=client_id)
     return admin.redirect(path(GRANTS, subject=subject, client_id=client_id))
 
 
 async def _revoke_all(admin: AdminPages, visit: Visit, *, subject: str | None, client_id: str | None) -> None:
-    now, reason = admin.completion.now(), Reason.OPERATOR_REVOKED.value
-    listed = await admin.store.approvals.list_grants(live_at=now, subject=subject, client_id=client_id, limit=_AT_ONCE)
+    listed = await admin.store.approvals.list_grants(
+        live_at=admin.completion.now(), subject=subject, client_id=client_id, limit=_AT_ONCE
+    )
     for listing in listed:
-        grant = listing.grant
-        if await admin.store.grants.revoke_grant(grant.grant_id, reason=reason, now=now):
-            await _record(admin, visit, grant_id=grant.grant_id, subject=grant.subject, client_id=grant.client_id)
+        await _end(admin, visit, listing.grant.subject, listing.grant.grant_id)
+
+
+async def _end(admin: AdminPages, visit: Visit, subject: str, grant_id: str) -> None:
+    """End a grant, if it is this subject's and has not ended."""
+    reason = Reason.OPERATOR_REVOKED
+    ended = await admin.store.approvals.take_back(
+        subject, grant_id=grant_id, reason=reason.value, now=admin.completion.now()
+    )
     admin.on_revocation()
-
-
-async def _record(admin: AdminPages, visit: Visit, **details: str) -> None:
-    await admin.record(visit, AuditEvent.REVOCATION, reason=Reason.OPERATOR_REVOKED, **details)
+    for grant in ended:
+        await admin.record(
+            visit,
+            AuditEvent.REVOCATION,
+            reason=reason,
+            subject=grant.subject,
+            client_id=grant.client_id,
+            grant_id=grant.grant_id,
+        )
 
 
 def _place(after: str) -> tuple[int, str] | None:

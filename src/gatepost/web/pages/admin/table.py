@@ -235,7 +235,7 @@ _TABLE: Final = (
         _does(
             "revoke_grants",
             "Revoke a grant, or all",
-            grant=api.text("Which; or `all`."),
+            grant=api.text("Which, and whose; or `all`."),
             subject=api.TEXT,
             client_id=api.TEXT,
         ),
