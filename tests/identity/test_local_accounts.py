@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
+from argon2 import PasswordHasher
 from starlette.requests import Request
 
 from gatepost.identity import passwords
@@ -133,3 +135,30 @@ async def test_nobody_is_asked_elsewhere(store: Store) -> None:
     provider = LocalAccounts(users=store.users, second_steps=second_steps(store))
     assert provider.routes == ()
     assert await provider.challenge(REQUEST, Mock(Login)) is None
+
+
+async def test_a_hash_of_other_parameters_is_made_anew_at_the_login_and_logs_nobody_out(store: Store) -> None:
+    provider = LocalAccounts(users=store.users, second_steps=second_steps(store))
+    old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
+    ada = replace(new_user("ada", PASSWORD, now=5, random_bytes=random_bytes), password_hash=old)
+    await store.users.add_user(ada)
+    wrong = {"username": "ada", "password": "another one altogether"}
+    assert await provider.authenticate(REQUEST, wrong) is None
+    assert await store.users.find_user("ada") == ada
+
+    logged_in = await provider.authenticate(REQUEST, {"username": "ada", "password": PASSWORD})
+
+    kept = await store.users.find_user("ada")
+    assert kept == logged_in
+    assert kept is not None
+    assert kept.password_hash is not None
+    assert kept.password_hash != old
+    assert passwords.is_hash_of_today(kept.password_hash)
+    assert password_matches(kept.password_hash, PASSWORD)
+    # And then it stays.
+    assert await provider.authenticate(REQUEST, {"username": "ada", "password": PASSWORD}) == kept
+
+
+async def test_a_password_that_is_changed_meanwhile_is_not_overwritten(store: Store, ada: User) -> None:
+    assert not await store.users.rehash_password(ada.subject, "$newer", replaces="$other")
+    assert await store.users.find_user("ada") == ada

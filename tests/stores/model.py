@@ -476,6 +476,12 @@ class DurableTruth:
     async def enable_user(self, subject: str) -> bool:
         return self._change(self.users.get(subject), disabled_at=None) is not None
 
+    async def rehash_password(self, subject: str, password_hash: str, *, replaces: str) -> bool:
+        known = self.users.get(subject)
+        if known is None or known.password_hash != replaces:
+            return False
+        return self._change(known, password_hash=password_hash) is not None
+
     async def change_password(self, username: str, password_hash: str, *, of: User | None = None) -> bool:
         known = await self.find_user(username)
         if known is None or (of is not None and of.password_hash != known.password_hash):

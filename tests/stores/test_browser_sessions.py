@@ -167,6 +167,14 @@ async def test_no_session_begins_by_a_login_that_was_under_way_when_what_it_show
     assert not await begins(read)
     read = replace(read, password_hash="$new")
     assert await begins(read)
+    # Another hash of the same password ends nothing, but a login that was judged by the old one begins anew.
+    sessions = len(await store.browser_sessions.list_sessions("user-1", now=NOW, limit=10))
+    assert await store.users.rehash_password("user-1", "$newer", replaces="$new")
+    assert not await store.users.rehash_password("user-1", "$newest", replaces="$new")
+    assert len(await store.browser_sessions.list_sessions("user-1", now=NOW, limit=10)) == sessions
+    assert not await begins(read)
+    read = replace(read, password_hash="$newer")
+    assert await begins(read)
     assert await store.users.disable_user("user-1", now=NOW)
     assert not await begins(read)
     assert not await begins(replace(read, disabled_at=NOW))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
 
 from gatepost.identity.password_workers import password_workers
-from gatepost.identity.passwords import hash_password, password_matches
+from gatepost.identity.passwords import hash_password, is_hash_of_today, password_matches, rehashed
 from gatepost.identity.provider import IdentityProvider, LoginField, LoginStep
 from gatepost.identity.second_steps import Passed, SecondSteps, secret_name
 from gatepost.identity.usernames import UsernameRefused, canonical_username
@@ -84,7 +85,17 @@ class LocalAccounts(IdentityProvider):
         matches = await password_workers().run(lambda: password_matches(password_hash, password))
         if user is None or not matches or user.disabled_at is not None:
             return None
+        user = await self._with_hash_of_today(user, password)
         return user if user.second_step is None else _step(user)
+
+    async def _with_hash_of_today(self, user: User, password: str) -> User:
+        """Keep a hash with today's parameters in place of one with others; the password is here only now."""
+        old = user.password_hash
+        if old is None or is_hash_of_today(old):
+            return user
+        newer = await password_workers().run(lambda: rehashed(password))
+        is_kept = await self._users.rehash_password(user.subject, newer, replaces=old)
+        return replace(user, password_hash=newer) if is_kept else user
 
     async def continue_login(
         self, request: Request, credentials: Mapping[str, str], data: Mapping[str, str]

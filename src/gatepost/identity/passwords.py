@@ -65,6 +65,16 @@ def password_matches(password_hash: str | None, password: str) -> bool:
     return known is not None
 
 
+def is_hash_of_today(password_hash: str) -> bool:
+    """Say whether a hash was made with the parameters that new ones are made with. Quick."""
+    return not _hasher().check_needs_rehash(password_hash)
+
+
+def rehashed(password: str) -> str:
+    """Return a hash of a password that is somebody's already. Slow; a server calls it in its `password_workers`."""
+    return _hasher().hash(normalised(password))
+
+
 def checked_password(password: str, *, username: str | None = None) -> str:
     """Return a new password in NFC.
 

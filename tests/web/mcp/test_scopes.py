@@ -206,6 +206,8 @@ async def test_in_lazy_mode_a_token_is_asked_for_only_where_a_scope_is_needed() 
         assert (await ask(person, token, "tools/call", "buy")).status_code == 200
         assert challenged(await ask(person, token, "tools/call", "audit")) == (403, "auditor")
         assert (await ask(person, token + "x", "tools/call", "close", owner="anonymous")).status_code == 401
+        twice = [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x"), ("Accept", "application/json")]
+        assert (await person.http.post("/mcp", json={}, headers=twice)).status_code == 400
 
 
 async def test_in_lazy_mode_a_session_begins_without_a_token_and_is_nobody_elses() -> None:

@@ -146,6 +146,9 @@ class UserStore(Protocol):
     async def take_role(self, subject: str, role: str) -> bool:
         """Take a role away from those that the person was given; False when there is no such person."""
 
+    async def rehash_password(self, subject: str, password_hash: str, *, replaces: str) -> bool:
+        """Keep another hash of the same password; nothing ends. False when the account has another hash by now."""
+
     async def change_password(self, username: str, password_hash: str, *, of: User | None = None) -> bool:
         """Set the password of a local account and end its browser sessions; False when there is none.
 

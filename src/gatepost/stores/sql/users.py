@@ -39,6 +39,7 @@ _OFFER_LINK: Final = """
 """
 
 _END_LINKS: Final = "DELETE FROM account_links WHERE subject = $1"
+_REHASH: Final = "UPDATE users SET password_hash = $2 WHERE subject = $1 AND password_hash = $3"
 _END_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1"
 _END_UPSTREAM_TOKENS: Final = "DELETE FROM upstream_tokens WHERE subject = $1"
 _REVOKE_GRANTS: Final = """
@@ -160,6 +161,12 @@ class SqlUserStore(Operations):
     @write
     async def take_role(self, transaction: Transaction, subject: str, role: str) -> bool:
         return await set_roles(transaction, subject, lambda roles: roles - {role})
+
+    @write
+    async def rehash_password(
+        self, transaction: Transaction, subject: str, password_hash: str, *, replaces: str
+    ) -> bool:
+        return await transaction.run(_REHASH, subject, password_hash, replaces) > 0
 
     @write
     async def change_password(

@@ -158,7 +158,7 @@ class McpEndpoint:
             # A token that was verified a moment ago costs one look-up.
             is_plain = not scope.get("query_string") and API_KEY_HEADER not in headers
             authorization = headers.get(b"authorization", b"") if is_plain else b""
-            principal = self.guard.cached(authorization) or await self._identify(self.guard, scope, headers)
+            principal = self.guard.cached(authorization) or await self._identify(self.guard, scope)
             if fast_path is not None:
                 fast_path.is_verified = principal is not None
         elif self.guard is None:
@@ -189,10 +189,11 @@ class McpEndpoint:
             version = version or record.revision
         return await self._serve(exchange, message, version, is_modern=is_modern)
 
-    async def _identify(self, guard: BearerGuard, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
+    async def _identify(self, guard: BearerGuard, scope: Scope) -> Principal | None:
         """Return who sends a request whose token has to be looked up; None for nobody known, where that is enough."""
         query_string: bytes = scope.get("query_string", b"")
-        if self.is_lazy and not query_string and headers.keys().isdisjoint(_CREDENTIALS):
+        # Of a header that came twice the dictionary has none.
+        if self.is_lazy and not query_string and _CREDENTIALS.isdisjoint(name for name, _ in scope["headers"]):
             scope[UNKNOWN_CALLER] = True
             return None
         return await guard.verify(scope["headers"], query_string)
