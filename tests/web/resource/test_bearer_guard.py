@@ -3,109 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import pytest
 
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.bearer import SIGNATURE_INVALID, TokenRefused
 from gatepost.resource.principal import Principal
-from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
+from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
-
-ISSUER = "https://mcp.example.com"
-NOTES = ProtectedResource(
-    identifier=f"{ISSUER}/mcp",
-    path="/mcp",
-    name="Notes",
-    scopes={"notes:write": "Write notes", "notes:read": "Read your notes"},
-)
-START = 'Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'
-API_KEY = "an-api-key-of-some-length"
-LIVE = LiveAccessToken(
-    subject="user-1",
-    client_id="client-1",
-    client_name="App",
-    scopes=("notes:read",),
-    resource=NOTES.identifier,
-    grant_id="grant-1",
-    expires_at=5_000,
-    grant_revoked=False,
-    user_disabled=False,
-    display_name="ann",
-    user_issuer="https://idp.example",
-    profile="[]",
-)
-ANN = Principal(
-    subject="user-1",
-    client_id="client-1",
-    scopes=frozenset({"notes:read"}),
-    resource=NOTES.identifier,
-    issuer=ISSUER,
-    grant_id="grant-1",
-    expires_at=5_000,
-    display_name="ann",
-    client_name="App",
-    user_issuer="https://idp.example",
-    profile="[]",
-)
-
-
-@dataclass
-class Grants:
-    """The one operation of `GrantStore` that the guard uses, over a dictionary."""
-
-    tokens: dict[bytes, LiveAccessToken] = field(default_factory=dict)
-    look_ups: int = 0
-    is_down: bool = False
-    gate: asyncio.Event | None = None
-
-    def issue(self, live: LiveAccessToken = LIVE) -> str:
-        token = mint(SecretKind.ACCESS_TOKEN, secrets.token_bytes)
-        self.tokens[fingerprint(token)] = live
-        return token
-
-    async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
-        self.look_ups += 1
-        if self.is_down:
-            raise StoreUnavailable("down")
-        live = self.tokens.get(token_fingerprint)
-        if self.gate is not None:
-            await self.gate.wait()
-        return live if now >= 0 else None
-
-
-class World:
-    """A guard over a store and a clock that stand still until they are told otherwise."""
-
-    def __init__(self, **options: object) -> None:
-        self.now = 1_000
-        self.grants = Grants()
-        self.guard = BearerGuard(
-            grants=cast("GrantStore", self.grants),
-            resource=NOTES,
-            issuer=ISSUER,
-            now=lambda: self.now,
-            **options,  # type: ignore[arg-type] # each test passes what its option takes
-        )
-
-    async def verify(self, *values: bytes, query_string: bytes = b"") -> Principal:
-        headers = [(b"host", b"mcp.example.com"), *((b"authorization", value) for value in values)]
-        return await self.guard.verify(headers, query_string)
-
-    async def refused(self, *values: bytes, query_string: bytes = b"") -> BearerRefused:
-        with pytest.raises(BearerRefused) as caught:
-            await self.verify(*values, query_string=query_string)
-        return caught.value
-
-
-def bearer(token: str) -> bytes:
-    return f"Bearer {token}".encode()
+from tests.web.resource.guard_world import ANN, API_KEY, ISSUER, LIVE, NOTES, START, World, bearer
 
 
 async def test_a_live_token_is_its_user() -> None:
@@ -397,3 +305,31 @@ async def test_neither_refusals_nor_what_is_remembered_print_a_token() -> None:
     refused = await world.refused(bearer(mint(SecretKind.REFRESH_TOKEN, bytes)))
     assert str(refused) == "token_of_wrong_kind"
     assert token not in repr(list(world.guard._verified.values()))
+
+
+async def test_the_memory_holds_one_verification_where_that_is_its_size() -> None:
+    world = World(cache_entries=1)
+    first, second = bearer(world.grants.issue()), bearer(world.grants.issue())
+    await world.verify(first)
+    await world.verify(second)
+    assert list(world.guard._verified) == [second]
+
+
+async def test_each_revocation_counts_for_the_verifications_that_are_under_way_then() -> None:
+    """The second one as the first: what counts is that there was one since the store was asked."""
+    world = World()
+    world.guard.evict_all()
+    world.grants.gate = asyncio.Event()
+    header = bearer(world.grants.issue())
+    verification = asyncio.create_task(world.verify(header))
+    await asyncio.sleep(0)
+    world.guard.evict_all()
+    world.grants.gate.set()
+    assert await verification == ANN
+    assert world.guard.cached(header) is None
+
+
+async def test_an_operation_without_a_token_is_told_what_it_needs() -> None:
+    refused = World().guard.without_token({"notes:read", "other"})
+    assert (refused.status, refused.header) == (401, ("WWW-Authenticate", START + ', scope="notes:read other"'))
+    assert refused.reason is Reason.TOKEN_MISSING
