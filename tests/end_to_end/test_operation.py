@@ -84,7 +84,8 @@ def probed(server: RunningServer, status: int) -> httpx2.Response:
 
 def test_the_probes_tell_a_live_server_from_one_that_can_work(server: RunningServer, owner: Person) -> None:
     app, tokens = allowed_app(server, owner)
-    assert local_http.get(f"{server.origin}/health").json() == {"status": "ok", "server": "sample"}
+    alive = {"status": "ok", "server": "sample", "resources": [server.mcp_url], "issuer": server.origin}
+    assert local_http.get(f"{server.origin}/health").json() == alive
     assert local_http.get(f"{server.origin}/healthz").json() == {"status": "ok", "checks": {"store": "ok"}}
     for path in server.data.glob("gatepost.db*"):
         path.rename(path.with_name("moved-" + path.name))

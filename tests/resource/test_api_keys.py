@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +13,7 @@ from gatepost.resource.bearer import Refusal, TokenRefused
 from gatepost.resource.resources import names_same_endpoint
 from gatepost.tokens.opaque import SecretKind, mint
 
-KEY = mint(SecretKind.API_KEY, secrets.token_bytes)
+KEY = mint(SecretKind.API_KEY, lambda count: bytes(range(count)))
 SENT = KEY.encode()
 HERE = "https://mcp.example.com/mcp"
 LOCAL = "http://127.0.0.1:8000/mcp"
