@@ -204,6 +204,7 @@ async def test_nothing_is_remembered_where_that_is_switched_off() -> None:
     header = bearer(world.grants.issue())
     await world.verify(header)
     assert world.guard.cached(header) is None
+    assert list(world.guard._verified) == []
 
 
 async def test_a_revocation_in_this_process_counts_at_once() -> None:
@@ -258,11 +259,27 @@ async def test_what_is_over_is_let_go_when_something_new_comes() -> None:
 
 
 async def test_a_token_verified_anew_counts_as_new() -> None:
-    world = World(cache_entries=2)
-    first, second, third = (bearer(world.grants.issue()) for _ in range(3))
-    for header in (first, second, first, third):
+    world = World(cache_entries=3)
+    first, second, third, fourth = (bearer(world.grants.issue()) for _ in range(4))
+    for header in (first, second, first, third, fourth):
         await world.verify(header)
-    assert list(world.guard._verified) == [first, third]
+    assert list(world.guard._verified) == [first, third, fourth]
+
+
+async def test_a_token_verified_anew_takes_the_place_of_no_other() -> None:
+    world = World(cache_entries=2)
+    first, second = bearer(world.grants.issue()), bearer(world.grants.issue())
+    for header in (first, second, second):
+        await world.verify(header)
+    assert list(world.guard._verified) == [first, second]
+
+
+async def test_4096_verifications_are_remembered_unless_something_else_is_said() -> None:
+    world = World()
+    headers = [bearer(world.grants.issue()) for _ in range(4097)]
+    for header in headers:
+        await world.verify(header)
+    assert list(world.guard._verified) == headers[1:]
 
 
 async def test_a_store_that_cannot_answer_is_not_a_bad_token() -> None:
@@ -298,13 +315,13 @@ async def test_scopes_that_every_request_needs_are_checked_by_the_guard() -> Non
     assert world.guard.cached(writer) is not None
 
 
-async def test_neither_refusals_nor_what_is_remembered_print_a_token() -> None:
+async def test_neither_refusals_nor_what_is_remembered_print_a_token_or_a_person() -> None:
     world = World()
     token = world.grants.issue()
     await world.verify(bearer(token))
     refused = await world.refused(bearer(mint(SecretKind.REFRESH_TOKEN, bytes)))
     assert str(refused) == "token_of_wrong_kind"
-    assert token not in repr(list(world.guard._verified.values()))
+    assert repr(list(world.guard._verified.values())) == "[_Verified(since=1000, until=1005)]"
 
 
 async def test_the_memory_holds_one_verification_where_that_is_its_size() -> None:
