@@ -224,7 +224,7 @@ async def test_what_a_state_keeps_is_sealed_and_its_row_opens_nothing(upstream: 
 
 async def test_people_are_who_their_issuer_says_and_never_joined(upstream: UpstreamWorld) -> None:
     subjects = []
-    for issuer in (Upstream.issuer, "https://other.example", "operator"):
+    for issuer in (Upstream.issuer, "https://other.example", "https://other.example/"):
         browser = upstream.world.browser()
         await upstream.come_back(browser, await upstream.go(browser), **{"as": issuer, "sub": "owner"})
         user = (await upstream.world.session(browser)).user
@@ -233,6 +233,11 @@ async def test_people_are_who_their_issuer_says_and_never_joined(upstream: Upstr
 
     assert len(set(subjects)) == 3
     assert all(subject.startswith("user_") for subject in subjects)
+
+    # Nobody elsewhere is the operator.
+    browser = upstream.world.browser()
+    await upstream.come_back(browser, await upstream.go(browser), **{"as": "operator", "sub": "owner"})
+    assert (await upstream.world.session(browser)).user is None
 
 
 async def test_a_name_from_elsewhere_is_shown_as_inert_text(upstream: UpstreamWorld) -> None:

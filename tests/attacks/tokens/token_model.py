@@ -82,7 +82,8 @@ class Pair:
 
     @property
     def successor(self) -> Pair | None:
-        following = self.grant.pairs[self.grant.pairs.index(self) + 1 :]
+        # Who came late has the refresh token of another pair.
+        following = self.grant.pairs[self.grant.pairs.index(self.owner or self) + 1 :]
         return following[0] if following else None
 
 
