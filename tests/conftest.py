@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -44,6 +45,17 @@ def require_service() -> RequireService:
         pytest.skip(f"{name} is missing")
 
     return require
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a command line does with the logs: its stream is closed when the test is over."""
+    loggers = [logging.getLogger(name) for name in ("gatepost", "uvicorn")]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)
