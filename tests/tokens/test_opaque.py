@@ -57,6 +57,7 @@ def test_each_kind_has_its_own_prefix() -> None:
     """Stores, scanners for secrets and clients' configurations hold them."""
     assert {kind.name: kind.value for kind in SecretKind} == {
         "ACCESS_TOKEN": "gp_at_",
+        "API_KEY": "gp_ak_",
         "REFRESH_TOKEN": "gp_rt_",
         "AUTHORIZATION_CODE": "gp_ac_",
         "BROWSER_SESSION": "gp_bs_",
