@@ -28,6 +28,7 @@ from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.passkey_ceremonies import PasskeyCeremonies
 from gatepost.web.pages.passkey_login import PasskeyLogin
 from gatepost.web.pages.passkeys import PasskeysPage
@@ -138,19 +139,8 @@ class PageRoutes:
             has_passkeys=self._has_accounts,
             roles=self.core.roles,
         )
-        second_steps = second_steps_of(self.core)
-        password = PasswordPage(
-            completion=login.completion,
-            second_steps=second_steps,
-            throttle=login.throttle,
-            attempts=login.attempts,
-        )
-        second_step = SecondStepPage(
-            completion=login.completion,
-            second_steps=second_steps,
-            throttle=login.throttle,
-            attempts=login.attempts,
-        )
+        password = PasswordPage(completion=login.completion, proof=self._owner_proof(login))
+        second_step = SecondStepPage(completion=login.completion, proof=self._owner_proof(login))
         # Only their own login gives local accounts access.
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
         of_accounts = (*links.routes(), *self._passkey_routes(login)) if self._has_accounts else ()
@@ -164,6 +154,14 @@ class PageRoutes:
         )
         return (*own, *of_accounts, *admin.routes())
 
+    def _owner_proof(self, login: LoginPage) -> OwnerProof:
+        return OwnerProof(
+            second_steps=second_steps_of(self.core),
+            audit=self.core.audit,
+            throttle=login.throttle,
+            attempts=login.attempts,
+        )
+
     def _passkey_routes(self, login: LoginPage) -> tuple[Route, ...]:
         """Return what people do with passkeys, and what asks them again who they are."""
         completion, passkeys, party = login.completion, self.core.store.passkeys, self._party
@@ -172,13 +170,7 @@ class PageRoutes:
             ceremonies = PasskeyCeremonies(
                 completion=completion, passkeys=passkeys, party=party, throttle=login.throttle
             )
-        confirm = ConfirmPage(
-            completion=completion,
-            second_steps=second_steps_of(self.core),
-            ceremonies=ceremonies,
-            throttle=login.throttle,
-            attempts=login.attempts,
-        )
+        confirm = ConfirmPage(completion=completion, proof=self._owner_proof(login), ceremonies=ceremonies)
         page = PasskeysPage(completion=completion, passkeys=passkeys, ceremonies=ceremonies)
         by_passkey = () if ceremonies is None else PasskeyLogin(login=login, ceremonies=ceremonies).routes()
         return (*by_passkey, *confirm.routes(), *page.routes())

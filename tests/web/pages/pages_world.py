@@ -40,6 +40,7 @@ from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login import LoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_throttle import LoginThrottle
+from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
@@ -348,8 +349,9 @@ def make_world(
     )
     app.add(AccountLinkPage(completion=completion, links=store.account_links).routes())
     steps = second_steps(store, now=now, random_bytes=random_bytes)
-    app.add(PasswordPage(completion=completion, second_steps=steps, throttle=counted).routes())
-    app.add(SecondStepPage(completion=completion, second_steps=steps, throttle=counted).routes())
+    proof = OwnerProof(second_steps=steps, audit=completion.audit, throttle=counted)
+    app.add(PasswordPage(completion=completion, proof=proof).routes())
+    app.add(SecondStepPage(completion=completion, proof=proof).routes())
     app.add(
         ConsentPage(
             lifetimes=Lifetimes(),

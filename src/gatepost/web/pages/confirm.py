@@ -7,8 +7,7 @@ the page that asked for it is open for some minutes, in this browser alone; the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -16,11 +15,7 @@ from starlette.responses import Response
 
 from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.passkeys import request_options
-from gatepost.identity.password_workers import password_workers
-from gatepost.identity.passwords import password_matches
-from gatepost.identity.second_steps import SecondSteps, secret_name
-from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.oauth.errors import TooManyRequests
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.passkeys import Passkey
 from gatepost.stores.contract.users import User
@@ -29,13 +24,12 @@ from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_origin, csrf_token
 from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
-from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer
+from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.passkey_ceremonies import CHALLENGE, PasskeyCeremonies
 from gatepost.web.pages.pending_request import ACCOUNT, login_path, query
 from gatepost.web.pages.recent_login import CONFIRM, PLACES, confirm_path, is_recent
 from gatepost.web.pages.rendering import Ceremony
 from gatepost.web.site import api_description as api
-from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, Words
@@ -50,12 +44,9 @@ class ConfirmPage:
 
     completion: LoginCompletion
     """Sessions, pages and audit trail are the login's."""
-    second_steps: SecondSteps
+    proof: OwnerProof
     ceremonies: PasskeyCeremonies | None = None
     """None where browsers have no passkeys."""
-    throttle: LoginThrottle | None = None
-    """Counts the guesses, together with those at the login page."""
-    attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
 
     def routes(self) -> tuple[Route, ...]:
         pages = self.completion.pages
@@ -131,28 +122,18 @@ class ConfirmPage:
     async def _by_password(
         self, request: Request, session: OpenSession, user: User, form: Mapping[str, str]
     ) -> Response:
-        # Guesses like any at the login page, and counted before they are looked at. A browser left open and a known
-        # password are what a second step is there for, so its code is asked for as well.
-        name, typed = user.username or "", form.get("code", "")
-        answer = None if user.second_step is None else StepAnswer(secret_name(user), {"code": typed})
-        with self.attempts.one_of(session.record.browser_id):
-            await self._admit(request, user)
-            password = form.get("password", "")
-            matches = password_workers().run(partial(password_matches, user.password_hash, password))
-            if not await run_while_connected(matches, request.receive):
-                await self._refused(request, user, Reason.LOGIN_FAILED)
+        # A browser left open and a known password are what a second step is there for, so its code is asked for too.
+        event, proof = AuditEvent.IDENTITY_CONFIRMED, self.proof
+        code = None if user.second_step is None else form.get("code", "")
+        with proof.one_of(session):
+            if not await proof.has_password(request, user, form.get("password", ""), event):
                 problem = Phrase("That is not your password.")
                 return await self._form(request, session, user, problem=problem, field="password")
-            if answer is not None:
-                await self._admit(request, user, answer)
-                if await self.second_steps.try_code(user, typed) is None:
-                    await self._refused(request, user, Reason.SECOND_STEP_FAILED)
-                    return await self._form(
-                        request, session, user, problem=CODE_WRONG, reason=Reason.SECOND_STEP_FAILED, field="code"
-                    )
+            if code is not None and not await proof.has_code(request, user, code, event):
+                reason = Reason.SECOND_STEP_FAILED
+                return await self._form(request, session, user, problem=CODE_WRONG, reason=reason, field="code")
             response = await self._go_on(request, session, user)
-        if self.throttle is not None:
-            await self.throttle.succeeded(request, name, response, answer, earlier=0 if answer is None else 1)
+        await proof.succeeded(request, user, response, code=code)
         return response
 
     async def _go_on(self, request: Request, session: OpenSession, user: User) -> Response:
@@ -162,25 +143,6 @@ class ConfirmPage:
         confirmed = await completion.browser_sessions.confirm(session)
         response = completion.pages.redirect(_destination(request))
         return response if confirmed is None else completion.browser_sessions.attach(response, confirmed)
-
-    async def _admit(self, request: Request, user: User, answer: StepAnswer | None = None) -> None:
-        """Count a guess.
-
-        Raises:
-            TooManyRequests: it is one too many.
-        """
-        if self.throttle is None:
-            return
-        event, audit = AuditEvent.IDENTITY_CONFIRMED, self.completion.audit
-        try:
-            await self.throttle.admit(request, user.username or "", answer)
-        except TooManyRequests as refusal:
-            audit.note(request, event, Outcome.REFUSED, reason=refusal.reason, subject=user.subject)
-            raise
-
-    async def _refused(self, request: Request, user: User, reason: Reason) -> None:
-        event = AuditEvent.IDENTITY_CONFIRMED
-        await self.completion.audit.record(request, event, Outcome.REFUSED, reason=reason, subject=user.subject)
 
     async def _passkeys(self, user: User) -> list[Passkey]:
         """Return the person's passkeys that work here."""

@@ -7,7 +7,7 @@ browser gets a new one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -16,10 +16,8 @@ from starlette.responses import Response
 
 from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.password_workers import password_workers
-from gatepost.identity.passwords import PasswordRefused, hash_password, password_matches
-from gatepost.identity.second_steps import SecondSteps, secret_name
-from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.oauth.errors import TooManyRequests
+from gatepost.identity.passwords import PasswordRefused, hash_password
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.users import User
 from gatepost.web.pages.account import PASSWORD, has_password
@@ -27,7 +25,7 @@ from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.login_completion import LoginCompletion
-from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer
+from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.rendering import Link
 from gatepost.web.site import api_description as api
@@ -45,10 +43,7 @@ class PasswordPage:
 
     completion: LoginCompletion
     """Sessions, people, pages and audit trail are the login's."""
-    second_steps: SecondSteps
-    throttle: LoginThrottle | None = None
-    """Counts the guesses at the old password, together with those at the login page."""
-    attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
+    proof: OwnerProof
 
     def routes(self) -> tuple[Route, ...]:
         return self.completion.pages.routes(
@@ -79,23 +74,19 @@ class PasswordPage:
         if new != form.get("repeat", ""):
             return self._form(request, session, field="repeat", problem=Phrase("The two passwords differ."))
 
-        # 3. The old one is right: a guess like any at the login page, and counted before it is looked at.
-        name = user.username or ""
-        with self.attempts.one_of(session.record.browser_id):
-            await self._admit(request, user)
-            matches = password_workers().run(partial(password_matches, user.password_hash, old))
-            if not await run_while_connected(matches, request.receive):
+        # 3. The old one is right.
+        with self.proof.one_of(session):
+            if not await self.proof.has_password(request, user, old, AuditEvent.PASSWORD_CHANGED):
                 wrong = Phrase("That is not your password.")
-                return await self._wrong(request, session, field="old", problem=wrong, reason=Reason.LOGIN_FAILED)
+                return self._form(request, session, field="old", problem=wrong, reason=Reason.LOGIN_FAILED)
 
             # 4. The new one can be one.
-            hashed = password_workers().run(partial(hash_password, new, username=name))
+            hashed = password_workers().run(partial(hash_password, new, username=user.username or ""))
             try:
                 password_hash = await run_while_connected(hashed, request.receive)
             except PasswordRefused as refused:
                 response = self._form(request, session, field="password", problem=words_of(refused))
-                if self.throttle is not None:
-                    await self.throttle.succeeded(request, name, response)
+                await self.proof.succeeded(request, user, response)
                 return response
 
             # 5. Who has a second step has a code that counts, which is looked at last, so that none is used in vain.
@@ -105,13 +96,10 @@ class PasswordPage:
         self, request: Request, session: OpenSession, user: User, password_hash: str, typed: str
     ) -> Response:
         """Change the password, and log this browser in again under a new session."""
-        completion, answer = self.completion, None
-        if user.second_step is not None:
-            answer = StepAnswer(secret_name(user), {"code": typed})
-            await self._admit(request, user, answer)
-            if await self.second_steps.try_code(user, typed) is None:
-                reason = Reason.SECOND_STEP_FAILED
-                return await self._wrong(request, session, field="code", problem=CODE_WRONG, reason=reason)
+        completion, code = self.completion, None if user.second_step is None else typed
+        if code is not None and not await self.proof.has_code(request, user, code, AuditEvent.PASSWORD_CHANGED):
+            reason = Reason.SECOND_STEP_FAILED
+            return self._form(request, session, field="code", problem=CODE_WRONG, reason=reason)
         if not await completion.users.change_password(user.username or "", password_hash, of=user):
             # It was changed in the meantime, or a second step set up, which has ended this session too.
             return completion.pages.redirect(login_path())
@@ -125,41 +113,10 @@ class PasswordPage:
             message=Phrase("You are logged out everywhere else. Apps that you connected stay connected."),
             link=Link(ACCOUNT, Phrase("Your account")),
         )
-        if self.throttle is not None:
-            name, earlier = user.username or "", 0 if answer is None else 1  # the password, before the code
-            await self.throttle.succeeded(request, name, page, answer, earlier=earlier)
-            if answer is not None:
-                self.throttle.knows(page, name, secret_name(changed))
+        await self.proof.succeeded(request, user, page, code=code)
+        if code is not None:
+            self.proof.knows(page, changed)
         return completion.browser_sessions.attach(page, await completion.browser_sessions.start(renewed))
-
-    async def _admit(self, request: Request, user: User, answer: StepAnswer | None = None) -> None:
-        """Count a guess at the old password, or at a code.
-
-        Raises:
-            TooManyRequests: it is one too many.
-        """
-        if self.throttle is None:
-            return
-        try:
-            await self.throttle.admit(request, user.username or "", answer)
-        except TooManyRequests as refusal:
-            self.completion.audit.note(
-                request,
-                AuditEvent.PASSWORD_CHANGED,
-                Outcome.REFUSED,
-                reason=refusal.reason,
-                subject=user.subject,
-            )
-            raise
-
-    async def _wrong(
-        self, request: Request, session: OpenSession, *, field: str, problem: Phrase, reason: Reason
-    ) -> Response:
-        """Keep that somebody got password or code wrong, and show the form again."""
-        subject = None if session.user is None else session.user.subject
-        audit = self.completion.audit
-        await audit.record(request, AuditEvent.PASSWORD_CHANGED, Outcome.REFUSED, reason=reason, subject=subject)
-        return self._form(request, session, field=field, problem=problem, reason=reason)
 
     def _form(
         self,

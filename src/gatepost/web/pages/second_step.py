@@ -7,8 +7,7 @@ session alone (`SecondSteps.offered_secret`), so nothing is kept before a code h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -16,11 +15,8 @@ from starlette.responses import Response
 
 from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.one_time_codes import RECOVERY_CODES, key_uri, secret_groups
-from gatepost.identity.password_workers import password_workers
-from gatepost.identity.passwords import password_matches
-from gatepost.identity.second_steps import CodeWrong, SecondSteps, secret_name
-from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.oauth.errors import TooManyRequests
+from gatepost.identity.second_steps import CodeWrong
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.users import User
 from gatepost.web.pages.account import SECOND_STEP, has_password
@@ -28,13 +24,12 @@ from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.login_completion import LoginCompletion
-from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer
+from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
 from gatepost.web.pages.qr_code import qr_code
 from gatepost.web.pages.rendering import Link
 from gatepost.web.pages.times import day
 from gatepost.web.site import api_description as api
-from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase, Words
@@ -69,10 +64,7 @@ class SecondStepPage:
 
     completion: LoginCompletion
     """Sessions, people, pages and audit trail are the login's."""
-    second_steps: SecondSteps
-    throttle: LoginThrottle | None = None
-    """Counts the guesses at password and code, together with those at the login page."""
-    attempts: AttemptsAtOnce = field(default_factory=AttemptsAtOnce)
+    proof: OwnerProof
 
     def routes(self) -> tuple[Route, ...]:
         return self.completion.pages.routes(
@@ -100,15 +92,15 @@ class SecondStepPage:
 
         # 2. It is the person, and the app has the secret.
         event, audit = AuditEvent.SECOND_STEP_SET_UP, self.completion.audit
-        secret = self.second_steps.offered_secret(user, session.secret)
-        with self.attempts.one_of(session.record.browser_id):
-            if not await self._has_password(request, user, form, event):
+        secret = self.proof.second_steps.offered_secret(user, session.secret)
+        with self.proof.one_of(session):
+            if not await self.proof.has_password(request, user, form.get("password", ""), event):
                 return await self._form(request, session, user, _PASSWORD_WRONG)
             try:
-                codes = await self.second_steps.set_up(user, secret, form.get("code", ""))
+                codes = await self.proof.second_steps.set_up(user, secret, form.get("code", ""))
             except CodeWrong:
                 response = await self._form(request, session, user, _OTHER_CODE)
-                await self._succeeded(request, user, response)
+                await self.proof.succeeded(request, user, response)
                 return response
         if codes is None:
             return self.completion.pages.redirect(SECOND_STEP)
@@ -119,9 +111,8 @@ class SecondStepPage:
         await audit.record(request, event, subject=user.subject)
         response = self._show_codes(request, codes, is_new=True)
         changed = await self.completion.users.find_user_by_subject(user.subject) or user
-        if self.throttle is not None:
-            await self._succeeded(request, user, response)
-            self.throttle.knows(response, user.username or "", secret_name(changed))
+        await self.proof.succeeded(request, user, response)
+        self.proof.knows(response, changed)
         return await self._renewed(session, changed, response)
 
     async def change(self, request: Request) -> Response:
@@ -136,60 +127,25 @@ class SecondStepPage:
         event = AuditEvent.SECOND_STEP_TURNED_OFF if turns_off else AuditEvent.RECOVERY_CODES_MADE
 
         # 2. It is the person, who has a code that counts.
-        typed = form.get("code", "")
-        answer = StepAnswer(secret_name(user), {"code": typed})
-        with self.attempts.one_of(session.record.browser_id):
-            if not await self._has_password(request, user, form, event):
+        code = form.get("code", "")
+        with self.proof.one_of(session):
+            if not await self.proof.has_password(request, user, form.get("password", ""), event):
                 return await self._form(request, session, user, _PASSWORD_WRONG)
-            await self._admit(request, user, event, answer)
-            if await self.second_steps.try_code(user, typed) is None:
-                await self._refused(request, user, event, Reason.SECOND_STEP_FAILED)
+            if not await self.proof.has_code(request, user, code, event):
                 return await self._form(request, session, user, _CODE_WRONG)
 
         # 3. Turn it off, or replace the recovery codes.
         if turns_off:
-            done = await self.second_steps.store.turn_off(user.subject, step_id=user.second_step)
+            done = await self.proof.second_steps.store.turn_off(user.subject, step_id=user.second_step)
             response = self._show_off(request)
         else:
-            codes = await self.second_steps.renew_recovery_codes(user)
+            codes = await self.proof.second_steps.renew_recovery_codes(user)
             done, response = codes is not None, self._show_codes(request, codes or (), is_new=False)
         if not done:
             return self.completion.pages.redirect(SECOND_STEP)
         await self.completion.audit.record(request, event, subject=user.subject)
-        await self._succeeded(request, user, response, answer)
+        await self.proof.succeeded(request, user, response, code=code)
         return await self._renewed(session, replace(user, second_step=None) if turns_off else user, response)
-
-    async def _has_password(self, request: Request, user: User, form: dict[str, str], event: AuditEvent) -> bool:
-        """Say whether the password is right: a guess like any at the login page, counted before it is looked at.
-
-        Raises:
-            TooManyRequests: it is one too many.
-        """
-        await self._admit(request, user, event)
-        matches = password_workers().run(partial(password_matches, user.password_hash, form.get("password", "")))
-        if await run_while_connected(matches, request.receive):
-            return True
-        await self._refused(request, user, event, Reason.LOGIN_FAILED)
-        return False
-
-    async def _admit(self, request: Request, user: User, event: AuditEvent, answer: StepAnswer | None = None) -> None:
-        if self.throttle is None:
-            return
-        try:
-            await self.throttle.admit(request, user.username or "", answer)
-        except TooManyRequests as refusal:
-            self.completion.audit.note(request, event, Outcome.REFUSED, reason=refusal.reason, subject=user.subject)
-            raise
-
-    async def _refused(self, request: Request, user: User, event: AuditEvent, reason: Reason) -> None:
-        await self.completion.audit.record(request, event, Outcome.REFUSED, reason=reason, subject=user.subject)
-
-    async def _succeeded(
-        self, request: Request, user: User, response: Response, answer: StepAnswer | None = None
-    ) -> None:
-        if self.throttle is not None:
-            earlier = 0 if answer is None else 1  # the password, before the code
-            await self.throttle.succeeded(request, user.username or "", response, answer, earlier=earlier)
 
     async def _renewed(self, session: OpenSession, user: User, response: Response) -> Response:
         """Go on under a new session, which is offered another secret."""
@@ -224,7 +180,7 @@ class SecondStepPage:
             "field": None if problem is None else problem.field,
             "problem": None if problem is None else problem.words,
         }
-        step = None if user.second_step is None else await self.second_steps.store.find_second_step(user.subject)
+        step = None if user.second_step is None else await self.proof.second_steps.store.find_second_step(user.subject)
         if step is None:
             template = "second_step_setup.html"
             context |= self._offer(user, session)
@@ -233,7 +189,7 @@ class SecondStepPage:
             context |= {
                 "action": _CHANGE,
                 "since": day(step.created_at),
-                "left": await self.second_steps.store.count_recovery_codes(user.subject),
+                "left": await self.proof.second_steps.store.count_recovery_codes(user.subject),
                 "most": RECOVERY_CODES,
             }
         pages = self.completion.pages
@@ -242,7 +198,7 @@ class SecondStepPage:
         return pages.refuse(request, template, status=403, reason=problem.reason, **context)
 
     def _offer(self, user: User, session: OpenSession) -> dict[str, object]:
-        secret = self.second_steps.offered_secret(user, session.secret)
+        secret = self.proof.second_steps.offered_secret(user, session.secret)
         uri = key_uri(secret, account=user.username or "", server_name=self.completion.pages.server_name)
         return {"action": SECOND_STEP, "uri": uri, "qr_code": qr_code(uri), "secret": secret_groups(secret)}
 
