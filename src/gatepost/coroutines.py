@@ -1,9 +1,11 @@
-"""Going on with a coroutine whose first step was taken by hand, because most end in it and then cost nothing more."""
+"""Running coroutines otherwise than by `await`: on from their first step, and again and again in the background."""
 
 from __future__ import annotations
 
+import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -35,3 +37,30 @@ def resume(
         except StopIteration as finished:
             result: T = finished.value
             return result
+
+
+@asynccontextmanager
+async def repeating(
+    work: Callable[[], Awaitable[None]], wait: Callable[[], Awaitable[None]], *, name: str
+) -> AsyncIterator[None]:
+    """Do `work` in the background, each time that `wait` returns, and once more at the end.
+
+    Args:
+        work: what is done; what it raises ends the repetition, and is raised at the end of the context.
+        wait: returns when it is time.
+        name: of the task.
+    """
+
+    async def repeat() -> None:
+        while True:
+            await wait()
+            await work()
+
+    task = asyncio.create_task(repeat(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await work()

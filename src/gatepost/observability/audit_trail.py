@@ -12,13 +12,13 @@ What came well is a line of the log as well; refusals are logged where they are 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, TypedDict, TypeVar, Unpack
 
+from gatepost.coroutines import repeating
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.audit import AuditStore
@@ -113,23 +113,9 @@ class AuditTrail:
             # Trying again would meet it again.
             _log.exception("%s audit events cannot be written and are lost", len(events))
 
-    @asynccontextmanager
-    async def writing(self, wait: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    def writing(self, wait: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
         """Write in the background what has been noted, each time that `wait` returns, and once more at the end."""
-
-        async def write() -> None:
-            while True:
-                await wait()
-                await self.write_queue()
-
-        task = asyncio.create_task(write(), name="gatepost-audit")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await self.write_queue()
+        return repeating(self.write_queue, wait, name="gatepost-audit")
 
     def _counts_refusal(self, network: str, event: AuditEvent) -> bool:
         """Count a refusal; False when there have been so many that it is not kept."""

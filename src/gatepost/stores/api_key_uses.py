@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from gatepost.coroutines import repeating
 from gatepost.stores.contract.api_keys import LAST_USE_SECONDS, ApiKey, ApiKeyStore
 from gatepost.stores.contract.errors import StoreUnavailable
 
@@ -38,20 +38,6 @@ class ApiKeyUses:
                 self._noted = {**noted, key_id: at, **self._noted}
                 return
 
-    @asynccontextmanager
-    async def writing(self, wait: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    def writing(self, wait: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
         """Write in the background, each time that `wait` returns, and once more at the end."""
-
-        async def write() -> None:
-            while True:
-                await wait()
-                await self.write()
-
-        task = asyncio.create_task(write(), name="gatepost-api-key-uses")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await self.write()
+        return repeating(self.write, wait, name="gatepost-api-key-uses")
