@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -24,6 +25,7 @@ class External:
     """What the guard asks of `ExternalCallers`; a token with `ours` in it names this server."""
 
     refusal: Refusal | None = None
+    gate: asyncio.Event | None = None
     asked: list[tuple[str, ProtectedResource, str]] = field(default_factory=list)
 
     def says_issuer(self, token: str, issuer: str) -> bool:
@@ -31,6 +33,8 @@ class External:
 
     async def principal(self, token: str, resource: ProtectedResource, *, own_issuer: str) -> Principal:
         self.asked.append((token, resource, own_issuer))
+        if self.gate is not None:
+            await self.gate.wait()
         if self.refusal is not None:
             raise TokenRefused(self.refusal)
         return ELSEWHERE
@@ -56,6 +60,19 @@ async def test_somebody_elses_token_is_verified_elsewhere_once_in_five_seconds(t
     assert (verified.principal, verified.since, verified.until) == (ELSEWHERE, 1_000, 1_005)
     assert world.guard.cached(bearer(token)) == ELSEWHERE
     assert (external.asked, world.grants.look_ups) == ([(token, NOTES, ISSUER)], 0)
+
+
+async def test_a_token_under_way_during_a_revocation_is_not_remembered() -> None:
+    external = External(gate=asyncio.Event())
+    world = World(external=external)
+    verification = asyncio.create_task(world.verify(bearer(THEIRS_SIGNED)))
+    await asyncio.sleep(0)
+    assert len(external.asked) == 1
+    world.guard.evict_all()
+    assert external.gate is not None
+    external.gate.set()
+    assert await verification == ELSEWHERE
+    assert list(world.guard._verified) == []
 
 
 async def test_no_secret_of_this_server_is_ever_shown_elsewhere() -> None:

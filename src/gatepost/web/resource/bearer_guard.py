@@ -198,10 +198,11 @@ class BearerGuard:
         # 3. A key, wherever it stands, is looked up among keys alone.
         if is_api_key(token):
             return await self._look_up_key(token, token_fingerprint, authorization[0])
+        evictions = self._evictions
         # 4. Somebody else's goes to whom it belongs, and none of ours ever does.
         if self._external is not None and not self._is_of_this_server(token, self._external):
             principal = await self._external.principal(token, self._resource, own_issuer=self._issuer)
-            if principal.has(self.required_scopes):
+            if evictions == self._evictions and principal.has(self.required_scopes):
                 self._remember(authorization[0], token, principal, now=now, until=now + self._cache_seconds)
             return principal
         # 5. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
@@ -210,7 +211,6 @@ class BearerGuard:
         else:
             bearer.check_kind(token)
         # 6. Look it up.
-        evictions = self._evictions
         live = await self._grants.find_access_token(token_fingerprint, now=now)
         if live is None:
             raise TokenRefused(bearer.UNKNOWN)
