@@ -26,7 +26,7 @@ def app_with(**variables: str) -> FastAPI:
 async def ask(app: FastAPI, method: str, path: str, *, origin: str = ORIGIN, **options: object) -> httpx2.Response:
     transport = httpx2.ASGITransport(app=app)
     async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=origin) as http:
-        return await http.request(method, path, **options)  # type: ignore[arg-type]
+        return await http.request(method, path, **options)  # type: ignore[arg-type]  # those of httpx2
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:8000"])

@@ -110,7 +110,7 @@ async def _later(_: Identity) -> bool:
     ("definitions", "told"),
     [
         ({"Admin": Role()}, "a role is called by a lower-case letter"),
-        ({"user": Role(users=_later)}, "has to be a plain function"),  # type: ignore[arg-type]
+        ({"user": Role(users=_later)}, "has to be a plain function"),  # type: ignore[arg-type]  # the wrong one is the test
     ],
 )
 def test_what_cannot_be_a_role_is_refused(definitions: dict[str, Role], told: str) -> None:

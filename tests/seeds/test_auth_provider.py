@@ -113,7 +113,7 @@ async def test_behind_a_proxy_that_ends_tls_the_way_back_is_the_public_url() -> 
     provider = UpstreamLogin(set(), "https://mcp.example.com")
     scope = {"type": "http", "scheme": "http", "path": "/oauth/login", "query_string": b"transaction=t", "headers": []}
     scope["headers"] = [(b"host", b"10.0.0.7:8000"), (b"cookie", b"a=b")]
-    await AuthProviderLogin(provider).challenge(Request(scope), Somewhere())  # type: ignore[arg-type]
+    await AuthProviderLogin(provider).challenge(Request(scope), Somewhere())  # type: ignore[arg-type]  # no more is asked of it
     assert list(provider.pending.values()) == ["https://mcp.example.com/oauth/login?transaction=t"]
 
 
@@ -215,7 +215,7 @@ class Broken(IdentityProvider):
 
 
 class OneArgument(AuthProvider):
-    def authenticate(self, request: Request) -> str:  # type: ignore[override]
+    def authenticate(self, request: Request) -> str:  # type: ignore[override]  # the mistake is the test
         return "ada"
 
 
@@ -245,7 +245,7 @@ class PlainAndWrong(Broken):
 
 
 class ChallengeOfTheOtherKind(Broken):
-    async def challenge(self, request: Request) -> Response:  # type: ignore[override]
+    async def challenge(self, request: Request) -> Response:  # type: ignore[override]  # the mistake is the test
         return Response()
 
 
@@ -269,11 +269,11 @@ WRONG: list[tuple[Any, str]] = [
     (returning(b"ada"), "returned a value of type bytes"),
     (returning(""), "the subject has to be a text of 1 to 255 printable characters"),
     (returning("a\nb"), "the subject has to be a text of 1 to 255 printable characters"),
-    (returning(Identity(7)), "the subject has to be"),  # type: ignore[arg-type]
+    (returning(Identity(7)), "the subject has to be"),  # type: ignore[arg-type]  # the mistake is the test
     (returning(Identity("ada", issuer="local")), "nobody but their own provider"),
     (returning(Identity("ada", groups="staff")), "the groups have to be a list of texts"),
-    (returning(Identity("ada", groups=[1])), "the groups have to be a list of texts"),  # type: ignore[list-item]
-    (returning(Identity("ada", email=["a@b"])), "texts"),  # type: ignore[arg-type]
+    (returning(Identity("ada", groups=[1])), "the groups have to be a list of texts"),  # type: ignore[list-item]  # the mistake is the test
+    (returning(Identity("ada", email=["a@b"])), "texts"),  # type: ignore[arg-type]  # the mistake is the test
     (returning(Identity("ada", claims={"at": object()})), "JSON"),
     (returning(Identity("ada", claims={"n": "x" * 20_000})), "more than 16384 bytes"),
 ]
@@ -320,7 +320,7 @@ async def test_a_refusal_is_told_to_the_person_in_the_author_s_words() -> None:
 
 async def test_login_fields_of_another_type_are_refused_at_the_start() -> None:
     provider = Asked()
-    provider.login_fields = ("password",)  # type: ignore[assignment]
+    provider.login_fields = ("password",)  # type: ignore[assignment]  # the mistake is the test
     with pytest.raises(ValueError, match=r"login_fields has to be a list of LoginField"):
         app_with(provider)
 
@@ -359,7 +359,7 @@ async def test_who_may_still_act_may_be_asked_of_a_plain_function() -> None:
         async def authenticate(self, request: Request, credentials: Any) -> Identity | None:
             return Identity("ada") if self.allowed else None
 
-        def is_active(self, user: Any) -> bool:  # type: ignore[override]
+        def is_active(self, user: Any) -> bool:  # type: ignore[override]  # the mistake is the test
             return self.allowed
 
     provider = Narrow()

@@ -53,8 +53,8 @@ class CallersTokens:
     async def access_token(self, provider: str, principal: Principal, *, refused: str | None) -> str:
         """See `Upstream`."""
         from gatepost.identity import upstream_tokens as kept  # noqa: PLC0415 - most calls ask for none
-        from gatepost.server.calls.upstream import NotLinked, UnknownUpstream, UpstreamUnavailable  # noqa: PLC0415
-        from gatepost.stores.contract.errors import StoreUnavailable  # noqa: PLC0415
+        from gatepost.server.calls.upstream import NotLinked, UnknownUpstream, UpstreamUnavailable  # noqa: PLC0415 - few tools ask
+        from gatepost.stores.contract.errors import StoreUnavailable  # noqa: PLC0415 - likewise
 
         tokens = self.tokens
         if tokens is None or provider not in tokens.providers:

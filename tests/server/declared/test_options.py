@@ -77,7 +77,7 @@ def test_mypy_checks_the_options() -> None:
         lambda: server.tool(scope=["a"])(_hello),  # type: ignore[call-overload]  # likewise
         lambda: server.prompt(mime_type="text/plain")(_hello),  # type: ignore[call-overload]  # likewise
         lambda: server.resource("notes://x", inputs=None)(_hello),  # type: ignore[call-arg]  # likewise
-        lambda: server.resource("notes://x", icons=[{"source": "x"}], size="5")(_hello),  # type: ignore[arg-type]
+        lambda: server.resource("notes://x", icons=[{"source": "x"}], size="5")(_hello),  # type: ignore[arg-type]  # the test
     ):
         with pytest.raises(TypeError):
             wrong()

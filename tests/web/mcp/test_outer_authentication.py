@@ -86,7 +86,7 @@ def around(app: ASGIApp) -> ASGIApp:
 
 def within(app: Any) -> ASGIApp:
     app.add_middleware(AuthenticationMiddleware, backend=ByHeader())
-    return app  # type: ignore[no-any-return]
+    return app  # type: ignore[no-any-return]  # what create_app returned
 
 
 @pytest.fixture

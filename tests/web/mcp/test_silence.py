@@ -165,7 +165,7 @@ async def test_a_stream_that_progress_opened_is_kept_alive_in_both_eras(world: W
         await calling.until_messages(1)
     await world.silence(15)
     for calling in (modern, handshake):
-        await calling.until(lambda calling=calling: COMMENT in calling.raw)  # type: ignore[misc]
+        await calling.until(lambda calling=calling: COMMENT in calling.raw)  # type: ignore[misc]  # bound for each
         await world.result(calling)
         assert text_of(calling.messages[1]) == "finished"
 
@@ -194,7 +194,7 @@ async def test_many_silent_calls_cost_no_task_and_no_timer_each(world: World) ->
     assert len(world.timer.waiting) == 1
     await world.timer.pass_seconds(14)
     for calling in calls:
-        await calling.until(lambda calling=calling: bool(calling.events))  # type: ignore[misc]
+        await calling.until(lambda calling=calling: bool(calling.events))  # type: ignore[misc]  # bound for each
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == before
     world.pause.go_on.set()

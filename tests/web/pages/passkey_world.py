@@ -108,7 +108,7 @@ class PasskeyWorld:
 
     def browser(self, origin: str | None = None, address: str = "127.0.0.1") -> Browser:
         """Return a browser that has never been here."""
-        app = self.installed.http._transport.app  # type: ignore[attr-defined]
+        app = self.installed.http._transport.app  # type: ignore[attr-defined]  # an ASGI transport
         transport = httpx2.ASGITransport(app=app, client=(address, 50_000))
         http = httpx2.AsyncClient(transport=transport, base_url=origin or self.origin)
         self.browsers.append(http)

@@ -97,7 +97,7 @@ def read(
     @wraps(operation)
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         database = self._database
-        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731
+        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731 - the annotation is on a name
         return await wait_out(partial(database.read, run), busy_timeout=database.busy_timeout)
 
     return method
@@ -111,7 +111,7 @@ def write(
     @wraps(operation)
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         database = self._database
-        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731
+        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731 - the annotation is on a name
         return await wait_out(partial(database.write, run), busy_timeout=database.busy_timeout)
 
     return method

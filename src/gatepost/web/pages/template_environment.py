@@ -31,7 +31,7 @@ def environment_in(language: Language, loader: BaseLoader | None) -> Environment
 
     def fill(translation: str, values: dict[str, Any]) -> Markup:
         # The catalogue is as much ours as the templates are, so its markup counts; that of values does not.
-        return Markup(translation) % {name: _isolated(language, value) for name, value in values.items()}  # noqa: S704
+        return Markup(translation) % {name: _isolated(language, value) for name, value in values.items()}  # noqa: S704 - see above
 
     def gettext(message: str, /, **values: Any) -> Markup:
         return fill(language.catalogue.gettext(message), values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.authentication import BaseUser
 from starlette.types import Scope
 
 from gatepost.resource.principal import Principal
@@ -50,9 +51,9 @@ def outer_principal(scope: Scope, resource: ProtectedResource | None, *, ignores
     )
 
 
-def _subject(user: object) -> str:
+def _subject(user: BaseUser) -> str:
     """Return what stays the same of a user; Starlette's base class has an identity that need not be there."""
     try:
-        return str(user.identity)  # type: ignore[attr-defined]
+        return user.identity
     except NotImplementedError:
-        return str(user.display_name)  # type: ignore[attr-defined]
+        return user.display_name

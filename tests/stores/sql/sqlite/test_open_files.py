@@ -52,7 +52,7 @@ def replace(*ends: str) -> Callable[[Path], None]:
     def taken(path: Path) -> None:
         for file in beside(path, *ends):
             copy = shutil.copy(file, path.with_name("copy"))
-            os.replace(copy, file)  # noqa: PTH105  either will do
+            os.replace(copy, file)  # noqa: PTH105 - either will do
 
     return taken
 

@@ -227,6 +227,6 @@ def assert_nothing_is_half(path: Path) -> None:
 def counts(path: Path) -> dict[str, int]:
     with closing(sqlite3.connect(path)) as connection:
         return {
-            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608  our own names
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
             for table in ("grants", "access_tokens", "refresh_tokens")
         }

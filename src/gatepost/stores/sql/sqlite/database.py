@@ -97,7 +97,7 @@ class SqliteDatabase:
             when_free(partial(connection.execute, "BEGIN IMMEDIATE"), busy_timeout=self._attempt)
             answers = [self._run_one_write(connection, operation) for operation in operations]
             connection.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear
+        except Exception as error:  # noqa: BLE001 - the thread has to live on, and every caller has to hear
             _roll_back(connection)
             # One exception each: raising the same object in several tasks would mix up their tracebacks.
             return [Failed(unavailable(error, self._path)) for _ in operations]
@@ -146,7 +146,7 @@ class SqliteDatabase:
             return _refused(operations, fault)
         try:
             connection.execute("BEGIN")
-        except Exception as error:  # noqa: BLE001  the thread has to live on, and every caller has to hear
+        except Exception as error:  # noqa: BLE001 - the thread has to live on, and every caller has to hear
             _roll_back(connection)
             return [Failed(unavailable(error, self._path)) for _ in operations]
         answers = [self._run_one_read(connection, operation) for operation in operations]
@@ -158,7 +158,7 @@ class SqliteDatabase:
             if not connection.in_transaction:
                 connection.execute("BEGIN")
             return Answered(run_to_end(operation(SqliteTransaction(connection))))
-        except Exception as error:  # noqa: BLE001  the thread has to live on
+        except Exception as error:  # noqa: BLE001 - the thread has to live on
             # The reads behind this one begin anew, whatever state the fault has left.
             _roll_back(connection)
             return Failed(explained(error, self._path))

@@ -118,7 +118,7 @@ class DatabaseThread:
     def _work(self, jobs: _Jobs, connected: asyncio.Future[None]) -> None:
         try:
             connection = self._connect()
-        except Exception as error:  # noqa: BLE001  whatever it is belongs to the caller of `start`
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to the caller of `start`
             _resolve([(connected, Failed(error))])
             return
         with contextlib.closing(connection):
