@@ -16,6 +16,7 @@ from typing_extensions import ReadOnly
 
 from gatepost.protocol.header_values import subschemas
 from gatepost.server.errors import ToolDefinitionError
+from gatepost.server.typed_dicts import admit_typed_dicts
 
 _NOT_DESCRIBABLE: Final = (PydanticUserError, SchemaError, TypeError, NameError, KeyError)
 """What Pydantic raises for a type it has no schema for; the last three for constraints, names and a `$ref` of the
@@ -127,6 +128,7 @@ def describe(
     and the type as the user wrote it, if `shown`.
     """
     try:
+        admit_typed_dicts(declared)
         adapter = TypeAdapter(declared)
         schema = adapter.json_schema(mode=mode, schema_generator=_SchemaGenerator)
     except _NOT_DESCRIBABLE as error:
