@@ -60,6 +60,7 @@ __all__ = [
     "ResourceNotFound",
     "Role",
     "Sample",
+    "ScopeMap",
     "Server",
     "SeveralLogins",
     "SingleUserProvider",
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from gatepost.outbound.external_issuer import ExternalIssuer
     from gatepost.protocol.errors import MissingRequiredClientCapability
     from gatepost.resource.external_tokens import Claims, TokenInfo, TokenValidator
+    from gatepost.resource.scope_map import ScopeMap
     from gatepost.resource.scope_needs import all_of, any_of
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
@@ -146,6 +148,7 @@ _NAMES = {
     "gatepost.outbound.external_issuer": ("ExternalIssuer",),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
     "gatepost.resource.external_tokens": ("Claims", "TokenInfo", "TokenValidator"),
+    "gatepost.resource.scope_map": ("ScopeMap",),
     "gatepost.resource.scope_needs": ("all_of", "any_of"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),

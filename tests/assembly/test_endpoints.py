@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,9 @@ from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import load_settings
 from gatepost.protocol.errors import InvalidParams
 from gatepost.server.dispatch import ServerTarget
+from gatepost.server.scoped_target import ScopedTarget
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.wording.phrase import Phrase
 from tests.server.calls.asking_client import Client, accept, greet, text
 
 
@@ -45,6 +48,35 @@ def test_each_path_of_a_mapping_has_its_own_name_and_scopes() -> None:
         ("/mail/mcp", "Mail", ["base"]),
         ("/raw", "handler", ["mcp:read", "mcp:write", "mcp:admin", "base"]),
     ]
+
+
+@pytest.fixture
+def scopes_file(tmp_path: Path) -> str:
+    file = tmp_path / "scopes.toml"
+    file.write_text(
+        'default = ["x"]\n[scopes]\n"y" = "Use y"\n[implied_scopes]\ny = ["x"]\n[scope_groups]\ny = "Whys"\n'
+    )
+    return str(file)
+
+
+def test_a_function_has_the_scopes_of_the_scopes_file(scopes_file: str) -> None:
+    (endpoint,) = endpoints_of(handler, core(MCP_SCOPES_FILE=scopes_file, OAUTH_REQUIRED_SCOPE="base"), title=None)
+
+    assert endpoint.scopes == {
+        "y": "Use y",
+        "x": Phrase("Use “%(scope)s”", scope="x"),
+        "base": Phrase("Use “%(scope)s”", scope="base"),
+    }
+    assert endpoint.implied_scopes == {"y": {"y", "x"}}
+    assert endpoint.scope_groups == {"y": "Whys"}
+    assert isinstance(endpoint.target, ScopedTarget)
+
+
+def test_a_scopes_file_that_nothing_heeds_is_refused(scopes_file: str) -> None:
+    """Its operator would take tools for guarded that are not."""
+    with pytest.raises(TargetError, match=r"MCP_SCOPES_FILE is for what declares no scopes"):
+        endpoints_of(Server("notes"), core(MCP_SCOPES_FILE=scopes_file), title=None)
+    endpoints_of({"/mcp": Server("notes"), "/raw": handler}, core(MCP_SCOPES_FILE=scopes_file), title=None)
 
 
 def test_an_endpoint_is_a_resource_at_each_origin() -> None:

@@ -13,13 +13,16 @@ from typing import Any
 from gatepost.assembly.core import Core
 from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.loading import TargetError
+from gatepost.configuration.scope_file import read_scope_map
 from gatepost.configuration.settings import Settings
 from gatepost.resource.resources import ProtectedResource
+from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.calls.upstream import Upstream
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
+from gatepost.server.scoped_target import ScopedTarget
 from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.web.resource.application import Protected
@@ -89,14 +92,20 @@ def endpoints_of(
     Raises:
         TargetError: a target is of another kind, or a path cannot be served.
     """
-    if not isinstance(targets, Mapping):
-        return (_endpoint(MCP_PATH, targets, core, upstream, title),)
-    if not targets:
+    file = core.settings.server.scopes_file
+    making = _Making(core, upstream, None if file is None else read_scope_map(file))
+    served = {MCP_PATH: targets} if not isinstance(targets, Mapping) else targets
+    if not served:
         raise TargetError("There is nothing to serve: the mapping of paths to targets is empty.")
-    paths = [_checked(path) for path in targets]
+    paths = [_checked(path) for path in served]
     if len(set(paths)) != len(paths):
         raise TargetError("Two of the paths differ only by a slash at the end, which means the same endpoint.")
-    return tuple(_endpoint(path, target, core, upstream) for path, target in zip(paths, targets.values(), strict=True))
+    if file is not None and all(isinstance(target, Server) for target in served.values()):
+        # The tools would be served without what the operator wants them to need.
+        raise TargetError("MCP_SCOPES_FILE is for what declares no scopes, and what is served declares its own.")
+    own_title = None if isinstance(targets, Mapping) else title
+    pairs = zip(paths, served.values(), strict=True)
+    return tuple(_endpoint(path, target, making, own_title) for path, target in pairs)
 
 
 def _checked(path: Any) -> str:
@@ -109,7 +118,18 @@ def _checked(path: Any) -> str:
     return path.removesuffix("/")
 
 
-def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, title: str | None = None) -> Endpoint:
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What every endpoint is made with."""
+
+    core: Core
+    upstream: Upstream | None
+    scope_map: ScopeMap | None
+    """Of MCP_SCOPES_FILE."""
+
+
+def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
+    core = making.core
     if isinstance(target, Protected):
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         return Endpoint(path, target, title or target.title or path, scopes, scope_groups=target.scope_groups)
@@ -117,7 +137,7 @@ def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, tit
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         name = title or target.title or target.name
-        served = ServerTarget(target, seal=seal, upstream=upstream)
+        served = ServerTarget(target, seal=seal, upstream=making.upstream)
         return Endpoint(
             path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
         )
@@ -125,11 +145,32 @@ def _endpoint(path: str, target: Any, core: Core, upstream: Upstream | None, tit
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
         )
+    return _of_function(path, target, making, title)
+
+
+def _of_function(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
     name = title or getattr(target, "__name__", None) or type(target).__name__
     try:
-        return Endpoint(path, HandlerTarget(target, name=name), name, _scopes_of(None, core.settings))
+        served = HandlerTarget(target, name=name)
     except TypeError as error:
         raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
+    settings, scope_map = making.core.settings, making.scope_map
+    if scope_map is None:
+        return Endpoint(path, served, name, _scopes_of(None, settings))
+    return Endpoint(
+        path,
+        ScopedTarget(served, scope_map),
+        name,
+        _scopes_of(words_of(scope_map), settings),
+        implied_scopes=scope_map.implied_scopes,
+        scope_groups=scope_map.scope_groups,
+    )
+
+
+def words_of(scope_map: ScopeMap) -> dict[str, Words]:
+    """Return every scope of a map with its words for people."""
+    words = scope_map.descriptions
+    return {scope: words.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in scope_map.scopes}
 
 
 def _scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:

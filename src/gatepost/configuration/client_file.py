@@ -7,13 +7,13 @@ The file holds no secret: a client's secret stands there as its SHA-256, or come
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from gatepost.configuration.settings import SettingsError
+from gatepost.configuration.toml_file import read_toml
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.operator_clients import read_preregistration
@@ -23,8 +23,6 @@ from gatepost.oauth.registration import new_client
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 
-_LARGEST_FILE: Final = 1024 * 1024
-"""Bytes."""
 _MOST_CLIENTS: Final = 1000
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _SECRET = re.compile(r"[\x21-\x7e]{24,2048}")
@@ -137,18 +135,7 @@ async def keep_settings_clients(
 
 def _entries(path: Path) -> list[Any]:
     """Return what stands under `[[client]]`, unchecked."""
-    try:
-        with path.expanduser().open("rb") as file:
-            raw = file.read(_LARGEST_FILE + 1)
-        if len(raw) > _LARGEST_FILE:
-            raise SettingsError(f"OAUTH_CLIENTS_FILE={path} is larger than {_LARGEST_FILE} bytes.")
-        document = tomllib.loads(raw.decode("utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"OAUTH_CLIENTS_FILE={path} cannot be read ({error.strerror or error}).") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"OAUTH_CLIENTS_FILE={path} is not UTF-8.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"OAUTH_CLIENTS_FILE={path} is not TOML: {_position(error)}.") from None
+    document = read_toml(path, setting="OAUTH_CLIENTS_FILE")
     entries = document.get("client", [])
     if document.keys() - {"client"} or not isinstance(entries, list) or len(entries) > _MOST_CLIENTS:
         raise SettingsError(
@@ -156,12 +143,6 @@ def _entries(path: Path) -> list[Any]:
             "nothing else."
         )
     return entries
-
-
-def _position(error: Exception) -> str:
-    """Return where the parser stopped. What it says beside that can repeat what stands there."""
-    found = re.search(r"\((at [^()]*)\)\Z", str(error))
-    return "it is nested too deeply" if found is None else f"something is wrong {found[1]}"
 
 
 def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: int) -> Client:

@@ -117,6 +117,9 @@ class ServerSettings(Section):
     require_auth: Flag = Field(default=True, alias="MCP_REQUIRE_AUTH")
     lazy_auth: Flag = Field(default=False, alias="MCP_LAZY_AUTH")
     ignore_scopes: Flag = Field(default=False, alias="MCP_IGNORE_SCOPES")
+    scopes_file: Path | None = Field(
+        None, alias="MCP_SCOPES_FILE", description="the path of a TOML file that says what needs which scopes"
+    )
     api_key: BearerToken | None = Field(
         None, alias="MCP_API_KEY", description="a secret of 1 to 2048 letters, digits and - . _ ~ + / (RFC 6750)"
     )
