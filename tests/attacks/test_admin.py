@@ -7,11 +7,14 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gatepost.identity import passwords
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.records import Grant
 from gatepost.stores.contract.administration import Administrator
+from gatepost.web.pages.admin.table import AdminPages, Visit
 from tests.attacks.admin_world import (
     ADMIN,
     AUDIT,
@@ -105,6 +108,29 @@ async def test_a_role_that_is_taken_away_while_a_page_is_open_is_gone(gatepost: 
         for page, fields in await posts(gatepost):
             answer = await browser.post(page, data={"csrf_token": right, **fields})
             assert (answer.status_code, heading(answer)) == (403, "These pages are for administrators"), page
+    assert await state(gatepost) == before
+
+
+async def test_a_role_that_is_taken_away_after_it_was_looked_at_changes_nothing(
+    gatepost: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eve, before = (await person(gatepost, "eve")).subject, await state(gatepost)
+    judge = AdminPages.submitted
+
+    async def judged_then_taken(admin: AdminPages, request: Request) -> tuple[Visit, dict[str, str]] | Response:
+        judged = await judge(admin, request)
+        await gatepost.store.users.take_role(eve, "admin")
+        return judged
+
+    async with browser_of(gatepost, "eve") as browser:
+        right = await token(browser)
+        monkeypatch.setattr(AdminPages, "submitted", judged_then_taken)
+        for page, fields in await posts(gatepost):
+            await gatepost.store.users.give_role(eve, "admin")
+            answer = await browser.post(page, data={"csrf_token": right, **fields})
+            # What there is nothing to do for, as for who is enabled, leads back.
+            assert answer.status_code in {403, 303}, (page, fields)
+    await gatepost.store.users.give_role(eve, "admin")
     assert await state(gatepost) == before
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.cli.open_store import with_store
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.records import ClientOrigin
-from tests.stores.sample_records import client
+from gatepost.stores.contract.store import Store
+from tests.stores.sample_records import audit_record, client
 from tests.tokens.test_client_keys import P256, public
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -166,3 +168,29 @@ def test_a_client_of_the_settings_is_changed_in_its_file_only(
     assert re.search(r"nightly .* settings .* active", said(capsys, "list"))
     assert re.search(r"origin +settings", said(capsys, "show", "nightly"))
     assert with_store(lambda store: store.clients.find_client("nightly")) == named
+
+
+def test_clients_are_found_by_how_their_name_begins_or_by_their_id(capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [added(capsys, name, "--redirect-uri", "https://app.example/cb")[0] for name in ("Notes", "notary", "Reader")]
+
+    def found(search: str) -> list[str]:
+        lines = said(capsys, "list", "--search", search, "--json").splitlines()
+        return [json.loads(line)["client_id"] for line in lines]
+
+    assert found("NOT") == [ids[1], ids[0]]
+    assert found(ids[2]) == [ids[2]]
+    assert found("otes") == []
+    assert "No client is called so" in said(capsys, "list", "--search", "zz")
+
+
+def test_a_client_is_shown_with_when_it_last_got_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    client_id, _ = added(capsys, "Notes", "--redirect-uri", "https://app.example/cb")
+    assert re.search(r"last used +-\n", said(capsys, "show", client_id))
+
+    async def use(store: Store) -> None:
+        events = [audit_record(n, at=n, event=kind, client_id=client_id) for n, kind in enumerate(AuditEvent, 1)]
+        await store.audit.append_events([event for event in events if event.event is not AuditEvent.CLIENT_CREDENTIALS])
+
+    with_store(use)
+    used = [*AuditEvent].index(AuditEvent.REFRESH) + 1
+    assert f"1970-01-01T00:00:{used:02}Z" in said(capsys, "show", client_id)

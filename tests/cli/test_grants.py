@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -192,3 +193,27 @@ def test_all_grants_of_a_user_or_client_are_revoked_however_many(
 def test_what_is_not_named_or_not_there_is_told(capsys: Capsys) -> None:
     assert "Name what to revoke" in printed(capsys, "grants", "revoke", code=2)
     assert "There is no grant nothing" in printed(capsys, "grants", "revoke", "nothing", code=1)
+
+
+def test_a_revocation_says_whose_grant_it_was_and_which_client_had_it(capsys: Capsys) -> None:
+    now = int(time.time())
+    for name in ("one", "two", "three"):
+        give(grant(f"grant_{name}", subject="a", client_id=f"app-{name}", created_at=now, expires_at=now + 1000))
+
+    printed(capsys, "grants", "revoke", "grant_one")
+    printed(capsys, "grants", "revoke", "--client", "app-two")
+    printed(capsys, "grants", "revoke", "--user", "a")
+
+    events = [json.loads(line) for line in printed(capsys, "audit", "--json", "--event", "revocation").splitlines()]
+    assert [(each["grant_id"], each["subject"], each["client_id"]) for each in events] == [
+        (f"grant_{name}", "a", f"app-{name}") for name in ("three", "two", "one")
+    ]
+
+
+def test_a_grant_that_has_ended_is_not_revoked_again(capsys: Capsys) -> None:
+    now = int(time.time())
+    give(grant("grant_1", subject="a", created_at=now, expires_at=now + 1000))
+    printed(capsys, "grants", "revoke", "grant_1")
+
+    assert "There is no grant grant_1 that counts" in printed(capsys, "grants", "revoke", "grant_1", code=1)
+    assert len(printed(capsys, "audit", "--event", "revocation").splitlines()) == 2

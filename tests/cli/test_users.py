@@ -12,6 +12,7 @@ from gatepost.cli.main import main
 from gatepost.cli.open_store import with_store
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink
+from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
@@ -231,3 +232,70 @@ def test_a_person_is_logged_out_everywhere(capsys: pytest.CaptureFixture[str]) -
     main(["audit", "--event", "sessions_ended", "--json"])
     [event] = capsys.readouterr().out.splitlines()
     assert (json.loads(event)["address"], json.loads(event)["actor"]) == ("terminal", None)
+
+
+def test_a_person_is_shown_as_on_their_admin_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill(store: Store) -> str:
+        user = await store.users.find_user("ada")
+        assert user is not None
+        await store.users.give_role(user.subject, "editor")
+        linked = LinkedLogin("https://id.example", "x\u202e1", user.subject, 1, "Ada")
+        await store.linked_logins.link_login(linked)
+        await store.second_steps.set_up(SecondStep(user.subject, "step", b"sealed", 1, 1), recovery_codes=[])
+        await store.browser_sessions.start_session(session(subject=user.subject, created_at=9, expires_at=2**40))
+        return user.subject
+
+    subject = with_store(fill)
+    monkeypatch.setenv("OAUTH_ROLE_OWNER_USERS", "account:ada")
+
+    assert main(["users", "show", "ADA", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    since = shown.pop("since")
+    assert since.startswith("20")
+    assert shown == {
+        "subject": subject,
+        "name": "ada",
+        "username": "ada",
+        "email": None,
+        "email_verified": None,
+        "groups": [],
+        "last_login": "1970-01-01T00:00:09Z",
+        "state": "active",
+        "roles": ["editor"],
+        "roles_by_rule": ["owner"],
+        "logins": ["password", "https://id.example (x1)"],
+        "second_step": "on",
+        "passkeys": 0,
+        "browsers": 1,
+        "apps": 0,
+        "tokens_for_tools": [],
+    }
+    assert main(["users", "show", subject]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "roles by rule     owner" in lines
+    assert "email             -" in lines
+    assert main(["users", "show", "nobody"]) == 1
+    assert "There is no account nobody" in capsys.readouterr().err
+
+
+def test_people_are_found_by_how_their_name_begins_or_by_their_subject(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("adam", "bob"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
+        assert main(["users", "add", name, "--password-stdin"]) == 0
+    capsys.readouterr()
+
+    def found(search: str) -> dict[str, str]:
+        assert main(["users", "list", "--search", search, "--json"]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return {row["name"]: row["subject"] for row in rows}
+
+    assert [*found("AD")] == ["ada", "adam"]
+    assert [*found("adam")] == ["adam"]
+    assert [*found(found("bob")["bob"])] == ["bob"]
+    assert found("da") == {}
+    main(["users", "list", "--search", "zz"])
+    assert "Nobody is called so" in capsys.readouterr().out

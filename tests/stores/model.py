@@ -39,7 +39,7 @@ from gatepost.stores.contract.grants import (
     RotateOutcome,
     Rotation,
 )
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession, StreamEvent
@@ -285,7 +285,9 @@ class DurableTruth:
 
     async def list_apps(self, subject: str, *, now: int, limit: int) -> list[ConnectedApp]:
         apps = []
-        for grant in self._live_grants(subject, now=now):
+        for grant in self._live_grants(now=now):
+            if grant.subject != subject:
+                continue
             access = [token for token in self.access_tokens.values() if token.grant_id == grant.grant_id]
             refresh = [token for token in self.refresh_tokens.values() if token.grant_id == grant.grant_id]
             if any(token.expires_at > now for token in access) or any(
@@ -296,17 +298,17 @@ class DurableTruth:
                 apps.append(ConnectedApp(grant, None if client is None else client.client_name, last))
         return sorted(apps, key=lambda app: (-app.grant.created_at, app.grant.grant_id))[:limit]
 
-    async def take_back(self, subject: str, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
-        ended = [grant for grant in self._live_grants(subject, now=now) if grant_id in {None, grant.grant_id}]
-        if grant_id is None:
+    async def take_back(self, subject: str | None, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
+        own = [grant for grant in self._live_grants(now=now) if subject in {None, grant.subject}]
+        ended = [grant for grant in own if grant.grant_id == grant_id or (grant_id is None and subject is not None)]
+        if grant_id is None and subject is not None:
             self._forget_unspent_codes(subject)
         for grant in ended:
             self._revoke(grant, reason=reason, now=now)
         return sorted(ended, key=lambda grant: grant.grant_id)
 
-    def _live_grants(self, subject: str, *, now: int) -> list[Grant]:
-        own = [grant for grant in self.grants.values() if grant.subject == subject]
-        return [grant for grant in own if grant.revoked_at is None and grant.expires_at > now]
+    def _live_grants(self, *, now: int) -> list[Grant]:
+        return [grant for grant in self.grants.values() if grant.revoked_at is None and grant.expires_at > now]
 
     def _forget_unspent_codes(self, subject: str) -> None:
         unspent = [key for key, code in self.codes.items() if code.subject == subject and code.grant_id is None]
@@ -588,12 +590,15 @@ class DurableTruth:
                 self.keys[other.key_id] = replace(other, ends_at=others_end_at)
         self.keys[key.key_id] = key
 
-    async def retire_signing_key(self, key_id: str, *, now: int) -> bool:
-        key = self.keys.get(key_id)
-        if key is None or (key.ends_at is not None and key.ends_at <= now):
-            return False
-        self.keys[key_id] = replace(key, ends_at=now)
-        return True
+    async def retire_signing_key(self, key_id: str, *, now: int, even_last: bool = False) -> KeyRetirement:
+        live = [key for key in self.keys.values() if key.ends_at is None or key.ends_at > now]
+        others = [key for key in live if key.key_id != key_id]
+        if len(others) == len(live):
+            return KeyRetirement.UNKNOWN
+        if not even_last and min((key.signs_from for key in others), default=now + 1) > now:
+            return KeyRetirement.ALONE
+        self.keys[key_id] = replace(self.keys[key_id], ends_at=now)
+        return KeyRetirement.RETIRED
 
     async def reseal_signing_key(self, key_id: str, sealed_secret: bytes) -> None:
         key = self.keys.get(key_id)

@@ -9,13 +9,15 @@ from dataclasses import replace
 import pytest
 
 from gatepost.oauth.records import ClientOrigin
-from gatepost.stores.contract.administration import Administrator, AdminOutcome, PersonListing
+from gatepost.stores.contract.administration import Administrator, AdminOutcome, NotAdministrator, PersonListing
+from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, client, find_grant, fp, grant, session, tokens, user
 
 ADMIN = "admin"
 ADA = Administrator("user-1", ADMIN)
 BOB = Administrator("user-2", ADMIN)
+NOBODY = Administrator("nobody", None)
 Change = Callable[[Store, str, Administrator], Awaitable[AdminOutcome]]
 CHANGES: dict[str, Change] = {
     "disable": lambda store, subject, by: store.administration.disable_person(subject, by=by, now=NOW),
@@ -130,7 +132,7 @@ async def test_who_is_an_administrator_no_more_changes_nothing(store: Store, cha
     before = await store.users.list_users()
     others = (Administrator("user-3", ADMIN), Administrator("user-3", None), Administrator("user-2", "owner"))
 
-    outcomes = {await CHANGES[change](store, "user-1", by) for by in (*others, Administrator("nobody", None))}
+    outcomes = {await CHANGES[change](store, "user-1", by) for by in (*others, NOBODY)}
 
     assert outcomes == {AdminOutcome.NOT_ADMIN}
     assert await store.users.list_users() == before
@@ -148,6 +150,61 @@ async def test_nobody_shuts_themselves_out(store: Store) -> None:
 
     # By a rule they are an administrator all the same.
     assert await CHANGES["take"](store, "user-1", Administrator("user-1", None)) is AdminOutcome.DONE
+
+
+@pytest.mark.parametrize(
+    "by",
+    [Administrator("user-3", ADMIN), Administrator("user-3", None), Administrator("user-2", "owner"), NOBODY],
+    ids=["disabled", "disabled, by a rule", "without the role", "unknown"],
+)
+async def test_what_is_done_in_the_name_of_who_is_no_administrator_is_not_written(
+    store: Store, by: Administrator
+) -> None:
+    await add_admins(store)
+    await store.users.add_user(user("user-3", "eve", roles=(ADMIN,), disabled_at=NOW))
+    await store.clients.register_client(client())
+    theirs = store.in_name_of(by)
+
+    for change in (
+        theirs.clients.register_client(client("client-2")),
+        theirs.clients.rotate_client_secret("client-1", b"other"),
+        theirs.browser_sessions.end_sessions("user-1"),
+        theirs.linked_logins.link_login(LinkedLogin("issuer", "x", "user-1", NOW)),
+    ):
+        with pytest.raises(NotAdministrator):
+            await change
+
+    assert await theirs.clients.list_clients() == await store.clients.list_clients() == [client()]
+    assert len(await store.linked_logins.list_logins("user-1")) == 1
+
+
+@pytest.mark.parametrize("by", [ADA, Administrator("user-1", None)], ids=["by the role", "by a rule"])
+async def test_what_is_done_in_an_administrators_name_is_written(store: Store, by: Administrator) -> None:
+    await add_admins(store)
+
+    await store.in_name_of(by).clients.register_client(client())
+
+    assert await store.clients.find_client("client-1") == client()
+
+
+async def test_an_administrator_who_is_disabled_at_once_does_either_all_before_or_nothing(store: Store) -> None:
+    await add_admins(store)
+    clients = [client(f"client-{number}") for number in range(5)]
+    theirs = store.in_name_of(BOB).clients
+
+    disabled, *registered = await asyncio.gather(
+        store.administration.disable_person("user-2", by=ADA, now=NOW),
+        *(theirs.register_client(each) for each in clients),
+        return_exceptions=True,
+    )
+
+    assert disabled is AdminOutcome.DONE
+    kept = {each.client_id for each in await store.clients.list_clients()}
+    done = {each.client_id for each, answer in zip(clients, registered, strict=True) if answer == 0}
+    assert kept == done
+    assert all(answer == 0 or isinstance(answer, NotAdministrator) for answer in registered)
+    with pytest.raises(NotAdministrator):
+        await theirs.register_client(client("late"))
 
 
 @pytest.mark.parametrize("change", ["disable", "take"])

@@ -214,8 +214,8 @@ class StoresAgree(BothStores):
     def change_password(self, username: str, password_hash: str, of: User | None) -> None:
         self.both(lambda store: store.users.change_password(username, password_hash, of=of))
 
-    @rule(subject=subjects, pick=st.none() | picks, reason=text)
-    def take_back(self, subject: str, pick: int | None, reason: str) -> None:
+    @rule(subject=st.none() | subjects, pick=st.none() | picks, reason=text)
+    def take_back(self, subject: str | None, pick: int | None, reason: str) -> None:
         grant_id = None if pick is None else f"grant-{self.latest(self.grants, pick)}"
         self.both(lambda store: store.approvals.take_back(subject, grant_id=grant_id, reason=reason, now=self.now))
 

@@ -59,9 +59,10 @@ class KeysAgree(BothStores):
         key = self.new_key(sealed, seconds)
         self.both(lambda store: store.keys.rotate_signing_key(key, others_end_at=self.now + others))
 
-    @rule(pick=picks)
-    def retire_signing_key(self, pick: int) -> None:
-        self.both(lambda store: store.keys.retire_signing_key(f"key-{self.keys - 1 - pick}", now=self.now))
+    @rule(pick=picks, even_last=st.booleans())
+    def retire_signing_key(self, pick: int, *, even_last: bool) -> None:
+        key_id = f"key-{self.keys - 1 - pick}"
+        self.both(lambda store: store.keys.retire_signing_key(key_id, now=self.now, even_last=even_last))
 
     @rule(pick=picks, sealed=st.binary(max_size=20))
     def reseal_signing_key(self, pick: int, sealed: bytes) -> None:

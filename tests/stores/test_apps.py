@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import Grant, IssuedTokens
@@ -131,6 +132,17 @@ async def test_all_apps_are_taken_back_with_what_is_approved_and_what_is_remembe
     )
     assert too_late is RedeemOutcome.LOST_RACE
     assert await store.grants.find_code(others.code_fingerprint, now=NOW) == others
+
+
+async def test_one_grant_is_taken_back_whosever_it_is_and_never_all_of_everybody(store: Store) -> None:
+    mine, foreign = await redeem(store, "1"), await redeem(store, "2", subject="user-2")
+    back = partial(store.approvals.take_back, None, reason="operator_revoked", now=NOW)
+
+    assert await back(grant_id=None) == []
+    assert await back(grant_id="unknown") == []
+    assert await back(grant_id="grant-2") == [foreign]
+    assert await back(grant_id="grant-2") == []
+    assert await find_grant(store, "grant-1") == mine
 
 
 async def test_of_two_who_take_one_back_at_once_one_does(store: Store) -> None:

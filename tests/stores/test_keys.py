@@ -2,9 +2,10 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW
 
@@ -56,11 +57,35 @@ async def test_a_rotation_ends_the_others_and_keeps_the_order_in_which_they_sign
 
 async def test_a_retired_key_is_gone_at_once_and_a_new_one_may_begin(store: Store) -> None:
     assert await store.keys.begin_signing(signing_key("a"), now=NOW)
-    assert await store.keys.retire_signing_key("a", now=NOW + 1)
-    assert not await store.keys.retire_signing_key("a", now=NOW + 1)
-    assert not await store.keys.retire_signing_key("b", now=NOW + 1)
+    retire = partial(store.keys.retire_signing_key, now=NOW + 1, even_last=True)
+    assert [await retire(name) for name in ("a", "a", "b")] == [
+        KeyRetirement.RETIRED,
+        KeyRetirement.UNKNOWN,
+        KeyRetirement.UNKNOWN,
+    ]
     assert await store.keys.signing_keys(now=NOW + 1) == []
     assert await store.keys.begin_signing(signing_key("b"), now=NOW + 1)
+
+
+async def test_a_key_is_not_retired_before_another_one_signs(store: Store) -> None:
+    await store.keys.begin_signing(signing_key("a"), now=NOW)
+    await store.keys.rotate_signing_key(signing_key("b", signs_from=NOW + 10), others_end_at=NOW + 50)
+    before = await store.keys.signing_keys(now=NOW)
+
+    assert await store.keys.retire_signing_key("a", now=NOW + 9) is KeyRetirement.ALONE
+    assert await store.keys.signing_keys(now=NOW) == before
+    assert await store.keys.retire_signing_key("a", now=NOW + 10) is KeyRetirement.RETIRED
+    assert await store.keys.retire_signing_key("b", now=NOW + 10) is KeyRetirement.ALONE
+
+
+async def test_of_two_keys_that_are_retired_at_once_one_is_left(store: Store) -> None:
+    await store.keys.begin_signing(signing_key("a"), now=NOW)
+    await store.keys.rotate_signing_key(signing_key("b"), others_end_at=NOW + 50)
+
+    outcomes = await asyncio.gather(*(store.keys.retire_signing_key(name, now=NOW) for name in "ab"))
+
+    assert sorted(outcome.name for outcome in outcomes) == ["ALONE", "RETIRED"]
+    assert len(await store.keys.signing_keys(now=NOW)) == 1
 
 
 async def test_a_key_is_sealed_anew(store: Store) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gatepost import __version__
 from gatepost.assembly.core import Core
 from gatepost.identity.account_links import AccountLinkOffers
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.keys import KeyStore, SealedSigningKey
 from gatepost.web.pages.admin.table import AdminPages
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.site.health import HealthChecks
@@ -66,13 +66,13 @@ class _Rotation:
 
     core: Core
 
-    async def rotate(self) -> SealedSigningKey:
+    async def rotate(self, keys: KeyStore) -> SealedSigningKey:
         """Publish a new key."""
         from gatepost.stores.signing_keys import rotate  # noqa: PLC0415 - keys are made rarely
 
         core, oauth = self.core, self.core.settings.oauth
         return await rotate(
-            core.store.keys,
+            keys,
             core.key_ring,
             algorithm=oauth.signing_algorithm,
             token_lifetime=oauth.access_token_ttl,

@@ -20,6 +20,12 @@ async def find_person(store: Store, name: str) -> User:
     return user
 
 
+async def subject_of(store: Store, name: str) -> str:
+    """Return the subject of the account that is called `name`; what is no account's name is a subject itself."""
+    user = await find_account(store, name)
+    return name if user is None else user.subject
+
+
 async def find_account(store: Store, name: str) -> User | None:
     """Return the local account that is called `name`."""
     try:

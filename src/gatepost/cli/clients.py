@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gatepost.cli.open_store import audit, store_read, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
+from gatepost.cli.terminal import Actions, CommandRefused, add_search, moment, say, say_list, say_record
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
@@ -21,6 +21,7 @@ from gatepost.oauth.operator_clients import placeholder_of, read_preregistration
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
+from gatepost.observability.audit_trail import last_use_of_client
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
@@ -35,6 +36,8 @@ _OPTIONS: Final = {
     "scope": "--scope",
 }
 """What is called how here, of the members of client metadata (RFC 7591 section 2) that errors name."""
+_MOST: Final = 1000
+"""Clients that a search finds; more is no use to a person."""
 _OPTION: Final = re.compile(rf"\b(?:{'|'.join(_OPTIONS)})\b")
 
 
@@ -61,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for how long a spent refresh token of it may still be used; default: as OAUTH_REFRESH_REUSE says",
     )
-    actions.add_list(show_all, "show all clients", description="Show all clients, the oldest first.")
+    add_search(actions.add_list(show_all, "show all clients", description="Show all clients, the oldest first."))
     for name, run, words in (
         ("show", show, "show what a client registered"),
         ("rotate-secret", rotate_secret, "give a client a new secret; the old one is dead at once"),
@@ -111,7 +114,8 @@ def add(options: argparse.Namespace) -> None:
 
 
 def show_all(options: argparse.Namespace) -> None:
-    """Print all clients."""
+    """Print clients."""
+    found = with_store(lambda store: _find(store, options.search))
     say_list(
         [
             {
@@ -121,33 +125,52 @@ def show_all(options: argparse.Namespace) -> None:
                 "since": moment(client.created_at),
                 "state": _state(client),
             }
-            for client in with_store(lambda store: store.clients.list_clients())
+            for client in found
         ],
         as_json=options.json,
-        if_empty="There are no clients yet: they register when they connect; gatepost clients add registers one. "
+        if_empty=f"No client is called so in {store_read()}."
+        if options.search
+        else "There are no clients yet: they register when they connect; gatepost clients add registers one. "
         f"This was read from {store_read()}.",
     )
 
 
 def show(options: argparse.Namespace) -> None:
-    """Print what a client registered."""
-    client = with_store(lambda store: store.clients.find_client(options.client_id))
+    """Print what a client registered, and when it was used."""
+    client, last_used = with_store(lambda store: _read(store, options.client_id))
+    say_record(
+        {
+            "client_id": client.client_id,
+            "name": client.client_name,
+            "origin": client.origin.value,
+            "state": _state(client),
+            "since": moment(client.created_at),
+            "last used": moment(last_used),
+            "redirect URIs": [*client.redirect_uris],
+            "grant types": [*client.grant_types],
+            "authentication": client.token_endpoint_auth_method,
+            "keys": client.jwks_uri or ("inline" if client.jwks else None),
+            "scope": client.scope or "(the default)",
+            "refresh reuse": _reuse_of(client),
+        }
+    )
+
+
+async def _read(store: Store, client_id: str) -> tuple[Client, int | None]:
+    client = await store.clients.find_client(client_id)
     if client is None:
-        raise _unknown(options.client_id)
-    for name, value in (
-        ("client_id", client.client_id),
-        ("name", client.client_name),
-        ("origin", client.origin.value),
-        ("state", _state(client)),
-        ("since", moment(client.created_at) or "-"),
-        ("redirect URIs", " ".join(client.redirect_uris) or "-"),
-        ("grant types", " ".join(client.grant_types)),
-        ("authentication", client.token_endpoint_auth_method),
-        ("keys", client.jwks_uri or ("inline" if client.jwks else "-")),
-        ("scope", client.scope or "(the default)"),
-        ("refresh reuse", _reuse_of(client)),
-    ):
-        say(f"{name:<15}{value}")
+        raise _unknown(client_id)
+    return client, await last_use_of_client(store.audit, client_id)
+
+
+async def _find(store: Store, search: str | None) -> list[Client]:
+    """Return clients whose name begins so or whose id it is, by name; without a search all, the oldest first."""
+    if not search:
+        return await store.clients.list_clients()
+    named = await store.clients.find_client(search)
+    if named is not None:
+        return [named]
+    return await store.administration.list_clients(name_begins=search, after=None, limit=_MOST)
 
 
 def rotate_secret(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from gatepost.cli.accounts import find_account
+from gatepost.cli.accounts import subject_of
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.oauth.audit import AuditEvent
@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "revoke",
         revoke,
         "revoke grants",
-        description="Revoke grants with all their tokens. A running server notices within five seconds.",
+        description="Revoke grants with all their tokens. A running server notices within five seconds. "
+        "--user alone ends also what apps are about to get of that person, who will be asked again.",
     )
     revoking.add_argument("grant_ids", nargs="*", metavar="GRANT", help="as gatepost grants list shows it")
     for action in (listing, revoking):
@@ -47,7 +48,7 @@ def show(options: argparse.Namespace) -> None:
 
 
 def revoke(options: argparse.Namespace) -> None:
-    """Revoke grants; refused with exit code 2 when none is named, with 1 where one that is named does not exist."""
+    """Revoke grants; refused with exit code 2 when none is named, 1 where one that is named does not count."""
     if not (options.grant_ids or options.user or options.client):
         raise CommandRefused(
             "Name what to revoke: a GRANT, --user or --client; gatepost grants list shows what there is.", exit_code=2
@@ -55,41 +56,41 @@ def revoke(options: argparse.Namespace) -> None:
     revoked, unknown = with_store(lambda store: _revoke(store, options, now=int(time.time())))
     say(f"Revoked {revoked} grant{'' if revoked == 1 else 's'}.")
     if unknown:
-        raise CommandRefused(*(f"There is no grant {grant_id}; see gatepost grants list." for grant_id in unknown))
+        raise CommandRefused(
+            *(f"There is no grant {grant_id} that counts; see gatepost grants list." for grant_id in unknown)
+        )
 
 
 async def _revoke(store: Store, options: argparse.Namespace, *, now: int) -> tuple[int, list[str]]:
-    """Return how many were revoked, and which of those named do not exist."""
+    """Return how many were revoked, and which of those named do not count."""
 
-    async def revoke(grant_id: str, *, subject: str | None = None, client_id: str | None = None) -> bool:
-        is_known = await store.grants.revoke_grant(grant_id, reason=Reason.OPERATOR_REVOKED.value, now=now)
-        if is_known:
+    async def end(subject: str | None, grant_id: str | None) -> int:
+        reason = Reason.OPERATOR_REVOKED
+        ended = await store.approvals.take_back(subject, grant_id=grant_id, reason=reason.value, now=now)
+        for grant in ended:
             await audit(
                 store,
                 AuditEvent.REVOCATION,
-                reason=Reason.OPERATOR_REVOKED,
-                subject=subject,
-                client_id=client_id,
-                grant_id=grant_id,
+                reason=reason,
+                subject=grant.subject,
+                client_id=grant.client_id,
+                grant_id=grant.grant_id,
             )
-        return is_known
+        return len(ended)
 
-    unknown = [grant_id for grant_id in options.grant_ids if not await revoke(grant_id)]
+    unknown = [grant_id for grant_id in options.grant_ids if not await end(None, grant_id)]
     revoked = len(options.grant_ids) - len(unknown)
+    if options.user and not options.client:
+        return revoked + await end(await subject_of(store, options.user), None), unknown
     # List after list until nothing is left: one that is cut off would leave somebody in.
-    while (options.user or options.client) and (listings := await _select(store, options, live_at=now)):
+    while options.client and (listings := await _select(store, options, live_at=now)):
         for listing in listings:
-            grant = listing.grant
-            await revoke(grant.grant_id, subject=grant.subject, client_id=grant.client_id)
-        revoked += len(listings)
+            revoked += await end(listing.grant.subject, listing.grant.grant_id)
     return revoked, unknown
 
 
 async def _select(store: Store, options: argparse.Namespace, *, live_at: int | None) -> list[GrantListing]:
-    subject: str | None = options.user
-    if subject is not None and (user := await find_account(store, subject)):
-        # What is no account's name is a subject itself.
-        subject = user.subject
+    subject = None if options.user is None else await subject_of(store, options.user)
     return await store.approvals.list_grants(live_at=live_at, subject=subject, client_id=options.client, limit=_MOST)
 
 

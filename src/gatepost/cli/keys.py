@@ -12,7 +12,7 @@ from gatepost.configuration.deployment import key_file
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring
 from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.audit import AuditEvent
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import rotate as rotate_signing_key
 from gatepost.stores.signing_keys import states
@@ -102,10 +102,9 @@ def retire(options: argparse.Namespace) -> None:
 
 
 async def _retire(store: Store, key_id: str, *, now: int) -> None:
-    keys = await store.keys.signing_keys(now=now)
-    if key_id not in {key.key_id for key in keys}:
+    outcome = await store.keys.retire_signing_key(key_id, now=now)
+    if outcome is KeyRetirement.UNKNOWN:
         raise CommandRefused(f"There is no key {key_id}; see gatepost keys list.")
-    if not any(key.signs_from <= now for key in keys if key.key_id != key_id):
+    if outcome is KeyRetirement.ALONE:
         raise CommandRefused("No other key signs yet: gatepost keys rotate --now adds one that does.")
-    await store.keys.retire_signing_key(key_id, now=now)
     await audit(store, AuditEvent.SIGNING_KEY_RETIRED)

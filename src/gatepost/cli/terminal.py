@@ -49,6 +49,16 @@ def say_list(rows: Sequence[Mapping[str, object]], *, as_json: bool, if_empty: s
         say(if_empty)
 
 
+def say_record(record: Mapping[str, object], *, as_json: bool = False) -> None:
+    """Print one record: a JSON object, or a line for each member, whose values are as those of `say_list`."""
+    if as_json:
+        say(json.dumps(record))
+        return
+    width = max(map(len, record)) + 2
+    for name, value in record.items():
+        say(f"{name.replace('_', ' '):<{width}}{_cell(value)}")
+
+
 def say_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print `rows` under `header` in aligned columns."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
@@ -67,6 +77,11 @@ def _cell(value: object) -> str:
     text = " ".join(value) if isinstance(value, list) else str(value)
     # Groups and the like are somebody else's words, and control characters move a terminal's cursor.
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """Add `--search`, which finds what the search of the admin pages does."""
+    parser.add_argument("--search", metavar="TEXT", help="only those whose name begins so, or whose identifier it is")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from gatepost.cli.accounts import find_account
+from gatepost.cli.accounts import subject_of
 from gatepost.cli.open_store import audit, store_read, with_store
 from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list
 from gatepost.oauth.audit import AuditEvent
@@ -55,7 +55,7 @@ def end(options: argparse.Namespace) -> None:
 
 
 async def _end(store: Store, options: argparse.Namespace) -> list[KeptTokens]:
-    subject = await _subject(store, options.user)
+    subject = await subject_of(store, options.user)
     ended = await store.upstream_tokens.end_tokens(subject, provider=options.provider)
     if ended:
         await audit(store, AuditEvent.UPSTREAM_TOKENS_ENDED, reason=Reason.OPERATOR_REVOKED, subject=subject)
@@ -63,16 +63,10 @@ async def _end(store: Store, options: argparse.Namespace) -> list[KeptTokens]:
 
 
 async def _rows(store: Store, user: str | None, *, now: int) -> list[dict[str, object]]:
-    subject = None if user is None else await _subject(store, user)
+    subject = None if user is None else await subject_of(store, user)
     names = {user.subject: user.name for user in await store.users.list_users()}
     listed = await store.upstream_tokens.list_tokens(subject, limit=_MOST)
     return [_row(kept, display_text(names.get(kept.subject, "")), now=now) for kept in listed]
-
-
-async def _subject(store: Store, name: str) -> str:
-    """Return the subject of an account; what is no account's name is a subject itself."""
-    user = await find_account(store, name)
-    return name if user is None else user.subject
 
 
 def _row(kept: KeptTokens, name: str, *, now: int) -> dict[str, object]:

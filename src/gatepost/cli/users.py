@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from gatepost.cli.accounts import find_account, find_person
 from gatepost.cli.open_store import audit, store_read, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, complain, moment, say, say_list
+from gatepost.cli.terminal import Actions, CommandRefused, add_search, complain, moment, say, say_list
 from gatepost.cli.user_logins import add_login_actions
 from gatepost.cli.user_passkeys import add_action as add_passkeys
+from gatepost.cli.user_show import add_action as add_show
 from gatepost.configuration.deployment import resolve_deployment
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.account_links import HOURS, MOST_HOURS, AccountLinkOffers
@@ -24,6 +25,9 @@ from gatepost.identity.usernames import canonical_username
 from gatepost.oauth.audit import AuditEvent
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User, UserStore
+
+_MOST = 1000
+"""People that a search finds; more is no use to a person."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="for how long (1 to 168; 24)",
         )
     add_passkeys(actions)
-    actions.add_list(show, "show all accounts")
+    add_search(actions.add_list(show, "show all accounts"))
+    add_show(actions)
     add_login_actions(actions)
 
 
@@ -103,7 +108,8 @@ def add(options: argparse.Namespace) -> None:
 
 
 def show(options: argparse.Namespace) -> None:
-    """Print all accounts."""
+    """Print accounts."""
+    found = with_store(lambda store: _find(store, options.search))
     say_list(
         [
             {
@@ -117,12 +123,26 @@ def show(options: argparse.Namespace) -> None:
                 "roles": [*user.roles],
                 "state": "active" if user.disabled_at is None else "disabled",
             }
-            for user in with_store(lambda store: store.users.list_users())
+            for user in found
         ],
         as_json=options.json,
-        if_empty="There are no accounts yet: a server prints a set-up link at its start; gatepost users add works too. "
+        if_empty=f"Nobody is called so in {store_read()}."
+        if options.search
+        else "There are no accounts yet: a server prints a set-up link at its start; gatepost users add works too. "
         f"This was read from {store_read()}.",
     )
+
+
+async def _find(store: Store, search: str | None) -> list[User]:
+    """Return whose name begins so or whose subject it is, by name; without a search everybody, the oldest first."""
+    if not search:
+        return await store.users.list_users()
+    named = await store.administration.find_person(search)
+    if named is not None:
+        return [named.user]
+    return [
+        listed.user for listed in await store.administration.list_people(name_begins=search, after=None, limit=_MOST)
+    ]
 
 
 def disable(options: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ from gatepost.stores.contract.administration import Administrator, AdminOutcome
 from gatepost.stores.contract.api_keys import ApiKey, KeyAddition
 from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.stores.contract.grants import RotateOutcome, Rotation
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
@@ -241,8 +241,8 @@ async def use_accounts(store: Store) -> None:
     for which in ({}, {"only": fp("x")}, {"but": fp("x")}):
         await sessions.end_sessions("user-1", **which)
     await store.approvals.list_apps("user-1", now=NOW, limit=1)
-    for grant_id in ("grant-1", None):
-        await store.approvals.take_back("user-1", grant_id=grant_id, reason="asked", now=NOW)
+    for subject, grant_id in (("user-1", "grant-1"), ("user-1", None), (None, "grant-1")):
+        await store.approvals.take_back(subject, grant_id=grant_id, reason="asked", now=NOW)
 
 
 async def use_administration(store: Store) -> None:
@@ -288,7 +288,7 @@ async def use_every_operation(store: Store) -> None:
     assert await keys.begin_signing(SealedSigningKey("a", "ES256", b"", NOW, signs_from=NOW), now=NOW)
     await keys.rotate_signing_key(SealedSigningKey("b", "ES256", b"", NOW, signs_from=NOW), others_end_at=NOW + 1)
     await keys.reseal_signing_key("b", b"sealed")
-    assert await keys.retire_signing_key("a", now=NOW)
+    assert await keys.retire_signing_key("a", now=NOW) is KeyRetirement.RETIRED
     await users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
     assert await users.setup_is_open(fp("link"))
     assert await users.create_first_user(fp("link"), user())

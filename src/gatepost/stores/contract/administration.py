@@ -3,6 +3,8 @@
 A change is made in the name of an administrator who is looked at in the same step: who is disabled, or has been given
 the role no more, changes nothing. Nobody disables themselves or takes their own role away here. So whoever makes a
 change is an administrator after it, and of any number who shut each other out at once one is left.
+
+Whatever else they change, `Store.in_name_of` has them looked at in the same way.
 """
 
 from __future__ import annotations
@@ -52,6 +54,10 @@ class AdminOutcome(Enum):
     """Whoever asks is disabled, or has the role no more. Nothing was written."""
     OWN = auto()
     """They would shut themselves out. Nothing was written."""
+
+
+class NotAdministrator(Exception):
+    """Whoever makes a change is disabled, or has the role no more. Nothing was written."""
 
 
 class AdministrationStore(Protocol):

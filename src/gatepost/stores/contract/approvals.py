@@ -55,11 +55,11 @@ class ApprovalStore(Protocol):
     async def list_apps(self, subject: str, *, now: int, limit: int) -> list[ConnectedApp]:
         """Return the person's grants of which a token still counts, or can be refreshed; the newest first."""
 
-    async def take_back(self, subject: str, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
-        """Revoke live grants of the person's own, and forget what they approved for them; return them as they were.
+    async def take_back(self, subject: str | None, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
+        """Revoke live grants of a person's, and forget what they approved for them; return them as they were.
 
         Args:
-            subject: whose; what is anybody else's stays as it is.
+            subject: whose; what is anybody else's stays as it is. None, with a `grant_id`, for whoever's it is.
             grant_id: the one grant; None for all, and then codes that nobody has redeemed and all remembered approvals
                 go too.
             reason: a code of `oauth/reasons.py`.

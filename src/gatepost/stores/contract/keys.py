@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
 
 
@@ -18,6 +19,16 @@ class SealedSigningKey:
     """From then on it signs, unless one with a later time does. It is published before."""
     ends_at: int | None = None
     """From then on it counts as absent; None while it has no successor."""
+
+
+class KeyRetirement(Enum):
+    """The answer of `KeyStore.retire_signing_key`."""
+
+    RETIRED = auto()
+    UNKNOWN = auto()
+    """There is no such key, or it has ended already."""
+    ALONE = auto()
+    """No other key signs by now. Nothing was written."""
 
 
 class KeyStore(Protocol):
@@ -41,8 +52,11 @@ class KeyStore(Protocol):
     async def rotate_signing_key(self, key: SealedSigningKey, *, others_end_at: int) -> None:
         """Add the key; the others that have no end yet end at `others_end_at`, in the same step."""
 
-    async def retire_signing_key(self, key_id: str, *, now: int) -> bool:
-        """End the key at once; False when there is none, or it has ended already."""
+    async def retire_signing_key(self, key_id: str, *, now: int, even_last: bool = False) -> KeyRetirement:
+        """End the key at once, if another one has begun to sign; so of two that are retired at once one is left.
+
+        With `even_last` it ends in any case.
+        """
 
     async def reseal_signing_key(self, key_id: str, sealed_secret: bytes) -> None:
         """Keep a key's secret under another key of the ring; an unknown key is fine."""

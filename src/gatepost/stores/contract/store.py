@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gatepost.stores.contract.account_links import AccountLinkStore
-from gatepost.stores.contract.administration import AdministrationStore
+from gatepost.stores.contract.administration import AdministrationStore, Administrator
 from gatepost.stores.contract.api_keys import ApiKeyStore
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.assertions import AssertionStore
@@ -79,3 +79,8 @@ class Store:
     """Finishes what is under way and disconnects; closing twice is fine."""
     check: Callable[[], Awaitable[None]]
     """Reads and writes a probe, durably. Raises StoreUnavailable when either fails."""
+    in_name_of: Callable[[Administrator], Store]
+    """Returns this store for changes by an administrator: each write looks at them first, in the same step.
+
+    Its writes raise NotAdministrator, and write nothing, when they are disabled or have been given the role no more.
+    """

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from gatepost.oauth.records import Client
-from gatepost.stores.contract.administration import Administrator, AdminOutcome, PersonListing
+from gatepost.stores.contract.administration import Administrator, AdminOutcome, NotAdministrator, PersonListing
 from gatepost.stores.contract.users import User
-from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
+from gatepost.stores.sql.database import Database, Operation, Operations, Row, T, Transaction, read, write
 from gatepost.stores.sql.tables import CLIENTS, USERS
 from gatepost.stores.sql.users import disable_user, set_roles
 
@@ -86,6 +86,30 @@ class SqlAdministrationStore(Operations):
         return await _change_roles(transaction, subject, by, lambda roles: roles - {role})
 
 
+class AdministeredDatabase:
+    """A database whose writes are an administrator's: each looks at them first, in its own transaction."""
+
+    def __init__(self, database: Database, by: Administrator) -> None:
+        self._database, self._by = database, by
+        self.description, self.is_lost_at_exit = database.description, database.is_lost_at_exit
+        self.busy_timeout = database.busy_timeout
+        self.open, self.close, self.read = database.open, database.close, database.read
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run an operation of theirs.
+
+        Raises:
+            NotAdministrator: they are none any more; nothing was written.
+        """
+
+        async def checked(transaction: Transaction) -> T:
+            if not await _is_administrator(transaction, self._by):
+                raise NotAdministrator
+            return await operation(transaction)
+
+        return await self._database.write(checked)
+
+
 async def _change_roles(
     transaction: Transaction, subject: str, by: Administrator, change: Callable[[frozenset[str]], frozenset[str]]
 ) -> AdminOutcome:
@@ -101,10 +125,14 @@ async def _change_roles(
 
 async def _find(transaction: Transaction, subject: str, by: Administrator) -> User | AdminOutcome:
     """Return the person, if `by` may change anything."""
-    admin = await USERS.one(transaction, _BY_SUBJECT, by.subject)
-    if admin is None or admin.disabled_at is not None or (by.role is not None and by.role not in admin.roles):
+    if not await _is_administrator(transaction, by):
         return AdminOutcome.NOT_ADMIN
     return await USERS.one(transaction, _BY_SUBJECT, subject) or AdminOutcome.UNKNOWN
+
+
+async def _is_administrator(transaction: Transaction, by: Administrator) -> bool:
+    admin = await USERS.one(transaction, _BY_SUBJECT, by.subject)
+    return admin is not None and admin.disabled_at is None and (by.role is None or by.role in admin.roles)
 
 
 def _listing(row: Row) -> PersonListing:

@@ -43,6 +43,7 @@ _APPS: Final = """
     )
     ORDER BY grants.created_at DESC, grants.grant_id LIMIT $3
 """
+_LIVE: Final = "SELECT * FROM grants WHERE grant_id = $1 AND revoked_at IS NULL AND expires_at > $2"
 _LIVE_OF_SUBJECT: Final = "SELECT * FROM grants WHERE subject = $1 AND revoked_at IS NULL AND expires_at > $2"
 
 _REVOKE_ALL: Final = """
@@ -96,12 +97,14 @@ class SqlApprovalStore(Operations):
 
     @write
     async def take_back(
-        self, transaction: Transaction, subject: str, *, grant_id: str | None, reason: str, now: int
+        self, transaction: Transaction, subject: str | None, *, grant_id: str | None, reason: str, now: int
     ) -> list[Grant]:
         if grant_id is None:
             live = await GRANTS.all(transaction, f"{_LIVE_OF_SUBJECT} ORDER BY grant_id", subject, now)
             await transaction.run(FORGET_UNREDEEMED_CODES, subject)
             await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
+        elif subject is None:
+            live = await GRANTS.all(transaction, _LIVE, grant_id, now)
         else:
             live = await GRANTS.all(transaction, f"{_LIVE_OF_SUBJECT} AND grant_id = $3", subject, now, grant_id)
         for grant in live:

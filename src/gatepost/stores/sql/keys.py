@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import SIGNING_KEYS
 
 _LIVE: Final = "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id"
 _END_OTHERS: Final = "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL"
-_RETIRE: Final = "UPDATE signing_keys SET ends_at = $2 WHERE key_id = $1 AND (ends_at IS NULL OR ends_at > $2)"
+_RETIRE: Final = "UPDATE signing_keys SET ends_at = $2 WHERE key_id = $1"
 _RESEAL: Final = "UPDATE signing_keys SET sealed_secret = $2 WHERE key_id = $1"
 
 _NOTE_SEALING_KEY: Final = """
@@ -50,8 +50,16 @@ class SqlKeyStore(Operations):
         await SIGNING_KEYS.insert(transaction, key)
 
     @write
-    async def retire_signing_key(self, transaction: Transaction, key_id: str, *, now: int) -> bool:
-        return await transaction.run(_RETIRE, key_id, now) > 0
+    async def retire_signing_key(
+        self, transaction: Transaction, key_id: str, *, now: int, even_last: bool = False
+    ) -> KeyRetirement:
+        keys = await SIGNING_KEYS.all(transaction, _LIVE, now)
+        if key_id not in {key.key_id for key in keys}:
+            return KeyRetirement.UNKNOWN
+        if not even_last and not any(key.signs_from <= now for key in keys if key.key_id != key_id):
+            return KeyRetirement.ALONE
+        await transaction.run(_RETIRE, key_id, now)
+        return KeyRetirement.RETIRED
 
     @write
     async def reseal_signing_key(self, transaction: Transaction, key_id: str, sealed_secret: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.account_links import SqlAccountLinkStore
-from gatepost.stores.sql.administration import SqlAdministrationStore
+from gatepost.stores.sql.administration import AdministeredDatabase, SqlAdministrationStore
 from gatepost.stores.sql.api_keys import SqlApiKeyStore
 from gatepost.stores.sql.approvals import SqlApprovalStore
 from gatepost.stores.sql.assertions import SqlAssertionStore
@@ -75,6 +75,7 @@ def sql_store(database: Database) -> Store:
         open=database.open,
         close=database.close,
         check=_Probe(database).check,
+        in_name_of=lambda by: sql_store(AdministeredDatabase(database, by)),
     )
 
 

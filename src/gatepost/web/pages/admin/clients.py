@@ -7,11 +7,12 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome
+from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.operator_clients import placeholder_of
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientOrigin
+from gatepost.observability.audit_trail import last_use_of_client
 from gatepost.web.pages.admin.listing import PAGE, cut, path, unknown
 from gatepost.web.pages.admin.table import AUDIT, CLIENT, CLIENTS, GRANTS, AdminPages
 from gatepost.web.pages.pending_request import query
@@ -20,7 +21,6 @@ from gatepost.web.pages.times import day
 from gatepost.wording.phrase import Phrase
 
 _LONGEST_SEARCH: Final = 200
-_USES: Final = frozenset({AuditEvent.CODE_REDEMPTION, AuditEvent.REFRESH, AuditEvent.CLIENT_CREDENTIALS})
 _ORIGINS: Final = {
     ClientOrigin.DYNAMIC: Phrase("registered itself"),
     ClientOrigin.PREREGISTERED: Phrase("registered by an operator"),
@@ -69,9 +69,7 @@ async def show_client(admin: AdminPages, request: Request) -> Response:
     client = await _find(admin, client_id)
     if client is None:
         raise unknown(CLIENTS)
-    came_well = AuditQuery(client_id=client_id, outcome=Outcome.OK.value)
-    events = await admin.store.audit.list_events(came_well, before=None, limit=PAGE)
-    used = [event.at for event in events if event.event in _USES]
+    used = await last_use_of_client(admin.store.audit, client_id)
     return admin.render(
         visit,
         "admin_client.html",
@@ -82,7 +80,7 @@ async def show_client(admin: AdminPages, request: Request) -> Response:
             "authentication": client.token_endpoint_auth_method,
             "scope": client.scope,
             "disabled": None if client.disabled_at is None else day(client.disabled_at),
-            "last_used": day(used[0]) if used else None,
+            "last_used": None if used is None else day(used),
         },
         may_change=client.origin is not ClientOrigin.SETTINGS,
         is_kept=await admin.store.clients.find_client(client_id) is not None,
@@ -100,7 +98,7 @@ async def change_client(admin: AdminPages, request: Request) -> Response:
     if isinstance(submitted, Response):
         return submitted
     visit, form = submitted
-    client_id, clients, now = form.get("client_id", ""), admin.store.clients, admin.completion.now()
+    client_id, clients, now = form.get("client_id", ""), admin.store_of(visit).clients, admin.completion.now()
     client = await _find(admin, client_id)
     if client is None:
         raise unknown(CLIENTS)

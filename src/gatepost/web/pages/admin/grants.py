@@ -66,12 +66,15 @@ async def revoke(admin: AdminPages, request: Request) -> Response:
     if named != "all":
         grant_id, _, owner = named.partition(" ")
         await _end(admin, visit, owner, grant_id)
-    elif subject is not None or client_id is not None:
+    elif client_id is not None:
         await _revoke_all(admin, visit, subject=subject, client_id=client_id)
+    elif subject is not None:
+        # With it goes what apps are about to get, and what is remembered: whoever it is, is asked again.
+        await _end(admin, visit, subject, None)
     return admin.redirect(path(GRANTS, subject=subject, client_id=client_id))
 
 
-async def _revoke_all(admin: AdminPages, visit: Visit, *, subject: str | None, client_id: str | None) -> None:
+async def _revoke_all(admin: AdminPages, visit: Visit, *, subject: str | None, client_id: str) -> None:
     listed = await admin.store.approvals.list_grants(
         live_at=admin.completion.now(), subject=subject, client_id=client_id, limit=_AT_ONCE
     )
@@ -79,10 +82,10 @@ async def _revoke_all(admin: AdminPages, visit: Visit, *, subject: str | None, c
         await _end(admin, visit, listing.grant.subject, listing.grant.grant_id)
 
 
-async def _end(admin: AdminPages, visit: Visit, subject: str, grant_id: str) -> None:
-    """End a grant, if it is this subject's and has not ended."""
+async def _end(admin: AdminPages, visit: Visit, subject: str, grant_id: str | None) -> None:
+    """End a grant, if it is this subject's and has not ended; or all of theirs."""
     reason = Reason.OPERATOR_REVOKED
-    ended = await admin.store.approvals.take_back(
+    ended = await admin.store_of(visit).approvals.take_back(
         subject, grant_id=grant_id, reason=reason.value, now=admin.completion.now()
     )
     admin.on_revocation()

@@ -59,7 +59,7 @@ async def rotate(admin: AdminPages, request: Request) -> Response:
     visit, form = submitted
     keys = await admin.store.keys.signing_keys(now=admin.completion.now())
     if admin.rotate_key is not None and form.get("newest", "") == (keys[-1].key_id if keys else ""):
-        await admin.rotate_key()
+        await admin.rotate_key(admin.store_of(visit).keys)
         await admin.record(visit, AuditEvent.SIGNING_KEY_ROTATED)
     return admin.redirect(KEYS)
 

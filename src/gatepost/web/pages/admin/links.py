@@ -28,7 +28,7 @@ async def invite(admin: AdminPages, request: Request) -> Response:
     if not admin.has_accounts:
         return admin.redirect(PEOPLE)
     try:
-        link = await admin.links.invite(username)
+        link = await admin.links_of(visit).invite(username)
     except UsernameRefused as refused:
         return await people_page(admin, visit, problem=words_of(refused), typed=username or "")
     if link is None:

@@ -87,17 +87,17 @@ async def _take_role(admin: AdminPages, visit: Visit, user: User, form: Mapping[
 async def _end_sessions(admin: AdminPages, visit: Visit, user: User, _: Mapping[str, str]) -> None:
     # Of their own, the one in this browser stays.
     own = visit.session.record.session_fingerprint
-    if await admin.store.browser_sessions.end_sessions(user.subject, but=own):
+    if await admin.store_of(visit).browser_sessions.end_sessions(user.subject, but=own):
         await admin.record(visit, AuditEvent.SESSIONS_ENDED, subject=user.subject)
 
 
 async def _turn_second_step_off(admin: AdminPages, visit: Visit, user: User, _: Mapping[str, str]) -> None:
-    if await admin.store.second_steps.turn_off(user.subject):
+    if await admin.store_of(visit).second_steps.turn_off(user.subject):
         await admin.record(visit, AuditEvent.SECOND_STEP_TURNED_OFF, subject=user.subject)
 
 
 async def _offer_reset(admin: AdminPages, visit: Visit, user: User, _: Mapping[str, str]) -> Response | None:
-    link = await admin.links.reset_password(user) if _can_reset(admin, user) else None
+    link = await admin.links_of(visit).reset_password(user) if _can_reset(admin, user) else None
     if link is None:
         return None
     await admin.record(visit, AuditEvent.PASSWORD_RESET_OFFERED, subject=user.subject)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from gatepost.identity.roles import ADMIN as ADMIN_ROLE
 from gatepost.identity.roles import Roles
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.administration import Administrator
-from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.administration import Administrator, NotAdministrator
+from gatepost.stores.contract.keys import KeyStore, SealedSigningKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.pages.account import has_password
@@ -78,7 +78,7 @@ class AdminPages:
     """Says of each check what `/healthz` says."""
     version: str
     """Ours."""
-    rotate_key: Callable[[], Awaitable[SealedSigningKey]] | None
+    rotate_key: Callable[[KeyStore], Awaitable[SealedSigningKey]] | None
     """Adds a signing key; None where access tokens are opaque."""
 
     def routes(self) -> tuple[Route, ...]:
@@ -93,7 +93,11 @@ class AdminPages:
     async def _answer(self, name: str, request: Request) -> Response:
         from gatepost.web.pages.admin.handlers import HANDLERS  # noqa: PLC0415 - nearly no request is for these pages
 
-        return await HANDLERS[name](self, request)
+        try:
+            return await HANDLERS[name](self, request)
+        except NotAdministrator:
+            # The role was taken away between the look at it and the change, which was not made.
+            raise self.refusal() from None
 
     async def visit(self, request: Request) -> Visit | Response:
         """Return who looks at a page, or where they log in.
@@ -118,6 +122,14 @@ class AdminPages:
         session, user, form = submitted
         visit = self._admitted(request, session, user)
         return (visit, form) if visit.is_recent else self.completion.pages.redirect(visit.confirm)
+
+    def store_of(self, visit: Visit) -> Store:
+        """Return the store for changes by this administrator, each of which looks at them in the same step."""
+        return self.store.in_name_of(visit.administrator)
+
+    def links_of(self, visit: Visit) -> AccountLinkOffers:
+        """Return what makes links in this administrator's name."""
+        return replace(self.links, links=self.store_of(visit).account_links)
 
     def render(self, visit: Visit, template: str, **context: Any) -> Response:
         """Return a page with what all of them show."""
