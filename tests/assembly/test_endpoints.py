@@ -14,6 +14,9 @@ from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import load_settings
 from gatepost.protocol.errors import InvalidParams
+from gatepost.protocol.messages import Request
+from gatepost.protocol.versions import REVISION_2025_11_25
+from gatepost.server.calls.exchange import Exchange
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.scoped_target import ScopedTarget
 from gatepost.stores.sql.sqlite import memory_store
@@ -159,3 +162,25 @@ def test_the_same_path_twice_or_none_is_refused() -> None:
 def test_anything_else_cannot_be_served(target: Any) -> None:
     with pytest.raises(TargetError, match="cannot be served"):
         shapes({"/mcp": target})
+
+
+async def test_calls_are_counted_in_the_store_by_endpoint_whatever_the_operators_factor() -> None:
+    built = core(OAUTH_LIMIT_FACTOR="0")
+    targets = [endpoint.target for endpoint in endpoints_of({"/a": rated(), "/b": rated()}, built, title=None)]
+    again = [endpoint.target for endpoint in endpoints_of({"/a": rated()}, built, title=None)]
+    results = []
+    for target in (*targets, *again):
+        assert isinstance(target, ServerTarget)
+        request = Request(1, "tools/call", {"name": "ping", "arguments": {}})
+        results.append(await target.answer(request, REVISION_2025_11_25, Exchange()))
+
+    assert [cast("Any", result)["isError"] for result in results] == [False, False, True]
+
+
+def rated() -> Server:
+    server = Server("rated")
+
+    @server.tool(rate="1/day")
+    async def ping() -> None: ...
+
+    return server

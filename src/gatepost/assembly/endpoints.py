@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
 from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.loading import TargetError
@@ -27,6 +28,7 @@ from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.web.resource.application import Protected
 from gatepost.web.site.direct_app import DirectApp
+from gatepost.web.site.limits import Limits
 from gatepost.wording.phrase import Phrase, Words
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # no dot segments, nothing that needs escaping
@@ -137,7 +139,8 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
         name = title or target.title or target.name
-        served = ServerTarget(target, seal=seal, upstream=making.upstream)
+        limits = SharedCallLimits(Limits(store=core.store.limits, now=core.now), path)
+        served = ServerTarget(target, seal=seal, upstream=making.upstream, limits=limits)
         return Endpoint(
             path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
         )

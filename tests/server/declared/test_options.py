@@ -28,6 +28,8 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
         "annotations",
         "strict_arguments",
         "authorize",
+        "timeout",
+        "rate",
     }
     assert ResourceOptions.__optional_keys__ - COMMON == {
         "mime_type",

@@ -173,17 +173,23 @@ def _checked(kind: type[T], given: Mapping[str, Any] | BaseModel, what: str) -> 
 
 
 async def invoke(
-    signature: Signature, keywords: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
+    signature: Signature,
+    keywords: Mapping[str, Any],
+    exchange: Exchange,
+    make_context: MakeContext,
+    on_late_failure: Callable[[BaseException], object] | None = None,
 ) -> Any:
-    """Call a function: an async one here and a sync one in a worker thread, with the caller's context variables."""
+    """Call a function: an async one here and a sync one in a worker thread, with the caller's context variables.
+
+    What a sync one raises after its request was cancelled is for `on_late_failure`; it is logged where that is None.
+    """
     given = dict(keywords)
     if signature.context_parameter is not None:
         given[signature.context_parameter] = make_context(exchange)
     if signature.is_async:
         return await signature.func(**given)
-    value = await run_in_thread(
-        functools.partial(signature.func, **given), functools.partial(log_late_failure, signature.function, exchange)
-    )
+    late_failure = on_late_failure or functools.partial(log_late_failure, signature.function, exchange)
+    value = await run_in_thread(functools.partial(signature.func, **given), late_failure)
     # A sync function that hands out a coroutine, as decorators do.
     return await value if inspect.isawaitable(value) else value
 

@@ -7,7 +7,7 @@ import functools
 import inspect
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
@@ -18,7 +18,9 @@ from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.calls.rates import CallLimits, TooManyCalls
 from gatepost.server.calls.worker_threads import run_in_thread
+from gatepost.server.declared.conditions import Authorize, Conditions, conditions_of
 from gatepost.server.declared.declaration import (
     Declaration,
     MakeContext,
@@ -26,11 +28,12 @@ from gatepost.server.declared.declaration import (
     ToolAnnotations,
     annotations_of,
     failure_text,
+    invoke,
     log_late_failure,
 )
 from gatepost.server.declared.inputs import input_type
 from gatepost.server.declared.results import error_result, output_type, to_result
-from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError, ToolError
+from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
@@ -44,9 +47,13 @@ class ToolOptions(Options, total=False):
     strict_arguments: bool
     """Whether arguments have to be as the schema says to the letter. Otherwise a number, boolean, array or object that
     was sent as text is read as what it is, and `null` as nothing, where the schema leaves no other choice."""
-    authorize: Callable[[Context, Mapping[str, Any]], bool | Awaitable[bool]] | None
+    authorize: Authorize | None
     """Says whether the caller may make this very call, given a `Context` and the checked arguments, before the function
     runs. It may raise `InsufficientScope` or `ToolError` in place of saying no."""
+    timeout: float | None
+    """How many seconds a call may take; what takes longer is stopped and becomes a tool error that says so."""
+    rate: str | None
+    """How often one person may call it, such as `10/minute`; a call too many becomes a tool error that says when."""
     output: Any
     """The type of the result, where the return annotation does not say it. `Any` for none."""
     annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None
@@ -61,14 +68,14 @@ class Tool(Declaration):
     """
 
     __slots__ = (
-        "_authorize",
+        "_conditions",
         "_context_parameter",
         "_input",
         "_is_async",
         "_output",
         "is_destructive",
+        "is_plain",
         "mirrored",
-        "takes_context",
     )
 
     kind = "tool"
@@ -76,9 +83,8 @@ class Tool(Declaration):
 
     mirrored: tuple[MirroredArgument, ...]
     """The arguments that clients repeat in headers, for what lies between to route by."""
-    takes_context: bool
-    """Whether the function has a parameter for a `Context`."""
-
+    is_plain: bool
+    """Whether a call needs nothing but its arguments: no `Context`, and nobody who counts it."""
     is_destructive: bool
     """Whether its annotations say that it may delete or overwrite something."""
 
@@ -94,9 +100,14 @@ class Tool(Declaration):
         # What every call reads is kept in the tool itself.
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
-        self._authorize = options.get("authorize")
-        # What decides about a call may ask for all that the call itself may.
-        self.takes_context = signature.context_parameter is not None or self._authorize is not None
+        self._conditions = conditions_of(
+            self.name,
+            label,
+            authorize=options.get("authorize"),
+            timeout=options.get("timeout"),
+            rate=options.get("rate"),
+        )
+        self.is_plain = signature.context_parameter is None and self._conditions is None
         strict = options.get("strict_arguments", False)
         self._input = input_type(self.name, signature, options.get("inputs"), strict=strict)
         schema = self._input.schema
@@ -115,12 +126,13 @@ class Tool(Declaration):
         }
         self._define(options, own_members)
 
-    async def call(  # noqa: C901 - in one piece, because each function more is a frame more on every call
+    async def call(
         self,
         arguments: dict[str, Any],
         exchange: Exchange,
         make_context: MakeContext = Context,
         random_bytes: RandomBytes = secrets.token_bytes,
+        limits: CallLimits | None = None,
     ) -> dict[str, Any]:
         """Validate, call, convert; an async function runs here and a sync one in a worker thread, as in `invoke`.
 
@@ -129,6 +141,7 @@ class Tool(Declaration):
             exchange: That of the request.
             make_context: Builds the context of it; called only if the tool takes one.
             random_bytes: Gives an incident id its bytes.
+            limits: Counts calls of tools that have a rate; None counts none.
 
         Returns:
             A `CallToolResult` of the newest revision as plain JSON values: `content`, `isError` and perhaps
@@ -140,6 +153,7 @@ class Tool(Declaration):
             InsufficientScope: The tool, or its `authorize`, wants a scope that the caller lacks.
             InvalidAnswer: The client answered something else than it was asked.
             InputRequired: The tool waits for responses that will come with another run.
+            StoreUnavailable: The call cannot be counted.
         """
         # 1. Validate. A validator of the user's own may fail otherwise than by saying no.
         try:
@@ -147,11 +161,13 @@ class Tool(Declaration):
         except InvalidArguments:
             raise
         except Exception as error:  # noqa: BLE001 (whatever user code raises becomes a result)
-            return self._failure(error, exchange, random_bytes)
+            return self._failed(error, exchange, random_bytes)
+        if self._conditions is not None:
+            return await self._call_under(
+                self._conditions, keywords, exchange, make_context, random_bytes=random_bytes, limits=limits
+            )
         try:
-            # 2. Call.
-            if self._authorize is not None:
-                await self._check(exchange, make_context(exchange), dict(keywords))
+            # 2. Call. In one piece, because each function more is a frame more on every call.
             if self._context_parameter is not None:
                 keywords[self._context_parameter] = make_context(exchange)
             if self._is_async:
@@ -164,29 +180,52 @@ class Tool(Declaration):
                     value = await value
             # 3. Convert.
             return to_result(value, self._output)
-        except (MissingRequiredClientCapability, InvalidAnswer):
-            # The client's fault and not the tool's: a JSON-RPC error, by the specification.
-            raise
-        except InsufficientScope as error:
+        except BaseException as error:  # noqa: BLE001 - what is no answer is raised again there
+            return self._failed(error, exchange, random_bytes)
+
+    async def _call_under(
+        self,
+        conditions: Conditions,
+        keywords: dict[str, Any],
+        exchange: Exchange,
+        make_context: MakeContext,
+        *,
+        random_bytes: RandomBytes,
+        limits: CallLimits | None,
+    ) -> dict[str, Any]:
+        """Call and convert, under conditions; raises as `call` does."""
+        if limits is not None:
+            try:
+                await conditions.count(exchange, limits)
+            except TooManyCalls as error:
+                return _too_many_calls(self.name, error)
+        try:
+            return await conditions.run(self._run(conditions, keywords, exchange, make_context), exchange)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return self._failed(error, exchange, random_bytes)
+
+    async def _run(
+        self, conditions: Conditions, keywords: dict[str, Any], exchange: Exchange, make_context: MakeContext
+    ) -> dict[str, Any]:
+        """Call and convert, under conditions."""
+        await conditions.check(exchange, functools.partial(make_context, exchange), dict(keywords))
+        late_failure = functools.partial(log_late_failure, f"tool {self.name}", exchange, tool=self.name)
+        value = await invoke(self._signature, keywords, exchange, make_context, late_failure)
+        return to_result(value, self._output)
+
+    def _failed(self, error: BaseException, exchange: Exchange, random_bytes: RandomBytes) -> dict[str, Any]:
+        """Return the result of a call that raised; it does not hold the arguments. What is none is raised again."""
+        if isinstance(error, InsufficientScope):
             raise error.beside(self.scopes) from None
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            # As above; and a tool's sys.exit() must not end the server.
-            if is_cancellation(error):
-                raise
-            return self._failure(error, exchange, random_bytes)
-
-    async def _check(self, exchange: Exchange, context: Context, arguments: Mapping[str, Any]) -> None:
-        """Raise ToolError unless the caller may make this call; nothing but True means that it may."""
-        assert self._authorize is not None  # noqa: S101 - the caller has looked; tells mypy
-        ask = functools.partial(self._authorize, context, arguments)
-        late_failure = functools.partial(log_late_failure, f"authorize of {self.name}", exchange, tool=self.name)
-        is_async = inspect.iscoroutinefunction(self._authorize)
-        answer = ask() if is_async else await run_in_thread(ask, late_failure)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is not True:
-            raise ToolError(f"You may not call {self.name} with these arguments.")
-
-    def _failure(self, error: BaseException, exchange: Exchange, random_bytes: RandomBytes) -> dict[str, Any]:
-        """Return the result of a call that raised; it does not hold the arguments."""
+        # A client that asks or answers wrongly hears a JSON-RPC error, by the specification.
+        is_not_ours = isinstance(error, MissingRequiredClientCapability | InvalidAnswer) or is_cancellation(error)
+        # A tool's sys.exit() must not end the server.
+        if is_not_ours or not isinstance(error, Exception | SystemExit | asyncio.CancelledError):
+            raise error
         return error_result(failure_text(f"tool {self.name}", error, exchange, random_bytes, tool=self.name))
+
+
+def _too_many_calls(name: str, error: TooManyCalls) -> dict[str, Any]:
+    """Return the result of a call too many: something that a model can wait for, and so no JSON-RPC error."""
+    result = error_result(f"{name} was called too often; try again in {error.retry_after} seconds.")
+    return {**result, "_meta": {"retryAfter": error.retry_after}}

@@ -16,6 +16,7 @@ from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, Session
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.calls.rates import CallLimits, ProcessLimits
 from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.calls.upstream import SHOWN, Upstream, shows
 from gatepost.server.changes.subscriptions import Subscriptions
@@ -36,6 +37,7 @@ class ServedServer:
             alone, which is not enough where several share the requests.
         random_bytes: gives incident ids their bytes.
         upstream: gives calls the tokens of login providers.
+        limits: counts the calls of tools that have a rate; by default those of this process alone.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class ServedServer:
         seal: RequestStateSeal | None = None,
         random_bytes: RandomBytes = secrets.token_bytes,
         upstream: Upstream | None = None,
+        limits: CallLimits | None = None,
     ) -> None:
         optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
         self.server = server
         self.seal = seal or process_seal()
         self.random_bytes = random_bytes
         self.upstream = upstream
+        self.limits = limits or ProcessLimits()
         self.info: Mapping[str, Any] = {
             "name": server.name,
             "version": server.version,

@@ -52,15 +52,15 @@ async def call_tool(  # noqa: C901, PLR0912 - in one piece, because each functio
     # Without headers that mirror the request, as on stdio and in the handshake era, nothing can disagree.
     if tool.mirrored and revision.modern and _MIRRORING in exchange.headers:
         check_mirrors(tool.mirrored, arguments, exchange.headers)
-    # 3. Call it. One that takes no context cannot ask its client; what a client brings is looked at all the same.
+    # 3. Call it. A plain one cannot ask its client; what a client brings is looked at all the same.
     round_trip: MultiRoundTrip | None = None
-    if tool.takes_context or "requestState" in params or "inputResponses" in params:
+    if not tool.is_plain or "requestState" in params or "inputResponses" in params:
         round_trip = MultiRoundTrip(request, principal, served.seal) if revision.modern else None
         client = round_trip or exchange.session
         make = partial(
             Context, client=client, params=params, state=served.server.state, tool=tool.name, upstream=served.upstream
         )
-        work = tool.call(arguments, exchange, make)
+        work = tool.call(arguments, exchange, make, limits=served.limits)
     else:
         work = tool.call(arguments, exchange)
     try:
