@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Arguments",
     "Auth0",
     "AuthProvider",
     "Claims",
@@ -48,6 +49,7 @@ __all__ = [
     "LoginStep",
     "LoginUnavailable",
     "MissingRequiredClientCapability",
+    "NoArguments",
     "NoPerson",
     "NotLinked",
     "OAuth2",
@@ -55,6 +57,7 @@ __all__ = [
     "OpenIDConnect",
     "Phrase",
     "Prompt",
+    "PromptMessage",
     "Protected",
     "Resource",
     "ResourceNotFound",
@@ -65,10 +68,12 @@ __all__ = [
     "SeveralLogins",
     "SingleUserProvider",
     "StaticPasswordProvider",
+    "TextContent",
     "TokenInfo",
     "TokenValidator",
     "Tool",
     "ToolError",
+    "ToolInvocationError",
     "UnknownUpstream",
     "UpstreamUnavailable",
     "__version__",
@@ -81,6 +86,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from mcp_types import PromptMessage, TextContent
+
     from gatepost.app import create_app, run
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.entra import Entra
@@ -108,6 +115,7 @@ if TYPE_CHECKING:
     from gatepost.resource.external_tokens import Claims, TokenInfo, TokenValidator
     from gatepost.resource.scope_map import ScopeMap
     from gatepost.resource.scope_needs import all_of, any_of
+    from gatepost.server.calls.arguments import Arguments, NoArguments
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
     from gatepost.server.calls.pending_client_requests import ClientError
@@ -116,7 +124,7 @@ if TYPE_CHECKING:
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
     from gatepost.server.declared.tools import Tool
-    from gatepost.server.errors import InsufficientScope, ResourceNotFound, ToolError
+    from gatepost.server.errors import InsufficientScope, ResourceNotFound, ToolError, ToolInvocationError
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
     from gatepost.web.resource.application import Protected
@@ -150,6 +158,7 @@ _NAMES = {
     "gatepost.resource.external_tokens": ("Claims", "TokenInfo", "TokenValidator"),
     "gatepost.resource.scope_map": ("ScopeMap",),
     "gatepost.resource.scope_needs": ("all_of", "any_of"),
+    "gatepost.server.calls.arguments": ("Arguments", "NoArguments"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),
     "gatepost.server.calls.pending_client_requests": ("ClientError",),
@@ -158,11 +167,12 @@ _NAMES = {
     "gatepost.server.declared.prompts": ("Prompt",),
     "gatepost.server.declared.resources": ("Resource",),
     "gatepost.server.declared.tools": ("Tool",),
-    "gatepost.server.errors": ("InsufficientScope", "ResourceNotFound", "ToolError"),
+    "gatepost.server.errors": ("InsufficientScope", "ResourceNotFound", "ToolError", "ToolInvocationError"),
     "gatepost.server.server": ("Server",),
     "gatepost.stdio.serving": ("run_stdio",),
     "gatepost.web.resource.application": ("Protected",),
     "gatepost.wording.phrase": ("CountedPhrase", "Phrase"),
+    "mcp_types": ("PromptMessage", "TextContent"),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

@@ -13,6 +13,7 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import ElicitRequestParams, ElicitResult, TextContent
 
 FILE = Path(__file__).with_name("stdio_target.py")
+LOOP_FILE = Path(__file__).with_name("loop_target.py")
 COMMAND = [sys.executable, "-m", "gatepost", "stdio", f"{FILE}:server"]
 HEADER = ["--header", "X-Team: garden"]
 INITIALIZE = {
@@ -104,3 +105,38 @@ def test_what_cannot_be_served_is_one_sentence(arguments: list[str], words: str)
 def test_a_bare_function_is_served() -> None:
     code, answers, _ = run([*COMMAND[:4], f"{FILE}:not_json"], line(INITIALIZE))
     assert (code, answers[0]["result"]["serverInfo"]["name"]) == (0, "not_json")
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_program_with_an_event_loop_serves_in_it(mode: str) -> None:
+    parameters = StdioServerParameters(command=sys.executable, args=[str(LOOP_FILE)])
+    async with Client(parameters, mode=mode) as client:
+        (block,) = (await client.call_tool("team", {})).content
+        assert isinstance(block, TextContent)
+        assert block.text == "garden True False"
+
+
+def test_when_input_ends_the_program_goes_on_and_signals_are_its_own_again() -> None:
+    code, answers, log = run([sys.executable, str(LOOP_FILE)], line(INITIALIZE), line(CALL))
+    assert (code, [answer["id"] for answer in answers]) == (0, [1, 2])
+    assert "went on: True" in log
+
+
+def test_outside_of_the_main_thread_it_leaves_signals_alone() -> None:
+    code, answers, log = run([sys.executable, str(LOOP_FILE), "thread"], line(INITIALIZE), line(CALL))
+    assert (code, answers[1]["result"]["content"][0]["text"]) == (0, "thread True False")
+    assert "Traceback" not in log
+
+
+def test_a_signal_ends_serving_in_a_loop_too() -> None:
+    command = [sys.executable, str(LOOP_FILE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(line(INITIALIZE))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(180) == 0
+        assert b"went on: True" in process.stderr.read()

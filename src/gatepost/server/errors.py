@@ -21,6 +21,20 @@ class ToolError(Exception):
     """
 
 
+class ToolInvocationError(ToolError):
+    """A `ToolError` that names its tool, for programs that raise it with two texts.
+
+    Args:
+        tool: the tool's name.
+        message: what went wrong, in words for the client.
+    """
+
+    def __init__(self, tool: str, message: str) -> None:
+        super().__init__(f"Error calling {tool}: {message}")
+        self.tool = tool
+        self.message = message
+
+
 @dataclass(frozen=True, slots=True)
 class ArgumentProblem:
     """One thing that is wrong with the arguments of a call."""

@@ -13,9 +13,8 @@ from pydantic import BaseModel
 from gatepost.protocol.uris import normal_form
 from gatepost.resource.scope_needs import closure
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
-from gatepost.server.declared.completion import CompletableOptions
 from gatepost.server.declared.declaration import Declaration, Icon, icons_of, scopes_of
-from gatepost.server.declared.prompts import Prompt
+from gatepost.server.declared.prompts import Prompt, PromptOptions
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
@@ -175,6 +174,19 @@ class Server:
         finally:
             self._state = None
 
+    async def serve_stdio(self, headers: Mapping[str, str] | None = None) -> None:
+        """Serve on standard input and output until input ends, or SIGINT or SIGTERM comes: `gatepost.run_stdio`.
+
+        For programs that have an event loop already; it raises as that does.
+
+        Args:
+            headers: what tools find as `ctx.request.headers`.
+        """
+        # Upwards, which .importlinter names: a server over HTTP never pays for it.
+        from gatepost.stdio.serving import serve_standard_streams  # noqa: PLC0415 - see above
+
+        await serve_standard_streams(self, headers=headers)
+
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
 
@@ -239,9 +251,9 @@ class Server:
     def prompt(self, func: F, /) -> F: ...
 
     @overload
-    def prompt(self, /, **options: Unpack[CompletableOptions]) -> Callable[[F], F]: ...
+    def prompt(self, /, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
 
-    def prompt(self, func: F | None = None, /, **options: Unpack[CompletableOptions]) -> F | Callable[[F], F]:
+    def prompt(self, func: F | None = None, /, **options: Unpack[PromptOptions]) -> F | Callable[[F], F]:
         """Offer a function as a prompt: `@server.prompt`, or `@server.prompt(scopes=["notes:read"])`.
 
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Prompt` and `add_prompt` do.

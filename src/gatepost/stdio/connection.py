@@ -100,10 +100,9 @@ class StdioExchange(Exchange):
         self._shown_headers = headers
 
     def http_request(self) -> HTTPRequest:
-        from starlette.requests import Request as HTTPRequest  # noqa: PLC0415 - only for tools that ask for it
+        from gatepost.stdio.request import request_with  # noqa: PLC0415 - only for tools that ask for it
 
-        members = {"type": "http", "method": "POST", "scheme": "stdio", "path": "/", "query_string": b""}
-        return HTTPRequest({**members, "headers": list(self._shown_headers.items())})
+        return request_with(self._shown_headers)
 
     async def send(self, message: bytes) -> None:
         if not self.is_closed:

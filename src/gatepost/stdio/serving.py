@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from gatepost.protocol.header_values import TOKEN
@@ -37,6 +38,13 @@ def run_stdio(target: Any, *, headers: Mapping[str, str] | None = None) -> None:
     """
     with standard_streams() as streams:
         serve_stdio(target, streams, headers=(headers or {}).items())
+
+
+async def serve_standard_streams(target: Any, *, headers: Mapping[str, str] | None = None) -> None:
+    """Do what `run_stdio` does, inside of an event loop that runs; raises what that raises."""
+    encoded = encoded_headers((headers or {}).items())
+    with standard_streams() as streams, _signals_kept():
+        await _serve_until_signal(_target_of(target), streams, encoded)
 
 
 def serve_stdio(target: Any, streams: tuple[int, int], *, headers: Iterable[tuple[str, str]]) -> None:
@@ -104,8 +112,9 @@ async def _serve_until_signal(target: Target, streams: tuple[int, int], headers:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
-    # Windows has no such handlers; there a Ctrl-C interrupts, and clients close the input.
-    with contextlib.suppress(NotImplementedError):
+    # Windows has no such handlers; there a Ctrl-C interrupts, and clients close the input. Outside of the main thread
+    # (ValueError, RuntimeError) signals are somebody else's.
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
     hearing = asyncio.ensure_future(hear_once())
@@ -113,6 +122,23 @@ async def _serve_until_signal(target: Target, streams: tuple[int, int], headers:
         await serve_streams(target, streams, headers=headers, stop=stop)
     finally:
         hearing.cancel()
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Give signals back to whom they belonged to: the program goes on when the client has gone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            for number in before:
+                asyncio.get_running_loop().remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _target_of(target: Any) -> Target:

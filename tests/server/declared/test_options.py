@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.server.declared.completion import CompletableOptions
-from gatepost.server.declared.prompts import Prompt
+from gatepost.server.declared.prompts import Prompt, PromptOptions
 from gatepost.server.declared.resources import Resource, ResourceOptions
 from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
@@ -30,6 +29,7 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
         "authorize",
         "timeout",
         "rate",
+        "return_error_message",
     }
     assert ResourceOptions.__optional_keys__ - COMMON == {
         "mime_type",
@@ -38,7 +38,7 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
         "completions",
         "fresh_for",
     }
-    assert CompletableOptions.__optional_keys__ - COMMON == {"completions"}
+    assert PromptOptions.__optional_keys__ - COMMON == {"arguments_type", "completions"}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
         (lambda options: Server("notes").resource("notes://x", **options)(_hello), "a resource has no option 'scope'"),
         (
             lambda options: Prompt(_hello, **options),
-            "a prompt has no option 'scope'; there are completions, description, icons, name, scopes, title",
+            "a prompt has no option 'scope'; there are arguments_type, completions, description, icons, name",
         ),
         (lambda options: Server("notes").prompt(**options)(_hello), "a prompt has no option 'scope'"),
     ],

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    BaseUser,
+    SimpleUser,
+    has_required_scope,
+)
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from gatepost import Context, Server, create_app
+from gatepost import Arguments, Context, NoArguments, Server, create_app
 from gatepost.configuration.settings import SettingsError, load_settings
+from gatepost.resource.principal import Principal
+from gatepost.web.resource.outer_authentication import GRANTED, with_authentication
 
 MODERN = "2026-07-28"
 META = {
@@ -231,3 +240,33 @@ async def test_beside_our_own_tokens_it_does_not_count(stack: AsyncExitStack) ->
 def test_scopes_are_not_ignored_where_tokens_are_checked() -> None:
     with pytest.raises(SettingsError, match="MCP_IGNORE_SCOPES is for servers that check no tokens"):
         app_for(MCP_REQUIRE_AUTH="true", MCP_IGNORE_SCOPES="true", MCP_API_KEY="a-secret-of-the-operators-own")
+
+
+def test_a_tool_that_asks_starlette_for_scopes_hears_of_the_caller() -> None:
+    principal = Principal("ada", "app", frozenset({"notes:read"}), "https://x/mcp", "https://x", None, None)
+    scope = {"type": "http", "headers": []}
+
+    known = Request(with_authentication(scope, principal))
+    assert (has_required_scope(known, ["notes:read"]), has_required_scope(known, ["notes:write"])) == (True, False)
+    assert (known.user.is_authenticated, known.user.identity, known.user.display_name) == (True, "ada", "ada")
+    assert Request(with_authentication(scope, replace(principal, display_name="Ada"))).user.display_name == "Ada"
+    assert "auth" not in scope
+
+    unknown = Request(with_authentication({**scope, GRANTED: frozenset({"notes:read"})}, None))
+    assert (unknown.auth.scopes, unknown.user.is_authenticated) == (["notes:read"], False)
+    assert Request(with_authentication({**scope, GRANTED: None}, None)).auth.scopes == []
+
+
+async def test_a_tool_gets_what_the_application_around_has_found(stack: AsyncExitStack) -> None:
+    server = Server("notes")
+
+    @server.tool
+    def look(args: Arguments[NoArguments]) -> str:
+        """Look."""
+        return f"{args.request.user.display_name} {has_required_scope(args.request, ['a'])}"
+
+    settings = load_settings({"MCP_STORAGE_URL": "memory:", "MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"})
+    app = create_app(server, settings=settings, announce=lambda _: None)
+    http = await client_of(stack, app, around(app))
+
+    assert text_of(await ask(http, "tools/call", "look", **{"X-User": "ada", "X-Scopes": "a b"})) == "ada True"

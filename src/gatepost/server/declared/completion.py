@@ -11,17 +11,25 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from itertools import islice
+from types import NoneType
 from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import ValidationError
 from typing_extensions import is_typeddict
 
+from gatepost.server.calls.arguments import NoArguments
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.argument_errors import described, invalid_arguments
 from gatepost.server.declared.declaration import Declaration, MakeContext, Options, invoke
-from gatepost.server.declared.inputs import bare, describe_parameters, keywords_validator, the_only_parameter
+from gatepost.server.declared.inputs import (
+    bare,
+    describe_parameters,
+    keywords_validator,
+    parameter_for,
+    the_only_parameter,
+)
 from gatepost.server.declared.lenient_arguments import from_json_text, json_type
 from gatepost.server.declared.signature import Signature, read_signature
 from gatepost.server.errors import ToolDefinitionError
@@ -79,24 +87,27 @@ class TextArgument:
 class TextArguments:
     """The parameters of a function; `owner` is the prompt or resource that it belongs to, for messages.
 
-    If `spreads`, and the one parameter is a Pydantic model, a dataclass or a TypedDict, its fields are the arguments.
-    Raises ToolDefinitionError if a parameter's type has no JSON Schema.
+    If `spreads`, and the one parameter is a Pydantic model, a dataclass or a TypedDict, its fields are the arguments;
+    so are those of `model`, which is declared beside the function. Raises ToolDefinitionError if a parameter's type has
+    no JSON Schema.
     """
 
-    def __init__(self, owner: str, signature: Signature, *, spreads: bool) -> None:
+    def __init__(
+        self, owner: str, signature: Signature, *, spreads: bool, model: type[BaseModel | None] | None = None
+    ) -> None:
         self._owner = owner
         label = signature.function
-        only = the_only_parameter(signature) if spreads else None
-        self._whole = only.name if only is not None and _has_fields(bare(only.annotation)) else None
-        if only is not None and self._whole is not None:
-            adapter, self.schema = describe(only.annotation, "validation", label, f"parameter {only.name!r}")
+        no_whole: tuple[str | None, Any] = (None, None)
+        self._whole, whole = _whole_of(signature, model) if spreads else no_whole
+        if self._whole is not None:
+            adapter, self.schema = describe(whole, "validation", label, "what it takes")
             self._validator = validator_of(adapter.core_schema)
         else:
             adapter, self.schema = describe_parameters(signature)
             self._validator = keywords_validator(adapter.core_schema)
         signature.place_descriptions(self.schema)
         properties = self.schema.get("properties", {})
-        for parameter in () if self._whole else signature.parameters:
+        for parameter in () if self._whole is not None else signature.parameters:
             if parameter.name not in properties:
                 raise ToolDefinitionError(
                     f"{label}: parameter {parameter.name!r} has an alias; its own name is used here"
@@ -118,7 +129,10 @@ class TextArguments:
             raise invalid_arguments(
                 self._owner, failure, texts, unknown=sorted(unknown), schema=self.schema, are_texts=True
             )
-        return value if self._whole is None else {self._whole: value}
+        if self._whole is None:
+            keywords: dict[str, Any] = value
+            return keywords
+        return {self._whole: value} if self._whole else {}
 
     def _accept(self, values: Mapping[str, Any]) -> tuple[Any, ValidationError | None]:
         try:
@@ -143,6 +157,15 @@ class TextArguments:
         return again
 
 
+def _whole_of(signature: Signature, model: type[BaseModel | None] | None) -> tuple[str | None, Any]:
+    """Return the parameter that takes all arguments, empty for none and None if each has its own, and its type."""
+    if model is not None:
+        taken = NoArguments if model is NoneType else model
+        return parameter_for(taken, signature, option="arguments_type"), taken
+    only = the_only_parameter(signature)
+    return (only.name, only.annotation) if only is not None and _has_fields(bare(only.annotation)) else (None, None)
+
+
 def _has_fields(declared: Any) -> bool:
     if is_typeddict(declared) or (isinstance(declared, type) and is_dataclass(declared)):
         return True
@@ -164,8 +187,15 @@ class CompletableDeclaration(Declaration):
     completers: Mapping[str, tuple[str, ...] | Signature]
     """What completes its arguments: what is given, or else the values that an argument's type lists."""
 
-    def _take_arguments(self, owner: str, options: CompletableOptions, *, spreads: bool) -> None:
-        self._arguments = TextArguments(owner, self._signature, spreads=spreads)
+    def _take_arguments(
+        self,
+        owner: str,
+        options: CompletableOptions,
+        *,
+        spreads: bool,
+        model: type[BaseModel | None] | None = None,
+    ) -> None:
+        self._arguments = TextArguments(owner, self._signature, spreads=spreads, model=model)
         label = self._signature.function
         listed = {name: argument.candidates() for name, argument in self._arguments.by_name.items()}
         completers: dict[str, tuple[str, ...] | Signature] = {name: found for name, found in listed.items() if found}

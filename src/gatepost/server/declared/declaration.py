@@ -21,6 +21,7 @@ from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
+from gatepost.server.declared.arguments_object import with_plain_inputs
 from gatepost.server.declared.revisions import definition_in
 from gatepost.server.declared.signature import Signature, own_name_of, read_signature
 from gatepost.server.errors import InvalidResult, ToolDefinitionError, ToolError
@@ -110,7 +111,7 @@ class Declaration:
 
     def __init__(self, func: Callable[..., Any], options: Options) -> None:
         self.func = func
-        self._signature = read_signature(func)
+        self._signature = with_plain_inputs(read_signature(func))
         label = self._signature.function
         for option in options.keys() - self.option_names:
             raise ToolDefinitionError(
@@ -134,6 +135,18 @@ class Declaration:
             "icons": icons_of(options.get("icons", ()), self._signature.function) or None,
         }
         self.definition = {member: value for member, value in members.items() if value is not None}
+
+    @property
+    def title(self) -> str:
+        """How people call it: what its author says, or else its name in words."""
+        given: str | None = self.definition.get("title") or self.definition.get("annotations", {}).get("title")
+        return given or self.name.replace("_", " ").title()
+
+    @property
+    def description(self) -> str | None:
+        """What models are told of it."""
+        description: str | None = self.definition.get("description")
+        return description
 
     def definition_for(self, revision: str) -> dict[str, Any]:
         """Return it as `revision` (`2025-11-25`) lists it. Shared: copy before you change it."""

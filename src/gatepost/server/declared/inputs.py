@@ -9,6 +9,7 @@ unless the author wants none of that.
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, get_origin
@@ -17,6 +18,7 @@ import orjson
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 
+from gatepost.server.calls.arguments import NoArguments
 from gatepost.server.declared.argument_errors import described, invalid_arguments
 from gatepost.server.declared.lenient_arguments import read_leniently
 from gatepost.server.declared.signature import Signature
@@ -126,7 +128,9 @@ class InputType:
             raise InvalidArguments(self.tool, [problem]) from None
 
 
-def input_type(tool: str, signature: Signature, model: type[BaseModel] | None, *, strict: bool = False) -> InputType:
+def input_type(
+    tool: str, signature: Signature, model: type[BaseModel | None] | None, *, strict: bool = False
+) -> InputType:
     """Derive what the tool of this name takes; if `strict`, nothing of it is read leniently.
 
     If the function's one parameter is a Pydantic model, its fields are the arguments; so are those of `model`, which is
@@ -135,8 +139,9 @@ def input_type(tool: str, signature: Signature, model: type[BaseModel] | None, *
     names: frozenset[str] | None = None
     whole: str | None = None
     if model is not None:
-        whole = _parameter_for(model, signature)
-        adapter, schema, names = _from_model(model, signature)
+        taken = NoArguments if model is types.NoneType else model
+        whole = parameter_for(taken, signature, option="inputs")
+        adapter, schema, names = _from_model(taken, signature)
     elif (only := the_only_parameter(signature)) is not None and _is_model(bare(only.annotation)):
         whole = only.name
         adapter, schema, names = _from_model(only.annotation, signature)
@@ -160,19 +165,23 @@ def bare(annotation: Any) -> Any:
     return annotation.__origin__ if get_origin(annotation) is Annotated else annotation
 
 
-def _parameter_for(model: type[BaseModel], signature: Signature) -> str:
+def parameter_for(model: type[BaseModel | None], signature: Signature, *, option: str) -> str:
+    """Return the parameter that gets an instance of `model`, empty for none; the option of this name gives the model.
+
+    Raises ToolDefinitionError: it is no model, or the function takes something else.
+    """
     if not _is_model(model):
-        raise ToolDefinitionError(f"{signature.function}: inputs takes a Pydantic model, not {model!r}")
+        raise ToolDefinitionError(f"{signature.function}: {option} takes a Pydantic model, not {model!r}")
     if not signature.parameters:
         return ""
     label, given = signature.function, model.__name__
     if len(signature.parameters) > 1:
         names = ", ".join(parameter.name for parameter in signature.parameters)
-        raise ToolDefinitionError(f"{label}: with inputs={given} it gets one {given}, but it takes {names}")
+        raise ToolDefinitionError(f"{label}: with {option}={given} it gets one {given}, but it takes {names}")
     (only,) = signature.parameters
     taken = bare(only.annotation)
     if not (_is_model(taken) and issubclass(model, taken)):
-        raise ToolDefinitionError(f"{label}: parameter {only.name!r} gets a {given}, as inputs says; annotate it so")
+        raise ToolDefinitionError(f"{label}: parameter {only.name!r} gets a {given}, as {option} says; annotate it so")
     return only.name
 
 

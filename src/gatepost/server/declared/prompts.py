@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
@@ -15,11 +15,21 @@ from gatepost.server.declared.results import content_block, wire_json, wire_type
 from gatepost.server.declared.revisions import message_in
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
 
+if TYPE_CHECKING:
+    from mcp_types import PromptArgument
+
 _LONGEST_NAME: Final = 128
 
 
+class PromptOptions(CompletableOptions, total=False):
+    """The options of `Server.prompt` and `Prompt`."""
+
+    arguments_type: type[BaseModel | None] | None
+    """A model whose fields are the arguments, as `inputs` of a tool."""
+
+
 class Prompt(CompletableDeclaration):
-    """A function, async or not, that writes a prompt, with its `CompletableOptions`: ready to be listed and got.
+    """A function, async or not, that writes a prompt, with its `PromptOptions`: ready to be listed and got.
 
     Raises ToolDefinitionError if it cannot become one; the message names the function and what to change.
     """
@@ -27,20 +37,27 @@ class Prompt(CompletableDeclaration):
     __slots__ = ()
 
     kind = "prompt"
-    option_names = CompletableOptions.__optional_keys__
+    option_names = PromptOptions.__optional_keys__
 
-    def __init__(self, func: Callable[..., Any], **options: Unpack[CompletableOptions]) -> None:
+    def __init__(self, func: Callable[..., Any], **options: Unpack[PromptOptions]) -> None:
         super().__init__(func, options)
         if not 0 < len(self.name) <= _LONGEST_NAME or not self.name.isprintable():
             raise ToolDefinitionError(
                 f"{self._signature.function}: {self.name!r} is no name for a prompt; give it one with name="
             )
-        self._take_arguments(self.name, options, spreads=True)
+        self._take_arguments(self.name, options, spreads=True, model=options.get("arguments_type"))
         arguments = []
         for name, argument in self._arguments.by_name.items():
             described = {key: text for key, text in argument.schema.items() if key == "description"}
             arguments.append({"name": name, **described, "required": argument.required})
         self._define(options, {"arguments": arguments or None})
+
+    @property
+    def arguments(self) -> tuple[PromptArgument, ...]:
+        """The arguments as clients see them."""
+        from mcp_types import PromptArgument  # noqa: PLC0415 - off the start-up path
+
+        return tuple(PromptArgument.model_validate(one) for one in self.definition.get("arguments", ()))
 
     async def get(
         self, texts: Mapping[str, str], revision: str, exchange: Exchange, make_context: MakeContext = Context

@@ -84,16 +84,28 @@ class OutputType:
         raise InvalidResult(f"a {type(value).__name__} was returned that is not what is declared: {', '.join(places)}")
 
 
-def output_type(declared: Any, function: str) -> OutputType | None:
+class ErrorMessage(BaseModel):
+    """The structured result of a call that failed, where the tool has `return_error_message`."""
+
+    error_message: str
+
+
+def output_type(declared: Any, function: str, *, or_error: bool = False) -> OutputType | None:
     """Derive what a tool gives; None when its results are text or content blocks, or nothing is known.
 
-    Raises ToolDefinitionError, naming `function`, if the declared type has no JSON Schema.
+    If `or_error`, an `ErrorMessage` is listed beside what it gives. Raises ToolDefinitionError, naming `function`, if
+    the declared type has no JSON Schema.
     """
     if declared in _BYTES:
         raise ToolDefinitionError(f"{function}: it returns bytes, and {_NO_BYTES}")
     if _is_without_structure(declared) or _mentions_content(declared):
         return None
     adapter, schema = describe(declared, "serialization", function, "its result", shown=declared)
+    if or_error:
+        _, either = describe(Union[declared, ErrorMessage], "serialization", function, "its result")  # noqa: UP007 (made at run time)
+        # Sessions list output schemas of objects only.
+        kind = {"type": "object"} if schema.get("type") == "object" else {}
+        schema = {**kind, **either}
     exact = declared if declared in _SCALARS else None
     # The adapter's own two are what they are called, or a plugin's stand-ins for them.
     is_open_list = schema.get("type") == "array" and not schema.get("items")
@@ -138,9 +150,13 @@ def to_result(value: Any, output: OutputType | None) -> dict[str, Any]:
     return {"content": [_finite_block(structured)], "structuredContent": structured, "isError": False}
 
 
-def error_result(text: str) -> dict[str, Any]:
-    """Return a result that tells the model what went wrong (MCP, server/tools, "Error Handling")."""
-    return {"content": [{"type": "text", "text": text}], "isError": True}
+def error_result(text: str, *, structured: bool = False) -> dict[str, Any]:
+    """Return a result that tells the model what went wrong (MCP, server/tools, "Error Handling").
+
+    If `structured`, programs are told as well, by an `ErrorMessage`.
+    """
+    result: dict[str, Any] = {"content": [{"type": "text", "text": text}], "isError": True}
+    return {**result, "structuredContent": {"error_message": text}} if structured else result
 
 
 def wire_types(*names: str) -> tuple[type[Any], ...]:

@@ -42,8 +42,12 @@ PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, serv
 class ToolOptions(Options, total=False):
     """The options of `Server.tool` and `Tool`."""
 
-    inputs: type[BaseModel] | None
-    """A model whose fields are the arguments. The function takes one instance, or nothing; and maybe a `Context`."""
+    inputs: type[BaseModel | None] | None
+    """A model whose fields are the arguments. The function takes one instance, or an `Arguments` of it, or nothing; and
+    maybe a `Context`. `type(None)` says that there are none."""
+    return_error_message: bool
+    """Whether what went wrong is structured content, too: `{"error_message": ...}`, which the output schema then has
+    beside the result."""
     strict_arguments: bool
     """Whether arguments have to be as the schema says to the letter. Otherwise a number, boolean, array or object that
     was sent as text is read as what it is, and `null` as nothing, where the schema leaves no other choice."""
@@ -68,11 +72,13 @@ class Tool(Declaration):
     """
 
     __slots__ = (
+        "_called",
         "_conditions",
         "_context_parameter",
         "_input",
         "_is_async",
         "_output",
+        "_returns_error_message",
         "is_destructive",
         "is_plain",
         "mirrored",
@@ -98,6 +104,7 @@ class Tool(Declaration):
                 " give it one with name="
             )
         # What every call reads is kept in the tool itself.
+        self._called = signature.func
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
         self._conditions = conditions_of(
@@ -115,8 +122,9 @@ class Tool(Declaration):
             self.mirrored = mirrored_arguments(schema)
         except InvalidAnnotation as error:
             raise ToolDefinitionError(f"{label}: {error}") from None
-        output = options.get("output")
-        self._output = output_type(signature.returns if output is None else output, label)
+        output = signature.returns if (given := options.get("output")) is None else given
+        self._returns_error_message = options.get("return_error_message", False)
+        self._output = output_type(output, label, or_error=self._returns_error_message)
         annotations = annotations_of(ToolAnnotations, options.get("annotations"), label)
         self.is_destructive = annotations is not None and annotations.get("destructiveHint", False)
         own_members = {
@@ -171,10 +179,10 @@ class Tool(Declaration):
             if self._context_parameter is not None:
                 keywords[self._context_parameter] = make_context(exchange)
             if self._is_async:
-                value = await self.func(**keywords)
+                value = await self._called(**keywords)
             else:
                 late_failure = functools.partial(log_late_failure, f"tool {self.name}", exchange, tool=self.name)
-                value = await run_in_thread(functools.partial(self.func, **keywords), late_failure)
+                value = await run_in_thread(functools.partial(self._called, **keywords), late_failure)
                 if inspect.isawaitable(value):
                     # A sync function that hands out a coroutine, as decorators do.
                     value = await value
@@ -222,7 +230,18 @@ class Tool(Declaration):
         # A tool's sys.exit() must not end the server.
         if is_not_ours or not isinstance(error, Exception | SystemExit | asyncio.CancelledError):
             raise error
-        return error_result(failure_text(f"tool {self.name}", error, exchange, random_bytes, tool=self.name))
+        text = failure_text(f"tool {self.name}", error, exchange, random_bytes, tool=self.name)
+        return error_result(text, structured=self._returns_error_message)
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the arguments."""
+        return self._input.schema
+
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None:
+        """JSON Schema of the structured result; None where there is none."""
+        return None if self._output is None else self._output.schema
 
 
 def _too_many_calls(name: str, error: TooManyCalls) -> dict[str, Any]:

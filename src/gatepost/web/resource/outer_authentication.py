@@ -1,13 +1,13 @@
-"""Callers whom an application around this one has authenticated: what Starlette's `AuthenticationMiddleware` leaves.
+"""Callers in the words of Starlette's `AuthenticationMiddleware`: those it leaves, and ours for who asks that way.
 
-It counts where nobody needs a token of ours, and only there: beside our guard it would be a second way in.
+What it leaves counts where nobody needs a token of ours, and only there: beside our guard it would be a second way in.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from starlette.authentication import BaseUser
+from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 from starlette.types import Scope
 
 from gatepost.resource.principal import Principal
@@ -49,6 +49,40 @@ def outer_principal(scope: Scope, resource: ProtectedResource | None, *, ignores
         expires_at=None,
         display_name=user.display_name,
     )
+
+
+class AuthenticatedCaller(BaseUser):
+    """The caller of a verified request, as `request.user`."""
+
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether anybody is known."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """A name for people."""
+        return self._principal.display_name or self._principal.subject
+
+    @property
+    def identity(self) -> str:
+        """The subject."""
+        return self._principal.subject
+
+
+def with_authentication(scope: Scope, principal: Principal | None) -> Scope:
+    """Return a scope with `auth` and `user`, for `has_required_scope(request, …)` and `request.user`.
+
+    What an application around this one has left stays as it is.
+    """
+    if "auth" in scope:
+        return scope
+    if principal is None:
+        return {**scope, "auth": AuthCredentials(sorted(scope.get(GRANTED) or ())), "user": UnauthenticatedUser()}
+    return {**scope, "auth": AuthCredentials(sorted(principal.scopes)), "user": AuthenticatedCaller(principal)}
 
 
 def _subject(user: BaseUser) -> str:

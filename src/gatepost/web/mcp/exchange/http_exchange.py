@@ -18,7 +18,7 @@ from gatepost.web.mcp.exchange.event_stream import EventResponse, EventStream
 from gatepost.web.mcp.exchange.headers import names_events
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
-from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, UNKNOWN_CALLER
+from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, UNKNOWN_CALLER, with_authentication
 from gatepost.web.site.disconnect import run_while_connected
 
 
@@ -72,7 +72,7 @@ class HttpExchange(Exchange):
         return None if UNKNOWN_CALLER in self.scope else self.granted
 
     def http_request(self) -> HTTPRequest:
-        return HTTPRequest(self.scope)
+        return HTTPRequest(with_authentication(self.scope, self.principal))
 
     async def send(self, message: bytes) -> None:
         stream = self.open_stream()
