@@ -11,6 +11,7 @@ from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri
 from gatepost.oauth.operator_clients import (
     Reconciliation,
     lost_grants,
+    placeholder_of,
     read_preregistration,
     reconcile,
     serves_people,
@@ -122,3 +123,29 @@ def test_a_changed_client_loses_what_it_could_not_get_any_more(
     changed = client(grant_types=grant_types, scope=scope)
     assert lost_grants(changed, [OF_A_PERSON, OWN]) == lost
     assert serves_people(changed) is ("authorization_code" in grant_types)
+
+
+def test_of_a_client_that_is_known_by_a_document_its_address_can_be_kept_and_nothing_it_could_use() -> None:
+    url = "https://app.example/client.json"
+    assert placeholder_of(url, now=7) == Client(
+        client_id=url,
+        client_name="(known by its document)",
+        redirect_uris=(),
+        grant_types=(),
+        response_types=(),
+        token_endpoint_auth_method="none",
+        application_type="web",
+        scope=None,
+        client_uri=None,
+        logo_uri=None,
+        jwks=None,
+        jwks_uri=None,
+        secret_fingerprint=None,
+        created_at=7,
+        origin=ClientOrigin.DOCUMENT,
+    )
+
+
+@pytest.mark.parametrize("client_id", ["client-1", "http://app.example/client.json"])
+def test_nothing_is_kept_of_a_name_that_does_not_begin_as_the_address_of_a_document(client_id: str) -> None:
+    assert placeholder_of(client_id, now=7) is None

@@ -2,7 +2,14 @@ from dataclasses import asdict
 
 import pytest
 
-from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.oauth.policy import (
+    ALWAYS_THEFT,
+    LONGEST_REUSE,
+    AuthorizationServer,
+    AutoApprove,
+    Lifetimes,
+    StaleTokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +55,11 @@ def test_clients_register_by_themselves_and_documents_and_keys_are_the_operators
         auto_approve=AutoApprove.NEVER,
         publishes_keys=False,
     )
+
+
+def test_nobody_may_set_that_a_replaced_refresh_token_counts_for_more_than_thirty_days() -> None:
+    assert LONGEST_REUSE == 2_592_000
+
+
+def test_by_the_letter_no_second_use_of_a_refresh_token_gets_anything() -> None:
+    assert StaleTokens(seconds=0, grant=0) == ALWAYS_THEFT
