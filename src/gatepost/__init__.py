@@ -39,6 +39,7 @@ __all__ = [
     "Identity",
     "IdentityProvider",
     "InsufficientScope",
+    "IntrospectedIssuer",
     "InvalidAnswer",
     "Keycloak",
     "ListRoots",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from gatepost.identity.single_user import SingleUserProvider
     from gatepost.identity.static_password import StaticPasswordProvider
     from gatepost.outbound.external_issuer import ExternalIssuer
+    from gatepost.outbound.introspected_issuer import IntrospectedIssuer
     from gatepost.protocol.errors import MissingRequiredClientCapability
     from gatepost.resource.external_tokens import Claims, TokenInfo, TokenValidator
     from gatepost.resource.scope_map import ScopeMap
@@ -154,6 +156,7 @@ _NAMES = {
     "gatepost.identity.single_user": ("SingleUserProvider",),
     "gatepost.identity.static_password": ("StaticPasswordProvider",),
     "gatepost.outbound.external_issuer": ("ExternalIssuer",),
+    "gatepost.outbound.introspected_issuer": ("IntrospectedIssuer",),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
     "gatepost.resource.external_tokens": ("Claims", "TokenInfo", "TokenValidator"),
     "gatepost.resource.scope_map": ("ScopeMap",),

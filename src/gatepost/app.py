@@ -49,7 +49,8 @@ def create_app(
         allow: who may enter, of all for whom the provider vouches: words as OAUTH_ALLOWED_USERS takes them, or a
             function that is asked about an `Identity`, at each login and refresh; what the settings say when None.
         roles: named sets of scopes, and who has them; beside those of the settings.
-        external: whose tokens count beside our own: an `ExternalIssuer`, a `TokenValidator`, or several.
+        external: whose tokens count beside our own: an `ExternalIssuer`, an `IntrospectedIssuer`, a
+            `TokenValidator`, or several.
         announce: gets the start-up banner; printed to standard error when None.
 
     Raises:
@@ -211,7 +212,10 @@ def _check_arguments(**given: Any) -> None:
             lambda value: isinstance(value, Mapping) and all(isinstance(role, Role) for role in value.values()),
             "a mapping from names to Role(...)",
         ),
-        "external": (is_external, "an ExternalIssuer(...) or a TokenValidator, or a list of such"),
+        "external": (
+            is_external,
+            "an ExternalIssuer(...), an IntrospectedIssuer(...) or a TokenValidator, or a list of such",
+        ),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
         "middleware": (_is_middleware, "a list of Middleware(...) of starlette.middleware"),
         "port": (_is_port, "a port number from 0 to 65535"),

@@ -10,6 +10,7 @@ from gatepost.configuration.external_tokens import issuer_of_settings, open_door
 from gatepost.configuration.sections import ExternalTokenSettings
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.outbound.external_issuer import ExternalIssuer
+from gatepost.outbound.introspected_issuer import IntrospectedIssuer
 
 ISSUER = "https://id.example.com/"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -21,8 +22,45 @@ def section(**variables: str) -> ExternalTokenSettings:
 
 def issuer(*, is_public: bool = False, **variables: str) -> ExternalIssuer:
     found = issuer_of_settings(section(OAUTH_ISSUER=ISSUER, **variables), is_public=is_public)
-    assert found is not None
+    assert isinstance(found, ExternalIssuer)
     return found
+
+
+CLIENT = {"OAUTH_ISSUER_CLIENT_ID": "notes", "OAUTH_ISSUER_CLIENT_SECRET": "hush"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "is_public", "verifies"), [("true", False, True), ("false", True, True), ("false", False, False)]
+)
+def test_with_a_client_there_the_issuer_is_asked_about_each_token(
+    flag: str, *, is_public: bool, verifies: bool
+) -> None:
+    variables = {**CLIENT, "OAUTH_ISSUER_INTROSPECTION_URI": "https://id.example.com/asked?v=2"}
+    found = issuer_of_settings(
+        section(OAUTH_ISSUER=ISSUER, OAUTH_AUDIENCE="api://one", OAUTH_VERIFY_AUDIENCE=flag, **variables),
+        is_public=is_public,
+    )
+    assert isinstance(found, IntrospectedIssuer)
+    assert found.issuer == ISSUER
+    assert found.rules.audience == {"api://one"}
+    assert found.rules.verifies_audience is verifies
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"OAUTH_ISSUER_CLIENT_ID": "notes"}, "go together"),
+        ({"OAUTH_ISSUER_CLIENT_SECRET": "hush"}, "go together"),
+        ({"OAUTH_ISSUER_INTROSPECTION_URI": "https://id.example.com/asked"}, "needs OAUTH_ISSUER_CLIENT_ID"),
+        ({**CLIENT, "OAUTH_JWKS_URI": "https://id.example.com/keys"}, "leave one of the two out"),
+        ({**CLIENT, "OAUTH_ALGORITHM": "HS256", "JWT_SECRET": SECRET}, "leave one of the two out"),
+    ],
+)
+def test_half_of_what_asking_needs_and_what_checks_tokens_here_are_refused_beside_it(
+    variables: dict[str, str], said: str
+) -> None:
+    (sentence,) = problems(is_public=False, **variables)
+    assert said in sentence
 
 
 def remarks(*, is_public: bool = False, **variables: str) -> list[str]:

@@ -27,10 +27,11 @@ def install() -> bool:
 class OpenIDProvider:
     """The provider in a process of its own, with new keys at each start."""
 
-    def __init__(self, redirect_uri: str) -> None:
+    def __init__(self, redirect_uri: str, *, tokens: str = "jwt") -> None:
         port, program = free_port(), shutil.copy(SOURCE / "provider.mjs", PACKAGES / "provider.mjs")
         self.issuer = f"http://127.0.0.1:{port}"
         self._command = [str(NODE), str(program), str(port), "gatepost", SECRET, redirect_uri]
+        self._environment = node_environment() | {"TOKENS": tokens}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
@@ -38,7 +39,7 @@ class OpenIDProvider:
         self._process = subprocess.Popen(
             self._command,
             cwd=PACKAGES,
-            env=node_environment(),
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -126,3 +126,52 @@ def key_id(token: str) -> Any:
     """Return the name of the key in a token's header."""
     header = token.partition(".")[0]
     return json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+
+
+@pytest.fixture(scope="module")
+def opaque_company(require_service: RequireService) -> Iterator[OpenIDProvider]:
+    """A running authorization server whose access tokens say nothing themselves."""
+    require_service("oidc-provider (npm)", available=install())
+    provider = OpenIDProvider(REDIRECT_URI, tokens="opaque")
+    yield provider.start()
+    provider.stop()
+
+
+@pytest.fixture(scope="module")
+def asking_server(opaque_company: OpenIDProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that asks it about each of them."""
+    environment = {
+        "OAUTH_ENABLE_AS": "false",
+        "OAUTH_ISSUER": opaque_company.issuer,
+        "OAUTH_ISSUER_CLIENT_ID": "gatepost",
+        "OAUTH_ISSUER_CLIENT_SECRET": SECRET,
+    }
+    with RunningServer(TARGET, tmp_path_factory.mktemp("asking") / "data", environment=environment) as running:
+        yield running
+
+
+def test_opaque_tokens_count_for_whom_the_issuer_says(
+    asking_server: RunningServer, opaque_company: OpenIDProvider
+) -> None:
+    of_ada = persons_token(opaque_company, "ada", asking_server.mcp_url)
+    assert "." not in of_ada
+    assert added_by(asking_server, of_ada).startswith("ada")
+    assert added_by(asking_server, clients_token(opaque_company, asking_server.mcp_url)).startswith("gatepost")
+
+
+def test_an_opaque_token_for_another_resource_with_fewer_scopes_revoked_or_made_up_is_refused(
+    asking_server: RunningServer, opaque_company: OpenIDProvider
+) -> None:
+    assert status(asking_server, clients_token(opaque_company, f"{asking_server.origin}/other")) == 401
+    assert status(asking_server, clients_token(opaque_company, asking_server.mcp_url, "notes:read")) == 403
+    assert status(asking_server, "made-up") == 401
+
+    revoked = clients_token(opaque_company, asking_server.mcp_url)
+    client = base64.b64encode(f"gatepost:{quote(SECRET, safe='')}".encode()).decode()
+    answer = local_http.post(
+        f"{opaque_company.issuer}/token/revocation",
+        data={"token": revoked},
+        headers={"Authorization": f"Basic {client}"},
+    )
+    assert answer.status_code == 200
+    assert status(asking_server, revoked) == 401

@@ -12,7 +12,7 @@ import httpx2
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
-from gatepost.outbound.external_issuer import IssuerSurroundings
+from gatepost.outbound.issuer_documents import IssuerSurroundings
 from gatepost.tokens.opaque import base64url
 
 KEYS = [RSAKey.generate_key(2048, parameters={"kid": kid}) for kid in ("one", "two")]
@@ -28,6 +28,8 @@ class Issuer:
     served: dict[str, Any] = field(default_factory=dict)
     """What it answers beside its keys, by path; by default its metadata where OpenID Connect has it."""
     is_down: bool = False
+    introspects: Callable[[httpx2.Request], httpx2.Response] | None = None
+    """Answers at /introspect."""
     asked: list[str] = field(default_factory=list)
     """The paths, in order."""
     on_request: Callable[[], Any] | None = None
@@ -55,6 +57,8 @@ class Issuer:
             raise httpx2.ConnectError("nobody is there")
         if request.url.path == "/keys":
             return httpx2.Response(200, json={"keys": [key.as_dict(private=False) for key in self.keys]})
+        if request.url.path == "/introspect" and self.introspects is not None:
+            return self.introspects(request)
         document = self.served.get(request.url.path)
         return httpx2.Response(404) if document is None else httpx2.Response(200, json=document)
 

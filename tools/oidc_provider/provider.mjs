@@ -1,6 +1,6 @@
 // An OpenID provider on a loopback port with new keys at each start:
 //   node provider.mjs PORT CLIENT_ID CLIENT_SECRET REDIRECT_URI
-// For whoever names a resource (RFC 8707) its access tokens are JWTs for that one (RFC 9068).
+// For whoever names a resource (RFC 8707) its access tokens are JWTs for that one (RFC 9068), or opaque if TOKENS=opaque.
 // Whoever types a name at its own login page is that person. SIGHUP makes it sign with a new key and withdraw the old
 // one; SIGUSR2 makes its token endpoint fail, and the next one mends that. It says on a line what it did.
 
@@ -23,13 +23,14 @@ function provider() {
     ],
     features: {
       revocation: { enabled: true },
+      introspection: { enabled: true },
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_context, resource) => ({
           audience: resource,
           scope: "notes:read notes:write",
-          accessTokenFormat: "jwt",
+          accessTokenFormat: process.env.TOKENS ?? "jwt",
           jwt: { sign: { alg: "RS256" } },
         }),
       },

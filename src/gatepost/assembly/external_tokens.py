@@ -11,17 +11,20 @@ from gatepost.assembly.core import Core
 from gatepost.configuration.external_tokens import issuer_of_settings
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import SettingsError
-from gatepost.outbound.external_issuer import ExternalIssuer, IssuerSurroundings
+from gatepost.outbound.external_issuer import ExternalIssuer
 from gatepost.outbound.fetching import system_trust
+from gatepost.outbound.introspected_issuer import IntrospectedIssuer
+from gatepost.outbound.issuer_documents import IssuerSurroundings
 from gatepost.resource.external_tokens import TokenValidator
-from gatepost.web.resource.external_callers import ExternalCallers, Source
+from gatepost.web.resource.external_callers import ISSUERS, ExternalCallers, Source
 
 if TYPE_CHECKING:
     import httpx2
 
     from gatepost.outbound.proxy import ForwardProxy
 
-External = ExternalIssuer | TokenValidator | Iterable[ExternalIssuer | TokenValidator]
+Verifier = ExternalIssuer | IntrospectedIssuer | TokenValidator
+External = Verifier | Iterable[Verifier]
 """What `external=` takes."""
 
 
@@ -41,6 +44,11 @@ def external_callers(core: Core, given: External | None) -> ExternalCallers | No
             f"{twice[0]} is named twice among those whose tokens count (external=, OAUTH_ISSUER): leave one out, or "
             "give each validator an attribute `issuer` of its own."
         )
+    if sum(isinstance(validator, IntrospectedIssuer) for validator in every) > 1:
+        raise SettingsError(
+            "Two issuers would be asked about the same tokens (external=, OAUTH_ISSUER_CLIENT_ID), and the wrong one "
+            "could keep what it is shown: leave one IntrospectedIssuer out."
+        )
     if core.deployment.public_url in names:
         raise SettingsError(
             f"{core.deployment.public_url} is this server itself, whose own tokens count anyway: OAUTH_ISSUER and "
@@ -55,7 +63,7 @@ def external_callers(core: Core, given: External | None) -> ExternalCallers | No
         raise SettingsError("subject_prefix= has to differ, or people of two issuers could have one subject.")
     surroundings = IssuerSurroundings(core.now, partial(_way_to, forward_proxy(core.settings)))
     for validator in every:
-        if isinstance(validator, ExternalIssuer):
+        if isinstance(validator, ISSUERS):
             validator.connect(surroundings)
     # An issuer that is named goes before one that takes every name, and what others check comes last.
     sources.sort(key=lambda source: _rank(source.validator))
@@ -72,7 +80,7 @@ def is_external(value: object) -> bool:
 
 
 def _verifies(value: object) -> bool:
-    return isinstance(value, ExternalIssuer | TokenValidator)
+    return isinstance(value, Verifier)
 
 
 def authorization_servers(callers: ExternalCallers | None) -> Iterator[str]:
@@ -81,26 +89,26 @@ def authorization_servers(callers: ExternalCallers | None) -> Iterator[str]:
         yield from getattr(source.validator, "authorization_servers", ())
 
 
-def _listed(given: External | None) -> list[ExternalIssuer | TokenValidator]:
+def _listed(given: External | None) -> list[Verifier]:
     if given is None:
         return []
-    return [given] if isinstance(given, ExternalIssuer | TokenValidator) else list(given)
+    return [given] if isinstance(given, Verifier) else list(given)
 
 
-def _name(validator: ExternalIssuer | TokenValidator) -> str:
+def _name(validator: Verifier) -> str:
     said = getattr(validator, "issuer", None)
     return said if isinstance(said, str) and said else f"validator:{type(validator).__qualname__}"
 
 
-def _prefix(validator: ExternalIssuer | TokenValidator, name: str, *, is_alone: bool) -> str:
+def _prefix(validator: Verifier, name: str, *, is_alone: bool) -> str:
     said = getattr(validator, "subject_prefix", None)
     if isinstance(said, str):
         return said
     return "" if is_alone else f"{name}#"
 
 
-def _rank(validator: ExternalIssuer | TokenValidator) -> int:
-    if not isinstance(validator, ExternalIssuer):
+def _rank(validator: Verifier) -> int:
+    if not isinstance(validator, ISSUERS):
         return 2
     return 0 if validator.rules.verifies_issuer else 1
 

@@ -9,6 +9,7 @@ from typing import Final
 from gatepost.configuration.sections import ExternalTokenSettings
 from gatepost.configuration.settings import SettingsError
 from gatepost.outbound.external_issuer import ExternalIssuer
+from gatepost.outbound.introspected_issuer import IntrospectedIssuer
 from gatepost.tokens.client_keys import ISSUER_ALGORITHMS
 from gatepost.tokens.shared_secrets import SECRET_ALGORITHMS, shortest_secret
 
@@ -16,7 +17,9 @@ _WHATEVER_THEY_ARE: Final = {"verify_audience": False, "verify_issuer": False}
 """What the seeds of these settings have as defaults, and people write out: in public it does not count."""
 
 
-def issuer_of_settings(external: ExternalTokenSettings, *, is_public: bool) -> ExternalIssuer | None:
+def issuer_of_settings(
+    external: ExternalTokenSettings, *, is_public: bool
+) -> ExternalIssuer | IntrospectedIssuer | None:
     """Return the issuer that OAUTH_ISSUER names; None where it names none.
 
     Raises:
@@ -26,6 +29,17 @@ def issuer_of_settings(external: ExternalTokenSettings, *, is_public: bool) -> E
         return None
     if problems := [*_wrong(external), *(_unsafe(external) if is_public else ())]:
         raise SettingsError(*problems)
+    if external.client_id is not None and external.client_secret is not None:
+        asked = IntrospectedIssuer(
+            external.issuer,
+            external.audience,
+            client_id=external.client_id,
+            client_secret=external.client_secret.get_secret_value(),
+            introspection_uri=external.introspection_uri,
+        )
+        verifies_audience = is_public or external.verify_audience is not False
+        asked.rules = replace(asked.rules, verifies_audience=verifies_audience)
+        return asked
     symmetric = _by_secret(external)
     issuer = ExternalIssuer(
         external.issuer,
@@ -81,6 +95,16 @@ def _by_secret(external: ExternalTokenSettings) -> tuple[str, ...]:
 
 
 def _wrong(external: ExternalTokenSettings) -> Iterator[str]:
+    is_asked = external.client_id is not None
+    if is_asked != (external.client_secret is not None):
+        yield "OAUTH_ISSUER_CLIENT_ID and OAUTH_ISSUER_CLIENT_SECRET go together: as whom the issuer is asked."
+    elif external.introspection_uri is not None and not is_asked:
+        yield "OAUTH_ISSUER_INTROSPECTION_URI needs OAUTH_ISSUER_CLIENT_ID and OAUTH_ISSUER_CLIENT_SECRET."
+    elif is_asked and (external.jwks_uri is not None or external.jwt_secret is not None):
+        yield (
+            "OAUTH_ISSUER_CLIENT_ID has the issuer asked about each token, and OAUTH_JWKS_URI and JWT_SECRET are for "
+            "checking them here: leave one of the two out."
+        )
     symmetric = _by_secret(external)
     if symmetric and len(symmetric) != len(external.algorithms):
         yield "OAUTH_ALGORITHM takes algorithms of one kind: either HS256, HS384 and HS512, or those with public keys."

@@ -232,6 +232,15 @@ class ExternalTokenSettings(Section):
     verify_issuer: Flag | None = Field(None, alias="OAUTH_VERIFY_ISSUER", description="true or false")
     verify_expiry: Flag = Field(default=True, alias="OAUTH_VERIFY_EXP")
     jwt_secret: SecretStr | None = Field(None, alias="JWT_SECRET", description="a shared secret of 32 bytes or more")
+    client_id: str | None = Field(
+        None, alias="OAUTH_ISSUER_CLIENT_ID", min_length=1, description="the id of a client at the issuer"
+    )
+    client_secret: SecretStr | None = Field(
+        None, alias="OAUTH_ISSUER_CLIENT_SECRET", min_length=1, description="the secret of that client"
+    )
+    introspection_uri: Annotated[str, _if(lambda value: is_server_url(value.partition("?")[0]))] | None = Field(
+        None, alias="OAUTH_ISSUER_INTROSPECTION_URI", description="an https URL; http on this machine only"
+    )
 
 
 class PagesSettings(Section):

@@ -7,15 +7,14 @@ keys. Keys come from the address that the issuer's metadata or the operator name
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.document_cache import Loaded
 from gatepost.outbound.fetching import TOTAL_SECONDS, FetchFailed, document_lifetime
+from gatepost.outbound.issuer_documents import IssuerSurroundings, json_at, metadata_of, server_url_in
 from gatepost.outbound.issuer_keys import IssuerKeys
 from gatepost.resource import bearer
 from gatepost.resource.bearer import TokenRefused
@@ -34,25 +33,10 @@ from gatepost.tokens.client_keys import (
     verified_claims,
 )
 from gatepost.tokens.shared_secrets import SECRET_ALGORITHMS, claims_vouched_for
+from gatepost.tokens.signing import looks_signed
 
-if TYPE_CHECKING:
-    import httpx2
-
-_OK: Final = 200
 _LOAD_SECONDS: Final = 2 * TOTAL_SECONDS
 """For the metadata, wherever it is, and the keys."""
-_SERVER: Final = "/.well-known/oauth-authorization-server"
-_OPENID: Final = "/.well-known/openid-configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerSurroundings:
-    """What an issuer needs of the installation that takes its tokens."""
-
-    now: Callable[[], int]
-    """The clock, whole seconds UTC."""
-    transport: Callable[[str], httpx2.AsyncBaseTransport]
-    """Returns the way to a URL that the operator names."""
 
 
 class ExternalIssuer:
@@ -135,7 +119,9 @@ class ExternalIssuer:
         self._keys = IssuerKeys(issuer=self.issuer, load=self._load, now=surroundings.now)
 
     def is_issuer_of(self, token: str) -> bool:
-        """Say whether a token of the shape of a JWT says that it is of this issuer; nothing is verified."""
+        """Say whether a token is a JWT that says that it is of this issuer; nothing is verified."""
+        if not looks_signed(token):
+            return False
         try:
             said = unverified_claims(token).get("iss")
         except SignatureInvalid:
@@ -199,55 +185,16 @@ class ExternalIssuer:
             except FetchFailed:
                 if self._jwks_uri is None:  # what it said before is likely still true
                     raise
-        document, headers = await self._json(str(self._jwks_uri))
+        document, headers = await json_at(str(self._jwks_uri), self._around.transport)
         try:
             return Loaded(read_keys(document, self._algorithms), document_lifetime(headers))
         except KeysInvalid as error:
             raise FetchFailed(f"what its jwks_uri serves {error}") from None
 
     async def _discover(self) -> str:
-        """Return where the metadata says that the keys are (RFC 8414 section 3, OpenID Connect Discovery section 4)."""
-        origin, path = self.issuer[: len(self.issuer) - len(urlsplit(self.issuer).path)], urlsplit(self.issuer).path
-        path = path.removesuffix("/")
-        for url in dict.fromkeys((f"{origin}{path}{_OPENID}", f"{origin}{_SERVER}{path}", f"{origin}{_OPENID}{path}")):
-            metadata, _ = await self._json(url, may_be_absent=True)
-            if metadata is None:
-                continue
-            # RFC 8414 section 3.3: else one issuer could speak for another.
-            if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
-                raise FetchFailed(
-                    "its metadata is of another issuer than the one that is set, which counts byte for byte"
-                )
-            jwks_uri = metadata.get("jwks_uri")
-            if not isinstance(jwks_uri, str) or not is_server_url(jwks_uri.partition("?")[0]):
-                raise FetchFailed("its metadata has no jwks_uri that can be asked")
-            return jwks_uri
-        raise FetchFailed("it serves no metadata; say where its keys are")
-
-    async def _json(self, url: str, *, may_be_absent: bool = False) -> tuple[Any, Mapping[str, str]]:
-        """Return the JSON at a URL, None where there is none and may be none, and the headers. No redirect is followed.
-
-        Raises:
-            FetchFailed: it cannot be had.
-        """
-        import httpx2  # noqa: PLC0415 - nothing is fetched at the start
-
-        path, headers = urlsplit(url).path, {"User-Agent": "gatepost", "Accept": "application/json"}
-        try:
-            async with (
-                asyncio.timeout(TOTAL_SECONDS),
-                httpx2.AsyncClient(
-                    transport=self._around.transport(url), trust_env=False, timeout=TOTAL_SECONDS, headers=headers
-                ) as http,
-            ):
-                response = await http.get(url)
-                value = response.json() if response.status_code == _OK else None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RecursionError) as error:
-            raise FetchFailed(f"{path}: {type(error).__name__}") from None
-        is_absent = may_be_absent and 400 <= response.status_code < 500  # noqa: PLR2004 - RFC 9110 section 15.5
-        if response.status_code != _OK and not is_absent:
-            raise FetchFailed(f"{path} answers {response.status_code}")
-        return value, response.headers
+        """Return where the metadata says that the keys are."""
+        metadata = await metadata_of(self.issuer, self._around.transport)
+        return server_url_in(metadata, "jwks_uri")
 
     @property
     def _around(self) -> IssuerSurroundings:

@@ -27,7 +27,7 @@ _NOT_SUBJECTS: Final = frozenset({API_KEY_SUBJECT, "anonymous"})
 """What calls without a person are known by."""
 _OF_AN_ID_TOKEN: Final = ("at_hash", "c_hash", "s_hash", "nonce")  # OpenID Connect Core sections 2 and 3.3.2.11
 _OF_THE_TOKEN: Final = frozenset(
-    {"iss", "aud", "azp", "exp", "iat", "nbf", "jti", "scope", "scp", "sid", "typ", "nonce"}
+    {"iss", "aud", "azp", "exp", "iat", "nbf", "jti", "scope", "scp", "sid", "typ", "nonce", "active", "token_type"}
 )
 
 
@@ -104,6 +104,8 @@ class TokenRules:
     verifies_issuer: bool = True
     verifies_audience: bool = True
     verifies_expiry: bool = True
+    needs_expiry: bool = True
+    """Whether `exp` has to be there; an issuer that is asked about each token need not say it."""
     takes_id_tokens: bool = False
     """Whether an ID token is taken for an access token, of issuers whose access tokens are opaque."""
 
@@ -153,9 +155,9 @@ class TokenRules:
         if not all(_is_time(claims[name]) for name in ("exp", "nbf", "iat") if name in claims):
             raise TokenRefused(bearer.CLAIMS_INVALID)
         if self.verifies_expiry:
-            if "exp" not in claims:
+            if "exp" not in claims and self.needs_expiry:
                 raise TokenRefused(bearer.CLAIMS_INVALID)
-            if claims["exp"] + LEEWAY <= now:
+            if "exp" in claims and claims["exp"] + LEEWAY <= now:
                 raise TokenRefused(bearer.EXPIRED)
         if max(claims.get("nbf", now), claims.get("iat", now)) > now + LEEWAY:
             raise TokenRefused(bearer.CLAIMS_INVALID)
@@ -164,9 +166,10 @@ class TokenRules:
 def _is_of_another_kind(header_type: object, claims: Mapping[str, Any]) -> bool:
     """Say whether it is an ID token or a refresh token, as far as issuers say so, each in its own way."""
     use, kind = claims.get("token_use"), claims.get("typ")
-    if use not in (None, "access") or kind not in (None, "Bearer"):  # Amazon Cognito; Keycloak
+    # Amazon Cognito, and Ory when it is asked; Keycloak
+    if use not in (None, "access", "access_token") or kind not in (None, "Bearer"):
         return True
-    is_declared = header_type in _DECLARED or use == "access" or kind == "Bearer"
+    is_declared = header_type in _DECLARED or use is not None or kind == "Bearer"
     return not is_declared and any(name in claims for name in _OF_AN_ID_TOKEN)
 
 

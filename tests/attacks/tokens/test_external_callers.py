@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
+import httpx2
 import pytest
 
-from gatepost import Claims, ExternalIssuer, Protected, Role, TokenInfo
+from gatepost import Claims, ExternalIssuer, IntrospectedIssuer, Protected, Role, TokenInfo
 from gatepost.configuration.settings import SettingsError
 from tests.attacks.installed import ORIGIN, installed
 from tests.attacks.tokens.external_world import ALONE, HERE, METADATA, NOW, World, notes, world
@@ -161,8 +163,39 @@ async def test_what_a_validator_gets_wrong_lets_nobody_in_and_logs_nobody_out(an
         assert (await World(gatepost, Issuer()).call("any")).status_code == status
 
 
+def asked(issuer: str) -> IntrospectedIssuer:
+    return IntrospectedIssuer(issuer, client_id="notes", client_secret="hush")
+
+
+async def test_an_issuer_is_asked_about_opaque_tokens_and_its_own_and_about_nobody_elses() -> None:
+    forms: list[str] = []
+
+    def answers(request: httpx2.Request) -> httpx2.Response:
+        token = parse_qs(request.content.decode())["token"][0]
+        forms.append(token)
+        said = {"active": token in ("opaque", own), "sub": "eve", "aud": HERE, "scope": "notes:read"}
+        return httpx2.Response(200, json=said)
+
+    asking, there = asked("https://asked.example"), Issuer("https://asked.example", introspects=answers)
+    there.served["/.well-known/openid-configuration"]["introspection_endpoint"] = "https://asked.example/introspect"
+    validator = Validator()
+    async with world(asking, validator, OAUTH_ENABLE_AS="true") as server:
+        asking.connect(there.surroundings(lambda: server.gatepost.clock[0]))
+        own = there.token(server.claims(iss="https://asked.example"))
+        await server.who(server.token())
+        await server.refused(server.token(iss=ORIGIN))
+        for kind in ("at", "rt", "ac"):
+            await server.call(f"gp_{kind}_" + "a" * 43)
+        assert forms == []
+        assert (await server.who("opaque"))["subject"] == "https://asked.example#eve"
+        assert (await server.who(own))["subject"] == "https://asked.example#eve"
+        await server.refused("made-up")
+        assert forms == ["opaque", own, "made-up"]
+        assert validator.asked == []
+
+
 async def test_two_who_could_not_be_told_apart_are_refused_at_the_start() -> None:
-    for external in (
+    each: tuple[list[Any], ...] = (
         [Validator(), Validator()],
         [ExternalIssuer("https://id.example.com"), ExternalIssuer("https://id.example.com", "api")],
         [
@@ -170,7 +203,10 @@ async def test_two_who_could_not_be_told_apart_are_refused_at_the_start() -> Non
             ExternalIssuer("https://b.example", subject_prefix=""),
         ],
         [ExternalIssuer(ORIGIN)],
-    ):
+        [asked("https://a.example"), asked("https://b.example")],
+        [asked("https://a.example"), ExternalIssuer("https://a.example")],
+    )
+    for external in each:
         with pytest.raises(SettingsError):
             async with installed(target=notes(), external=external, **ALONE):
                 pass  # pragma: no cover

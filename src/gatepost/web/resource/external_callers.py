@@ -17,6 +17,7 @@ from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.provider import Identity, LoginRefused, LoginUnavailable
 from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.outbound.external_issuer import ExternalIssuer
+from gatepost.outbound.introspected_issuer import IntrospectedIssuer
 from gatepost.outbound.issuer_keys import IssuerUnavailable
 from gatepost.resource import bearer
 from gatepost.resource.bearer import TokenRefused
@@ -26,8 +27,9 @@ from gatepost.resource.profile import Profile
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.users import Person
 from gatepost.tokens.client_keys import SignatureInvalid, unverified_claims
-from gatepost.tokens.signing import looks_signed
 
+ISSUERS: Final = (ExternalIssuer, IntrospectedIssuer)
+"""What knows which tokens are its own; one that it refuses is shown to nobody else."""
 _SECONDS: Final = 10
 """How long a validator has for its answer."""
 _log = logging.getLogger("gatepost.web")
@@ -37,7 +39,7 @@ _log = logging.getLogger("gatepost.web")
 class Source:
     """One who verifies tokens, and how those that it vouches for are known here."""
 
-    validator: ExternalIssuer | TokenValidator = field(repr=False)
+    validator: ExternalIssuer | IntrospectedIssuer | TokenValidator = field(repr=False)
     name: str
     """The `issuer` of its principals: an issuer URL, or what no URL looks like."""
     prefix: str
@@ -95,13 +97,12 @@ class ExternalCallers:
 
     async def _validated(self, token: str, resource: str) -> tuple[Source, TokenInfo]:
         """Return what the first says to whom the token belongs. One that an issuer refuses is shown to nobody else."""
-        is_signed = looks_signed(token)
         for source in self.sources:
-            if not isinstance(source.validator, ExternalIssuer):
+            if not isinstance(source.validator, ISSUERS):
                 info = await _asked(source.validator, token, resource)
                 if info is not None:
                     return source, info
-            elif is_signed and source.validator.is_issuer_of(token):
+            elif source.validator.is_issuer_of(token):
                 try:
                     return source, await source.validator.validate_token(token, resource)
                 except IssuerUnavailable:
