@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
 from gatepost.server.calls.exchange import Exchange
@@ -43,3 +44,13 @@ async def test_the_page_answers_ten_questions_a_minute(target: ServerTarget) -> 
     assert answers[0]["content"][0]["text"] == "It depends: why?"
     assert [answer["isError"] for answer in answers] == [False] * 10 + [True]
     assert 0 < answers[10]["_meta"]["retryAfter"] <= 6
+
+
+async def test_the_page_closes_and_opens(target: ServerTarget) -> None:
+    closed = await ask(target, "tools/call", name="close", arguments={})
+
+    assert closed["content"][0]["text"] == "closed by anonymous"
+    with pytest.raises(InvalidParams, match="Unknown tool: ask"):
+        await ask(target, "tools/call", name="ask", arguments={"question": "why?"})
+    await ask(target, "tools/call", name="open_again", arguments={})
+    assert not (await ask(target, "tools/call", name="ask", arguments={"question": "why?"}))["isError"]

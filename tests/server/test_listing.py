@@ -33,8 +33,8 @@ class World:
         self.entries = {entry.name: entry for entry in entries}
         self.generation = 0
         self.page_size = page_size
-        view, server = cast("Mapping[str, Declaration]", self.entries), cast("Server", self)
-        self.listing = Listing(method, "things", view, server, {"name": "x"})
+        known, server = cast("Mapping[str, Declaration]", self.entries), cast("Server", self)
+        self.listing = Listing(method, "things", known.values, server, {"name": "x"})
 
     def page(
         self,

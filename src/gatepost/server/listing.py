@@ -8,7 +8,7 @@ unknown as soon as the list is another one. Then the client has to begin again, 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
@@ -39,9 +39,10 @@ class Listing:
     """Such as `tools/list`."""
     _member: str
     """Where the result has them, such as `tools`."""
-    _entries: Mapping[str, Declaration]
-    """All there are, in an order that does not change: a live view."""
+    _entries: Callable[[], Iterable[Declaration]]
+    """Gives all that there are, in an order that does not change."""
     _server: Server
+    """Says by its generation when they are others, and how many a page has."""
     _server_info: Mapping[str, Any]
     """Who answers, for the results of the modern era."""
     _generation: int = field(default=-1, init=False)
@@ -56,7 +57,7 @@ class Listing:
         generation = self._server.generation
         if self._generation != generation:
             self._lists.clear()
-            self._known_scopes = _EMPTY.union(*(entry.scopes for entry in self._entries.values()))
+            self._known_scopes = _EMPTY.union(*(entry.scopes for entry in self._entries()))
             self._generation = generation
         seen = None if granted is None else granted & self._known_scopes
         pages = self._lists.get((revision, seen))
@@ -73,7 +74,7 @@ class Listing:
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
         shown = [
             encode(entry.definition_for(revision.version))
-            for entry in self._entries.values()
+            for entry in self._entries()
             if granted is None or entry.scopes <= granted
         ]
         page_size = self._server.page_size

@@ -19,6 +19,7 @@ from gatepost.server.declared.resources import Resource, ResourceOptions, check_
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
+from gatepost.server.registry import Kind, Registry, Shelf
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D", bound=Declaration)
@@ -90,8 +91,7 @@ class Server:
         self.icons = icons_of(icons, f"Server({name!r})")
         self.page_size = page_size
         self.strict_arguments = strict_arguments
-        self.generation = 0
-        """Grows with everything added: what was computed from a list is stale when it differs."""
+        self.registry = Registry()
         self.changes: ChangeBus = LocalChanges()
         """Carries what changes at run time to those who tell clients of it."""
         self._lifespan = lifespan
@@ -101,25 +101,39 @@ class Server:
         self.scope_groups = dict(scope_groups or {})
         """The operator's words for groups of scopes, by what their names begin with."""
         self._state: Mapping[str, Any] | None = None
-        self._tools: dict[str, Tool] = {}
-        self._resources: dict[str, Resource] = {}
-        self._resource_templates: dict[str, Resource] = {}
-        self._prompts: dict[str, Prompt] = {}
-        # Live, read-only views, in the order in which things were added.
-        self.tools: Mapping[str, Tool] = MappingProxyType(self._tools)
-        """By name."""
-        self.resources: Mapping[str, Resource] = MappingProxyType(self._resources)
-        """Those with a fixed URI, by that in its normal form (`protocol.uris`)."""
-        self.resource_templates: Mapping[str, Resource] = MappingProxyType(self._resource_templates)
-        """By their text."""
-        self.prompts: Mapping[str, Prompt] = MappingProxyType(self._prompts)
-        """By name."""
         for tool in tools:
             self.add_tool(tool)
         for resource in resources:
             self.add_resource(resource)
         for prompt in prompts:
             self.add_prompt(prompt)
+
+    @property
+    def generation(self) -> int:
+        """Grows with everything that is added or switched: what was computed from a list is stale when it differs."""
+        return self.registry.generation
+
+    # Read-only views of what callers find, in the order in which things were added.
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """By name."""
+        return MappingProxyType(self.registry.tools.there)
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        """Those with a fixed URI, by that in its normal form (`protocol.uris`)."""
+        return MappingProxyType(self.registry.resources.there)
+
+    @property
+    def resource_templates(self) -> Mapping[str, Resource]:
+        """By their text."""
+        return MappingProxyType(self.registry.resource_templates.there)
+
+    @property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """By name."""
+        return MappingProxyType(self.registry.prompts.there)
 
     @property
     def scope_descriptions(self) -> Mapping[str, str]:
@@ -131,16 +145,16 @@ class Server:
         for scope, implied in self.implied_scopes.items():
             for each in (scope, *sorted(implied)):
                 descriptions.setdefault(each, each)
-        for known in (self._tools, self._resources, self._resource_templates, self._prompts):
-            for declaration in known.values():
-                for scope in sorted(declaration.scopes):
-                    descriptions.setdefault(scope, scope)
+        for declaration in self.registry.declarations():
+            for scope in sorted(declaration.scopes):
+                descriptions.setdefault(scope, scope)
         return descriptions
 
     @property
     def destructive_scopes(self) -> frozenset[str]:
         """The scopes of tools that say (`destructiveHint`) that they may delete or overwrite something."""
-        return frozenset(scope for tool in self._tools.values() if tool.is_destructive for scope in tool.scopes)
+        tools = self.registry.tools.known.values()
+        return frozenset(scope for tool in tools if tool.is_destructive for scope in tool.scopes)
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -195,33 +209,65 @@ class Server:
         """
         self.changes.publish(Change("resource", uri=normal_form(uri) or uri))
 
+    def disable(self, name: str, *, kind: Kind | None = None) -> None:
+        """Switch something off at run time: nobody finds it any more, in lists or by its name, until `enable`.
+
+        Clients that want to know are notified that the list changed. From any thread, for this process alone.
+
+        Args:
+            name: of a tool or prompt, or the URI or template of a resource.
+            kind: what is meant, where several go by that name; all of them by default.
+
+        Raises:
+            LookupError: there is nothing of that name.
+        """
+        self._switch(name, kind, on=False)
+
+    def enable(self, name: str, *, kind: Kind | None = None) -> None:
+        """Switch on again what `disable` switched off; as that."""
+        self._switch(name, kind, on=True)
+
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = tool if isinstance(tool, Tool) else Tool(tool, strict_arguments=self.strict_arguments)
-        return self._add(added, self._tools, added.name, Change("tools", added.scopes))
+        return self._add(added, self.registry.tools, added.name)
 
     def add_resource(self, resource: Resource) -> Resource:
         """Add a resource, or a resource template if its URI is one; raises ToolDefinitionError if the URI is taken."""
         check_has_uri(resource, Resource)
-        known = self._resources if resource.template is None else self._resource_templates
-        key = resource.normal_uri if resource.template is None else resource.uri
-        return self._add(resource, known, key, Change("resources", resource.scopes))
+        if resource.template is None:
+            return self._add(resource, self.registry.resources, resource.normal_uri)
+        return self._add(resource, self.registry.resource_templates, resource.uri)
 
     def add_prompt(self, prompt: Prompt | Callable[..., Any]) -> Prompt:
         """Add a prompt; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
-        return self._add(added, self._prompts, added.name, Change("prompts", added.scopes))
+        return self._add(added, self.registry.prompts, added.name)
 
-    def _add(self, declaration: D, known: dict[str, D], key: str, change: Change) -> D:
-        if key in known:
-            advice = "" if isinstance(declaration, Resource) else "; give this one another name="
-            raise ToolDefinitionError(
-                f"{describe_function(declaration.func)}: there is a {declaration.kind} {key!r} already{advice}"
-            )
-        known[key] = declaration
-        self.generation += 1
-        self.changes.publish(change)
+    def _add(self, declaration: D, shelf: Shelf[D], key: str) -> D:
+        with self.registry.lock:
+            if key in shelf.known:
+                advice = "" if isinstance(declaration, Resource) else "; give this one another name="
+                raise ToolDefinitionError(
+                    f"{describe_function(declaration.func)}: there is a {declaration.kind} {key!r} already{advice}"
+                )
+            shelf.add(key, declaration)
+            self.registry.generation += 1
+        self.changes.publish(Change(shelf.list_kind, declaration.scopes))
         return declaration
+
+    def _switch(self, name: str, kind: Kind | None, *, on: bool) -> None:
+        changed: list[Change] = []
+        with self.registry.lock:
+            found = self.registry.find(name, kind)
+            if not found:
+                raise LookupError(f"the server {self.name!r} has no {kind or 'tool, resource or prompt'} {name!r}")
+            for shelf, key in found:
+                if shelf.switch(key, on=on):
+                    changed.append(Change(shelf.list_kind, shelf.known[key].scopes))
+            self.registry.generation += 1
+        for change in changed:
+            self.changes.publish(change)
 
     @overload
     def tool(self, func: F, /) -> F: ...

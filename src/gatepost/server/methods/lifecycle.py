@@ -61,14 +61,14 @@ def _introduction(served: ServedServer) -> dict[str, Any]:
 
 
 def _features_of(server: Server) -> dict[str, Any]:
-    """Return the `ServerCapabilities` object without notifications: what the server has at this moment.
+    """Return the `ServerCapabilities` object without notifications: what the server has, though it may be off.
 
     Tools are always among them, for they may be added at run time, and their list is then the first that anyone reads.
     """
     features = {
         "tools": True,
-        "resources": server.resources or server.resource_templates,
-        "prompts": server.prompts,
+        "resources": server.registry.resources.known or server.registry.resource_templates.known,
+        "prompts": server.registry.prompts.known,
         "completions": completes(server),
     }
     return {name: {} for name, there_are in features.items() if there_are}

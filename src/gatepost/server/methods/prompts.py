@@ -31,14 +31,14 @@ from gatepost.server.target import Result
 
 async def list_prompts(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/list`."""
-    check_offered(served.server.prompts)
+    check_offered(served.server.registry.prompts.known)
     return served.prompt_list.page(request.params, revision, exchange.shown)
 
 
 async def get_prompt(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/get`."""
     # 1. Which prompt, and may the caller?
-    check_offered(served.server.prompts)
+    check_offered(served.server.registry.prompts.known)
     prompt = find_prompt(served, request.params)
     check_scopes(exchange, prompt)
     # 2. With which arguments?
@@ -53,7 +53,7 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
 
 def find_prompt(served: ServedServer, named: Mapping[str, Any], *, within: str = "params") -> Prompt:
     """Return the prompt that `named`, an object in the parameters, names, or raise InvalidParams."""
-    prompt = served.server.prompts.get(string_in(named, "name", within=within))
+    prompt = served.server.registry.prompts.there.get(string_in(named, "name", within=within))
     if prompt is None:
         raise InvalidParams("Unknown prompt")
     return prompt
@@ -89,7 +89,8 @@ async def complete(served: ServedServer, request: Request, revision: Revision, e
 
 def completes(server: Server) -> bool:
     """Say whether anything of a server completes its arguments."""
-    owners = (*server.prompts.values(), *server.resource_templates.values())
+    registry = server.registry
+    owners = (*registry.prompts.known.values(), *registry.resource_templates.known.values())
     return any(owner.completers for owner in owners)
 
 
@@ -100,8 +101,8 @@ def _referred(served: ServedServer, reference: Mapping[str, Any]) -> Prompt | Re
     if kind != "ref/resource":
         raise InvalidParams('"params.ref.type" must be "ref/prompt" or "ref/resource".')
     uri = string_in(reference, "uri", within="params.ref")
-    server, normal_uri = served.server, normal_template(uri)
-    for resource in (*server.resource_templates.values(), *server.resources.values()):
+    registry, normal_uri = served.server.registry, normal_template(uri)
+    for resource in (*registry.resource_templates.there.values(), *registry.resources.there.values()):
         if normal_uri == resource.normal_uri:
             return resource
     raise InvalidParams("Unknown resource template")

@@ -75,7 +75,8 @@ def may_read(served: ServedServer, uri: str, granted: frozenset[str] | None) -> 
 
 
 def _check_offered(served: ServedServer) -> None:
-    check_offered(served.server.resources or served.server.resource_templates)
+    registry = served.server.registry
+    check_offered(registry.resources.known or registry.resource_templates.known)
 
 
 def _requested(
@@ -96,10 +97,10 @@ def _find(served: ServedServer, uri: str) -> tuple[Resource, Mapping[str, str]] 
     spelled = encoded(uri)
     if spelled is None:
         return None
-    fixed = served.server.resources.get(with_lower_host(spelled))
+    fixed = served.server.registry.resources.there.get(with_lower_host(spelled))
     if fixed is not None:
         return fixed, {}
-    for resource in served.server.resource_templates.values():
+    for resource in served.server.registry.resource_templates.there.values():
         texts = None if resource.template is None else resource.template.match_encoded(spelled)
         if texts is not None:
             return resource, texts

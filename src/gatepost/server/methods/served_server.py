@@ -23,6 +23,7 @@ from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
 from gatepost.server.listing import Listing
+from gatepost.server.registry import Shelf
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
@@ -61,14 +62,17 @@ class ServedServer:
             **{member: value for member, value in optional.items() if value},
         }
         """Who answers: an `Implementation` object in the newest revision's shape."""
-        self.tools = server.tools
-        self.tool_list = Listing("tools/list", "tools", server.tools, server, self.info)
-        self.resource_list = Listing("resources/list", "resources", server.resources, server, self.info)
-        self.template_list = Listing(
-            "resources/templates/list", "resourceTemplates", server.resource_templates, server, self.info
+        self.tools = server.registry.tools
+        self.tool_list = self._listing("tools/list", "tools", self.tools)
+        self.resource_list = self._listing("resources/list", "resources", server.registry.resources)
+        self.template_list = self._listing(
+            "resources/templates/list", "resourceTemplates", server.registry.resource_templates
         )
-        self.prompt_list = Listing("prompts/list", "prompts", server.prompts, server, self.info)
+        self.prompt_list = self._listing("prompts/list", "prompts", server.registry.prompts)
         self.subscriptions = Subscriptions(server.changes, server_info=self.info)
+
+    def _listing(self, method: str, member: str, shelf: Shelf[Any]) -> Listing:
+        return Listing(method, member, shelf.listed, self.server, self.info)
 
     async def run(
         self,

@@ -38,7 +38,7 @@ async def call_tool(  # noqa: C901, PLR0912 - in one piece, because each functio
     # 1. Which tool, and may the caller? All scopes are needed.
     params = request.params
     name = params.get("name")
-    tool = served.tools.get(name) if type(name) is str else None
+    tool = served.tools.there.get(name) if type(name) is str else None
     if tool is None:
         raise _unknown_tool(name)
     principal = exchange.principal
