@@ -23,6 +23,7 @@ from gatepost.identity.upstream_tokens import LinkMissing, Unavailable
 from gatepost.resource.principal import Principal
 from gatepost.server.dispatch import ServerTarget
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.stores.upstream_tokens import TokenPair, open_tokens
@@ -44,6 +45,12 @@ def installed(provider: IdentityProvider, server: Server | None = None) -> Insta
     return install(target, settings, provider=provider, store=memory_store(), now=lambda: NOW)
 
 
+async def link_github(made: Installation) -> None:
+    """Have ada's login at GitHub be hers."""
+    linked = LinkedLogin(github().issuer, "583231", "user-1", NOW)
+    assert await made.core.store.linked_logins.link_login(linked) is LinkOutcome.LINKED
+
+
 @pytest.fixture
 async def installation() -> AsyncIterator[Installation]:
     """One whose store has what ada's login at GitHub brought."""
@@ -51,6 +58,7 @@ async def installation() -> AsyncIterator[Installation]:
     await made.open()
     await made.core.store.users.add_user(user())
     await made.core.store.users.add_user(user("user-2", "bob"))
+    await link_github(made)
     tokens = made.upstream.tokens
     assert tokens is not None
     await tokens.keep("user-1", "github", Identity("583231", tokens=TokenSet("gho_0001", scopes=("repo",))))
@@ -195,6 +203,7 @@ async def test_a_sealing_key_can_go_once_a_server_was_started_with_a_newer_one_i
 
     first = await start(OLD)
     await first.core.store.users.add_user(user())
+    await link_github(first)
     assert first.upstream.tokens is not None
     await first.upstream.tokens.keep("user-1", "github", Identity("583231", tokens=TokenSet("gho_0001")))
     await first.close()
@@ -217,6 +226,7 @@ async def test_a_stop_waits_for_a_refresh_and_keeps_what_it_brings() -> None:
     made = installed(Slow("a", "b", keep_tokens=True))
     await made.open()
     await made.core.store.users.add_user(user())
+    await link_github(made)
     assert made.upstream.tokens is not None
     tokens = TokenSet("ghu_0001", "ghr_0001", (), 1)
     await made.upstream.tokens.keep("user-1", "github", Identity("583231", tokens=tokens))

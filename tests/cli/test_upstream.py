@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.sql.sqlite import file_store
@@ -28,7 +30,9 @@ pytestmark = pytest.mark.usefixtures("own_store")
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: float(AT + 100))
+    # Each look is later than the last: events of two commands in one microsecond have no order.
+    looks = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: AT + 100 + next(looks) / 1000)
 
 
 def with_store(operation: Callable[[Store], Awaitable[Answer]]) -> Answer:
@@ -48,6 +52,8 @@ def keep(*every: KeptTokens) -> None:
         await store.users.add_user(user())
         await store.users.add_user(user("user-2", "bob"))
         for tokens in every:
+            linked = LinkedLogin(*tokens.login, tokens.subject, tokens.linked_at)
+            assert await store.linked_logins.link_login(linked) in {LinkOutcome.LINKED, LinkOutcome.OWN}
             assert await store.upstream_tokens.keep_tokens(tokens, replaces=None)
 
     with_store(operation)
@@ -60,7 +66,9 @@ def printed(capsys: Capsys, *arguments: str, code: int = 0) -> str:
 
 
 def test_the_list_says_whose_tokens_there_are_and_never_what_they_are(capsys: Capsys) -> None:
-    lasting = replace(kept(subject="user-2"), expires_at=None, ends_at=None, is_refreshable=False)
+    lasting = replace(
+        kept(subject="user-2", external_subject="99"), expires_at=None, ends_at=None, is_refreshable=False
+    )
     keep(kept(), replace(kept(provider="gitlab"), expires_at=AT, is_refreshable=False), lasting)
     listing = printed(capsys, "upstream", "list", "--json")
     assert [json.loads(line) for line in listing.splitlines()] == [
@@ -86,7 +94,7 @@ def test_the_list_says_whose_tokens_there_are_and_never_what_they_are(capsys: Ca
             "user": "bob",
             "subject": "user-2",
             "provider": "github",
-            "account": "583231",
+            "account": "99",
             "scopes": ["read:user", "repo"],
             "linked": "2027-01-15T08:00:00Z",
             "state": "without an end",
@@ -98,7 +106,7 @@ def test_the_list_says_whose_tokens_there_are_and_never_what_they_are(capsys: Ca
 
 
 def test_an_operator_ends_them_by_person_and_provider_and_the_trail_says_so(capsys: Capsys) -> None:
-    keep(kept(), kept(provider="gitlab"), kept(subject="user-2"))
+    keep(kept(), kept(provider="gitlab"), kept(subject="user-2", external_subject="99"))
     assert printed(capsys, "upstream", "end", "ada", "--provider", "gitlab") == "Ended what was kept of gitlab.\n"
     assert "Nothing of that is kept" in printed(capsys, "upstream", "end", "ada", "--provider", "gitlab", code=1)
     assert printed(capsys, "upstream", "end", "user-2") == "Ended what was kept of github.\n"

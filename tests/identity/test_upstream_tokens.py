@@ -19,7 +19,9 @@ from gatepost.identity.token_holder import TOTAL_SECONDS
 from gatepost.identity.token_set import TokenSet
 from gatepost.identity.upstream_tokens import LinkMissing, Unavailable, UpstreamTokens
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.users import LOCAL
 from gatepost.stores.sql.sqlite import file_store
 from gatepost.stores.upstream_tokens import TokenPair, open_tokens
 from gatepost.tokens.sealing import KeyRing
@@ -93,7 +95,11 @@ class World:
         self.issuer.families.append(family)
         said = self.issuer._tokens(family)
         tokens = TokenSet(said["access_token"], said.get("refresh_token"), ("openid", "repo"), said.get("expires_in"))
-        identity = Identity(account, issuer=ISSUER, tokens=replace(tokens, **changes))
+        # A person has one login of an issuer; of a provider that speaks for several they may have others.
+        issuer = ISSUER if (subject, account) == ("user-1", "4711") else f"{ISSUER}/{subject}/{account}"
+        identity = Identity(account, issuer=issuer, tokens=replace(tokens, **changes))
+        linked = LinkedLogin(issuer, account, subject, NOW)
+        assert await process.store.linked_logins.link_login(linked) in {LinkOutcome.LINKED, LinkOutcome.OWN}
         await process.tokens.keep(subject, "oidc", identity)
 
     def later(self, seconds: int) -> None:
@@ -505,6 +511,20 @@ async def test_where_tokens_are_not_kept_a_login_leaves_none(world: World, one: 
     await world.log_in(forgetful, "user-2")
     await one.tokens.keep("user-2", "oidc", Identity("4712"))
     assert [kept.subject for kept in await one.store.upstream_tokens.list_tokens(None, limit=9)] == ["user-1"]
+
+
+async def test_which_login_brought_them_is_kept_where_a_provider_speaks_for_many(world: World, one: Process) -> None:
+    """Else unlinking it would leave them: the issuer of a tenant is not that of the provider."""
+    await world.log_in(one, account="another")
+    world.later(3600)
+    assert await one.token() == "at-1-1"
+    (kept,) = await one.store.upstream_tokens.list_tokens(None, limit=9)
+    assert kept.login == LoginKey(f"{ISSUER}/user-1/another", "another")
+
+    outcome = await one.store.linked_logins.unlink_login("user-1", kept.login, keeps=[LoginKey(LOCAL, "user-1")])
+
+    assert outcome is UnlinkOutcome.UNLINKED
+    assert await one.store.upstream_tokens.list_tokens(None, limit=9) == []
 
 
 async def test_nothing_of_a_token_is_logged_or_raised(

@@ -14,7 +14,7 @@ from gatepost.stores.upstream_tokens import TokenPair, open_tokens, reseal_upstr
 from gatepost.stores.upstream_tokens import sealed as sealed_with
 from gatepost.tokens.sealing import KeyMissing, KeyRing, SealBroken
 from tests.stores.sample_records import user
-from tests.stores.test_upstream_tokens import kept
+from tests.stores.test_upstream_tokens import come_there, kept
 
 OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
@@ -52,6 +52,7 @@ def test_in_another_row_it_does_not_open(row: dict[str, Any]) -> None:
 async def test_a_key_can_leave_the_ring_once_all_is_sealed_anew(store: Store) -> None:
     tokens = store.upstream_tokens
     await store.users.add_user(user())
+    await come_there(store, kept())
     old, both, new = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
     strange = replace(kept(provider="strange"), sealed_tokens=b"something else")
     for record in (sealed(kept(), ring=old), sealed(kept(provider="gitlab"), ring=new), strange):

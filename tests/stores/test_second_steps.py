@@ -5,7 +5,7 @@ from typing import Any
 
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import NOW, fp, user
+from tests.stores.sample_records import NOW, fp, session, user
 
 CODES = [fp("code 1"), fp("code 2"), fp("code 3")]
 
@@ -44,6 +44,56 @@ async def test_of_several_set_up_at_once_one_is_kept_with_its_codes(store: Store
     assert await store.second_steps.find_second_step("user-1") == step(step_id=winner)
     assert await store.second_steps.use_recovery_code("user-1", winner, fp(winner)) is True
     assert await store.second_steps.count_recovery_codes("user-1") == 0
+
+
+async def test_setting_one_up_ends_every_session_and_begins_another_in_one_step(store: Store) -> None:
+    await store.users.add_user(user())
+    for name in ("own", "elsewhere"):
+        await store.browser_sessions.start_session(session(name))
+    await store.browser_sessions.start_session(session("bobs", subject="user-2"))
+
+    kept = await store.second_steps.set_up(step(), recovery_codes=CODES, session=session("new"), replaces=fp("own"))
+
+    assert kept is True
+    assert await alive(store, "own", "elsewhere", "bobs", "new") == ["bobs", "new"]
+
+
+async def test_a_session_that_has_ended_sets_nothing_up_and_ends_no_other(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.browser_sessions.start_session(session("elsewhere"))
+    await store.browser_sessions.start_session(session("bobs", subject="user-2"))
+
+    for gone in ("own", "bobs"):
+        kept = await store.second_steps.set_up(step(), recovery_codes=CODES, session=session("new"), replaces=fp(gone))
+        assert kept is False
+
+    assert await store.second_steps.find_second_step("user-1") is None
+    assert await store.users.find_user("ada") == user()
+    assert await alive(store, "elsewhere", "bobs", "new") == ["elsewhere", "bobs"]
+
+
+async def test_of_two_browsers_that_set_one_up_at_once_one_goes_on_logged_in(store: Store) -> None:
+    await store.users.add_user(user())
+    names = [str(number) for number in range(5)]
+    for name in names:
+        await store.browser_sessions.start_session(session(name))
+
+    kept = await asyncio.gather(
+        *(
+            store.second_steps.set_up(
+                step(step_id=name), recovery_codes=(), session=session(f"new {name}"), replaces=fp(name)
+            )
+            for name in names
+        )
+    )
+
+    assert sorted(kept) == [False] * 4 + [True]
+    assert await alive(store, *names, *(f"new {name}" for name in names)) == [f"new {names[kept.index(True)]}"]
+
+
+async def alive(store: Store, *names: str) -> list[str]:
+    found = [await store.browser_sessions.find_session(fp(name), now=NOW) for name in names]
+    return [name for name, session in zip(names, found, strict=True) if session is not None]
 
 
 async def test_nobody_else_than_an_active_local_account_gets_one(store: Store) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
+from gatepost.stores.contract.users import LOCAL
 from tests.stores.sample_records import NOW, user
 
 
@@ -36,7 +38,19 @@ async def tokens(store: Store) -> Any:
     """The operations, where there are two people."""
     await store.users.add_user(user())
     await store.users.add_user(user("user-2", "bob"))
+    await come_there(store, kept(), OF_BOB, kept(**OF_TENANT))
     return store.upstream_tokens
+
+
+OF_BOB = kept(subject="user-2", external_subject="99")
+OF_TENANT = {"provider": "entra", "login_issuer": "https://login.example/tenant"}
+
+
+async def come_there(store: Store, *every: KeptTokens) -> None:
+    """Link the logins that bring these."""
+    for one in every:
+        linked = LinkedLogin(*one.login, one.subject, NOW)
+        assert await store.linked_logins.link_login(linked) in {LinkOutcome.LINKED, LinkOutcome.OWN}
 
 
 async def test_what_is_kept_is_found_by_person_and_provider_and_replaced_by_version(tokens: Any) -> None:
@@ -53,12 +67,37 @@ async def test_what_is_kept_is_found_by_person_and_provider_and_replaced_by_vers
 
 
 async def test_lists_are_of_one_person_or_of_everybody_and_bounded(tokens: Any) -> None:
-    every = [kept(), kept(provider="gitlab"), kept(subject="user-2")]
+    every = [kept(), kept(provider="gitlab"), OF_BOB]
     for one in reversed(every):
         assert await tokens.keep_tokens(one, replaces=None)
     assert await tokens.list_tokens(None, limit=10) == every
     assert await tokens.list_tokens(None, limit=2) == every[:2]
     assert await tokens.list_tokens("user-2", limit=10) == every[2:]
+
+
+@pytest.mark.parametrize("changes", [{}, OF_TENANT])
+async def test_nothing_is_kept_of_a_login_that_was_unlinked_meanwhile(
+    store: Store, tokens: Any, changes: dict[str, str]
+) -> None:
+    brought = kept(**changes)
+    assert await tokens.keep_tokens(brought, replaces=None)
+    password = [LoginKey(LOCAL, "user-1")]
+    assert await store.linked_logins.unlink_login("user-1", brought.login, keeps=password) is UnlinkOutcome.UNLINKED
+    assert await tokens.list_tokens("user-1", limit=9) == []
+
+    assert not await tokens.keep_tokens(brought, replaces=None)
+
+    await store.users.recognise_user(*brought.login, display_name=None, subjects=("user-3",), now=NOW)
+    assert not await tokens.keep_tokens(brought, replaces=None), "it is somebody else's by now"
+    assert await tokens.list_tokens(None, limit=9) == []
+
+
+async def test_of_an_unlinking_and_what_a_login_brings_at_once_nothing_is_left(store: Store, tokens: Any) -> None:
+    unlinks = store.linked_logins.unlink_login("user-1", kept().login, keeps=[LoginKey(LOCAL, "user-1")])
+
+    await asyncio.gather(tokens.keep_tokens(kept(), replaces=None), unlinks, tokens.keep_tokens(kept(), replaces=None))
+
+    assert await tokens.list_tokens("user-1", limit=9) == []
 
 
 async def test_nothing_is_kept_for_who_is_disabled_or_unknown(store: Store, tokens: Any) -> None:
@@ -125,7 +164,7 @@ async def test_a_refresh_that_failed_is_put_off_by_its_holder_alone(tokens: Any)
 
 
 async def test_tokens_end_for_one_provider_or_all_and_only_those_that_are_meant(tokens: Any) -> None:
-    every = [kept(), kept(provider="gitlab"), kept(subject="user-2")]
+    every = [kept(), kept(provider="gitlab"), OF_BOB]
     for one in every:
         await tokens.keep_tokens(one, replaces=None)
     assert await tokens.end_tokens("user-1", provider="github", version="another") == []

@@ -20,6 +20,7 @@ from gatepost.identity.one_time_codes import (
     recovery_fingerprint,
     typed_digits,
 )
+from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.second_steps import SecondStep, SecondStepStore
 from gatepost.stores.contract.users import User
@@ -61,10 +62,28 @@ class SecondSteps:
         key = self.key_ring.secret(purpose="second step that is offered")
         return hmac.digest(key, f"{user.subject} {session_secret}".encode(), "sha256")[:SECRET_BYTES]
 
-    async def set_up(self, user: User, secret: bytes, typed: str) -> tuple[str, ...] | None:
+    async def set_up(
+        self,
+        user: User,
+        secret: bytes,
+        typed: str,
+        *,
+        session: BrowserSession | None = None,
+        replaces: bytes | None = None,
+    ) -> tuple[str, ...] | None:
         """Set up a second step once a code shows that the app has the secret; return the recovery codes, for once.
 
-        None when the person has one already, or cannot have one. The code is used by it.
+        The code is used by it, and the person's sessions end.
+
+        Args:
+            user: whose.
+            secret: what they were offered.
+            typed: the code.
+            session: the one in which they go on.
+            replaces: the fingerprint of the one in which they set it up, and which has to be there still.
+
+        Returns:
+            None, and nothing is changed, when the person has one already, or cannot have one.
 
         Raises:
             CodeWrong: it is no code of this secret.
@@ -76,7 +95,10 @@ class SecondSteps:
         step_id, codes = identifier("step_", self.random_bytes), new_recovery_codes(self.random_bytes)
         sealed = _seal(secret, user.subject, step_id, self.key_ring, self.random_bytes)
         step = SecondStep(user.subject, step_id, sealed, last_time_step=time_step, created_at=now)
-        return codes if await self.store.set_up(step, recovery_codes=_fingerprints(step_id, codes)) else None
+        kept = await self.store.set_up(
+            step, recovery_codes=_fingerprints(step_id, codes), session=session, replaces=replaces
+        )
+        return codes if kept else None
 
     async def try_code(self, user: User, typed: str) -> Passed | None:
         """Say by what `typed` passes this person's second step, and use it up; None when it does not.

@@ -115,9 +115,14 @@ class UpstreamTokens:
             before = await self.store.find_tokens(subject, provider)
             earlier = None if tokens.refresh_token else self._of_account(before, holder, identity.subject)
             new = self._record(subject, holder, identity.subject, tokens, earlier)
+            if identity.issuer not in {None, holder.issuer}:
+                new = replace(new, login_issuer=identity.issuer)
             if await self.store.keep_tokens(new, replaces=None if before is None else before.version):
                 return
         _log.warning("login provider %s: its tokens were not kept", provider, extra={"subject": subject})
+        if await self.store.find_tokens(subject, provider) is None:
+            # The login was unlinked meanwhile, or its person disabled: it has to be over over there as well.
+            await self._revoke(holder, TokenPair(tokens.access_token, tokens.refresh_token))
 
     async def access_token(self, subject: str, provider: str, *, refused: str | None = None) -> str:
         """Return an access token of this person's.
@@ -232,7 +237,7 @@ class UpstreamTokens:
             await store.defer_refresh(kept, holder=name, retry_at=self.now() + pause)
             return self._in_spite_of(opened, refused, Unavailable(pause))
         new = self._record(kept.subject, holder, kept.external_subject, tokens, opened)
-        new = replace(new, linked_at=kept.linked_at)
+        new = replace(new, linked_at=kept.linked_at, login_issuer=kept.login_issuer)
         if await self._keep_durably(new, replaces=kept.version, holder=name):
             return tokens.access_token
         if await store.find_tokens(kept.subject, kept.provider) is None:

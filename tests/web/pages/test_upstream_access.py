@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
 from starlette.responses import Response
 
+from gatepost.identity.upstream_tokens import UpstreamTokens
+from gatepost.stores.contract.linked_logins import LoginKey, UnlinkOutcome
 from gatepost.stores.contract.upstream_tokens import KeptTokens
+from gatepost.stores.contract.users import LOCAL
 from tests.identity.rotating_issuer import RotatingIssuer
 from tests.web.pages.linking_world import ACCOUNT, LinkingWorld, key_of, linking_world
 from tests.web.pages.pages_world import Form, heading
@@ -159,3 +163,27 @@ async def test_an_address_that_another_opens_links_what_is_theirs_to_themselves(
     assert (await ada.get(back)).status_code == 400
     assert (await bob.get(back)).status_code == 303
     assert await kept(linking) == [("user_bob", "a", "4711")]
+
+
+@pytest.mark.parametrize("links", [False, True])
+async def test_what_a_login_brings_that_is_unlinked_meanwhile_is_kept_nowhere(
+    linking: LinkingWorld, ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    """Between recognising the login and keeping what it brought, its person unlinks it in another browser."""
+    if not links:
+        await linking.link(ada, "a")
+    keep, logins = UpstreamTokens.keep, linking.world.store.linked_logins
+
+    async def slow(self: UpstreamTokens, *arguments: Any) -> None:
+        outcome = await logins.unlink_login("user_ada", key_of("a"), keeps=[LoginKey(LOCAL, "user_ada")])
+        assert outcome is UnlinkOutcome.UNLINKED
+        await keep(self, *arguments)
+
+    monkeypatch.setattr(UpstreamTokens, "keep", slow)
+    browser = linking.browser()
+    await (linking.link(ada, "a") if links else linking.come_by(browser, "a"))
+
+    assert await kept(linking) == []
+    assert WORDS not in (await ada.get(ACCOUNT)).text
+    # Over there they would live on otherwise, and nobody would see it.
+    assert issuer_of(linking).revoked == [{"token": f"rt-{0 if links else 1}-0", "token_type_hint": "refresh_token"}]

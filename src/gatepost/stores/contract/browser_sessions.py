@@ -27,6 +27,9 @@ class BrowserSession:
     issuer: str | None = None
     """Of the login that began it, with `external_subject`: one of those that the person has."""
     external_subject: str | None = None
+    has_second_factor: bool = False
+    """Whether who logged in has shown more than a password: a code of the second step, or a passkey. Of somebody who
+    has neither any more it is False."""
 
 
 @dataclass(frozen=True, slots=True)

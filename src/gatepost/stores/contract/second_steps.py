@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gatepost.stores.contract.browser_sessions import BrowserSession
+
 
 @dataclass(frozen=True, slots=True)
 class SecondStep:
@@ -25,11 +27,19 @@ class SecondStep:
 class SecondStepStore(Protocol):
     """Second steps. Whatever names a `step_id` does nothing, and says so, where that is not the person's any more."""
 
-    async def set_up(self, step: SecondStep, *, recovery_codes: Sequence[bytes]) -> bool:
-        """Keep a second step and the fingerprints of its recovery codes.
+    async def set_up(
+        self,
+        step: SecondStep,
+        *,
+        recovery_codes: Sequence[bytes],
+        session: BrowserSession | None = None,
+        replaces: bytes | None = None,
+    ) -> bool:
+        """Keep a second step and the fingerprints of its recovery codes, and end every session of the person.
 
-        False, and nothing is kept, when the person has one, is no local account or is disabled: of several at once
-        one is kept.
+        They began without it. In the same step `session` begins in place of the one whose fingerprint is `replaces`.
+        False, and nothing is changed, when the person has one, is no local account or is disabled, or the session that
+        is to be replaced has ended: of several at once one is kept.
         """
 
     async def find_second_step(self, subject: str) -> SecondStep | None:

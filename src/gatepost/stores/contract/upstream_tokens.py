@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gatepost.stores.contract.linked_logins import LoginKey
+
 
 @dataclass(frozen=True, slots=True)
 class KeptTokens:
@@ -41,6 +43,13 @@ class KeptTokens:
     """Who asks for new ones."""
     refreshing_until: int | None = None
     """Until when nobody else does."""
+    login_issuer: str | None = None
+    """Who vouches for the account, where that is not `issuer`: a provider may speak for many tenants."""
+
+    @property
+    def login(self) -> LoginKey:
+        """Return with which of the person's logins these came."""
+        return LoginKey(self.login_issuer or self.issuer, self.external_subject)
 
 
 class UpstreamTokenStore(Protocol):
@@ -49,8 +58,8 @@ class UpstreamTokenStore(Protocol):
     async def keep_tokens(self, tokens: KeptTokens, *, replaces: str | None) -> bool:
         """Keep what a login brought; a refresh that is under way then comes too late.
 
-        False, and nothing is written, when the person is disabled or unknown, or what is there is not of the version
-        `replaces` (None: nothing is there).
+        False, and nothing is written, when the person is disabled or unknown, when the login that brought them leads to
+        them no more, or when what is there is not of the version `replaces` (None: nothing is there).
         """
 
     async def find_tokens(self, subject: str, provider: str) -> KeptTokens | None:

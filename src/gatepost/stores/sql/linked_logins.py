@@ -33,7 +33,8 @@ _END_SESSIONS: Final = """
     DELETE FROM browser_sessions WHERE subject = $1 AND issuer = $2 AND external_subject = $3
 """
 _END_TOKENS: Final = """
-    DELETE FROM upstream_tokens WHERE subject = $1 AND issuer = $2 AND external_subject = $3
+    DELETE FROM upstream_tokens
+    WHERE subject = $1 AND COALESCE(login_issuer, issuer) = $2 AND external_subject = $3
 """
 # A session from before it was kept which login began it; then there was one.
 _END_OLD_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1 AND issuer IS NULL"

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.users import LOCAL
 from gatepost.stores.sql.database import Operations, Transaction, read, write
-from gatepost.stores.sql.tables import SECOND_STEPS
+from gatepost.stores.sql.tables import BROWSER_SESSIONS, SECOND_STEPS
 
 _MARK: Final = """
     UPDATE users SET second_step = $2
     WHERE subject = $1 AND issuer = $3 AND second_step IS NULL AND disabled_at IS NULL
 """
+_OWN_SESSION: Final = "SELECT 1 FROM browser_sessions WHERE session_fingerprint = $1 AND subject = $2"
+_END_SESSIONS: Final = "DELETE FROM browser_sessions WHERE subject = $1"
 _UNMARK: Final = "UPDATE users SET second_step = NULL WHERE subject = $1"
 _FIND: Final = "SELECT * FROM second_steps WHERE subject = $1"
 _IS_CURRENT: Final = "SELECT 1 FROM second_steps WHERE subject = $1 AND step_id = $2"
@@ -32,9 +35,22 @@ class SqlSecondStepStore(Operations):
     """`SecondStepStore` over a database."""
 
     @write
-    async def set_up(self, transaction: Transaction, step: SecondStep, *, recovery_codes: Sequence[bytes]) -> bool:
+    async def set_up(
+        self,
+        transaction: Transaction,
+        step: SecondStep,
+        *,
+        recovery_codes: Sequence[bytes],
+        session: BrowserSession | None = None,
+        replaces: bytes | None = None,
+    ) -> bool:
+        if replaces is not None and await transaction.one(_OWN_SESSION, replaces, step.subject) is None:
+            return False
         if not await transaction.run(_MARK, step.subject, step.step_id, LOCAL):
             return False
+        await transaction.run(_END_SESSIONS, step.subject)
+        if session is not None:
+            await BROWSER_SESSIONS.insert(transaction, session)
         await SECOND_STEPS.insert(transaction, step)
         await _keep_codes(transaction, step.subject, recovery_codes)
         return True

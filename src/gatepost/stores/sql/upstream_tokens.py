@@ -6,11 +6,11 @@ from typing import Final
 
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.linked_logins import find_person
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import UPSTREAM_TOKENS
 
 _FIND: Final = "SELECT * FROM upstream_tokens WHERE subject = $1 AND provider = $2"
-_MAY_KEEP: Final = "SELECT 1 FROM users WHERE subject = $1 AND disabled_at IS NULL"
 _DELETE: Final = "DELETE FROM upstream_tokens WHERE subject = $1 AND provider = $2"
 _CLAIM: Final = """
     UPDATE upstream_tokens SET refresher = $4, refreshing_until = $6
@@ -32,7 +32,9 @@ class SqlUpstreamTokenStore(Operations):
 
     @write
     async def keep_tokens(self, transaction: Transaction, tokens: KeptTokens, *, replaces: str | None) -> bool:
-        if await transaction.one(_MAY_KEEP, tokens.subject) is None:
+        # In this very step, so that none stay of a login that was unlinked while its provider was asked.
+        person, _ = await find_person(transaction, tokens.login)
+        if person is None or person.subject != tokens.subject or person.disabled_at is not None:
             return False
         there = await _find(transaction, tokens.subject, tokens.provider)
         if (None if there is None else there.version) != replaces:

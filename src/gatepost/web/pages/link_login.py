@@ -127,11 +127,8 @@ class LinkLoginPage:
 
         # 3. Unlink it, if another way to log in is left. What it brought for tools ends with it, here and there.
         tokens = completion.upstream_tokens
-        kept = (
-            []
-            if tokens is None
-            else [one for one in await tokens.listed(user.subject) if (one.issuer, one.external_subject) == named.key]
-        )
+        listed = [] if tokens is None else await tokens.listed(user.subject)
+        kept = [one for one in listed if one.login == named.key]
         keeps = [login.key for login in logins if login is not named and completion.offers(login.issuer)]
         outcome = await self._linking.logins.unlink_login(user.subject, named.key, keeps=keeps)
         if outcome is UnlinkOutcome.LAST:

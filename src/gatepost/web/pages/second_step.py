@@ -91,13 +91,21 @@ class SecondStepPage:
             return self.completion.pages.redirect(SECOND_STEP)
 
         # 2. It is the person, and the app has the secret.
-        event, audit = AuditEvent.SECOND_STEP_SET_UP, self.completion.audit
+        event, browser_sessions = AuditEvent.SECOND_STEP_SET_UP, self.completion.browser_sessions
+        renewed = browser_sessions.new(session.record.browser_id, user)
         secret = self.proof.second_steps.offered_secret(user, session.secret)
         with self.proof.one_of(session):
             if not await self.proof.has_password(request, user, form.get("password", ""), event):
                 return await self._form(request, session, user, _PASSWORD_WRONG)
             try:
-                codes = await self.proof.second_steps.set_up(user, secret, form.get("code", ""))
+                # Whoever logged in elsewhere did so without it, and this session's secret has been used up: all end.
+                codes = await self.proof.second_steps.set_up(
+                    user,
+                    secret,
+                    form.get("code", ""),
+                    session=renewed.record,
+                    replaces=session.record.session_fingerprint,
+                )
             except CodeWrong:
                 response = await self._form(request, session, user, _OTHER_CODE)
                 await self.proof.succeeded(request, user, response)
@@ -105,15 +113,13 @@ class SecondStepPage:
         if codes is None:
             return self.completion.pages.redirect(SECOND_STEP)
 
-        # 3. Whoever logged in elsewhere did so without it; this session's secret has been used up.
-        sessions = self.completion.browser_sessions.sessions
-        await sessions.end_sessions(user.subject, but=session.record.session_fingerprint)
-        await audit.record(request, event, subject=user.subject)
+        # 3. Show the recovery codes, and go on under the new session.
+        await self.completion.audit.record(request, event, subject=user.subject)
         response = self._show_codes(request, codes, is_new=True)
         changed = await self.completion.users.find_user_by_subject(user.subject) or user
         await self.proof.succeeded(request, user, response)
         self.proof.knows(response, changed)
-        return await self._renewed(session, changed, response)
+        return browser_sessions.attach(response, renewed)
 
     async def change(self, request: Request) -> Response:
         # 1. The form is our own page's, and somebody is logged in who has a second step.

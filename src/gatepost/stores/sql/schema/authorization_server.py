@@ -346,5 +346,13 @@ PROFILE_SUBJECTS: Final = (
 )
 """Version 9."""
 
+SECOND_FACTORS: Final = (
+    # Who logged in before this showed a password at least; more is not known of them.
+    "ALTER TABLE browser_sessions ADD COLUMN has_second_factor BIGINT NOT NULL DEFAULT 0",
+    # Who vouches for the account, at a provider that speaks for several issuers.
+    "ALTER TABLE upstream_tokens ADD COLUMN login_issuer TEXT",
+)
+"""Version 13."""
+
 REFRESH_REUSE: Final = ("ALTER TABLE clients ADD COLUMN refresh_reuse BIGINT",)
 """Version 11: for how many seconds a spent refresh token of this client may still be used."""

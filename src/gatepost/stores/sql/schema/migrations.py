@@ -26,6 +26,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     administration.ADMINISTRATION,
     authorization_server.REFRESH_REUSE,
     api_keys.API_KEYS,
+    authorization_server.SECOND_FACTORS,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""
