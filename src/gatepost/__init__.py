@@ -60,6 +60,8 @@ __all__ = [
     "Prompt",
     "PromptMessage",
     "Protected",
+    "ProtectedMCPAppConfig",
+    "ProtectedResourceMetadata",
     "Resource",
     "ResourceNotFound",
     "Role",
@@ -81,6 +83,7 @@ __all__ = [
     "all_of",
     "any_of",
     "create_app",
+    "create_protected_mcp_app",
     "get_current_sub",
     "run",
     "run_stdio",
@@ -113,6 +116,7 @@ if TYPE_CHECKING:
     from gatepost.identity.static_password import StaticPasswordProvider
     from gatepost.outbound.external_issuer import ExternalIssuer
     from gatepost.outbound.introspected_issuer import IntrospectedIssuer
+    from gatepost.protected_app import ProtectedMCPAppConfig, ProtectedResourceMetadata, create_protected_mcp_app
     from gatepost.protocol.errors import MissingRequiredClientCapability
     from gatepost.resource.external_tokens import Claims, TokenInfo, TokenValidator
     from gatepost.resource.scope_map import ScopeMap
@@ -157,6 +161,7 @@ _NAMES = {
     "gatepost.identity.static_password": ("StaticPasswordProvider",),
     "gatepost.outbound.external_issuer": ("ExternalIssuer",),
     "gatepost.outbound.introspected_issuer": ("IntrospectedIssuer",),
+    "gatepost.protected_app": ("ProtectedMCPAppConfig", "ProtectedResourceMetadata", "create_protected_mcp_app"),
     "gatepost.protocol.errors": ("MissingRequiredClientCapability",),
     "gatepost.resource.external_tokens": ("Claims", "TokenInfo", "TokenValidator"),
     "gatepost.resource.scope_map": ("ScopeMap",),
