@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gatepost.tokens.client_keys import (
     ALGORITHMS,
+    ISSUER_ALGORITHMS,
     MAX_SIGNED,
     KeysInvalid,
     KeyUnknown,
@@ -21,9 +22,10 @@ from gatepost.tokens.client_keys import (
     verified_claims,
 )
 
-P256, P384, RSA, ED = (
+P256, P384, P521, RSA, ED = (
     ECKey.generate_key("P-256"),
     ECKey.generate_key("P-384"),
+    ECKey.generate_key("P-521"),
     RSAKey.generate_key(2048),
     OKPKey.generate_key("Ed25519"),
 )
@@ -36,7 +38,7 @@ def public(key: Any, **members: object) -> dict[str, Any]:
 
 
 def sign(algorithm: str, key: Any, /, claims: object = CLAIMS, **header: object) -> str:
-    registry = jws.JWSRegistry(algorithms=["HS256", "ES512", *ALGORITHMS], strict_check_header=False)
+    registry = jws.JWSRegistry(algorithms=["HS256", *ISSUER_ALGORITHMS], strict_check_header=False)
     if algorithm != "EdDSA":
         return jws.serialize_compact({"alg": algorithm, **header}, json.dumps(claims), key, registry=registry)
     head, body = encoded({"alg": "EdDSA", **header}), encoded(claims)
@@ -50,6 +52,18 @@ def encoded(value: object) -> str:
 
 def keys(*each: dict[str, Any]) -> tuple[Any, ...]:
     return read_keys({"keys": list(each)})
+
+
+ONLY_OF_ISSUERS = {"RS384": RSA, "RS512": RSA, "PS384": RSA, "PS512": RSA, "ES512": P521}
+
+
+def test_issuers_may_sign_by_five_algorithms_more() -> None:
+    assert (*ALGORITHMS, *ONLY_OF_ISSUERS) == ISSUER_ALGORITHMS
+    for algorithm, key in ONLY_OF_ISSUERS.items():
+        signed, theirs = sign(algorithm, key, kid="1"), read_keys({"keys": [public(key, kid="1")]}, ISSUER_ALGORITHMS)
+        assert verified_claims(signed, theirs, algorithms=ISSUER_ALGORITHMS, types={None}) == CLAIMS
+        with pytest.raises(SignatureInvalid):
+            verified_claims(signed, theirs)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
