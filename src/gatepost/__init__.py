@@ -25,6 +25,7 @@ __all__ = [
     "AuthProvider",
     "Claims",
     "ClientError",
+    "Command",
     "Completion",
     "Context",
     "CountedPhrase",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from mcp_types import PromptMessage, TextContent
 
     from gatepost.app import create_app, run
+    from gatepost.fronts.command import Command
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.entra import Entra
     from gatepost.identity.github import GitHub
@@ -138,6 +140,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
+    "gatepost.fronts.command": ("Command",),
     "gatepost.identity.auth_provider": ("AuthProvider",),
     "gatepost.identity.entra": ("Entra",),
     "gatepost.identity.github": ("GitHub",),

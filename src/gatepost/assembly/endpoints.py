@@ -16,6 +16,7 @@ from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.scope_file import read_scope_map
 from gatepost.configuration.settings import Settings
+from gatepost.fronts.command import Command
 from gatepost.resource.resources import ProtectedResource
 from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.calls.request_state import RequestStateSeal
@@ -25,7 +26,7 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.scoped_target import ScopedTarget
 from gatepost.server.server import Server
-from gatepost.server.target import Target
+from gatepost.server.target import SessionTarget, Target
 from gatepost.web.resource.application import Protected
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.limits import Limits
@@ -73,6 +74,11 @@ class Endpoint:
     def is_application(self) -> bool:
         """Whether it is an ASGI application, served with all below its path, and no MCP endpoint."""
         return isinstance(self.target, Protected)
+
+    @property
+    def session_target(self) -> SessionTarget | None:
+        """The target, if it keeps something for each session."""
+        return self.target if isinstance(self.target, SessionTarget) else None
 
     @property
     def changes(self) -> ChangeBus | None:
@@ -144,6 +150,8 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
         return Endpoint(
             path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
         )
+    if isinstance(target, Command):
+        return _of_command(path, target, making, title)
     if isinstance(target, DirectApp):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
@@ -174,6 +182,26 @@ def words_of(scope_map: ScopeMap) -> dict[str, Words]:
     """Return every scope of a map with its words for people."""
     words = scope_map.descriptions
     return {scope: words.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in scope_map.scopes}
+
+
+def _of_command(path: str, command: Command, making: _Making, title: str | None) -> Endpoint:
+    from gatepost.fronts.target import FrontTarget  # noqa: PLC0415 - most servers have no other one behind them
+
+    core, introduction, backend = making.core, command.introduction, command.backend()
+    scope_map = making.scope_map if command.scopes is None else command.scopes
+    served = FrontTarget(
+        backend,
+        command.sharing,
+        introduction=introduction,
+        scope_map=scope_map,
+        seal=RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path),
+        random_bytes=core.random_bytes,
+    )
+    name = title or (None if introduction is None else introduction.title) or backend.name
+    if scope_map is None:
+        return Endpoint(path, served, name, _scopes_of({}, core.settings))
+    scopes, groups = _scopes_of(words_of(scope_map), core.settings), scope_map.scope_groups
+    return Endpoint(path, served, name, scopes, implied_scopes=scope_map.implied_scopes, scope_groups=groups)
 
 
 def _scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:

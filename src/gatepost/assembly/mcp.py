@@ -207,7 +207,12 @@ class Resources:
             most_per_owner=server.sessions_per_user,
         )
         era = HandshakeEra(
-            self.core.store, sessions, changes=endpoint.changes, keep_alive=self.keep_alive, audit=self.core.audit
+            self.core.store,
+            sessions,
+            target=endpoint.session_target,
+            changes=endpoint.changes,
+            keep_alive=self.keep_alive,
+            audit=self.core.audit,
         )
         self.handshake_eras.add(era)
         return era

@@ -21,6 +21,7 @@ EXIT_USAGE = 2
 
 _COMMANDS: Final = {
     "serve": "serve a Server or a JSON-RPC function over HTTP",
+    "front": "serve an MCP server of somebody else's, which stands behind Gatepost unchanged",
     "stdio": "serve a Server or a JSON-RPC function on standard input and output",
     "users": "manage accounts",
     "clients": "manage clients",

@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatepost.configuration.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="module:name or path/file.py:name; without a name its only Server (default: the variable MCP_HANDLER)",
     )
+    add_serving_arguments(parser)
+    parser.set_defaults(run=serve)
+
+
+def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what commands take that serve over HTTP."""
     parser.add_argument("--host", help="address to listen on (MCP_HOST, default 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on (MCP_PORT, default 8000)")
     parser.add_argument("--uds", metavar="PATH", help="Unix socket to listen on instead (MCP_UDS)")
@@ -41,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help="ASGI middleware around the app, as module:name; several, the first outermost",
     )
-    parser.set_defaults(run=serve)
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -51,12 +61,19 @@ def serve(options: argparse.Namespace) -> None:
         TargetError: no target was named, or it cannot be loaded.
         SettingsError: a setting is wrong or the combination is unsafe.
     """
-    from starlette.middleware import Middleware  # noqa: PLC0415 - not needed for --help
-
-    from gatepost.app import serve_target  # noqa: PLC0415 - not needed for --help
-    from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - likewise
+    from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - not needed for --help
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
 
+    settings = load_settings(overrides_of(options))
+    target = options.target or settings.server.handler
+    if not target:
+        raise TargetError("Nothing to serve: name a target, such as gatepost serve notes:server, or set MCP_HANDLER.")
+    os.environ.update(overrides_of(options))  # which a target reads that calls `create_app` itself
+    serve_over_http(lambda: load_target(target), options, settings)
+
+
+def overrides_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that were given as options."""
     given = {
         "MCP_HOST": options.host,
         "MCP_PORT": options.port,
@@ -65,21 +82,25 @@ def serve(options: argparse.Namespace) -> None:
         "MCP_REUSE_PORT": "true" if options.reuse_port else None,
         "MCP_PUBLIC_URL": options.public_url,
     }
-    overrides = {name: value for name, value in given.items() if value is not None}
-    settings = load_settings(overrides)
-    target = options.target or settings.server.handler
-    if not target:
-        raise TargetError("Nothing to serve: name a target, such as gatepost serve notes:server, or set MCP_HANDLER.")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def serve_over_http(load: Callable[[], Any], options: argparse.Namespace, settings: Settings) -> None:
+    """Serve what `load` returns until stopped; raises as `serve`."""
+    from starlette.middleware import Middleware  # noqa: PLC0415 - not needed for --help
+
+    from gatepost.app import serve_target  # noqa: PLC0415 - likewise
+    from gatepost.configuration.loading import load_target  # noqa: PLC0415 - likewise
+
     provider = None
     if options.single_user:
         from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - only in this mode
 
         provider = SingleUserProvider()
-    os.environ.update(overrides)  # which a target reads that calls `create_app` itself
     # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
     with contextlib.suppress(KeyboardInterrupt):
         serve_target(
-            load_target(target),
+            load(),
             settings=settings,
             provider=provider,
             title=options.title,

@@ -79,6 +79,11 @@ class Exchange:
         """The session that the request belongs to: handshake era. None where it belongs to none."""
         return None
 
+    @property
+    def session_key(self) -> bytes | None:
+        """What this process knows the session by, also for a notification; None without one (handshake era)."""
+        return None
+
     def http_request(self) -> HTTPRequest | None:
         """Build the HTTP request for those who ask for it; None where there is none. Its body has been read."""
         return None

@@ -133,13 +133,13 @@ class PendingClientRequests:
 
 
 def _message_of(request_id: str, request: Mapping[str, Any]) -> bytes:
-    """Return a request as it is sent; one that sends the user to a page repeats its id.
+    """Return a request as it is sent; one that sends the user to a page repeats its id, unless it has one of its own.
 
     2025-11-25 client/elicitation#url-mode-elicitation-requests: `elicitationId` must be there; later it is not.
     """
     params = request["params"]
     if params.get("mode") == "url":
-        params = {**params, "elicitationId": request_id}
+        params = {"elicitationId": request_id, **params}
     return request_message(request_id, request["method"], params)
 
 

@@ -34,7 +34,7 @@ from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.errors import InsufficientScope
-from gatepost.server.target import ResultBody, Target
+from gatepost.server.target import ResultBody, SessionLost, Target
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import (
     ACCEPTED,
@@ -273,7 +273,7 @@ class McpEndpoint:
                 await self._listen(result, exchange)
             answer: Answer = 200, self._written(request, result), ()
             if request.method == "initialize" and self.handshake_era is not None:
-                answer = 200, answer[1], await self.handshake_era.start(request, result, revision, exchange.principal)
+                answer = 200, answer[1], await self.handshake_era.start(request, result, revision, exchange)
         except ClientDisconnected:
             raise
         except RequestCancelled as error:
@@ -283,6 +283,8 @@ class McpEndpoint:
                 return None
             answer = self._error_answer(error, exchange.scope)
         except Exception as error:  # noqa: BLE001 - what a target lets through is a fault of ours, and still answered
+            if isinstance(error, SessionLost) and self.handshake_era is not None:
+                error = await self.handshake_era.lost(exchange)
             answer = self._error_answer(error, exchange.scope, request, is_modern=is_modern)
         if exchange.stream is None:
             # What a task that the tool left behind sends from now on goes nowhere.
@@ -320,8 +322,10 @@ class McpEndpoint:
         revision = eras.revision_of_one_way(version)
         if self.handshake_era is not None and not revision.modern:
             session = await self.handshake_era.session_of(exchange.headers, exchange.principal, exchange.scope)
-            if session is not None and await self.handshake_era.take(message, session):
-                return ACCEPTED
+            if session is not None:
+                if await self.handshake_era.take(message, session):
+                    return ACCEPTED
+                exchange = exchange.of_session(session.session_fingerprint)
         if isinstance(message, Notification):
             noticing = self.target.notice(message, revision, exchange)
             await run_while_connected(noticing, exchange.receive, exchange, self.open_scopes)

@@ -17,6 +17,7 @@ from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.calls.context import Context
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
+from gatepost.server.target import SessionTarget
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
@@ -161,7 +162,10 @@ class SessionWorld:
         keep_alive: float = 60.0,
         most_sessions: int = 1_000,
         call_later: CallLater | None = None,
+        target: SessionTarget | None = None,
     ) -> None:
+        self.target = target
+        """What is served in place of the server with all those tools."""
         self.time = 1_000
         self.counter = 0
         self.store = store or memory_store()
@@ -195,7 +199,8 @@ class SessionWorld:
         return HandshakeEra(
             self.store,
             sessions,
-            changes=self.server.changes,
+            target=self.target,
+            changes=self.server.changes if self.target is None else None,
             keep_alive=keep_alive,
             audit=Audit(self.trail, ClientAddresses()),
             poll_seconds=0.01,
@@ -204,7 +209,7 @@ class SessionWorld:
     def endpoint_of(self, era: HandshakeEra) -> McpEndpoint:
         """An endpoint with these sessions."""
         return McpEndpoint(
-            target=ServerTarget(self.server),
+            target=self.target or ServerTarget(self.server),
             guard=self.guard,
             allowed_hosts=frozenset({HOST.decode()}),
             allowed_origins=frozenset(),

@@ -74,6 +74,10 @@ class HttpExchange(Exchange):
     def http_request(self) -> HTTPRequest:
         return HTTPRequest(with_authentication(self.scope, self.principal))
 
+    def of_session(self, key: bytes) -> HttpExchange:
+        """Return the exchange of the same message, which is a notification of this session; to go on with."""
+        return _OfSession(key, self.scope, self.receive, self._send, self.principal, self.headers)
+
     async def send(self, message: bytes) -> None:
         stream = self.open_stream()
         if stream is not None:
@@ -127,3 +131,17 @@ class HttpExchange(Exchange):
         stream = self.open_stream()
         if stream is not None:
             stream.post(message)
+
+
+class _OfSession(HttpExchange):
+    """A notification of a session."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes, *members: Any) -> None:
+        super().__init__(*members)
+        self._key = key
+
+    @property
+    def session_key(self) -> bytes:
+        return self._key

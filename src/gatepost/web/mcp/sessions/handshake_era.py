@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection
@@ -23,13 +24,15 @@ from gatepost.resource.principal import Principal
 from gatepost.server.calls.pending_client_requests import PendingClientRequests
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.changes.bus import ChangeBus
-from gatepost.server.target import Result
+from gatepost.server.target import Result, SessionTarget
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
+from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.headers import accepts_events
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
+from gatepost.web.mcp.sessions.channel import StreamChannel
 from gatepost.web.mcp.sessions.lifecycle import SESSION_HEADER, McpSessions, app_of
 from gatepost.web.mcp.sessions.listening import SessionListening
 from gatepost.web.mcp.sessions.running_requests import RunningRequests
@@ -51,6 +54,7 @@ class HandshakeEra:
     Args:
         store: where sessions, events and client requests are kept.
         sessions: those of one endpoint.
+        target: is told of sessions that begin and end, if it keeps something for each; None for one that does not.
         changes: carries what those who listen want to know of; None where nothing changes.
         keep_alive: keeps quiet streams alive.
         audit: is told when an app goes on with a session that another app began.
@@ -62,12 +66,14 @@ class HandshakeEra:
         store: Store,
         sessions: McpSessions,
         *,
+        target: SessionTarget | None = None,
         changes: ChangeBus | None = None,
         keep_alive: KeepAlive | None = None,
         audit: Audit = NO_AUDIT,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._audit = audit
+        self._target = target
         self._audited: set[tuple[bytes, str]] = set()
         keep_alive = KeepAlive() if keep_alive is None else keep_alive
         now, random_bytes, waiters = sessions.now, sessions.random_bytes, Waiters()
@@ -144,9 +150,7 @@ class HandshakeEra:
             grant_id=principal.grant_id,
         )
 
-    async def start(
-        self, request: Request, result: Result, revision: Revision, principal: Principal | None
-    ) -> RawHeaders:
+    async def start(self, request: Request, result: Result, revision: Revision, exchange: HttpExchange) -> RawHeaders:
         """Begin a session for an `initialize` that was answered with `result`; return the header that names it.
 
         There is none when there is no room for a session.
@@ -154,8 +158,15 @@ class HandshakeEra:
         Raises:
             InvalidParams: the client's capabilities are larger than what is kept.
         """
-        agreement = handshake.agreement(request.params, result, revision)
-        session_id, ended = await self.services.sessions.start(principal, *agreement)
+        agreement, principal = handshake.agreement(request.params, result, revision), exchange.principal
+        channel: StreamChannel | None = None
+        try:
+            session_id, ended = await self.services.sessions.start(principal, *agreement)
+            if session_id is not None:
+                channel = self._channel(session_id, principal, agreement[1])
+        finally:
+            if self._target is not None:
+                self._target.session_began(exchange, channel)
         for session_fingerprint in ended:
             self._stop(session_fingerprint)
         if session_id is None:
@@ -245,6 +256,30 @@ class HandshakeEra:
         self._stop(session.session_fingerprint)
         return 200, None, ()
 
+    async def lost(self, exchange: HttpExchange) -> Refused:
+        """End a session because its target has lost it; return what tells its client so."""
+        await self._end(exchange.headers[SESSION_HEADER].decode("latin-1"), exchange.principal)
+        return session_unknown()
+
+    async def _end(self, session_id: str, principal: Principal | None) -> None:
+        await self.services.sessions.end(session_id, principal)
+        self._stop(fingerprint(session_id))
+
+    def _channel(
+        self, session_id: str, principal: Principal | None, capabilities: Mapping[str, Any]
+    ) -> StreamChannel | None:
+        """Build what a target reaches the session's client by; None for one that keeps nothing for sessions."""
+        if self._target is None:
+            return None
+        return StreamChannel(
+            fingerprint(session_id),
+            principal,
+            capabilities,
+            listening=self.listening,
+            client_requests=self.services.client_requests,
+            end=partial(self._end, session_id, principal),
+        )
+
     def close(self) -> None:
         """End the streams that GETs hold open: the server is shutting down. What runs goes on to its end."""
         self.listening.close()
@@ -254,6 +289,8 @@ class HandshakeEra:
         self.listening.end(session_fingerprint)
         self.services.streams.forget(session_fingerprint)
         self.services.running.stop(session_fingerprint)
+        if self._target is not None:
+            self._target.session_ended(session_fingerprint)
 
     def _ended_elsewhere(self, session_fingerprint: bytes) -> None:
         self.services.sessions.forget({session_fingerprint})

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -48,6 +48,10 @@ RESUME_SECONDS: Final = 60
 """For how long messages are kept for a client that listened and has gone away."""
 MOST_EVENTS: Final = 1000
 """How many events of a session's own stream are kept; the oldest are dropped."""
+MOST_HELD: Final = 64
+"""How many messages to a session are held until its client listens; the oldest are dropped."""
+MOST_HELD_BYTES: Final = 1024 * 1024
+"""How many bytes they may have together; one that is longer is held alone."""
 _AT_ONCE: Final = 100  # events per query
 
 logger = logging.getLogger("gatepost.mcp")
@@ -94,6 +98,9 @@ class SessionListening:
     _disconnected: dict[bytes, tuple[int, Listener]] = field(default_factory=dict, init=False)
     """Since when who listened to a session's own stream is gone; the longest first."""
     _count_of: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
+    _held: dict[bytes, deque[bytes]] = field(default_factory=dict[bytes, deque[bytes]], init=False)
+    """Messages that have still to be appended, by session."""
+    _delivering: dict[bytes, asyncio.Task[None]] = field(default_factory=dict[bytes, "asyncio.Task[None]"], init=False)
     _is_closing: bool = field(default=False, init=False)
 
     async def listen(
@@ -141,6 +148,7 @@ class SessionListening:
                 # One that is resumed says its place again, since some clients remember it per response.
                 opening = numbered_event(stream_id, number, b"")
             await response.write(opening)
+            self._deliver_soon(key)
             await self._follow(listener, number, response)
         finally:
             stop()
@@ -166,8 +174,21 @@ class SessionListening:
                 # The session is over, or its client listens at another process, which has been notified too.
                 del self._disconnected[key]
 
+    def is_listening(self, key: bytes) -> bool:
+        """Say whether the session's own stream is open here."""
+        return STANDALONE in self._listeners.get(key, {})
+
+    def post(self, key: bytes, message: bytes) -> None:
+        """Send a message on a session's own stream, in order, once its client listens. In the event loop."""
+        held = self._held.setdefault(key, deque())
+        held.append(message)
+        while len(held) > MOST_HELD or (sum(map(len, held)) > MOST_HELD_BYTES and len(held) > 1):
+            held.popleft()
+        self._deliver_soon(key)
+
     def end(self, session_fingerprint: bytes) -> None:
         """End the streams of a session that is over."""
+        self._held.pop(session_fingerprint, None)
         for listener in tuple(self._listeners.get(session_fingerprint, {}).values()):
             self._end(listener)
         self._disconnected.pop(session_fingerprint, None)
@@ -199,6 +220,29 @@ class SessionListening:
             await self.publish(change)
         except StoreUnavailable:
             logger.warning("sessions could not be notified of a change")
+
+    def _deliver_soon(self, key: bytes) -> None:
+        if key in self._held and key not in self._delivering and self._own_stream(key) is not None:
+            self._delivering[key] = asyncio.get_running_loop().create_task(self._deliver(key))
+
+    async def _deliver(self, key: bytes) -> None:
+        """Append what is held, as long as somebody listens or did until a moment ago."""
+        try:
+            while (held := self._held.get(key)) and (listener := self._own_stream(key)) is not None:
+                message = held.popleft()
+                if not await self._append(listener, message) and self._is_disconnected(listener):
+                    del self._disconnected[key]
+        except StoreUnavailable:
+            logger.warning("a session could not be sent a message")
+        finally:
+            del self._delivering[key]
+            if not self._held.get(key, True):
+                del self._held[key]
+
+    def _own_stream(self, key: bytes) -> Listener | None:
+        """Return who has the session's own stream open, or had it a moment ago."""
+        self._forget_disconnected()
+        return self._listeners.get(key, {}).get(STANDALONE) or self._disconnected.get(key, (0, None))[1]
 
     async def _resumed(self, key: bytes, last_event_id: bytes) -> tuple[str, int]:
         found = position(last_event_id)

@@ -79,6 +79,10 @@ class SessionExchange(HttpExchange):
         return self
 
     @property
+    def session_key(self) -> bytes:
+        return self.record.session_fingerprint
+
+    @property
     def client_capabilities(self) -> Mapping[str, Any]:
         """What `initialize` declared; nothing for a client that takes no stream now, and so cannot be asked."""
         if not self._takes_stream():

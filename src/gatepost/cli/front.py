@@ -1,0 +1,114 @@
+"""`gatepost front -- COMMAND`: put a stdio MCP server of somebody else's behind Gatepost's guard, unchanged."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from gatepost.cli.serve import add_serving_arguments, overrides_of, serve_over_http
+from gatepost.cli.terminal import CommandRefused, complain
+from gatepost.fronts.sharing import SHARES, Sharing
+
+if TYPE_CHECKING:
+    from gatepost.fronts.command import Command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `front` takes."""
+    parser.usage = "gatepost front [options] -- COMMAND [ARGUMENT ...]"
+    parser.description = (
+        "Serve the stdio MCP server that COMMAND starts at /mcp, guarded by the built-in authorization server. Each "
+        "client session has a process of its own, which sees neither tokens nor the settings of this server."
+    )
+    parser.epilog = "{user} in an argument or in --env stands for a name of the user, such as memory-{user}.json."
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the server and its arguments")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="give the server a variable, or pass on our own; it has PATH, HOME, LANG, LC_ALL and TZ anyway",
+    )
+    parser.add_argument("--cwd", metavar="DIR", help="where the server runs (default: here)")
+    parser.add_argument(
+        "--share",
+        choices=SHARES,
+        default=Sharing.share,
+        help="who shares a process: session, nobody; user, what one user opens; all, everybody (default: session)",
+    )
+    parser.add_argument("--serial", action="store_true", help="ask each process one thing at a time")
+    parser.add_argument(
+        "--start-seconds", type=float, default=Sharing.start_seconds, metavar="N", help="how long a start may take"
+    )
+    parser.add_argument(
+        "--idle-seconds", type=float, default=Sharing.idle_seconds, metavar="N", help="when an unused process ends"
+    )
+    parser.add_argument(
+        "--most-processes", type=int, default=Sharing.most_sessions, metavar="N", help="how many there may be"
+    )
+    parser.add_argument(
+        "--most-per-user", type=int, default=Sharing.most_per_user, metavar="N", help="how many one user may have"
+    )
+    add_serving_arguments(parser)
+    parser.set_defaults(run=front)
+
+
+def front(options: argparse.Namespace) -> None:
+    """Serve until stopped.
+
+    Raises:
+        CommandRefused: no command was named, or what it starts is no MCP server.
+        SettingsError: a setting is wrong or the combination is unsafe.
+    """
+    from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - not needed for --help
+
+    command = _command(options)
+    serve_over_http(lambda: _tried(command), options, load_settings(overrides_of(options)))
+
+
+def _command(options: argparse.Namespace) -> Command:
+    from gatepost.fronts.command import Command  # noqa: PLC0415 - not needed for --help
+
+    given = options.command[1:] if options.command[:1] == ["--"] else options.command
+    try:
+        return Command(
+            *given,
+            env=dict(map(_variable, options.env)),
+            cwd=options.cwd,
+            share=options.share,
+            serial=options.serial,
+            start_seconds=options.start_seconds,
+            idle_seconds=options.idle_seconds,
+            most_processes=options.most_processes,
+            most_per_user=options.most_per_user,
+        )
+    except ValueError as error:
+        raise CommandRefused(f"{str(error)[:1].upper()}{str(error)[1:]}.", exit_code=2) from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or (not equals and name not in os.environ):
+        raise CommandRefused(f"--env {text}: write NAME=VALUE, or a NAME that is set here.", exit_code=2)
+    return name, value if equals else os.environ[name]
+
+
+def _tried(command: Command) -> Command:
+    """Return a command that was seen to start a server; raises CommandRefused: it does not."""
+    import asyncio  # noqa: PLC0415 - not needed for --help
+
+    from gatepost.fronts.backend import BackendUnavailable  # noqa: PLC0415 - likewise
+    from gatepost.fronts.introduction import introduce  # noqa: PLC0415 - likewise
+
+    backend, seconds = command.backend(), command.sharing.start_seconds
+
+    def on_wait(passed: float) -> None:
+        complain(f"waiting for the first answer of {backend.name}, {passed:g} of at most {seconds:g} seconds")
+
+    try:
+        command.introduction = asyncio.run(introduce(backend, seconds, on_wait))
+    except BackendUnavailable as error:
+        words = backend.last_words().splitlines()
+        raise CommandRefused(f"{backend.name} does not start as an MCP server. {error}", *words) from None
+    return command

@@ -1,0 +1,150 @@
+"""Who shares one session with a server, and what each of them hears of it.
+
+all of one user       changes go to each client session; else to whoever's request came last
+clients of everybody  changes only: logs and the like may show one user's doings to another
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gatepost.fronts.backend import User
+from gatepost.fronts.callers import Caller, ask_client, is_declared
+from gatepost.fronts.held_calls import HeldCall, Questions
+from gatepost.fronts.raw_json import ServerNotification
+from gatepost.fronts.session import BackendSession
+from gatepost.protocol.errors import RequestId
+from gatepost.protocol.messages import Request
+from gatepost.protocol.uris import normal_form
+from gatepost.server.changes.bus import Change, LocalChanges
+from gatepost.server.target import SessionChannel
+
+_CHANGES: Final[Mapping[str, Change]] = {
+    "notifications/tools/list_changed": Change("tools"),
+    "notifications/prompts/list_changed": Change("prompts"),
+    "notifications/resources/list_changed": Change("resources"),
+}
+_UPDATED: Final = "notifications/resources/updated"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Clients:
+    """The `Audience` of one session with a server."""
+
+    user: User | None
+    """Whose they are."""
+    is_everybodys: bool = False
+    """Whether users share it who shall not hear of each other."""
+    questions: Questions
+    """For clients of the modern era."""
+    on_lost: Callable[[str], None]
+    """Called when the session is over, by no doing of ours."""
+    channels: dict[bytes, SessionChannel] = field(default_factory=dict[bytes, SessionChannel], init=False)
+    """The client sessions of the handshake era."""
+    changes: LocalChanges = field(default_factory=LocalChanges, init=False)
+    """For subscriptions of the modern era."""
+    watched: dict[str, set[bytes]] = field(default_factory=dict[str, set[bytes]], init=False)
+    """Which client sessions have subscribed to a resource, where several share the session."""
+
+    def note(self, request: Request, key: bytes) -> bool:
+        """Note what one of several client sessions wants to hear of; False if the server need not know of it."""
+        uri = request.params.get("uri")
+        if type(uri) is str and request.method == "resources/subscribe":
+            self.watched.setdefault(uri, set()).add(key)
+        elif type(uri) is str and request.method == "resources/unsubscribe":
+            watching = self.watched.get(uri, set())
+            watching.discard(key)
+            return not watching
+        # One user's level is none of the others'.
+        return not (self.is_everybodys and request.method == "logging/setLevel")
+
+    def leave(self, key: bytes) -> None:
+        """Forget a client session that is over."""
+        self.channels.pop(key, None)
+        self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching - {key}}
+
+    def hear(self, session: BackendSession, notification: ServerNotification) -> None:
+        change = _change_of(notification)
+        if change is not None:
+            self.changes.publish(change)
+        caller = session.latest_caller()
+        listening = [channel for channel in self.channels.values() if self._concerns(channel, notification, change)]
+        if change is None:
+            if self.is_everybodys:
+                return
+            if caller is not None:
+                caller.hear(notification.method, notification.params, notification.raw)
+                return
+        elif caller is not None and not isinstance(caller, HeldCall) and not any(c.is_listening for c in listening):
+            # A client that has no stream of its own hears of it on the one that it has.
+            caller.hear(notification.method, notification.params, notification.raw)
+            return
+        for channel in listening:
+            channel.post_message(notification.raw)
+
+    def asked(self, session: BackendSession, method: str) -> Caller | None:
+        if self.is_everybodys:
+            return None
+        caller = session.latest_caller()
+        if caller is not None and caller.can_be_asked(method):
+            return caller
+        for channel in reversed(self.channels.values()):
+            if is_declared(method, channel.client_capabilities, others=True):
+                return ChannelCaller(channel)
+        return AnyCall(self.questions) if self.questions.can_be_asked(method) else None
+
+    def lost(self, session: BackendSession, why: str) -> None:
+        del session
+        self.on_lost(why)
+
+    def _concerns(self, channel: SessionChannel, notification: ServerNotification, change: Change | None) -> bool:
+        if change is None or change.kind != "resource" or len(self.channels) == 1:
+            return True
+        return channel.key in self.watched.get(str(notification.params.get("uri")), ())
+
+
+class ChannelCaller:
+    """A client of the handshake era, asked on its session's own stream."""
+
+    progress_token: RequestId | None = None
+
+    def __init__(self, channel: SessionChannel) -> None:
+        self._channel = channel
+
+    def hear(self, method: str, params: Mapping[str, Any], raw: bytes | None) -> None:
+        del method, params
+        if raw is not None:
+            self._channel.post_message(raw)
+
+    def can_be_asked(self, method: str) -> bool:
+        return is_declared(method, self._channel.client_capabilities, others=True)
+
+    async def ask(self, method: str, params: dict[str, Any]) -> Mapping[str, Any]:
+        return await ask_client(self._channel, method, params)
+
+
+class AnyCall:
+    """A client of the modern era, asked in answer to whichever of its requests comes next."""
+
+    progress_token: RequestId | None = None
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+
+    def hear(self, method: str, params: Mapping[str, Any], raw: bytes | None) -> None:
+        del method, params, raw
+
+    def can_be_asked(self, method: str) -> bool:
+        return self._questions.can_be_asked(method)
+
+    async def ask(self, method: str, params: dict[str, Any]) -> Mapping[str, Any]:
+        return await self._questions.ask(method, params, None)
+
+
+def _change_of(notification: ServerNotification) -> Change | None:
+    if notification.method == _UPDATED:
+        uri = notification.params.get("uri")
+        return Change("resource", uri=normal_form(uri) or uri) if type(uri) is str else None
+    return _CHANGES.get(notification.method)

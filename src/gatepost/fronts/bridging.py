@@ -1,0 +1,47 @@
+"""The bridge from the modern era to a server that knows the handshake only (2026-07-28 basic/versioning)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gatepost.fronts.introduction import Introduction
+from gatepost.fronts.raw_json import with_members
+from gatepost.protocol.errors import ApplicationError, InvalidParams, UnknownResource
+from gatepost.protocol.modern import CACHEABLE_METHODS, SERVER_INFO, discover_result
+
+RESERVED: Final = "io.modelcontextprotocol/"
+"""Keys of `_meta` that the specification keeps for itself; servers on Python SDK 2.3 refuse them in a session."""
+_ANSWERED_BY: Final = frozenset({"inputResponses", "requestState"})
+_CACHE_HINTS: Final[Mapping[str, Any]] = {"ttlMs": 0, "cacheScope": "private"}
+
+
+def params_for_session(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a modern request's params for a session of the handshake era: the same, without what only that era has."""
+    plain = {name: value for name, value in params.items() if name not in _ANSWERED_BY}
+    meta = plain.pop("_meta", None)
+    kept = {key: value for key, value in (meta or {}).items() if not key.startswith(RESERVED)}
+    return {**plain, "_meta": kept} if kept else plain
+
+
+def finished(method: str, raw: bytes, info: Mapping[str, Any]) -> bytes:
+    """Return a result with what every one of the modern era has, where the server has not said it itself."""
+    hints = _CACHE_HINTS if method in CACHEABLE_METHODS else {}
+    return with_members(raw, {"resultType": "complete", **hints}, {SERVER_INFO: info})
+
+
+def error_for_modern(error: ApplicationError) -> ApplicationError:
+    """Return a server's error for a client of the modern era: as it is, but for a code that has been replaced."""
+    body = error.body()
+    if body["code"] == UnknownResource.code:
+        return ApplicationError({**body, "code": InvalidParams.code})
+    return error
+
+
+def discovery(introduction: Introduction) -> dict[str, Any]:
+    """Return the answer to `server/discover`."""
+    return discover_result(
+        capabilities=introduction.capabilities,
+        server_info=introduction.info,
+        instructions=introduction.instructions,
+    )

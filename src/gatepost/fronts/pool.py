@@ -1,0 +1,232 @@
+"""The sessions with a server: begun, shared, found, ended when nobody uses them.
+
+Of sessions that are too many, the one that was used longest ago makes room: of the user's own first, and of all only
+one that has been idle for a while, so that nobody pushes others out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gatepost.fronts.audience import Clients
+from gatepost.fronts.backend import Backend, BackendUnavailable, User
+from gatepost.fronts.callers import Caller
+from gatepost.fronts.held_calls import Questions
+from gatepost.fronts.session import BackendSession
+from gatepost.fronts.sharing import Sharing
+from gatepost.protocol.errors import InternalError
+
+ROOM_AFTER_SECONDS: Final = 60.0
+"""How long a session has to be idle before it makes room for another user's."""
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+
+logger = logging.getLogger("gatepost.front")
+
+
+class BackendBusy(InternalError):
+    """There are as many sessions with the server as there may be, and all of them are in use."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class PooledSession:
+    """One session with a server, and who shares it."""
+
+    session: BackendSession
+    clients: Clients
+    key: Hashable
+    used_at: float
+    """By the event loop's clock."""
+    users: int = 0
+    """How many use it at this moment in a way that keeps it alive: subscriptions."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way in it."""
+        return self.session.is_busy or self.users > 0
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """All sessions with one server."""
+
+    backend: Backend
+    sharing: Sharing
+    on_end: Callable[[PooledSession], None]
+    """Called when a session is over, for whatever reason."""
+    _pooled: dict[Hashable, PooledSession] = field(default_factory=dict[Hashable, PooledSession], init=False)
+    _opening: dict[Hashable, asyncio.Future[PooledSession]] = field(
+        default_factory=dict[Hashable, "asyncio.Future[PooledSession]"], init=False
+    )
+    _being_opened: dict[object, User | None] = field(default_factory=dict[object, User | None], init=False)
+    _closing: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"], init=False)
+    _failures: int = field(default=0, init=False)
+    _not_before: float = field(default=0.0, init=False)
+    _sweep: asyncio.TimerHandle | None = field(default=None, init=False)
+
+    def use(self, pooled: PooledSession) -> None:
+        """Have a session live on."""
+        pooled.used_at = asyncio.get_running_loop().time()
+
+    async def shared(
+        self, key: Hashable, user: User | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
+    ) -> PooledSession:
+        """Return a session that several use, begun by whoever comes first; raises as `open`."""
+        found = self._pooled.get(key)
+        if found is not None:
+            self.use(found)
+            return found
+        opening = self._opening.get(key)
+        if opening is None:
+            # In a task of its own: others go on waiting when the first one leaves.
+            work = self._open_shared(key, user, params, caller, is_everybodys=is_everybodys)
+            opening = self._opening[key] = asyncio.ensure_future(work)
+            opening.add_done_callback(lambda done: self._opened(key, done))
+        return await asyncio.shield(opening)
+
+    async def open(
+        self,
+        key: Hashable,
+        user: User | None,
+        params: Mapping[str, Any],
+        caller: Caller,
+        *,
+        is_everybodys: bool = False,
+    ) -> PooledSession:
+        """Begin a session.
+
+        Args:
+            key: what it is found by.
+            user: whose it is; None for everybody's and nobody's.
+            params: of `initialize`.
+            caller: hears what the server says before it has answered.
+            is_everybodys: whether users share it who shall not hear of each other.
+
+        Raises:
+            BackendUnavailable: the server does not start, or did not a moment ago.
+            BackendBusy: there is no room.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._not_before:
+            raise BackendUnavailable("The server behind did not start a moment ago.")
+        self._make_room(user, loop.time())
+        capabilities = params.get("capabilities")
+        clients = Clients(
+            user=user,
+            is_everybodys=is_everybodys,
+            questions=Questions(capabilities if type(capabilities) is dict else {}),
+            on_lost=lambda why: self._lost(pooled, why),  # which is there before anything can be lost
+        )
+        session = BackendSession(audience=clients, is_serial=self.sharing.is_serial)
+        pooled = PooledSession(session=session, clients=clients, key=key, used_at=loop.time())
+        being_opened = object()
+        self._being_opened[being_opened] = user
+        try:
+            async with asyncio.timeout(self.sharing.start_seconds):
+                session.linked(await self.backend.connect(session, user))
+                await session.initialize(params, caller)
+        except TimeoutError:
+            self._failed(session)
+            raise BackendUnavailable(f"It did not answer within {self.sharing.start_seconds:g} seconds.") from None
+        except BackendUnavailable:
+            self._failed(session)
+            raise
+        except BaseException:
+            self._close_soon(session)
+            raise
+        finally:
+            del self._being_opened[being_opened]
+        self._failures = 0
+        self._pooled[key] = pooled
+        pooled.used_at = loop.time()
+        self._sweep_later()
+        return pooled
+
+    def end(self, key: Hashable) -> None:
+        """End a session: nobody will use it any more. What is under way has some time."""
+        pooled = self._pooled.pop(key, None)
+        if pooled is not None:
+            self.on_end(pooled)
+            self._close_soon(pooled.session)
+
+    async def close(self) -> None:
+        """End all sessions, and wait until their connections are closed."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for opening in tuple(self._opening.values()):
+            opening.cancel()
+        for key in tuple(self._pooled):
+            self.end(key)
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    async def _open_shared(
+        self, key: Hashable, user: User | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
+    ) -> PooledSession:
+        pooled = await self.open(key, user, params, caller, is_everybodys=is_everybodys)
+        await pooled.session.initialized()
+        return pooled
+
+    def _opened(self, key: Hashable, done: asyncio.Future[PooledSession]) -> None:
+        if self._opening.get(key) is done:
+            del self._opening[key]
+        if not done.cancelled():
+            done.exception()  # looked at here, for whoever asked may be gone
+
+    def _make_room(self, user: User | None, now: float) -> None:
+        mine = [pooled for pooled in self._pooled.values() if user is not None and pooled.clients.user == user]
+        coming = list(self._being_opened.values())
+        if user is not None and len(mine) + coming.count(user) >= self.sharing.most_per_user:
+            self._end_oldest(mine, now, after=0.0)
+        elif len(self._pooled) + len(coming) >= self.sharing.most_sessions:
+            idle = [pooled for pooled in mine if not pooled.is_busy]
+            others = list(self._pooled.values())
+            self._end_oldest(idle or others, now, after=0.0 if idle else ROOM_AFTER_SECONDS)
+
+    def _end_oldest(self, among: list[PooledSession], now: float, *, after: float) -> None:
+        idle = [pooled for pooled in among if not pooled.is_busy and now - pooled.used_at >= after]
+        if not idle:
+            raise BackendBusy("As many sessions with the server behind are in use as there may be; try again later.")
+        self.end(min(idle, key=lambda pooled: pooled.used_at).key)
+
+    def _failed(self, session: BackendSession) -> None:
+        """Close what did not start, and let none be tried for a while."""
+        self._failures += 1
+        pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE)
+        # The first failure may be this one user's alone.
+        self._not_before = asyncio.get_running_loop().time() + (pause if self._failures > 1 else 0.0)
+        self._close_soon(session)
+
+    def _lost(self, pooled: PooledSession, why: str) -> None:
+        """Forget a session that the server ended; those who come to it are told that it is over."""
+        if self._pooled.get(pooled.key) is pooled:
+            del self._pooled[pooled.key]
+            self.on_end(pooled)
+        logger.warning("a session with the server behind is over: %s", why)
+        self._close_soon(pooled.session)
+
+    def _close_soon(self, session: BackendSession) -> None:
+        closing = asyncio.get_running_loop().create_task(session.finish(self.sharing.finish_seconds))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    def _sweep_later(self) -> None:
+        if self._sweep is None and self._pooled:
+            # Often enough that a session lives for a tenth longer than it may at most.
+            pause = max(self.sharing.idle_seconds / 10, 0.01)
+            self._sweep = asyncio.get_running_loop().call_later(pause, self._end_idle)
+
+    def _end_idle(self) -> None:
+        self._sweep = None
+        now = asyncio.get_running_loop().time()
+        for pooled in tuple(self._pooled.values()):
+            if pooled.is_busy:
+                pooled.used_at = now
+            elif now - pooled.used_at >= self.sharing.idle_seconds:
+                self.end(pooled.key)
+        self._sweep_later()

@@ -1,0 +1,277 @@
+"""A front as the target of an endpoint: which session with the server answers a request, and in which era's words."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, User
+from gatepost.fronts.bridging import discovery, error_for_modern, finished, params_for_session
+from gatepost.fronts.callers import SessionCaller
+from gatepost.fronts.held_calls import HeldCall, HeldCalls
+from gatepost.fronts.introduction import Introduction, Silent, initialize_params, introduce
+from gatepost.fronts.pool import Pool, PooledSession
+from gatepost.fronts.raw_json import with_entries
+from gatepost.fronts.sharing import Sharing
+from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams
+from gatepost.protocol.messages import Notification, Request
+from gatepost.protocol.modern import CLIENT_CAPABILITIES, CLIENT_INFO
+from gatepost.protocol.versions import HANDSHAKE, Revision
+from gatepost.resource.principal import Principal
+from gatepost.resource.scope_map import LISTS, ScopeMap
+from gatepost.server.calls.callers import user_of
+from gatepost.server.calls.exchange import Exchange
+from gatepost.server.calls.request_state import (
+    RequestState,
+    RequestStateSeal,
+    binding_of,
+    input_responses_of,
+    process_seal,
+)
+from gatepost.server.errors import InsufficientScope
+from gatepost.server.target import Result, SessionChannel, SessionLost
+from gatepost.tokens.opaque import RandomBytes
+
+_HELD: Final = "held"
+"""What a held call's handle is called in the request state."""
+
+logger = logging.getLogger("gatepost.front")
+
+
+@dataclass(slots=True, eq=False)
+class FrontTarget:
+    """A server behind a front; see `Target` and `SessionTarget`."""
+
+    backend: Backend
+    sharing: Sharing
+    _: KW_ONLY
+    introduction: Introduction | None = None
+    """What the server says of itself; learned when the lifespan begins if None."""
+    scope_map: ScopeMap | None = None
+    """What needs which scopes; None where nothing needs any."""
+    seal: RequestStateSeal = field(default_factory=process_seal)
+    """Seals handles to held calls."""
+    random_bytes: RandomBytes = secrets.token_bytes
+    """Where incident ids come from."""
+    _pool: Pool = field(init=False)
+    _held: HeldCalls = field(default_factory=HeldCalls, init=False)
+    _unclaimed: dict[Exchange, PooledSession] = field(default_factory=dict[Exchange, PooledSession], init=False)
+    """Sessions whose client has yet to be given one of ours, by the exchange of its `initialize`."""
+    _joined: dict[bytes, PooledSession] = field(default_factory=dict[bytes, PooledSession], init=False)
+    """By the client's session, where it has one."""
+
+    def __post_init__(self) -> None:
+        self._pool = Pool(self.backend, self.sharing, self._forget)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Learn who the server is, if nobody has yet; at the end, end what was begun.
+
+        Raises BackendUnavailable: it does not start.
+        """
+        if self.introduction is None:
+            self.introduction = await introduce(self.backend, self.sharing.start_seconds)
+        try:
+            yield
+        finally:
+            self._held.end_all()
+            await self._pool.close()
+
+    async def drain(self) -> None:
+        """End what would last until the clients leave."""
+        self._held.end_all()
+
+    async def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
+        """Have the server answer a request.
+
+        Raises:
+            ProtocolError: the server's own error, or a fault of it.
+            InsufficientScope: the caller may not.
+            SessionLost: the client's session with the server is over.
+        """
+        if not self._may(request, exchange):
+            assert self.scope_map is not None  # noqa: S101 - or the caller might; tells mypy
+            raise InsufficientScope(self.scope_map.needed(request.method, request.params))
+        try:
+            if revision.modern:
+                try:
+                    return await self._answer_modern(request, exchange)
+                except ApplicationError as error:
+                    raise error_for_modern(error) from None
+            if request.method == "initialize":
+                return await self._initialize(request, revision, exchange)
+            if request.method == "ping":
+                return {}
+            return await self._answer_in_session(request, exchange)
+        except (BackendLost, BackendUnavailable) as error:
+            raise self._incident(error) from None
+
+    async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
+        """Pass a notification on to a server that has this client alone; others are nobody's in particular."""
+        key = exchange.session_key if self._may(notification, exchange) else None
+        pooled = None if key is None or revision.modern else self._joined.get(key)
+        if pooled is not None and self.sharing.share == "session":
+            try:
+                await pooled.session.notify(notification.method, notification.params)
+            except BackendLost as error:
+                logger.debug("a notification could not be passed on: %s", error)
+
+    def session_began(self, exchange: Exchange, channel: SessionChannel | None) -> None:
+        pooled = self._unclaimed.pop(exchange, None)
+        if pooled is None or pooled.session.why_lost is not None:
+            return
+        if channel is not None:
+            pooled.clients.channels[channel.key] = channel
+            self._joined[channel.key] = pooled
+        elif self.sharing.share == "session":
+            self._pool.end(pooled.key)
+
+    def session_ended(self, key: bytes) -> None:
+        pooled = self._joined.pop(key, None)
+        if pooled is None:
+            return
+        if self.sharing.share == "session":
+            self._pool.end(pooled.key)
+        else:
+            pooled.clients.leave(key)
+
+    def _forget(self, pooled: PooledSession) -> None:
+        """Forget a session with the server that is over; its clients are told when they come to it."""
+        for key in pooled.clients.channels:
+            self._joined.pop(key, None)
+        for exchange in [exchange for exchange, its in self._unclaimed.items() if its is pooled]:
+            del self._unclaimed[exchange]
+
+    async def _initialize(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
+        """Begin a session with the server for a client that begins one with us, or let it join one."""
+        if self.sharing.share == "session":
+            params = {**request.params, "protocolVersion": revision.version}
+            caller = SessionCaller(exchange, request.params)
+            pooled = await self._pool.open(object(), _user(exchange.principal), params, caller)
+        else:
+            capabilities, info = request.params.get("capabilities"), request.params.get("clientInfo")
+            pooled = await self._common_session(
+                exchange.principal, capabilities if type(capabilities) is dict else {}, info
+            )
+        self._unclaimed[exchange] = pooled
+        result = pooled.session.initialize_result
+        if result.get("protocolVersion") not in HANDSHAKE or self.sharing.share != "session":
+            # The endpoint speaks the protocol, so a version that it does not speak cannot be agreed on.
+            result = {**result, "protocolVersion": revision.version}
+        return result
+
+    async def _answer_in_session(self, request: Request, exchange: Exchange) -> Result:
+        """Answer a request of the handshake era."""
+        key = exchange.session_key
+        if key is None:
+            pooled = await self._common_session(exchange.principal, {}, None)
+        elif (joined := self._joined.get(key)) is not None:
+            pooled = joined
+            self._pool.use(pooled)
+        else:
+            raise SessionLost
+        if self.sharing.share != "session" and key is not None and not pooled.clients.note(request, key):
+            return {}
+        caller = SessionCaller(exchange, request.params)
+        raw = await pooled.session.request(request.method, request.params, caller)
+        return orjson.Fragment(self._shown(request, raw, exchange))
+
+    async def _common_session(
+        self, principal: Principal | None, capabilities: Mapping[str, Any], client_info: Mapping[str, Any] | None
+    ) -> PooledSession:
+        """Return the session with the server that a client shares with others.
+
+        Those are the user's own clients that declare the same, for servers show and do more for clients that can more;
+        or everybody, whose clients then can do nothing, since nobody would know whom the server asks.
+        """
+        if self.sharing.share == "all":
+            params = initialize_params({}, None)
+            return await self._pool.shared(None, None, params, Silent(), is_everybodys=True)
+        user = _user(principal)
+        key: Hashable = (user, orjson.dumps(capabilities, option=orjson.OPT_SORT_KEYS))
+        params = initialize_params(capabilities, client_info)
+        return await self._pool.shared(key, user, params, Silent(), is_everybodys=False)
+
+    async def _answer_modern(self, request: Request, exchange: Exchange) -> Result:
+        introduction = self.introduction
+        assert introduction is not None  # noqa: S101 - the lifespan has begun; tells mypy
+        if request.method == "server/discover":
+            return discovery(introduction)
+        meta: Mapping[str, Any] = request.params["_meta"]
+        call = self._held_call(request, exchange)
+        if call is None:
+            capabilities = meta[CLIENT_CAPABILITIES]
+            pooled = await self._common_session(exchange.principal, capabilities, meta.get(CLIENT_INFO))
+            params = params_for_session(request.params)
+            call = HeldCall(pooled.clients.questions, exchange, meta)
+            work = pooled.session.request(request.method, params, call)
+            if not pooled.clients.questions.are_possible:
+                return self._finished(request, await work, exchange, introduction)
+            call.start(work)
+        outcome = await call.outcome()
+        if isinstance(outcome, bytes):
+            return self._finished(request, outcome, exchange, introduction)
+        state = RequestState(memory={_HELD: self._held.hold(call, user_of(exchange.principal))})
+        return {
+            "resultType": "input_required",
+            "inputRequests": outcome,
+            "requestState": self.seal.write(state, binding_of(request, exchange.principal)),
+        }
+
+    def _held_call(self, request: Request, exchange: Exchange) -> HeldCall | None:
+        """Return the call that a client comes back to; None for a new one.
+
+        Raises InvalidParams: what it comes back with is none, or counts no more.
+        """
+        responses = input_responses_of(request.params)
+        text = request.params.get("requestState")
+        if text is None:
+            return None
+        state = self.seal.read(text, binding_of(request, exchange.principal))
+        call = self._held.take(str(state.memory.get(_HELD)))
+        if call is None:
+            raise InvalidParams('"requestState" names a call that is over; send the request again without it.')
+        call.exchange = exchange
+        call.questions.respond(call, responses)
+        return call
+
+    def _finished(
+        self, request: Request, raw: bytes, exchange: Exchange, introduction: Introduction
+    ) -> orjson.Fragment:
+        return orjson.Fragment(finished(request.method, self._shown(request, raw, exchange), introduction.info))
+
+    def _may(self, message: Request | Notification, exchange: Exchange) -> bool:
+        if self.scope_map is None or exchange.granted is None:
+            return True
+        return self.scope_map.needed(message.method, message.params) <= exchange.granted
+
+    def _shown(self, request: Request, raw: bytes, exchange: Exchange) -> bytes:
+        """Return a result, a list without what the caller may not use. A page may become empty, and others follow."""
+        member, scope_map, shown = LISTS.get(request.method), self.scope_map, exchange.shown
+        if member is None or scope_map is None or shown is None:
+            return raw
+        return with_entries(raw, member, lambda entry: scope_map.shows(member, entry, shown))
+
+    def _incident(self, error: Exception) -> InternalError:
+        """Log why the server behind has no answer, and return the error that says no more than where to look."""
+        incident = self.random_bytes(8).hex()
+        words = self.backend.last_words()
+        logger.error(
+            "incident %s: %s behind has no answer: %s%s",
+            incident,
+            self.backend.name,
+            error,
+            f"\n{words}" if words else "",
+            extra={"incident": incident},
+        )
+        return InternalError(f"The server behind has no answer; the log explains it as incident {incident}.")
+
+
+def _user(principal: Principal | None) -> User | None:
+    return None if principal is None else User(principal.issuer, principal.subject)
