@@ -29,6 +29,7 @@ __all__ = [
     "Completion",
     "Context",
     "CountedPhrase",
+    "Depends",
     "Discord",
     "Elicit",
     "ElicitURL",
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from gatepost.server.calls.pending_client_requests import ClientError
     from gatepost.server.calls.upstream import NoPerson, NotLinked, UnknownUpstream, UpstreamUnavailable
     from gatepost.server.declared.completion import Completion
+    from gatepost.server.declared.depends import Depends
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
     from gatepost.server.declared.tools import Tool
@@ -175,6 +177,7 @@ _NAMES = {
     "gatepost.server.calls.pending_client_requests": ("ClientError",),
     "gatepost.server.calls.upstream": ("NoPerson", "NotLinked", "UnknownUpstream", "UpstreamUnavailable"),
     "gatepost.server.declared.completion": ("Completion",),
+    "gatepost.server.declared.depends": ("Depends",),
     "gatepost.server.declared.prompts": ("Prompt",),
     "gatepost.server.declared.resources": ("Resource",),
     "gatepost.server.declared.tools": ("Tool",),

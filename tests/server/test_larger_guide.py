@@ -54,3 +54,10 @@ async def test_the_page_closes_and_opens(target: ServerTarget) -> None:
         await ask(target, "tools/call", name="ask", arguments={"question": "why?"})
     await ask(target, "tools/call", name="open_again", arguments={})
     assert not (await ask(target, "tools/call", name="ask", arguments={"question": "why?"}))["isError"]
+
+
+async def test_the_page_finds_a_paper_in_an_open_drawer(names: dict[str, Any], target: ServerTarget) -> None:
+    found = await ask(target, "tools/call", name="find", arguments={"colour": "blue"})
+
+    assert found["content"][0]["text"] == "nothing, blue, from a drawer that is open"
+    assert set(names["server"].tools["find"].definition["inputSchema"]["properties"]) == {"colour"}

@@ -228,7 +228,7 @@ class CompletableDeclaration(Declaration):
         # A function with one parameter does not want the other arguments.
         names = [parameter.name for parameter in completer.parameters]
         keywords = dict(zip(names, (value, dict(arguments)), strict=False))
-        return _completion(await invoke(completer, keywords, exchange, make_context))
+        return await invoke(completer, keywords, exchange, make_context, finish=_completion)
 
 
 def _checked(completer: Completer, label: str) -> tuple[str, ...] | Signature:

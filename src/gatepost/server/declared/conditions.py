@@ -69,10 +69,16 @@ class Conditions:
 
 
 def conditions_of(
-    tool: str, function: str, *, authorize: Authorize | None, timeout: float | None, rate: str | None
+    tool: str,
+    function: str,
+    *,
+    authorize: Authorize | None,
+    timeout: float | None,
+    rate: str | None,
+    has_dependencies: bool,
 ) -> Conditions | None:
-    """Check the conditions of a tool; None if it has none. Errors name `function`."""
-    if authorize is None and timeout is None and rate is None:
+    """Check the conditions of a tool; None if it has none, nor dependencies. Errors name `function`."""
+    if authorize is None and timeout is None and rate is None and not has_dependencies:
         return None
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if timeout is not None and not (is_number and 0 < timeout < math.inf):

@@ -22,6 +22,7 @@ from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.arguments_object import with_plain_inputs
+from gatepost.server.declared.resolution import with_dependencies
 from gatepost.server.declared.revisions import definition_in
 from gatepost.server.declared.signature import Signature, own_name_of, read_signature
 from gatepost.server.errors import InvalidResult, ToolDefinitionError, ToolError
@@ -190,21 +191,30 @@ async def invoke(
     keywords: Mapping[str, Any],
     exchange: Exchange,
     make_context: MakeContext,
+    *,
+    finish: Callable[[Any], T],
     on_late_failure: Callable[[BaseException], object] | None = None,
-) -> Any:
-    """Call a function: an async one here and a sync one in a worker thread, with the caller's context variables.
+) -> T:
+    """Call a function and return what `finish` makes of what it returned, before its dependencies are closed.
 
-    What a sync one raises after its request was cancelled is for `on_late_failure`; it is logged where that is None.
+    An async one is called here and a sync one in a worker thread, with the caller's context variables. What a sync one
+    raises after its request was cancelled is for `on_late_failure`; it is logged where that is None.
     """
-    given = dict(keywords)
-    if signature.context_parameter is not None:
-        given[signature.context_parameter] = make_context(exchange)
-    if signature.is_async:
-        return await signature.func(**given)
     late_failure = on_late_failure or functools.partial(log_late_failure, signature.function, exchange)
-    value = await run_in_thread(functools.partial(signature.func, **given), late_failure)
-    # A sync function that hands out a coroutine, as decorators do.
-    return await value if inspect.isawaitable(value) else value
+    given = dict(keywords)
+
+    async def use(values: dict[str, Any]) -> T:
+        given.update(values)
+        if signature.is_async:
+            return finish(await signature.func(**given))
+        value = await run_in_thread(functools.partial(signature.func, **given), late_failure)
+        # A sync function that hands out a coroutine, as decorators do.
+        return finish(await value if inspect.isawaitable(value) else value)
+
+    context = functools.cache(functools.partial(make_context, exchange))
+    if not signature.dependencies:
+        return await use({} if signature.context_parameter is None else {signature.context_parameter: context()})
+    return await with_dependencies(signature, context, use, lambda what, error: log_late_failure(what, exchange, error))
 
 
 def log_late_failure(what: str, exchange: Exchange, error: BaseException, *, tool: str | None = None) -> None:

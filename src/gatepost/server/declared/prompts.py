@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from pydantic import BaseModel, ValidationError
@@ -67,7 +68,10 @@ class Prompt(CompletableDeclaration):
         Raises InvalidArguments before any code of the user runs, InvalidResult for what is no message, and whatever the
         function raises.
         """
-        value = await invoke(self._signature, self._arguments.parse(texts), exchange, make_context)
+        keywords, finish = self._arguments.parse(texts), partial(self._result, revision)
+        return await invoke(self._signature, keywords, exchange, make_context, finish=finish)
+
+    def _result(self, revision: str, value: Any) -> dict[str, Any]:
         description = self.definition.get("description")
         result: dict[str, Any] = {} if description is None else {"description": description}
         if isinstance(value, wire_types("GetPromptResult")):

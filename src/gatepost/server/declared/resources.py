@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
@@ -106,7 +107,10 @@ class Resource(CompletableDeclaration):
             InvalidResult: The function returned what cannot be sent.
             Exception: Whatever the function raised.
         """
-        value = await invoke(self._signature, self._arguments.parse(texts), exchange, make_context)
+        keywords = self._arguments.parse(texts)
+        return await invoke(self._signature, keywords, exchange, make_context, finish=partial(self._result, uri))
+
+    def _result(self, uri: str, value: Any) -> dict[str, Any]:
         if value is None:
             raise ResourceNotFound
         values = value if isinstance(value, (list, tuple)) else [value]

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_
 from pydantic import Field
 
 from gatepost.server.calls.context import Context
+from gatepost.server.declared.depends import depends_in
 from gatepost.server.declared.docstrings import Documentation, read_docstring
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.json_schema import prepend_metadata, with_descriptions
@@ -25,6 +26,7 @@ _REFUSED_KINDS: Final = {
     inspect.Parameter.VAR_KEYWORD: "takes any name; clients need to know the arguments, so list them; " + _WRAPPED,
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only; arguments are passed by name, so remove the '/'",
 }
+_COLLECTING: Final = frozenset({inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD})
 _OTHER_LIBRARIES: Final = frozenset({"fastmcp", "mcp"})
 _CONTEXT_NAMES: Final = frozenset({"ctx", "context"})
 
@@ -40,9 +42,13 @@ class Signature:
     """All but the context, annotations resolved, with their descriptions in them as Pydantic has them."""
     context_parameter: str | None
     """Which parameter gets the `Context`."""
+    dependencies: tuple[Dependency, ...]
+    """What else the server fills in."""
     returns: Any
     """The resolved return annotation; `inspect.Signature.empty` when there is none."""
     is_async: bool
+    yields: bool
+    """Whether it yields its value and is closed afterwards, as a dependency may."""
     description: str | None
     """What the docstring says, without its parameters and results."""
     unplaced: Mapping[str, str]
@@ -61,6 +67,16 @@ class Signature:
             warnings.warn_explicit(words, UserWarning, *where)
 
 
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A parameter that gets what another function gives."""
+
+    parameter: str
+    signature: Signature
+    """That of the other function, which takes no arguments."""
+    use_cache: bool
+
+
 def read_signature(func: Callable[..., Any]) -> Signature:
     """Read what `func` takes and gives; raises ToolDefinitionError unless its arguments are named and typed."""
     label = describe_function(func)
@@ -72,12 +88,16 @@ def read_signature(func: Callable[..., Any]) -> Signature:
     known = inspect.signature(underlying).parameters.keys()
     parameters: list[inspect.Parameter] = []
     context_parameters: list[str] = []
+    dependencies: list[Dependency] = []
     for parameter in inspect.signature(func).parameters.values():
         if parameter.name in bound:
             # `partial(f, key=…)` shows `key` as a keyword with a default. It was decided; clients must not change it.
             continue
         if parameter.kind in _REFUSED_KINDS:
             raise ToolDefinitionError(f"{label}: parameter {parameter.name!r} {_REFUSED_KINDS[parameter.kind]}")
+        if (dependency := _dependency_of(parameter, hints, label, ())) is not None:
+            dependencies.append(dependency)
+            continue
         if parameter.name not in hints:
             raise _untyped(parameter.name, label)
         annotation = hints[parameter.name]
@@ -96,10 +116,57 @@ def read_signature(func: Callable[..., Any]) -> Signature:
         function=label,
         parameters=tuple(parameters),
         context_parameter=context_parameters[0] if context_parameters else None,
+        dependencies=tuple(dependencies),
         returns=_awaited(hints.get("return", inspect.Signature.empty)),
         is_async=inspect.iscoroutinefunction(underlying),
+        yields=False,
         description=documentation.description,
         unplaced={name: text for name, text in documentation.parameters.items() if name not in known},
+    )
+
+
+def _dependency_of(
+    parameter: inspect.Parameter, hints: Mapping[str, Any], label: str, path: tuple[Callable[..., Any], ...]
+) -> Dependency | None:
+    """Return what a parameter depends on; None if it is an argument. `path` leads to whose parameter it is."""
+    where = f"{label}: parameter {parameter.name!r}"
+    depends = depends_in(hints.get(parameter.name), parameter.default, where)
+    if depends is None or depends.dependency is None:
+        return None
+    if depends.dependency in path:
+        raise ToolDefinitionError(f"{where} depends on itself, by way of {describe_function(depends.dependency)}")
+    signature = _read_dependency(depends.dependency, (*path, depends.dependency))
+    return Dependency(parameter.name, signature, depends.use_cache)
+
+
+def _read_dependency(func: Callable[..., Any], path: tuple[Callable[..., Any], ...]) -> Signature:
+    """Read a function or class that others depend on; raises ToolDefinitionError if it takes an argument."""
+    label, underlying = describe_function(func), underlying_function(func)
+    hints = _resolve_hints(underlying.__init__ if inspect.isclass(underlying) else underlying, label)
+    context_parameter: str | None = None
+    dependencies: list[Dependency] = []
+    bound = _bound_keywords(func)
+    for parameter in inspect.signature(func).parameters.values():
+        if (dependency := _dependency_of(parameter, hints, label, path)) is not None:
+            dependencies.append(dependency)
+        elif parameter.name not in bound and _is_context(hints.get(parameter.name)):
+            context_parameter = parameter.name
+        elif parameter.default is parameter.empty and parameter.kind not in _COLLECTING:
+            raise ToolDefinitionError(
+                f"{label}: parameter {parameter.name!r} of a dependency is a Context or a dependency itself, or has a "
+                "default; arguments are for the function that is called"
+            )
+    return Signature(
+        func=func,
+        function=label,
+        parameters=(),
+        context_parameter=context_parameter,
+        dependencies=tuple(dependencies),
+        returns=hints.get("return"),
+        is_async=inspect.iscoroutinefunction(underlying) or inspect.isasyncgenfunction(underlying),
+        yields=inspect.isgeneratorfunction(underlying) or inspect.isasyncgenfunction(underlying),
+        description=None,
+        unplaced={},
     )
 
 

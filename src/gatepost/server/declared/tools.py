@@ -113,6 +113,7 @@ class Tool(Declaration):
             authorize=options.get("authorize"),
             timeout=options.get("timeout"),
             rate=options.get("rate"),
+            has_dependencies=bool(signature.dependencies),
         )
         self.is_plain = signature.context_parameter is None and self._conditions is None
         strict = options.get("strict_arguments", False)
@@ -218,8 +219,10 @@ class Tool(Declaration):
         """Call and convert, under conditions."""
         await conditions.check(exchange, functools.partial(make_context, exchange), dict(keywords))
         late_failure = functools.partial(log_late_failure, f"tool {self.name}", exchange, tool=self.name)
-        value = await invoke(self._signature, keywords, exchange, make_context, late_failure)
-        return to_result(value, self._output)
+        finish = functools.partial(to_result, output=self._output)
+        return await invoke(
+            self._signature, keywords, exchange, make_context, finish=finish, on_late_failure=late_failure
+        )
 
     def _failed(self, error: BaseException, exchange: Exchange, random_bytes: RandomBytes) -> dict[str, Any]:
         """Return the result of a call that raised; it does not hold the arguments. What is none is raised again."""
