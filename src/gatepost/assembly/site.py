@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -98,7 +98,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         life=Life(installation, announce, hears_signals=hears_signals),
         ordinary=ordinary,
         layers=layers,
-        described=lambda: (*main.routes, *main.page_routes()),
+        described=lambda: (*_described_endpoints(installation), *main.routes, *main.page_routes()),
         errors=errors,
     )
     if requests_log.isEnabledFor(logging.DEBUG):
@@ -122,9 +122,19 @@ def _landing(installation: Installation, pages: Pages) -> LandingPage:
         pages=pages,
         origin=installation.core.deployment.public_url,
         is_any_loopback=installation.core.deployment.is_any_loopback,
-        mcp_paths=[endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application],
+        mcp_paths=_mcp_paths(installation),
         has_login=installation.oauth is not None,
     )
+
+
+def _described_endpoints(installation: Installation) -> Iterable[Route]:
+    from gatepost.web.mcp.description import described_endpoints  # noqa: PLC0415 - few ask for the API description
+
+    return described_endpoints(_mcp_paths(installation))
+
+
+def _mcp_paths(installation: Installation) -> list[str]:
+    return [endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application]
 
 
 def _health(installation: Installation) -> HealthEndpoints:
