@@ -106,6 +106,19 @@ async def test_a_public_key_of_a_file_is_never_fetched(kind: str, tmp_path: Path
     assert issuer.asked == []
 
 
+async def test_a_key_of_a_pem_file_has_no_name_and_counts_whatever_name_the_token_has_for_it() -> None:
+    issuer = Issuer()
+    named = issuer.token(claims(issuer), header={"kid": "one"})
+    assert await subject(connected(issuer, public_key=spki(KEYS[0])), named) == "ada"
+    with pytest.raises(TokenRefused) as refused:
+        await subject(connected(issuer, public_key=spki(KEYS[1])), named)
+    assert refused.value.refusal is bearer.SIGNATURE_INVALID
+    other = KEYS[0].as_dict(private=False) | {"kid": "other"}
+    with pytest.raises(TokenRefused) as refused:
+        await subject(connected(issuer, public_key=json.dumps(other)), named)
+    assert refused.value.refusal is bearer.KEY_UNKNOWN
+
+
 async def test_a_key_of_a_file_that_has_not_signed_it_refuses_it() -> None:
     issuer = Issuer()
     with pytest.raises(TokenRefused) as refused:

@@ -138,11 +138,17 @@ def unverified_claims(signed: str) -> dict[str, Any]:
 
 
 def verified_claims(
-    signed: str, keys: Sequence[Key], *, algorithms: Sequence[str] = ALGORITHMS, types: Collection[object] = _TYPES
+    signed: str,
+    keys: Sequence[Key],
+    *,
+    algorithms: Sequence[str] = ALGORITHMS,
+    types: Collection[object] = _TYPES,
+    unnamed_fit: bool = False,
 ) -> dict[str, Any]:
     """Return the claims of a JWT in compact form that one of these keys, of `read_keys`, has signed.
 
-    `algorithms` and `types` are what `alg` and `typ` of its header may be; None stands for no `typ`.
+    `algorithms` and `types` are what `alg` and `typ` of its header may be; None stands for no `typ`. If `unnamed_fit`,
+    a key without a `kid` is tried whatever `kid` the header has, which is a hint (RFC 7515 section 4.1.4).
 
     Raises:
         KeyUnknown: none of the keys fits its `alg` and `kid`.
@@ -152,7 +158,8 @@ def verified_claims(
     claims = unverified_claims(signed)
     header = checked_header(signed, algorithms=algorithms, types=types)
     algorithm = header["alg"]
-    fitting = [key for key in keys if _fits(key, algorithm, header.get("kid"))]
+    key_id = header.get("kid")
+    fitting = [key for key in keys if _fits(key, algorithm, None if unnamed_fit and "kid" not in key else key_id)]
     if not fitting:
         raise KeyUnknown("no key fits")
     if not any(_is_signed_by(signed, key, algorithm) for key in fitting):
