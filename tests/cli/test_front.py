@@ -83,7 +83,7 @@ def test_a_command_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture
     ("arguments", "sentence"),
     [
         ([], "Name the command to run, such as Command('npx', '-y', 'some-server')."),
-        (["--idle-seconds", "0", "--", "x"], "Times and numbers of processes are greater than 0."),
+        (["--idle-seconds", "0", "--", "x"], "Times and numbers of processes are greater than 0; spares may be 0."),
         (["--share", "all", "--", "x", "{user}"], '{user} names nobody with share="all".'),
         (["--env", "NOT_SET_HERE", "--", "x"], "--env NOT_SET_HERE: write NAME=VALUE, or a NAME that is set here."),
         (["--env", "=x", "--", "x"], "--env =x: write NAME=VALUE, or a NAME that is set here."),

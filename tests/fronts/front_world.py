@@ -152,7 +152,7 @@ async def fronting(
     )
     target = FrontTarget(
         backend,
-        Sharing(**sharing),
+        Sharing(**{"spares": 0, **sharing}),
         introduction=Introduction({"protocolVersion": "2025-11-25", **INTRODUCTION}) if is_known else None,
         scope_map=scope_map,
         random_bytes=lambda count: b"\xab" * count,

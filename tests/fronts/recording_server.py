@@ -143,6 +143,11 @@ def ask_twice(request: Call) -> None:
     text(request, json.dumps([first, ask("elicitation/create", {**FORM, "message": "Again?"})]))
 
 
+def ask_and_report(request: Call) -> None:
+    ask("elicitation/create", FORM)
+    progress(request)
+
+
 def sample(request: Call) -> None:
     text(request, json.dumps(ask("sampling/createMessage", {"messages": [], "maxTokens": 5})))
 
@@ -200,6 +205,7 @@ TOOLS: dict[str, Callable[[Call], None]] = {
     "log": log,
     "ask": ask_user,
     "ask_twice": ask_twice,
+    "ask_and_report": ask_and_report,
     "sample": sample,
     "roots": roots,
     "change": change,

@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most-per-user", type=int, default=Sharing.most_per_user, metavar="N", help="how many one user may have"
     )
+    parser.add_argument(
+        "--spares", type=int, default=Sharing.spares, metavar="N", help="how many start before they are needed"
+    )
     add_serving_arguments(parser)
     parser.set_defaults(run=front)
 
@@ -82,6 +85,7 @@ def _command(options: argparse.Namespace) -> Command:
             idle_seconds=options.idle_seconds,
             most_processes=options.most_processes,
             most_per_user=options.most_per_user,
+            spares=options.spares,
         )
     except ValueError as error:
         raise CommandRefused(f"{str(error)[:1].upper()}{str(error)[1:]}.", exit_code=2) from None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gatepost.fronts.backend import User
-from gatepost.fronts.callers import Caller, ask_client, is_declared
-from gatepost.fronts.held_calls import HeldCall, Questions
+from gatepost.fronts.callers import Caller, SessionCaller, ask_client, is_declared
+from gatepost.fronts.held_calls import Questions
 from gatepost.fronts.raw_json import ServerNotification
 from gatepost.fronts.session import BackendSession
 from gatepost.protocol.errors import RequestId
@@ -66,23 +66,22 @@ class Clients:
         self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching - {key}}
 
     def hear(self, session: BackendSession, notification: ServerNotification) -> None:
-        change = _change_of(notification)
+        change, caller = _change_of(notification), session.latest_caller()
         if change is not None:
             self.changes.publish(change)
-        caller = session.latest_caller()
-        listening = [channel for channel in self.channels.values() if self._concerns(channel, notification, change)]
-        if change is None:
-            if self.is_everybodys:
-                return
-            if caller is not None:
-                caller.hear(notification.method, notification.params, notification.raw)
-                return
-        elif caller is not None and not isinstance(caller, HeldCall) and not any(c.is_listening for c in listening):
-            # A client that has no stream of its own hears of it on the one that it has.
+        elif self.is_everybodys:
+            return
+        elif caller is not None:
             caller.hear(notification.method, notification.params, notification.raw)
             return
-        for channel in listening:
-            channel.post_message(notification.raw)
+        for channel in self.channels.values():
+            if not self._concerns(channel, notification, change):
+                continue
+            if isinstance(caller, SessionCaller) and caller.session_key == channel.key and not channel.is_listening:
+                # A client that has no stream of its own hears of it on the one that it has.
+                caller.hear(notification.method, notification.params, notification.raw)
+            else:
+                channel.post_message(notification.raw)
 
     def asked(self, session: BackendSession, method: str) -> Caller | None:
         if self.is_everybodys:

@@ -104,6 +104,11 @@ class SessionCaller:
         self.exchange = exchange
         self.progress_token: RequestId | None = meta.get("progressToken") if type(meta) is dict else None
 
+    @property
+    def session_key(self) -> bytes | None:
+        """The session of the request."""
+        return self.exchange.session_key
+
     def hear(self, method: str, params: Mapping[str, Any], raw: bytes | None) -> None:
         if raw is None:
             self.exchange.post(method, params)

@@ -31,6 +31,7 @@ class Command:
         idle_seconds: how long a process lives without being used.
         most_processes: how many there may be.
         most_per_user: how many of them may be one user's.
+        spares: how many are started before they are needed; none where `{user}` stands for somebody, or all share.
         scopes: what its tools, prompts and resources need; what MCP_SCOPES_FILE says when None.
 
     Raises:
@@ -48,14 +49,15 @@ class Command:
         idle_seconds: float = Sharing.idle_seconds,
         most_processes: int = Sharing.most_sessions,
         most_per_user: int = Sharing.most_per_user,
+        spares: int = Sharing.spares,
         scopes: ScopeMap | None = None,
     ) -> None:
         if not arguments or not arguments[0]:
             raise ValueError("name the command to run, such as Command('npx', '-y', 'some-server')")
         if share not in SHARES:
             raise ValueError(f"share= takes one of {', '.join(SHARES)}")
-        if min(start_seconds, idle_seconds, most_processes, most_per_user) <= 0:
-            raise ValueError("times and numbers of processes are greater than 0")
+        if min(start_seconds, idle_seconds, most_processes, most_per_user) <= 0 or spares < 0:
+            raise ValueError("times and numbers of processes are greater than 0; spares may be 0")
         if share == "all" and any(USER in text for text in (*arguments, *(env or {}).values())):
             raise ValueError(f'{USER} names nobody with share="all"')
         self.arguments = arguments
@@ -68,6 +70,7 @@ class Command:
             idle_seconds=idle_seconds,
             most_sessions=most_processes,
             most_per_user=most_per_user,
+            spares=spares,
         )
         self.scopes = scopes
         self.introduction: Introduction | None = None

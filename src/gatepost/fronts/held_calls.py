@@ -118,12 +118,16 @@ class HeldCall:
 
     def __init__(self, questions: Questions, exchange: Exchange, meta: Mapping[str, Any]) -> None:
         self.questions = questions
-        self.exchange = exchange
-        self.progress_token: RequestId | None = meta.get("progressToken")
-        self.log_level: str | None = meta.get(LOG_LEVEL)
+        self.answers(exchange, meta)
         self.changed = asyncio.Event()
         self._task: asyncio.Task[bytes] | None = None
         self._is_attended = False
+
+    def answers(self, exchange: Exchange, meta: Mapping[str, Any]) -> None:
+        """Answer this request from now on: its client has come back with it."""
+        self.exchange = exchange
+        self.progress_token: RequestId | None = meta.get("progressToken")
+        self.log_level: str | None = meta.get(LOG_LEVEL)
 
     def hear(self, method: str, params: Mapping[str, Any], raw: bytes | None) -> None:
         if method == _LOG and not self._wants(params):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,12 +18,16 @@ from gatepost.fronts.callers import Caller
 from gatepost.fronts.held_calls import Questions
 from gatepost.fronts.session import BackendSession
 from gatepost.fronts.sharing import Sharing
+from gatepost.fronts.spares import Spares
+from gatepost.fronts.subscriptions import ServerSubscriptions
 from gatepost.protocol.errors import InternalError
 
 ROOM_AFTER_SECONDS: Final = 60.0
 """How long a session has to be idle before it makes room for another user's."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
+_MOST_DOUBLINGS: Final = 10
+_MOST_PAUSES: Final = 1000
 
 logger = logging.getLogger("gatepost.front")
 
@@ -39,15 +43,14 @@ class PooledSession:
     session: BackendSession
     clients: Clients
     key: Hashable
+    subscriptions: ServerSubscriptions
     used_at: float
     """By the event loop's clock."""
-    users: int = 0
-    """How many use it at this moment in a way that keeps it alive: subscriptions."""
 
     @property
     def is_busy(self) -> bool:
         """Whether something is under way in it."""
-        return self.session.is_busy or self.users > 0
+        return self.session.is_busy or len(self.subscriptions) > 0
 
 
 @dataclass(slots=True, eq=False)
@@ -64,9 +67,20 @@ class Pool:
     )
     _being_opened: dict[object, User | None] = field(default_factory=dict[object, User | None], init=False)
     _closing: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"], init=False)
-    _failures: int = field(default=0, init=False)
-    _not_before: float = field(default=0.0, init=False)
+    _pauses: dict[User | None, tuple[int, float]] = field(
+        default_factory=dict[User | None, tuple[int, float]], init=False
+    )
+    """How often in a row the server did not start for a user, and when it may be tried again."""
+    _spares: Spares = field(init=False)
     _sweep: asyncio.TimerHandle | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        most = self.sharing.spares if self.backend.is_same_for_all and self.sharing.share != "all" else 0
+        self._spares = Spares(self.backend, most, self.sharing.is_serial)
+
+    def prepare(self) -> None:
+        """Begin the spares."""
+        self._spares.fill()
 
     def use(self, pooled: PooledSession) -> None:
         """Have a session live on."""
@@ -111,9 +125,39 @@ class Pool:
             BackendBusy: there is no room.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() < self._not_before:
+        if loop.time() < self._pauses.get(user, (0, 0.0))[1]:
             raise BackendUnavailable("The server behind did not start a moment ago.")
         self._make_room(user, loop.time())
+        pooled = self._new(key, user, params, is_everybodys=is_everybodys)
+        session = pooled.session
+        being_opened = object()
+        self._being_opened[being_opened] = user
+        try:
+            async with asyncio.timeout(self.sharing.start_seconds):
+                if not session.is_linked:
+                    session.linked(await self.backend.connect(session, user))
+                await session.initialize(params, caller)
+        except TimeoutError:
+            self._failed(session, user)
+            raise BackendUnavailable(f"It did not answer within {self.sharing.start_seconds:g} seconds.") from None
+        except BackendUnavailable:
+            self._failed(session, user)
+            raise
+        except BaseException:
+            self._close_soon(session)
+            raise
+        finally:
+            del self._being_opened[being_opened]
+        self._pauses.pop(user, None)
+        self._pooled[key] = pooled
+        pooled.used_at = loop.time()
+        self._sweep_later()
+        return pooled
+
+    def _new(
+        self, key: Hashable, user: User | None, params: Mapping[str, Any], *, is_everybodys: bool
+    ) -> PooledSession:
+        """Build a session that has still to be initialized, around a spare if there is one."""
         capabilities = params.get("capabilities")
         clients = Clients(
             user=user,
@@ -121,37 +165,29 @@ class Pool:
             questions=Questions(capabilities if type(capabilities) is dict else {}),
             on_lost=lambda why: self._lost(pooled, why),  # which is there before anything can be lost
         )
-        session = BackendSession(audience=clients, is_serial=self.sharing.is_serial)
-        pooled = PooledSession(session=session, clients=clients, key=key, used_at=loop.time())
-        being_opened = object()
-        self._being_opened[being_opened] = user
-        try:
-            async with asyncio.timeout(self.sharing.start_seconds):
-                session.linked(await self.backend.connect(session, user))
-                await session.initialize(params, caller)
-        except TimeoutError:
-            self._failed(session)
-            raise BackendUnavailable(f"It did not answer within {self.sharing.start_seconds:g} seconds.") from None
-        except BackendUnavailable:
-            self._failed(session)
-            raise
-        except BaseException:
-            self._close_soon(session)
-            raise
-        finally:
-            del self._being_opened[being_opened]
-        self._failures = 0
-        self._pooled[key] = pooled
-        pooled.used_at = loop.time()
-        self._sweep_later()
+        session = self._spares.take()
+        if session is None:
+            session = BackendSession(audience=clients, is_serial=self.sharing.is_serial)
+        session.audience = clients
+        pooled = PooledSession(
+            session=session,
+            clients=clients,
+            key=key,
+            subscriptions=ServerSubscriptions(session, clients.changes),
+            used_at=asyncio.get_running_loop().time(),
+        )
         return pooled
 
     def end(self, key: Hashable) -> None:
         """End a session: nobody will use it any more. What is under way has some time."""
         pooled = self._pooled.pop(key, None)
         if pooled is not None:
-            self.on_end(pooled)
-            self._close_soon(pooled.session)
+            self._over(pooled)
+
+    async def drain(self) -> None:
+        """End what would last until the clients leave: streams of changes."""
+        for pooled in tuple(self._pooled.values()):
+            await pooled.subscriptions.end_all()
 
     async def close(self) -> None:
         """End all sessions, and wait until their connections are closed."""
@@ -162,6 +198,7 @@ class Pool:
             opening.cancel()
         for key in tuple(self._pooled):
             self.end(key)
+        await self._spares.close()
         while self._closing:
             await asyncio.wait(self._closing)
 
@@ -194,24 +231,32 @@ class Pool:
             raise BackendBusy("As many sessions with the server behind are in use as there may be; try again later.")
         self.end(min(idle, key=lambda pooled: pooled.used_at).key)
 
-    def _failed(self, session: BackendSession) -> None:
-        """Close what did not start, and let none be tried for a while."""
-        self._failures += 1
-        pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE)
-        # The first failure may be this one user's alone.
-        self._not_before = asyncio.get_running_loop().time() + (pause if self._failures > 1 else 0.0)
+    def _failed(self, session: BackendSession, user: User | None) -> None:
+        """Close what did not start, and let none be tried for this user for a while."""
+        failures = self._pauses.pop(user, (0, 0.0))[0] + 1
+        pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE)
+        self._pauses[user] = failures, asyncio.get_running_loop().time() + pause
+        while len(self._pauses) > _MOST_PAUSES:
+            del self._pauses[next(iter(self._pauses))]
         self._close_soon(session)
 
     def _lost(self, pooled: PooledSession, why: str) -> None:
         """Forget a session that the server ended; those who come to it are told that it is over."""
         if self._pooled.get(pooled.key) is pooled:
             del self._pooled[pooled.key]
-            self.on_end(pooled)
         logger.warning("a session with the server behind is over: %s", why)
+        self._over(pooled)
+
+    def _over(self, pooled: PooledSession) -> None:
+        self.on_end(pooled)
+        self._in_background(pooled.subscriptions.end_all())
         self._close_soon(pooled.session)
 
     def _close_soon(self, session: BackendSession) -> None:
-        closing = asyncio.get_running_loop().create_task(session.finish(self.sharing.finish_seconds))
+        self._in_background(session.finish(self.sharing.finish_seconds))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        closing = asyncio.get_running_loop().create_task(work)
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 

@@ -83,6 +83,11 @@ class BackendSession:
         capabilities = self.initialize_result.get("capabilities")
         return capabilities if type(capabilities) is dict else {}
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether it has its connection."""
+        return self._link is not None
+
     def linked(self, link: Link) -> None:
         """Use this connection."""
         self._link = link

@@ -28,3 +28,5 @@ class Sharing:
     """How many sessions there may be with the server: with a command, processes."""
     most_per_user: int = 16
     """How many of them may be one user's."""
+    spares: int = 1
+    """How many connections are begun before they are needed, where they are the same for all users."""

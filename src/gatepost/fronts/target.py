@@ -77,6 +77,7 @@ class FrontTarget:
         """
         if self.introduction is None:
             self.introduction = await introduce(self.backend, self.sharing.start_seconds)
+        self._pool.prepare()
         try:
             yield
         finally:
@@ -86,6 +87,7 @@ class FrontTarget:
     async def drain(self) -> None:
         """End what would last until the clients leave."""
         self._held.end_all()
+        await self._pool.drain()
 
     async def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
         """Have the server answer a request.
@@ -208,6 +210,8 @@ class FrontTarget:
         if call is None:
             capabilities = meta[CLIENT_CAPABILITIES]
             pooled = await self._common_session(exchange.principal, capabilities, meta.get(CLIENT_INFO))
+            if request.method == "subscriptions/listen":
+                return pooled.subscriptions.prepare(request, exchange, introduction.info)
             params = params_for_session(request.params)
             call = HeldCall(pooled.clients.questions, exchange, meta)
             work = pooled.session.request(request.method, params, call)
@@ -237,7 +241,7 @@ class FrontTarget:
         call = self._held.take(str(state.memory.get(_HELD)))
         if call is None:
             raise InvalidParams('"requestState" names a call that is over; send the request again without it.')
-        call.exchange = exchange
+        call.answers(exchange, request.params["_meta"])
         call.questions.respond(call, responses)
         return call
 

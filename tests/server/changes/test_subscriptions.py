@@ -47,7 +47,7 @@ class ClientExchange(Exchange):
 class World:
     """A bus and its subscriptions."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.bus = LocalChanges()
         self.open = Subscriptions(self.bus, server_info=WHO, **limits)
 

@@ -55,6 +55,8 @@ class Subscriptions:
     server_info: Mapping[str, Any]
     most_open: int = MOST_OPEN
     most_per_caller: int = MOST_PER_CALLER
+    on_change: Callable[[Subscription, bool], None] | None = None
+    """Called with each that begins, and True, and with each that is over, and False."""
     _open: dict[Subscription, None] = field(default_factory=dict, init=False)
     """In order, so that everybody gets a change in the same order."""
     _count_of: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
@@ -114,6 +116,8 @@ class Subscriptions:
         """Have a subscription notified of changes; raises TooManySubscriptions: others came first."""
         self._check_room(subscription.user)
         self._open[subscription] = None
+        if self.on_change is not None:
+            self.on_change(subscription, True)  # noqa: FBT003 - a callback's arguments have no names
         if subscription.user is not None:
             self._count_of[subscription.user] += 1
         if self._stop_listening is None:
@@ -124,6 +128,8 @@ class Subscriptions:
         if subscription not in self._open:
             return
         del self._open[subscription]
+        if self.on_change is not None:
+            self.on_change(subscription, False)  # noqa: FBT003 - likewise
         if subscription.user is not None:
             self._count_of[subscription.user] -= 1
             if not self._count_of[subscription.user]:
@@ -157,6 +163,11 @@ class Subscription:
     _end: End | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _waiting: dict[tuple[str, str | None], Change] = field(default_factory=dict, init=False)
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The resources that it watches, as the client spells them."""
+        return tuple(self._watched.values())
 
     @property
     def user(self) -> tuple[str, str] | None:
