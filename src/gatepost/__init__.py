@@ -89,6 +89,7 @@ __all__ = [
     "get_current_sub",
     "run",
     "run_stdio",
+    "well_known_routes",
 ]
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
     from gatepost.web.resource.application import Protected
+    from gatepost.web.site.mounting import well_known_routes
     from gatepost.wording.phrase import CountedPhrase, Phrase
 
 _NAMES = {
@@ -185,6 +187,7 @@ _NAMES = {
     "gatepost.server.server": ("Server",),
     "gatepost.stdio.serving": ("run_stdio",),
     "gatepost.web.resource.application": ("Protected",),
+    "gatepost.web.site.mounting": ("well_known_routes",),
     "gatepost.wording.phrase": ("CountedPhrase", "Phrase"),
     "mcp_types": ("PromptMessage", "TextContent"),
 }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 from gatepost.configuration.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from starlette.middleware import Middleware
 
     from gatepost.assembly.external_tokens import External
@@ -35,7 +34,7 @@ def create_app(
     roles: Mapping[str, Role] | None = None,
     external: External | None = None,
     announce: Callable[[str], None] | None = None,
-) -> FastAPI:
+) -> DirectApp:
     """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
 
     Args:

@@ -70,41 +70,6 @@ async def test_an_app_that_is_mounted_in_another_one_is_served(app: DirectApp) -
     await end_of_the_loop()
 
 
-async def test_an_app_that_is_mounted_below_a_path_says_how_it_is_to_be_mounted(
-    app: DirectApp, caplog: pytest.LogCaptureFixture
-) -> None:
-    outer = FastAPI()
-    outer.mount("/tools", app)
-
-    async with client(outer) as http:
-        for path in ("/tools/mcp", "/tools/.well-known/oauth-protected-resource/mcp", "/tools/health"):
-            answer = await http.get(path)
-            assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
-            assert 'mounts it at "/"' in answer.json()["error_description"]
-    assert {vars(record).get("reason") for record in caplog.records if record.levelname == "ERROR"} == {"mounted_below"}
-    await end_of_the_loop()
-
-
-async def test_paths_that_the_app_was_given_itself_are_served_whatever_lies_around_it(tmp_path: Path) -> None:
-    settings = load_settings({"OAUTH_STORAGE_DIR": str(tmp_path / "data")}, env_file=None)
-    inner = create_app({"/tools/mcp": Server("Notes")}, settings=settings, announce=lambda _: None)
-    outer = FastAPI()
-    outer.mount("/", inner)
-
-    transport = httpx2.ASGITransport(app=outer, root_path="/api")
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
-        challenge = await http.post("/tools/mcp", json=PING, headers=HEADERS)
-        metadata = await http.get("/.well-known/oauth-protected-resource/tools/mcp")
-        issuer = await http.get("/.well-known/oauth-authorization-server")
-
-    where = "http://127.0.0.1:8000/.well-known/oauth-protected-resource/tools/mcp"
-    assert challenge.status_code == 401
-    assert f'resource_metadata="{where}"' in challenge.headers["www-authenticate"]
-    assert metadata.json()["resource"] == "http://127.0.0.1:8000/tools/mcp"
-    assert issuer.json()["token_endpoint"] == "http://127.0.0.1:8000/oauth/token"
-    await end_of_the_loop()
-
-
 async def test_it_closes_with_the_event_loop_and_opens_again_in_another(app: DirectApp, banners: list[str]) -> None:
     for _ in range(2):
         async with client(app) as http:

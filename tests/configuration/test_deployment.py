@@ -4,7 +4,7 @@ import pytest
 
 from gatepost.configuration.deployment import (
     Deployment,
-    canonical_origin,
+    canonical_url,
     is_loopback_host,
     key_file,
     resolve_deployment,
@@ -110,7 +110,10 @@ def test_a_long_random_api_key_may_be_public() -> None:
         "mcp.example.com",
         "ftp://mcp.example.com",
         "https://",
-        "https://mcp.example.com/path",
+        "https://mcp.example.com/a//b",
+        "https://mcp.example.com/a/../b",
+        "https://mcp.example.com/a%2Fb",
+        "https://mcp.example.com//",
         "https://mcp.example.com/?a=b",
         "https://mcp.example.com/#x",
         "https://user@mcp.example.com",
@@ -120,9 +123,9 @@ def test_a_long_random_api_key_may_be_public() -> None:
         "https://mçp.example.com",
     ],
 )
-def test_a_public_url_that_is_not_an_origin_is_refused(url: str) -> None:
+def test_a_public_url_that_is_more_than_host_port_and_path_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="MCP_PUBLIC_URL takes"):
-        canonical_origin(url)
+        canonical_url(url)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +135,13 @@ def test_a_public_url_that_is_not_an_origin_is_refused(url: str) -> None:
         ("http://127.0.0.1:80", "http://127.0.0.1"),
         ("https://mcp.example.com:8443/", "https://mcp.example.com:8443"),
         ("http://[::1]:9000", "http://[::1]:9000"),
+        ("https://Example.Com:443/Tools/", "https://example.com/Tools"),
+        ("https://example.com/a/b", "https://example.com/a/b"),
     ],
 )
-def test_an_origin_has_one_canonical_form(url: str, origin: str) -> None:
-    assert canonical_origin(url) == origin
-    assert canonical_origin(origin) == origin
+def test_a_public_url_has_one_canonical_form(url: str, origin: str) -> None:
+    assert canonical_url(url) == origin
+    assert canonical_url(origin) == origin
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.8.8.8", "::1"])

@@ -6,9 +6,10 @@ The one module that names the kinds of targets there are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
@@ -106,6 +107,7 @@ def endpoints_of(
     if not served:
         raise TargetError("There is nothing to serve: the mapping of paths to targets is empty.")
     paths = [_checked(path) for path in served]
+    _check_base(core.deployment.public_url, paths)
     if len(set(paths)) != len(paths):
         raise TargetError("Two of the paths differ only by a slash at the end, which means the same endpoint.")
     if file is not None and all(isinstance(target, Server) for target in served.values()):
@@ -114,6 +116,23 @@ def endpoints_of(
     own_title = None if isinstance(targets, Mapping) else title
     pairs = zip(paths, served.values(), strict=True)
     return tuple(_endpoint(path, target, making, own_title) for path, target in pairs)
+
+
+def _check_base(public_url: str, paths: Iterable[str]) -> None:
+    """Refuse a base in front of all paths with which some would begin by themselves: a proxy may have stripped it.
+
+    Raises:
+        TargetError: it is so.
+    """
+    base = urlsplit(public_url).path
+    if base and _OURS.match(base):
+        raise TargetError(f"MCP_PUBLIC_URL cannot end with {base}, which is a path of this server itself.")
+    for path in paths:
+        if base and f"{path}/".startswith(f"{base}/"):
+            raise TargetError(
+                f"MCP_PUBLIC_URL is the address in front of all paths, so {path} would be at {public_url}{path}. Leave "
+                f"{base} out at the end of MCP_PUBLIC_URL, or serve the endpoint at another path."
+            )
 
 
 def _checked(path: Any) -> str:

@@ -69,7 +69,23 @@ class Installation:
     listens_at: str | None = None
     """The address or Unix socket that our own HTTP server listens on; None in somebody else's."""
     is_open: bool = False
+    mounted_at: str = ""
+    """The path at which the app is mounted in another one, as far as that is known."""
     _stopping: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def place(self, mounted_at: str) -> None:
+        """Take notice of the path at which the app is mounted in another one; empty where it is not known.
+
+        Raises:
+            SettingsError: the public URL says another.
+        """
+        deployment = self.core.deployment
+        if not (deployment.is_any_loopback or deployment.public_url.endswith(mounted_at)):
+            raise SettingsError(
+                f"The app is mounted at {mounted_at}, and MCP_PUBLIC_URL has to say so: set it to "
+                f"{deployment.public_url}{mounted_at}."
+            )
+        self.mounted_at = mounted_at
 
     async def open(self) -> None:
         """Open the store and offer the set-up link if no account exists. Opening twice is fine.
@@ -137,6 +153,8 @@ class Installation:
         origin, settings = self.core.deployment.public_url, self.core.settings
         is_unknown = self.listens_at is None and not {"public_url", "port"} & settings.server.model_fields_set
         origin = "" if is_unknown else origin
+        if self.core.deployment.is_any_loopback:
+            origin += self.mounted_at
         labels = {True: "App", False: "MCP URL"}
         rows = [(labels[endpoint.is_application], origin + endpoint.path) for endpoint in self.resources.endpoints]
         rows += [("Issuer", server) for server in authorization_servers(self.resources.external)]

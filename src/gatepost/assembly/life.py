@@ -16,6 +16,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.signals import stopping_at_signals
 from gatepost.web.site.errors import RETRY_AFTER
+from gatepost.web.site.mounting import Mounted
 
 _log = logging.getLogger("gatepost.web")
 
@@ -39,8 +40,16 @@ class Life:
         return self.installation.is_open
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Be open for as long as the context lasts: the lifespan of the app."""
+    async def running(self, mounted: Mounted | None = None) -> AsyncIterator[None]:
+        """Be open for as long as the context lasts: the lifespan of the app, which may be `mounted` in another one.
+
+        Raises:
+            SettingsError: it is mounted at another path than MCP_PUBLIC_URL says.
+        """
+        if mounted is not None:
+            self.installation.place(mounted.base)
+            for sentence in mounted.lacks():
+                _log.warning("%s", sentence)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.installation.running())
             if self.hears_signals:
@@ -48,7 +57,7 @@ class Life:
             self.announce(self.installation.banner())
             yield
 
-    async def start(self) -> None:
+    async def start(self, mounted: Mounted | None = None) -> None:
         """Open for as long as the event loop runs; requests that come meanwhile wait for the one start.
 
         Raises:
@@ -57,16 +66,16 @@ class Life:
         if self._started is None or (self._started.done() and self._started.result() is None):
             loop = asyncio.get_running_loop()
             self._started = loop.create_future()
-            loop.create_task(self._run(self._started), name="gatepost-life").add_done_callback(_look_at)
+            loop.create_task(self._run(self._started, mounted), name="gatepost-life").add_done_callback(_look_at)
         failure = await asyncio.shield(self._started)
         if failure is not None:
             raise failure
 
-    async def _run(self, started: asyncio.Future[Exception | None]) -> None:
+    async def _run(self, started: asyncio.Future[Exception | None], mounted: Mounted | None) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine under asyncio runs in a task; tells mypy
         try:
-            async with self.running():
+            async with self.running(mounted):
                 _log.info("started at the first request: the server runs no ASGI lifespan for this app")
                 started.set_result(None)
                 atexit.register(_finish, task)

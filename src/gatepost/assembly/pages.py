@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from gatepost.assembly.admin import admin_pages
 from gatepost.assembly.core import Core
@@ -38,6 +37,7 @@ from gatepost.web.pages.rendering import Pages
 from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.upstream_access import UpstreamAccess
+from gatepost.web.site.base_path import cookie_suffix, origin_of, path_of
 from gatepost.web.site.routing import Route
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class PageRoutes:
     @property
     def _party(self) -> RelyingParty | None:
         """Return for whom passkeys are made; None without local accounts, or where browsers have no passkeys."""
-        origin = self.rules.issuer
+        origin = origin_of(self.rules.issuer)
         rp_id = relying_party_id(origin) if self._has_accounts else None
         return None if rp_id is None else RelyingParty(rp_id, origin, self.pages.server_name)
 
@@ -196,7 +196,7 @@ class PageRoutes:
             now=core.now,
             random_bytes=core.random_bytes,
             entry=core.entry,
-            port=urlsplit(rules.issuer).port,
+            name_suffix=cookie_suffix(rules.issuer),
         )
         return Decision(
             transactions=store.transactions,
@@ -221,6 +221,7 @@ class PageRoutes:
             key_ring=core.key_ring,
             now=core.now,
             random_bytes=core.random_bytes,
-            cookie_name="__Host-gatepost-known" if is_secure else "gatepost-known",
+            cookie_name=("__Host-gatepost-known" if is_secure else "gatepost-known")
+            + path_of(self.rules.issuer).replace("/", "+"),
             secure=is_secure,
         )

@@ -20,9 +20,10 @@ from gatepost.assembly.mcp import Resources
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.landing import LandingPage
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.site.base_path import BasePath, WithWholePath
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
-from gatepost.web.site.front_door import AtTheRoot, CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
+from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
 from gatepost.web.site.health import PROBE_PATHS, HealthChecks, HealthEndpoints
 from gatepost.web.site.limits import AddressLimits
 from gatepost.web.site.loopback_names import LoopbackNames
@@ -69,7 +70,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
 
     def table_of(site: Site, behind: ASGIApp) -> ASGIApp:
         table = RoutingTable(
-            behind,
+            WithWholePath(behind),
             routes=site.routes,
             endpoints=site.endpoints,
             mounts=site.applications,
@@ -90,7 +91,10 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
 
     main = site_at(deployment.public_url, deployment.allowed_hosts)
     ordinary = OrdinaryRequests(
-        endpoints=main.endpoints, own_hosts=deployment.allowed_hosts, is_local_only=deployment.is_any_loopback
+        endpoints=main.endpoints,
+        own_hosts=deployment.allowed_hosts,
+        is_local_only=deployment.is_any_loopback,
+        base=deployment.base_path,
     )
     app = DirectApp(
         title=name,
@@ -100,6 +104,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         layers=layers,
         described=lambda: (*_described_endpoints(installation), *main.routes, *main.page_routes()),
         errors=errors,
+        base_path=BasePath(None if deployment.is_any_loopback else deployment.base_path),
     )
     if requests_log.isEnabledFor(logging.DEBUG):
         # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
@@ -155,7 +160,6 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
     layer = table
     if deployment.is_any_loopback:
         layer = LoopbackNames(layer, own_host=urlsplit(deployment.public_url).netloc, build_site=table_at)
-    layer = AtTheRoot(layer, paths=resources.mcp_paths | resources.application_paths)
     layer = HostGuard(
         layer,
         allowed_hosts=deployment.allowed_hosts,

@@ -40,7 +40,7 @@ def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="listen beside a server that listens there, or take over its Unix socket (MCP_REUSE_PORT)",
     )
-    parser.add_argument("--public-url", help="origin that clients use (MCP_PUBLIC_URL)")
+    parser.add_argument("--public-url", help="address that clients use (MCP_PUBLIC_URL)")
     parser.add_argument(
         "--single-user", action="store_true", help="no login: whoever reaches this server is its owner; loopback only"
     )

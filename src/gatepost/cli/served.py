@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
 
 from gatepost.cli.terminal import CommandRefused
 from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
@@ -36,9 +37,14 @@ def find_endpoint(
         resource = canonical_identifier(own + given if given.startswith("/") else given)
     except ValueError as error:
         raise CommandRefused(f"--resource takes the URL of an MCP endpoint: {error}.", exit_code=2) from None
-    # Of a URL without a path nothing is left after its third slash.
-    path = "/" + resource.split("/", 3)[3] if resource.count("/") > 2 else ""  # noqa: PLR2004 - as above
-    return resource, next((endpoint for endpoint in served if endpoint.path == path), None)
+    base, path = urlsplit(own).path, urlsplit(resource).path
+    if f"{path}/".startswith(f"{base}/"):
+        path = path[len(base) :]
+    found = next((endpoint for endpoint in served if endpoint.path == path), None)
+    if found is None and settings.server.public_url is None:
+        # It may be mounted in another app, of which only the server knows at which path.
+        found = next((endpoint for endpoint in served if path.endswith(endpoint.path)), None)
+    return resource, found
 
 
 def read_scopes(text: str, known: Collection[str] | None) -> tuple[str, ...]:

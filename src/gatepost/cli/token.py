@@ -72,6 +72,9 @@ async def _mint(store: Store, settings: Settings, options: argparse.Namespace) -
         if user.disabled_at is not None:
             raise CommandRefused(f"There is no account {options.user} that is not disabled; see gatepost users list.")
         subject = user.subject
+    parts = urlsplit(resource)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    issuer = origin if endpoint is None else resource.removesuffix(endpoint.path)
     now = int(time.time())
     lifetime = settings.oauth.access_token_ttl if options.lifetime is None else options.lifetime
     grant = Grant(
@@ -91,20 +94,19 @@ async def _mint(store: Store, settings: Settings, options: argparse.Namespace) -
         now=now,
         lifetimes=replace(Lifetimes(), access_token=lifetime),
         random_bytes=secrets.token_bytes,
-        sign=await _signer(store, settings, resource=resource, now=now),
+        sign=await _signer(store, settings, issuer=issuer, now=now),
     )
     await store.approvals.give_grant(grant, rows)
     await audit(store, AuditEvent.TOKEN_MINTED, subject=subject, client_id=COMMAND_LINE_CLIENT, grant_id=grant.grant_id)
     return tokens
 
 
-async def _signer(store: Store, settings: Settings, *, resource: str, now: int) -> SignAccessToken | None:
-    """Return what signs the token, as the server at the resource's origin would; None where tokens are opaque."""
+async def _signer(store: Store, settings: Settings, *, issuer: str, now: int) -> SignAccessToken | None:
+    """Return what signs the token, as the server with this issuer would; None where tokens are opaque."""
     if settings.oauth.access_token_format == "opaque":
         return None
     ring = await own_key_ring(store, settings)
     keys = signing_keys_of(settings, store, ring, now=lambda: int(time.time()), random_bytes=secrets.token_bytes)
     assert keys is not None  # noqa: S101 - the format is jwt; tells mypy
     await keys.open()
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(resource))
-    return await SignedTokens(keys=keys, issuer=origin).signer(now)
+    return await SignedTokens(keys=keys, issuer=issuer).signer(now)

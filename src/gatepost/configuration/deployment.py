@@ -1,4 +1,4 @@
-"""From settings to a deployment: under which origin the server is known, who may reach it, where its data lies.
+"""From settings to a deployment: under which URL the server is known, who may reach it, where its data lies.
 
 Refuses what is unsafe, with a sentence that says what to set. A server counts as public as soon as it listens on
 anything but loopback or is known by anything but a loopback name.
@@ -7,6 +7,7 @@ anything but loopback or is known by anything but a loopback name.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ MCP_PATH = "/mcp"
 """Where a single endpoint is served; `/mcp/` answers too, without a redirect."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")  # no dot segments, nothing that needs escaping
 _WELL_KNOWN_SECRETS = frozenset({"change-me", "changeme", "secret", "password", "api-key", "test", "admin"})
 _SHORTEST_PUBLIC_API_KEY = 24
 """Characters; 24 of base64 are 144 bits. Anything shorter is likely to be a word."""
@@ -31,9 +33,9 @@ class Deployment:
     """Where and how this server is reached; plain values for everything below."""
 
     public_url: str
-    """Origin without a trailing slash."""
+    """Where everything is, without a trailing slash: an origin, perhaps with a path."""
     is_secure: bool
-    """Whether the origin is https."""
+    """Whether it is https."""
     is_public: bool
     is_any_loopback: bool
     """Whether it answers to every loopback name: it has no public URL, so whatever name a client uses is right."""
@@ -43,6 +45,11 @@ class Deployment:
     """Browser origins that may call the MCP endpoint, beside the loopback ones."""
     store_url: str
     """Where the data lies; see `gatepost.stores.urls`."""
+
+    @property
+    def base_path(self) -> str:
+        """The path of the public URL; empty where it is an origin."""
+        return urlsplit(self.public_url).path
 
 
 def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deployment:
@@ -66,7 +73,7 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
             )
         public_url = f"http://{host_and_port(server.host, server.port)}"
     else:
-        public_url = canonical_origin(server.public_url)
+        public_url = canonical_url(server.public_url)
     parts = urlsplit(public_url)
     is_public = listens_publicly or not is_loopback_host(parts.hostname or "")
     location = locate_store(settings)
@@ -78,7 +85,7 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         is_public=is_public,
         is_any_loopback=server.public_url is None,
         allowed_hosts=frozenset({*_host_values(public_url), *(host.lower() for host in server.allowed_hosts)}),
-        allowed_origins=frozenset({public_url, *server.allowed_origins}),
+        allowed_origins=frozenset({f"{parts.scheme}://{parts.netloc}", *server.allowed_origins}),
         store_url=store_url(settings),
     )
 
@@ -88,15 +95,16 @@ def host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def canonical_origin(url: str) -> str:
-    """Return `url` as an origin: lower case, no default port, no trailing slash.
+def canonical_url(url: str) -> str:
+    """Return `url` in its one form: scheme and host in lower case, no default port, no trailing slash.
 
     Raises:
-        SettingsError: it is not an http(s) origin.
+        SettingsError: it is not an http(s) URL of host, port and path alone.
     """
     wrong = SettingsError(
-        "MCP_PUBLIC_URL takes the origin that clients use, such as https://mcp.example.com: http or https, a host, "
-        "perhaps a port, and no path, query or user name."
+        "MCP_PUBLIC_URL takes the address that clients use, such as https://mcp.example.com or "
+        "https://example.com/tools: http or https, a host, perhaps a port, perhaps a path of letters, digits and "
+        "- . _ ~, and no query or user name."
     )
     try:
         parts = urlsplit(url)
@@ -104,11 +112,13 @@ def canonical_origin(url: str) -> str:
     except ValueError:
         raise wrong from None
     host = parts.hostname
-    is_plain = parts.path in {"", "/"} and not (parts.query or parts.fragment) and "@" not in parts.netloc
+    path = parts.path.removesuffix("/")
+    is_plain = _PATH.fullmatch(path) and not (parts.query or parts.fragment) and "@" not in parts.netloc
     if parts.scheme not in _DEFAULT_PORTS or not host or not is_plain or not url.isascii() or not url.isprintable():
         raise wrong
     host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + ("" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}")
+    authority = host if port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{host}:{port}"
+    return f"{parts.scheme}://{authority}{path}"
 
 
 def is_loopback_host(host: str) -> bool:

@@ -109,7 +109,7 @@ class ServerSettings(Section):
     public_url: str | None = Field(
         None,
         alias="MCP_PUBLIC_URL",
-        description="the origin that clients use, such as https://mcp.example.com, without a path",
+        description="the address that clients use, such as https://mcp.example.com or https://example.com/tools",
     )
     handler: str | None = Field(
         None, alias="MCP_HANDLER", description="what to serve: module:name or path/file.py:name"

@@ -70,5 +70,6 @@ class SignedTokens:
         issuer, audience = self.issuer, claims.get("aud")
         is_operators = self.any_loopback and claims.get("client_id") == COMMAND_LINE_CLIENT
         if is_operators and isinstance(audience, str) and names_same_endpoint(audience, resource):
-            resource, issuer = audience, "{0.scheme}://{0.netloc}".format(urlsplit(audience))
+            resource, parts = audience, urlsplit(audience)
+            issuer = f"{parts.scheme}://{parts.netloc}{urlsplit(issuer).path}"
         check_claims(claims, issuer=issuer, resource=resource, now=now)

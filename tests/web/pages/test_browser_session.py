@@ -12,6 +12,7 @@ from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
 from gatepost.web.pages.browser_session import PLAIN_HTTP_LOGIN, BrowserSessions, OpenSession
+from gatepost.web.site.base_path import cookie_suffix
 from tests.web.pages.pages_world import Accounts, Counter
 
 NOW = 1_000_000
@@ -24,7 +25,7 @@ def store() -> Store:
     return memory_store()
 
 
-def make(store: Store, *, secure: bool = True, port: int | None = None, now: int = NOW) -> BrowserSessions:
+def make(store: Store, *, secure: bool = True, name_suffix: str = "", now: int = NOW) -> BrowserSessions:
     return BrowserSessions(
         sessions=store.browser_sessions,
         provider=Accounts(),
@@ -32,7 +33,7 @@ def make(store: Store, *, secure: bool = True, port: int | None = None, now: int
         lifetime=3600,
         now=lambda: now,
         random_bytes=Counter(),
-        port=port,
+        name_suffix=name_suffix,
     )
 
 
@@ -47,16 +48,20 @@ def set_cookie(sessions: BrowserSessions, session: OpenSession) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("secure", "port", "name"),
+    ("url", "name"),
     [
-        (True, None, "__Host-gatepost"),
-        (True, 8443, "__Host-gatepost-8443"),
-        (False, None, "gatepost"),
-        (False, 8000, "gatepost-8000"),
+        ("https://mcp.example.com", "__Host-gatepost"),
+        ("https://mcp.example.com:8443", "__Host-gatepost-8443"),
+        ("https://example.com/a/b", "__Host-gatepost+a+b"),
+        ("http://127.0.0.1", "gatepost"),
+        ("http://127.0.0.1:8000", "gatepost-8000"),
+        ("http://127.0.0.1:8000/svc", "gatepost-8000+svc"),
     ],
 )
-def test_the_cookie_is_named_for_scheme_and_port(store: Store, *, secure: bool, port: int | None, name: str) -> None:
-    assert make(store, secure=secure, port=port).cookie_name == name
+def test_the_cookie_is_named_for_scheme_port_and_path(store: Store, url: str, name: str) -> None:
+    sessions = make(store, secure=url.startswith("https:"), name_suffix=cookie_suffix(url))
+
+    assert sessions.cookie_name == name
 
 
 async def test_on_https_the_cookie_meets_the_host_prefix(store: Store) -> None:
@@ -73,7 +78,7 @@ async def test_on_https_the_cookie_meets_the_host_prefix(store: Store) -> None:
 
 
 async def test_on_plain_http_all_but_secure_and_prefix_stays(store: Store) -> None:
-    sessions = make(store, secure=False, port=8000)
+    sessions = make(store, secure=False, name_suffix="-8000")
     session = await sessions.current_or_new(asks())
     assert set_cookie(sessions, session) == [
         f"gatepost-8000={session.secret}",
@@ -157,7 +162,7 @@ async def test_garbage_beside_the_real_one_does_no_harm(store: Store) -> None:
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_a_second_well_shaped_one_makes_both_worthless(store: Store, *, is_first: bool) -> None:
     """Another program on this machine may have planted it, so no order of preference is safe."""
-    sessions = make(store, secure=False, port=8000)
+    sessions = make(store, secure=False, name_suffix="-8000")
     ours, planted = await sessions.current_or_new(asks()), await sessions.current_or_new(asks())
     pair = [f"gatepost-8000={session.secret}" for session in (ours, planted)]
     request = asks("; ".join(pair if is_first else reversed(pair)))
@@ -231,7 +236,7 @@ async def test_a_login_on_plain_http_is_short(store: Store, *, secure: bool, lif
 
 
 async def test_whoever_leaves_on_plain_http_leaves_every_session_behind(store: Store) -> None:
-    sessions = make(store, secure=False, port=8000)
+    sessions = make(store, secure=False, name_suffix="-8000")
     ours, planted = [await sessions.current_or_new(asks()) for _ in range(2)]
     response = Response()
     await sessions.leave(

@@ -138,8 +138,8 @@ async def test_a_path_needs_the_scopes_of_every_path_that_covers_it(path: str, s
         assert 'scope="notes:read notes:write"' in answer.headers["www-authenticate"]
 
 
-@pytest.mark.parametrize("root_path", ["/api", "/mcp", "/"])
-async def test_what_a_server_says_of_its_own_root_changes_neither_scopes_nor_paths(root_path: str) -> None:
+@pytest.mark.parametrize("root_path", ["/api", "/mcp", ""])
+async def test_below_the_root_of_a_server_scopes_hold_and_the_application_finds_the_whole_path(root_path: str) -> None:
     app = guarded(scopes={"/": ["notes:read"], "/admin": ["notes:write"]})
     transport = httpx2.ASGITransport(app, root_path=root_path)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
@@ -148,7 +148,8 @@ async def test_what_a_server_says_of_its_own_root_changes_neither_scopes_nor_pat
         who = await client.get("/mcp/who", headers=headers)
 
     assert admin.status_code == 403
-    assert (who.status_code, who.json()["root_path"]) == (200, "/mcp")
+    assert (who.status_code, who.json()["root_path"]) == (200, f"{root_path}/mcp")
+    assert who.json()["url"] == f"{ORIGIN}{root_path}/mcp/who"
 
 
 async def test_the_scopes_of_the_root_are_needed_at_the_bare_path_too() -> None:

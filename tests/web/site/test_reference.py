@@ -42,7 +42,7 @@ async def test_a_script_is_sent_in_pieces_so_that_little_of_it_waits_for_who_doe
 
 async def test_the_description_is_encoded_once_until_it_is_another() -> None:
     described: dict[str, Any] = {"openapi": "3.1.0"}
-    request = cast("Request", SimpleNamespace(app=SimpleNamespace(openapi=lambda: described)))
+    request = cast("Request", SimpleNamespace(app=SimpleNamespace(openapi=lambda: described), scope={}))
 
     async def body() -> bytes:
         response: Response = await PAGES.get_description(request)

@@ -20,6 +20,7 @@ from gatepost.resource.resources import WELL_KNOWN_PATH, ProtectedResource, reso
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType
 from gatepost.web.site import api_description as api
+from gatepost.web.site.base_path import path_of
 from gatepost.web.site.routing import Route
 
 # OpenID Connect Discovery is not spoken, but MCP clients try its address (MCP authorization server discovery; RFC 8414
@@ -55,7 +56,7 @@ class MetadataEndpoints:
         documents = _resource_documents(self.resources, (rules.issuer, *self.others))
         for well_known in _SERVER_PATHS:
             for path in ("", *(resource.path for resource in self.resources)):
-                documents |= dict.fromkeys(_addresses(well_known, path), server_document)
+                documents |= dict.fromkeys(_addresses(well_known, path, path_of(rules.issuer)), server_document)
         return _routes(documents)
 
     def _server_document(self, rules: AuthorizationServer) -> bytes:
@@ -99,18 +100,24 @@ def _resource_documents(resources: Sequence[ProtectedResource], issuers: Sequenc
     documents: dict[str, _Document] = {}
     for resource in resources:
         document = _Document(orjson.dumps(resource_metadata(resource, issuers=issuers)), _FRESH_SECONDS)
-        documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path), document)
+        base = path_of(resource.identifier.removesuffix(resource.path))
+        documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path, base), document)
         # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.
         documents.setdefault(WELL_KNOWN_PATH, document)
     return documents
 
 
-def _addresses(well_known: str, path: str) -> list[str]:
-    """Return where clients look for a document about `path`: inserted before the path, and appended to it."""
+def _addresses(well_known: str, path: str, base: str) -> list[str]:
+    """Return where clients look for a document about `path`: inserted before the path, and appended to it.
+
+    Inserted it stands before the base as well, at the root of the origin (`base_path.py`). All the others are below the
+    base, and so are those without it, which are for whoever asks there.
+    """
     path = path.rstrip("/")
-    if not path:
-        return [well_known]
-    return [f"{well_known}{path}", f"{well_known}{path}/", f"{path}{well_known}"]
+    inserted = dict.fromkeys(
+        f"{well_known}{each}{slash}" for each in (path, base + path) if each for slash in ("", "/")
+    )
+    return [*inserted, f"{path}{well_known}"]
 
 
 _OF_RESOURCE = api.json_answer(

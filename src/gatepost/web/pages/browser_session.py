@@ -5,8 +5,9 @@ On https the cookie is called `__Host-gatepost`: browsers accept that prefix onl
 no prefix works; the cookie is then called `gatepost` and the rest of the protection stays. A client on loopback is
 then the same site for the browser, cookies and all, so a login there is short, and over before the browser is sent on.
 
-A public URL that names a port carries it in the cookie's name (`gatepost-8000`), because cookies ignore ports: two
-servers on one machine would otherwise end each other's logins.
+A public URL that names a port or a path carries it in the cookie's name (`gatepost-8000`, `__Host-gatepost+tools`):
+cookies ignore ports, and `__Host-` allows no other `Path` than `/`. Two servers on one host would otherwise end each
+other's logins.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ class BrowserSessions:
     random_bytes: RandomBytes
     entry: Entry = ANYBODY
     """Whom it does not name any more has to log in again, and is told why."""
-    port: int | None = None
-    """The port that the public URL names."""
+    name_suffix: str = ""
+    """What tells the cookie from those of other servers on the same host (`web.site.base_path.cookie_suffix`)."""
 
     @property
     def cookie_name(self) -> str:
         """What the cookie is called."""
-        return ("__Host-gatepost" if self.secure else "gatepost") + (f"-{self.port}" if self.port is not None else "")
+        return ("__Host-gatepost" if self.secure else "gatepost") + self.name_suffix
 
     async def current(self, request: Request) -> OpenSession | None:
         """Return the live session that the request's cookie opens, logged in or not."""

@@ -19,6 +19,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.tokens.opaque import base64url
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.site.base_path import origin_of
 from gatepost.web.site.request_body import media_type, read_body
 from gatepost.wording.phrase import Phrase
 
@@ -58,9 +59,11 @@ def check_origin(request: Request, *, origin: str) -> None:
     """Refuse a POST that comes from a page of somebody else.
 
     Browsers too old to send either header are tolerated: the token and the cookie's SameSite still stand. `null` is
-    what a sandboxed or disguised page sends, so it is foreign. `origin` is our own, such as `https://mcp.example.com`.
+    what a sandboxed or disguised page sends, so it is foreign. `origin` is our own: where our pages are, perhaps with a
+    path, which browsers do not send.
     """
-    is_foreign = any(sent != origin for sent in request.headers.getlist("origin"))
+    own = origin_of(origin)
+    is_foreign = any(sent != own for sent in request.headers.getlist("origin"))
     # `none` is the user's own doing (a reload, a restored tab); `same-site` is a neighbour on another host or port.
     crosses = any(site not in {"same-origin", "none"} for site in request.headers.getlist("sec-fetch-site"))
     if is_foreign or crosses:

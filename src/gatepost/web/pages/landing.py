@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.site.base_path import inner_scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class LandingPage:
 
     pages: Pages
     origin: str
-    """The public one."""
+    """The public one, perhaps with a path."""
     is_any_loopback: bool
     """Whether it is at every loopback name, so that the one that was asked for is as good."""
     mcp_paths: Sequence[str]
@@ -29,13 +30,13 @@ class LandingPage:
 
     def respond(self, request: HTTPConnection) -> Response | None:
         """Return the page for a browser that a person sent here; None for everybody else (Fetch Metadata)."""
-        scope = request.scope
+        scope = inner_scope(request.scope)
         is_here = scope["path"] == "/" or scope["path"].removesuffix("/") in self.mcp_paths
         if not is_here or scope["method"] != "GET" or request.headers.get("sec-fetch-dest") != "document":
             return None
         origin = self.origin
         if self.is_any_loopback:
-            origin = f"{urlsplit(origin).scheme}://{request.headers['host']}"
+            origin = f"{urlsplit(origin).scheme}://{request.headers['host']}{scope.get('root_path', '')}"
         return self.pages.render(
             request,
             "landing.html",

@@ -252,7 +252,7 @@ def _with_a_name(origin: str) -> str | None:
     parts = urlsplit(origin)
     if parts.scheme != "http":
         return None
-    return f"http://localhost{'' if parts.port is None else f':{parts.port}'}{PASSKEYS}"
+    return f"http://localhost{'' if parts.port is None else f':{parts.port}'}{parts.path}{PASSKEYS}"
 
 
 _SHOW_OPERATION = api.Operation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -50,6 +51,9 @@ _TEMPLATES_OUTSIDE_FLOW: Final = frozenset(
         "done.html",
     }
 )
+
+_OWN_PATH: Final = re.compile(r'\s(?:action|data-action|data-challenge|href|src)="(?=/(?!/))')
+"""Where a path of ours begins in a page. What is not markup of a template has no plain quotes: it is escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ class Pages:
         """
         language = self._templates.language_for(",".join(request.headers.getlist("accept-language")))
         html = self._templates.render(template, language, {**context, "passkeys": passkeys})
+        if base := request.scope.get("root_path"):
+            html = _OWN_PATH.sub(rf"\g<0>{base}", html)
         headers = page_headers(
             secure=self._secure,
             in_flow=template not in _TEMPLATES_OUTSIDE_FLOW and not template.startswith("admin_"),

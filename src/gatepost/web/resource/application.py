@@ -24,6 +24,7 @@ from gatepost.server.calls.context import set_current_subject
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
+from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
 from gatepost.web.site.front_door import FAST_PATH
@@ -178,10 +179,10 @@ class GuardedApplication:
         return frozenset[str]().union(*covering)
 
     def _scope_for(self, scope: Scope, principal: Principal | None) -> Scope:
-        given = dict(scope)
+        given = {**outer_scope(scope, below=self._path)}
+        for name in ("router", "app_root_path"):  # of an app of Starlette's around ours: this one has its own
+            given.pop(name, None)
         given["headers"] = [header for header in scope["headers"] if header[0] not in _CREDENTIALS]
-        # The path begins with ours, whatever `root_path` a server or an app around this one gives: it was found by it.
-        given["root_path"] = self._path
         given["state"] = self._state.copy()
         given[PRINCIPAL] = principal
         return given

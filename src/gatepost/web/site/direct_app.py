@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from fastapi import FastAPI
@@ -11,8 +11,10 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.api_description import ANYWHERE
+from gatepost.web.site.base_path import BasePath
 from gatepost.web.site.errors import ErrorResponses, install_error_handlers
 from gatepost.web.site.front_door import OrdinaryRequests
+from gatepost.web.site.mounting import Mounted
 from gatepost.web.site.routing import Route
 from gatepost.web.site.routing import described as operations_of
 
@@ -25,11 +27,11 @@ class OpenAndClosed(Protocol):
         """Whether requests can be served."""
         ...
 
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Be open for as long as the context lasts."""
+    def running(self, mounted: Mounted | None) -> AbstractAsyncContextManager[None]:
+        """Be open for as long as the context lasts; `mounted` says in which other app."""
         ...
 
-    async def start(self) -> None:
+    async def start(self, mounted: Mounted | None) -> None:
         """Open for as long as the event loop runs. Raises whatever keeps it from opening."""
         ...
 
@@ -54,13 +56,16 @@ class DirectApp(FastAPI):
         layers: Callable[[ASGIApp], ASGIApp],
         described: Callable[[], Iterable[Route]],
         errors: ErrorResponses,
+        base_path: BasePath | None = None,
     ) -> None:
         """Prepare; the layers are built when nobody can add middleware any more.
 
         `life` is run by the ASGI lifespan, or begun by the first request; None where there is nothing to open.
         `ordinary` goes past all layers. `layers` is given what serves everything else, and returns the outermost layer;
-        `described` returns the routes in them. `errors` answers what routes raise that a user adds.
+        `described` returns the routes in them. `errors` answers what routes raise that a user adds. `base_path` finds
+        below which path a request is; by default the one that the server says.
         """
+        base_path = base_path or BasePath(None)
         super().__init__(
             title=title,
             version=version,
@@ -68,18 +73,21 @@ class DirectApp(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
             responses=ANYWHERE,
-            lifespan=None if life is None else lambda _app: life.running(),
+            lifespan=None if life is None else lambda _app: life.running(self._mounted),
             # It would look for its configuration on every request, and could be told from outside to record them whole.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.life = life
+        self.public_base = base_path.public
+        """The path of the public URL; None without one."""
+        self._mounted: Mounted | None = None
         self._errors = errors
         self._described = described
         self._bare_stack: object = object()
         """The middleware stack as it is when nothing lies around `_front`."""
 
         def front(app: ASGIApp) -> ASGIApp:
-            self._front = _Front(layers(app), ordinary)
+            self._front = _Front(layers(app), ordinary, base_path)
             return self._front
 
         # The first added is the innermost, and the last added is the first in the list.
@@ -92,6 +100,30 @@ class DirectApp(FastAPI):
         document = super().openapi()
         document["paths"] = operations_of(self._described()) | document["paths"]
         return document
+
+    @asynccontextmanager
+    async def lifespan(self, around: Any) -> AsyncIterator[Any]:
+        """Be open inside of another app, for as long as that one's lifespan lasts.
+
+        As it is, `FastAPI(lifespan=gate.lifespan)`; or in a lifespan of one's own, with whatever else is opened there:
+
+            @asynccontextmanager
+            async def lifespan(app):
+                async with gate.lifespan(app), open_pool() as pool:
+                    yield {"pool": pool}
+
+        Args:
+            around: the app around.
+
+        Raises:
+            SettingsError: this app is mounted at another path than MCP_PUBLIC_URL says.
+        """
+        self._mounted = Mounted(self, around, runs_lifespan=True)
+        try:
+            async with self.router.lifespan_context(self) as state:
+                yield state
+        finally:
+            self._mounted = None
 
     def has_route(self, scope: Scope) -> bool:
         """Say whether a route that a user added is at the path of an HTTP request, for whatever method."""
@@ -107,8 +139,9 @@ class DirectApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if self.life is not None and not self.life.is_open and scope["type"] != "lifespan":
+            around = scope.get("app")
             try:
-                await self.life.start()
+                await self.life.start(None if around is None else Mounted(self, around, runs_lifespan=False))
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
                 await self._errors.not_started(scope, error)(scope, receive, send)
                 return
@@ -118,17 +151,25 @@ class DirectApp(FastAPI):
             return
         scope["app"] = self
         front = self._front
+        if scope.get("root_path") or self.public_base:
+            await front(scope, receive, send)
+            return
         await (front.ordinary.endpoint_of(scope) or front.layers)(scope, receive, send)
 
 
 class _Front:
     """Our layers as middleware."""
 
-    __slots__ = ("layers", "ordinary")
+    __slots__ = ("base_path", "layers", "ordinary")
 
-    def __init__(self, layers: ASGIApp, ordinary: OrdinaryRequests) -> None:
+    def __init__(self, layers: ASGIApp, ordinary: OrdinaryRequests, base_path: BasePath) -> None:
         self.layers = layers
         self.ordinary = ordinary
+        self.base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.ordinary.endpoint_of(scope) or self.layers)(scope, receive, send)
+        inner = self.base_path.inside(scope) if self.base_path.concerns(scope) else scope
+        if inner is None:
+            await self.base_path.misplaced(scope)(scope, receive, send)
+            return
+        await (self.ordinary.endpoint_of(inner) or self.layers)(inner, receive, send)

@@ -69,19 +69,23 @@ class OrdinaryRequests:
         endpoints: the MCP endpoints by path, with and without a slash at the end.
         own_hosts: `Host` values that are ours, in lower case.
         is_local_only: whether `LocalOnly` guards this server.
+        base: the path of the public URL.
     """
 
-    def __init__(self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool) -> None:
+    def __init__(
+        self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool, base: str = ""
+    ) -> None:
         self._endpoints = endpoints
         self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
         self._is_local_only = is_local_only
+        self._base = base
 
     def endpoint_of(self, scope: Scope) -> ASGIApp | None:
         """Return the endpoint of an ordinary MCP request, which gets its `ORDINARY_HEADERS`, else None."""
         if scope["type"] != "http":
             return None
         endpoint = self._endpoints.get(scope["path"])
-        if endpoint is None:
+        if endpoint is None or scope.get("root_path", "") != self._base:
             return None
         raw_headers = scope["headers"]
         headers = dict(raw_headers)
@@ -119,27 +123,6 @@ class LocalOnly:
                     "This server is set up for its own machine only. To reach it through a proxy, a tunnel or a "
                     "network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
                 )
-        await app(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class AtTheRoot:
-    """Answers 404 with the reason where the app was mounted below a path of another app, or a server was told of one.
-
-    Clients build the addresses of metadata from the root of the origin (RFC 8414 section 3.1, RFC 9728 section 3.1),
-    which such an app does not see. Paths that it was given itself, as in `{"/tools/mcp": server}`, are served.
-    """
-
-    app: ASGIApp
-    paths: frozenset[str]
-    """Of endpoints and applications."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check one request."""
-        app, root = self.app, scope.get("root_path", "").rstrip("/") + "/"
-        is_below = root != "/" and scope["type"] == "http" and scope["path"].startswith(root)
-        if is_below and not any(path.startswith(root) for path in self.paths):
-            app = _misplaced(root)
         await app(scope, receive, send)
 
 
@@ -268,20 +251,6 @@ def _is_local(client: tuple[str, int] | None) -> bool:
 def loggable_host(host: bytes) -> str | None:
     """Return a `Host` as the log may have it, for whoever has to allow it; None for what is no host."""
     return host.decode("ascii") if _PLAIN_HOST.fullmatch(host) else None
-
-
-def _misplaced(root: str) -> Response:
-    description = (
-        "This app is mounted below a path, but clients look for its metadata at the root of the origin. The operator "
-        'mounts it at "/", after all other routes, and names the path in it: create_app({"/tools/mcp": server}).'
-    )
-    _log.error(
-        "the app is served below %s and cannot be used there: %s",
-        root,
-        description,
-        extra={"reason": Reason.MOUNTED_BELOW.value},
-    )
-    return json_response({"error": "not_found", "error_description": description}, 404)
 
 
 def _refused(

@@ -18,8 +18,8 @@ LOOPBACK_HOST = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::(?:" + _PORT
 """A `Host` value that names this machine; the port is one there can be, in its one spelling (RFC 9110 section 7.2)."""
 
 _MOST_TUNNELS = 8
-"""Sites for ports other than our own, which tunnels give us. Of more than that the one used least recently goes; names
-on our own port, of which there are three, always stay."""
+"""Sites for ports other than our own, which tunnels give us, and below paths at which the app is mounted. Of more than
+that the one used least recently goes; names on our own port, of which there are three, always stay."""
 
 
 class LoopbackNames:
@@ -31,35 +31,37 @@ class LoopbackNames:
         Args:
             app: serves `own_host`, and whatever is no loopback name.
             own_host: the `Host` value of the server's main origin.
-            build_site: returns the site of an origin such as `http://localhost:8000`.
+            build_site: returns the site of an origin such as `http://localhost:8000`, perhaps with a base path.
         """
         self.app = app
         self._own_host = own_host.encode("latin-1")
         self._own_port = _port_of(self._own_host)
         self._build_site = build_site
-        self._names: dict[bytes, ASGIApp] = {}
-        self._tunnels: dict[bytes, ASGIApp] = {}
+        self._names: dict[tuple[bytes, str], ASGIApp] = {}
+        self._tunnels: dict[tuple[bytes, str], ASGIApp] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lead one request."""
         app = self.app
         if scope["type"] == "http":
             host = next((value for name, value in scope["headers"] if name == b"host"), b"").lower()
-            if host != self._own_host:
-                app = self._site(host) or app
+            base = scope.get("root_path", "")
+            if host != self._own_host or base:
+                app = self._site(host, base) or app
         await app(scope, receive, send)
 
-    def _site(self, host: bytes) -> ASGIApp | None:
-        """Return the site of a `Host`; None when it is no loopback name."""
-        sites = self._names if _port_of(host) == self._own_port else self._tunnels
-        site = sites.pop(host, None)
+    def _site(self, host: bytes, base: str) -> ASGIApp | None:
+        """Return the site of a `Host` and a base path; None when it is no loopback name."""
+        sites = self._names if _port_of(host) == self._own_port and not base else self._tunnels
+        key = host, base
+        site = sites.pop(key, None)
         if site is None:
             if LOOPBACK_HOST.fullmatch(host) is None:
                 return None
             if len(self._tunnels) >= _MOST_TUNNELS and sites is self._tunnels:
                 del sites[next(iter(sites))]
-            site = self._build_site(f"http://{host.decode('ascii')}")
-        sites[host] = site  # at the end: in the order of use
+            site = self._build_site(f"http://{host.decode('ascii')}{base}")
+        sites[key] = site  # at the end: in the order of use
         return site
 
 

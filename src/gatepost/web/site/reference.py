@@ -48,7 +48,7 @@ class ReferencePages:
     """The two pages, and what they show."""
 
     title: str
-    _encoded: list[tuple[Any, bytes]] = field(default_factory=list, init=False)
+    _encoded: list[tuple[Any, str, bytes]] = field(default_factory=list, init=False)
     """The description that was asked for last. To encode it takes ten times as long as to answer anything else."""
 
     def routes(self) -> tuple[Route, ...]:
@@ -59,32 +59,36 @@ class ReferencePages:
             Route("GET", _ASSETS + "{asset}", _serve),
         )
 
-    async def get_swagger(self, _request: Request) -> HTMLResponse:
+    async def get_swagger(self, request: Request) -> HTMLResponse:
+        base = request.scope.get("root_path", "")
         page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            openapi_url=f"{base}/openapi.json",
             title=f"{self.title}: API",
-            swagger_js_url=_ASSETS + "swagger-ui-bundle.js",
-            swagger_css_url=_ASSETS + "swagger-ui.css",
-            swagger_favicon_url=_ASSETS + "favicon.png",
+            swagger_js_url=base + _ASSETS + "swagger-ui-bundle.js",
+            swagger_css_url=base + _ASSETS + "swagger-ui.css",
+            swagger_favicon_url=base + _ASSETS + "favicon.png",
         )
         return _sandboxed(page)
 
-    async def get_redoc(self, _request: Request) -> HTMLResponse:
+    async def get_redoc(self, request: Request) -> HTMLResponse:
+        base = request.scope.get("root_path", "")
         page = get_redoc_html(
-            openapi_url="/openapi.json",
+            openapi_url=f"{base}/openapi.json",
             title=f"{self.title}: API",
-            redoc_js_url=_ASSETS + "redoc.standalone.js",
-            redoc_favicon_url=_ASSETS + "favicon.png",
+            redoc_js_url=base + _ASSETS + "redoc.standalone.js",
+            redoc_favicon_url=base + _ASSETS + "favicon.png",
             with_google_fonts=False,
         )
         return _sandboxed(page)
 
     async def get_description(self, request: Request) -> Response:
-        description = request.app.openapi()
-        if not self._encoded or self._encoded[0][0] is not description:
-            self._encoded[:] = [(description, bytes(JSONResponse(description).body))]
+        description, base = request.app.openapi(), request.scope.get("root_path", "")
+        if not self._encoded or self._encoded[0][0] is not description or self._encoded[0][1] != base:
+            # Paths of the description are relative to the server's URL (OpenAPI 3.1, Server Object).
+            there = {**description, "servers": [{"url": base}]} if base else description
+            self._encoded[:] = [(description, base, bytes(JSONResponse(there).body))]
         headers = {"X-Content-Type-Options": "nosniff"}
-        return Response(self._encoded[0][1], media_type="application/json", headers=headers)
+        return Response(self._encoded[0][2], media_type="application/json", headers=headers)
 
 
 def _sandboxed(page: HTMLResponse) -> HTMLResponse:

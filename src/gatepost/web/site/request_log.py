@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatepost.web.site.base_path import inner_scope
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import endpoint_of
 
@@ -46,7 +47,8 @@ class RequestLog:
             await self.app(scope, receive, watch)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "(another method)"
-            where = scope["path"] if scope["path"] in self.own_paths else endpoint_of(scope)
+            inner = inner_scope(scope)
+            where = inner["path"] if inner["path"] in self.own_paths else endpoint_of(inner)
             details = {
                 "status": status,
                 "milliseconds": round((self.clock() - began) * 1000),

@@ -154,6 +154,7 @@ class _Methods:
         except Exception as error:  # noqa: BLE001 - this is the place where errors become responses
             own = None if route is None or route.error_response is None else route.error_response(request, error)
             response = self.errors.response(request, error) if own is None else own
+        _lead_below(scope.get("root_path"), response)
         await response(scope, receive, _without_content(send) if scope["method"] == "HEAD" else send)
 
     async def _respond(self, request: Request, route: Route | None) -> Response:
@@ -166,6 +167,13 @@ class _Methods:
         if route.has_effects and request.method == "HEAD":
             return _THERE_IS_A_PAGE
         return await route.handler(request)
+
+
+def _lead_below(base: str | None, response: Response) -> None:
+    """Put the base in front of a location that is a path of ours (`base_path.py`)."""
+    location = response.headers.get("location", "") if base else ""
+    if location.startswith("/") and not location.startswith("//"):
+        response.headers["location"] = f"{base}{location}"
 
 
 def _without_content(send: Send) -> Send:

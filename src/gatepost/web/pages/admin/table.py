@@ -140,7 +140,7 @@ class AdminPages:
             admin=visit.user.name,
             confirm_path=None if visit.is_recent else visit.confirm,
             sections=_SECTIONS,
-            here=visit.request.url.path,
+            here=visit.request.scope["path"],
             account_path=ACCOUNT,
             **context,
         )
