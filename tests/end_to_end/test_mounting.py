@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mcp_types import TextContent
 
 from tests.conftest import RequireService
 from tests.end_to_end import local_http
+from tests.end_to_end.conftest import OPEN
 from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import REPOSITORY, RunningServer, free_port
 from tests.end_to_end.scripted_client import Person
@@ -41,22 +42,24 @@ def without(program: str, *arguments: str) -> str:
 
 
 @contextmanager
-def mounted(tmp_path: Path, program: str) -> Iterator[RunningServer]:
+def mounted(
+    tmp_path: Path, program: str, *, base: str = "/svc", environment: Mapping[str, str] | None = None
+) -> Iterator[RunningServer]:
     """Run a program under uvicorn."""
     (tmp_path / "around.py").write_text(program + SERVED, encoding="utf-8")
-    server = RunningServer("", tmp_path / "data", cwd=tmp_path, module="around")
-    server.mcp_url = f"{server.origin}/svc/mcp"
-    asking = threading.Thread(target=first_request, args=(server,))
+    server = RunningServer("", tmp_path / "data", cwd=tmp_path, module="around", environment=environment)
+    server.mcp_url = f"{server.origin}{base}/mcp"
+    asking = threading.Thread(target=first_request, args=(f"{server.origin}{base}/health",))
     asking.start()  # without a lifespan it says that it is there only when somebody has asked
     with server:
         asking.join()
         yield server
 
 
-def first_request(server: RunningServer) -> None:
+def first_request(url: str) -> None:
     while True:
         try:
-            local_http.get(f"{server.origin}/svc/health")
+            local_http.get(url)
         except httpx2.ConnectError:
             continue
         return
@@ -103,6 +106,21 @@ async def test_the_official_client_authorizes_and_calls_through_a_mounted_app(
     assert ("lifespan=app.lifespan" in server.output) is (LIFESPAN in left_out)
     assert ("routes=well_known_routes(app)" in server.output) is (ROUTES in left_out)
     assert "Traceback" not in server.output
+
+
+async def test_tools_find_what_the_lifespan_around_yields(tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path, OWN_LIFESPAN, base="/notes", environment=OPEN) as server,
+        local_http.client(base_url=server.origin) as http,
+    ):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "where", "arguments": {}}}
+        headers = {"Accept": "application/json, text/event-stream"}
+        result = http.post("/notes/mcp", json=message, headers=headers).json()["result"]
+        health = http.get("/mail/health").json()
+
+    assert result["content"] == [{"type": "text", "text": "what your routes and the tools share"}]
+    assert (health["status"], health["server"]) == ("ok", "mail")
+    assert "first request" not in server.output
 
 
 @contextmanager

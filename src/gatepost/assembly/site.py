@@ -90,17 +90,11 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         return _layers(installation, table_of(main, app), table_at)
 
     main = site_at(deployment.public_url, deployment.allowed_hosts)
-    ordinary = OrdinaryRequests(
-        endpoints=main.endpoints,
-        own_hosts=deployment.allowed_hosts,
-        is_local_only=deployment.is_any_loopback,
-        base=deployment.base_path,
-    )
     app = DirectApp(
         title=name,
         version=__version__,
         life=Life(installation, announce, hears_signals=hears_signals),
-        ordinary=ordinary,
+        ordinary=_ordinary(installation, main),
         layers=layers,
         described=lambda: (*_described_endpoints(installation), *main.routes, *main.page_routes()),
         errors=errors,
@@ -110,6 +104,16 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
         app.add_middleware(RequestLog, own_paths=main.endpoints, addresses=core.addresses, clock=time.perf_counter)
     return app
+
+
+def _ordinary(installation: Installation, main: Site) -> OrdinaryRequests:
+    deployment = installation.core.deployment
+    return OrdinaryRequests(
+        endpoints=main.endpoints,
+        own_hosts=deployment.allowed_hosts,
+        is_local_only=deployment.is_any_loopback,
+        base=deployment.base_path,
+    )
 
 
 def _without_authorization_server(resources: Resources, origin: str) -> tuple[Route, ...]:

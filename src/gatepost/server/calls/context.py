@@ -178,21 +178,21 @@ class Context:
     def state(self, key: str, kind: type[T]) -> T: ...
 
     def state(self, key: str, kind: type[Any] | None = None) -> Any:
-        """Return what the server's lifespan yielded under `key`.
+        """Return what the server's lifespan yielded under `key`, or that of an app around it (ASGI, "Lifespan State").
 
         Args:
-            key: A key of the mapping that the lifespan yielded.
+            key: A key of the mapping that the lifespan yielded; the server's own goes first.
             kind: The type it must have, checked now; without it nothing is checked and the value is of type `Any`.
 
         Raises:
-            UnknownState: The lifespan yielded no such key.
+            UnknownState: No lifespan yielded such a key.
             TypeError: The value is of another type.
         """
-        try:
-            value = self._state[key]
-        except KeyError:
-            known = ", ".join(sorted(self._state)) or "none: the server's lifespan yielded nothing"
-            raise UnknownState(f"there is no state {key!r}; known keys: {known}") from None
+        known = self._state if key in self._state else {**self._exchange.outer_state, **self._state}
+        if key not in known:
+            names = ", ".join(sorted(known)) or "none: the server's lifespan yielded nothing"
+            raise UnknownState(f"there is no state {key!r}; known keys: {names}")
+        value = known[key]
         # `dict[str, int]` is no class to check against; its origin is.
         if kind is not None and not isinstance(value, get_origin(kind) or kind):
             raise TypeError(f"the state {key!r} is of type {type(value).__name__}, not {kind}")

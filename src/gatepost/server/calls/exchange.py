@@ -88,6 +88,12 @@ class Exchange:
         """Build the HTTP request for those who ask for it; None where there is none. Its body has been read."""
         return None
 
+    @property
+    def outer_state(self) -> Mapping[str, Any]:
+        """What the lifespan of an app around yielded (ASGI, "Lifespan State"); empty without one."""
+        request = self.http_request()
+        return {} if request is None else request.scope.get("state") or {}
+
     def notify(self, method: str, params: Mapping[str, Any]) -> Coroutine[Any, Any, None]:
         """Send a notification, and wait while the client is slow to read. Only in the event loop.
 
