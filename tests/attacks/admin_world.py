@@ -22,6 +22,9 @@ from tests.web.pages.pages_world import PASSWORD, Form
 ADMIN = "/oauth/admin"
 PEOPLE, PERSON, CLIENTS, CLIENT = (f"{ADMIN}/{name}" for name in ("people", "person", "clients", "client"))
 GRANTS, AUDIT, KEYS = (f"{ADMIN}/{name}" for name in ("grants", "audit", "keys"))
+API_KEYS, SECRET, NEW_CLIENT, UPSTREAM = (
+    f"{ADMIN}/{name}" for name in ("api-keys", "secret", "new-client", "upstream")
+)
 NAMES = {"ada": ("admin",), "eve": ("admin",), "bob": (), "carl": ()}
 
 

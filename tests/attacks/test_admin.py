@@ -14,31 +14,57 @@ from gatepost.identity import passwords
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.records import Grant
 from gatepost.stores.contract.administration import Administrator
+from gatepost.stores.contract.api_keys import ApiKey
+from gatepost.stores.contract.endpoints import ServedEndpoint
+from gatepost.stores.contract.keys import SealedSigningKey
+from gatepost.stores.contract.linked_logins import LinkedLogin
+from gatepost.stores.contract.passkeys import Passkey
 from gatepost.web.pages.admin.table import AdminPages, Visit
 from tests.attacks.admin_world import (
     ADMIN,
+    API_KEYS,
     AUDIT,
     CLIENT,
     CLIENTS,
     GRANTS,
     KEYS,
+    NEW_CLIENT,
     PEOPLE,
     PERSON,
+    SECRET,
+    UPSTREAM,
     act,
     administered,
     browser_of,
+    events,
     log_in,
     of,
     person,
     token,
 )
-from tests.attacks.installed import Installed
+from tests.attacks.installed import ORIGIN, Installed
 from tests.stores.sample_records import audit_record, client, grant, tokens
 from tests.web.pages.pages_world import ATTACK, heading
+from tests.web.pages.test_admin_logins import kept, link
 
 API_KEY = "an-api-key-of-the-operator-0123456789"
 NOW = 1_800_000_000
-PAGES = (ADMIN, PEOPLE, PERSON, f"{ADMIN}/link", CLIENTS, CLIENT, GRANTS, AUDIT, KEYS)
+SECOND_STEP = (PERSON, "second_step_off")
+PAGES = (
+    ADMIN,
+    PEOPLE,
+    PERSON,
+    f"{ADMIN}/link",
+    CLIENTS,
+    CLIENT,
+    NEW_CLIENT,
+    API_KEYS,
+    SECRET,
+    UPSTREAM,
+    GRANTS,
+    AUDIT,
+    KEYS,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +77,18 @@ def _cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def gatepost() -> AsyncIterator[Installed]:
     async with administered(OAUTH_ACCESS_TOKEN_FORMAT="jwt", MCP_API_KEY=API_KEY) as running:
-        await running.store.clients.register_client(client(created_at=NOW))
+        await running.store.clients.register_client(client(created_at=NOW, secret_fingerprint=b"secret"))
         await running.store.approvals.give_grant(await grant_of(running), tokens("1", now=NOW))
+        await running.store.endpoints.note_endpoints([ServedEndpoint("/mcp", ("notes:read",))])
+        key = ApiKey("key_1", "backup", b"key", None, ("notes:read",), f"{ORIGIN}/mcp", NOW)
+        await running.store.api_keys.add_key(key)
+        carl = (await person(running, "carl")).subject
+        await running.store.passkeys.add_passkey(Passkey(b"1", carl, b"1", "localhost", "Phone", b"", 0, (), NOW))
+        await running.store.linked_logins.link_login(LinkedLogin("https://id.example", "x1", carl, NOW, "Carl"))
+        await link(running, carl)
+        assert await running.store.upstream_tokens.keep_tokens(kept(carl), replaces=None)
+        rotation = SealedSigningKey("key-0", "ES256", b"", NOW, signs_from=NOW - 1)
+        await running.store.keys.rotate_signing_key(rotation, others_end_at=NOW + 10_000)
         yield running
 
 
@@ -67,22 +103,64 @@ async def posts(gatepost: Installed) -> list[tuple[str, dict[str, str]]]:
     acts = ("disable", "enable", "end_sessions", "second_step_off", "reset")
     of_carl = [(PERSON, {"subject": carl, "do": do}) for do in acts]
     roles = [(PERSON, {"subject": carl, "do": do, "role": "admin"}) for do in ("give_role", "take_role")]
-    apps = [(CLIENT, {"client_id": "client-1", "do": do}) for do in ("disable", "enable", "remove")]
+    apps = [
+        (CLIENT, {"client_id": "client-1", "do": "rotate_secret"}),
+        (CLIENT, {"client_id": "client-1", "do": "refresh_reuse", "seconds": "7"}),
+        (NEW_CLIENT, {"name": "Evil", "machine": "yes"}),
+        *((CLIENT, {"client_id": "client-1", "do": do}) for do in ("disable", "enable", "remove")),
+    ]
     grants = [(GRANTS, {"grant": f"grant-1 {carl}"}), (GRANTS, {"grant": "all", "subject": carl})]
     newest = (await gatepost.store.keys.signing_keys(now=NOW))[-1].key_id
-    return [*of_carl, *roles, *apps, *grants, (PEOPLE, {"username": "mallory"}), (KEYS, {"newest": newest})]
+    [key] = await gatepost.store.api_keys.list_keys(live_at=None, limit=2)
+    new_key = {"do": "create", "name": "nightly", "scopes": key.scopes[0], "whose": "administrator"}
+    keys = [(API_KEYS, new_key), (API_KEYS, {"do": "revoke", "key": key.key_id})]
+    [passkey] = await gatepost.store.passkeys.list_passkeys(carl)
+    logins = [
+        (PERSON, {"subject": carl, "do": "unlink", "issuer": "https://id.example"}),
+        (PERSON, {"subject": carl, "do": "rename_passkey", "passkey": passkey.number, "name": "Mallory's"}),
+        (PERSON, {"subject": carl, "do": "remove_passkey", "passkey": passkey.number}),
+        (PERSON, {"subject": carl, "do": "end_tokens", "provider": "github"}),
+        (UPSTREAM, {"subject": carl, "do": "end", "provider": "github"}),
+    ]
+    signing = [
+        (KEYS, {"newest": newest, "do": "rotate"}),
+        (KEYS, {"newest": newest, "do": "rotate_now"}),
+        (KEYS, {"key": newest, "do": "retire"}),
+    ]
+    return [*keys, *logins, *signing, *grants, *of_carl, *roles, *apps, (PEOPLE, {"username": "mallory"})]
 
 
 async def state(gatepost: Installed) -> tuple[object, ...]:
     """Return everything that those changes could have changed."""
     store = gatepost.store
+    carl = (await person(gatepost, "carl")).subject
     return (
+        await store.passkeys.list_passkeys(carl),
+        await store.linked_logins.list_logins(carl),
+        await store.upstream_tokens.list_tokens(None, limit=9),
         await store.users.list_users(),
         await store.clients.list_clients(),
         await store.approvals.list_grants(live_at=None, subject=None, client_id=None, limit=9),
         await store.keys.signing_keys(now=NOW),
+        await store.api_keys.list_keys(live_at=None, limit=9),
         [event for event in await store.audit.list_events(AuditQuery(), before=None, limit=99) if event.actor],
     )
+
+
+async def test_an_administrator_does_all_of_it(gatepost: Installed) -> None:
+    async def done() -> int:
+        return len([event for event in await events(gatepost) if event.actor])
+
+    idle = []
+    for page, fields in await posts(gatepost):
+        before = await done()
+        answer = await act(gatepost.http, page, **fields)
+        assert answer.status_code == 303, (page, fields)
+        if await done() == before:
+            idle.append((page, fields.get("do") or fields.get("grant")))
+
+    # What has been done by the one before it, and what there was nothing of.
+    assert idle == [(UPSTREAM, "end"), (KEYS, "rotate_now"), (GRANTS, "all"), (PERSON, "end_sessions"), SECOND_STEP]
 
 
 async def test_a_person_without_the_role_sees_and_changes_nothing(gatepost: Installed) -> None:
@@ -227,7 +305,18 @@ async def test_what_strangers_call_themselves_is_text_and_leads_nowhere(gatepost
 
 async def test_no_site_frames_the_pages_and_nothing_keeps_them(gatepost: Installed) -> None:
     carl = (await person(gatepost, "carl")).subject
-    pages = (of(PERSON, subject=carl), of(CLIENT, client_id="client-1"), PEOPLE, CLIENTS, GRANTS, AUDIT, KEYS)
+    pages = (
+        of(PERSON, subject=carl),
+        of(CLIENT, client_id="client-1"),
+        PEOPLE,
+        CLIENTS,
+        NEW_CLIENT,
+        API_KEYS,
+        UPSTREAM,
+        GRANTS,
+        AUDIT,
+        KEYS,
+    )
     for page in pages:
         answer = await gatepost.http.get(page)
         policy = answer.headers["content-security-policy"]
@@ -257,3 +346,27 @@ async def test_a_link_that_was_made_for_one_browser_is_shown_in_no_other(gatepos
         assert "gp_al_" not in (await browser.get(made.headers["location"])).text
     assert "gp_al_" not in made.headers["location"]
     assert "gp_al_" in (await gatepost.http.get(made.headers["location"])).text
+
+
+async def test_an_api_key_stands_for_itself_or_for_who_makes_it_and_for_nobody_else(gatepost: Installed) -> None:
+    ada, carl = [(await person(gatepost, name)).subject for name in ("ada", "carl")]
+    whose = ("administrator", "key", "", carl, "carl")
+    for number, stands_for in enumerate(whose):
+        fields = {"whose": stands_for, "subject": carl, "user_subject": carl}
+        await act(gatepost.http, API_KEYS, do="create", name=f"new{number}", scopes="notes:read", **fields)
+
+    made = [key for key in await gatepost.store.api_keys.list_keys(live_at=None, limit=9) if key.name != "backup"]
+    assert {key.name: key.user_subject for key in made} == {"new0": ada, **{f"new{n}": None for n in range(1, 5)}}
+
+
+async def test_a_secret_that_was_made_for_one_browser_is_shown_in_no_other_and_stands_in_no_event(
+    gatepost: Installed,
+) -> None:
+    key = {"do": "create", "name": "nightly", "scopes": "notes:read"}
+    for page, fields in ((API_KEYS, key), (CLIENT, {"client_id": "client-1", "do": "rotate_secret"})):
+        made = await act(gatepost.http, page, **fields)
+        async with browser_of(gatepost, "eve") as browser:
+            elsewhere = (await browser.get(made.headers["location"])).text
+        assert re.findall(r"gp_(?:ak|cs)_", elsewhere + made.headers["location"]) == []
+        [secret] = re.findall(r"gp_(?:ak|cs)_[^<]*", (await gatepost.http.get(made.headers["location"])).text)
+        assert secret not in str(await events(gatepost))

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from gatepost.oauth.errors import InvalidScope
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.scopes import MAX_SCOPE_LENGTH, is_scope_token, narrow_scopes, parse_scope, select_scopes
+from gatepost.oauth.scopes import (
+    MAX_SCOPE_LENGTH,
+    is_scope_token,
+    narrow_scopes,
+    parse_scope,
+    select_scopes,
+    split_scopes,
+)
 
 KNOWN = ("notes:read", "notes:write", "admin")
 TOKENS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"], exclude_characters='"\\'), min_size=1)
@@ -114,3 +121,9 @@ def test_a_refresh_may_not_ask_for_more(requested: str) -> None:
     with pytest.raises(InvalidScope) as refusal:
         narrow_scopes(requested, granted=("notes:read", "admin"), known=KNOWN)
     assert refusal.value.reason is Reason.SCOPE_WIDER_THAN_GRANTED
+
+
+def test_scopes_that_somebody_types_are_parted_by_blanks_or_commas_unless_one_has_a_comma() -> None:
+    assert split_scopes(" b, a\tb,,c ", known=()) == ("b", "a", "c")
+    assert split_scopes("a,b a,c", known=("a,b",)) == ("a,b", "a", "c")
+    assert split_scopes(" , ", known=()) == ()

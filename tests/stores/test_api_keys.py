@@ -90,12 +90,23 @@ async def test_a_key_is_revoked_once_by_name_or_id(store: Store) -> None:
     assert found.key.revoked_at == NOW + 1
 
 
+async def test_of_a_key_that_is_called_like_the_id_of_another_one_the_id_is_meant(store: Store) -> None:
+    await store.api_keys.add_key(api_key(1))
+    await store.api_keys.add_key(api_key(2, name="key_1"))
+
+    assert await store.api_keys.revoke_key("key_1", now=NOW) == api_key(1)
+    assert await listed(store, live_at=NOW) == [api_key(2, name="key_1")]
+
+
 async def test_lists_show_the_newest_first_and_perhaps_those_alone_that_count(store: Store) -> None:
     every = [api_key(3, created_at=NOW + 2), api_key(1, expires_at=NOW + 5), api_key(2)]
     for key in reversed(every):
         await store.api_keys.add_key(key)
     assert await listed(store) == every
     assert await store.api_keys.list_keys(live_at=None, limit=2) == every[:2]
+    for before in range(len(every)):
+        place = every[before].created_at, every[before].key_id
+        assert await store.api_keys.list_keys(live_at=None, limit=9, before=place) == every[before + 1 :]
     assert await listed(store, live_at=NOW + 5) == [every[0], every[2]]
     await store.api_keys.revoke_key("script-2", now=NOW + 5)
     assert await listed(store, live_at=NOW + 5) == every[:1]

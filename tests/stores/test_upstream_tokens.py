@@ -73,6 +73,10 @@ async def test_lists_are_of_one_person_or_of_everybody_and_bounded(tokens: Any) 
     assert await tokens.list_tokens(None, limit=10) == every
     assert await tokens.list_tokens(None, limit=2) == every[:2]
     assert await tokens.list_tokens("user-2", limit=10) == every[2:]
+    for number, one in enumerate(every):
+        after = one.subject, one.provider
+        assert await tokens.list_tokens(None, limit=10, after=after) == every[number + 1 :]
+    assert await tokens.list_tokens("user-2", limit=10, after=("user-1", "")) == every[2:]
 
 
 @pytest.mark.parametrize("changes", [{}, OF_TENANT])

@@ -66,7 +66,7 @@ class _Rotation:
 
     core: Core
 
-    async def rotate(self, keys: KeyStore) -> SealedSigningKey:
+    async def rotate(self, keys: KeyStore, *, at_once: bool) -> SealedSigningKey:
         """Publish a new key."""
         from gatepost.stores.signing_keys import rotate  # noqa: PLC0415 - keys are made rarely
 
@@ -78,4 +78,5 @@ class _Rotation:
             token_lifetime=oauth.access_token_ttl,
             now=core.now(),
             random_bytes=core.random_bytes,
+            at_once=at_once,
         )

@@ -14,9 +14,8 @@ from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.api_keys import NAME_TAKES, is_key_name
-from gatepost.stores.contract.api_keys import ApiKey, KeyAddition
+from gatepost.stores.contract.api_keys import ApiKey, KeyAddition, new_api_key
 from gatepost.stores.contract.store import Store
-from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 
 _MOST = 1000
 """Keys in one list; more is no use to a person."""
@@ -79,16 +78,14 @@ async def _create(store: Store, settings: Settings, options: argparse.Namespace)
     if not scopes:
         raise CommandRefused(f"--scopes names none. The scopes are: {', '.join(endpoint.scopes)}.", exit_code=2)
     user = None if options.user is None else await find_person(store, options.user)
-    now, secret = int(time.time()), mint(SecretKind.API_KEY, secrets.token_bytes)
-    key = ApiKey(
-        key_id=identifier("key_", secrets.token_bytes),
-        name=options.name,
-        key_fingerprint=fingerprint(secret),
-        user_subject=None if user is None else user.subject,
+    secret, key = new_api_key(
+        options.name,
         scopes=scopes,
         resource=resource,
-        created_at=now,
-        expires_at=None if options.expires is None else now + options.expires,
+        user_subject=None if user is None else user.subject,
+        lifetime=options.expires,
+        now=int(time.time()),
+        random_bytes=secrets.token_bytes,
     )
     outcome = await store.api_keys.add_key(key)
     if outcome is KeyAddition.NAME_TAKEN:

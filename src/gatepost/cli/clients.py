@@ -17,7 +17,7 @@ from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
 from gatepost.oauth.errors import OAuthError
-from gatepost.oauth.operator_clients import placeholder_of, read_preregistration
+from gatepost.oauth.operator_clients import placeholder_of, preregistration, read_preregistration
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
@@ -249,20 +249,15 @@ def _change(
 
 def _document(options: argparse.Namespace) -> dict[str, object]:
     """Return the options as client metadata (RFC 7591)."""
-    has_keys = options.jwks is not None or options.jwks_uri is not None
-    method = options.auth_method
-    if method is None and has_keys:
-        method = "private_key_jwt"
-    elif method is None and options.machine:
-        method = "client_secret_basic"
-    return {
-        "client_name": options.name,
-        "redirect_uris": options.redirect_uri,
-        "token_endpoint_auth_method": method,
-        "jwks": None if options.jwks is None else json.loads(options.jwks.read_text(encoding="utf-8")),
-        "jwks_uri": options.jwks_uri,
-        "scope": options.scope,
-    }
+    return preregistration(
+        options.name,
+        redirect_uris=options.redirect_uri,
+        is_machine=options.machine,
+        auth_method=options.auth_method,
+        jwks=None if options.jwks is None else json.loads(options.jwks.read_text(encoding="utf-8")),
+        jwks_uri=options.jwks_uri,
+        scope=options.scope,
+    )
 
 
 def _reuse(text: str) -> int | None:

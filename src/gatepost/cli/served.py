@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from gatepost.cli.terminal import CommandRefused
 from gatepost.configuration.deployment import MCP_PATH, resolve_deployment
 from gatepost.configuration.settings import Settings
-from gatepost.oauth.scopes import is_scope_token
+from gatepost.oauth.scopes import is_scope_token, split_scopes
 from gatepost.resource.resources import canonical_identifier
 from gatepost.stores.contract.endpoints import ServedEndpoint
 
@@ -50,9 +50,6 @@ def find_endpoint(
 def read_scopes(text: str, known: Collection[str] | None) -> tuple[str, ...]:
     """Return the scopes that somebody typed, in their order, each once.
 
-    Blanks part them. So do commas, unless there is a scope that has the comma in its name (RFC 6749 section 3.3 lets
-    it).
-
     Args:
         text: such as `notes:read notes:write` or `notes:read,notes:write`.
         known: the scopes that there are; None where nobody can say.
@@ -60,8 +57,7 @@ def read_scopes(text: str, known: Collection[str] | None) -> tuple[str, ...]:
     Raises:
         CommandRefused: one is none, or is unknown; the sentence says which there are.
     """
-    words = [part for word in text.split() for part in ([word] if word in (known or ()) else word.split(",")) if part]
-    scopes = tuple(dict.fromkeys(words))
+    scopes = split_scopes(text, known or ())
     if not all(map(is_scope_token, scopes)):
         raise CommandRefused(
             "A scope is printable ASCII without quotes or backslashes (RFC 6749 section 3.3).", exit_code=2

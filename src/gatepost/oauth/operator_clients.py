@@ -22,6 +22,34 @@ CLIENT_CREDENTIALS = "client_credentials"
 _NO_REDIRECT = "https://client.invalid/"
 
 
+def preregistration(
+    name: str,
+    *,
+    redirect_uris: Sequence[str],
+    is_machine: bool,
+    auth_method: str | None,
+    jwks: object,
+    jwks_uri: str | None,
+    scope: str | None,
+) -> dict[str, object]:
+    """Return what an operator has typed as client metadata (RFC 7591 section 2), for `read_preregistration`.
+
+    Without an authentication method it is the one that the keys need, a machine's secret, or none.
+    """
+    if auth_method is None and (jwks is not None or jwks_uri is not None):
+        auth_method = "private_key_jwt"
+    elif auth_method is None and is_machine:
+        auth_method = "client_secret_basic"
+    return {
+        "client_name": name,
+        "redirect_uris": [*redirect_uris],
+        "token_endpoint_auth_method": auth_method,
+        "jwks": jwks,
+        "jwks_uri": jwks_uri,
+        "scope": scope,
+    }
+
+
 def read_preregistration(document: Mapping[str, object], *, is_machine: bool) -> ClientMetadata:
     """Return what an operator's registration, metadata as in RFC 7591, comes to. Its scopes are taken as they are.
 

@@ -105,6 +105,7 @@ class Reason(StrEnum):
     ADMIN_ROLE_MISSING = "admin_role_missing"
     ADMIN_TARGET_UNKNOWN = "admin_target_unknown"
     ADMIN_OWN_ACCESS = "admin_own_access"
+    ADMIN_KEY_ALONE = "admin_key_alone"
     ADMIN_CLIENT_OF_SETTINGS = "admin_client_of_settings"
     # bearer tokens
     TOKEN_MISSING = "token_missing"

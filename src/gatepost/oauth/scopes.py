@@ -25,6 +25,15 @@ def is_scope_token(text: str) -> bool:
     return _SCOPE_TOKEN.fullmatch(text) is not None
 
 
+def split_scopes(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return the words that somebody typed for scopes, in their order, each once; some may be no scopes.
+
+    Blanks part them. So do commas, unless a known scope has the comma in its name (section 3.3 lets it).
+    """
+    words = [part for word in text.split() for part in ([word] if word in known else word.split(",")) if part]
+    return tuple(dict.fromkeys(words))
+
+
 def parse_scope(text: str) -> tuple[str, ...]:
     """Return the scopes that `text` names, in its order, each once.
 

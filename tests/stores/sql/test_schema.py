@@ -188,6 +188,7 @@ async def use_api_keys(store: Store) -> None:
     assert await keys.find_key(fp("api key"))
     for live_at in (None, NOW):
         assert await keys.list_keys(live_at=live_at, limit=5)
+        assert await keys.list_keys(live_at=live_at, limit=5, before=(NOW + 1, ""))
     assert await keys.revoke_key("key_1", now=NOW)
     assert await keys.delete_keys(before=NOW, limit=5) == 1
     await store.endpoints.note_endpoints([ServedEndpoint("/mcp", ("a",))])

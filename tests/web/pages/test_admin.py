@@ -343,7 +343,8 @@ async def test_keys_are_rotated_once_however_often_the_form_is_sent() -> None:
         page = Form(await text_of(gatepost, KEYS))
         assert page.fields["newest"]
         for _ in range(2):
-            assert (await gatepost.http.post(KEYS, data=page.fields)).headers["location"] == KEYS
+            answer = await gatepost.http.post(KEYS, data={**page.fields, "do": "rotate"})
+            assert answer.headers["location"] == KEYS
 
         assert len(await gatepost.store.keys.signing_keys(now=NOW)) == 2
         [kept] = await events(gatepost, event="signing_key_rotated")
@@ -356,8 +357,29 @@ async def test_health_and_versions_are_shown_and_opaque_tokens_have_no_keys(gate
     page = await text_of(gatepost, KEYS)
     assert "<code>store</code></dt><dd><code>ok</code>" in page
     assert "Access tokens of this server are not signed." in page
-    assert (await act(gatepost.http, KEYS)).headers["location"] == KEYS
+    for do in ("rotate", "rotate_now", "retire", "nothing known"):
+        assert (await act(gatepost.http, KEYS, do=do)).headers["location"] == KEYS
     assert await events(gatepost, event="signing_key_rotated") == []
+
+
+async def test_a_key_signs_at_once_and_the_one_before_is_ended() -> None:
+    async with administered(OAUTH_ACCESS_TOKEN_FORMAT="jwt") as gatepost:
+        [old] = await gatepost.store.keys.signing_keys(now=NOW)
+        assert 'value="retire"' not in await text_of(gatepost, KEYS)
+        alone = await act(gatepost.http, KEYS, do="retire", key=old.key_id)
+        assert (alone.status_code, heading(alone)) == (409, "No other key signs yet")
+
+        gatepost.clock[0] += 1
+        await act(gatepost.http, KEYS, do="rotate_now", newest=old.key_id)
+        _, new = await gatepost.store.keys.signing_keys(now=NOW)
+        assert new.signs_from == NOW + 1
+        assert (await text_of(gatepost, KEYS)).count('value="retire"') == 2
+        for _ in range(2):
+            assert (await act(gatepost.http, KEYS, do="retire", key=old.key_id)).headers["location"] == KEYS
+
+        assert await gatepost.store.keys.signing_keys(now=NOW + 1) == [new]
+        [kept] = await events(gatepost, event="signing_key_retired")
+        assert kept.actor == (await person(gatepost, "ada")).subject
 
 
 async def test_somebody_without_a_password_here_logs_in_again_to_change_something() -> None:

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from gatepost.stores.contract.users import Person
+from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
 
 LAST_USE_SECONDS = 300
 """The last use of a key is written at most that often."""
@@ -62,6 +63,41 @@ class KeyAddition(Enum):
     """There is no person of this subject who is not disabled. Nothing was written."""
 
 
+def new_api_key(
+    name: str,
+    *,
+    scopes: tuple[str, ...],
+    resource: str,
+    user_subject: str | None,
+    lifetime: int | None,
+    now: int,
+    random_bytes: RandomBytes,
+) -> tuple[str, ApiKey]:
+    """Return a new secret, and the record of its key.
+
+    Args:
+        name: for people.
+        scopes: what it may do.
+        resource: the canonical URL of the endpoint that it opens.
+        user_subject: the person it stands for; None where it stands for itself.
+        lifetime: for how many seconds it counts; None until it is revoked.
+        now: seconds UTC.
+        random_bytes: where secret and id come from.
+    """
+    secret = mint(SecretKind.API_KEY, random_bytes)
+    key = ApiKey(
+        key_id=identifier("key_", random_bytes),
+        name=name,
+        key_fingerprint=fingerprint(secret),
+        user_subject=user_subject,
+        scopes=scopes,
+        resource=resource,
+        created_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
+    )
+    return secret, key
+
+
 class ApiKeyStore(Protocol):
     """API keys."""
 
@@ -71,8 +107,16 @@ class ApiKeyStore(Protocol):
     async def find_key(self, key_fingerprint: bytes) -> PresentedKey | None:
         """Return the key, revoked and over or not, with its person, as of one moment; None when it is unknown."""
 
-    async def list_keys(self, *, live_at: int | None, limit: int) -> list[ApiKey]:
-        """Return keys, the newest first; with `live_at` only those that count at this time, seconds UTC."""
+    async def list_keys(
+        self, *, live_at: int | None, limit: int, before: tuple[int, str] | None = None
+    ) -> list[ApiKey]:
+        """Return keys, the newest first.
+
+        Args:
+            live_at: only those that count at this time, seconds UTC; None for all.
+            limit: at most so many.
+            before: those that follow the one with this `created_at` and `key_id`; None for the first.
+        """
 
     async def revoke_key(self, name: str, *, now: int) -> ApiKey | None:
         """Revoke the key that counts and has this name or `key_id`; return it as it was, or None if there is none."""

@@ -65,8 +65,16 @@ class UpstreamTokenStore(Protocol):
     async def find_tokens(self, subject: str, provider: str) -> KeptTokens | None:
         """Return what is kept."""
 
-    async def list_tokens(self, subject: str | None, *, limit: int) -> list[KeptTokens]:
-        """Return what is kept for one person, or for everybody, by subject and provider."""
+    async def list_tokens(
+        self, subject: str | None, *, limit: int, after: tuple[str, str] | None = None
+    ) -> list[KeptTokens]:
+        """Return what is kept for one person, or for everybody, by subject and provider.
+
+        Args:
+            subject: whose; None for everybody's.
+            limit: at most so many.
+            after: those that follow the one of this subject and provider; None for the first.
+        """
 
     async def claim_refresh(self, tokens: KeptTokens, *, holder: str, now: int, until: int) -> bool:
         """Claim the refresh of these very tokens until `until`: of any number at once one does.

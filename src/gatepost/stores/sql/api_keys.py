@@ -65,18 +65,31 @@ class SqlApiKeyStore(Operations):
         )
 
     @read
-    async def list_keys(self, transaction: Transaction, *, live_at: int | None, limit: int) -> list[ApiKey]:
+    async def list_keys(
+        self,
+        transaction: Transaction,
+        *,
+        live_at: int | None,
+        limit: int,
+        before: tuple[int, str] | None = None,
+    ) -> list[ApiKey]:
         parameters: list[Value] = [limit]
-        where = ""
+        conditions: list[str] = []
         if live_at is not None:
             parameters.append(live_at)
-            where = f"WHERE {_COUNTS} "
+            conditions.append(f"({_COUNTS})")
+        if before is not None:
+            parameters += before
+            at, key_id = f"${len(parameters) - 1}", f"${len(parameters)}"
+            conditions.append(f"created_at <= {at} AND (created_at < {at} OR key_id > {key_id})")
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         query = f"SELECT * FROM api_keys {where}ORDER BY created_at DESC, key_id LIMIT $1"  # noqa: S608 - our own text
         return await API_KEYS.all(transaction, query, *parameters)
 
     @write
     async def revoke_key(self, transaction: Transaction, name: str, *, now: int) -> ApiKey | None:
-        key = await API_KEYS.one(transaction, _OF_NAME, name, now) or await API_KEYS.one(transaction, _OF_ID, name, now)
+        # The id first: a key may be called like the id of another one.
+        key = await API_KEYS.one(transaction, _OF_ID, name, now) or await API_KEYS.one(transaction, _OF_NAME, name, now)
         if key is not None:
             await transaction.run(_REVOKE, key.key_id, now)
         return key

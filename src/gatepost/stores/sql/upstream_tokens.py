@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.stores.contract.upstream_tokens import KeptTokens
-from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
 from gatepost.stores.sql.linked_logins import find_person
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import UPSTREAM_TOKENS
@@ -47,10 +47,21 @@ class SqlUpstreamTokenStore(Operations):
         return await _find(transaction, subject, provider)
 
     @read
-    async def list_tokens(self, transaction: Transaction, subject: str | None, *, limit: int) -> list[KeptTokens]:
-        which = "" if subject is None else "WHERE subject = $2 "
-        query = f"SELECT * FROM upstream_tokens {which}ORDER BY subject, provider LIMIT $1"  # noqa: S608 - our own text
-        return await UPSTREAM_TOKENS.all(transaction, query, limit, *(() if subject is None else (subject,)))
+    async def list_tokens(
+        self, transaction: Transaction, subject: str | None, *, limit: int, after: tuple[str, str] | None = None
+    ) -> list[KeptTokens]:
+        parameters: list[Value] = [limit]
+        conditions: list[str] = []
+        if subject is not None:
+            parameters.append(subject)
+            conditions.append("subject = $2")
+        if after is not None:
+            parameters += after
+            last, provider = f"${len(parameters) - 1}", f"${len(parameters)}"
+            conditions.append(f"subject >= {last} AND (subject > {last} OR provider > {provider})")
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        query = f"SELECT * FROM upstream_tokens {where}ORDER BY subject, provider LIMIT $1"  # noqa: S608 - our own text
+        return await UPSTREAM_TOKENS.all(transaction, query, *parameters)
 
     @write
     async def claim_refresh(

@@ -11,14 +11,13 @@ from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.approvals import GrantListing
-from gatepost.web.pages.admin.listing import PAGE, cut, path
+from gatepost.web.pages.admin.listing import PAGE, cut, path, place_of
 from gatepost.web.pages.admin.table import CLIENT, GRANTS, PERSON, AdminPages, Visit
 from gatepost.web.pages.pending_request import query
 from gatepost.web.pages.times import day
 
 _AT_ONCE: Final = 200
 """Grants that one form ends; where there are more, the page shows the rest, with the same button."""
-_MOST_DIGITS: Final = 15
 
 
 async def show_grants(admin: AdminPages, request: Request) -> Response:
@@ -31,7 +30,7 @@ async def show_grants(admin: AdminPages, request: Request) -> Response:
     # 2. One page.
     parameters = query(request)
     subject, client_id = parameters.get("subject"), parameters.get("client_id")
-    before, now = _place(parameters.get("after", "")), admin.completion.now()
+    before, now = place_of(parameters.get("after", "")), admin.completion.now()
     listed = await admin.store.approvals.list_grants(
         live_at=now, subject=subject, client_id=client_id, limit=PAGE + 1, before=before
     )
@@ -98,13 +97,6 @@ async def _end(admin: AdminPages, visit: Visit, subject: str, grant_id: str | No
             client_id=grant.client_id,
             grant_id=grant.grant_id,
         )
-
-
-def _place(after: str) -> tuple[int, str] | None:
-    """Return where a page goes on; None at the beginning."""
-    at, separator, grant_id = after.partition(".")
-    is_place = separator and at.isascii() and at.isdigit() and len(at) <= _MOST_DIGITS
-    return (int(at), grant_id) if is_place else None
 
 
 def _row(listing: GrantListing) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Invitations and password links, each shown once to the administrator who asked for it."""
+"""Invitations."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from starlette.responses import Response
 
 from gatepost.identity.usernames import UsernameRefused
 from gatepost.oauth.audit import AuditEvent
-from gatepost.web.pages.admin.listing import path
 from gatepost.web.pages.admin.people import people_page
-from gatepost.web.pages.admin.table import LINK, PEOPLE, AdminPages, Visit
-from gatepost.web.pages.login_completion import BrowserLogin
-from gatepost.web.pages.pending_request import query
+from gatepost.web.pages.admin.shown_once import show_link_once
+from gatepost.web.pages.admin.table import PEOPLE, AdminPages
 from gatepost.wording.phrase import Phrase, words_of
 
 
@@ -35,27 +33,4 @@ async def invite(admin: AdminPages, request: Request) -> Response:
         problem = Phrase("There is an account of that name already. Open it to offer its person a new password.")
         return await people_page(admin, visit, problem=problem, typed=username or "")
     await admin.record(visit, AuditEvent.USER_INVITED)
-    return await shown_once(admin, visit, link, for_whom=username or "", is_invitation=True)
-
-
-async def shown_once(admin: AdminPages, visit: Visit, link: str, *, for_whom: str, is_invitation: bool) -> Response:
-    """Return the redirect to the page that shows a link once, to this browser; until then it is kept sealed."""
-    kept = {"link": link, "for_whom": for_whom, "kind": "invitation" if is_invitation else "password"}
-    state = await BrowserLogin(admin.completion, visit.request, visit.session, LINK).begin(kept)
-    return admin.redirect(path(LINK, shown=state))
-
-
-async def show_link(admin: AdminPages, request: Request) -> Response:
-    """Show the link, or that it has been shown."""
-    visit = await admin.visit(request)
-    if isinstance(visit, Response):
-        return visit
-    kept = await BrowserLogin(admin.completion, request, visit.session, LINK).take(query(request).get("shown"))
-    return admin.render(
-        visit,
-        "admin_link.html",
-        link=None if kept is None else kept["link"],
-        for_whom="" if kept is None else kept["for_whom"],
-        is_invitation=kept is not None and kept["kind"] == "invitation",
-        people_path=PEOPLE,
-    )
+    return await show_link_once(admin, visit, link, for_whom=username or "", is_invitation=True)

@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 PAGE: Final = 50
 """Rows on one page."""
+_MOST_DIGITS: Final = 15
 
 
 def path(page: str, **parameters: str | None) -> str:
@@ -25,6 +26,13 @@ def path(page: str, **parameters: str | None) -> str:
 def cut(rows: Sequence[T]) -> tuple[Sequence[T], bool]:
     """Return one page of rows, of which `PAGE` + 1 were asked for, and whether there are more."""
     return rows[:PAGE], len(rows) > PAGE
+
+
+def place_of(after: str) -> tuple[int, str] | None:
+    """Return where a page goes on that is sorted by time and identifier; None at the beginning."""
+    at, separator, identifier = after.partition(".")
+    is_place = separator and at.isascii() and at.isdigit() and len(at) <= _MOST_DIGITS
+    return (int(at), identifier) if is_place else None
 
 
 def unknown(back: str) -> PageRefusal:

@@ -14,10 +14,11 @@ from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.administration import AdminOutcome
-from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.contract.users import User
 from gatepost.web.pages.account import has_password
-from gatepost.web.pages.admin.links import shown_once
 from gatepost.web.pages.admin.listing import path, unknown
+from gatepost.web.pages.admin.person_logins import end_tokens, remove_passkey, rename_passkey, shown_logins, unlink
+from gatepost.web.pages.admin.shown_once import show_link_once
 from gatepost.web.pages.admin.table import AUDIT, GRANTS, PEOPLE, PERSON, AdminPages, Visit
 from gatepost.web.pages.pending_request import query
 from gatepost.web.pages.rendering import Link, PageRefusal
@@ -25,7 +26,7 @@ from gatepost.web.pages.times import day
 from gatepost.wording.phrase import Phrase, Words
 
 _MOST: Final = 50
-"""Logins, tokens and sessions on one page."""
+"""Groups, sessions and apps on one page."""
 
 
 async def show_person(admin: AdminPages, request: Request) -> Response:
@@ -48,7 +49,7 @@ async def change_person(admin: AdminPages, request: Request) -> Response:
         raise unknown(PEOPLE)
 
     # 2. Do it, and go back; what is so already is fine.
-    act = _ACTS.get(form.get("do", ""))
+    act = ACTS.get(form.get("do", ""))
     answer = None if act is None else await act(admin, visit, user, form)
     return answer or admin.redirect(path(PERSON, subject=user.subject))
 
@@ -101,10 +102,10 @@ async def _offer_reset(admin: AdminPages, visit: Visit, user: User, _: Mapping[s
     if link is None:
         return None
     await admin.record(visit, AuditEvent.PASSWORD_RESET_OFFERED, subject=user.subject)
-    return await shown_once(admin, visit, link, for_whom=user.name, is_invitation=False)
+    return await show_link_once(admin, visit, link, for_whom=user.name, is_invitation=False)
 
 
-_ACTS: Final[Mapping[str, Callable[[AdminPages, Visit, User, Mapping[str, str]], Awaitable[Response | None]]]] = {
+ACTS: Final[Mapping[str, Callable[[AdminPages, Visit, User, Mapping[str, str]], Awaitable[Response | None]]]] = {
     "disable": _disable,
     "enable": _enable,
     "give_role": _give_role,
@@ -112,7 +113,12 @@ _ACTS: Final[Mapping[str, Callable[[AdminPages, Visit, User, Mapping[str, str]],
     "end_sessions": _end_sessions,
     "second_step_off": _turn_second_step_off,
     "reset": _offer_reset,
+    "unlink": unlink,
+    "rename_passkey": rename_passkey,
+    "remove_passkey": remove_passkey,
+    "end_tokens": end_tokens,
 }
+"""What a button of a person's page does, by its value."""
 
 
 async def _keep(admin: AdminPages, visit: Visit, user: User, outcome: AdminOutcome, event: AuditEvent) -> None:
@@ -156,8 +162,6 @@ async def _page(
         raise unknown(PEOPLE)
     user = listed.user
     by_rule = admin.roles.of(user) - frozenset(user.roles)
-    logins = await store.linked_logins.list_logins(subject)
-    tokens = await store.upstream_tokens.list_tokens(subject, limit=_MOST)
     sessions = await store.browser_sessions.list_sessions(subject, now=now, limit=_MOST)
     apps = await store.approvals.list_apps(subject, now=now, limit=_MOST)
     return admin.render(
@@ -177,21 +181,10 @@ async def _page(
             "last_login": None if listed.last_login_at is None else day(listed.last_login_at),
             "disabled": None if user.disabled_at is None else day(user.disabled_at),
             "second_step": user.second_step is not None,
-            "passkeys": len(await store.passkeys.list_passkeys(subject)),
             "sessions": len(sessions),
             "apps": len(apps),
         },
-        logins=[
-            {
-                "issuer": None if login.issuer == LOCAL else login.issuer,
-                "name": display_text(login.display_name or "") or login.external_subject,
-            }
-            for login in logins[:_MOST]
-        ],
-        tokens=[
-            {"provider": one.provider, "scopes": " ".join(map(display_text, one.scopes)), "since": day(one.linked_at)}
-            for one in tokens
-        ],
+        **await shown_logins(admin, user),
         roles=[
             {"name": role, "can_go": (role, user.subject) != (ADMIN_ROLE, visit.user.subject)} for role in user.roles
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,7 +38,11 @@ PERSON: Final = f"{ADMIN}/person"
 LINK: Final = f"{ADMIN}/link"
 CLIENTS: Final = f"{ADMIN}/clients"
 CLIENT: Final = f"{ADMIN}/client"
+SECRET: Final = f"{ADMIN}/secret"
+API_KEYS: Final = f"{ADMIN}/api-keys"
 GRANTS: Final = f"{ADMIN}/grants"
+NEW_CLIENT: Final = f"{ADMIN}/new-client"
+UPSTREAM: Final = f"{ADMIN}/upstream"
 AUDIT: Final = f"{ADMIN}/audit"
 KEYS: Final = f"{ADMIN}/keys"
 
@@ -61,6 +65,13 @@ class Visit:
         return Administrator(self.user.subject, ADMIN_ROLE if ADMIN_ROLE in self.user.roles else None)
 
 
+class KeyRotation(Protocol):
+    """Adds a signing key."""
+
+    async def __call__(self, keys: KeyStore, *, at_once: bool) -> SealedSigningKey:
+        """Publish a new key, which signs at once or in a while."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminPages:
     """The admin pages."""
@@ -78,8 +89,8 @@ class AdminPages:
     """Says of each check what `/healthz` says."""
     version: str
     """Ours."""
-    rotate_key: Callable[[KeyStore], Awaitable[SealedSigningKey]] | None
-    """Adds a signing key; None where access tokens are opaque."""
+    rotate_key: KeyRotation | None
+    """None where access tokens are opaque."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes; what answers is imported when it is first asked."""
@@ -177,7 +188,9 @@ class AdminPages:
 _SECTIONS: Final = (
     Link(PEOPLE, Phrase("People")),
     Link(CLIENTS, Phrase("Apps")),
+    Link(API_KEYS, Phrase("API keys")),
     Link(GRANTS, Phrase("Grants")),
+    Link(UPSTREAM, Phrase("Tokens for tools")),
     Link(AUDIT, Phrase("Audit trail")),
     Link(KEYS, Phrase("Keys and health")),
 )
@@ -200,6 +213,7 @@ _DONE: Final[api.Responses] = {
 }
 _AFTER: Final = api.in_query("after", "The last one of the page before.")
 _SEARCH: Final = api.in_query("search", "How the name begins; or a whole identifier.")
+_ALL: Final = api.in_query("all", "`1` for those that have ended, too.")
 _SUBJECT: Final = api.in_query("subject", "Whose.")
 _CLIENT_ID: Final = api.in_query("client_id", "Of which app.")
 _DO: Final = api.text("What is to be done.")
@@ -209,9 +223,9 @@ def _shows(name: str, summary: str, *parameters: api.Object, responses: api.Resp
     return api.Operation(name, summary, tag="Administration", parameters=parameters, responses=responses)
 
 
-def _does(name: str, summary: str, **fields: api.Object) -> api.Operation:
+def _does(operation: str, summary: str, /, **fields: api.Object) -> api.Operation:
     body = api.page_form(fields)
-    return api.Operation(name, summary, tag="Administration", request_body=body, responses=_DONE)
+    return api.Operation(operation, summary, tag="Administration", request_body=body, responses=_DONE)
 
 
 _TABLE: Final = (
@@ -223,7 +237,17 @@ _TABLE: Final = (
         "POST",
         PERSON,
         "change_person",
-        _does("change_person", "Change what a person may do", subject=api.text("Who."), do=_DO, role=api.TEXT),
+        _does(
+            "change_person",
+            "Change what a person may do",
+            subject=api.text("Who."),
+            do=_DO,
+            role=api.TEXT,
+            issuer=api.text("Of the login that is unlinked."),
+            passkey=api.text("Which is renamed or removed."),
+            name=api.text("What it is called then."),
+            provider=api.text("Where tools shall act as them no more."),
+        ),
     ),
     (
         "GET",
@@ -237,7 +261,55 @@ _TABLE: Final = (
         "POST",
         CLIENT,
         "change_client",
-        _does("change_client", "Shut an app out, or let it in", client_id=api.TEXT, do=_DO),
+        _does(
+            "change_client",
+            "Shut an app out or let it in, or give it a new secret",
+            client_id=api.TEXT,
+            do=_DO,
+            seconds=api.text("For how long its spent refresh tokens may be used."),
+        ),
+    ),
+    ("GET", NEW_CLIENT, "new_client", _shows("show_new_client", "Show the form that registers an app")),
+    (
+        "POST",
+        NEW_CLIENT,
+        "add_client",
+        _does(
+            "add_client",
+            "Register an app",
+            name=api.TEXT,
+            redirect_uris=api.text("One a line."),
+            machine=api.text("`yes` where it gets tokens for itself."),
+            **dict.fromkeys(("auth_method", "jwks", "jwks_uri", "scope", "refresh_reuse"), api.TEXT),
+        ),
+    ),
+    (
+        "GET",
+        SECRET,
+        "secret",
+        _shows("show_secret", "Show a new secret, once", api.in_query("shown", "From the redirect.")),
+    ),
+    (
+        "GET",
+        API_KEYS,
+        "api_keys",
+        _shows("list_api_keys", "Show API keys, the newest first", _ALL, _AFTER),
+    ),
+    (
+        "POST",
+        API_KEYS,
+        "change_api_keys",
+        _does(
+            "change_api_keys",
+            "Make or revoke an API key",
+            do=_DO,
+            key=api.text("Which is revoked."),
+            name=api.text("What the new one is called."),
+            scopes=api.text("What it may do."),
+            endpoint=api.text("The path of what it opens."),
+            lifetime=api.text("How long it counts, such as `90d`."),
+            whose=api.text("`administrator` where it stands for whoever makes it."),
+        ),
     ),
     ("GET", GRANTS, "grants", _shows("list_grants", "Show grants, the newest first", _SUBJECT, _CLIENT_ID, _AFTER)),
     (
@@ -268,5 +340,23 @@ _TABLE: Final = (
         ),
     ),
     ("GET", KEYS, "keys", _shows("show_keys_and_health", "Show signing keys, health and versions")),
-    ("POST", KEYS, "rotate", _does("rotate_signing_key", "Add a key that replaces the others")),
+    (
+        "POST",
+        KEYS,
+        "change_keys",
+        _does(
+            "change_signing_keys",
+            "Add a key that replaces the others, or end one",
+            do=_DO,
+            newest=api.text("The newest that the page has shown."),
+            key=api.text("Which ends."),
+        ),
+    ),
+    ("GET", UPSTREAM, "upstream", _shows("list_upstream_tokens", "Show whose tokens are kept for tools", _AFTER)),
+    (
+        "POST",
+        UPSTREAM,
+        "change_upstream",
+        _does("end_upstream_tokens", "End tokens that are kept for tools", do=_DO, subject=api.TEXT, provider=api.TEXT),
+    ),
 )
