@@ -23,6 +23,8 @@ __all__ = [
     "Arguments",
     "Auth0",
     "AuthProvider",
+    "Call",
+    "CallNext",
     "Claims",
     "ClientError",
     "Command",
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from gatepost.resource.scope_map import ScopeMap
     from gatepost.resource.scope_needs import all_of, any_of
     from gatepost.server.calls.arguments import Arguments, NoArguments
+    from gatepost.server.calls.around import Call, CallNext
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
     from gatepost.server.calls.pending_client_requests import ClientError
@@ -174,6 +177,7 @@ _NAMES = {
     "gatepost.resource.scope_map": ("ScopeMap",),
     "gatepost.resource.scope_needs": ("all_of", "any_of"),
     "gatepost.server.calls.arguments": ("Arguments", "NoArguments"),
+    "gatepost.server.calls.around": ("Call", "CallNext"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),
     "gatepost.server.calls.pending_client_requests": ("ClientError",),

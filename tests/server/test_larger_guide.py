@@ -61,3 +61,15 @@ async def test_the_page_finds_a_paper_in_an_open_drawer(names: dict[str, Any], t
 
     assert found["content"][0]["text"] == "nothing, blue, from a drawer that is open"
     assert set(names["server"].tools["find"].definition["inputSchema"]["properties"]) == {"colour"}
+
+
+async def test_the_page_times_and_caches(names: dict[str, Any], target: ServerTarget) -> None:
+    papers = names["Drawer"].papers
+    papers["anonymous"] = "a letter"
+    first = await ask(target, "tools/call", name="find", arguments={"colour": "blue"})
+    papers["anonymous"] = "a bill"
+    second = await ask(target, "tools/call", name="find", arguments={"colour": "blue"})
+
+    assert first == second
+    await ask(target, "tools/list")
+    assert names["seconds"].keys() == {"tool find", "list tools"}

@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -21,6 +21,8 @@ from gatepost.protocol.modern import LIST_FRESHNESS_MS, finish_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.declared.declaration import Declaration
 from gatepost.server.server import Server
+
+T = TypeVar("T")
 
 _MOST_LISTS: Final = 64
 """How many serialised lists are kept: one per revision and set of scopes that callers really have."""
@@ -49,6 +51,11 @@ class Listing:
     _known_scopes: frozenset[str] = field(default=_EMPTY, init=False)
     _lists: dict[tuple[Revision, frozenset[str] | None], Pages] = field(default_factory=dict, init=False)
 
+    @property
+    def member(self) -> str:
+        """Which list it is, as its result has it."""
+        return self._member
+
     def page(self, params: Mapping[str, Any], revision: Revision, granted: frozenset[str] | None) -> orjson.Fragment:
         """Return the page that a request asks for, to a caller with these scopes; None where scopes do not count.
 
@@ -65,37 +72,58 @@ class Listing:
             while len(self._lists) >= _MOST_LISTS:
                 del self._lists[next(iter(self._lists))]
             pages = self._lists[revision, seen] = self._pages(revision, seen)
-        cursor = params.get("cursor")
-        page = pages.get(cursor) if cursor is None or type(cursor) is str else None
-        if page is None:
-            raise InvalidParams("This cursor is not one of this list as it is now; list from the beginning.")
-        return page
+        return _page_in(pages, params)
+
+    def shown(self, granted: frozenset[str] | None) -> list[Declaration]:
+        """Return what a caller with these scopes is shown; None where scopes do not count."""
+        return [entry for entry in self._entries() if granted is None or entry.scopes <= granted]
+
+    def result(self, shown: Iterable[Declaration], params: Mapping[str, Any], revision: Revision) -> dict[str, Any]:
+        """Return the page of a list of these that a request asks for, for its caller alone.
+
+        Raises InvalidParams if the cursor is not one of that list.
+        """
+        return _page_in(self._results(revision, shown, is_private=True), params)
 
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
-        shown = [
-            encode(entry.definition_for(revision.version))
-            for entry in self._entries()
-            if granted is None or entry.scopes <= granted
-        ]
+        results = self._results(revision, self.shown(granted), is_private=bool(self._known_scopes))
+        if revision.modern:
+            results = {
+                cursor: finish_result(self._method, result, self._server_info) for cursor, result in results.items()
+            }
+        return {cursor: orjson.Fragment(encode(result)) for cursor, result in results.items()}
+
+    def _results(
+        self, revision: Revision, shown: Iterable[Declaration], *, is_private: bool
+    ) -> dict[str | None, dict[str, Any]]:
+        """Return all pages, by their cursors, without what every result has."""
+        entries = [encode(entry.definition_for(revision.version)) for entry in shown]
         page_size = self._server.page_size
-        digest = blake2b(b"\n".join([self._method.encode(), *shown]), digest_size=32)
-        pages: Pages = {}
+        digest = blake2b(b"\n".join([self._method.encode(), *entries]), digest_size=32)
+        results: dict[str | None, dict[str, Any]] = {}
         cursor: str | None = None
         # A list with nothing in it has one page.
-        for start in range(0, max(len(shown), 1), page_size):
+        for start in range(0, max(len(entries), 1), page_size):
             stop = start + page_size
-            result: dict[str, Any] = {self._member: [orjson.Fragment(entry) for entry in shown[start:stop]]}
+            result: dict[str, Any] = {self._member: [orjson.Fragment(entry) for entry in entries[start:stop]]}
             following: str | None = None
-            if stop < len(shown):
+            if stop < len(entries):
                 following = result["nextCursor"] = _cursor(digest.digest(), stop)
             if revision.modern:
                 # A list that depends on who asks must not be shown to another, none of its pages.
                 result["ttlMs"] = LIST_FRESHNESS_MS
-                result["cacheScope"] = "private" if self._known_scopes else "public"
-                result = finish_result(self._method, result, self._server_info)
-            pages[cursor] = orjson.Fragment(encode(result))
+                result["cacheScope"] = "private" if is_private else "public"
+            results[cursor] = result
             cursor = following
-        return pages
+        return results
+
+
+def _page_in(pages: Mapping[str | None, T], params: Mapping[str, Any]) -> T:
+    cursor = params.get("cursor")
+    page = pages.get(cursor) if cursor is None or type(cursor) is str else None
+    if page is None:
+        raise InvalidParams("This cursor is not one of this list as it is now; list from the beginning.")
+    return page
 
 
 def _cursor(list_digest: bytes, start: int) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from gatepost.protocol.uris import normal_form
 from gatepost.resource.scope_needs import closure
+from gatepost.server.calls.around import Hook
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.declared.declaration import Declaration, Icon, icons_of, scopes_of
 from gatepost.server.declared.prompts import Prompt, PromptOptions
@@ -23,6 +24,7 @@ from gatepost.server.registry import Kind, Registry, Shelf
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D", bound=Declaration)
+H = TypeVar("H", bound=Hook)
 
 DEFAULT_PAGE_SIZE: Final = 1000
 """How many entries of a list come at once: more than nearly any server has."""
@@ -92,6 +94,8 @@ class Server:
         self.page_size = page_size
         self.strict_arguments = strict_arguments
         self.registry = Registry()
+        self.hooks: tuple[Hook, ...] = ()
+        """What is done around every call, the outermost first."""
         self.changes: ChangeBus = LocalChanges()
         """Carries what changes at run time to those who tell clients of it."""
         self._lifespan = lifespan
@@ -208,6 +212,28 @@ class Server:
             uri: As clients read it, in any spelling: for a resource template, with its variables filled in.
         """
         self.changes.publish(Change("resource", uri=normal_form(uri) or uri))
+
+    def around(self, hook: H, /) -> H:
+        """Have a function called around every call of a tool, read of a resource, prompt and list: `@server.around`.
+
+        It is given a `Call` and `call_next`, and what it returns counts: what `await call_next()` gave, something else
+        in its place, or an answer without calling anything. What it raises is treated as if the function raised it. The
+        one that is declared first is the outermost.
+
+        Args:
+            hook: async; or a plain function, which must not block, and returns an answer or `call_next()` itself.
+
+        Raises:
+            ToolDefinitionError: It does not take the two.
+        """
+        try:
+            inspect.signature(hook).bind(None, None)
+        except (TypeError, ValueError):
+            raise ToolDefinitionError(
+                f"{describe_function(hook)}: what is done around calls takes (call, call_next)"
+            ) from None
+        self.hooks = (*self.hooks, hook)
+        return hook
 
     def disable(self, name: str, *, kind: Kind | None = None) -> None:
         """Switch something off at run time: nobody finds it any more, in lists or by its name, until `enable`.

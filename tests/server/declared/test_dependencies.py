@@ -13,6 +13,7 @@ import fastapi
 import pytest
 from pydantic import BaseModel
 
+from gatepost.server.calls.arguments import Arguments
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.depends import Depends
@@ -367,3 +368,15 @@ def test_a_circle_is_refused() -> None:
 
 def second(value: Annotated[int, Depends(first)]) -> int:
     return value
+
+
+async def test_a_function_of_an_arguments_object_has_them_beside_it() -> None:
+    class Inputs(BaseModel):
+        a: int
+
+    def add(args: Arguments[Inputs], n: Number) -> int:
+        return args.inputs.a + n
+
+    tool = Tool(add)
+
+    assert (await tool.call({"a": 1}, Exchange()))["structuredContent"] == 8

@@ -49,6 +49,8 @@ def _adapted(func: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return a function that takes inputs and context as keywords and gives `func` its `Arguments`."""
 
     def call(**keywords: Any) -> Any:
-        return func(**{name: Arguments(None, keywords.get(name), context=keywords[_CONTEXT])})
+        context, inputs = keywords.pop(_CONTEXT), keywords.pop(name, None)
+        # What is left are dependencies.
+        return func(**keywords, **{name: Arguments(None, inputs, context=context)})
 
     return call

@@ -32,10 +32,10 @@ class Conditions:
     """Those of one tool."""
 
     tool: str
-    authorize: Authorize | None
-    timeout: float | None
+    authorize: Authorize | None = None
+    timeout: float | None = None
     """Seconds."""
-    rate: Rate | None
+    rate: Rate | None = None
 
     async def count(self, exchange: Exchange, limits: CallLimits) -> None:
         """Count a call of the one who makes it; raises as `CallLimits.admit` does."""

@@ -9,7 +9,7 @@ import functools
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, NotRequired, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from gatepost.protocol.json_encoding import whole_text
 from gatepost.resource.scope_needs import ScopeNeeds, all_of
+from gatepost.server.calls.around import Around
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
@@ -194,8 +195,11 @@ async def invoke(
     *,
     finish: Callable[[Any], T],
     on_late_failure: Callable[[BaseException], object] | None = None,
+    around: Around | None = None,
 ) -> T:
-    """Call a function and return what `finish` makes of what it returned, before its dependencies are closed.
+    """Call a function, with what is `around` it, and return what `finish` makes of what it returned.
+
+    Its dependencies are got when it is called itself, and closed after `finish`.
 
     An async one is called here and a sync one in a worker thread, with the caller's context variables. What a sync one
     raises after its request was cancelled is for `on_late_failure`; it is logged where that is None.
@@ -203,17 +207,25 @@ async def invoke(
     late_failure = on_late_failure or functools.partial(log_late_failure, signature.function, exchange)
     given = dict(keywords)
 
-    async def use(values: dict[str, Any]) -> T:
-        given.update(values)
+    async def call(values: dict[str, Any]) -> Any:
+        filled = given | values
         if signature.is_async:
-            return finish(await signature.func(**given))
-        value = await run_in_thread(functools.partial(signature.func, **given), late_failure)
+            return await signature.func(**filled)
+        value = await run_in_thread(functools.partial(signature.func, **filled), late_failure)
         # A sync function that hands out a coroutine, as decorators do.
-        return finish(await value if inspect.isawaitable(value) else value)
+        return await value if inspect.isawaitable(value) else value
 
     context = functools.cache(functools.partial(make_context, exchange))
-    if not signature.dependencies:
-        return await use({} if signature.context_parameter is None else {signature.context_parameter: context()})
+    if around is None and not signature.dependencies:
+        values = {} if signature.context_parameter is None else {signature.context_parameter: context()}
+        return finish(await call(values))
+
+    async def use(values_of: Callable[[], Awaitable[dict[str, Any]]]) -> T:
+        async def innermost() -> Any:
+            return await call(await values_of())
+
+        return finish(await (innermost() if around is None else around.run(given, context(), innermost)))
+
     return await with_dependencies(signature, context, use, lambda what, error: log_late_failure(what, exchange, error))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from pydantic import BaseModel, ValidationError
 
+from gatepost.server.calls.around import Around
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
@@ -61,7 +62,12 @@ class Prompt(CompletableDeclaration):
         return tuple(PromptArgument.model_validate(one) for one in self.definition.get("arguments", ()))
 
     async def get(
-        self, texts: Mapping[str, str], revision: str, exchange: Exchange, make_context: MakeContext = Context
+        self,
+        texts: Mapping[str, str],
+        revision: str,
+        exchange: Exchange,
+        make_context: MakeContext = Context,
+        around: Around | None = None,
     ) -> dict[str, Any]:
         """Write the prompt for these arguments: a `GetPromptResult` of `revision` as plain JSON values.
 
@@ -69,7 +75,7 @@ class Prompt(CompletableDeclaration):
         function raises.
         """
         keywords, finish = self._arguments.parse(texts), partial(self._result, revision)
-        return await invoke(self._signature, keywords, exchange, make_context, finish=finish)
+        return await invoke(self._signature, keywords, exchange, make_context, finish=finish, around=around)
 
     def _result(self, revision: str, value: Any) -> dict[str, Any]:
         description = self.definition.get("description")

@@ -25,15 +25,15 @@ LateFailure = Callable[[str, BaseException], object]
 async def with_dependencies(
     signature: Signature,
     context: Callable[[], Context],
-    use: Callable[[dict[str, Any]], Awaitable[T]],
+    use: Callable[[Callable[[], Awaitable[dict[str, Any]]]], Awaitable[T]],
     on_late_failure: LateFailure,
 ) -> T:
-    """Return what `use` makes of the values of a function's dependencies, by parameter; then close them.
+    """Return what `use` does with what gives the values of a function's dependencies, by parameter; then close them.
 
     Args:
         signature: of the function.
         context: gives the call's context, the same each time.
-        use: calls the function, and builds the result.
+        use: asks for the values, calls the function, and builds the result.
         on_late_failure: hears of what fails in a thread after the call was cancelled.
 
     Raises:
@@ -43,7 +43,7 @@ async def with_dependencies(
     async with AsyncExitStack() as stack:
         try:
             resolution = _Resolution(stack, context, on_late_failure)
-            result = await use(await resolution.values_of(signature))
+            result = await use(partial(resolution.values_of, signature))
         except BaseException as error:
             failures.append(error)
             raise

@@ -10,6 +10,7 @@ from typing import Any, Final, Unpack
 from pydantic import BaseModel
 
 from gatepost.protocol.json_encoding import whole_text
+from gatepost.server.calls.around import Around
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
@@ -91,7 +92,12 @@ class Resource(CompletableDeclaration):
         return "\n\n".join(filter(None, (self._signature.description, "\n".join(said)))) or None
 
     async def read(
-        self, uri: str, texts: Mapping[str, str], exchange: Exchange, make_context: MakeContext = Context
+        self,
+        uri: str,
+        texts: Mapping[str, str],
+        exchange: Exchange,
+        make_context: MakeContext = Context,
+        around: Around | None = None,
     ) -> dict[str, Any]:
         """Read it: a `ReadResourceResult` as plain JSON values.
 
@@ -100,6 +106,7 @@ class Resource(CompletableDeclaration):
             texts: What the template's expressions stand for in it; nothing for a fixed URI.
             exchange: The request's.
             make_context: Builds the context of it, for a function that takes one.
+            around: The hooks around it.
 
         Raises:
             InvalidArguments: A value does not fit its parameter; no code of the user ran.
@@ -108,7 +115,8 @@ class Resource(CompletableDeclaration):
             Exception: Whatever the function raised.
         """
         keywords = self._arguments.parse(texts)
-        return await invoke(self._signature, keywords, exchange, make_context, finish=partial(self._result, uri))
+        finish = partial(self._result, uri)
+        return await invoke(self._signature, keywords, exchange, make_context, finish=finish, around=around)
 
     def _result(self, uri: str, value: Any) -> dict[str, Any]:
         if value is None:

@@ -7,13 +7,14 @@ import functools
 import inspect
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
 
 from gatepost.protocol.errors import MissingRequiredClientCapability
 from gatepost.protocol.header_values import InvalidAnnotation, MirroredArgument, mirrored_arguments
+from gatepost.server.calls.around import Around
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
@@ -141,7 +142,9 @@ class Tool(Declaration):
         exchange: Exchange,
         make_context: MakeContext = Context,
         random_bytes: RandomBytes = secrets.token_bytes,
+        *,
         limits: CallLimits | None = None,
+        around: Around | None = None,
     ) -> dict[str, Any]:
         """Validate, call, convert; an async function runs here and a sync one in a worker thread, as in `invoke`.
 
@@ -151,6 +154,7 @@ class Tool(Declaration):
             make_context: Builds the context of it; called only if the tool takes one.
             random_bytes: Gives an incident id its bytes.
             limits: Counts calls of tools that have a rate; None counts none.
+            around: The hooks around it.
 
         Returns:
             A `CallToolResult` of the newest revision as plain JSON values: `content`, `isError` and perhaps
@@ -171,10 +175,9 @@ class Tool(Declaration):
             raise
         except Exception as error:  # noqa: BLE001 (whatever user code raises becomes a result)
             return self._failed(error, exchange, random_bytes)
-        if self._conditions is not None:
-            return await self._call_under(
-                self._conditions, keywords, exchange, make_context, random_bytes=random_bytes, limits=limits
-            )
+        if self._conditions is not None or around is not None:
+            run = functools.partial(self._run, keywords, exchange, make_context, around)
+            return await self._call_under(run, exchange, random_bytes, limits)
         try:
             # 2. Call. In one piece, because each function more is a frame more on every call.
             if self._context_parameter is not None:
@@ -194,34 +197,41 @@ class Tool(Declaration):
 
     async def _call_under(
         self,
-        conditions: Conditions,
-        keywords: dict[str, Any],
+        run: Callable[[Conditions], Coroutine[Any, Any, dict[str, Any]]],
         exchange: Exchange,
-        make_context: MakeContext,
-        *,
         random_bytes: RandomBytes,
         limits: CallLimits | None,
     ) -> dict[str, Any]:
         """Call and convert, under conditions; raises as `call` does."""
+        conditions = self._conditions or Conditions(self.name)
         if limits is not None:
             try:
                 await conditions.count(exchange, limits)
             except TooManyCalls as error:
                 return _too_many_calls(self.name, error)
         try:
-            return await conditions.run(self._run(conditions, keywords, exchange, make_context), exchange)
+            return await conditions.run(run(conditions), exchange)
         except BaseException as error:  # noqa: BLE001 - as above
             return self._failed(error, exchange, random_bytes)
 
     async def _run(
-        self, conditions: Conditions, keywords: dict[str, Any], exchange: Exchange, make_context: MakeContext
+        self,
+        keywords: dict[str, Any],
+        exchange: Exchange,
+        make_context: MakeContext,
+        around: Around | None,
+        conditions: Conditions,
     ) -> dict[str, Any]:
         """Call and convert, under conditions."""
         await conditions.check(exchange, functools.partial(make_context, exchange), dict(keywords))
-        late_failure = functools.partial(log_late_failure, f"tool {self.name}", exchange, tool=self.name)
-        finish = functools.partial(to_result, output=self._output)
         return await invoke(
-            self._signature, keywords, exchange, make_context, finish=finish, on_late_failure=late_failure
+            self._signature,
+            keywords,
+            exchange,
+            make_context,
+            finish=functools.partial(to_result, output=self._output),
+            on_late_failure=functools.partial(log_late_failure, f"tool {self.name}", exchange, tool=self.name),
+            around=around,
         )
 
     def _failed(self, error: BaseException, exchange: Exchange, random_bytes: RandomBytes) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from gatepost.server.target import Result
 async def list_prompts(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/list`."""
     check_offered(served.server.registry.prompts.known)
+    if served.server.hooks:
+        return await served.hooked_list(served.prompt_list, request, revision, exchange)
     return served.prompt_list.page(request.params, revision, exchange.shown)
 
 
@@ -46,7 +48,8 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
 
     # 3. Write it.
     async def get(make_context: MakeContext) -> dict[str, Any]:
-        return await prompt.get(texts, revision.version, exchange, make_context)
+        around = served.around("prompt", prompt.name)
+        return await prompt.get(texts, revision.version, exchange, make_context, around)
 
     return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", scopes=prompt.scopes, work=get)
 

@@ -23,12 +23,16 @@ LONGEST_URI: Final = 2048
 async def list_resources(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/list`."""
     _check_offered(served)
+    if served.server.hooks:
+        return await served.hooked_list(served.resource_list, request, revision, exchange)
     return served.resource_list.page(request.params, revision, exchange.shown)
 
 
 async def list_templates(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/templates/list`."""
     _check_offered(served)
+    if served.server.hooks:
+        return await served.hooked_list(served.template_list, request, revision, exchange)
     return served.template_list.page(request.params, revision, exchange.shown)
 
 
@@ -40,7 +44,7 @@ async def read_resource(served: ServedServer, request: Request, revision: Revisi
     # 2. Read it.
     async def read(make_context: MakeContext) -> dict[str, Any]:
         try:
-            result = await resource.read(uri, texts, exchange, make_context)
+            result = await resource.read(uri, texts, exchange, make_context, served.around("resource", uri))
         except ResourceNotFound:
             raise _not_found(uri, revision) from None
         return {"ttlMs": resource.freshness, **result} if revision.modern else result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, Inval
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
+from gatepost.server.calls.around import Around, CallKind
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, Session
@@ -127,6 +128,35 @@ class ServedServer:
         self._check_shows_no_token(what, result, exchange)
         return self.finished(request, revision, result)
 
+    def around(self, kind: CallKind, name: str) -> Around | None:
+        """Return the hooks around what goes by this name; None where there are none."""
+        hooks = self.server.hooks
+        return Around(kind, tuple((hook, name) for hook in hooks)) if hooks else None
+
+    async def hooked_list(
+        self, listing: Listing, request: Request, revision: Revision, exchange: Exchange
+    ) -> dict[str, Any]:
+        """Return the page of a list that a request asks for, of those that the hooks leave.
+
+        Raises InternalError if a hook fails, InvalidParams if the cursor is not one of this list.
+        """
+        what, around = f"list of {listing.member}", self.around("list", listing.member)
+        context = Context(exchange, params=request.params, state=self.server.state, tool=what, upstream=self.upstream)
+        shown = listing.shown(exchange.shown)
+
+        async def innermost() -> list[Declaration]:
+            return list(shown)
+
+        try:
+            found = _part_of(shown, shown if around is None else await around.run({}, context, innermost))
+        except (ProtocolError, InsufficientScope):
+            raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if is_cancellation(error):
+                raise
+            raise InternalError(failure_text(what, error, exchange, self.random_bytes)) from None
+        return self.finished(request, revision, listing.result(found, request.params, revision))
+
     def _check_shows_no_token(self, what: str, answer: object, exchange: Exchange) -> None:
         if exchange.handed_out and shows(answer, exchange.handed_out):
             raise InternalError(failure_text(what, InvalidResult(SHOWN), exchange, self.random_bytes))
@@ -134,6 +164,14 @@ class ServedServer:
     def finished(self, request: Request, revision: Revision, result: dict[str, Any]) -> dict[str, Any]:
         """Return a result with what every one of its era has."""
         return finish_result(request.method, result, self.info) if revision.modern else result
+
+
+def _part_of(shown: Sequence[Declaration], found: Iterable[Declaration]) -> list[Declaration]:
+    """Return what a hook left of a list, or raise TypeError: something is not from there."""
+    left = list(found)
+    if not {id(one) for one in left} <= {id(one) for one in shown}:
+        raise TypeError("a hook may leave out of a list, and not add to it; an async one returns what it awaited")
+    return left
 
 
 Method = Callable[[ServedServer, Request, Revision, Exchange], Coroutine[Any, Any, Result]]
