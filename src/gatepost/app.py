@@ -11,6 +11,7 @@ from gatepost.configuration.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
+    from starlette.types import ASGIApp
 
     from gatepost.assembly.external_tokens import External
     from gatepost.assembly.installation import Installation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gatepost.identity.provider import IdentityProvider
     from gatepost.identity.roles import Role
     from gatepost.listening.listeners import Address
+    from gatepost.server.server import Server
     from gatepost.stores.contract.store import Store
     from gatepost.web.site.direct_app import DirectApp
 
@@ -73,6 +75,30 @@ def create_app(
         external=external,
     )
     return app_for(installation, announce=announce or _print_banner, hears_signals=True)
+
+
+def bare_app(server: Server) -> ASGIApp:
+    """Return what `Server.app` is: the endpoint of a server alone, for an app around that knows its callers.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    from gatepost.assembly.bare import BareEndpoint  # noqa: PLC0415 - as in `create_app`
+    from gatepost.assembly.installation import install  # noqa: PLC0415 - likewise
+    from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
+
+    said = load_settings()
+    # Tokens, pages and addresses of ours are none of its business; sessions are kept where the settings say.
+    own = {"require_auth": False, "lazy_auth": False, "api_key": None, "public_url": None, "uds": None}
+    storage_url = said.server.storage_url or "memory:"
+    settings = replace(
+        said,
+        server=said.server.model_copy(update={**own, "host": "127.0.0.1", "storage_url": storage_url}),
+        oauth=said.oauth.model_copy(update={"enabled": False}),
+    )
+    installation = install(server, settings)
+    is_open = "require_auth" in said.server.model_fields_set and not said.server.require_auth
+    return BareEndpoint(installation, app_for(installation, announce=lambda _banner: None), is_open=is_open)
 
 
 def run(

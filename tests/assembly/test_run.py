@@ -42,6 +42,14 @@ def sentence(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     return run_and_read
 
 
+def test_a_server_runs_itself(taken: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Server("Notes").run(port=taken, title="Ours", settings=settings())
+
+    assert ended.value.code == 2
+    assert f"MCP_PORT={taken} cannot be listened on" in capsys.readouterr().err
+
+
 def test_a_taken_port_names_the_port_s_setting(taken: int, sentence: Callable[..., str]) -> None:
     said = sentence(port=taken)
 

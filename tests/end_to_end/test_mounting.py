@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from tests.conftest import RequireService
@@ -24,7 +26,7 @@ from tests.end_to_end.scripted_client import Person
 from tests.end_to_end.test_official_client import Memory, Visits, connected
 
 PAGE = (REPOSITORY / "docs" / "mounting.md").read_text(encoding="utf-8")
-PROGRAM, OWN_LIFESPAN = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PROGRAM, OWN_LIFESPAN, BARE = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 (LOCATIONS,) = re.findall(r"^```nginx\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SERVED = """
 import os
@@ -121,6 +123,23 @@ async def test_tools_find_what_the_lifespan_around_yields(tmp_path: Path) -> Non
     assert result["content"] == [{"type": "text", "text": "what your routes and the tools share"}]
     assert (health["status"], health["server"]) == ("ok", "mail")
     assert "first request" not in server.output
+
+
+async def test_the_official_client_calls_a_bare_endpoint_as_whom_the_app_around_knows(tmp_path: Path) -> None:
+    started = 'print("MCP URL  http://127.0.0.1/mcp", "Docs", sep="\\n", flush=True)\n'  # such an app has no banner
+    headers = {"X-Key": "a long random one", "X-Forwarded-For": "192.0.2.7"}
+    with mounted(tmp_path, BARE + started, base="/mcp") as server:
+        async with (
+            local_http.async_client(headers=headers, follow_redirects=True) as http,
+            Client(streamable_http_client(f"{server.origin}/mcp", http_client=http)) as client,
+        ):
+            result = await client.call_tool("add", {"text": "milk"})
+        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        stranger = local_http.post(f"{server.origin}/mcp/", json=message, headers={"X-Forwarded-For": "192.0.2.7"})
+
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    assert (content.text, stranger.status_code) == ("ada noted: milk", 401)
 
 
 @contextmanager

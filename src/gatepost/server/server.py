@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
@@ -21,6 +22,10 @@ from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.registry import Kind, Registry, Shelf
+
+if TYPE_CHECKING:
+    # For the annotation alone: this package runs without a web framework.
+    from starlette.types import ASGIApp
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D", bound=Declaration)
@@ -191,6 +196,30 @@ class Server:
                 yield
         finally:
             self._state = None
+
+    @cached_property
+    def app(self) -> ASGIApp:
+        """The endpoint alone, as an ASGI application without a login, for an app that knows its callers by itself.
+
+            app = Starlette(middleware=[Middleware(AuthenticationMiddleware, backend=…)])
+            app.mount("/mcp", server.app)
+
+        It serves at the very path of the mount whoever `AuthenticationMiddleware` has authenticated, with the scopes
+        that it grants, and on this machine everybody; with MCP_REQUIRE_AUTH=false everybody everywhere. Others are
+        answered 401. `create_app` is what has a login.
+
+        Raises:
+            SettingsError: A setting is wrong.
+        """
+        from gatepost.app import bare_app  # noqa: PLC0415 - upwards, as in `serve_stdio`
+
+        return bare_app(self)
+
+    def run(self, *, host: str | None = None, port: int | None = None, **options: Any) -> None:
+        """Serve with the login, until SIGINT or SIGTERM: `gatepost.run(server, …)`, whose other arguments it takes."""
+        from gatepost.app import run  # noqa: PLC0415 - upwards, as in `serve_stdio`
+
+        run(self, host=host, port=port, **options)
 
     async def serve_stdio(self, headers: Mapping[str, str] | None = None) -> None:
         """Serve on standard input and output until input ends, or SIGINT or SIGTERM comes: `gatepost.run_stdio`.

@@ -111,18 +111,16 @@ class LocalOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
         app = self.app
-        if scope["type"] == "http":
-            is_forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
-            if is_forwarded or not _is_local(scope.get("client")):
-                peer = scope.get("client")
-                app = _refused(
-                    scope,
-                    None if peer is None else peer[0],  # whatever forwarded it is named by no setting here
-                    _MISDIRECTED,
-                    Reason.PEER_FOREIGN,
-                    "This server is set up for its own machine only. To reach it through a proxy, a tunnel or a "
-                    "network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
-                )
+        if scope["type"] == "http" and not is_straight_from_here(scope):
+            peer = scope.get("client")
+            app = _refused(
+                scope,
+                None if peer is None else peer[0],  # whatever forwarded it is named by no setting here
+                _MISDIRECTED,
+                Reason.PEER_FOREIGN,
+                "This server is set up for its own machine only. To reach it through a proxy, a tunnel or a "
+                "network, the operator sets MCP_PUBLIC_URL to the https origin that clients use.",
+            )
         await app(scope, receive, send)
 
 
@@ -246,6 +244,11 @@ def _is_local_address(host: str) -> bool:
 def _is_local(client: tuple[str, int] | None) -> bool:
     """Say whether a peer is on this machine; one at a Unix socket, which has no address, is."""
     return client is None or _is_local_address(client[0])
+
+
+def is_straight_from_here(scope: Scope) -> bool:
+    """Say whether an HTTP request comes from this machine, and through no proxy or tunnel that says so."""
+    return _is_local(scope.get("client")) and not any(name in _FORWARDED for name, _ in scope["headers"])
 
 
 def loggable_host(host: bytes) -> str | None:
