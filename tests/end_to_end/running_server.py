@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -43,7 +43,7 @@ def _measures(variable: str) -> bool:
 
 
 class RunningServer:
-    """One run of `gatepost serve TARGET`, or of a module that serves by itself at `MCP_PORT`."""
+    """One run of `gatepost serve TARGET`, of `gatepost front -- COMMAND`, or of a module that serves by itself."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class RunningServer:
         environment: Mapping[str, str] | None = None,
         will_be_killed: bool = False,
         module: str | None = None,
+        behind: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
         self.data = data
@@ -62,6 +63,8 @@ class RunningServer:
         self.mcp_url = f"{self.origin}/mcp"
         self.output = ""
         serve = ["gatepost", "serve", *([target] if target else []), "--port", str(self.port), *options]
+        if behind:
+            serve = ["gatepost", "front", "--port", str(self.port), *options, "--", *behind]
         self._arguments = [sys.executable, "-m", *(serve if module is None else [module])]
         self._cwd = cwd
         # A process that is killed keeps no record of what it covered: it need not make one.

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from gatepost.fronts.callers import QUESTIONS, NotAnswered, is_declared
 from gatepost.protocol.errors import InternalError, RequestId
+from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import LOG_LEVEL, LOG_LEVELS
 from gatepost.server.calls.exchange import Exchange
 
@@ -25,6 +26,8 @@ MOST_HELD: Final = 256
 """How many calls are held at a time."""
 MOST_HELD_OF_USER: Final = 32
 """How many of them may be one user's."""
+ANSWERED_WITH_QUESTIONS: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
+"""The only methods that may be answered `input_required` (basic/patterns/mrtr, "Supported Requests")."""
 _LOG: Final = "notifications/message"
 
 
@@ -113,11 +116,14 @@ class HeldCall:
     Args:
         questions: of the session that it runs in.
         exchange: of the request that is answered next.
-        meta: the request's `_meta`.
+        request: what is asked of the server.
     """
 
-    def __init__(self, questions: Questions, exchange: Exchange, meta: Mapping[str, Any]) -> None:
+    def __init__(self, questions: Questions, exchange: Exchange, request: Request) -> None:
+        meta = request.params["_meta"]
         self.questions = questions
+        self.is_askable = request.method in ANSWERED_WITH_QUESTIONS and questions.are_possible
+        """Whether it may be answered with questions."""
         self.answers(exchange, meta)
         self.changed = asyncio.Event()
         self._task: asyncio.Task[bytes] | None = None
@@ -138,7 +144,7 @@ class HeldCall:
             self.exchange.post_message(raw)
 
     def can_be_asked(self, method: str) -> bool:
-        return self.questions.can_be_asked(method)
+        return self.is_askable and self.questions.can_be_asked(method)
 
     async def ask(self, method: str, params: dict[str, Any]) -> Mapping[str, Any]:
         return await self.questions.ask(method, params, self)

@@ -213,9 +213,9 @@ class FrontTarget:
             if request.method == "subscriptions/listen":
                 return pooled.subscriptions.prepare(request, exchange, introduction.info)
             params = params_for_session(request.params)
-            call = HeldCall(pooled.clients.questions, exchange, meta)
+            call = HeldCall(pooled.clients.questions, exchange, request)
             work = pooled.session.request(request.method, params, call)
-            if not pooled.clients.questions.are_possible:
+            if not call.is_askable:
                 return self._finished(request, await work, exchange, introduction)
             call.start(work)
         outcome = await call.outcome()
