@@ -125,6 +125,33 @@ async def test_a_browser_walks_the_pages_of_a_mounted_app(tmp_path: Path) -> Non
     assert forged.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("/svc/oauth/account/link/nobody", 404, "page_unknown"),
+        ("/svc/oauth/admin/nothing", 404, "page_unknown"),
+        ("/svc/oauth/login/nobody/callback", 404, "page_unknown"),
+        ("/svc/nothing", 404, "page_unknown"),
+        ("/svc/oauth/logout", 405, "page_takes_forms"),
+        ("/svc/oauth/token", 405, "page_takes_forms"),
+    ],
+)
+async def test_a_browser_is_shown_a_page_where_there_is_nothing_to_see(
+    tmp_path: Path, path: str, status: int, reason: str
+) -> None:
+    async with asking(around(gate_at(tmp_path))) as http:
+        page = await http.get(path, headers={"Sec-Fetch-Dest": "document", "Accept-Language": "de"})
+        answer = await http.get(path)
+
+    assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert f"<code>{reason} " in page.text
+    assert ("allow" in page.headers) is (status == 405)
+    assert page.headers["x-frame-options"] == "DENY"
+    assert 'href="/svc/oauth/static/gatepost.css' in page.text
+    assert "Diese" in page.text
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+
+
 @pytest.mark.parametrize("well_known", [SERVER_METADATA, OPENID])
 @pytest.mark.parametrize("environment", [{}, PUBLIC])
 async def test_metadata_is_at_the_root_of_the_app_around_where_clients_look(

@@ -177,6 +177,8 @@ class Walk:
         self.visit("/oauth/authorize?client_id=nobody", "app-not-known")
         self.visit("/oauth/authorize", "link-broken")
         self.visit("/oauth/consent?transaction=nobody", "request-over")
+        self.visit("/oauth/account/link/nobody", "no-such-page")
+        self.visit("/oauth/logout", "for-forms")
 
     def log_out(self) -> None:
         """Log in, and out."""

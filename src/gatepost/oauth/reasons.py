@@ -141,6 +141,9 @@ class Reason(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     RPC_METHOD_UNKNOWN = "rpc_method_unknown"
     RPC_PARAMETERS_INVALID = "rpc_parameters_invalid"
+    # addresses in a browser
+    PAGE_UNKNOWN = "page_unknown"
+    PAGE_TAKES_FORMS = "page_takes_forms"
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
     EGRESS_UNAVAILABLE = "egress_unavailable"

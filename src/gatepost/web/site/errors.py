@@ -6,7 +6,8 @@
     HTTPException         its status; the router's own 404 and 405 say what to do
     anything else         500 with an incident id that the log explains
 
-Pages answer their own errors (`pages/rendering.py`); only the 500 becomes a page here, for a browser that navigates.
+Pages answer their own errors (`pages/rendering.py`); only the 500 and the router's own 404 and 405 become pages here,
+for a browser that navigates.
 Every refusal is logged at INFO with its reason, the route's template and, once a route has put it into
 `request.state.client_id`, the identifier of a client that exists. What the client sent is never logged.
 """
@@ -69,6 +70,20 @@ _ADVICE = {
         "error_description": "This address does not take this method; the Allow header lists those it takes.",
     },
 }
+
+_FOR_PEOPLE = {
+    (404, "Not Found"): (
+        Phrase("There is no such page"),
+        Phrase("Perhaps the link that led here is old, or a part of it is missing."),
+        Reason.PAGE_UNKNOWN,
+    ),
+    (405, "Method Not Allowed"): (
+        Phrase("This address is for forms and apps"),
+        Phrase("There is nothing to see here. Go back to the page that you came from, or to your app."),
+        Reason.PAGE_TAKES_FORMS,
+    ),
+}
+"""The same for people: title, message and reason."""
 
 
 Landing: TypeAlias = Callable[[HTTPConnection], Response | None]
@@ -199,7 +214,7 @@ class ErrorResponses:
                 return oauth_error_response(store_unavailable(request, error, random_bytes=self._random_bytes))
             case HTTPException():
                 page = self._landing(request) if self._landing is not None and error.status_code == _NOT_FOUND else None
-                return page or _http_exception_response(error)
+                return page or self._page_of(request, error) or _http_exception_response(error)
             case _:
                 return self._incident_response(request, self.log_incident(request.scope, error))
 
@@ -226,12 +241,21 @@ class ErrorResponses:
         )
         return incident
 
+    def _page_of(self, request: Request, error: HTTPException) -> Response | None:
+        """Return the page for a browser that a person sent where nothing is, or to what takes forms only."""
+        told = _FOR_PEOPLE.get((error.status_code, error.detail))
+        if self._error_page is None or told is None or not _navigates(request):
+            return None
+        title, message, reason = told
+        page = self._error_page(request, status=error.status_code, title=title, message=message, reason=reason)
+        page.headers.update(error.headers or {})
+        return page
+
     def _incident_response(self, request: Request, incident: str) -> Response:
         description = Phrase(
             "Something went wrong on the server; its log explains it as incident %(incident)s.", incident=incident
         )
-        # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
-        if self._error_page is not None and request.headers.get("sec-fetch-dest") == "document":
+        if self._error_page is not None and _navigates(request):
             return self._error_page(
                 request,
                 status=500,
@@ -240,6 +264,11 @@ class ErrorResponses:
                 reason=Reason.INTERNAL_ERROR,
             )
         return oauth_error_response(ServerError(Reason.INTERNAL_ERROR, str(description)))
+
+
+def _navigates(request: Request) -> bool:
+    # `Accept` does not tell browsers from programs: some HTTP libraries name text/html first.
+    return request.headers.get("sec-fetch-dest") == "document"
 
 
 def _headers(request: Request, error: OAuthError) -> Mapping[str, str]:
