@@ -44,6 +44,7 @@ from tests.attacks.admin_world import (
 )
 from tests.attacks.installed import ORIGIN, Installed
 from tests.stores.sample_records import audit_record, client, grant, tokens
+from tests.web.pages.admin_forms import admin_forms, named
 from tests.web.pages.pages_world import ATTACK, heading
 from tests.web.pages.test_admin_logins import kept, link
 
@@ -161,6 +162,10 @@ async def test_an_administrator_does_all_of_it(gatepost: Installed) -> None:
 
     # What has been done by the one before it, and what there was nothing of.
     assert idle == [(UPSTREAM, "end"), (KEYS, "rotate_now"), (GRANTS, "all"), (PERSON, "end_sessions"), SECOND_STEP]
+
+
+async def test_every_form_that_there_is_is_tried_by_those_who_may_not(gatepost: Installed) -> None:
+    assert {named(page, fields) for page, fields in await posts(gatepost)} == admin_forms()
 
 
 async def test_a_person_without_the_role_sees_and_changes_nothing(gatepost: Installed) -> None:
