@@ -90,6 +90,27 @@ def test_a_known_key_that_does_not_count_is_refused_for_its_own_reason(
     assert refused == expected
 
 
+@pytest.mark.parametrize(("any_loopback", "counts"), [(True, True), (False, False)])
+def test_a_key_for_one_loopback_name_counts_at_the_others_where_the_server_answers_to_all(
+    *, any_loopback: bool, counts: bool
+) -> None:
+    def check() -> None:
+        check_key(
+            expires_at=None,
+            revoked=False,
+            user_disabled=False,
+            audience="http://localhost:8000/mcp",
+            resource=LOCAL,
+            any_loopback=any_loopback,
+            now=100,
+        )
+
+    if counts:
+        check()
+    else:
+        assert reason(check) == "token_of_another_resource"
+
+
 @pytest.mark.parametrize("expires_at", [None, 101])
 def test_a_key_counts_at_its_endpoint_until_it_ends(expires_at: int | None) -> None:
     check_key(

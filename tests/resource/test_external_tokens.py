@@ -8,7 +8,7 @@ import pytest
 
 from gatepost.resource import bearer
 from gatepost.resource.bearer import Refusal, TokenRefused
-from gatepost.resource.external_tokens import LEEWAY, Claims, TokenInfo, TokenRules
+from gatepost.resource.external_tokens import LEEWAY, TOKEN_TYPES, Claims, TokenInfo, TokenRules
 
 NOW = 1_800_000_000
 HERE = "https://mcp.example.com/mcp"
@@ -268,6 +268,20 @@ def test_what_only_an_id_token_has_makes_it_one_unless_it_says_that_it_is_an_acc
 )
 def test_what_no_shape_excuses(changes: dict[str, Any], refusal: Refusal) -> None:
     assert refused(rules(RFC_9068), RFC_9068 | changes, "at+jwt") is refusal
+
+
+def test_a_subject_has_255_characters_at_most() -> None:
+    assert said(rules(RFC_9068), RFC_9068 | {"sub": "a" * 255}).subject == "a" * 255
+
+
+def test_a_header_may_say_that_it_is_a_jwt_or_an_access_token_in_either_case() -> None:
+    assert {None, "JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"} == TOKEN_TYPES
+
+
+def test_an_issuer_that_is_asked_need_not_say_when_a_token_ends() -> None:
+    claims = {name: value for name, value in RFC_9068.items() if name != "exp"}
+    assert said(rules(RFC_9068, needs_expiry=False), claims).expires_at is None
+    assert refused(rules(RFC_9068, needs_expiry=False), RFC_9068 | {"exp": NOW - LEEWAY}) is bearer.EXPIRED
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatepost.resource.principal import API_KEY_SUBJECT, Principal
+from gatepost.resource.principal import API_KEY_SUBJECT, COMMAND_LINE_CLIENT, Principal
 
 ADA = Principal(
     subject="user-1",
@@ -44,3 +44,8 @@ def test_what_the_issuer_says_of_a_person_is_not_printed() -> None:
 
 def test_the_operators_key_has_a_subject_of_its_own() -> None:
     assert API_KEY_SUBJECT == "api-key"
+
+
+def test_tokens_that_the_command_makes_are_kept_as_those_of_one_client() -> None:
+    """Stores hold the name, and the guard knows those tokens by it."""
+    assert COMMAND_LINE_CLIENT == "gatepost-cli"
