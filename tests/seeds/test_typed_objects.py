@@ -6,17 +6,20 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from gatepost import TokenInfo, TokenValidator, create_app
 from gatepost.configuration.settings import load_settings
+from tests.attacks.installed import ORIGIN
 from tests.end_to_end.local_http import get, post
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
 from tests.seeds.caller import Caller, caller_of, text_of
-from tests.seeds.programs import typed_objects
+from tests.seeds.programs import mounted_objects, typed_objects
 
 OPEN_TOOLS = ["ask", "tell_time", "note_visit", "divide", "find_user", "look_up", "say_agent"]
 
@@ -163,3 +166,24 @@ def test_on_stdio_headers_are_those_that_the_program_passes_and_scopes_do_not_co
         {"message": "private, for "},
         {"message": "for admins"},
     ]
+
+
+async def test_mounted_in_an_app_of_starlette_they_have_its_callers_and_its_state() -> None:
+    async with AsyncExitStack() as stack:
+        app = mounted_objects.build()
+        # As a server runs it: what the lifespan yields is in the scope of each request (ASGI, "Lifespan State").
+        lifespan = app.router.lifespan_context(app)
+        state = await stack.enter_async_context(lifespan)
+
+        async def served(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state or {}), "client": ("203.0.113.9", 1)}, receive, send)
+
+        transport = httpx2.ASGITransport(app=served)
+        http = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=ORIGIN))
+        caller = Caller(http, "/mcp/")
+        assert (await caller.ask("tools/list")).status_code == 401
+        assert "admin_tool" in await caller.names("tools", "any")
+        assert (await caller.call("find_user", "any", user_id=7))["structuredContent"]["name"] == "user 7"
+        assert text_of(await caller.call("private_tool", "any")) == '{"message":"private, for username"}'
+        written = await caller.result("prompts/get", "any", name="private_prompt", arguments={})
+        assert written["messages"][0]["content"]["text"] == "Private, for username."
