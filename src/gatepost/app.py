@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 
 def create_app(
-    target: Any,
+    target: Any = None,
     *,
+    mcp: Any = None,
     settings: Settings | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
     store: Store | None = None,
@@ -40,9 +41,10 @@ def create_app(
     """Return a FastAPI app that serves `target` at /mcp behind the built-in authorization server.
 
     Args:
-        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async, or an ASGI application as
-            `Protected(app)`; or a mapping from paths to such, as in `{"/notes/mcp": notes, "/mail/mcp": mail}`: each is
-            a resource with its own scopes and tokens.
+        target: a `Server`, or a JSON-RPC function `dict -> dict | None`, sync or async, or a server of FastMCP or of
+            the official Python SDK, or an ASGI application as `Protected(app)`; or a mapping from paths to such, as in
+            `{"/notes/mcp": notes, "/mail/mcp": mail}`: each is a resource with its own scopes and tokens.
+        mcp: another name for `target`.
         settings: what `load_settings()` returns; read from the environment when None.
         provider: who is the user; local accounts when None.
         store: where everything is kept; what the settings name when None.
@@ -65,7 +67,7 @@ def create_app(
     _check_arguments(settings=settings, provider=provider, store=store, title=title, allow=allow, roles=roles)
     _check_arguments(external=external)
     installation = install(
-        target,
+        _only(target, mcp),
         settings or load_settings(),
         provider=provider,
         store=store,
@@ -102,8 +104,9 @@ def bare_app(server: Server) -> ASGIApp:
 
 
 def run(
-    target: Any,
+    target: Any = None,
     *,
+    mcp: Any = None,
     host: str | None = None,
     port: int | None = None,
     title: str | None = None,
@@ -120,6 +123,7 @@ def run(
 
     Args:
         target: as for `create_app`, or what `create_app` returned, which keeps the settings that it was made with.
+        mcp: another name for `target`.
         host: the address to listen on; beats MCP_HOST.
         port: the port to listen on, 0 for any free one; beats MCP_PORT.
         title: as for `create_app`.
@@ -140,7 +144,7 @@ def run(
 
     try:
         serve_target(
-            target,
+            _only(target, mcp),
             host=host,
             port=port,
             title=title,
@@ -215,6 +219,15 @@ def serve_target(
         shutdown_seconds=server.shutdown_seconds,
         trusted_proxies=server.trusted_proxies,
     )
+
+
+def _only(target: Any, mcp: Any) -> Any:
+    """Return the one of two names for what is served that was given."""
+    from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - as in `create_app`
+
+    if (target is None) is (mcp is None):
+        raise TargetError("Name what is served once: create_app(server), or create_app(mcp=server).")
+    return mcp if target is None else target
 
 
 def _check_arguments(**given: Any) -> None:

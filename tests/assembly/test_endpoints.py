@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from fastmcp import FastMCP
+from fastmcp.server.auth import StaticTokenVerifier
+from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
-from gatepost import Server, create_app
+from gatepost import Protected, ScopeMap, Server, create_app
 from gatepost.assembly.core import Core, build_core
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
@@ -80,6 +83,46 @@ def test_a_scopes_file_that_nothing_heeds_is_refused(scopes_file: str) -> None:
     with pytest.raises(TargetError, match=r"MCP_SCOPES_FILE is for what declares no scopes"):
         endpoints_of(Server("notes"), core(MCP_SCOPES_FILE=scopes_file), title=None)
     endpoints_of({"/mcp": Server("notes"), "/raw": handler}, core(MCP_SCOPES_FILE=scopes_file), title=None)
+
+
+def test_a_server_of_another_library_is_served_by_its_name(scopes_file: str) -> None:
+    assert shapes(FastMCP("notes")) == [("/mcp", "notes", ["mcp"])]
+    assert shapes(FastMCP("notes"), title="Mine") == [("/mcp", "Mine", ["mcp"])]
+    assert shapes({"/a": MCPServer("a", title="First"), "/b": Protected(FastMCP("b"), title="Second")}) == [
+        ("/a", "First", ["mcp"]),
+        ("/b", "Second", ["mcp"]),
+    ]
+    (endpoint,) = endpoints_of(FastMCP("notes"), core(MCP_SCOPES_FILE=scopes_file), title=None)
+    assert list(endpoint.scopes) == ["y", "x"]
+    assert endpoint.implied_scopes == {"y": {"y", "x"}}
+    assert (endpoint.is_application, endpoint.is_mcp_endpoint) == (True, True)
+
+
+def test_scopes_given_in_code_beat_those_of_the_scopes_file(scopes_file: str) -> None:
+    own = ScopeMap(default=["own"])
+    targets = {"/mcp": Protected(FastMCP("notes"), scopes=own), "/raw": handler}
+    endpoints = endpoints_of(targets, core(MCP_SCOPES_FILE=scopes_file), title=None)
+
+    assert [list(endpoint.scopes) for endpoint in endpoints] == [["own"], ["y", "x"]]
+    with pytest.raises(TargetError, match="MCP_SCOPES_FILE"):
+        endpoints_of(Protected(FastMCP("notes"), scopes=own), core(MCP_SCOPES_FILE=scopes_file), title=None)
+    with pytest.raises(TargetError, match="MCP_SCOPES_FILE"):
+        endpoints_of(Protected(Starlette()), core(MCP_SCOPES_FILE=scopes_file), title=None)
+
+
+def test_a_server_of_another_library_that_checks_tokens_is_refused() -> None:
+    with pytest.raises(TargetError, match=r"FastMCP cannot be served at /mcp: this FastMCP checks tokens itself"):
+        shapes(FastMCP("notes", auth=StaticTokenVerifier(tokens={})))
+
+
+def test_what_is_served_may_be_called_mcp_and_is_named_once() -> None:
+    settings = load_settings({"MCP_STORAGE_URL": "memory:"})
+    server = Server("notes", title="Notes")
+
+    assert create_app(mcp=server, settings=settings).title == "Notes"
+    for target, mcp in ((None, None), (server, server)):
+        with pytest.raises(TargetError, match="Name what is served once"):
+            create_app(target, mcp=mcp, settings=settings)
 
 
 def test_an_endpoint_is_a_resource_at_each_origin() -> None:

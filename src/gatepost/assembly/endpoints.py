@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +29,7 @@ from gatepost.server.scoped_target import ScopedTarget
 from gatepost.server.server import Server
 from gatepost.server.target import SessionTarget, Target
 from gatepost.web.resource.application import Protected
+from gatepost.web.resource.other_servers import server_application
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.limits import Limits
 from gatepost.wording.phrase import Phrase, Words
@@ -82,6 +83,11 @@ class Endpoint:
         return self.target if isinstance(self.target, SessionTarget) else None
 
     @property
+    def is_mcp_endpoint(self) -> bool:
+        """Whether its path is the URL of an MCP server, ours or another library's."""
+        return not isinstance(self.target, Protected) or self.target.is_mcp_endpoint
+
+    @property
     def changes(self) -> ChangeBus | None:
         """What carries changes at run time; None for a function, of which none are known."""
         return self.target.server.changes if isinstance(self.target, ServerTarget) else None
@@ -110,12 +116,13 @@ def endpoints_of(
     _check_base(core.deployment.public_url, paths)
     if len(set(paths)) != len(paths):
         raise TargetError("Two of the paths differ only by a slash at the end, which means the same endpoint.")
-    if file is not None and all(isinstance(target, Server) for target in served.values()):
-        # The tools would be served without what the operator wants them to need.
-        raise TargetError("MCP_SCOPES_FILE is for what declares no scopes, and what is served declares its own.")
     own_title = None if isinstance(targets, Mapping) else title
     pairs = zip(paths, served.values(), strict=True)
-    return tuple(_endpoint(path, target, making, own_title) for path, target in pairs)
+    endpoints = tuple(_endpoint(path, target, making, own_title) for path, target in pairs)
+    if file is not None and not making.heeding:
+        # The tools would be served without what the operator wants them to need.
+        raise TargetError("MCP_SCOPES_FILE is for what declares no scopes, and what is served declares its own.")
+    return endpoints
 
 
 def _check_base(public_url: str, paths: Iterable[str]) -> None:
@@ -153,13 +160,27 @@ class _Making:
     upstream: Upstream | None
     scope_map: ScopeMap | None
     """Of MCP_SCOPES_FILE."""
+    heeding: list[str] = field(default_factory=list[str])
+    """The paths of those endpoints that have its scopes."""
+
+    def scopes_of_file(self, path: str) -> ScopeMap | None:
+        """Return the scopes of the file for an endpoint that has none in code."""
+        self.heeding.append(path)
+        return self.scope_map
 
 
 def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
     core = making.core
-    if isinstance(target, Protected):
-        scopes = _scopes_of(target.scope_descriptions, core.settings)
-        return Endpoint(path, target, title or target.title or path, scopes, scope_groups=target.scope_groups)
+    protected = _protected(path, target, making)
+    if protected is not None:
+        return Endpoint(
+            path,
+            protected,
+            title or protected.name or path,
+            _scopes_of(protected.scope_descriptions, core.settings),
+            implied_scopes={} if protected.scope_map is None else protected.scope_map.implied_scopes,
+            scope_groups=protected.scope_groups,
+        )
     if isinstance(target, Server):
         seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
         scopes = _scopes_of(target.scope_descriptions, core.settings)
@@ -178,13 +199,28 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
     return _of_function(path, target, making, title)
 
 
+def _protected(path: str, target: Any, making: _Making) -> Protected | None:
+    """Return an application, or a server of another library as one; None where it is neither."""
+    if isinstance(target, Server):
+        return None
+    try:
+        if not isinstance(target, Protected) and server_application(target) is None:
+            return None
+        protected = target if isinstance(target, Protected) else Protected(target)
+    except TypeError as error:
+        raise TargetError(f"{type(target).__name__} cannot be served at {path}: {error}.") from None
+    if not protected.is_mcp_endpoint or protected.scopes:
+        return protected
+    return replace(protected, scopes=making.scopes_of_file(path) or {})
+
+
 def _of_function(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
     name = title or getattr(target, "__name__", None) or type(target).__name__
     try:
         served = HandlerTarget(target, name=name)
     except TypeError as error:
         raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
-    settings, scope_map = making.core.settings, making.scope_map
+    settings, scope_map = making.core.settings, making.scopes_of_file(path)
     if scope_map is None:
         return Endpoint(path, served, name, _scopes_of(None, settings))
     return Endpoint(
@@ -207,7 +243,7 @@ def _of_command(path: str, command: Command, making: _Making, title: str | None)
     from gatepost.fronts.target import FrontTarget  # noqa: PLC0415 - most servers have no other one behind them
 
     core, introduction, backend = making.core, command.introduction, command.backend()
-    scope_map = making.scope_map if command.scopes is None else command.scopes
+    scope_map = making.scopes_of_file(path) if command.scopes is None else command.scopes
     served = FrontTarget(
         backend,
         command.sharing,

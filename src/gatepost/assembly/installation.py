@@ -155,8 +155,8 @@ class Installation:
         origin = "" if is_unknown else origin
         if self.core.deployment.is_any_loopback:
             origin += self.mounted_at
-        labels = {True: "App", False: "MCP URL"}
-        rows = [(labels[endpoint.is_application], origin + endpoint.path) for endpoint in self.resources.endpoints]
+        labels = {True: "MCP URL", False: "App"}
+        rows = [(labels[endpoint.is_mcp_endpoint], origin + endpoint.path) for endpoint in self.resources.endpoints]
         rows += [("Issuer", server) for server in authorization_servers(self.resources.external)]
         if self.setup_token is not None:
             once = "Open this link once to create the owner's account; it works until an account exists."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.stores.contract.endpoints import ServedEndpoint
+from gatepost.web.mcp.applications.guarded_messages import GuardedMessages
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
@@ -115,15 +116,24 @@ class Resources:
     def applications(self, origin: str) -> dict[str, ASGIApp]:
         """Build the protected applications at an origin, by path."""
         return {
-            endpoint.path: GuardedApplication(
-                cast("Protected", endpoint.target),
-                path=endpoint.path,
-                guard=self._guard(endpoint, origin),
+            endpoint.path: self._application(endpoint, origin) for endpoint in self.endpoints if endpoint.is_application
+        }
+
+    def _application(self, endpoint: Endpoint, origin: str) -> GuardedApplication:
+        protected, guard = cast("Protected", endpoint.target), self._guard(endpoint, origin)
+        behind: Callable[[ASGIApp], ASGIApp] | None = None
+        if protected.scope_map is not None:
+            behind = partial(
+                GuardedMessages,
+                scopes=protected.scope_map,
+                guard=guard,
+                resource=endpoint.at(origin),
+                ignores_scopes=self.core.settings.server.ignore_scopes,
                 addresses=self.core.addresses,
             )
-            for endpoint in self.endpoints
-            if endpoint.is_application
-        }
+        return GuardedApplication(
+            protected, path=endpoint.path, guard=guard, addresses=self.core.addresses, behind=behind
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -143,7 +143,7 @@ def _described_endpoints(installation: Installation) -> Iterable[Route]:
 
 
 def _mcp_paths(installation: Installation) -> list[str]:
-    return [endpoint.path for endpoint in installation.resources.endpoints if not endpoint.is_application]
+    return [endpoint.path for endpoint in installation.resources.endpoints if endpoint.is_mcp_endpoint]
 
 
 def _health(installation: Installation) -> HealthEndpoints:
@@ -151,7 +151,7 @@ def _health(installation: Installation) -> HealthEndpoints:
     return HealthEndpoints(
         server_name=installation.name,
         issuer=None if installation.oauth is None else origin,
-        resources=[origin + endpoint.path for endpoint in endpoints if not endpoint.is_application],
+        resources=[origin + endpoint.path for endpoint in endpoints if endpoint.is_mcp_endpoint],
         checks=HealthChecks({"store": installation.core.store.check}),
         is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
         warnings=installation.core.addresses.warnings,

@@ -76,7 +76,7 @@ def check_request(
     # 2. The rest of the metadata.
     revision = _check_metadata(meta)
     # 3. The headers that mirror the body.
-    _check_mirrors(request, method_header, name_header)
+    check_mirrored_names(request, method_header, name_header)
     # 4. What this era has left behind.
     if request.method in REMOVED_METHODS:
         raise _removed(revision)
@@ -165,8 +165,10 @@ def _check_metadata(meta: Any) -> Revision:
     return revision
 
 
-def _check_mirrors(request: Request, method_header: bytes | None, name_header: bytes | None) -> None:
+def check_mirrored_names(request: Request, method_header: bytes | None, name_header: bytes | None) -> None:
     """Compare `Mcp-Method` and `Mcp-Name` with the body. Values are case-sensitive.
+
+    Raises HeaderMismatch or InvalidParams, as `check_request` does.
 
     `Mcp-Param-*` headers depend on the schema of the tool that is called, so the registry that knows it compares those.
     """

@@ -47,7 +47,7 @@ _VARIABLE: Final = re.compile(r"\{[A-Za-z0-9_.]+\}")  # RFC 6570 section 3.2.2: 
 # and dot segments, escapes of what needs none (RFC 3986 section 6.2.2), and of http whatever section 6.2.3 adds.
 _AMBIGUOUS: Final = re.compile(
     r"""[\x00-\x20\x7f\\]
-      | \A[^:]*:(?://[^/?\#]*)?+[^?\#]*?(?:(?<=/)|(?<=:))\.{1,2}(?:[/?\#]|\Z)
+      | \A[^?\#]*?[/:]\.{1,2}(?:[/?\#]|\Z)
       | \A[^:]*:(?://[^/?\#]*)?+[^?\#]*?//
       | %(?:2[def]|3[0-9]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae])
       | \A https?:(?!//[^/?\#@:]+(?::[1-9][0-9]*)?/)

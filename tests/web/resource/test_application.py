@@ -258,6 +258,26 @@ async def test_an_application_that_cannot_start_stops_the_start_with_its_words()
             raise AssertionError
 
 
+def open_database() -> None:
+    raise OSError("no database")
+
+
+async def test_an_application_whose_lifespan_raises_stops_the_start_with_one_line() -> None:
+    @asynccontextmanager
+    async def broken(_app: Starlette) -> AsyncIterator[None]:
+        open_database()
+        yield
+
+    with pytest.raises(ApplicationNotStarted) as failed:
+        async with AsgiLifespan(Starlette(lifespan=broken)).running():
+            raise AssertionError
+
+    line = open_database.__code__.co_firstlineno + 1
+    assert str(failed.value) == (
+        f"An application that is served could not start: OSError: no database ({__file__}, line {line})"
+    )
+
+
 @pytest.mark.parametrize(
     ("scopes", "words"),
     [

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake, modern
-from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, RequestId
+from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest
 from gatepost.protocol.messages import (
     Notification,
     Request,
@@ -41,14 +41,14 @@ from gatepost.web.mcp.exchange.answers import (
     Answer,
     FastPath,
     Refused,
-    challenge_headers,
+    check_media_types,
     error_answer,
-    log_refusal,
     send_answer,
 )
-from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json, single_values
+from gatepost.web.mcp.exchange.headers import single_values
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
+from gatepost.web.mcp.exchange.step_up import step_up
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
@@ -71,11 +71,6 @@ BODY_LIMIT = 4 * 1024 * 1024
 
 _FOR_LANDING: Final = frozenset({400, 401, 404, 405, 406})
 """What a browser is refused with that somebody sent here; not 421, for a page of ours shows under no foreign name."""
-
-_SCOPES_NOT_GRANTED: Final = (
-    "This needs a scope that was not granted. The server checks no tokens (MCP_REQUIRE_AUTH is false), so scopes come "
-    "from an application around it, or from nobody: then set MCP_IGNORE_SCOPES=true to serve it to everybody."
-)
 
 _CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
 
@@ -168,7 +163,7 @@ class McpEndpoint:
         if http_method != "POST":
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
         # 5. What is it? The type is as strict as it is because browsers send others without asking first.
-        _check_media_types(headers)
+        check_media_types(headers)
         body = None if fast_path is None else fast_path.take_body(receive, self.body_limit)
         message = parse_message(body or await read_body(receive, limit=self.body_limit))
         # 6. Which era is it from, in which session, and what is the answer?
@@ -340,30 +335,12 @@ class McpEndpoint:
         """Return the answer to a request that failed; before its era is known, errors have one status in both."""
         request_id, address = None if request is None else request.id, partial(self.addresses.of, scope)
         if isinstance(error, InsufficientScope):
-            return self._step_up(error.scopes, request_id, address, is_known=UNKNOWN_CALLER not in scope)
+            return step_up(self.guard, error.scopes, request_id, address, is_known=UNKNOWN_CALLER not in scope)
         answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes, address=address)
         if answer is not None:
             return answer
         what = "the endpoint failed" if request is None else "the target failed"
         return 500, error_response(self._incident(what, error), request_id), ()
-
-    def _step_up(
-        self, scopes: frozenset[str], request_id: RequestId | None, address: Callable[[], str], *, is_known: bool
-    ) -> Answer:
-        """Answer 403, or who is not known 401, with a challenge that names every scope the operation needs."""
-        needed = scopes if self.guard is None else scopes | self.guard.required_scopes
-        if self.guard is not None and not is_known:
-            refused = self.guard.without_token(needed)
-            log_refusal(refused.reason, refused.status, address)
-            error = InvalidJsonRpcRequest("This needs an access token.", data={"scope": " ".join(sorted(needed))})
-            return refused.status, error_response(error, request_id), challenge_headers(refused)
-        log_refusal(Reason.SCOPE_INSUFFICIENT, 403, address)
-        error = InvalidJsonRpcRequest(
-            _SCOPES_NOT_GRANTED if self.guard is None else "The access token lacks a scope that this operation needs.",
-            data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
-        )
-        challenge = () if self.guard is None else challenge_headers(self.guard.insufficient_scope(needed))
-        return 403, error_response(error, request_id), challenge
 
     def _written(self, request: Request, result: ResultBody) -> bytes:
         try:
@@ -382,11 +359,3 @@ class McpEndpoint:
             extra={"reason": Reason.INTERNAL_ERROR.value, "incident": incident},
         )
         return InternalError(f"Something went wrong on the server; its log explains it as incident {incident}.")
-
-
-def _check_media_types(headers: Mapping[bytes, bytes]) -> None:
-    content_type = headers.get(b"content-type")
-    if content_type != JSON and not is_json(content_type):
-        raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
-    if not accepts_json(headers.get(b"accept")):
-        raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")

@@ -7,7 +7,7 @@ Restriction"): the headers `Authorization` and `MCP-API-Key` are taken out of wh
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,18 +20,19 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.scopes import is_scope_token
 from gatepost.resource.api_keys import API_KEY_HEADER
 from gatepost.resource.principal import Principal
+from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.calls.context import set_current_subject
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
+from gatepost.web.resource.other_servers import ServerApplication, server_application
+from gatepost.web.resource.outer_authentication import PRINCIPAL
+from gatepost.web.resource.sdk_callers import SdkCallers
 from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
 from gatepost.web.site.front_door import FAST_PATH
 from gatepost.wording.phrase import Phrase, Words
-
-PRINCIPAL: Final = "gatepost.principal"
-"""Where in the ASGI scope the application finds the `Principal`; None where the server demands no token."""
 
 _CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
@@ -43,11 +44,12 @@ _AMBIGUOUS_ENCODED: Final = re.compile(rb"%(?:2[fF]|5[cC])")
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """An ASGI application that is served under a path, to those who show an access token for it.
+    """An ASGI application, or a server of another library, that is served to those who show an access token for it.
 
         create_app({
             "/mcp": notes,
             "/reports": Protected(app, scopes={"/": ["reports:read"], "/admin": ["reports:admin"]}),
+            "/mail/mcp": Protected(mcp_server, scopes=ScopeMap(tools={"send_*": ["mail:send"]})),
         })
 
     The application finds the path it is served under in `scope["root_path"]`, as it does under Starlette's `Mount`, and
@@ -55,11 +57,12 @@ class Protected:
     before they open.
 
     Args:
-        app: the application; its ASGI lifespan runs with the server.
+        app: the application, whose ASGI lifespan runs with the server; or a server of FastMCP or the official Python
+            SDK, whose endpoint is the path that it is served under.
         scopes: the scopes that are needed, by path below the application's own. A path covers itself and everything
             below it, and a request needs the scopes of **every** path that covers it: above, `/reports/admin/users`
-            needs both.
-        descriptions: what the consent page says of a scope, by scope.
+            needs both. Of what speaks MCP a `ScopeMap`: then messages are read, and lists show what the caller may use.
+        descriptions: what the consent page says of a scope, by scope; beside those of a `ScopeMap`.
         scope_groups: headings for scopes whose names begin alike, by that: `{"reports": "Your reports"}`.
         title: the resource's name for people; its path when None.
 
@@ -68,18 +71,22 @@ class Protected:
         TypeError: `app` cannot be called, or scopes are no list.
     """
 
-    app: ASGIApp
-    scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    app: Any
+    scopes: Mapping[str, Sequence[str]] | ScopeMap = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     title: str | None = None
     scope_groups: Mapping[str, str] = field(default_factory=dict)
     _lifespan: AsgiLifespan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not callable(self.app):
-            raise TypeError(f"Protected takes an ASGI application, and a {type(self.app).__name__} cannot be called.")
-        object.__setattr__(self, "_lifespan", AsgiLifespan(self.app))  # the way to set a field of a frozen dataclass
-        for path, scopes in self.scopes.items():
+        app = server_application(self.app) or self.app
+        if not callable(app):
+            raise TypeError(f"Protected takes an ASGI application, and a {type(app).__name__} cannot be called.")
+        object.__setattr__(self, "app", app)  # the way to set a field of a frozen dataclass
+        object.__setattr__(self, "_lifespan", AsgiLifespan(app))
+        if isinstance(self.scopes, ScopeMap):
+            object.__setattr__(self, "scope_groups", {**self.scopes.scope_groups, **self.scope_groups})
+        for path, scopes in self.path_scopes.items():
             if not path.startswith("/") or _AMBIGUOUS.search(path):
                 raise ValueError(f"scopes: {path!r} is no path; write one such as '/' or '/admin'.")
             if isinstance(scopes, str):
@@ -89,13 +96,39 @@ class Protected:
                     raise ValueError(f"scopes: {scope!r} is no scope (RFC 6749 section 3.3).")
 
     @property
+    def path_scopes(self) -> Mapping[str, Sequence[str]]:
+        """The scopes that are needed by path."""
+        return {} if isinstance(self.scopes, ScopeMap) else self.scopes
+
+    @property
+    def scope_map(self) -> ScopeMap | None:
+        """The scopes that are needed by name; None where no message has to be read."""
+        return self.scopes if isinstance(self.scopes, ScopeMap) and self.scopes else None
+
+    @property
+    def is_mcp_endpoint(self) -> bool:
+        """Whether it is a server of MCP at its own path."""
+        return isinstance(self.app, ServerApplication)
+
+    @property
+    def name(self) -> str | None:
+        """Its name for people, where it has one."""
+        return self.title or (self.app.name if isinstance(self.app, ServerApplication) else None)
+
+    @property
     def scope_descriptions(self) -> dict[str, Words]:
         """Every scope that any path needs, with its words for people."""
-        named = dict.fromkeys(scope for scopes in self.scopes.values() for scope in scopes)
+        said = dict(self.descriptions)
+        if isinstance(self.scopes, ScopeMap):
+            named, said = dict.fromkeys(self.scopes.scopes), {**self.scopes.descriptions, **said}
+        else:
+            named = dict.fromkeys(scope for scopes in self.scopes.values() for scope in scopes)
+        if not named and self.is_mcp_endpoint:
+            return {}
         if not named:
             # Tokens are for some scope; here any token for this resource will do.
-            return {"access": self.descriptions.get("access", Phrase("Use this application"))}
-        return {scope: self.descriptions.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in named}
+            return {"access": said.get("access", Phrase("Use this application"))}
+        return {scope: said.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in named}
 
     @property
     def state(self) -> dict[str, Any]:
@@ -114,7 +147,13 @@ class GuardedApplication:
     """A `Protected` application at one origin: a plain ASGI callable for its path and everything below."""
 
     def __init__(
-        self, protected: Protected, *, path: str, guard: BearerGuard | None, addresses: ClientAddresses
+        self,
+        protected: Protected,
+        *,
+        path: str,
+        guard: BearerGuard | None,
+        addresses: ClientAddresses,
+        behind: Callable[[ASGIApp], ASGIApp] | None = None,
     ) -> None:
         """Prepare everything that does not depend on a request.
 
@@ -123,13 +162,17 @@ class GuardedApplication:
             path: where, without a slash at its end.
             guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
             addresses: say from where a request comes that is refused.
+            behind: puts what else a request passes in front of the application, once its caller is known.
         """
         self._addresses = addresses
-        self._app = protected.app
+        app = SdkCallers(protected.app)
+        self._app = app if behind is None else behind(app)
         self._state = protected.state
         self._path = path
         self._guard = guard
-        self._needed = tuple((prefix.rstrip("/"), frozenset(scopes)) for prefix, scopes in protected.scopes.items())
+        self._needed = tuple(
+            (prefix.rstrip("/"), frozenset(scopes)) for prefix, scopes in protected.path_scopes.items()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+from gatepost.web.site.direct_app import CannotStart
+
 logger = logging.getLogger("gatepost.web")
 
 
-class ApplicationNotStarted(RuntimeError):
+_PLACE = re.compile(r'^ *File "([^"]+)", line ([0-9]+)', re.MULTILINE)
+
+
+class ApplicationNotStarted(CannotStart):
     """The application answered `lifespan.startup` with a failure."""
 
 
@@ -64,7 +70,8 @@ class AsgiLifespan:
         try:
             incoming.put_nowait({"type": "lifespan.startup"})
             if (failure := await started) is not None:
-                raise ApplicationNotStarted(f"An application that is served could not start: {failure}")
+                logger.debug("an application that is served could not start: %s", failure)
+                raise ApplicationNotStarted(f"An application that is served could not start: {_in_one_line(failure)}")
             try:
                 yield
             finally:
@@ -74,3 +81,11 @@ class AsgiLifespan:
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+
+def _in_one_line(failure: str) -> str:
+    """Return the end of a failure's text, which of a traceback is what was raised, and where that was."""
+    lines = [line.strip() for line in failure.splitlines() if line.strip()]
+    places = _PLACE.findall(failure)
+    where = f" ({places[-1][0]}, line {places[-1][1]})" if places else ""
+    return f"{lines[-1]}{where}" if lines else "it gave no reason"

@@ -13,6 +13,8 @@ from starlette.types import Scope
 from gatepost.resource.principal import Principal
 from gatepost.resource.resources import ProtectedResource
 
+PRINCIPAL: Final = "gatepost.principal"
+"""Where in the scope an application finds the `Principal`; None where the server demands no token."""
 GRANTED: Final = "gatepost.granted"
 """The key in the scope of an HTTP request without a principal: the scopes that count, or None where none do."""
 UNKNOWN_CALLER: Final = "gatepost.unknown_caller"

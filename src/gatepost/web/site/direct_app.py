@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.web.site.api_description import ANYWHERE
 from gatepost.web.site.base_path import BasePath
@@ -34,6 +34,10 @@ class OpenAndClosed(Protocol):
     async def start(self, mounted: Mounted | None) -> None:
         """Open for as long as the event loop runs. Raises whatever keeps it from opening."""
         ...
+
+
+class CannotStart(RuntimeError):
+    """What is served cannot be opened. The text says why, in one sentence for whoever starts it."""
 
 
 class DirectApp(FastAPI):
@@ -73,7 +77,7 @@ class DirectApp(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
             responses=ANYWHERE,
-            lifespan=None if life is None else lambda _app: life.running(self._mounted),
+            lifespan=None if life is None else self._running,
             # It would look for its configuration on every request, and could be told from outside to record them whole.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
@@ -81,6 +85,8 @@ class DirectApp(FastAPI):
         self.public_base = base_path.public
         """The path of the public URL; None without one."""
         self._mounted: Mounted | None = None
+        self._why_not: str | None = None
+        """Why the last start failed."""
         self._errors = errors
         self._described = described
         self._bare_stack: object = object()
@@ -147,7 +153,7 @@ class DirectApp(FastAPI):
                 return
         # Another stack than ours: not built yet, with middleware of a user's, or wrapped by an instrumentation.
         if self.middleware_stack is not self._bare_stack or scope["type"] == "lifespan":
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, self._saying_why(send) if scope["type"] == "lifespan" else send)
             return
         scope["app"] = self
         front = self._front
@@ -155,6 +161,26 @@ class DirectApp(FastAPI):
             await front(scope, receive, send)
             return
         await (front.ordinary.endpoint_of(scope) or front.layers)(scope, receive, send)
+
+    @asynccontextmanager
+    async def _running(self, _app: FastAPI) -> AsyncIterator[None]:
+        assert self.life is not None  # noqa: S101 - it is asked for then alone; tells mypy
+        self._why_not = None
+        try:
+            async with self.life.running(self._mounted):
+                yield
+        except CannotStart as error:
+            self._why_not = str(error)
+            raise
+
+    def _saying_why(self, send: Send) -> Send:
+        """Put the sentence in the place of the traceback that the framework gives the server for its log."""
+
+        async def said(message: Message) -> None:
+            is_known = message["type"] == "lifespan.startup.failed" and self._why_not is not None
+            await send({**message, "message": self._why_not} if is_known else message)
+
+        return said
 
 
 class _Front:

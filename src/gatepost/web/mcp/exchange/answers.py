@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import orjson
@@ -27,6 +27,7 @@ from gatepost.protocol.messages import error_response
 from gatepost.server.calls.cancellation import RequestCancelled
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json
 from gatepost.web.resource.bearer_guard import BearerRefused
 from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback, store_unavailable_text
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
@@ -147,6 +148,18 @@ def error_answer(
             return None
     log_refusal(refused.reason, refused.status, address, host=refused.host)
     return refused.status, error_response(refused.error), refused.headers
+
+
+def check_media_types(headers: Mapping[bytes, bytes]) -> None:
+    """Raise Refused unless a message is JSON and its answer may be.
+
+    The type is as strict as it is because browsers send others without asking first.
+    """
+    content_type = headers.get(b"content-type")
+    if content_type != JSON and not is_json(content_type):
+        raise Refused(415, Reason.CONTENT_TYPE_UNSUPPORTED, "Send Content-Type: application/json.")
+    if not accepts_json(headers.get(b"accept")):
+        raise Refused(406, Reason.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream.")
 
 
 def challenge_headers(refused: BearerRefused) -> RawHeaders:

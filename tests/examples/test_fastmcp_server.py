@@ -1,0 +1,95 @@
+"""The example of a FastMCP server, and the page about servers of other libraries: what they show happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from gatepost import create_app
+from gatepost.configuration.scope_file import read_scope_map
+from gatepost.configuration.settings import load_settings
+from gatepost.resource.scope_map import ScopeMap
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "other-servers.md").read_text(encoding="utf-8")
+KEY = "a-key-of-some-length-0123456789"
+SETTINGS = {"MCP_STORAGE_URL": "memory:", "MCP_API_KEY": KEY}
+
+
+def run(text: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "my_server", **(given or {})}
+    exec(compile(text, "my_server.py", "exec"), names)  # noqa: S102 - our own example
+    return names
+
+
+def code(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@asynccontextmanager
+async def connected(app: FastAPI, path: str = "/mcp") -> AsyncIterator[Client]:
+    """The official client, in the process of the app."""
+    origin, headers = "http://127.0.0.1:8000", {"Authorization": f"Bearer {KEY}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=origin, headers=headers) as http,
+        Client(streamable_http_client(origin + path, http_client=http), mode="2026-07-28") as client,
+    ):
+        yield client
+
+
+def served(target: Any) -> FastAPI:
+    return create_app(target, settings=load_settings(SETTINGS), announce=lambda _: None)
+
+
+async def test_the_example_keeps_notes_of_its_caller() -> None:
+    names = run((ROOT / "examples" / "fastmcp_server.py").read_text(encoding="utf-8"))
+
+    async with connected(served(names["endpoints"])) as client:
+        await client.call_tool("add_note", {"text": "milk"})
+        result = await client.call_tool("list_notes", {})
+
+    assert result.structured_content == {"result": ["milk"]}
+    assert names["notes"] == {"api-key": ["milk"]}
+
+
+async def test_the_page_serves_a_fastmcp_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    app = run(code("python")[0])["app"]
+
+    async with connected(app) as client:
+        result = await client.call_tool("add", {"text": "milk"})
+
+    assert result.structured_content == {"result": "Noted: milk"}
+
+
+async def test_the_page_protects_an_application_and_a_server_by_name() -> None:
+    mcp = run(code("python")[0].partition("app = ")[0])["mcp"]
+    _, application, scoped = code("python")
+    by_name = run(scoped, {"mcp": mcp})["endpoints"]
+    endpoints = run(application, {"app": mcp.http_app(path="/mcp")})["endpoints"]
+    app = served({**endpoints, **by_name})
+
+    async with connected(app, "/notes/mcp") as client:
+        assert (await client.list_tools()).tools != []
+
+
+def test_the_file_on_the_page_is_one(tmp_path: Path) -> None:
+    (text,) = code("toml")
+    (tmp_path / "scopes.toml").write_text(text, encoding="utf-8")
+
+    scopes = read_scope_map(tmp_path / "scopes.toml")
+
+    assert isinstance(scopes, ScopeMap)
+    assert scopes.needed("tools/call", {"name": "move_note"}) == {"notes:read", "notes:write"}
+    assert scopes.needed("tools/call", {"name": "other"}) == {"notes:admin"}
