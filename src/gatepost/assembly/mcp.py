@@ -16,6 +16,7 @@ from gatepost.assembly.core import Core
 from gatepost.assembly.endpoints import Endpoint
 from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.resource.resources import ProtectedResource
+from gatepost.server.caller_in_results import CallerInResults
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.stores.contract.endpoints import ServedEndpoint
@@ -96,7 +97,7 @@ class Resources:
         for endpoint in self.endpoints:
             if not endpoint.is_application:
                 served = McpEndpoint(
-                    target=cast("Target", endpoint.target),
+                    target=self._target_of(endpoint),
                     guard=self._guard(endpoint, origin),
                     allowed_hosts=allowed_hosts,
                     allowed_origins=self.core.deployment.allowed_origins,
@@ -170,6 +171,10 @@ class Resources:
         """Make a revocation count at once in this process."""
         for guard in tuple(self.guards):
             guard.evict_all()
+
+    def _target_of(self, endpoint: Endpoint) -> Target:
+        target = cast("Target", endpoint.target)
+        return CallerInResults(target) if self.core.settings.server.caller_in_results else target
 
     def _guard(self, endpoint: Endpoint, origin: str) -> BearerGuard | None:
         """Build the guard of one resource at one origin, since a token for another does not count there.

@@ -117,6 +117,7 @@ class ServerSettings(Section):
     require_auth: Flag = Field(default=True, alias="MCP_REQUIRE_AUTH")
     lazy_auth: Flag = Field(default=False, alias="MCP_LAZY_AUTH")
     ignore_scopes: Flag = Field(default=False, alias="MCP_IGNORE_SCOPES")
+    caller_in_results: Flag = Field(default=False, alias="MCP_CALLER_IN_RESULTS")
     scopes_file: Path | None = Field(
         None, alias="MCP_SCOPES_FILE", description="the path of a TOML file that says what needs which scopes"
     )
