@@ -135,7 +135,8 @@ def run(
         middleware: put around the app, the first outermost; `create_app` returns an app that takes it by itself.
 
     Raises:
-        SystemExit: it cannot serve: 2 for what the caller has to change, 1 for a store that cannot be opened.
+        SystemExit: it cannot serve: 2 for what the caller has to change, 1 for a store that cannot be opened, or a
+            `Command` that does not start.
         RuntimeError: an event loop runs in this thread.
     """
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - as in `create_app`
@@ -158,7 +159,7 @@ def run(
     except (SettingsError, TargetError, StoreError) as error:
         for sentence in str(error).splitlines():
             print(f"gatepost: {sentence}", file=sys.stderr)  # noqa: T201 - whoever started the program reads this
-        raise SystemExit(1 if isinstance(error, StoreError) else 2) from None
+        raise SystemExit(1 if isinstance(error, StoreError) else getattr(error, "exit_code", 2)) from None
 
 
 def serve_target(
@@ -184,6 +185,7 @@ def serve_target(
     """
     from gatepost.assembly.installation import install  # noqa: PLC0415 - as in `create_app`
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
+    from gatepost.assembly.trials import try_commands  # noqa: PLC0415 - likewise
     from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
     from gatepost.listening.listeners import Where  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
@@ -192,6 +194,7 @@ def serve_target(
 
     _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
     _check_arguments(host=host, port=port, middleware=middleware)
+    try_commands(target, say=_print_banner)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
     beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}

@@ -11,11 +11,12 @@ from fastmcp.server.auth import StaticTokenVerifier
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
-from gatepost import Protected, ScopeMap, Server, create_app
+from gatepost import Command, Protected, ScopeMap, Server, create_app
 from gatepost.assembly.core import Core, build_core
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import load_settings
+from gatepost.fronts.introduction import Introduction
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
@@ -54,6 +55,29 @@ def test_each_path_of_a_mapping_has_its_own_name_and_scopes() -> None:
         ("/mail/mcp", "Mail", ["base"]),
         ("/raw", "handler", ["mcp:read", "mcp:write", "mcp:admin", "base"]),
     ]
+
+
+def test_a_command_is_served_under_what_it_was_heard_to_be_called() -> None:
+    command = Command("/usr/bin/some-server", "--fast")
+    assert shapes(command) == [("/mcp", "some-server", ["mcp"])]
+    command.introduction = Introduction({"serverInfo": {"name": "some", "title": "Some server"}})
+    assert shapes(command) == [("/mcp", "Some server", ["mcp"])]
+    assert shapes(command, title="Mine") == [("/mcp", "Mine", ["mcp"])]
+
+
+def test_a_command_has_the_scopes_that_are_given_with_it_or_in_the_file(scopes_file: str) -> None:
+    given = Command("server", scopes=ScopeMap(tools={"*": ["a"]}))
+    assert shapes({"/one": given, "/two": Command("server")}, MCP_SCOPES_FILE=scopes_file) == [
+        ("/one", "server", ["a"]),
+        ("/two", "server", ["y", "x"]),
+    ]
+
+
+def test_it_is_said_that_everybody_shares_a_process() -> None:
+    (endpoint,) = endpoints_of(Command("server", share="all"), core(), title=None)
+    assert endpoint.remarks == (
+        "Everybody shares one process of server (--share=all): people can meet each other's data in it.",
+    )
 
 
 @pytest.fixture

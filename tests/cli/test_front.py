@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from gatepost.cli import front
+from gatepost.app import run
+from gatepost.assembly import installation
 from gatepost.cli.main import main
+from gatepost.cli.terminal import CommandRefused
 from gatepost.fronts.command import Command
 
 SERVER = Path(__file__).parents[1] / "fronts/recording_server.py"
@@ -17,27 +19,31 @@ SERVER = Path(__file__).parents[1] / "fronts/recording_server.py"
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What would be served."""
+    """What would be served, and where."""
     served: list[Any] = []
-    monkeypatch.setattr(front, "serve_over_http", lambda load, _options, settings: served.append((load(), settings)))
+
+    def install(command: Command, *_: Any, **__: Any) -> Any:
+        served.append(command)
+        raise CommandRefused("seen", exit_code=0)
+
+    monkeypatch.setattr(installation, "install", install)
     return served
 
 
 def test_a_server_is_tried_and_then_served_with_what_it_says_of_itself(served: list[Any], tmp_path: Path) -> None:
     record = str(tmp_path / "record")
-    code = main(["front", "--port", "9000", "--serial", "--", sys.executable, str(SERVER), "--port", record])
+    code = main(["front", "--port", "0", "--serial", "--", sys.executable, str(SERVER), "--port", record])
 
-    ((command, settings),) = served
+    (command,) = served
     assert code == 0
-    assert settings.server.port == 9000
     assert command.arguments == (sys.executable, str(SERVER), "--port", record)
     assert command.sharing.is_serial
     assert command.introduction.title == "Recording server"
 
 
 def test_the_command_may_stand_without_dashes_before_it(served: list[Any]) -> None:
-    assert main(["front", "--share", "user", sys.executable, str(SERVER)]) == 0
-    assert served[0][0].arguments == (sys.executable, str(SERVER))
+    assert main(["front", "--port", "0", "--share", "user", sys.executable, str(SERVER)]) == 0
+    assert served[0].arguments == (sys.executable, str(SERVER))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +77,14 @@ def test_a_server_that_does_not_start_is_shown_with_its_last_words(
     assert not served
 
 
+def test_a_program_that_serves_one_says_it_likewise(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run({"/x/mcp": Command(sys.executable, str(SERVER), "--die")}, port=0)
+
+    assert ended.value.code == 1
+    assert "AttributeError: no such thing" in capsys.readouterr().err
+
+
 def test_a_command_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["front", "--", "/no/such/command"]) == 1
     assert capsys.readouterr().err == (
@@ -98,9 +112,9 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_variables_are_given_or_passed_on(served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OWN", "ours")
-    main(["front", "--env", "OWN", "--env", "OTHER=a=b", "--", sys.executable, str(SERVER)])
+    main(["front", "--port", "0", "--env", "OWN", "--env", "OTHER=a=b", "--", sys.executable, str(SERVER)])
 
-    assert served[0][0].env == {"OWN": "ours", "OTHER": "a=b"}
+    assert served[0].env == {"OWN": "ours", "OTHER": "a=b"}
 
 
 def test_a_share_that_is_none_is_refused_in_code() -> None:

@@ -382,6 +382,24 @@ async def test_a_process_that_is_killed_in_a_call_fails_it_and_ends_its_session_
         assert text_of(await front.call(await front.begin(), "echo", {"text": "anew"})) == "anew"
 
 
+async def test_a_death_ends_the_streams_of_its_session(tmp_path: Path) -> None:
+    async with fronting(tmp_path) as front:
+        session = await front.begin()
+        stream = front.listen(session)
+        await front.call(session, "die")
+
+        await stream.ended()
+        assert (await front.listen(session).ended()).status == 404
+
+
+async def test_the_server_logs_as_much_as_the_keenest_modern_client_wants(tmp_path: Path) -> None:
+    async with fronting(tmp_path) as front:
+        for level in ("error", "warning", "critical", "warning"):
+            await front.modern_call("echo", meta={"io.modelcontextprotocol/logLevel": level})
+
+        assert [sent["params"]["level"] for sent in front.sent("logging/setLevel")] == ["error", "warning"]
+
+
 async def test_a_modern_call_after_a_death_goes_to_a_new_process(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -512,6 +530,7 @@ async def test_at_the_end_calls_under_way_may_finish(tmp_path: Path) -> None:
         session = await front.begin(capabilities={"elicitation": {}})
         call = front.open_call(session, "ask")
         (question,) = await call.until_messages(1)
+        front.front._is_stopping = True
         closing = asyncio.ensure_future(front.front._pool.close())
         await front.respond(session, question, {"action": "accept"})
 

@@ -59,6 +59,8 @@ class Endpoint:
     """See `ProtectedResource`; likewise the next two."""
     implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     scope_groups: Mapping[str, str] = field(default_factory=dict[str, str])
+    remarks: tuple[str, ...] = ()
+    """What the operator had better know about it."""
 
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
@@ -253,10 +255,20 @@ def _of_command(path: str, command: Command, making: _Making, title: str | None)
         random_bytes=core.random_bytes,
     )
     name = title or (None if introduction is None else introduction.title) or backend.name
+    remarks: tuple[str, ...] = ()
+    if command.sharing.share == "all":
+        remarks = (f"Everybody shares one process of {name} (--share=all): people can meet each other's data in it.",)
     if scope_map is None:
-        return Endpoint(path, served, name, _scopes_of({}, core.settings))
-    scopes, groups = _scopes_of(words_of(scope_map), core.settings), scope_map.scope_groups
-    return Endpoint(path, served, name, scopes, implied_scopes=scope_map.implied_scopes, scope_groups=groups)
+        return Endpoint(path, served, name, _scopes_of({}, core.settings), remarks=remarks)
+    return Endpoint(
+        path,
+        served,
+        name,
+        _scopes_of(words_of(scope_map), core.settings),
+        implied_scopes=scope_map.implied_scopes,
+        scope_groups=scope_map.scope_groups,
+        remarks=remarks,
+    )
 
 
 def _scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:

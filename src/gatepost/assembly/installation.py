@@ -262,6 +262,8 @@ def install(
 
 
 def _remarks(core: Core, resources: Resources) -> Iterator[str]:
+    for endpoint in resources.endpoints:
+        yield from endpoint.remarks
     yield from remarks_on_roles(core.roles, resources.scopes, resources.implied_scopes)
     yield from remarks_on_external_tokens(core.settings.external, is_public=core.deployment.is_public)
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gatepost.cli.serve import add_serving_arguments, overrides_of, serve_over_http
-from gatepost.cli.terminal import CommandRefused, complain
+from gatepost.cli.terminal import CommandRefused
 from gatepost.fronts.sharing import SHARES, Sharing
 
 if TYPE_CHECKING:
@@ -61,13 +61,14 @@ def front(options: argparse.Namespace) -> None:
     """Serve until stopped.
 
     Raises:
-        CommandRefused: no command was named, or what it starts is no MCP server.
+        CommandRefused: no command was named, or an option cannot be meant.
+        TargetError: what it starts is no MCP server.
         SettingsError: a setting is wrong or the combination is unsafe.
     """
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - not needed for --help
 
     command = _command(options)
-    serve_over_http(lambda: _tried(command), options, load_settings(overrides_of(options)))
+    serve_over_http(lambda: command, options, load_settings(overrides_of(options)))
 
 
 def _command(options: argparse.Namespace) -> Command:
@@ -96,23 +97,3 @@ def _variable(text: str) -> tuple[str, str]:
     if not name or (not equals and name not in os.environ):
         raise CommandRefused(f"--env {text}: write NAME=VALUE, or a NAME that is set here.", exit_code=2)
     return name, value if equals else os.environ[name]
-
-
-def _tried(command: Command) -> Command:
-    """Return a command that was seen to start a server; raises CommandRefused: it does not."""
-    import asyncio  # noqa: PLC0415 - not needed for --help
-
-    from gatepost.fronts.backend import BackendUnavailable  # noqa: PLC0415 - likewise
-    from gatepost.fronts.introduction import introduce  # noqa: PLC0415 - likewise
-
-    backend, seconds = command.backend(), command.sharing.start_seconds
-
-    def on_wait(passed: float) -> None:
-        complain(f"waiting for the first answer of {backend.name}, {passed:g} of at most {seconds:g} seconds")
-
-    try:
-        command.introduction = asyncio.run(introduce(backend, seconds, on_wait))
-    except BackendUnavailable as error:
-        words = backend.last_words().splitlines()
-        raise CommandRefused(f"{backend.name} does not start as an MCP server. {error}", *words) from None
-    return command

@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(*error.sentences)
         return EXIT_USAGE
     except TargetError as error:
-        complain(str(error))
-        return EXIT_USAGE
+        complain(*str(error).splitlines())
+        return error.exit_code
     except StoreError as error:
         complain(str(error))
         return EXIT_FAILURE

@@ -19,6 +19,14 @@ _PACKAGE: Final = Path(gatepost.__file__).parent
 class TargetError(Exception):
     """A target cannot be loaded; the message is one sentence for the person who typed it."""
 
+    exit_code = 2
+
+
+class TargetUnavailable(TargetError):
+    """A target is a server elsewhere, which does not start; behind the sentence stand lines of what it said last."""
+
+    exit_code = 1
+
 
 def load_target(target: str) -> Any:
     """Return the object that `target` names.

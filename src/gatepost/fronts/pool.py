@@ -46,6 +46,8 @@ class PooledSession:
     subscriptions: ServerSubscriptions
     used_at: float
     """By the event loop's clock."""
+    log_level: str | None = None
+    """The most that a client of the modern era wanted to hear; None while none wanted anything."""
 
     @property
     def is_busy(self) -> bool:

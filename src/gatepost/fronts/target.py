@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Hashable, Mapping
@@ -21,7 +22,7 @@ from gatepost.fronts.raw_json import with_entries
 from gatepost.fronts.sharing import Sharing
 from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams
 from gatepost.protocol.messages import Notification, Request
-from gatepost.protocol.modern import CLIENT_CAPABILITIES, CLIENT_INFO
+from gatepost.protocol.modern import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
 from gatepost.resource.scope_map import LISTS, ScopeMap
@@ -66,6 +67,9 @@ class FrontTarget:
     _joined: dict[bytes, PooledSession] = field(default_factory=dict[bytes, PooledSession], init=False)
     """By the client's session, where it has one."""
 
+    _ending: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"], init=False)
+    _is_stopping: bool = field(default=False, init=False)
+
     def __post_init__(self) -> None:
         self._pool = Pool(self.backend, self.sharing, self._forget)
 
@@ -81,8 +85,11 @@ class FrontTarget:
         try:
             yield
         finally:
+            self._is_stopping = True
             self._held.end_all()
             await self._pool.close()
+            if self._ending:
+                await asyncio.wait(self._ending)
 
     async def drain(self) -> None:
         """End what would last until the clients leave."""
@@ -138,15 +145,19 @@ class FrontTarget:
         pooled = self._joined.pop(key, None)
         if pooled is None:
             return
+        pooled.clients.leave(key)
         if self.sharing.share == "session":
             self._pool.end(pooled.key)
-        else:
-            pooled.clients.leave(key)
 
     def _forget(self, pooled: PooledSession) -> None:
-        """Forget a session with the server that is over; its clients are told when they come to it."""
-        for key in pooled.clients.channels:
+        """Forget a session with the server that is over, and end those of its clients, so that they begin anew."""
+        for key, channel in pooled.clients.channels.items():
             self._joined.pop(key, None)
+            if not self._is_stopping:
+                ending = asyncio.get_running_loop().create_task(channel.end())
+                # The loop itself holds tasks weakly.
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
         for exchange in [exchange for exchange, its in self._unclaimed.items() if its is pooled]:
             del self._unclaimed[exchange]
 
@@ -212,6 +223,7 @@ class FrontTarget:
             pooled = await self._common_session(exchange.principal, capabilities, meta.get(CLIENT_INFO))
             if request.method == "subscriptions/listen":
                 return pooled.subscriptions.prepare(request, exchange, introduction.info)
+            await self._set_log_level(pooled, meta.get(LOG_LEVEL))
             params = params_for_session(request.params)
             call = HeldCall(pooled.clients.questions, exchange, request)
             work = pooled.session.request(request.method, params, call)
@@ -227,6 +239,17 @@ class FrontTarget:
             "inputRequests": outcome,
             "requestState": self.seal.write(state, binding_of(request, exchange.principal)),
         }
+
+    async def _set_log_level(self, pooled: PooledSession, wanted: str | None) -> None:
+        """Have the server log as much as a client wants to hear; `HeldCall` leaves out what others want."""
+        if wanted is None or self.sharing.share == "all" or "logging" not in pooled.session.capabilities:
+            return
+        if pooled.log_level is None or LOG_LEVELS.index(wanted) < LOG_LEVELS.index(pooled.log_level):
+            pooled.log_level = wanted
+            try:
+                await pooled.session.request("logging/setLevel", {"level": wanted}, Silent())
+            except ApplicationError as error:
+                logger.debug("the server behind refused a log level: %d", error.body()["code"])
 
     def _held_call(self, request: Request, exchange: Exchange) -> HeldCall | None:
         """Return the call that a client comes back to; None for a new one.

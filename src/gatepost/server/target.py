@@ -78,7 +78,7 @@ class SessionChannel(Protocol):
         ...
 
     async def end(self) -> None:
-        """End the session: it is unknown from now on, and what runs in it is cancelled."""
+        """End the session: it is unknown from now on, and what runs in it is cancelled. Raises nothing."""
         ...
 
 

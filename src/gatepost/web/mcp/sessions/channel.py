@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
 from gatepost.server.calls.pending_client_requests import PendingClientRequests
+from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.mcp.sessions.listening import SessionListening
+
+logger = logging.getLogger("gatepost.mcp")
 
 
 class StreamChannel(Exchange):
@@ -59,4 +63,8 @@ class StreamChannel(Exchange):
         return await self._client_requests.request(self.key, self, requests)
 
     async def end(self) -> None:
-        await self._end()
+        try:
+            await self._end()
+        except StoreUnavailable:
+            # Its client is told at its next request.
+            logger.warning("a session could not be ended")
