@@ -124,8 +124,8 @@ async def posts(gatepost: Installed) -> list[tuple[str, dict[str, str]]]:
         (UPSTREAM, {"subject": carl, "do": "end", "provider": "github"}),
     ]
     signing = [
-        (KEYS, {"newest": newest, "do": "rotate"}),
         (KEYS, {"newest": newest, "do": "rotate_now"}),
+        (KEYS, {"newest": newest, "do": "rotate"}),
         (KEYS, {"key": newest, "do": "retire"}),
     ]
     return [*keys, *logins, *signing, *grants, *of_carl, *roles, *apps, (PEOPLE, {"username": "mallory"})]
@@ -161,7 +161,7 @@ async def test_an_administrator_does_all_of_it(gatepost: Installed) -> None:
             idle.append((page, fields.get("do") or fields.get("grant")))
 
     # What has been done by the one before it, and what there was nothing of.
-    assert idle == [(UPSTREAM, "end"), (KEYS, "rotate_now"), (GRANTS, "all"), (PERSON, "end_sessions"), SECOND_STEP]
+    assert idle == [(UPSTREAM, "end"), (KEYS, "rotate"), (GRANTS, "all"), (PERSON, "end_sessions"), SECOND_STEP]
 
 
 async def test_every_form_that_there_is_is_tried_by_those_who_may_not(gatepost: Installed) -> None:

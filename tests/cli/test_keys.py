@@ -46,9 +46,11 @@ def test_a_rotation_publishes_first_and_a_key_that_signs_cannot_be_retired_befor
     assert "Published " in printed(capsys, "keys", "rotate")
     (first, new) = keys(capsys)
     assert (first, new[1]) == ((old, "signs"), "published")
-    assert "No other key signs yet" in printed(capsys, "keys", "retire", old, code=1)
+    assert "No other key would go on signing" in printed(capsys, "keys", "retire", old, code=1)
     printed(capsys, "keys", "rotate", "--now")
     assert [state for _, state in keys(capsys)] == ["verifies", "signs", "published"]
+    signing = keys(capsys)[1][0]
+    assert "No other key would go on signing" in printed(capsys, "keys", "retire", signing, code=1)
     assert printed(capsys, "keys", "retire", old).startswith(f"Retired {old}")
     assert old not in {name for name, _ in keys(capsys)}
     assert "There is no key" in printed(capsys, "keys", "retire", old, code=1)

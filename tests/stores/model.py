@@ -595,7 +595,7 @@ class DurableTruth:
         others = [key for key in live if key.key_id != key_id]
         if len(others) == len(live):
             return KeyRetirement.UNKNOWN
-        if not even_last and min((key.signs_from for key in others), default=now + 1) > now:
+        if not even_last and not [key for key in others if key.ends_at is None and key.signs_from <= now]:
             return KeyRetirement.ALONE
         self.keys[key_id] = replace(self.keys[key_id], ends_at=now)
         return KeyRetirement.RETIRED

@@ -78,6 +78,14 @@ async def test_a_key_is_not_retired_before_another_one_signs(store: Store) -> No
     assert await store.keys.retire_signing_key("b", now=NOW + 10) is KeyRetirement.ALONE
 
 
+async def test_the_newest_key_is_not_retired_while_the_others_are_about_to_end(store: Store) -> None:
+    await store.keys.begin_signing(signing_key("a"), now=NOW)
+    await store.keys.rotate_signing_key(signing_key("b"), others_end_at=NOW + 50)
+
+    assert await store.keys.retire_signing_key("b", now=NOW) is KeyRetirement.ALONE
+    assert [key.key_id for key in await store.keys.signing_keys(now=NOW + 50)] == ["b"]
+
+
 async def test_of_two_keys_that_are_retired_at_once_one_is_left(store: Store) -> None:
     await store.keys.begin_signing(signing_key("a"), now=NOW)
     await store.keys.rotate_signing_key(signing_key("b"), others_end_at=NOW + 50)

@@ -106,5 +106,5 @@ async def _retire(store: Store, key_id: str, *, now: int) -> None:
     if outcome is KeyRetirement.UNKNOWN:
         raise CommandRefused(f"There is no key {key_id}; see gatepost keys list.")
     if outcome is KeyRetirement.ALONE:
-        raise CommandRefused("No other key signs yet: gatepost keys rotate --now adds one that does.")
+        raise CommandRefused("No other key would go on signing: gatepost keys rotate --now adds one that does.")
     await audit(store, AuditEvent.SIGNING_KEY_RETIRED)

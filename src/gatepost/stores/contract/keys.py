@@ -28,7 +28,7 @@ class KeyRetirement(Enum):
     UNKNOWN = auto()
     """There is no such key, or it has ended already."""
     ALONE = auto()
-    """No other key signs by now. Nothing was written."""
+    """No other key would go on signing: one that has begun to, and has no end. Nothing was written."""
 
 
 class KeyStore(Protocol):
@@ -53,9 +53,9 @@ class KeyStore(Protocol):
         """Add the key; the others that have no end yet end at `others_end_at`, in the same step."""
 
     async def retire_signing_key(self, key_id: str, *, now: int, even_last: bool = False) -> KeyRetirement:
-        """End the key at once, if another one has begun to sign; so of two that are retired at once one is left.
+        """End the key at once, if another one signs by now and has no end.
 
-        With `even_last` it ends in any case.
+        So of two that are retired at once one stays. With `even_last` it ends in any case.
         """
 
     async def reseal_signing_key(self, key_id: str, sealed_secret: bytes) -> None:

@@ -77,7 +77,7 @@ class SqlApiKeyStore(Operations):
         conditions: list[str] = []
         if live_at is not None:
             parameters.append(live_at)
-            conditions.append(f"({_COUNTS})")
+            conditions.append(_COUNTS)
         if before is not None:
             parameters += before
             at, key_id = f"${len(parameters) - 1}", f"${len(parameters)}"

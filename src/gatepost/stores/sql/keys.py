@@ -56,7 +56,8 @@ class SqlKeyStore(Operations):
         keys = await SIGNING_KEYS.all(transaction, _LIVE, now)
         if key_id not in {key.key_id for key in keys}:
             return KeyRetirement.UNKNOWN
-        if not even_last and not any(key.signs_from <= now for key in keys if key.key_id != key_id):
+        stay = [key for key in keys if key.key_id != key_id and key.signs_from <= now and key.ends_at is None]
+        if not (stay or even_last):
             return KeyRetirement.ALONE
         await transaction.run(_RETIRE, key_id, now)
         return KeyRetirement.RETIRED

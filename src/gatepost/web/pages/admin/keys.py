@@ -42,7 +42,7 @@ async def show_keys(admin: AdminPages, request: Request) -> Response:
                 "algorithm": key.algorithm,
                 "state": _STATES[state],
                 "signs_from": _moment(key.signs_from),
-                "can_end": any(other.signs_from <= now for other in keys if other is not key),
+                "can_end": any(other.signs_from <= now and other.ends_at is None for other in keys if other is not key),
                 "ends": None if key.ends_at is None else _moment(key.ends_at),
             }
             for key, state in zip(keys, states(keys, now=now), strict=True)
@@ -91,7 +91,7 @@ async def _retire(admin: AdminPages, visit: Visit, form: Mapping[str, str]) -> N
         raise PageRefusal(
             Reason.ADMIN_KEY_ALONE,
             status=409,
-            title=Phrase("No other key signs yet"),
+            title=Phrase("No other key would go on signing"),
             message=Phrase("Nothing was changed. Rotate the key at once, and end this one then."),
             link=Link(KEYS, Phrase("Go back")),
         )
