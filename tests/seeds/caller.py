@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Caller:
         """Return the result of a request that succeeds."""
         answer = await self.ask(method, token, **params)
         assert answer.status_code == 200, answer.text
-        result: dict[str, Any] = answer.json()["result"]
+        result: dict[str, Any] = _message_in(answer)["result"]
         return result
 
     async def call(self, tool: str, token: str | None = None, /, **arguments: Any) -> dict[str, Any]:
@@ -53,6 +54,16 @@ class Caller:
     async def names(self, kind: str, token: str | None = None) -> list[str]:
         """Return what `tools/list` or its kin list, by name."""
         return [one["name"] for one in (await self.result(f"{kind}/list", token))[kind]]
+
+
+def _message_in(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the JSON-RPC message of an answer: its body, or the last event of its stream."""
+    if not answer.headers["content-type"].startswith("text/event-stream"):
+        message: dict[str, Any] = answer.json()
+        return message
+    events = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    last: dict[str, Any] = json.loads(events[-1])
+    return last
 
 
 @asynccontextmanager

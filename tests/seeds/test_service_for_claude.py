@@ -82,6 +82,12 @@ async def test_with_one_user_nobody_logs_in_on_ones_own_machine() -> None:
         assert (await caller.ask("tools/list")).status_code == 401
 
 
+async def test_the_instructions_are_what_the_client_reads() -> None:
+    async with caller_of(service_for_claude.without_login()) as caller:
+        said = await caller.result("server/discover", await connect(caller, {}))
+        assert said["instructions"] == "Answers queries. Shown on the card of the connector."
+
+
 async def test_with_one_password_whoever_knows_it_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADMIN_PASSWORD", PASSWORD)
     async with caller_of(service_for_claude.with_one_password()) as caller:
@@ -112,4 +118,4 @@ async def test_open_data_of_others_is_served(monkeypatch: pytest.MonkeyPatch) ->
     async with api, caller_of(service_for_claude.open_data()) as caller:
         token = await connect(caller, {})
         listed = await caller.call("list_markets", token, limit=2)
-        assert listed["structuredContent"] == [{"question": "Will it rain?", "volume": 7}] * 2
+        assert listed["structuredContent"] == {"result": [{"question": "Will it rain?", "volume": 7}] * 2}

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import fastmcp
 import httpx2
 from starlette.requests import Request
 
-from gatepost import AuthProvider, Server, SingleUserProvider, StaticPasswordProvider, create_app, get_current_sub
+from gatepost import AuthProvider, SingleUserProvider, StaticPasswordProvider, create_app, get_current_sub
 
-mcp = Server("my-service", instructions="Answers queries. Shown on the card of the connector.")
+mcp: fastmcp.FastMCP = fastmcp.FastMCP(
+    "my-service",
+    instructions="Answers queries. Shown on the card of the connector.",
+)
 
 
 @mcp.tool()
@@ -26,11 +30,11 @@ def whoami() -> str:
 
 
 def without_login() -> Any:
-    return create_app(mcp, provider=SingleUserProvider())
+    return create_app(mcp=mcp, provider=SingleUserProvider())
 
 
 def with_one_password() -> Any:
-    return create_app(mcp, provider=StaticPasswordProvider(os.environ["ADMIN_PASSWORD"]))
+    return create_app(mcp=mcp, provider=StaticPasswordProvider(os.environ["ADMIN_PASSWORD"]))
 
 
 class SessionProvider(AuthProvider):
@@ -43,16 +47,16 @@ class SessionProvider(AuthProvider):
 
 
 def with_a_provider() -> Any:
-    return create_app(mcp, provider=SessionProvider())
+    return create_app(mcp=mcp, provider=SessionProvider())
 
 
 # Open data of somebody else, without anybody logging in.
 
-markets = Server("markets")
+markets: fastmcp.FastMCP = fastmcp.FastMCP("markets")
 api = httpx2.AsyncClient(base_url="https://markets.example.com")
 
 
-@markets.tool(annotations={"readOnlyHint": True})
+@markets.tool
 async def list_markets(limit: int = 5) -> list[dict[str, Any]]:
     """List the markets with the most trade."""
     found = await api.get("/markets", params={"limit": str(limit), "order": "volume"})
@@ -61,4 +65,4 @@ async def list_markets(limit: int = 5) -> list[dict[str, Any]]:
 
 
 def open_data() -> Any:
-    return create_app(markets, provider=SingleUserProvider())
+    return create_app(mcp=markets, provider=SingleUserProvider())
