@@ -66,6 +66,7 @@ __all__ = [
     "Protected",
     "ProtectedMCPAppConfig",
     "ProtectedResourceMetadata",
+    "Remote",
     "Resource",
     "ResourceNotFound",
     "Role",
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
 
     from gatepost.app import create_app, run
     from gatepost.fronts.command import Command
+    from gatepost.fronts.remote import Remote
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.entra import Entra
     from gatepost.identity.github import GitHub
@@ -148,6 +150,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
     "gatepost.fronts.command": ("Command",),
+    "gatepost.fronts.remote": ("Remote",),
     "gatepost.identity.auth_provider": ("AuthProvider",),
     "gatepost.identity.entra": ("Entra",),
     "gatepost.identity.github": ("GitHub",),

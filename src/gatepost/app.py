@@ -185,7 +185,7 @@ def serve_target(
     """
     from gatepost.assembly.installation import install  # noqa: PLC0415 - as in `create_app`
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
-    from gatepost.assembly.trials import try_commands  # noqa: PLC0415 - likewise
+    from gatepost.assembly.trials import try_fronts  # noqa: PLC0415 - likewise
     from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
     from gatepost.listening.listeners import Where  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
@@ -194,9 +194,9 @@ def serve_target(
 
     _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
     _check_arguments(host=host, port=port, middleware=middleware)
-    try_commands(target, say=_print_banner)
     given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
     chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
+    try_fronts(target, chosen, say=_print_banner)
     beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
     server = chosen.server.model_copy(update=beaten)
 

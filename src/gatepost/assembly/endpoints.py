@@ -6,18 +6,22 @@ The one module that names the kinds of targets there are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
 from gatepost.configuration.deployment import MCP_PATH
+from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.scope_file import read_scope_map
 from gatepost.configuration.settings import Settings
 from gatepost.fronts.command import Command
+from gatepost.fronts.remote import Remote
+from gatepost.outbound.fetching import system_trust
 from gatepost.resource.resources import ProtectedResource
 from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.calls.request_state import RequestStateSeal
@@ -33,6 +37,11 @@ from gatepost.web.resource.other_servers import server_application
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.limits import Limits
 from gatepost.wording.phrase import Phrase, Words
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from gatepost.fronts.backend import Backend
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # no dot segments, nothing that needs escaping
 _OURS = re.compile(r"/(?:oauth|docs|redoc|openapi\.json|health|healthz)(?:/|$)")
@@ -192,8 +201,8 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
         return Endpoint(
             path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
         )
-    if isinstance(target, Command):
-        return _of_command(path, target, making, title)
+    if isinstance(target, Command | Remote):
+        return _of_front(path, target, making, title)
     if isinstance(target, DirectApp):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
@@ -241,23 +250,30 @@ def words_of(scope_map: ScopeMap) -> dict[str, Words]:
     return {scope: words.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in scope_map.scopes}
 
 
-def _of_command(path: str, command: Command, making: _Making, title: str | None) -> Endpoint:
+def _of_front(path: str, front: Command | Remote, making: _Making, title: str | None) -> Endpoint:
     from gatepost.fronts.target import FrontTarget  # noqa: PLC0415 - most servers have no other one behind them
 
-    core, introduction, backend = making.core, command.introduction, command.backend()
-    scope_map = making.scopes_of_file(path) if command.scopes is None else command.scopes
+    core, introduction = making.core, front.introduction
+    backend: Backend
+    if isinstance(front, Command):
+        backend = front.backend()
+    else:
+        backend = front.backend(way_for_fronts(core.settings), making.upstream)
+    scope_map = making.scopes_of_file(path) if front.scopes is None else front.scopes
     served = FrontTarget(
         backend,
-        command.sharing,
+        front.sharing,
         introduction=introduction,
+        is_tried=isinstance(front, Remote) and front.is_tried,
         scope_map=scope_map,
         seal=RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path),
         random_bytes=core.random_bytes,
     )
     name = title or (None if introduction is None else introduction.title) or backend.name
     remarks: tuple[str, ...] = ()
-    if command.sharing.share == "all":
-        remarks = (f"Everybody shares one process of {name} (--share=all): people can meet each other's data in it.",)
+    if front.sharing.share == "all":
+        shared = "process" if isinstance(front, Command) else "session"
+        remarks = (f"Everybody shares one {shared} of {name} (--share=all): people can meet each other's data in it.",)
     if scope_map is None:
         return Endpoint(path, served, name, _scopes_of({}, core.settings), remarks=remarks)
     return Endpoint(
@@ -269,6 +285,14 @@ def _of_command(path: str, command: Command, making: _Making, title: str | None)
         scope_groups=scope_map.scope_groups,
         remarks=remarks,
     )
+
+
+def way_for_fronts(settings: Settings) -> Callable[[str], httpx2.AsyncBaseTransport]:
+    """Return what returns ways to remote servers; one TLS client for all of them. Raises SettingsError."""
+    from gatepost.outbound.transport import way_for_streams  # noqa: PLC0415 - few servers have a remote one behind
+
+    proxy, tls = forward_proxy(settings), cache(system_trust)
+    return lambda url: way_for_streams(url, proxy, tls)
 
 
 def _scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:

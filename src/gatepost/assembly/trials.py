@@ -1,4 +1,4 @@
-"""Trials: a server of somebody else's is started once before anything is served, and says who it is."""
+"""Trials: a server of somebody else's is started or asked once before anything is served, and says who it is."""
 
 from __future__ import annotations
 
@@ -6,26 +6,52 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gatepost.assembly.endpoints import way_for_fronts
 from gatepost.configuration.loading import TargetUnavailable
+from gatepost.configuration.settings import Settings
 from gatepost.fronts.command import Command
+from gatepost.fronts.remote import Remote
 
 
-def try_commands(target: Any, *, say: Callable[[str], None]) -> None:
-    """Try each `Command` that is to be served and was not tried yet, and keep what it said of itself.
+def try_fronts(target: Any, settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Try each `Command` and `Remote` that is to be served and was not tried yet, and keep what it said of itself.
 
     Outside of an event loop.
 
     Args:
         target: as for `create_app`.
-        say: gets a sentence every five seconds while one keeps it waiting.
+        settings: name the way out.
+        say: gets a sentence every five seconds while one keeps it waiting, and one about a `Remote` that does not
+            answer: it may do so later, so it is served all the same.
 
     Raises:
-        TargetUnavailable: one does not start.
+        TargetUnavailable: a command does not start.
+        SettingsError: the way out cannot be meant.
     """
     targets = target.values() if isinstance(target, Mapping) else (target,)
     for each in targets:
         if isinstance(each, Command) and each.introduction is None:
             _try(each, say)
+        elif isinstance(each, Remote) and not each.is_tried:
+            _try_remote(each, settings, say)
+
+
+def _try_remote(remote: Remote, settings: Settings, say: Callable[[str], None]) -> None:
+    from gatepost.fronts.backend import BackendUnavailable  # noqa: PLC0415 - as below
+    from gatepost.fronts.introduction import introduce  # noqa: PLC0415 - likewise
+
+    remote.is_tried = True
+    if remote.upstream is not None:
+        # It is asked in the name of those who call, of whom there are none yet.
+        return
+    backend = remote.backend(way_for_fronts(settings), None)
+    try:
+        remote.introduction = asyncio.run(introduce(backend, remote.sharing.start_seconds))
+    except BackendUnavailable as error:
+        say(
+            f"gatepost: {remote.url} does not answer as an MCP server. {error} It is served all the same, and tried "
+            "again when somebody comes."
+        )
 
 
 def _try(command: Command, say: Callable[[str], None]) -> None:

@@ -1,11 +1,15 @@
-"""`gatepost front -- COMMAND`: put a stdio MCP server of somebody else's behind Gatepost's guard, unchanged."""
+"""`gatepost front -- COMMAND`: put a stdio MCP server of somebody else's behind Gatepost's guard, unchanged.
+
+`gatepost front URL` is in `front_remote`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gatepost.cli.front_remote import add_remote_arguments, is_url, refuse_for_command, remote_of
 from gatepost.cli.serve import add_serving_arguments, overrides_of, serve_over_http
 from gatepost.cli.terminal import CommandRefused
 from gatepost.fronts.sharing import SHARES, Sharing
@@ -16,13 +20,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `front` takes."""
-    parser.usage = "gatepost front [options] -- COMMAND [ARGUMENT ...]"
+    parser.usage = "gatepost front [options] -- COMMAND [ARGUMENT ...]\n       gatepost front [options] URL"
     parser.description = (
-        "Serve the stdio MCP server that COMMAND starts at /mcp, guarded by the built-in authorization server. Each "
-        "client session has a process of its own, which sees neither tokens nor the settings of this server."
+        "Serve the stdio MCP server that COMMAND starts, or the one at URL, at /mcp, guarded by the built-in "
+        "authorization server. Each client session has a process of its own, or a session of its own at URL, which "
+        "sees neither tokens nor the settings of this server."
     )
     parser.epilog = "{user} in an argument or in --env stands for a name of the user, such as memory-{user}.json."
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the server and its arguments")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the server and its arguments, or its URL"
+    )
     parser.add_argument(
         "--env",
         action="append",
@@ -39,22 +46,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--serial", action="store_true", help="ask each process one thing at a time")
     parser.add_argument(
-        "--start-seconds", type=float, default=Sharing.start_seconds, metavar="N", help="how long a start may take"
+        "--start-seconds", type=float, metavar="N", help="how long a start may take (default: 60; of a URL: 30)"
     )
     parser.add_argument(
-        "--idle-seconds", type=float, default=Sharing.idle_seconds, metavar="N", help="when an unused process ends"
+        "--idle-seconds", type=float, metavar="N", help="when an unused process or session ends (default: 3600)"
     )
     parser.add_argument(
-        "--most-processes", type=int, default=Sharing.most_sessions, metavar="N", help="how many there may be"
+        "--most-processes",
+        "--most-sessions",
+        type=int,
+        metavar="N",
+        help="how many there may be (default: 64; of a URL: 1000)",
     )
     parser.add_argument(
-        "--most-per-user", type=int, default=Sharing.most_per_user, metavar="N", help="how many one user may have"
+        "--most-per-user", type=int, metavar="N", help="how many one user may have (default: 16; of a URL: 100)"
     )
-    parser.add_argument(
-        "--spares", type=int, default=Sharing.spares, metavar="N", help="how many start before they are needed"
-    )
+    parser.add_argument("--spares", type=int, metavar="N", help="how many start before they are needed (default: 1)")
+    add_remote_arguments(parser)
     add_serving_arguments(parser)
-    parser.set_defaults(run=front)
+    parser.set_defaults(run=front, front_parser=parser)
 
 
 def front(options: argparse.Namespace) -> None:
@@ -67,26 +77,34 @@ def front(options: argparse.Namespace) -> None:
     """
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - not needed for --help
 
-    command = _command(options)
+    words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if words and is_url(words[0]):
+        # Options may stand behind a URL; behind a command they would be its own.
+        options.front_parser.parse_args(words[1:], options)
+        settings = load_settings(overrides_of(options))
+        if options.command:
+            raise CommandRefused("One URL stands behind one front.", exit_code=2)
+        remote = remote_of(words[0], options, settings)
+        serve_over_http(lambda: remote, options, settings)
+        return
+    refuse_for_command(options)
+    command = _command(words, options)
     serve_over_http(lambda: command, options, load_settings(overrides_of(options)))
 
 
-def _command(options: argparse.Namespace) -> Command:
+def _command(words: list[str], options: argparse.Namespace) -> Command:
     from gatepost.fronts.command import Command  # noqa: PLC0415 - not needed for --help
 
-    given = options.command[1:] if options.command[:1] == ["--"] else options.command
+    names = ("start_seconds", "idle_seconds", "most_processes", "most_per_user", "spares")
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
     try:
         return Command(
-            *given,
+            *words,
             env=dict(map(_variable, options.env)),
             cwd=options.cwd,
             share=options.share,
             serial=options.serial,
-            start_seconds=options.start_seconds,
-            idle_seconds=options.idle_seconds,
-            most_processes=options.most_processes,
-            most_per_user=options.most_per_user,
-            spares=options.spares,
+            **given,
         )
     except ValueError as error:
         raise CommandRefused(f"{str(error)[:1].upper()}{str(error)[1:]}.", exit_code=2) from None

@@ -24,6 +24,7 @@ from gatepost.tokens.shared_secrets import SECRET_ALGORITHMS
 _DAY: Final = 24 * 3600
 _SHORTEST_SECRET: Final = 24
 _MAIL: Final = re.compile(r"[A-Za-z0-9._+-]+@(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+")
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _DOMAIN: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9-]+\.)*[a-z0-9-]+")
 
 
@@ -81,6 +82,8 @@ SealingKeys = Annotated[SecretStr, _if(lambda value: all(map(is_key, value.get_s
 BearerToken = Annotated[SecretStr, _if(lambda value: is_bearer_token(value.get_secret_value()))]
 """What does not fit a Bearer header could never be sent (RFC 6750 section 2.1)."""
 
+HeaderValue = Annotated[SecretStr, _if(lambda value: _HEADER_VALUE.fullmatch(value.get_secret_value()) is not None)]
+
 
 class Section(BaseSettings):
     """Some of the variables."""
@@ -120,6 +123,11 @@ class ServerSettings(Section):
     caller_in_results: Flag = Field(default=False, alias="MCP_CALLER_IN_RESULTS")
     scopes_file: Path | None = Field(
         None, alias="MCP_SCOPES_FILE", description="the path of a TOML file that says what needs which scopes"
+    )
+    front_authorization: HeaderValue | None = Field(
+        None,
+        alias="MCP_FRONT_AUTHORIZATION",
+        description="the value of an Authorization header, such as Bearer and a token (RFC 9110 section 11.6.2)",
     )
     api_key: BearerToken | None = Field(
         None, alias="MCP_API_KEY", description="a secret of 1 to 2048 letters, digits and - . _ ~ + / (RFC 6750)"

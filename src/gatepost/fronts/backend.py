@@ -6,6 +6,7 @@ the server sends goes to the `Receiver`, message by message, in order, in the ev
     link = await backend.connect(receiver, user)
     await link.send(message)            what BackendSession has to say, `initialize` first
     receiver.take(raw, about=None)      one message of the server's, as it came
+    receiver.failed(7, error)           one request will have no answer; the connection goes on
     receiver.lost("it has ended")       once, when nothing will come any more, unless `close` was called
     await link.close()                  ends the connection in good order, and does not wait for answers
 
@@ -20,14 +21,28 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gatepost.protocol.errors import RequestId
+from gatepost.resource.principal import Principal
 
 
 class BackendUnavailable(Exception):
-    """No connection can be begun, or the server did not answer `initialize`; one sentence for the operator."""
+    """The server cannot be reached, or did not answer `initialize`; one sentence for the operator.
+
+    Args:
+        why: the sentence.
+        retry_after: seconds after which it may be otherwise; None where nobody can say.
+    """
+
+    def __init__(self, why: str, *, retry_after: int | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
 
 
 class BackendLost(Exception):
     """The connection is over, and what was asked on it will have no answer; one sentence for the operator."""
+
+
+class RequestNotTaken(BackendLost):
+    """The session was over before the request came to it, so that it may be sent in another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,8 @@ class User:
 
     issuer: str
     subject: str
+    principal: Principal | None = field(default=None, compare=False, repr=False)
+    """Who it was when the connection was begun, for backends that act as the user elsewhere."""
 
 
 @dataclass(slots=True)
@@ -49,7 +66,7 @@ class Outgoing:
     id: RequestId | None = None
     """Of a request or a response; None for a notification."""
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Those of a request, for transports that repeat some of them (Streamable HTTP of the modern era)."""
+    """Those of a request or notification, for transports that look at some of them (Streamable HTTP)."""
 
 
 class Receiver(Protocol):
@@ -57,6 +74,14 @@ class Receiver(Protocol):
 
     def take(self, message: bytes, about: RequestId | None = None) -> None:
         """Take one JSON-RPC message; raises nothing, whatever it is."""
+        ...
+
+    def awaits(self, request_id: RequestId) -> bool:
+        """Say whether a request has yet to be answered."""
+        ...
+
+    def failed(self, request_id: RequestId, error: Exception) -> None:
+        """Note that one request will have no answer; a BackendLost or BackendUnavailable says why, for the log."""
         ...
 
     def lost(self, why: str) -> None:
@@ -87,6 +112,11 @@ class Backend(Protocol):
     @property
     def is_same_for_all(self) -> bool:
         """Whether a connection is the same whoever it is for, so that it may be begun before that is known."""
+        ...
+
+    @property
+    def is_needed_at_start(self) -> bool:
+        """Whether one that cannot be begun at the start is the operator's mistake, and not an outage that passes."""
         ...
 
     async def connect(self, receiver: Receiver, user: User | None) -> Link:

@@ -12,6 +12,8 @@ from gatepost.fronts.backend import Backend, BackendUnavailable
 from gatepost.fronts.held_calls import Questions
 from gatepost.fronts.session import BackendSession
 from gatepost.protocol.versions import LATEST_HANDSHAKE
+from gatepost.server.calls.upstream import UnknownUpstream
+from gatepost.server.errors import ToolError
 
 OWN_NAME: Final = "gatepost"
 """What a server is told who its client is, where no client said."""
@@ -90,6 +92,8 @@ async def introduce(backend: Backend, seconds: float, on_wait: Callable[[float],
             return Introduction(await session.initialize(initialize_params({}, None), Silent()))
     except TimeoutError:
         raise BackendUnavailable(f"It did not answer within {seconds:g} seconds.") from None
+    except (ToolError, UnknownUpstream):
+        raise BackendUnavailable("It is asked in the name of those who call, and nobody calls yet.") from None
     finally:
         if waiting is not None:
             waiting.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -127,8 +128,9 @@ class Pool:
             BackendBusy: there is no room.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() < self._pauses.get(user, (0, 0.0))[1]:
-            raise BackendUnavailable("The server behind did not start a moment ago.")
+        wait = self._pauses.get(user, (0, 0.0))[1] - loop.time()
+        if wait > 0:
+            raise BackendUnavailable("The server behind did not start a moment ago.", retry_after=math.ceil(wait))
         self._make_room(user, loop.time())
         pooled = self._new(key, user, params, is_everybodys=is_everybodys)
         session = pooled.session

@@ -126,7 +126,8 @@ class BackendSession:
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification; nothing if the session is over."""
-        await self._send(Outgoing(encode({"jsonrpc": "2.0", "method": method, "params": params}), method))
+        data = encode({"jsonrpc": "2.0", "method": method, "params": params})
+        await self._send(Outgoing(data, method, None, params))
 
     async def initialized(self) -> None:
         """Say that the client has its answer to `initialize`."""
@@ -164,6 +165,16 @@ class BackendSession:
                 self._ask(said, about)
             case ServerNotification():
                 self._hear(said, about)
+
+    def awaits(self, request_id: RequestId) -> bool:
+        """Say whether a request has yet to be answered."""
+        call = self._calls.get(request_id) if type(request_id) is int else None
+        return call is not None and not call.answer.done()
+
+    def failed(self, request_id: RequestId, error: Exception) -> None:
+        """Note that a request will have no answer."""
+        if self.awaits(request_id):
+            self._calls[int(request_id)].answer.set_exception(error)
 
     def lost(self, why: str) -> None:
         """Note that the connection is over."""

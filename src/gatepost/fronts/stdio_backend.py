@@ -56,6 +56,10 @@ class StdioBackend:
     def is_same_for_all(self) -> bool:
         return not any(USER in text for text in (*self.arguments, *self.environment.values()))
 
+    @property
+    def is_needed_at_start(self) -> bool:
+        return True
+
     async def connect(self, receiver: Receiver, user: User | None) -> ServerProcess:
         known_as = name_of(user)
         arguments = [argument.replace(USER, known_as) for argument in self.arguments]

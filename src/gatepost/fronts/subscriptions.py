@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatepost.fronts.backend import BackendLost
+from gatepost.fronts.backend import BackendLost, BackendUnavailable
 from gatepost.fronts.introduction import Silent
 from gatepost.fronts.session import BackendSession
 from gatepost.protocol.errors import ApplicationError
@@ -21,6 +21,7 @@ from gatepost.protocol.messages import Request
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.changes.subscriptions import Subscription, Subscriptions
+from gatepost.server.errors import ToolError
 
 logger = logging.getLogger("gatepost.front")
 
@@ -77,5 +78,5 @@ class ServerSubscriptions:
     async def _ask(self, method: str, uri: str) -> None:
         try:
             await self.session.request(method, {"uri": uri}, Silent())
-        except (ApplicationError, BackendLost) as error:
+        except (ApplicationError, BackendLost, BackendUnavailable, ToolError) as error:
             logger.debug("the server behind refused %s: %s", method, type(error).__name__)

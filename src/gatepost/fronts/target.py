@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, User
+from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, RequestNotTaken, User
 from gatepost.fronts.bridging import discovery, error_for_modern, finished, params_for_session
 from gatepost.fronts.callers import SessionCaller
 from gatepost.fronts.held_calls import HeldCall, HeldCalls
@@ -22,7 +22,7 @@ from gatepost.fronts.raw_json import with_entries
 from gatepost.fronts.sharing import Sharing
 from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams
 from gatepost.protocol.messages import Notification, Request
-from gatepost.protocol.modern import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS
+from gatepost.protocol.modern import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, finish_result
 from gatepost.protocol.versions import HANDSHAKE, Revision
 from gatepost.resource.principal import Principal
 from gatepost.resource.scope_map import LISTS, ScopeMap
@@ -35,7 +35,8 @@ from gatepost.server.calls.request_state import (
     input_responses_of,
     process_seal,
 )
-from gatepost.server.errors import InsufficientScope
+from gatepost.server.declared.results import error_result
+from gatepost.server.errors import InsufficientScope, ToolError
 from gatepost.server.target import Result, SessionChannel, SessionLost
 from gatepost.tokens.opaque import RandomBytes
 
@@ -53,7 +54,9 @@ class FrontTarget:
     sharing: Sharing
     _: KW_ONLY
     introduction: Introduction | None = None
-    """What the server says of itself; learned when the lifespan begins if None."""
+    """What the server says of itself; learned when the lifespan begins if None, or else of the first session."""
+    is_tried: bool = False
+    """Whether it was asked already."""
     scope_map: ScopeMap | None = None
     """What needs which scopes; None where nothing needs any."""
     seal: RequestStateSeal = field(default_factory=process_seal)
@@ -77,10 +80,15 @@ class FrontTarget:
     async def lifespan(self) -> AsyncIterator[None]:
         """Learn who the server is, if nobody has yet; at the end, end what was begun.
 
-        Raises BackendUnavailable: it does not start.
+        Raises BackendUnavailable: it does not start, which is the operator's mistake.
         """
-        if self.introduction is None:
-            self.introduction = await introduce(self.backend, self.sharing.start_seconds)
+        if self.introduction is None and not self.is_tried:
+            try:
+                self.introduction = await introduce(self.backend, self.sharing.start_seconds)
+            except BackendUnavailable as error:
+                if self.backend.is_needed_at_start:
+                    raise
+                logger.warning("%s behind does not answer yet: %s", self.backend.name, error)
         self._pool.prepare()
         try:
             yield
@@ -108,18 +116,31 @@ class FrontTarget:
             assert self.scope_map is not None  # noqa: S101 - or the caller might; tells mypy
             raise InsufficientScope(self.scope_map.needed(request.method, request.params))
         try:
-            if revision.modern:
-                try:
-                    return await self._answer_modern(request, exchange)
-                except ApplicationError as error:
-                    raise error_for_modern(error) from None
-            if request.method == "initialize":
-                return await self._initialize(request, revision, exchange)
-            if request.method == "ping":
-                return {}
-            return await self._answer_in_session(request, exchange)
+            try:
+                return await self._answer(request, revision, exchange)
+            except RequestNotTaken:
+                if not revision.modern and exchange.session_key is not None:
+                    raise SessionLost from None
+                return await self._answer(request, revision, exchange)
         except (BackendLost, BackendUnavailable) as error:
             raise self._incident(error) from None
+        except ToolError as error:
+            # What the caller has to do first, before the server behind can be asked in their name.
+            if request.method == "tools/call":
+                return self._undone(error, revision)
+            raise InternalError(str(error)) from None
+
+    async def _answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
+        if revision.modern:
+            try:
+                return await self._answer_modern(request, exchange)
+            except ApplicationError as error:
+                raise error_for_modern(error) from None
+        if request.method == "initialize":
+            return await self._initialize(request, revision, exchange)
+        if request.method == "ping":
+            return {}
+        return await self._answer_in_session(request, exchange)
 
     async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
         """Pass a notification on to a server that has this client alone; others are nobody's in particular."""
@@ -212,8 +233,7 @@ class FrontTarget:
         return await self._pool.shared(key, user, params, Silent(), is_everybodys=False)
 
     async def _answer_modern(self, request: Request, exchange: Exchange) -> Result:
-        introduction = self.introduction
-        assert introduction is not None  # noqa: S101 - the lifespan has begun; tells mypy
+        introduction = self.introduction or await self._introduced(request, exchange)
         if request.method == "server/discover":
             return discovery(introduction)
         meta: Mapping[str, Any] = request.params["_meta"]
@@ -251,6 +271,15 @@ class FrontTarget:
             except ApplicationError as error:
                 logger.debug("the server behind refused a log level: %d", error.body()["code"])
 
+    async def _introduced(self, request: Request, exchange: Exchange) -> Introduction:
+        """Learn who the server is from the session of a client of the modern era."""
+        meta: Mapping[str, Any] = request.params["_meta"]
+        pooled = await self._common_session(exchange.principal, meta[CLIENT_CAPABILITIES], meta.get(CLIENT_INFO))
+        introduction = Introduction(pooled.session.initialize_result)
+        if self.backend.is_same_for_all:
+            self.introduction = introduction
+        return introduction
+
     def _held_call(self, request: Request, exchange: Exchange) -> HeldCall | None:
         """Return the call that a client comes back to; None for a new one.
 
@@ -285,6 +314,12 @@ class FrontTarget:
             return raw
         return with_entries(raw, member, lambda entry: scope_map.shows(member, entry, shown))
 
+    def _undone(self, error: ToolError, revision: Revision) -> dict[str, Any]:
+        """Return the result of a call that was not made."""
+        result = error_result(str(error))
+        info = {} if self.introduction is None else self.introduction.info
+        return finish_result("tools/call", result, info) if revision.modern else result
+
     def _incident(self, error: Exception) -> InternalError:
         """Log why the server behind has no answer, and return the error that says no more than where to look."""
         incident = self.random_bytes(8).hex()
@@ -297,8 +332,12 @@ class FrontTarget:
             f"\n{words}" if words else "",
             extra={"incident": incident},
         )
-        return InternalError(f"The server behind has no answer; the log explains it as incident {incident}.")
+        wait = error.retry_after if isinstance(error, BackendUnavailable) else None
+        return InternalError(
+            f"The server behind has no answer; the log explains it as incident {incident}.",
+            data=None if wait is None else {"retryAfter": wait},
+        )
 
 
 def _user(principal: Principal | None) -> User | None:
-    return None if principal is None else User(principal.issuer, principal.subject)
+    return None if principal is None else User(principal.issuer, principal.subject, principal)

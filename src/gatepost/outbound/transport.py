@@ -1,14 +1,16 @@
 """httpx's transport, straight or through a forward proxy. Imported late: nothing is fetched at the start.
 
 Servers that the operator names are asked by `way_to`: the guard of `fetching` is against addresses that strangers
-choose, and an OpenID provider may well lie inside the own network. What they answer is bounded all the same.
+choose, and an OpenID provider may well lie inside the own network. What they answer is bounded all the same. Those
+whose answers are streams that last are asked by `way_for_streams`.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import httpx2
 
@@ -16,12 +18,12 @@ from gatepost.outbound.addresses import names_this_machine
 from gatepost.outbound.proxy import ForwardProxy
 
 
-def transport(proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext]) -> httpx2.AsyncHTTPTransport:
-    """Return a transport on which the environment has no say."""
+def transport(proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext], **more: Any) -> httpx2.AsyncHTTPTransport:
+    """Return a transport on which the environment has no say; `more` is what httpx's own takes."""
     if proxy is None:
-        return httpx2.AsyncHTTPTransport(verify=tls(), trust_env=False)
+        return httpx2.AsyncHTTPTransport(verify=tls(), trust_env=False, **more)
     to_proxy = tls() if proxy.url.startswith("https:") else None
-    return _Tunnel(verify=tls(), trust_env=False, proxy=httpx2.Proxy(proxy.url, ssl_context=to_proxy))
+    return _Tunnel(verify=tls(), trust_env=False, proxy=httpx2.Proxy(proxy.url, ssl_context=to_proxy), **more)
 
 
 MAX_ANSWER: Final = 256 * 1024
@@ -30,14 +32,45 @@ MAX_ANSWER: Final = 256 * 1024
 
 def way_to(url: str, proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext]) -> httpx2.AsyncBaseTransport:
     """Return the way to a server that the operator names; no proxy leads to this very machine."""
-    return Bounded(transport(None if names_this_machine(httpx2.URL(url).host) else proxy, tls))
+    return Bounded(transport(_proxy_to(url, proxy), tls))
+
+
+_STREAMS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=3.0)
+"""Streams hold connections for as long as they last, so their number has no bound here. Servers close idle connections
+after five seconds and more; one that is closed just as it is used loses a request that must not be sent again."""
+
+
+def way_for_streams(
+    url: str, proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext]
+) -> httpx2.AsyncBaseTransport:
+    """Return the way to a server that the operator names and whose answers may last, and be of any length.
+
+    Whoever reads them bounds what is kept of them. A peer that is gone without a word is noticed after some minutes.
+    """
+    inner = transport(_proxy_to(url, proxy), tls, limits=_STREAMS, socket_options=_watched())
+    return Bounded(inner, limit=None)
+
+
+def _proxy_to(url: str, proxy: ForwardProxy | None) -> ForwardProxy | None:
+    return None if names_this_machine(httpx2.URL(url).host) else proxy
+
+
+def _watched() -> list[tuple[int, int, int]]:
+    """Return socket options for TCP keep-alive: probed after a minute of silence, given up after two more."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 6)):
+        # Not every system has a name for each of them.
+        if (number := getattr(socket, name, None)) is not None:
+            options.append((socket.IPPROTO_TCP, number, value))
+    return options
 
 
 class Bounded(httpx2.AsyncBaseTransport):
-    """A transport whose answers have at most `MAX_ANSWER` bytes, none of them packed."""
+    """A transport whose answers have at most so many bytes, or any number if `limit` is None, none of them packed."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int | None = MAX_ANSWER) -> None:
         self._inner = inner
+        self._limit = limit
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request, and count what comes."""
@@ -46,7 +79,8 @@ class Bounded(httpx2.AsyncBaseTransport):
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             raise httpx2.DecodingError("packed, though it was not asked for", request=request)
-        response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
+        if self._limit is not None:
+            response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream), self._limit)
         return response
 
     async def aclose(self) -> None:
@@ -55,15 +89,16 @@ class Bounded(httpx2.AsyncBaseTransport):
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, limit: int) -> None:
         self._inner = inner
+        self._limit = limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MAX_ANSWER
+        left = self._limit
         async for chunk in self._inner:
             left -= len(chunk)
             if left < 0:
-                raise httpx2.ReadError(f"more than {MAX_ANSWER} bytes")
+                raise httpx2.ReadError(f"more than {self._limit} bytes")
             yield chunk
 
     async def aclose(self) -> None:
