@@ -6,12 +6,16 @@ import base64
 import hashlib
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
 
 from gatepost import SingleUserProvider, create_app
 from gatepost.configuration.settings import load_settings
@@ -223,3 +227,49 @@ def test_an_address_that_is_taken_is_one_sentence(open_server: RunningServer, tm
     with pytest.raises(AssertionError, match=f"gatepost: .*{open_server.port}"):
         second.start()
     assert second.stop() == 2
+
+
+async def test_in_production_an_issuer_elsewhere_is_named_and_there_is_no_server_of_our_own(tmp_path: Path) -> None:
+    block = {
+        "MCP_REQUIRE_AUTH": "true",
+        "OAUTH_ENABLED": "false",
+        "OAUTH_ISSUER": "https://your-tenant.auth0.com/",
+        "OAUTH_AUDIENCE": "https://mcp.yourcompany.com",
+        "OAUTH_JWKS_URI": "https://your-tenant.auth0.com/.well-known/jwks.json",
+        "OAUTH_VERIFY_AUDIENCE": "true",
+        "OAUTH_VERIFY_ISSUER": "true",
+        "OAUTH_STORAGE_DIR": str(tmp_path),
+    }
+    app = create_app(my_handler, settings=load_settings(block, env_file=None), announce=lambda _: None)
+    async with caller_of(app) as caller:
+        described = (await caller.http.get("/.well-known/oauth-protected-resource")).json()
+        assert described["authorization_servers"] == ["https://your-tenant.auth0.com/"]
+        assert (await caller.http.get("/.well-known/oauth-authorization-server")).status_code == 404
+        assert (await caller.http.post("/mcp", json=message("tools/list"))).status_code == 401
+
+
+async def test_a_shared_secret_vouches_for_tokens_where_there_is_no_jwks(tmp_path: Path) -> None:
+    secret = secrets.token_urlsafe(32)
+    variables = {
+        "OAUTH_ENABLED": "false",
+        "OAUTH_ISSUER": "https://issuer.example.com",
+        "OAUTH_AUDIENCE": "finance",
+        "OAUTH_ALGORITHM": "HS256",
+        "JWT_SECRET": secret,
+        "OAUTH_SUPPORTED_SCOPES": FINANCE,
+        "OAUTH_STORAGE_DIR": str(tmp_path),
+    }
+    now = int(time.time())
+    claims = {"iss": "https://issuer.example.com", "aud": "finance", "sub": "ada", "iat": now, "exp": now + 60}
+    app = create_app(my_handler, settings=load_settings(variables, env_file=None), announce=lambda _: None)
+    async with caller_of(app) as caller:
+
+        async def traded(key: str, **more: Any) -> httpx2.Response:
+            token = jwt.encode({"alg": "HS256"}, {**claims, "scope": "trades:execute", **more}, OctKey.import_key(key))
+            headers = {"Authorization": f"Bearer {token}"}
+            return await caller.http.post("/mcp", json=message("tools/call", name="execute_trade"), headers=headers)
+
+        assert (await traded(secret)).json()["result"]["content"][0]["text"] == "traded for ada"
+        assert "error" in (await traded(secret, scope="portfolio:read")).json()
+        for refused in (await traded(secrets.token_urlsafe(32)), await traded(secret, exp=1)):
+            assert refused.status_code == 401
