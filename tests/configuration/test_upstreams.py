@@ -177,6 +177,21 @@ def test_local_accounts_stand_beside_logins_elsewhere_alone(monkeypatch: pytest.
             chosen(provider)
 
 
+@pytest.mark.parametrize("demanded", ["administrators", "everybody"])
+def test_a_second_step_is_demanded_of_local_accounts_alone(monkeypatch: pytest.MonkeyPatch, demanded: str) -> None:
+    monkeypatch.setenv("OAUTH_REQUIRE_SECOND_STEP", demanded)
+    assert isinstance(chosen(), LocalAccounts)
+    for provider in (
+        SingleUserProvider(),
+        StaticPasswordProvider("correct horse battery staple"),
+        GitHub("Iv1.0123", "s3cret"),
+    ):
+        with pytest.raises(SettingsError, match=rf"^OAUTH_REQUIRE_SECOND_STEP={demanded} is about the passwords of"):
+            chosen(provider)
+    monkeypatch.setenv("OAUTH_LOCAL_ACCOUNTS", "true")
+    assert len(chosen(GitHub("Iv1.0123", "s3cret")).elsewhere) == 1
+
+
 @pytest.mark.parametrize(("said", "kept"), [("true", True), ("1", True), ("False", False), ("off", False)])
 def test_tokens_are_kept_where_a_variable_says_so(monkeypatch: pytest.MonkeyPatch, said: str, *, kept: bool) -> None:
     [company] = upstream_logins({**RIGHT, "OAUTH_UPSTREAM_MY_COMPANY_KEEP_TOKENS": said}, NO_GITHUB)

@@ -45,6 +45,7 @@ class Walk:
         self.links()
         self.refusals()
         self.log_out()
+        self.required_second_step()
 
     def before_there_is_an_account(self) -> None:
         """Open the server, and connect an app too early."""
@@ -186,6 +187,20 @@ class Walk:
         self.submit(username="ada", password=LATEST)
         self.page.locator("form[action='/oauth/logout'] button").click()
         self.look("logged-out")
+
+    def required_second_step(self) -> None:
+        """Look at what a server over the same store shows that demands a second step."""
+        with self.server.beside(OAUTH_REQUIRE_SECOND_STEP="everybody") as demanding:
+            here = demanding.origin.replace("127.0.0.1", "localhost")
+            self.visit(f"{here}/oauth/login")
+            self.submit(username="ada", password=LATEST)
+            self.look("required-second-step")
+            self.page.locator("a[href='/oauth/account/passkeys']").click()
+            self.look("required-passkey")
+            self.page.locator("a[href='/oauth/account/second-step']").click()
+            app = OneTimeApp(self.page.locator(".address code").inner_text())
+            self.submit(code=app.code(int(time.time())))
+            self.visit(f"{here}/oauth/account/second-step", "required-second-step-on")
 
     # --- What a person does ---
 

@@ -59,6 +59,7 @@ class RunningServer:
     ) -> None:
         self.port = port or free_port()
         self.data = data
+        self._target, self._given = target, dict(environment or {})
         self.origin = f"http://127.0.0.1:{self.port}"
         self.mcp_url = f"{self.origin}/mcp"
         self.output = ""
@@ -78,6 +79,10 @@ class RunningServer:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._says_started = threading.Event()
+
+    def beside(self, **environment: str) -> RunningServer:
+        """Return another server over the same store, not started, with further settings."""
+        return RunningServer(self._target, self.data, environment={**self._given, **environment})
 
     @property
     def setup_link(self) -> str | None:

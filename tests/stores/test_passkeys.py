@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,3 +120,27 @@ async def test_disabling_a_person_leaves_the_passkeys_and_says_so(store: Store) 
 def test_passkeys_are_told_apart_by_a_short_number() -> None:
     assert len({passkey(bytes([number])).number for number in range(200)}) == 200
     assert passkey().number == passkey(name="Laptop").number == "7692c3ad3540bb80"
+
+
+async def test_one_that_has_to_be_the_first_is_the_only_one_for_its_host(store: Store) -> None:
+    assert await store.passkeys.add_passkey(passkey(b"old", rp_id="old.example")) is PasskeyAddition.ADDED
+    names = [bytes([number]) for number in range(5)]
+
+    added = await asyncio.gather(*(store.passkeys.add_passkey(passkey(name), is_first=True) for name in names))
+
+    assert added.count(PasskeyAddition.ADDED) == 1
+    assert added.count(PasskeyAddition.NOT_FIRST) == 4
+    assert len(await store.passkeys.list_passkeys("user-1")) == 2
+    assert await store.passkeys.add_passkey(passkey(b"two")) is PasskeyAddition.ADDED
+
+
+async def test_the_last_one_for_the_host_stays_where_one_has_to_be_left(store: Store) -> None:
+    for name, rp_id in ((b"one", "mcp.example.com"), (b"two", "mcp.example.com"), (b"old", "old.example")):
+        await store.passkeys.add_passkey(passkey(name, rp_id=rp_id))
+    remove = partial(store.passkeys.remove_passkey, "user-1", keeps_passkey_at="mcp.example.com")
+
+    assert sorted(await asyncio.gather(remove(b"one"), remove(b"two"))) == [False, True]
+
+    (left,) = [each for each in await store.passkeys.list_passkeys("user-1") if each.rp_id == "mcp.example.com"]
+    assert await remove(b"old") is True
+    assert await store.passkeys.remove_passkey("user-1", left.credential_id) is True

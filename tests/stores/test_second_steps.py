@@ -1,11 +1,14 @@
 """Second steps and recovery codes, on every backend."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+from gatepost.stores.contract.passkeys import PasskeyAddition
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
 from tests.stores.sample_records import NOW, fp, session, user
+from tests.stores.test_passkeys import passkey
 
 CODES = [fp("code 1"), fp("code 2"), fp("code 3")]
 
@@ -195,3 +198,68 @@ async def test_a_disabled_account_and_a_password_that_is_set_keep_the_second_ste
 
     assert await store.users.find_user("ada") == user(second_step="step-1", password_hash="$new")
     assert await store.second_steps.count_recovery_codes("user-1") == 3
+
+
+async def test_none_is_set_up_for_a_password_alone_once_there_is_a_passkey_for_the_host(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.passkeys.add_passkey(passkey())
+    set_up = store.second_steps.set_up
+    assert await set_up(step(), recovery_codes=CODES, no_passkey_at="mcp.example.com") is False
+    assert await store.second_steps.find_second_step("user-1") is None
+    assert await set_up(step(), recovery_codes=CODES, no_passkey_at="elsewhere.example") is True
+
+
+async def test_it_stays_on_where_a_passkey_for_the_host_has_to_be_left_and_is_not(store: Store) -> None:
+    await set_up(store)
+    await store.passkeys.add_passkey(passkey())
+    turn_off = store.second_steps.turn_off
+    assert await turn_off("user-1", step_id="step-1", keeps_passkey_at="elsewhere.example") is False
+    assert await store.second_steps.find_second_step("user-1") == step()
+    assert await turn_off("user-1", step_id="step-1", keeps_passkey_at="mcp.example.com") is True
+
+
+async def test_of_the_second_step_and_the_last_passkey_that_both_go_at_once_one_stays(store: Store) -> None:
+    await set_up(store)
+    await store.passkeys.add_passkey(passkey())
+    host = "mcp.example.com"
+
+    gone = await asyncio.gather(
+        store.second_steps.turn_off("user-1", keeps_passkey_at=host),
+        store.passkeys.remove_passkey("user-1", b"one", keeps_passkey_at=host),
+    )
+
+    assert sorted(gone) == [False, True]
+    has_step = await store.second_steps.find_second_step("user-1") is not None
+    assert [has_step, bool(await store.passkeys.list_passkeys("user-1"))] in ([True, False], [False, True])
+
+
+async def test_of_a_second_step_and_a_passkey_that_are_both_to_be_the_first_one_is_kept(store: Store) -> None:
+    await store.users.add_user(user())
+
+    kept, added = await asyncio.gather(
+        store.second_steps.set_up(step(), recovery_codes=(), no_passkey_at="mcp.example.com"),
+        store.passkeys.add_passkey(passkey(), is_first=True),
+    )
+
+    assert (kept, added) in ((True, PasskeyAddition.NOT_FIRST), (False, PasskeyAddition.ADDED))
+    assert len(await store.passkeys.list_passkeys("user-1")) == (0 if kept else 1)
+
+
+async def test_who_has_neither_a_second_step_nor_a_passkey_any_more_has_sessions_of_a_password_alone(
+    store: Store,
+) -> None:
+    await set_up(store)
+    await store.passkeys.add_passkey(passkey())
+    for each in (session("own"), session("bobs", subject="user-2")):
+        await store.browser_sessions.start_session(replace(each, has_second_factor=True))
+
+    async def factors() -> list[bool]:
+        views = [await store.browser_sessions.find_session(fp(name), now=NOW) for name in ("own", "bobs")]
+        return [view is not None and view.session.has_second_factor for view in views]
+
+    assert await store.second_steps.turn_off("user-1") is True
+    assert await factors() == [True, True]
+    assert await store.passkeys.remove_passkey("user-1", b"another") is False
+    assert await factors() == [True, True]
+    assert await store.passkeys.remove_passkey("user-1", b"one") is True
+    assert await factors() == [False, True]

@@ -19,6 +19,7 @@ NAMED = (
     "pages",
     "passkeys",
     "second-step",
+    "required-second-step",
     "upstream-logins",
     "linked-logins",
     "upstream-tokens",

@@ -17,7 +17,7 @@ from gatepost.identity.single_user import OPERATOR, may_vouch
 from gatepost.oauth.audit import AuditEvent
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.proxy import ForwardProxy
-from gatepost.stores.contract.users import NOBODY, User
+from gatepost.stores.contract.users import LOCAL, NOBODY, User
 
 if TYPE_CHECKING:
     import httpx2
@@ -27,7 +27,8 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
     """Return the login provider, with local accounts beside or in place of it.
 
     Raises:
-        SettingsError: local accounts are to be beside one that has a form itself, or asks nobody.
+        SettingsError: local accounts are to be beside one that has a form itself, or asks nobody; or a second step is
+            demanded where there are none.
         ValueError: an attribute of the provider is wrong.
     """
     second_steps = second_steps_of(core)
@@ -46,6 +47,12 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
                 "leave one of the two out."
             )
         provider = SeveralLogins(provider.elsewhere or [provider], local)
+    demanded = core.settings.oauth.require_second_step
+    if demanded != "none" and provider.issuer != LOCAL:
+        raise SettingsError(
+            f"OAUTH_REQUIRE_SECOND_STEP={demanded} is about the passwords of local accounts, and with the login "
+            f"provider {provider.name} there are none: leave it out."
+        )
     organizations = core.entry.organizations | core.roles.organizations
     check_provider(provider)
     if not all(may_vouch(each, each.issuer) for each in provider.every):

@@ -12,9 +12,10 @@ from gatepost.assembly.login_provider import second_steps_of
 from gatepost.assembly.mcp import Resources
 from gatepost.identity.passkeys import RelyingParty, relying_party_id
 from gatepost.identity.provider import IdentityProvider
+from gatepost.identity.roles import ADMIN
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.stores.contract.clients import ClientFinder
-from gatepost.stores.contract.users import LOCAL
+from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.account import AccountPage
 from gatepost.web.pages.account_link import AccountLinkPage
@@ -34,6 +35,7 @@ from gatepost.web.pages.passkeys import PasskeysPage
 from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.required_second_step import RequiredSecondStep
 from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.upstream_access import UpstreamAccess
@@ -140,7 +142,12 @@ class PageRoutes:
             roles=self.core.roles,
         )
         password = PasswordPage(completion=login.completion, proof=self._owner_proof(login))
-        second_step = SecondStepPage(completion=login.completion, proof=self._owner_proof(login))
+        second_step = SecondStepPage(
+            completion=login.completion,
+            proof=self._owner_proof(login),
+            required=self._required(login),
+            offers_passkeys=self._party is not None,
+        )
         # Only their own login gives local accounts access.
         links = AccountLinkPage(completion=login.completion, links=self.core.store.account_links)
         of_accounts = (*links.routes(), *self._passkey_routes(login)) if self._has_accounts else ()
@@ -171,9 +178,24 @@ class PageRoutes:
                 completion=completion, passkeys=passkeys, party=party, throttle=login.throttle
             )
         confirm = ConfirmPage(completion=completion, proof=self._owner_proof(login), ceremonies=ceremonies)
-        page = PasskeysPage(completion=completion, passkeys=passkeys, ceremonies=ceremonies)
+        required = self._required(login)
+        page = PasskeysPage(completion=completion, passkeys=passkeys, ceremonies=ceremonies, required=required)
         by_passkey = () if ceremonies is None else PasskeyLogin(login=login, ceremonies=ceremonies).routes()
         return (*by_passkey, *confirm.routes(), *page.routes())
+
+    def _required(self, login: LoginPage) -> RequiredSecondStep:
+        # Who comes by an address of this machine has passkeys for its name, if any.
+        host = "localhost" if self._party is None else self._party.rp_id
+        return RequiredSecondStep(completion=login.completion, passkeys=self.core.store.passkeys, host=host)
+
+    def _demands_second_step(self, user: User) -> bool:
+        match self.core.settings.oauth.require_second_step:
+            case "everybody":
+                return True
+            case "administrators":
+                return ADMIN in self.core.roles.of(user)
+            case _:
+                return False
 
     @property
     def _has_accounts(self) -> bool:
@@ -197,6 +219,7 @@ class PageRoutes:
             random_bytes=core.random_bytes,
             entry=core.entry,
             name_suffix=cookie_suffix(rules.issuer),
+            demands_second_step=self._demands_second_step,
         )
         return Decision(
             transactions=store.transactions,

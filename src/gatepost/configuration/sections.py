@@ -188,6 +188,12 @@ class OAuthSettings(Section):
     )
     allowed_users: Annotated[WordList, _if(is_rule)] = Field((), alias="OAUTH_ALLOWED_USERS", description=TAKES)
     local_accounts: Flag = Field(default=False, alias="OAUTH_LOCAL_ACCOUNTS")
+    require_second_step: str = Field(
+        "none",
+        alias="OAUTH_REQUIRE_SECOND_STEP",
+        pattern="^(none|administrators|everybody)$",
+        description="none, administrators or everybody",
+    )
     github_client_id: str | None = Field(None, alias="GITHUB_CLIENT_ID", description="the client id of a GitHub app")
     github_client_secret: SecretStr | None = Field(
         None, alias="GITHUB_CLIENT_SECRET", description="a client secret of the same GitHub app"

@@ -70,6 +70,7 @@ class SecondSteps:
         *,
         session: BrowserSession | None = None,
         replaces: bytes | None = None,
+        no_passkey_at: str | None = None,
     ) -> tuple[str, ...] | None:
         """Set up a second step once a code shows that the app has the secret; return the recovery codes, for once.
 
@@ -81,6 +82,7 @@ class SecondSteps:
             typed: the code.
             session: the one in which they go on.
             replaces: the fingerprint of the one in which they set it up, and which has to be there still.
+            no_passkey_at: the host for which the person must have no passkey.
 
         Returns:
             None, and nothing is changed, when the person has one already, or cannot have one.
@@ -96,7 +98,11 @@ class SecondSteps:
         sealed = _seal(secret, user.subject, step_id, self.key_ring, self.random_bytes)
         step = SecondStep(user.subject, step_id, sealed, last_time_step=time_step, created_at=now)
         kept = await self.store.set_up(
-            step, recovery_codes=_fingerprints(step_id, codes), session=session, replaces=replaces
+            step,
+            recovery_codes=_fingerprints(step_id, codes),
+            session=session,
+            replaces=replaces,
+            no_passkey_at=no_passkey_at,
         )
         return codes if kept else None
 

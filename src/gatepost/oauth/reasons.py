@@ -92,6 +92,7 @@ class Reason(StrEnum):
     PEER_FOREIGN = "peer_foreign"
     LOGIN_FAILED = "login_failed"
     SECOND_STEP_FAILED = "second_step_failed"
+    SECOND_STEP_REQUIRED = "second_step_required"
     LOGIN_STATE_INVALID = "login_state_invalid"
     SETUP_LINK_INVALID = "setup_link_invalid"
     ACCOUNT_LINK_INVALID = "account_link_invalid"

@@ -44,6 +44,7 @@ from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.password import PasswordPage
 from gatepost.web.pages.pending_request import PendingRequests
 from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.required_second_step import RequiredSecondStep
 from gatepost.web.pages.second_step import SecondStepPage
 from gatepost.web.pages.setup import SetupPage
 from gatepost.web.pages.upstream_access import UpstreamAccess
@@ -351,7 +352,8 @@ def make_world(
     steps = second_steps(store, now=now, random_bytes=random_bytes)
     proof = OwnerProof(second_steps=steps, audit=completion.audit, throttle=counted)
     app.add(PasswordPage(completion=completion, proof=proof).routes())
-    app.add(SecondStepPage(completion=completion, proof=proof).routes())
+    required = RequiredSecondStep(completion=completion, passkeys=store.passkeys, host="mcp.example.com")
+    app.add(SecondStepPage(completion=completion, proof=proof, required=required).routes())
     app.add(
         ConsentPage(
             lifetimes=Lifetimes(),

@@ -64,9 +64,11 @@ class Browser:
         assert answer.status_code == 200, answer.text
         return told, answer.json()
 
-    async def add(self, device: Authenticator, name: str = "Phone", **changes: Any) -> httpx2.Response:
+    async def add(
+        self, device: Authenticator, name: str = "Phone", *, page: str = PASSKEYS, **changes: Any
+    ) -> httpx2.Response:
         """Have a device make a passkey, and send it."""
-        told, begun = await self.options(PASSKEYS)
+        told, begun = await self.options(page)
         credential = device.create(begun["publicKey"], **changes)
         return await self.answer(told, begun, credential, name=name)
 
@@ -133,10 +135,11 @@ class PasskeyWorld:
 
 
 @asynccontextmanager
-async def passkey_world(**variables: str) -> AsyncIterator[PasskeyWorld]:
-    """Serve one; `variables` are settings."""
-    store = memory_store()
-    await store.open()
+async def passkey_world(store: Store | None = None, /, **variables: str) -> AsyncIterator[PasskeyWorld]:
+    """Serve one over a fresh store, or over one that is open; `variables` are settings."""
+    if store is None:
+        store = memory_store()
+        await store.open()
     for number, name in enumerate(("ada", "bob")):
         await store.users.add_user(new_user(name, PASSWORD, now=1, random_bytes=bytes([number]).__mul__))
     settings: dict[str, Any] = {**variables}  # for a type checker they could be the other arguments as well

@@ -64,8 +64,8 @@ def alert_on(page: httpx2.Response) -> str:
 
 
 async def send(browser: httpx2.AsyncClient, page: httpx2.Response, **typed: str) -> httpx2.Response:
-    """Fill the form of a page in."""
-    form = Form(page.text)
+    """Fill the form of a page in, which is not that of its foot."""
+    form = Form(page.text.partition('<form method="post" action="/oauth/logout">')[0])
     return await browser.post(form.action or "", data={**form.fields, **typed})
 
 

@@ -58,6 +58,8 @@ class PasskeyAddition(Enum):
     """Somebody has it already, perhaps the same person. Nothing was written."""
     TOO_MANY = auto()
     """The person has as many as one may. Nothing was written."""
+    NOT_FIRST = auto()
+    """It had to be the first, and the person has another for the same host, or a second step. Nothing was written."""
 
 
 class PasskeyUse(Enum):
@@ -73,8 +75,13 @@ class PasskeyUse(Enum):
 class PasskeyStore(Protocol):
     """Passkeys of local accounts. Disabling an account leaves them, as it leaves the password."""
 
-    async def add_passkey(self, passkey: Passkey, *, most: int = MOST_PASSKEYS) -> PasskeyAddition:
-        """Keep a passkey, unless its credential id is known, whosever it is, or the person has `most`."""
+    async def add_passkey(
+        self, passkey: Passkey, *, most: int = MOST_PASSKEYS, is_first: bool = False
+    ) -> PasskeyAddition:
+        """Keep a passkey, unless its credential id is known, whosever it is, or the person has `most`.
+
+        With `is_first` only while the person has no other for its host and no second step: of several at once one.
+        """
 
     async def find_passkey(self, credential_id: bytes) -> PasskeyView | None:
         """Return the passkey with its person."""
@@ -92,5 +99,9 @@ class PasskeyStore(Protocol):
     async def rename_passkey(self, subject: str, credential_id: bytes, name: str) -> bool:
         """Call it otherwise; False, and nothing is written, when this person has no such passkey."""
 
-    async def remove_passkey(self, subject: str, credential_id: bytes) -> bool:
-        """Forget it; False when this person has no such passkey."""
+    async def remove_passkey(self, subject: str, credential_id: bytes, *, keeps_passkey_at: str | None = None) -> bool:
+        """Forget it; False when this person has no such passkey.
+
+        Also False when nothing would be left of the second step and the passkeys for the host `keeps_passkey_at`. Who
+        has no second step and no passkey any more has no session any more that `has_second_factor`.
+        """

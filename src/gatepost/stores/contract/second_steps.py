@@ -34,12 +34,14 @@ class SecondStepStore(Protocol):
         recovery_codes: Sequence[bytes],
         session: BrowserSession | None = None,
         replaces: bytes | None = None,
+        no_passkey_at: str | None = None,
     ) -> bool:
         """Keep a second step and the fingerprints of its recovery codes, and end every session of the person.
 
         They began without it. In the same step `session` begins in place of the one whose fingerprint is `replaces`.
         False, and nothing is changed, when the person has one, is no local account or is disabled, or the session that
-        is to be replaced has ended: of several at once one is kept.
+        is to be replaced has ended: of several at once one is kept. Likewise when the person has a passkey for the host
+        `no_passkey_at`.
         """
 
     async def find_second_step(self, subject: str) -> SecondStep | None:
@@ -60,8 +62,12 @@ class SecondStepStore(Protocol):
     async def count_recovery_codes(self, subject: str) -> int:
         """Return how many recovery codes the person has left."""
 
-    async def turn_off(self, subject: str, *, step_id: str | None = None) -> bool:
-        """Forget the person's second step and recovery codes; False when there is none, or not this `step_id`."""
+    async def turn_off(self, subject: str, *, step_id: str | None = None, keeps_passkey_at: str | None = None) -> bool:
+        """Forget the person's second step and recovery codes; False when there is none, or not this `step_id`.
+
+        Also False when the person has no passkey for the host `keeps_passkey_at`. Whose passkeys are gone as well has
+        no session any more that `has_second_factor`.
+        """
 
     async def list_second_steps(self) -> list[SecondStep]:
         """Return all of them: to seal them anew."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from gatepost.stores.contract.passkeys import MOST_PASSKEYS, Passkey, PasskeyAddition, PasskeyUse, PasskeyView
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.second_factors import forget_second_factors, has_passkey
 from gatepost.stores.sql.tables import PASSKEYS, USERS
 
 _FIND: Final = "SELECT * FROM passkeys WHERE credential_id = $1"
@@ -17,6 +18,8 @@ _USE: Final = """
         WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END
     WHERE credential_id = $1 AND (sign_count < $2 OR (sign_count = 0 AND $2 = 0))
 """
+_ANOTHER: Final = "SELECT 1 FROM passkeys WHERE subject = $1 AND rp_id = $2 AND credential_id <> $3 LIMIT 1"
+_HAS_SECOND_STEP: Final = "SELECT 1 FROM users WHERE subject = $1 AND second_step IS NOT NULL"
 _RENAME: Final = "UPDATE passkeys SET name = $3 WHERE subject = $1 AND credential_id = $2"
 _REMOVE: Final = "DELETE FROM passkeys WHERE subject = $1 AND credential_id = $2"
 
@@ -26,12 +29,18 @@ class SqlPasskeyStore(Operations):
 
     @write
     async def add_passkey(
-        self, transaction: Transaction, passkey: Passkey, *, most: int = MOST_PASSKEYS
+        self, transaction: Transaction, passkey: Passkey, *, most: int = MOST_PASSKEYS, is_first: bool = False
     ) -> PasskeyAddition:
         if await transaction.one(_FIND, passkey.credential_id) is not None:
             return PasskeyAddition.KNOWN
         if len(await transaction.all(_LIST, passkey.subject)) >= most:
             return PasskeyAddition.TOO_MANY
+        subject, rp_id = passkey.subject, passkey.rp_id
+        if is_first and (
+            await transaction.one(_HAS_SECOND_STEP, subject) is not None
+            or await has_passkey(transaction, subject, rp_id)
+        ):
+            return PasskeyAddition.NOT_FIRST
         await PASSKEYS.insert(transaction, passkey)
         return PasskeyAddition.ADDED
 
@@ -59,5 +68,16 @@ class SqlPasskeyStore(Operations):
         return await transaction.run(_RENAME, subject, credential_id, name) > 0
 
     @write
-    async def remove_passkey(self, transaction: Transaction, subject: str, credential_id: bytes) -> bool:
-        return await transaction.run(_REMOVE, subject, credential_id) > 0
+    async def remove_passkey(
+        self, transaction: Transaction, subject: str, credential_id: bytes, *, keeps_passkey_at: str | None = None
+    ) -> bool:
+        if (
+            keeps_passkey_at is not None
+            and await transaction.one(_HAS_SECOND_STEP, subject) is None
+            and await transaction.one(_ANOTHER, subject, keeps_passkey_at, credential_id) is None
+        ):
+            return False
+        if not await transaction.run(_REMOVE, subject, credential_id):
+            return False
+        await forget_second_factors(transaction, subject)
+        return True

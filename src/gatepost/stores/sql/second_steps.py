@@ -9,6 +9,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.users import LOCAL
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.second_factors import forget_second_factors, has_passkey
 from gatepost.stores.sql.tables import BROWSER_SESSIONS, SECOND_STEPS
 
 _MARK: Final = """
@@ -43,7 +44,10 @@ class SqlSecondStepStore(Operations):
         recovery_codes: Sequence[bytes],
         session: BrowserSession | None = None,
         replaces: bytes | None = None,
+        no_passkey_at: str | None = None,
     ) -> bool:
+        if no_passkey_at is not None and await has_passkey(transaction, step.subject, no_passkey_at):
+            return False
         if replaces is not None and await transaction.one(_OWN_SESSION, replaces, step.subject) is None:
             return False
         if not await transaction.run(_MARK, step.subject, step.step_id, LOCAL):
@@ -87,12 +91,22 @@ class SqlSecondStepStore(Operations):
         return 0 if row is None else int(row["left_over"])
 
     @write
-    async def turn_off(self, transaction: Transaction, subject: str, *, step_id: str | None = None) -> bool:
+    async def turn_off(
+        self,
+        transaction: Transaction,
+        subject: str,
+        *,
+        step_id: str | None = None,
+        keeps_passkey_at: str | None = None,
+    ) -> bool:
         step = await SECOND_STEPS.one(transaction, _FIND, subject)
         if step is None or step_id not in {None, step.step_id}:
             return False
+        if keeps_passkey_at is not None and not await has_passkey(transaction, subject, keeps_passkey_at):
+            return False
         for forget in (_UNMARK, _FORGET, _FORGET_CODES):
             await transaction.run(forget, subject)
+        await forget_second_factors(transaction, subject)
         return True
 
     @read

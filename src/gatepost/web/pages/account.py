@@ -28,7 +28,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.link_login import LinkLoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
-from gatepost.web.pages.pending_request import ACCOUNT, ADMIN, login_path
+from gatepost.web.pages.pending_request import ACCOUNT, ADMIN, SECOND_STEP, login_path
 from gatepost.web.pages.recent_login import PASSKEYS
 from gatepost.web.pages.rendering import Link
 from gatepost.web.pages.times import ago, day
@@ -40,8 +40,7 @@ from gatepost.wording.phrase import Phrase
 
 PURPOSE: Final = "account"
 PASSWORD: Final = f"{ACCOUNT}/password"
-SECOND_STEP: Final = f"{ACCOUNT}/second-step"
-_LOGOUT: Final = "/oauth/logout"
+LOGOUT: Final = "/oauth/logout"
 _MOST: Final = 200
 """Apps and browsers on one page; more are no use to a person, who can still end all of them."""
 
@@ -71,7 +70,7 @@ class AccountPage:
             Route("GET", ACCOUNT, self.get, _SHOW, limit=PAGE_LIMIT),
             Route("POST", f"{ACCOUNT}/apps", self.disconnect, _DISCONNECT),
             Route("POST", f"{ACCOUNT}/sessions", self.end_sessions, _END_SESSIONS),
-            Route("POST", _LOGOUT, self.log_out, _LOG_OUT),
+            Route("POST", LOGOUT, self.log_out, _LOG_OUT),
         )
 
     async def get(self, request: Request) -> Response:
@@ -157,7 +156,7 @@ class AccountPage:
         browser_sessions = completion.browser_sessions
         submitted = None
         if await browser_sessions.current(request) is not None:
-            submitted = await submitted_form(request, completion, purpose=PURPOSE)
+            submitted = await submitted_form(request, completion, purpose=PURPOSE, at_login=True)
 
         # 2. End the session, here and in the browser.
         if isinstance(submitted, tuple):

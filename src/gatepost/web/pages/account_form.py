@@ -15,9 +15,11 @@ from gatepost.wording.phrase import Phrase
 
 
 async def submitted_form(
-    request: Request, completion: LoginCompletion, *, purpose: str, path: str = ACCOUNT
+    request: Request, completion: LoginCompletion, *, purpose: str, path: str = ACCOUNT, at_login: bool = False
 ) -> tuple[OpenSession, User, dict[str, str]] | Response:
     """Return whose form this is and what it holds, or where to go on when nobody is logged in any more.
+
+    With `at_login` it may be that of somebody whose password alone does not suffice (`OpenSession.password_only`).
 
     Raises:
         PageRefusal: it comes from no page of ours, or from one of another session.
@@ -30,4 +32,5 @@ async def submitted_form(
     check_csrf_token(
         session, form.get("csrf_token"), purpose=purpose, transaction_id=None, retry=Link(path, Phrase("Your account"))
     )
-    return completion.pages.redirect(login_path()) if session.user is None else (session, session.user, form)
+    user = session.user or (session.password_only if at_login else None)
+    return completion.pages.redirect(login_path()) if user is None else (session, user, form)

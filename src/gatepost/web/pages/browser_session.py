@@ -52,6 +52,9 @@ class OpenSession:
     record: BrowserSession
     user: User | None = None
     """Who is logged in and may still act."""
+    password_only: User | None = None
+    """Who has logged in by a password alone where that does not suffice: for every page nobody is logged in, but for
+    those that set a second step or a passkey up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,8 @@ class BrowserSessions:
     """Whom it does not name any more has to log in again, and is told why."""
     name_suffix: str = ""
     """What tells the cookie from those of other servers on the same host (`web.site.base_path.cookie_suffix`)."""
+    demands_second_step: Callable[[User], bool] = lambda _user: False
+    """Of whom more than the password of their account is demanded."""
 
     @property
     def cookie_name(self) -> str:
@@ -87,19 +92,24 @@ class BrowserSessions:
         if user is not None and now - (session.last_used_at or session.created_at) >= USE_NOTED_EVERY:
             with suppress(StoreUnavailable):  # nothing hangs on it
                 await self.sessions.note_use(session.session_fingerprint, now=now)
-        return OpenSession(secret, session, user)
+        return self._opened(secret, session, user)
 
     async def current_or_new(self, request: Request) -> OpenSession:
         """Return the live session, or start one for a browser that is new here; `attach` it to the response."""
         return await self.current(request) or await self.start(self.new())
 
     def new(
-        self, browser_id: str | None = None, user: User | None = None, came_by: CameBy | None = None
+        self,
+        browser_id: str | None = None,
+        user: User | None = None,
+        came_by: CameBy | None = None,
+        *,
+        has_second_factor: bool = False,
     ) -> OpenSession:
         """Return a session, by default for a browser that is new here; nothing is kept until `start`.
 
         Who logged in came by the login that their account began with, at the provider of the form, unless `came_by`
-        says another.
+        says another. With `has_second_factor` they have shown more than a password.
         """
         now = self.now()
         if user is not None and came_by is None:
@@ -117,15 +127,23 @@ class BrowserSessions:
             expires_at=now + lifetime,
             issuer=None if came_by is None else came_by.issuer,
             external_subject=None if came_by is None else came_by.external_subject,
+            has_second_factor=has_second_factor,
         )
-        return OpenSession(secret, record, user)
+        return self._opened(secret, record, user)
 
     async def start(self, session: OpenSession) -> OpenSession:
         """Keep a session of `new`; `attach` it to the response."""
-        await self.sessions.start_session(session.record, of=session.user)
+        await self.sessions.start_session(session.record, of=session.user or session.password_only)
         return session
 
-    async def renew(self, previous: OpenSession, user: User, came_by: CameBy | None = None) -> OpenSession | None:
+    async def renew(
+        self,
+        previous: OpenSession,
+        user: User,
+        came_by: CameBy | None = None,
+        *,
+        has_second_factor: bool = False,
+    ) -> OpenSession | None:
         """Log the browser in: a new secret, so that a session planted before the login is worth nothing after it.
 
         The previous session ends in the same step; its `browser_id` lives on, so that transactions which this browser
@@ -136,20 +154,40 @@ class BrowserSessions:
             same cookie, or when what `user` showed counts no more, such as a password that was changed meanwhile. Then
             nobody is logged in by this request.
         """
-        session = self.new(previous.record.browser_id, user, came_by)
+        session = self.new(previous.record.browser_id, user, came_by, has_second_factor=has_second_factor)
         previous_one = previous.record.session_fingerprint
         started = await self.sessions.start_session(session.record, replaces=previous_one, of=user)
         return session if started else None
 
-    async def confirm(self, previous: OpenSession) -> OpenSession | None:
+    async def confirm(self, previous: OpenSession, *, has_second_factor: bool = False) -> OpenSession | None:
         """Note that whoever is logged in has just shown again who they are: under a new secret, to the same end.
 
-        `attach` the result to the response; None when the session has ended since it was read.
+        With `has_second_factor` by more than a password. `attach` the result to the response; None when the session
+        has ended since it was read.
         """
         secret = mint(SecretKind.BROWSER_SESSION, self.random_bytes)
-        record = replace(previous.record, session_fingerprint=fingerprint(secret), authenticated_at=self.now())
+        record = replace(
+            previous.record,
+            session_fingerprint=fingerprint(secret),
+            authenticated_at=self.now(),
+            has_second_factor=previous.record.has_second_factor or has_second_factor,
+        )
         started = await self.sessions.start_session(record, replaces=previous.record.session_fingerprint)
         return OpenSession(secret, record, previous.user) if started else None
+
+    def is_password_only(self, user: User, issuer: str | None, *, has_second_factor: bool) -> bool:
+        """Say whether somebody who came by a login of `issuer` has to show more before anything else.
+
+        A login elsewhere is as good as its provider; None is the login that the account began with.
+        """
+        return not has_second_factor and (issuer or user.issuer) == LOCAL and self.demands_second_step(user)
+
+    def _opened(self, secret: str, record: BrowserSession, user: User | None) -> OpenSession:
+        # The one place where it is decided, for sessions of whatever age, so that no page has to think of it.
+        more = user is not None and self.is_password_only(
+            user, record.issuer, has_second_factor=record.has_second_factor
+        )
+        return OpenSession(secret, record, None, user) if more else OpenSession(secret, record, user)
 
     def attach(self, response: Response, session: OpenSession) -> Response:
         """Set the session's cookie on `response`, and return it."""

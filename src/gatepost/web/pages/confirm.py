@@ -115,7 +115,7 @@ class ConfirmPage:
         if proof.user is None:
             problem = Phrase("That is no passkey of yours. Try another one, or your password.")
             return await self._form(request, session, user, problem=problem, reason=proof.reason)
-        response = await self._go_on(request, session, user)
+        response = await self._go_on(request, session, user, has_second_factor=True)
         await ceremonies.succeeded(request, proof, response)
         return response
 
@@ -132,15 +132,15 @@ class ConfirmPage:
             if code is not None and not await proof.has_code(request, user, code, event):
                 reason = Reason.SECOND_STEP_FAILED
                 return await self._form(request, session, user, problem=CODE_WRONG, reason=reason, field="code")
-            response = await self._go_on(request, session, user)
+            response = await self._go_on(request, session, user, has_second_factor=code is not None)
         await proof.succeeded(request, user, response, code=code)
         return response
 
-    async def _go_on(self, request: Request, session: OpenSession, user: User) -> Response:
+    async def _go_on(self, request: Request, session: OpenSession, user: User, *, has_second_factor: bool) -> Response:
         """Keep that it was shown, and return the redirect to what asked for it."""
         completion = self.completion
         await completion.audit.record(request, AuditEvent.IDENTITY_CONFIRMED, subject=user.subject)
-        confirmed = await completion.browser_sessions.confirm(session)
+        confirmed = await completion.browser_sessions.confirm(session, has_second_factor=has_second_factor)
         response = completion.pages.redirect(_destination(request))
         return response if confirmed is None else completion.browser_sessions.attach(response, confirmed)
 

@@ -28,7 +28,7 @@ from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, 
 from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer, account_of
-from gatepost.web.pages.pending_request import ACCOUNT, AFTER_LOGIN, PendingRequests, query
+from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, PendingRequests, query
 from gatepost.web.pages.rendering import Ceremony, Link
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
@@ -90,7 +90,7 @@ class LoginPage:
 
         # 2. Which authorization request is it for, if any?
         parameters = query(request)
-        purpose, switches_account = self.purpose_of(parameters), "switch" in parameters
+        purpose, switches_account = self.completion.purpose_of(parameters), "switch" in parameters
         transaction = None
         if purpose.transaction_id is not None:
             transaction = await self.requests.find(session, purpose.transaction_id)
@@ -99,6 +99,8 @@ class LoginPage:
         # 3. Somebody who is logged in already goes on, unless they ask to be somebody else.
         if session.user is not None and not switches_account:
             return pages.redirect(purpose.goes_on or ACCOUNT)
+        if session.password_only is not None and session.password_only.second_step is None and not switches_account:
+            return pages.redirect(purpose.at(SECOND_STEP))
 
         # 4. Nobody can log in before the first account exists.
         if await provider.awaits_setup():
@@ -125,7 +127,7 @@ class LoginPage:
         # 1. The form comes from our own page.
         check_origin(request, origin=completion.origin)
         submitted = await read_form(request)
-        purpose = self.purpose_of(query(request))
+        purpose = self.completion.purpose_of(query(request))
         transaction_id, here = purpose.transaction_id, purpose.page
         session = await completion.browser_sessions.current(request)
         if session is None:
@@ -165,7 +167,9 @@ class LoginPage:
             )
 
         # 5. Log in under a new session, and on.
-        response = await completion.finish(request, session, user, purpose)
+        # Who has a second step has passed it, or would not be here; of others elsewhere nothing is known.
+        has_second_factor = user.second_step is not None
+        response = await completion.finish(request, session, user, purpose, has_second_factor=has_second_factor)
         if self.throttle is not None:
             # A step that was counted otherwise, such as from another address, stays counted: else this would give back
             # to one count what was taken from another.
@@ -210,7 +214,7 @@ class LoginPage:
             "short_secret": step.short_secret,
             "earlier": [*attempt.earlier, *right],
         }
-        state, purpose = await login.begin(going_on), self.purpose_of(query(request))
+        state, purpose = await login.begin(going_on), self.completion.purpose_of(query(request))
         return self.form(
             request,
             session,
@@ -256,16 +260,6 @@ class LoginPage:
         # One that was refused a moment ago is not suggested anew: the person chooses what to try.
         action = PASSKEY + purpose.page.removeprefix(_LOGIN)
         return Ceremony("get", PASSKEY_CHALLENGE, action, fills_fields=suggests)
-
-    def purpose_of(self, parameters: Mapping[str, str]) -> LogIn:
-        """Return what the login of a URL with these parameters is for."""
-        transaction_id, link = parameters.get("transaction"), parameters.get("link")
-        # A name of ours and nothing else: a login leads to no place that somebody else chose.
-        is_known = link in {each.name for each in self.completion.linkable}
-        if transaction_id is not None:
-            return LogIn(transaction_id)
-        then = parameters.get("then")
-        return LogIn(then_link=link) if is_known else LogIn(then=then if then in AFTER_LOGIN else None)
 
     def _others(self, request: Request, purpose: LogIn) -> list[Link]:
         """Return the ways to log in elsewhere."""

@@ -26,7 +26,6 @@ from gatepost.identity.provider import (
     LoginStep,
     LoginUnavailable,
 )
-from gatepost.identity.single_user import may_vouch
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.reasons import Reason
@@ -35,14 +34,15 @@ from gatepost.resource.profile import Profile
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.stores.contract.linked_logins import LoginKey
 from gatepost.stores.contract.logins import LoginStore, PendingLogin
-from gatepost.stores.contract.users import LOCAL, User, UserStore
+from gatepost.stores.contract.users import User, UserStore
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, looks_like, mint
 from gatepost.tokens.sealing import derive_key, seal, unseal
+from gatepost.web.pages.asserted_profile import as_said, checked_profile
 from gatepost.web.pages.browser_session import BrowserSessions, CameBy, OpenSession
 from gatepost.web.pages.csrf import check_origin
 from gatepost.web.pages.linking import Linking
-from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, to_json
-from gatepost.web.pages.pending_request import ACCOUNT, login_path
+from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, purpose_of, to_json
+from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, login_path
 from gatepost.web.pages.rendering import Link, PageRefusal, Pages, login_unavailable
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 
 _LIFETIME: Final = 600
 """Seconds in which the browser has to come back."""
-_LONGEST_SUBJECT: Final = 255
-"""Characters (OpenID Connect Core section 2)."""
 ANSWERS: Final = (Identity, User, LoginStep, type(None))
 """What `authenticate` and `continue_login` may return."""
 
@@ -97,6 +95,10 @@ class LoginCompletion:
         """Return what keeps the tokens of a provider, if anything does."""
         tokens = self.upstream_tokens
         return tokens if tokens is not None and tokens.keeps(provider.name) else None
+
+    def purpose_of(self, parameters: Mapping[str, str]) -> LogIn:
+        """Return what the login of a URL with these parameters is for."""
+        return purpose_of(parameters, linkable=[each.name for each in self.linkable])
 
     def routes(self) -> tuple[Route, ...]:
         """Return the own routes of each provider."""
@@ -157,25 +159,36 @@ class LoginCompletion:
         """
         issuer = identity.issuer or self.provider.issuer
         try:
-            profile = _checked_profile(identity, issuer, of=self.provider.every)
+            profile = checked_profile(identity, issuer, of=self.provider.every)
         except (TypeError, ValueError, RecursionError) as error:
             raise LoginProviderFailed(f"{type(self.provider).__name__} vouches for nobody: {error}") from None
         # Judged on what is kept, so that a refresh comes to the same answer; nothing is kept of who is refused.
-        await self.entry.check(replace(identity, issuer=issuer, **_kept(profile)))
+        await self.entry.check(replace(identity, issuer=issuer, **as_said(profile)))
         return LoginKey(issuer, identity.subject), profile
 
     def _keeps(self, subject: str) -> bool:
         return self.provider.keeps_subjects and subject not in {ANONYMOUS, API_KEY_SUBJECT}
 
     async def log_in(
-        self, request: Request, session: OpenSession, user: User, came_by: CameBy | None = None
+        self,
+        request: Request,
+        session: OpenSession,
+        user: User,
+        came_by: CameBy | None = None,
+        *,
+        has_second_factor: bool = False,
     ) -> OpenSession | None:
         """Log the browser in under a new session; None when another login with the same cookie was quicker."""
-        await self.audit.record(request, AuditEvent.LOGIN, subject=user.subject)
+        issuer = None if came_by is None else came_by.issuer
+        if self.browser_sessions.is_password_only(user, issuer, has_second_factor=has_second_factor):
+            reason = Reason.SECOND_STEP_REQUIRED
+            await self.audit.record(request, AuditEvent.LOGIN, Outcome.REFUSED, reason=reason, subject=user.subject)
+        else:
+            await self.audit.record(request, AuditEvent.LOGIN, subject=user.subject)
         if came_by is None and user.profile_issuer is not None:
             # A linked login said something of them, and this one says nothing; tools see what the last one says.
             await self.users.forget_profile(user.subject)
-        return await self.browser_sessions.renew(session, user, came_by)
+        return await self.browser_sessions.renew(session, user, came_by, has_second_factor=has_second_factor)
 
     async def finish(
         self,
@@ -185,11 +198,12 @@ class LoginCompletion:
         purpose: LogIn,
         *,
         came_by: CameBy | None = None,
+        has_second_factor: bool = False,
     ) -> Response:
         """Log the browser in, and return the redirect to consent, or to another page.
 
-        By a redirect, so that loading the next page again sends no password again. Nothing is asked any more: further
-        steps are the provider's, and a passkey that verified its user is two factors.
+        By a redirect, so that loading the next page again sends no password again. Nothing is asked any more, since
+        further steps are the provider's; but whose password alone does not suffice sets a second step up first.
 
         Args:
             request: what the browser sent.
@@ -197,11 +211,13 @@ class LoginCompletion:
             user: who it is.
             purpose: where they go on.
             came_by: the login at a provider elsewhere; None for the form here, and for passkeys.
+            has_second_factor: whether they have shown a code, or a passkey that verified them, which is two factors.
         """
-        renewed = await self.log_in(request, session, user, came_by)
+        renewed = await self.log_in(request, session, user, came_by, has_second_factor=has_second_factor)
         if renewed is None:
             return self.pages.redirect(purpose.page)  # where the slower of two logins finds out
-        return self.browser_sessions.attach(self.pages.redirect(purpose.goes_on or ACCOUNT), renewed)
+        then = purpose.goes_on or ACCOUNT if renewed.password_only is None else purpose.at(SECOND_STEP)
+        return self.browser_sessions.attach(self.pages.redirect(then), renewed)
 
     async def _answer(self, provider: IdentityProvider, route: LoginRoute, request: Request) -> Response:
         """Answer at one of a provider's own routes."""
@@ -333,39 +349,6 @@ class BrowserLogin:
 def _shown_name(identity: Identity) -> str | None:
     """Return a name that pages and terminals can show: somebody else's server may have let the person choose it."""
     return display_text(identity.display_name or "") or None
-
-
-def _checked_profile(identity: Any, issuer: Any, *, of: Sequence[IdentityProvider]) -> Profile:
-    """Return what an identity says beside who it is; its types are the author's word.
-
-    `of` are the providers of which one says so.
-
-    Raises:
-        TypeError: it cannot be anybody's.
-        ValueError: likewise.
-        RecursionError: likewise.
-    """
-    subject, email, groups = identity.subject, identity.email, identity.groups
-    if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= _LONGEST_SUBJECT:
-        raise ValueError(f"the subject has to be a text of 1 to {_LONGEST_SUBJECT} printable characters")
-    if not isinstance(issuer, str) or issuer == LOCAL:
-        raise ValueError("the issuer has to be a text, and for local accounts vouches nobody but their own provider")
-    if not any(may_vouch(each, issuer) for each in of):
-        raise ValueError(f"the issuer {issuer} is no login provider's")
-    if not all(text is None or isinstance(text, str) for text in (identity.display_name, email)):
-        raise TypeError("display name and e-mail have to be texts")
-    if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
-        raise TypeError("the groups have to be a list of texts")
-    # An address that no person could read is none; and whatever is no plain yes, such as the text "false", is none.
-    email = email if email and email.isprintable() else None
-    is_verified = email is not None and identity.email_verified is True
-    profile = Profile(email, is_verified, tuple(groups), dict(identity.claims))
-    profile.to_text()  # raises for what JSON cannot say, and for too much
-    return profile
-
-
-def _kept(profile: Profile) -> dict[str, Any]:
-    return {name: getattr(profile, name) for name in ("email", "email_verified", "groups", "claims")}
 
 
 def path_of(provider: IdentityProvider, path: str) -> str:

@@ -6,6 +6,7 @@ but what was asked: one to a login links nothing, and one to a link logs nobody 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +40,10 @@ class LogIn:
         """Return the path of its login page, which with `switch_account` asks also somebody who is logged in."""
         return login_path(self.transaction_id, switch_account=switch_account, then_link=self.then_link, then=self.then)
 
+    def at(self, path: str) -> str:
+        """Return another page that is a step of this login, or its form."""
+        return path + self.page.removeprefix(login_path())
+
     @property
     def goes_on(self) -> str | None:
         """Return the path that waits for somebody who is logged in; None when they only log in."""
@@ -69,6 +74,19 @@ class LinkLogin:
 FROM_ACCOUNT: Final = "from=account"
 """The query of a link page to which the account page leads."""
 Purpose: TypeAlias = LogIn | LinkLogin
+
+
+def purpose_of(parameters: Mapping[str, str], *, linkable: Collection[str]) -> LogIn:
+    """Return what the login of a URL with these parameters is for.
+
+    `linkable` are the names of the providers that have a link page. A name of ours and nothing else counts: a login
+    leads to no place that somebody else chose.
+    """
+    transaction_id, link = parameters.get("transaction"), parameters.get("link")
+    if transaction_id is not None:
+        return LogIn(transaction_id)
+    then = parameters.get("then")
+    return LogIn(then_link=link) if link in linkable else LogIn(then=then if then in AFTER_LOGIN else None)
 
 
 def to_json(purpose: Purpose) -> list[Any]:

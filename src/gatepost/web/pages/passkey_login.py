@@ -53,7 +53,7 @@ class PasskeyLogin:
         # 1. The form comes from our own page.
         check_origin(request, origin=completion.origin)
         submitted = await read_form(request)
-        purpose = page.purpose_of(query(request))
+        purpose = completion.purpose_of(query(request))
         session = await completion.browser_sessions.current(request)
         if session is None:
             return without_session(request, completion.browser_sessions, completion.pages, path=purpose.page)
@@ -91,7 +91,7 @@ class PasskeyLogin:
             )
 
         # 4. Log in under a new session, and on. The authenticator is one factor, its PIN or finger another.
-        response = await completion.finish(request, session, proof.user, purpose)
+        response = await completion.finish(request, session, proof.user, purpose, has_second_factor=True)
         await self.ceremonies.succeeded(request, proof, response)
         return response
 

@@ -1,7 +1,8 @@
 """/oauth/account/passkeys: a person's passkeys: add, rename, remove.
 
 Adding and removing ask for a login that is not long ago. Every account that has passkeys has a password, too, so
-removing the last one shuts nobody out.
+removing the last one shuts nobody out. Where the server demands a second step, the first passkey may be added in its
+place, as a step of a login by a password.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ from gatepost.web.pages.account_form import submitted_form
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_origin, csrf_token
 from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
+from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.passkey_ceremonies import CHALLENGE, PasskeyCeremonies
-from gatepost.web.pages.pending_request import ACCOUNT, login_path
+from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, login_path, query
 from gatepost.web.pages.recent_login import PASSKEYS, confirm_path, is_recent
 from gatepost.web.pages.rendering import Ceremony, Link, PageRefusal
+from gatepost.web.pages.required_second_step import RequiredSecondStep
 from gatepost.web.pages.times import day
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -62,6 +65,7 @@ class PasskeysPage:
     passkeys: PasskeyStore
     ceremonies: PasskeyCeremonies | None
     """None where browsers have no passkeys: those of other hosts can be renamed and removed all the same."""
+    required: RequiredSecondStep
 
     def routes(self) -> tuple[Route, ...]:
         pages = self.completion.pages
@@ -80,18 +84,39 @@ class PasskeysPage:
 
     async def get(self, request: Request) -> Response:
         session = await self.completion.browser_sessions.current(request)
+        if session is not None and session.password_only is not None:
+            return await self._first(request, session, session.password_only)
         if session is None or session.user is None:
             return self.completion.pages.redirect(login_path())
         if not has_password(session.user):
             return self.completion.pages.redirect(ACCOUNT)
         return await self._page(request, session, session.user)
 
+    async def _first(
+        self, request: Request, session: OpenSession, user: User, *, problem: Words | None = None
+    ) -> Response:
+        """Return the page where somebody adds their first passkey, as a step of a login."""
+        purpose, pages = self.completion.purpose_of(query(request)), self.completion.pages
+        elsewhere = await self.required.not_at_login(session, user, purpose)
+        if elsewhere is not None or self.ceremonies is None:
+            return elsewhere or pages.redirect(purpose.at(SECOND_STEP))
+        return pages.render(
+            request,
+            "first_passkey.html",
+            status=200 if problem is None else 422,
+            csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=None),
+            new_name=f"{_UNNAMED} 1",
+            problem=problem,
+            passkeys=Ceremony("create", _BEGIN, purpose.at(PASSKEYS)),
+            second_step_path=purpose.at(SECOND_STEP),
+        )
+
     async def challenge(self, request: Request) -> Response:
         # 1. The script is our own page's, and somebody has logged in not long ago.
         completion, ceremonies = self.completion, self.ceremonies
         check_origin(request, origin=completion.origin)
         session = await completion.browser_sessions.current(request)
-        user = None if session is None else session.user
+        user = None if session is None else session.user or session.password_only
         if ceremonies is None or session is None or user is None or not has_password(user):
             return completion.pages.redirect(login_path())
         if not is_recent(session, now=completion.now()):
@@ -102,6 +127,11 @@ class PasskeysPage:
                 message=Phrase("You logged in some time ago. Nothing was changed."),
                 link=Link(_CONFIRM, Phrase("Go on")),
             )
+
+        if session.user is None:
+            elsewhere = await self.required.not_at_login(session, user, completion.purpose_of(query(request)))
+            if elsewhere is not None:
+                return elsewhere
 
         # 2. A challenge for a passkey of theirs; whoever adds it has to be the same person.
         known = await self.passkeys.list_passkeys(user.subject)
@@ -114,24 +144,47 @@ class PasskeysPage:
     async def add(self, request: Request) -> Response:
         # 1. The form is our own page's, and the browser was asked for a passkey of who is logged in.
         completion, ceremonies = self.completion, self.ceremonies
-        submitted = await submitted_form(request, completion, purpose=_PURPOSE)
+        purpose = completion.purpose_of(query(request))
+        submitted = await self._submitted(request, purpose)
         if isinstance(submitted, Response):
             return submitted
         session, user, form = submitted
-        if not is_recent(session, now=completion.now()):
-            return completion.pages.redirect(_CONFIRM)
+        at_login = session.user is None
         kept = await BrowserLogin(completion, request, session, PASSKEYS).take(form.get("state"))
         if ceremonies is None or kept is None or kept["subject"] != user.subject:
-            return completion.pages.redirect(PASSKEYS)
+            return completion.pages.redirect(purpose.at(PASSKEYS))
 
         # 2. It is one, and nobody's yet.
-        problem = await self._keep(request, user, kept, form, ceremonies.party)
+        problem = await self._keep(request, user, kept, form, ceremonies.party, is_first=at_login)
         if problem is not None:
-            return await self._page(request, session, user, problem=problem)
+            shown = self._first if at_login else self._page
+            return await shown(request, session, user, problem=problem)
+
+        # 3. Who was not let in by the password alone is now: the authenticator has verified its user.
+        if at_login:
+            return await completion.finish(request, session, user, purpose, has_second_factor=True)
         return completion.pages.redirect(PASSKEYS)
 
+    async def _submitted(self, request: Request, purpose: LogIn) -> tuple[OpenSession, User, dict[str, str]] | Response:
+        """Return who adds one and what their browser sent, or where to go on who cannot now."""
+        submitted = await submitted_form(request, self.completion, purpose=_PURPOSE, at_login=True)
+        if isinstance(submitted, Response):
+            return submitted
+        session, user, _ = submitted
+        if session.user is None:
+            return await self.required.not_at_login(session, user, purpose) or submitted
+        is_fresh = is_recent(session, now=self.completion.now())
+        return submitted if is_fresh else self.completion.pages.redirect(_CONFIRM)
+
     async def _keep(
-        self, request: Request, user: User, kept: Mapping[str, str], form: Mapping[str, str], party: RelyingParty
+        self,
+        request: Request,
+        user: User,
+        kept: Mapping[str, str],
+        form: Mapping[str, str],
+        party: RelyingParty,
+        *,
+        is_first: bool,
     ) -> Phrase | None:
         """Keep what the browser made; return what is wrong with it, if anything."""
         challenge = bytes.fromhex(kept["challenge"])
@@ -148,7 +201,9 @@ class PasskeysPage:
             )
             return Phrase("The browser's answer was no passkey that works here. Try again, or with another device.")
         passkey = self._passkey(made, user, kept["user_handle"], party, form.get("name", ""))
-        added = await self.passkeys.add_passkey(passkey)
+        added = await self.passkeys.add_passkey(passkey, is_first=is_first)
+        if added is PasskeyAddition.NOT_FIRST:
+            return Phrase("Your account got a passkey or a second step meanwhile. Log in with it.")
         if added is PasskeyAddition.TOO_MANY:
             return Phrase("You have as many passkeys as this server keeps. Remove one that you do not need.")
         if added is PasskeyAddition.KNOWN:
@@ -179,7 +234,11 @@ class PasskeysPage:
         session, user, _, passkey = submitted
         if not is_recent(session, now=self.completion.now()):
             return self.completion.pages.redirect(_CONFIRM)
-        if passkey is not None and await self.passkeys.remove_passkey(user.subject, passkey.credential_id):
+        if passkey is None:
+            return self.completion.pages.redirect(PASSKEYS)
+        await self.required.check_removing(user, passkey)
+        keeps = self.required.keeps_passkey_at(user)
+        if await self.passkeys.remove_passkey(user.subject, passkey.credential_id, keeps_passkey_at=keeps):
             await self._record(request, AuditEvent.PASSKEY_REMOVED, user)
         return self.completion.pages.redirect(PASSKEYS)
 

@@ -105,7 +105,9 @@ class PasswordPage:
             return completion.pages.redirect(login_path())
         await completion.audit.record(request, AuditEvent.PASSWORD_CHANGED, subject=user.subject)
         changed = replace(user, password_hash=password_hash)
-        renewed = completion.browser_sessions.new(session.record.browser_id, changed)
+        renewed = completion.browser_sessions.new(
+            session.record.browser_id, changed, has_second_factor=code is not None or session.record.has_second_factor
+        )
         page = completion.pages.render(
             request,
             "done.html",

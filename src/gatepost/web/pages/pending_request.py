@@ -23,6 +23,8 @@ ACCOUNT: Final = "/oauth/account"
 """The account page, where a login leads that is for no authorization request."""
 
 
+SECOND_STEP: Final = f"{ACCOUNT}/second-step"
+"""Where a second step is set up, on the account page or as a step of a login."""
 ADMIN: Final = "/oauth/admin"
 """The admin pages."""
 AFTER_LOGIN: Final = MappingProxyType({"admin": ADMIN})

@@ -71,6 +71,8 @@ class SetupPage:
         token = await self._valid_token(request)
         session = await self.browser_sessions.current(request)
         if token is None:
+            if session is not None and session.password_only is not None:
+                return self.pages.redirect(login_path())
             if session is None or session.user is None:
                 raise _link_over()
             return self.pages.render(
