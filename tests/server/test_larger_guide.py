@@ -73,3 +73,12 @@ async def test_the_page_times_and_caches(names: dict[str, Any], target: ServerTa
     assert first == second
     await ask(target, "tools/list")
     assert names["seconds"].keys() == {"tool find", "list tools"}
+
+
+async def test_the_page_includes_the_post(names: dict[str, Any], target: ServerTarget) -> None:
+    sent = await ask(target, "tools/call", name="post_send", arguments={"letter": "a letter"})
+    stamps = await ask(target, "resources/read", uri="post://stamps")
+
+    assert sent["content"][0]["text"] == "sent a letter"
+    assert [one["text"] for one in stamps["contents"]] == ["red", "blue"]
+    assert names["server"].scope_descriptions["post:send"] == "Send letters"

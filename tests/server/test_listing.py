@@ -14,6 +14,7 @@ from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.declaration import Declaration
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.listing import Listing
+from gatepost.server.registry import Registry
 from gatepost.server.server import Server
 
 
@@ -32,9 +33,8 @@ class World:
     def __init__(self, *entries: Entry, page_size: int = 2, method: str = "things/list") -> None:
         self.entries = {entry.name: entry for entry in entries}
         self.generation = 0
-        self.page_size = page_size
-        known, server = cast("Mapping[str, Declaration]", self.entries), cast("Server", self)
-        self.listing = Listing(method, "things", known.values, server, {"name": "x"})
+        known, server = cast("Mapping[str, Declaration]", self.entries), cast("Registry", self)
+        self.listing = Listing(method, "things", known.values, server, page_size, {"name": "x"})
 
     def page(
         self,

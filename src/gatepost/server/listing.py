@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 
@@ -20,13 +20,12 @@ from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.modern import LIST_FRESHNESS_MS, finish_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.declared.declaration import Declaration
-from gatepost.server.server import Server
-
-T = TypeVar("T")
+from gatepost.server.registry import Registry
 
 _MOST_LISTS: Final = 64
 """How many serialised lists are kept: one per revision and set of scopes that callers really have."""
 _CURSOR_BYTES: Final = 15
+_UNKNOWN_CURSOR: Final = "This cursor is not one of this list as it is now; list from the beginning."
 _EMPTY: Final[frozenset[str]] = frozenset()
 
 Pages = dict[str | None, orjson.Fragment]
@@ -43,8 +42,9 @@ class Listing:
     """Where the result has them, such as `tools`."""
     _entries: Callable[[], Iterable[Declaration]]
     """Gives all that there are, in an order that does not change."""
-    _server: Server
-    """Says by its generation when they are others, and how many a page has."""
+    _registry: Registry
+    """Says by its generation when they are others."""
+    _page_size: int
     _server_info: Mapping[str, Any]
     """Who answers, for the results of the modern era."""
     _generation: int = field(default=-1, init=False)
@@ -61,7 +61,7 @@ class Listing:
 
         Raises InvalidParams if the cursor is not one of this list as it is now.
         """
-        generation = self._server.generation
+        generation = self._registry.generation
         if self._generation != generation:
             self._lists.clear()
             self._known_scopes = _EMPTY.union(*(entry.scopes for entry in self._entries()))
@@ -72,7 +72,11 @@ class Listing:
             while len(self._lists) >= _MOST_LISTS:
                 del self._lists[next(iter(self._lists))]
             pages = self._lists[revision, seen] = self._pages(revision, seen)
-        return _page_in(pages, params)
+        cursor = params.get("cursor")
+        page = pages.get(cursor) if cursor is None or type(cursor) is str else None
+        if page is None:
+            raise InvalidParams(_UNKNOWN_CURSOR)
+        return page
 
     def shown(self, granted: frozenset[str] | None) -> list[Declaration]:
         """Return what a caller with these scopes is shown; None where scopes do not count."""
@@ -83,7 +87,11 @@ class Listing:
 
         Raises InvalidParams if the cursor is not one of that list.
         """
-        return _page_in(self._results(revision, shown, is_private=True), params)
+        results, cursor = self._results(revision, shown, is_private=True), params.get("cursor")
+        result = results.get(cursor) if cursor is None or type(cursor) is str else None
+        if result is None:
+            raise InvalidParams(_UNKNOWN_CURSOR)
+        return result
 
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
         results = self._results(revision, self.shown(granted), is_private=bool(self._known_scopes))
@@ -98,7 +106,7 @@ class Listing:
     ) -> dict[str | None, dict[str, Any]]:
         """Return all pages, by their cursors, without what every result has."""
         entries = [encode(entry.definition_for(revision.version)) for entry in shown]
-        page_size = self._server.page_size
+        page_size = self._page_size
         digest = blake2b(b"\n".join([self._method.encode(), *entries]), digest_size=32)
         results: dict[str | None, dict[str, Any]] = {}
         cursor: str | None = None
@@ -116,14 +124,6 @@ class Listing:
             results[cursor] = result
             cursor = following
         return results
-
-
-def _page_in(pages: Mapping[str | None, T], params: Mapping[str, Any]) -> T:
-    cursor = params.get("cursor")
-    page = pages.get(cursor) if cursor is None or type(cursor) is str else None
-    if page is None:
-        raise InvalidParams("This cursor is not one of this list as it is now; list from the beginning.")
-    return page
 
 
 def _cursor(list_digest: bytes, start: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
@@ -15,24 +16,25 @@ from gatepost.protocol.uris import normal_form
 from gatepost.resource.scope_needs import closure
 from gatepost.server.calls.around import Hook
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
-from gatepost.server.declared.declaration import Declaration, Icon, icons_of, scopes_of
+from gatepost.server.declared.declaration import Icon, icons_of, scopes_of
 from gatepost.server.declared.prompts import Prompt, PromptOptions
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
-from gatepost.server.registry import Kind, Registry, Shelf
+from gatepost.server.lifespan import Lifespan
+from gatepost.server.registry import Kind, Registry
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
     from starlette.types import ASGIApp
 
 F = TypeVar("F", bound=Callable[..., Any])
-D = TypeVar("D", bound=Declaration)
 H = TypeVar("H", bound=Hook)
 
 DEFAULT_PAGE_SIZE: Final = 1000
 """How many entries of a list come at once: more than nearly any server has."""
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Server:
@@ -98,18 +100,15 @@ class Server:
         self.icons = icons_of(icons, f"Server({name!r})")
         self.page_size = page_size
         self.strict_arguments = strict_arguments
-        self.registry = Registry()
-        self.hooks: tuple[Hook, ...] = ()
-        """What is done around every call, the outermost first."""
+        self.registry = Registry(self)
         self.changes: ChangeBus = LocalChanges()
         """Carries what changes at run time to those who tell clients of it."""
-        self._lifespan = lifespan
+        self._lifespan = Lifespan(self, lifespan)
+        self._is_running = False
         self._scopes = dict(scopes or {})
-        self.implied_scopes = _implied(implied_scopes or {})
-        """For each that implies others, all that it opens, itself included."""
-        self.scope_groups = dict(scope_groups or {})
-        """The operator's words for groups of scopes, by what their names begin with."""
-        self._state: Mapping[str, Any] | None = None
+        self._implied = _implied(implied_scopes or {})
+        self._scope_groups = dict(scope_groups or {})
+        self._included: list[Server] = []
         for tool in tools:
             self.add_tool(tool)
         for resource in resources:
@@ -145,12 +144,32 @@ class Server:
         return MappingProxyType(self.registry.prompts.there)
 
     @property
+    def implied_scopes(self) -> dict[str, frozenset[str]]:
+        """For each scope that implies others, here or in an included server, all that it opens, itself included."""
+        merged = dict(self._implied)
+        for included in self._included:
+            for scope, implied in included.implied_scopes.items():
+                merged[scope] = merged.get(scope, frozenset()) | implied
+        return closure(merged)
+
+    @property
+    def scope_groups(self) -> dict[str, str]:
+        """The operator's words for groups of scopes, by what their names begin with; this server's before others'."""
+        groups: dict[str, str] = {}
+        for included in self._included:
+            groups = included.scope_groups | groups
+        return groups | self._scope_groups
+
+    @property
     def scope_descriptions(self) -> Mapping[str, str]:
         """Every scope the server knows with the words of the consent page: those given, then those only used.
 
         A scope without words stands for itself.
         """
         descriptions = dict(self._scopes)
+        for included in self._included:
+            for scope, words in included.scope_descriptions.items():
+                descriptions.setdefault(scope, words)
         for scope, implied in self.implied_scopes.items():
             for each in (scope, *sorted(implied)):
                 descriptions.setdefault(each, each)
@@ -168,34 +187,27 @@ class Server:
     @property
     def state(self) -> Mapping[str, Any]:
         """What the lifespan yielded; empty while it is not open."""
-        return {} if self._state is None else self._state
+        return self._lifespan.state
 
     @asynccontextmanager
     async def run_lifespan(self) -> AsyncIterator[None]:
-        """Open the lifespan; `state` holds what it yields until the block ends. It may be opened again afterwards.
+        """Open the lifespan, and those of included servers; `state` holds what it yields until the block ends.
+
+        It may be opened again afterwards.
 
         Raises:
             RuntimeError: It is open.
             TypeError: The lifespan is no context manager, or yields something that is no mapping.
         """
-        if self._state is not None:
+        if self._is_running:
             raise RuntimeError(f"the lifespan of {self.name!r} is already open")
         # Taken while it opens, so that nobody opens it a second time meanwhile.
-        self._state = {}
+        self._is_running = True
         try:
-            if self._lifespan is None:
-                yield
-                return
-            label = describe_function(self._lifespan)
-            if inspect.isasyncgenfunction(self._lifespan):
-                raise TypeError(f"{label}: a lifespan needs the decorator @contextlib.asynccontextmanager")
-            async with self._lifespan(self) as state:
-                if not isinstance(state, Mapping | None):
-                    raise TypeError(f"{label}: a lifespan yields a mapping or nothing, not a {type(state).__name__}")
-                self._state = state or {}
+            async with self._lifespan.held():
                 yield
         finally:
-            self._state = None
+            self._is_running = False
 
     @cached_property
     def app(self) -> ASGIApp:
@@ -234,13 +246,35 @@ class Server:
 
         await serve_standard_streams(self, headers=headers)
 
+    def include(self, other: Server, *, prefix: str | None = None) -> None:
+        """Offer all that another server offers, now and later, as if it were declared here.
+
+        Tools and prompts are called `prefix_name`; resources keep their URIs. Scopes and their words come along, the
+        other's hooks and lifespan hold for what is its own, and what changes there clients hear of here.
+
+        Args:
+            other: It may include others itself; it is nowhere else in this one.
+            prefix: Of ASCII letters, digits, `_` and `-`; names stay as they are without.
+
+        Raises:
+            ToolDefinitionError: A name or URI is taken, or `other` includes this one or is included already.
+            RuntimeError: This server runs, and would not open the other's lifespan any more.
+        """
+        if prefix is not None and not _PREFIX.fullmatch(prefix):
+            raise ToolDefinitionError(f"{prefix!r} is no prefix of names, which has letters, digits, _ and - only")
+        if any(above.is_open for above in self._lifespan.above()):
+            raise RuntimeError(f"{self.name!r} runs already; include other servers before it starts")
+        self.registry.include(other.registry, "" if prefix is None else f"{prefix}_")
+        self._included.append(other)
+        self._lifespan.include(other._lifespan)
+
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
 
         Args:
             uri: As clients read it, in any spelling: for a resource template, with its variables filled in.
         """
-        self.changes.publish(Change("resource", uri=normal_form(uri) or uri))
+        self.registry.publish(Change("resource", uri=normal_form(uri) or uri))
 
     def around(self, hook: H, /) -> H:
         """Have a function called around every call of a tool, read of a resource, prompt and list: `@server.around`.
@@ -261,7 +295,7 @@ class Server:
             raise ToolDefinitionError(
                 f"{describe_function(hook)}: what is done around calls takes (call, call_next)"
             ) from None
-        self.hooks = (*self.hooks, hook)
+        self.registry.around(hook)
         return hook
 
     def disable(self, name: str, *, kind: Kind | None = None) -> None:
@@ -276,53 +310,28 @@ class Server:
         Raises:
             LookupError: there is nothing of that name.
         """
-        self._switch(name, kind, on=False)
+        self.registry.switch(name, kind, on=False)
 
     def enable(self, name: str, *, kind: Kind | None = None) -> None:
         """Switch on again what `disable` switched off; as that."""
-        self._switch(name, kind, on=True)
+        self.registry.switch(name, kind, on=True)
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = tool if isinstance(tool, Tool) else Tool(tool, strict_arguments=self.strict_arguments)
-        return self._add(added, self.registry.tools, added.name)
+        return self.registry.add(added, self.registry.tools, added.name)
 
     def add_resource(self, resource: Resource) -> Resource:
         """Add a resource, or a resource template if its URI is one; raises ToolDefinitionError if the URI is taken."""
         check_has_uri(resource, Resource)
         if resource.template is None:
-            return self._add(resource, self.registry.resources, resource.normal_uri)
-        return self._add(resource, self.registry.resource_templates, resource.uri)
+            return self.registry.add(resource, self.registry.resources, resource.normal_uri)
+        return self.registry.add(resource, self.registry.resource_templates, resource.uri)
 
     def add_prompt(self, prompt: Prompt | Callable[..., Any]) -> Prompt:
         """Add a prompt; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
-        return self._add(added, self.registry.prompts, added.name)
-
-    def _add(self, declaration: D, shelf: Shelf[D], key: str) -> D:
-        with self.registry.lock:
-            if key in shelf.known:
-                advice = "" if isinstance(declaration, Resource) else "; give this one another name="
-                raise ToolDefinitionError(
-                    f"{describe_function(declaration.func)}: there is a {declaration.kind} {key!r} already{advice}"
-                )
-            shelf.add(key, declaration)
-            self.registry.generation += 1
-        self.changes.publish(Change(shelf.list_kind, declaration.scopes))
-        return declaration
-
-    def _switch(self, name: str, kind: Kind | None, *, on: bool) -> None:
-        changed: list[Change] = []
-        with self.registry.lock:
-            found = self.registry.find(name, kind)
-            if not found:
-                raise LookupError(f"the server {self.name!r} has no {kind or 'tool, resource or prompt'} {name!r}")
-            for shelf, key in found:
-                if shelf.switch(key, on=on):
-                    changed.append(Change(shelf.list_kind, shelf.known[key].scopes))
-            self.registry.generation += 1
-        for change in changed:
-            self.changes.publish(change)
+        return self.registry.add(added, self.registry.prompts, added.name)
 
     @overload
     def tool(self, func: F, /) -> F: ...

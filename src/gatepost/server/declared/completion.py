@@ -7,6 +7,7 @@ server/utilities/completion).
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -95,7 +96,7 @@ class TextArguments:
     def __init__(
         self, owner: str, signature: Signature, *, spreads: bool, model: type[BaseModel | None] | None = None
     ) -> None:
-        self._owner = owner
+        self.owner = owner
         label = signature.function
         no_whole: tuple[str | None, Any] = (None, None)
         self._whole, whole = _whole_of(signature, model) if spreads else no_whole
@@ -118,6 +119,12 @@ class TextArguments:
             for name, schema in properties.items()
         }
 
+    def owned_by(self, owner: str) -> TextArguments:
+        """Return those of the same function under another name."""
+        twin = copy.copy(self)
+        twin.owner = owner
+        return twin
+
     def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """Return the keywords to call the function with, or raise InvalidArguments."""
         unknown = texts.keys() - self.by_name.keys()
@@ -127,7 +134,7 @@ class TextArguments:
             value, failure = self._accept(self._read_again(values, failure))
         if failure is not None or unknown:
             raise invalid_arguments(
-                self._owner, failure, texts, unknown=sorted(unknown), schema=self.schema, are_texts=True
+                self.owner, failure, texts, unknown=sorted(unknown), schema=self.schema, are_texts=True
             )
         if self._whole is None:
             keywords: dict[str, Any] = value

@@ -5,19 +5,21 @@ Annotations and icons are in the words of the wire (MCP, schema, `ToolAnnotation
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Final, Literal, NotRequired, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, NotRequired, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from gatepost.protocol.json_encoding import whole_text
 from gatepost.resource.scope_needs import ScopeNeeds, all_of
-from gatepost.server.calls.around import Around
+from gatepost.server.calls.around import Around, Hook
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
@@ -94,13 +96,49 @@ class Options(TypedDict, total=False):
     """In the words of the wire, or as `mcp_types.Icon`."""
 
 
+class OriginServer(Protocol):
+    """What is asked of the server that a declaration comes from: its registry."""
+
+    hooks: tuple[Hook, ...]
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What its lifespan yielded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a declaration comes from that a server includes."""
+
+    server: OriginServer
+    declaration: Declaration
+    """It as it is there."""
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What the lifespan yielded of the server on which it was declared."""
+        further = self.declaration.origin
+        return self.server.state if further is None else further.state
+
+    def hooks(self, uri: str | None) -> Iterator[tuple[Hook, str]]:
+        """Yield the hooks of the servers that it comes through, the outermost first, each with its name to it.
+
+        That is `uri` for a resource.
+        """
+        name = uri or self.declaration.name
+        yield from ((hook, name) for hook in self.server.hooks)
+        if self.declaration.origin is not None:
+            yield from self.declaration.origin.hooks(uri)
+
+
 class Declaration:
     """A function that clients are offered, with its options: `Options`, and those of its kind.
 
     Raises ToolDefinitionError if it cannot be; the message names the function and what to change.
     """
 
-    __slots__ = ("_signature", "definition", "func", "name", "scopes")
+    __slots__ = ("_signature", "definition", "func", "name", "origin", "scopes")
 
     kind: ClassVar[str]
     option_names: ClassVar[frozenset[str]]
@@ -110,9 +148,12 @@ class Declaration:
     """What is needed to see and to use it; perhaps a `ScopeNeeds`."""
     definition: dict[str, Any]
     """It as the newest revision lists it. Shared: copy before you change it."""
+    origin: Origin | None
+    """Where it comes from; None where it was declared."""
 
     def __init__(self, func: Callable[..., Any], options: Options) -> None:
         self.func = func
+        self.origin = None
         self._signature = with_plain_inputs(read_signature(func))
         label = self._signature.function
         for option in options.keys() - self.option_names:
@@ -149,6 +190,18 @@ class Declaration:
         """What models are told of it."""
         description: str | None = self.definition.get("description")
         return description
+
+    def included(self, name: str, origin: Origin) -> Self:
+        """Return it as a server has it that includes the one it comes from."""
+        twin = copy.copy(self)
+        twin.origin = origin
+        twin.take_name(name)
+        return twin
+
+    def take_name(self, name: str) -> None:
+        """Be called otherwise; for a copy."""
+        self.name = name
+        self.definition = {**self.definition, "name": name}
 
     def definition_for(self, revision: str) -> dict[str, Any]:
         """Return it as `revision` (`2025-11-25`) lists it. Shared: copy before you change it."""
@@ -204,29 +257,30 @@ async def invoke(
     An async one is called here and a sync one in a worker thread, with the caller's context variables. What a sync one
     raises after its request was cancelled is for `on_late_failure`; it is logged where that is None.
     """
-    late_failure = on_late_failure or functools.partial(log_late_failure, signature.function, exchange)
     given = dict(keywords)
-
-    async def call(values: dict[str, Any]) -> Any:
-        filled = given | values
-        if signature.is_async:
-            return await signature.func(**filled)
-        value = await run_in_thread(functools.partial(signature.func, **filled), late_failure)
-        # A sync function that hands out a coroutine, as decorators do.
-        return await value if inspect.isawaitable(value) else value
-
-    context = functools.cache(functools.partial(make_context, exchange))
+    late_failure = on_late_failure or functools.partial(log_late_failure, signature.function, exchange)
     if around is None and not signature.dependencies:
-        values = {} if signature.context_parameter is None else {signature.context_parameter: context()}
-        return finish(await call(values))
+        if signature.context_parameter is not None:
+            given[signature.context_parameter] = make_context(exchange)
+        if signature.is_async:
+            return finish(await signature.func(**given))
+        return finish(await _in_thread(functools.partial(signature.func, **given), late_failure))
+    context = functools.cache(functools.partial(make_context, exchange))
 
     async def use(values_of: Callable[[], Awaitable[dict[str, Any]]]) -> T:
         async def innermost() -> Any:
-            return await call(await values_of())
+            call = functools.partial(signature.func, **(given | await values_of()))
+            return await (call() if signature.is_async else _in_thread(call, late_failure))
 
         return finish(await (innermost() if around is None else around.run(given, context(), innermost)))
 
     return await with_dependencies(signature, context, use, lambda what, error: log_late_failure(what, exchange, error))
+
+
+async def _in_thread(call: Callable[[], Any], on_late_failure: Callable[[BaseException], object]) -> Any:
+    value = await run_in_thread(call, on_late_failure)
+    # A sync function that hands out a coroutine, as decorators do.
+    return await value if inspect.isawaitable(value) else value
 
 
 def log_late_failure(what: str, exchange: Exchange, error: BaseException, *, tool: str | None = None) -> None:

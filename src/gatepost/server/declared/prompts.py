@@ -61,6 +61,11 @@ class Prompt(CompletableDeclaration):
 
         return tuple(PromptArgument.model_validate(one) for one in self.definition.get("arguments", ()))
 
+    def take_name(self, name: str) -> None:
+        """See `Declaration.take_name`."""
+        super().take_name(name)
+        self._arguments = self._arguments.owned_by(name)
+
     async def get(
         self,
         texts: Mapping[str, str],

@@ -8,6 +8,7 @@ import inspect
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Final, Unpack
 
 from pydantic import BaseModel
@@ -135,6 +136,12 @@ class Tool(Declaration):
             "annotations": annotations,
         }
         self._define(options, own_members)
+
+    def take_name(self, name: str) -> None:
+        """See `Declaration.take_name`."""
+        super().take_name(name)
+        self._input = replace(self._input, tool=name)
+        self._conditions = None if self._conditions is None else replace(self._conditions, tool=name)
 
     async def call(
         self,

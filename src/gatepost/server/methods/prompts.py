@@ -31,8 +31,8 @@ from gatepost.server.target import Result
 
 async def list_prompts(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/list`."""
-    check_offered(served.server.registry.prompts.known)
-    if served.server.hooks:
+    check_offered(served.registry.prompts.known)
+    if served.registry.is_hooked:
         return await served.hooked_list(served.prompt_list, request, revision, exchange)
     return served.prompt_list.page(request.params, revision, exchange.shown)
 
@@ -40,7 +40,7 @@ async def list_prompts(served: ServedServer, request: Request, revision: Revisio
 async def get_prompt(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `prompts/get`."""
     # 1. Which prompt, and may the caller?
-    check_offered(served.server.registry.prompts.known)
+    check_offered(served.registry.prompts.known)
     prompt = find_prompt(served, request.params)
     check_scopes(exchange, prompt)
     # 2. With which arguments?
@@ -48,15 +48,15 @@ async def get_prompt(served: ServedServer, request: Request, revision: Revision,
 
     # 3. Write it.
     async def get(make_context: MakeContext) -> dict[str, Any]:
-        around = served.around("prompt", prompt.name)
+        around = served.around("prompt", prompt) if served.registry.is_hooked else None
         return await prompt.get(texts, revision.version, exchange, make_context, around)
 
-    return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", scopes=prompt.scopes, work=get)
+    return await served.run(request, revision, exchange, what=f"prompt {prompt.name}", declaration=prompt, work=get)
 
 
 def find_prompt(served: ServedServer, named: Mapping[str, Any], *, within: str = "params") -> Prompt:
     """Return the prompt that `named`, an object in the parameters, names, or raise InvalidParams."""
-    prompt = served.server.registry.prompts.there.get(string_in(named, "name", within=within))
+    prompt = served.registry.prompts.there.get(string_in(named, "name", within=within))
     if prompt is None:
         raise InvalidParams("Unknown prompt")
     return prompt
@@ -79,7 +79,7 @@ async def complete(served: ServedServer, request: Request, revision: Revision, e
         raise InvalidParams("It has no argument of this name.")
 
     # 3. Complete it. Its function can send the client nothing.
-    make_context = partial(Context, state=served.server.state)
+    make_context = partial(Context, state=served.server.state if owner.origin is None else owner.origin.state)
     try:
         completion = await owner.complete(name, value, arguments, exchange, make_context)
     except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -104,7 +104,7 @@ def _referred(served: ServedServer, reference: Mapping[str, Any]) -> Prompt | Re
     if kind != "ref/resource":
         raise InvalidParams('"params.ref.type" must be "ref/prompt" or "ref/resource".')
     uri = string_in(reference, "uri", within="params.ref")
-    registry, normal_uri = served.server.registry, normal_template(uri)
+    registry, normal_uri = served.registry, normal_template(uri)
     for resource in (*registry.resource_templates.there.values(), *registry.resources.there.values()):
         if normal_uri == resource.normal_uri:
             return resource

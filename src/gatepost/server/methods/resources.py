@@ -23,7 +23,7 @@ LONGEST_URI: Final = 2048
 async def list_resources(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/list`."""
     _check_offered(served)
-    if served.server.hooks:
+    if served.registry.is_hooked:
         return await served.hooked_list(served.resource_list, request, revision, exchange)
     return served.resource_list.page(request.params, revision, exchange.shown)
 
@@ -31,7 +31,7 @@ async def list_resources(served: ServedServer, request: Request, revision: Revis
 async def list_templates(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `resources/templates/list`."""
     _check_offered(served)
-    if served.server.hooks:
+    if served.registry.is_hooked:
         return await served.hooked_list(served.template_list, request, revision, exchange)
     return served.template_list.page(request.params, revision, exchange.shown)
 
@@ -44,14 +44,15 @@ async def read_resource(served: ServedServer, request: Request, revision: Revisi
     # 2. Read it.
     async def read(make_context: MakeContext) -> dict[str, Any]:
         try:
-            result = await resource.read(uri, texts, exchange, make_context, served.around("resource", uri))
+            around = served.around("resource", resource, uri) if served.registry.is_hooked else None
+            result = await resource.read(uri, texts, exchange, make_context, around)
         except ResourceNotFound:
             raise _not_found(uri, revision) from None
         return {"ttlMs": resource.freshness, **result} if revision.modern else result
 
     # In the log it goes by the name that its author gave it: a URI may hold what is nobody's business.
     what = f"resource {resource.name}"
-    return await served.run(request, revision, exchange, what=what, scopes=resource.scopes, work=read)
+    return await served.run(request, revision, exchange, what=what, declaration=resource, work=read)
 
 
 async def subscribe(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
@@ -79,7 +80,7 @@ def may_read(served: ServedServer, uri: str, granted: frozenset[str] | None) -> 
 
 
 def _check_offered(served: ServedServer) -> None:
-    registry = served.server.registry
+    registry = served.registry
     check_offered(registry.resources.known or registry.resource_templates.known)
 
 
@@ -101,10 +102,10 @@ def _find(served: ServedServer, uri: str) -> tuple[Resource, Mapping[str, str]] 
     spelled = encoded(uri)
     if spelled is None:
         return None
-    fixed = served.server.registry.resources.there.get(with_lower_host(spelled))
+    fixed = served.registry.resources.there.get(with_lower_host(spelled))
     if fixed is not None:
         return fixed, {}
-    for resource in served.server.registry.resource_templates.there.values():
+    for resource in served.registry.resource_templates.there.values():
         texts = None if resource.template is None else resource.template.match_encoded(spelled)
         if texts is not None:
             return resource, texts

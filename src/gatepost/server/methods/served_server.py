@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from gatepost.server.calls.upstream import SHOWN, Upstream, shows
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
+from gatepost.server.list_hooks import left_of
 from gatepost.server.listing import Listing
 from gatepost.server.registry import Shelf
 from gatepost.server.server import Server
@@ -63,6 +64,7 @@ class ServedServer:
             **{member: value for member, value in optional.items() if value},
         }
         """Who answers: an `Implementation` object in the newest revision's shape."""
+        self.registry = server.registry
         self.tools = server.registry.tools
         self.tool_list = self._listing("tools/list", "tools", self.tools)
         self.resource_list = self._listing("resources/list", "resources", server.registry.resources)
@@ -73,7 +75,7 @@ class ServedServer:
         self.subscriptions = Subscriptions(server.changes, server_info=self.info)
 
     def _listing(self, method: str, member: str, shelf: Shelf[Any]) -> Listing:
-        return Listing(method, member, shelf.listed, self.server, self.info)
+        return Listing(method, member, shelf.listed, self.registry, self.server.page_size, self.info)
 
     async def run(
         self,
@@ -82,13 +84,14 @@ class ServedServer:
         exchange: Exchange,
         *,
         what: str,
-        scopes: frozenset[str],
+        declaration: Declaration,
         work: Callable[[MakeContext], Awaitable[dict[str, Any]]],
     ) -> Result:
         """Return the result of `work`, which takes what builds the context, and may ask the client as a tool may.
 
         Raises ProtocolError if it fails; the log says that `what` did, such as `prompt review`. Raises
-        InsufficientScope, with `scopes` among those it names, if the caller may do less than it found to be needed.
+        InsufficientScope, with the scopes of `declaration` among those it names, if the caller may do less than it
+        found to be needed.
         """
         round_trip = MultiRoundTrip(request, exchange.principal, self.seal) if revision.modern else None
         client = round_trip or exchange.session
@@ -98,7 +101,7 @@ class ServedServer:
                     Context,
                     client=client,
                     params=request.params,
-                    state=self.server.state,
+                    state=self.server.state if declaration.origin is None else declaration.origin.state,
                     tool=what,
                     upstream=self.upstream,
                 )
@@ -108,7 +111,7 @@ class ServedServer:
         except ProtocolError:
             raise
         except InsufficientScope as error:
-            raise error.beside(scopes) from None
+            raise error.beside(declaration.scopes) from None
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # Whatever user code raises becomes an answer.
             if is_cancellation(error):
@@ -128,10 +131,11 @@ class ServedServer:
         self._check_shows_no_token(what, result, exchange)
         return self.finished(request, revision, result)
 
-    def around(self, kind: CallKind, name: str) -> Around | None:
-        """Return the hooks around what goes by this name; None where there are none."""
-        hooks = self.server.hooks
-        return Around(kind, tuple((hook, name) for hook in hooks)) if hooks else None
+    def around(self, kind: CallKind, declaration: Declaration, uri: str | None = None) -> Around | None:
+        """Return the hooks around a call of something, of a resource by `uri`; None where none is around this."""
+        hooks = tuple((hook, uri or declaration.name) for hook in self.registry.hooks)
+        further = () if declaration.origin is None else tuple(declaration.origin.hooks(uri))
+        return Around(kind, (*hooks, *further)) if hooks or further else None
 
     async def hooked_list(
         self, listing: Listing, request: Request, revision: Revision, exchange: Exchange
@@ -140,15 +144,13 @@ class ServedServer:
 
         Raises InternalError if a hook fails, InvalidParams if the cursor is not one of this list.
         """
-        what, around = f"list of {listing.member}", self.around("list", listing.member)
-        context = Context(exchange, params=request.params, state=self.server.state, tool=what, upstream=self.upstream)
-        shown = listing.shown(exchange.shown)
+        what = f"list of {listing.member}"
 
-        async def innermost() -> list[Declaration]:
-            return list(shown)
+        def context_of(state: Mapping[str, Any]) -> Context:
+            return Context(exchange, params=request.params, state=state, tool=what, upstream=self.upstream)
 
         try:
-            found = _part_of(shown, shown if around is None else await around.run({}, context, innermost))
+            found = await left_of(self.registry, listing.member, listing.shown(exchange.shown), context_of)
         except (ProtocolError, InsufficientScope):
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -164,14 +166,6 @@ class ServedServer:
     def finished(self, request: Request, revision: Revision, result: dict[str, Any]) -> dict[str, Any]:
         """Return a result with what every one of its era has."""
         return finish_result(request.method, result, self.info) if revision.modern else result
-
-
-def _part_of(shown: Sequence[Declaration], found: Iterable[Declaration]) -> list[Declaration]:
-    """Return what a hook left of a list, or raise TypeError: something is not from there."""
-    left = list(found)
-    if not {id(one) for one in left} <= {id(one) for one in shown}:
-        raise TypeError("a hook may leave out of a list, and not add to it; an async one returns what it awaited")
-    return left
 
 
 Method = Callable[[ServedServer, Request, Revision, Exchange], Coroutine[Any, Any, Result]]

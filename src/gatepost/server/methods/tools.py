@@ -28,7 +28,7 @@ _MIRRORING = b"mcp-method"
 
 async def list_tools(served: ServedServer, request: Request, revision: Revision, exchange: Exchange) -> Result:
     """Answer `tools/list`."""
-    if served.server.hooks:
+    if served.registry.is_hooked:
         return await served.hooked_list(served.tool_list, request, revision, exchange)
     return served.tool_list.page(request.params, revision, exchange.shown)
 
@@ -56,13 +56,18 @@ async def call_tool(  # noqa: C901, PLR0912 - in one piece, because each functio
         check_mirrors(tool.mirrored, arguments, exchange.headers)
     # 3. Call it. A plain one cannot ask its client; what a client brings is looked at all the same.
     round_trip: MultiRoundTrip | None = None
-    if not tool.is_plain or served.server.hooks or "requestState" in params or "inputResponses" in params:
+    if not tool.is_plain or served.registry.is_hooked or "requestState" in params or "inputResponses" in params:
         round_trip = MultiRoundTrip(request, principal, served.seal) if revision.modern else None
         client = round_trip or exchange.session
         make = partial(
-            Context, client=client, params=params, state=served.server.state, tool=tool.name, upstream=served.upstream
+            Context,
+            client=client,
+            params=params,
+            state=served.server.state if tool.origin is None else tool.origin.state,
+            tool=tool.name,
+            upstream=served.upstream,
         )
-        around = served.around("tool", tool.name)
+        around = served.around("tool", tool) if served.registry.is_hooked else None
         work = tool.call(arguments, exchange, make, limits=served.limits, around=around)
     else:
         work = tool.call(arguments, exchange)
