@@ -77,6 +77,7 @@ async def test_everything_that_leaves_a_mounted_app_has_its_path(tmp_path: Path)
         docs = await http.get("/svc/docs")
         description = (await http.get("/svc/openapi.json")).json()
         landing = await http.get("/svc/", headers={"Sec-Fetch-Dest": "document"})
+        health = (await http.get("/svc/health", headers={"Host": "localhost:9000"})).json()
 
     assert challenge.status_code == 401
     assert metadata_of(challenge) == f"{BASE}/svc{RESOURCE_METADATA}/mcp"
@@ -98,6 +99,8 @@ async def test_everything_that_leaves_a_mounted_app_has_its_path(tmp_path: Path)
     assert '"/svc/openapi.json"' in docs.text.replace("'", '"')
     assert description["servers"] == [{"url": "/svc"}]
     assert f"{BASE}/svc/mcp" in landing.text
+    assert health["resources"] == ["http://localhost:9000/svc/mcp"]
+    assert health["issuer"] == "http://localhost:9000/svc"
 
 
 async def test_a_browser_walks_the_pages_of_a_mounted_app(tmp_path: Path) -> None:

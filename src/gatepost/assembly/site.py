@@ -56,7 +56,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
     core, deployment, name = installation.core, installation.core.deployment, installation.name
     pages = build_pages(core, name)
     landing = _landing(installation, pages)
-    common = (*pages.static_files.routes(), *_health(installation).routes(), *ReferencePages(title=name).routes())
+    common = (*pages.static_files.routes(), *ReferencePages(title=name).routes())
+    checks = HealthChecks({"store": core.store.check})
     errors = ErrorResponses(error_page=pages.error_page, landing=landing.respond, random_bytes=core.random_bytes)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 
@@ -66,7 +67,8 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         resources = installation.resources
         routes = _without_authorization_server(resources, origin) if oauth is None else oauth.routes(origin)
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
-        return Site((*common, *routes), page_routes, endpoints, resources.applications(origin))
+        health = _health(installation, origin, checks).routes()
+        return Site((*common, *health, *routes), page_routes, endpoints, resources.applications(origin))
 
     def table_of(site: Site, behind: ASGIApp) -> ASGIApp:
         table = RoutingTable(
@@ -146,13 +148,13 @@ def _mcp_paths(installation: Installation) -> list[str]:
     return [endpoint.path for endpoint in installation.resources.endpoints if endpoint.is_mcp_endpoint]
 
 
-def _health(installation: Installation) -> HealthEndpoints:
-    origin, endpoints = installation.core.deployment.public_url, installation.resources.endpoints
+def _health(installation: Installation, origin: str, checks: HealthChecks) -> HealthEndpoints:
+    endpoints = installation.resources.endpoints
     return HealthEndpoints(
         server_name=installation.name,
         issuer=None if installation.oauth is None else origin,
         resources=[origin + endpoint.path for endpoint in endpoints if endpoint.is_mcp_endpoint],
-        checks=HealthChecks({"store": installation.core.store.check}),
+        checks=checks,
         is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
         warnings=installation.core.addresses.warnings,
     )

@@ -69,7 +69,7 @@ class HealthEndpoints:
     is_degraded: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     """What may be out of order while the server is ready all the same, by name."""
     issuer: str | None = None
-    """The authorization server at the public URL, if there is one."""
+    """The authorization server, by the name that was asked for, if there is one."""
     resources: Sequence[str] = ()
     """The URLs of the MCP endpoints there."""
     warnings: Callable[[], Sequence[str]] = tuple
