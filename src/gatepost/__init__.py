@@ -129,10 +129,11 @@ if TYPE_CHECKING:
     from gatepost.resource.external_tokens import Claims, TokenInfo, TokenValidator
     from gatepost.resource.scope_map import ScopeMap
     from gatepost.resource.scope_needs import all_of, any_of
-    from gatepost.server.calls.arguments import Arguments, NoArguments
+    from gatepost.server.calls.arguments import Arguments
     from gatepost.server.calls.around import Call, CallNext
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
     from gatepost.server.calls.context import Context, get_current_sub
+    from gatepost.server.calls.models import NoArguments
     from gatepost.server.calls.pending_client_requests import ClientError
     from gatepost.server.calls.upstream import NoPerson, NotLinked, UnknownUpstream, UpstreamUnavailable
     from gatepost.server.declared.completion import Completion
@@ -179,10 +180,11 @@ _NAMES = {
     "gatepost.resource.external_tokens": ("Claims", "TokenInfo", "TokenValidator"),
     "gatepost.resource.scope_map": ("ScopeMap",),
     "gatepost.resource.scope_needs": ("all_of", "any_of"),
-    "gatepost.server.calls.arguments": ("Arguments", "NoArguments"),
+    "gatepost.server.calls.arguments": ("Arguments",),
     "gatepost.server.calls.around": ("Call", "CallNext"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
     "gatepost.server.calls.context": ("Context", "get_current_sub"),
+    "gatepost.server.calls.models": ("NoArguments",),
     "gatepost.server.calls.pending_client_requests": ("ClientError",),
     "gatepost.server.calls.upstream": ("NoPerson", "NotLinked", "UnknownUpstream", "UpstreamUnavailable"),
     "gatepost.server.declared.completion": ("Completion",),

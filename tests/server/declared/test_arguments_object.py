@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any, cast
 
 import pytest
@@ -235,3 +237,9 @@ class TestReturnErrorMessage:
         result = await Tool(risky).call({}, Asked())
 
         assert result == {"content": [{"type": "text", "text": "Error calling risky: no"}], "isError": True}
+
+
+def test_no_model_of_ours_is_built_for_those_who_use_none() -> None:
+    look = "import sys; from gatepost import Server, Context; print('gatepost.server.calls.models' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=180, check=True)
+    assert said.stdout == "False\n"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel
-
 from gatepost.server.calls.context import Context
 
 if TYPE_CHECKING:
@@ -14,10 +12,6 @@ if TYPE_CHECKING:
 
 Inputs = TypeVar("Inputs")
 T = TypeVar("T")
-
-
-class NoArguments(BaseModel):
-    """The inputs of a tool or prompt that takes none: `Arguments[NoArguments]`."""
 
 
 class Arguments(Generic[Inputs]):

@@ -19,7 +19,6 @@ from pydantic import BaseModel
 from pydantic_core import ValidationError
 from typing_extensions import is_typeddict
 
-from gatepost.server.calls.arguments import NoArguments
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.argument_errors import described, invalid_arguments
@@ -28,6 +27,7 @@ from gatepost.server.declared.inputs import (
     bare,
     describe_parameters,
     keywords_validator,
+    no_inputs,
     parameter_for,
     the_only_parameter,
 )
@@ -167,7 +167,7 @@ class TextArguments:
 def _whole_of(signature: Signature, model: type[BaseModel | None] | None) -> tuple[str | None, Any]:
     """Return the parameter that takes all arguments, empty for none and None if each has its own, and its type."""
     if model is not None:
-        taken = NoArguments if model is NoneType else model
+        taken = no_inputs() if model is NoneType else model
         return parameter_for(taken, signature, option="arguments_type"), taken
     only = the_only_parameter(signature)
     return (only.name, only.annotation) if only is not None and _has_fields(bare(only.annotation)) else (None, None)

@@ -18,7 +18,6 @@ import orjson
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 
-from gatepost.server.calls.arguments import NoArguments
 from gatepost.server.declared.argument_errors import described, invalid_arguments
 from gatepost.server.declared.lenient_arguments import read_leniently
 from gatepost.server.declared.signature import Signature
@@ -139,7 +138,7 @@ def input_type(
     names: frozenset[str] | None = None
     whole: str | None = None
     if model is not None:
-        taken = NoArguments if model is types.NoneType else model
+        taken = no_inputs() if model is types.NoneType else model
         whole = parameter_for(taken, signature, option="inputs")
         adapter, schema, names = _from_model(taken, signature)
     elif (only := the_only_parameter(signature)) is not None and _is_model(bare(only.annotation)):
@@ -163,6 +162,13 @@ def the_only_parameter(signature: Signature) -> inspect.Parameter | None:
 def bare(annotation: Any) -> Any:
     """Return an annotation without its `Annotated`."""
     return annotation.__origin__ if get_origin(annotation) is Annotated else annotation
+
+
+def no_inputs() -> type[BaseModel]:
+    """Return the model that `type(None)` stands for."""
+    from gatepost.server.calls.models import NoArguments  # noqa: PLC0415 - see there
+
+    return NoArguments
 
 
 def parameter_for(model: type[BaseModel | None], signature: Signature, *, option: str) -> str:

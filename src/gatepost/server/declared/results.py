@@ -84,12 +84,6 @@ class OutputType:
         raise InvalidResult(f"a {type(value).__name__} was returned that is not what is declared: {', '.join(places)}")
 
 
-class ErrorMessage(BaseModel):
-    """The structured result of a call that failed, where the tool has `return_error_message`."""
-
-    error_message: str
-
-
 def output_type(declared: Any, function: str, *, or_error: bool = False) -> OutputType | None:
     """Derive what a tool gives; None when its results are text or content blocks, or nothing is known.
 
@@ -102,6 +96,8 @@ def output_type(declared: Any, function: str, *, or_error: bool = False) -> Outp
         return None
     adapter, schema = describe(declared, "serialization", function, "its result", shown=declared)
     if or_error:
+        from gatepost.server.calls.models import ErrorMessage  # noqa: PLC0415 - see there
+
         _, either = describe(Union[declared, ErrorMessage], "serialization", function, "its result")  # noqa: UP007 (made at run time)
         # Sessions list output schemas of objects only.
         kind = {"type": "object"} if schema.get("type") == "object" else {}
