@@ -68,7 +68,7 @@ SCANS_ON_PURPOSE = {
     # An operator's list of keys that operators made, along the index of its order.
     "SELECT * FROM api_keys ORDER BY created_at DESC, key_id LIMIT $1",
     (
-        "SELECT * FROM api_keys WHERE (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)) "
+        "SELECT * FROM api_keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) "
         "ORDER BY created_at DESC, key_id LIMIT $1"
     ),
     # What servers serve: a handful of rows.
