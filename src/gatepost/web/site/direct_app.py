@@ -108,8 +108,8 @@ class DirectApp(FastAPI):
         return document
 
     @asynccontextmanager
-    async def lifespan(self, around: Any) -> AsyncIterator[Any]:
-        """Be open inside of another app, for as long as that one's lifespan lasts.
+    async def lifespan(self, around: Any = None) -> AsyncIterator[Any]:
+        """Be open for as long as the context lasts, mostly the lifespan of another app.
 
         As it is, `FastAPI(lifespan=gate.lifespan)`; or in a lifespan of one's own, with whatever else is opened there:
 
@@ -119,12 +119,12 @@ class DirectApp(FastAPI):
                     yield {"pool": pool}
 
         Args:
-            around: the app around.
+            around: the app around; None where there is none, as in a test.
 
         Raises:
             SettingsError: this app is mounted at another path than MCP_PUBLIC_URL says.
         """
-        self._mounted = Mounted(self, around, runs_lifespan=True)
+        self._mounted = None if around is None else Mounted(self, around, runs_lifespan=True)
         try:
             async with self.router.lifespan_context(self) as state:
                 yield state
