@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.running_server import PASSWORD, RunningServer
+from tests.end_to_end.scripted_client import App
 from tests.end_to_end.test_browser import Callback, set_up, take_picture
 from tests.end_to_end.test_browser import callback as callback  # noqa: PLC0414 - a fixture
 from tests.end_to_end.test_browser_account import connect
@@ -112,3 +113,29 @@ def test_an_administrator_ends_what_was_allowed_to_an_app(
     page.get_by_role("link", name="Audit trail").first.click()
     expect(page.get_by_text("operator_revoked")).to_be_visible()
     take_picture(page, "23-admin-audit", full=True)
+
+
+def test_an_api_key_of_an_administrator_counts_until_it_is_revoked(
+    server: RunningServer, page: Page, callback: Callback
+) -> None:
+    set_up(page, server, picture="1-set-up")
+    page.goto(f"{server.origin}/oauth/admin/api-keys")
+    page.get_by_label("Name", exact=True).fill("nightly")
+    page.get_by_label("Scopes").fill("notes:write")
+    page.get_by_label("Stands for").select_option("you")
+    press(page, "Make the key")
+    key = page.locator(".address").inner_text()
+    take_picture(page, "24-admin-api-key", full=True)
+    script = App(server.origin, redirect_uri=callback.uri, name="not registered")
+    assert script.call(key, "add", {"text": "x"}).status_code == 200
+
+    page.reload()
+    expect(page.get_by_role("heading", name="This secret was shown already")).to_be_visible()
+    page.goto(f"{server.origin}/oauth/admin/api-keys")
+    expect(page.get_by_text("Stands for ada")).to_be_visible()
+    take_picture(page, "25-admin-api-keys", full=True)
+    press(page, "Revoke the key nightly")
+
+    expect(page.get_by_text("There are none.")).to_be_visible()
+    assert script.call(key, "add", {"text": "x"}).status_code == 401
+    assert audited(server, "api_key_revoked")["actor"] == audited(server, "api_key_created")["subject"]
