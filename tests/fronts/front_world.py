@@ -131,6 +131,7 @@ class TwoUsers:
                     grant_revoked=False,
                     user_disabled=False,
                     display_name=None,
+                    user_issuer="local",
                 )
         return None
 

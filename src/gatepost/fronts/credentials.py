@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from gatepost.fronts.backend import User
 from gatepost.server.calls.upstream import NoPerson, UnknownUpstream, Upstream
+
+_BEARER: Final = "Bearer "
 
 
 class Credentials(Protocol):
@@ -35,6 +37,10 @@ class Credentials(Protocol):
         """
         ...
 
+    def personal_token(self, headers: Mapping[str, str]) -> str | None:
+        """Return the token of a person that these headers hold, which no app may see; None if they hold none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FixedHeaders:
@@ -49,6 +55,10 @@ class FixedHeaders:
     async def headers(self, user: User | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
         del user, refused
         return self.given
+
+    def personal_token(self, headers: Mapping[str, str]) -> str | None:
+        del headers
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,9 @@ class CallersTokens:
             raise NoPerson(
                 f"This acts at {self.provider} as the person who calls it, and nobody has logged in for this call."
             )
-        before = None if refused is None else refused["Authorization"].removeprefix("Bearer ")
+        before = None if refused is None else self.personal_token(refused)
         token = await self.upstream.access_token(self.provider, principal, refused=before)
-        return {**self.given, "Authorization": f"Bearer {token}"}
+        return {**self.given, "Authorization": _BEARER + token}
+
+    def personal_token(self, headers: Mapping[str, str]) -> str | None:
+        return headers["Authorization"].removeprefix(_BEARER)

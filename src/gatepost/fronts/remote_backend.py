@@ -271,11 +271,11 @@ class RemoteLink:
                     await whole_body(response, limit=0 if response.status_code == 202 else MESSAGE_LIMIT)  # noqa: PLR2004
                     return
                 refused = await self._refusal(response)
-        except (httpx2.HTTPError, MessageTooLong) as error:
+        except Exception as error:  # noqa: BLE001 - nobody waits for an answer
             refused = error
         if isinstance(refused, RequestNotTaken):
             self._lose(str(refused))
-        logger.debug("the server behind did not take a %s: %s", message.method or "response", refused)
+        logger.debug("the server behind did not take a %s: %s", message.method or "response", type(refused).__name__)
 
     async def _say_goodbye(self) -> None:
         try:
@@ -292,6 +292,11 @@ class RemoteLink:
     def _take(self, data: bytes, about: RequestId | None) -> None:
         if about is not None and about == self._initialize_id:
             self._note_version(data)
+        if self._http.shows_token(data):
+            logger.error("the server behind sent a message that holds the caller's own access token; it was dropped")
+            if about is not None:
+                self._receiver.failed(about, BackendLost("It shows an access token, which no app may see."))
+            return
         self._receiver.take(data, about)
 
     def _note_version(self, data: bytes) -> None:

@@ -22,6 +22,8 @@ EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
 _REFUSAL_LIMIT: Final = 64 * 1024
 _UNAUTHORIZED: Final = 401
+_LONG: Final = 8
+"""From so many characters on a token stands nowhere by chance."""
 _CONNECT_SECONDS: Final = 10.0
 _WRITE_SECONDS: Final = 60.0
 
@@ -39,6 +41,8 @@ class RemoteHttp:
     """`Mcp-Session-Id`, once the server has given one."""
     version: str | None = None
     """`MCP-Protocol-Version`, once one is agreed on."""
+    _personal_token: bytes | None = None
+    """What no app may see, as JSON spells it."""
 
     @asynccontextmanager
     async def asked(
@@ -75,6 +79,11 @@ class RemoteHttp:
         finally:
             await response.aclose()
 
+    def shows_token(self, message: bytes) -> bool:
+        """Say whether a message holds the access token with which it was asked for."""
+        token = self._personal_token
+        return token is not None and (token in message or token.replace(b"/", b"\\/") in message)
+
     async def _sent(
         self,
         verb: str,
@@ -83,6 +92,8 @@ class RemoteHttp:
         given: Mapping[str, str],
         read_seconds: float | None,
     ) -> httpx2.Response:
+        token = self.credentials.personal_token(given)
+        self._personal_token = None if token is None or len(token) < _LONG else token.encode()
         headers = {"User-Agent": "gatepost", "Accept": EVENT_STREAM, **given}
         if data is not None:
             headers |= {"Accept": f"{_JSON}, {EVENT_STREAM}", "Content-Type": _JSON}
