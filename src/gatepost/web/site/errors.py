@@ -286,11 +286,13 @@ def _headers(request: Request, error: OAuthError) -> Mapping[str, str]:
 
 
 def _http_exception_response(error: HTTPException) -> Response:
-    headers = {**(error.headers or {}), "X-Content-Type-Options": "nosniff"}
+    advice = _ADVICE.get((error.status_code, error.detail))
+    # A cache may keep a 404 unless it is told not to (RFC 9110 section 15.5.5); a route of the user's says for itself.
+    own = {"X-Content-Type-Options": "nosniff"} if advice is None else NO_STORE
+    headers = {**(error.headers or {}), **own}
     if error.status_code in _WITHOUT_BODY:
         return Response(status_code=error.status_code, headers=headers)
-    body = _ADVICE.get((error.status_code, error.detail)) or {"detail": error.detail}
-    return json_response(body, error.status_code, headers)
+    return json_response(advice or {"detail": error.detail}, error.status_code, headers)
 
 
 def install_error_handlers(app: Starlette, errors: ErrorResponses) -> None:
