@@ -26,7 +26,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.resource.other_servers import ServerApplication, server_application
-from gatepost.web.resource.outer_authentication import PRINCIPAL
+from gatepost.web.resource.outer_authentication import NOTHING, PRINCIPAL
 from gatepost.web.resource.sdk_callers import SdkCallers
 from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
@@ -217,6 +217,8 @@ class GuardedApplication:
         return principal
 
     def _scopes_for(self, scope: Scope) -> frozenset[str]:
+        if not self._needed:
+            return NOTHING
         below: str = scope["path"].removeprefix(self._path)
         covering = (scopes for prefix, scopes in self._needed if below == prefix or below.startswith(prefix + "/"))
         return frozenset[str]().union(*covering)
