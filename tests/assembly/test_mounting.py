@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from gatepost import Protected, Server, create_app, well_known_routes
+from gatepost import AuthProvider, Protected, Server, create_app, well_known_routes
 from gatepost.cli.main import main
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import SettingsError, load_settings
@@ -231,6 +231,23 @@ def test_a_token_that_a_command_mints_counts_below_the_path(
     assert asyncio.run(ping(capsys.readouterr().out.strip())) == 200
     assert main(["token", "mint", "--subject", "svc", "--resource", f"{BASE}/other/mcp"]) == 0
     assert asyncio.run(ping(capsys.readouterr().out.strip())) == 401
+
+
+async def test_a_provider_that_sends_browsers_away_is_told_the_whole_address(tmp_path: Path) -> None:
+    class Elsewhere(AuthProvider):
+        async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> str | None:
+            del request, credentials
+            return None
+
+        async def challenge(self, request: Request, credentials: Mapping[str, str]) -> Response | None:
+            del credentials
+            return Response(str(request.url))
+
+    settings = load_settings({"OAUTH_STORAGE_DIR": str(tmp_path / "data"), "OAUTH_ALLOWED_USERS": "*"}, env_file=None)
+    gate = create_app(Server("Notes"), settings=settings, provider=Elsewhere(), announce=lambda _: None)
+
+    async with asking(around(gate)) as http:
+        assert (await http.get("/svc/oauth/login?then=admin")).text == f"{BASE}/svc/oauth/login?then=admin"
 
 
 async def test_the_log_of_requests_names_what_is_below_the_path(
