@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import cProfile
 import pstats
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
@@ -380,3 +382,24 @@ async def test_a_call_of_a_server_without_hooks_passes_through_no_function_of_th
 
     assert "tools.py" in files
     assert files.isdisjoint({"around.py", "conditions.py", "resolution.py", "depends.py", "rates.py", "timeouts.py"})
+
+
+def test_a_server_that_uses_none_of_it_does_not_import_it() -> None:
+    code = """
+import sys
+from gatepost import Server
+from gatepost.server.dispatch import ServerTarget
+
+server = Server("plain")
+
+@server.tool
+async def add(a: int, b: int = 1) -> int:
+    return a + b
+
+ServerTarget(server)
+late = ("calls.around", "calls.rates", "calls.timeouts", "declared.conditions", "declared.resolution", "list_hooks")
+print([name for name in late if f"gatepost.server.{name}" in sys.modules])
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+
+    assert printed == "[]\n"

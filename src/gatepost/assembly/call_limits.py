@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import Rate
-from gatepost.server.calls.rates import TooManyCalls
 from gatepost.web.site.limits import Limits
 
 
@@ -23,4 +22,6 @@ class SharedCallLimits:
         try:
             await self.limits.admit(f"call:{self.path}:{key}", rate)
         except TooManyRequests as error:
+            from gatepost.server.calls.rates import TooManyCalls  # noqa: PLC0415 - most tools have no rate
+
             raise TooManyCalls(error.retry_after) from None

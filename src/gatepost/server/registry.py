@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
 from gatepost.protocol.uris import normal_form
-from gatepost.server.calls.around import Hook
 from gatepost.server.changes.bus import Change, ChangeBus, ChangeKind
 from gatepost.server.declared.declaration import Declaration, Origin
 from gatepost.server.declared.prompts import Prompt
@@ -20,6 +19,9 @@ from gatepost.server.declared.resources import Resource
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import ToolDefinitionError
+
+if TYPE_CHECKING:
+    from gatepost.server.calls.around import Hook
 
 D = TypeVar("D", bound=Declaration)
 

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from gatepost.protocol.uris import normal_form
 from gatepost.resource.scope_needs import closure
-from gatepost.server.calls.around import Hook
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.declared.declaration import Icon, icons_of, scopes_of
 from gatepost.server.declared.prompts import Prompt, PromptOptions
@@ -29,8 +28,10 @@ if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
     from starlette.types import ASGIApp
 
+    from gatepost.server.calls.around import Hook
+
 F = TypeVar("F", bound=Callable[..., Any])
-H = TypeVar("H", bound=Hook)
+H = TypeVar("H", bound="Hook")
 
 DEFAULT_PAGE_SIZE: Final = 1000
 """How many entries of a list come at once: more than nearly any server has."""

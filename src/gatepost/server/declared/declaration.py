@@ -12,24 +12,25 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal, NotRequired, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NotRequired, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from gatepost.protocol.json_encoding import whole_text
 from gatepost.resource.scope_needs import ScopeNeeds, all_of
-from gatepost.server.calls.around import Around, Hook
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.arguments_object import with_plain_inputs
-from gatepost.server.declared.resolution import with_dependencies
 from gatepost.server.declared.revisions import definition_in
 from gatepost.server.declared.signature import Signature, own_name_of, read_signature
 from gatepost.server.errors import InvalidResult, ToolDefinitionError, ToolError
 from gatepost.tokens.opaque import RandomBytes
+
+if TYPE_CHECKING:
+    from gatepost.server.calls.around import Around, Hook
 
 T = TypeVar("T")
 
@@ -265,6 +266,8 @@ async def invoke(
         if signature.is_async:
             return finish(await signature.func(**given))
         return finish(await _in_thread(functools.partial(signature.func, **given), late_failure))
+    from gatepost.server.declared.resolution import with_dependencies  # noqa: PLC0415 - most functions have none
+
     context = functools.cache(functools.partial(make_context, exchange))
 
     async def use(values_of: Callable[[], Awaitable[dict[str, Any]]]) -> T:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from pydantic import BaseModel, ValidationError
 
-from gatepost.server.calls.around import Around
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
@@ -16,6 +15,9 @@ from gatepost.server.declared.declaration import MakeContext, invoke
 from gatepost.server.declared.results import content_block, wire_json, wire_types
 from gatepost.server.declared.revisions import message_in
 from gatepost.server.errors import InvalidResult, ToolDefinitionError
+
+if TYPE_CHECKING:
+    from gatepost.server.calls.around import Around
 
 if TYPE_CHECKING:
     from mcp_types import PromptArgument

@@ -5,12 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from pydantic import BaseModel
 
 from gatepost.protocol.json_encoding import whole_text
-from gatepost.server.calls.around import Around
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.completion import CompletableDeclaration, CompletableOptions
@@ -19,6 +18,9 @@ from gatepost.server.declared.results import json_text, wire_json
 from gatepost.server.declared.signature import Signature, describe_function
 from gatepost.server.declared.uri_templates import UriError, UriTemplate, check_uri, normal_template
 from gatepost.server.errors import ResourceNotFound, ToolDefinitionError
+
+if TYPE_CHECKING:
+    from gatepost.server.calls.around import Around
 
 _CONTENT_TYPES: Final = ("TextResourceContents", "BlobResourceContents")
 

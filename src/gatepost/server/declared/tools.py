@@ -9,20 +9,17 @@ import re
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from pydantic import BaseModel
 
 from gatepost.protocol.errors import MissingRequiredClientCapability
 from gatepost.protocol.header_values import InvalidAnnotation, MirroredArgument, mirrored_arguments
-from gatepost.server.calls.around import Around
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.client_requests import InvalidAnswer
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
-from gatepost.server.calls.rates import CallLimits, TooManyCalls
 from gatepost.server.calls.worker_threads import run_in_thread
-from gatepost.server.declared.conditions import Authorize, Conditions, conditions_of
 from gatepost.server.declared.declaration import (
     Declaration,
     MakeContext,
@@ -38,6 +35,13 @@ from gatepost.server.declared.results import error_result, output_type, to_resul
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
+if TYPE_CHECKING:
+    # Imported where a tool has conditions or hooks, which few do.
+    from gatepost.server.calls.around import Around
+    from gatepost.server.calls.rates import CallLimits
+    from gatepost.server.declared.conditions import Authorize, Conditions
+
+_CONDITIONS: Final = frozenset({"authorize", "timeout", "rate"})
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # MCP 2025-11-25, server/tools, "Tool Names"
 
 
@@ -109,14 +113,18 @@ class Tool(Declaration):
         self._called = signature.func
         self._is_async = signature.is_async
         self._context_parameter = signature.context_parameter
-        self._conditions = conditions_of(
-            self.name,
-            label,
-            authorize=options.get("authorize"),
-            timeout=options.get("timeout"),
-            rate=options.get("rate"),
-            has_dependencies=bool(signature.dependencies),
-        )
+        self._conditions: Conditions | None = None
+        if signature.dependencies or not _CONDITIONS.isdisjoint(options):
+            from gatepost.server.declared.conditions import conditions_of  # noqa: PLC0415 - most tools have none
+
+            self._conditions = conditions_of(
+                self.name,
+                label,
+                authorize=options.get("authorize"),
+                timeout=options.get("timeout"),
+                rate=options.get("rate"),
+                has_dependencies=bool(signature.dependencies),
+            )
         self.is_plain = signature.context_parameter is None and self._conditions is None
         strict = options.get("strict_arguments", False)
         self._input = input_type(self.name, signature, options.get("inputs"), strict=strict)
@@ -210,12 +218,15 @@ class Tool(Declaration):
         limits: CallLimits | None,
     ) -> dict[str, Any]:
         """Call and convert, under conditions; raises as `call` does."""
+        from gatepost.server.calls.rates import TooManyCalls  # noqa: PLC0415 - as in `__init__`
+        from gatepost.server.declared.conditions import Conditions  # noqa: PLC0415 - likewise
+
         conditions = self._conditions or Conditions(self.name)
         if limits is not None:
             try:
                 await conditions.count(exchange, limits)
             except TooManyCalls as error:
-                return _too_many_calls(self.name, error)
+                return _too_many_calls(self.name, error.retry_after)
         try:
             return await conditions.run(run(conditions), exchange)
         except BaseException as error:  # noqa: BLE001 - as above
@@ -264,7 +275,7 @@ class Tool(Declaration):
         return None if self._output is None else self._output.schema
 
 
-def _too_many_calls(name: str, error: TooManyCalls) -> dict[str, Any]:
+def _too_many_calls(name: str, seconds: int) -> dict[str, Any]:
     """Return the result of a call too many: something that a model can wait for, and so no JSON-RPC error."""
-    result = error_result(f"{name} was called too often; try again in {error.retry_after} seconds.")
-    return {**result, "_meta": {"retryAfter": error.retry_after}}
+    result = error_result(f"{name} was called too often; try again in {seconds} seconds.")
+    return {**result, "_meta": {"retryAfter": seconds}}

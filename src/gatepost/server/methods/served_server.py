@@ -6,29 +6,32 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, InvalidParams, MethodNotFound, ProtocolError
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.versions import Revision
-from gatepost.server.calls.around import Around, CallKind
 from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange, Session
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
-from gatepost.server.calls.rates import CallLimits, ProcessLimits
 from gatepost.server.calls.request_state import RequestStateSeal, process_seal
 from gatepost.server.calls.upstream import SHOWN, Upstream, shows
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
-from gatepost.server.list_hooks import left_of
 from gatepost.server.listing import Listing
 from gatepost.server.registry import Shelf
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
+
+if TYPE_CHECKING:
+    # Imported where a server has hooks, or a tool a rate.
+    from gatepost.oauth.limits import Rate
+    from gatepost.server.calls.around import Around, CallKind
+    from gatepost.server.calls.rates import CallLimits
 
 
 class ServedServer:
@@ -57,7 +60,7 @@ class ServedServer:
         self.seal = seal or process_seal()
         self.random_bytes = random_bytes
         self.upstream = upstream
-        self.limits = limits or ProcessLimits()
+        self.limits = limits or _LateLimits()
         self.info: Mapping[str, Any] = {
             "name": server.name,
             "version": server.version,
@@ -133,6 +136,8 @@ class ServedServer:
 
     def around(self, kind: CallKind, declaration: Declaration, uri: str | None = None) -> Around | None:
         """Return the hooks around a call of something, of a resource by `uri`; None where none is around this."""
+        from gatepost.server.calls.around import Around  # noqa: PLC0415 - most servers have no hooks
+
         hooks = tuple((hook, uri or declaration.name) for hook in self.registry.hooks)
         further = () if declaration.origin is None else tuple(declaration.origin.hooks(uri))
         return Around(kind, (*hooks, *further)) if hooks or further else None
@@ -144,6 +149,8 @@ class ServedServer:
 
         Raises InternalError if a hook fails, InvalidParams if the cursor is not one of this list.
         """
+        from gatepost.server.list_hooks import left_of  # noqa: PLC0415 - as in `around`
+
         what = f"list of {listing.member}"
 
         def context_of(state: Mapping[str, Any]) -> Context:
@@ -166,6 +173,21 @@ class ServedServer:
     def finished(self, request: Request, revision: Revision, result: dict[str, Any]) -> dict[str, Any]:
         """Return a result with what every one of its era has."""
         return finish_result(request.method, result, self.info) if revision.modern else result
+
+
+class _LateLimits:
+    """Counts calls in this process; imported at the first one that is to be counted."""
+
+    def __init__(self) -> None:
+        self._limits: CallLimits | None = None
+
+    async def admit(self, key: str, rate: Rate) -> None:
+        """See `CallLimits`."""
+        if self._limits is None:
+            from gatepost.server.calls.rates import ProcessLimits  # noqa: PLC0415 - see above
+
+            self._limits = ProcessLimits()
+        await self._limits.admit(key, rate)
 
 
 Method = Callable[[ServedServer, Request, Revision, Exchange], Coroutine[Any, Any, Result]]
