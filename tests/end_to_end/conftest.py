@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -14,6 +15,7 @@ from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import Person, close_http, count_open_http
 from tests.outbound.certificates import issue
+from tests.stores import postgresql_server
 
 TARGET = "tests/end_to_end/sample_server.py:server"
 OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
@@ -37,6 +39,17 @@ def _closed_connections() -> Iterator[None]:
     before = count_open_http()
     yield
     close_http(keep=before)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage(request: pytest.FixtureRequest, require_service: RequireService) -> Iterator[dict[str, str]]:
+    """Settings that name an empty store of each kind that processes share."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    require_service("PostgreSQL", available=postgresql_server.is_there())
+    with postgresql_server.schema(f"gatepost_test_{uuid4().hex}") as url:
+        yield {"MCP_STORAGE_URL": url}
 
 
 def owner_of(server: RunningServer) -> Person:

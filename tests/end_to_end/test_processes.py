@@ -1,4 +1,4 @@
-"""Two servers on one SQLite file, as behind a load balancer: what one of them is told counts in the other."""
+"""Two servers on one store, as behind a load balancer: what one of them is told counts in the other."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+def pair(tmp_path: Path, storage: dict[str, str]) -> Iterator[Pair]:
     """Two servers over one store."""
     port = free_port()
-    environment = {
+    environment = storage | {
         "MCP_REQUIRE_AUTH": "false",
         "OAUTH_ENABLED": "false",
         "MCP_PUBLIC_URL": f"http://127.0.0.1:{port}",

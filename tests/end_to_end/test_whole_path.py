@@ -55,8 +55,8 @@ def test_denying_sends_the_client_back_without_a_code(shared_server: RunningServ
     assert "code" not in answer
 
 
-def test_tokens_survive_kill_nine_and_a_restart(tmp_path: Path) -> None:
-    server = RunningServer(TARGET, tmp_path / "data").start()
+def test_tokens_survive_kill_nine_and_a_restart(tmp_path: Path, storage: dict[str, str]) -> None:
+    server = RunningServer(TARGET, tmp_path / "data", environment=storage).start()
     try:
         assert server.setup_link is not None
         owner = Person(server.origin)

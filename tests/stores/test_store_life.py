@@ -1,6 +1,9 @@
 """Opening, checking, describing and closing, on every backend."""
 
+from urllib.parse import urlsplit
+
 from gatepost.stores.contract.store import Store
+from tests.stores import postgresql_server
 from tests.stores.sample_records import client
 
 
@@ -15,7 +18,9 @@ async def test_closing_twice_is_fine(store: Store) -> None:
 
 
 async def test_the_description_is_one_line_for_people(store: Store) -> None:
-    assert store.description == "memory (lost at exit)" or store.description.endswith("/gatepost.db")
+    ends = ("memory (lost at exit)", "/gatepost.db", urlsplit(postgresql_server.SERVER).path)
+    assert store.description.endswith(ends)
+    assert "@" not in store.description
 
 
 async def test_a_check_leaves_the_records_alone(store: Store) -> None:

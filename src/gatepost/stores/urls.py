@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
@@ -106,8 +107,31 @@ def _memory(place: str) -> Location | None:
     return Location(make_store, lambda: True, is_lost_at_exit=True, key_file=None)
 
 
+def _postgresql(place: str) -> Location | None:
+    url = f"postgresql:{place}"
+
+    def make_store() -> Store:
+        from gatepost.stores.sql.postgresql import postgresql_store  # noqa: PLC0415 - likewise
+
+        return postgresql_store(url)
+
+    if not _names_database(url):
+        return None
+    return Location(make_store, lambda: True, is_lost_at_exit=False, key_file=None)
+
+
+def _names_database(url: str) -> bool:
+    """Say whether a URL names a database on some host (PostgreSQL section 34.1.1.2)."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return url.startswith("postgresql://") and len(parts.path) > 1 and not parts.fragment
+
+
 BACKENDS: Final[Mapping[str, Backend]] = {
     "sqlite": Backend("sqlite:///path/to/file.db (four slashes for an absolute path)", _sqlite),
+    "postgresql": Backend("postgresql://user@host/database", _postgresql),
     "memory": Backend("memory:", _memory),
 }
 """By scheme."""

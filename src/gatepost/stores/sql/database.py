@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from gatepost.stores.contract.busy import wait_out
 
@@ -79,6 +79,28 @@ class Database(Protocol):
         """
 
 
+class StoreCall(Generic[T]):
+    """One call of a method of `Operations`, which is an `Operation`."""
+
+    __slots__ = ("_args", "_concern", "_kwargs", "_method")
+
+    def __init__(
+        self, method: Callable[..., Coroutine[Any, Any, T]], concern: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._method = method
+        self._concern = concern
+        self._args = args
+        self._kwargs = kwargs
+
+    @property
+    def name(self) -> str:
+        """The method's name, the same for each of its calls."""
+        return self._method.__qualname__
+
+    def __call__(self, transaction: Transaction) -> Coroutine[Any, Any, T]:
+        return self._method(self._concern, transaction, *self._args, **self._kwargs)
+
+
 class Operations:
     """The operations of one concern. A method under `read` or `write` is one, and gets its transaction."""
 
@@ -97,7 +119,7 @@ def read(
     @wraps(operation)
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         database = self._database
-        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731 - the annotation is on a name
+        run = StoreCall(operation, self, args, kwargs)
         return await wait_out(partial(database.read, run), busy_timeout=database.busy_timeout)
 
     return method
@@ -111,7 +133,7 @@ def write(
     @wraps(operation)
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         database = self._database
-        run: Operation[T] = lambda transaction: operation(self, transaction, *args, **kwargs)  # noqa: E731 - the annotation is on a name
+        run = StoreCall(operation, self, args, kwargs)
         return await wait_out(partial(database.write, run), busy_timeout=database.busy_timeout)
 
     return method

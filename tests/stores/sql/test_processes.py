@@ -1,15 +1,14 @@
-"""Several processes on one SQLite file, and one that dies in the middle."""
+"""Several processes on one store, and one that dies in the middle."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import pytest
 
 from gatepost.stores.contract.grants import RedeemOutcome
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import (
     NOW,
     approve,
@@ -30,9 +28,10 @@ from tests.stores.sample_records import (
     redeem,
     tokens,
 )
-from tests.stores.sql.sqlite.worker import PER_PROCESS
+from tests.stores.sql.places import rows_of, store_at
+from tests.stores.sql.worker import PER_PROCESS
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 NAMES = ("a", "b", "c", "d")
 
 # A process that is killed would leave half a coverage file behind; what it runs is measured in this process anyway.
@@ -67,10 +66,10 @@ HALF_DONE = (
 
 
 @contextmanager
-def worker(action: str, path: Path, name: str) -> Iterator[subprocess.Popen[str]]:
+def worker(action: str, place: str, name: str) -> Iterator[subprocess.Popen[str]]:
     """Start a worker that waits for its line, and leave none behind."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.stores.sql.sqlite.worker", action, str(path), name],
+        [sys.executable, "-m", "tests.stores.sql.worker", action, place, name],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdin=subprocess.PIPE,
@@ -99,30 +98,25 @@ def let_go(processes: Sequence[subprocess.Popen[str]]) -> None:
         process.stdin.flush()
 
 
-def race(action: str, path: Path) -> list[Any]:
+def race(action: str, place: str) -> list[Any]:
     """Run the action in four processes at once and return their results."""
     with (
-        worker(action, path, "a") as a,
-        worker(action, path, "b") as b,
-        worker(action, path, "c") as c,
-        worker(action, path, "d") as d,
+        worker(action, place, "a") as a,
+        worker(action, place, "b") as b,
+        worker(action, place, "c") as c,
+        worker(action, place, "d") as d,
     ):
         processes = (a, b, c, d)
         let_go(processes)
         return [json.loads(next(lines(process))) for process in processes]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "gatepost.db"
-
-
-async def test_processes_that_redeem_one_code_at_once_have_one_winner(path: Path) -> None:
-    store = file_store(path)
+async def test_processes_that_redeem_one_code_at_once_have_one_winner(place: str) -> None:
+    store = store_at(place)
     await store.open()
     await approve(store)
 
-    outcomes = [outcome for mine in race("redeem", path) for outcome in mine]
+    outcomes = [outcome for mine in race("redeem", place) for outcome in mine]
 
     assert len(outcomes) == len(NAMES) * PER_PROCESS
     assert outcomes.count(RedeemOutcome.REDEEMED.name) == 1
@@ -133,15 +127,15 @@ async def test_processes_that_redeem_one_code_at_once_have_one_winner(path: Path
     assert spent == code(grant_id=spent.grant_id)
     assert await find_grant(store, spent.grant_id) == grant(spent.grant_id)
     await store.close()
-    assert counts(path) == {"grants": 1, "access_tokens": 1, "refresh_tokens": 1}
+    assert counts(place) == {"grants": 1, "access_tokens": 1, "refresh_tokens": 1}
 
 
-async def test_processes_that_use_one_refresh_token_at_once_share_one_successor(path: Path) -> None:
-    store = file_store(path)
+async def test_processes_that_use_one_refresh_token_at_once_share_one_successor(place: str) -> None:
+    store = store_at(place)
     await store.open()
     await redeem(store)
 
-    rotations = [tuple(rotation) for mine in race("rotate", path) for rotation in mine]
+    rotations = [tuple(rotation) for mine in race("rotate", place) for rotation in mine]
 
     winners = [sealed for outcome, sealed in rotations if outcome == "ROTATED"]
     assert len(winners) == 1
@@ -150,15 +144,15 @@ async def test_processes_that_use_one_refresh_token_at_once_share_one_successor(
     assert kept is not None
     assert kept == grant()
     await store.close()
-    assert counts(path) == {"grants": 1, "access_tokens": 2, "refresh_tokens": 2}
+    assert counts(place) == {"grants": 1, "access_tokens": 2, "refresh_tokens": 2}
 
 
-async def test_processes_that_use_one_set_up_link_at_once_make_one_account(path: Path) -> None:
-    store = file_store(path)
+async def test_processes_that_use_one_set_up_link_at_once_make_one_account(place: str) -> None:
+    store = store_at(place)
     await store.open()
     await store.users.offer_setup(fp("link"), now=NOW, unless_since=NOW)
 
-    created = race("create-first-user", path)
+    created = race("create-first-user", place)
 
     assert created.count(True) == 1
     users = await store.users.list_users()
@@ -166,10 +160,10 @@ async def test_processes_that_use_one_set_up_link_at_once_make_one_account(path:
     await store.close()
 
 
-async def test_processes_may_open_a_fresh_database_at_once(path: Path) -> None:
-    assert race("register", path) == [None] * len(NAMES)
+async def test_processes_may_open_a_fresh_database_at_once(place: str) -> None:
+    assert race("register", place) == [None] * len(NAMES)
 
-    store = file_store(path)
+    store = store_at(place)
     await store.open()
     for name in NAMES:
         assert await store.clients.find_client(f"client-{name}") == client(f"client-{name}")
@@ -178,21 +172,21 @@ async def test_processes_may_open_a_fresh_database_at_once(path: Path) -> None:
 
 @pytest.mark.parametrize("acknowledged", [1, 30, 150])
 async def test_a_killed_process_loses_nothing_acknowledged_and_leaves_nothing_half(
-    path: Path, acknowledged: int
+    place: str, acknowledged: int
 ) -> None:
-    with worker("stream", path, "x") as process:
+    with worker("stream", place, "x") as process:
         let_go([process])
         output = lines(process)
         said = [next(output) for _ in range(acknowledged)]
         os.kill(process.pid, signal.SIGKILL)
         said += list(output)
 
-    store = file_store(path)
+    store = store_at(place)
     await store.open()
     for line in said:
         await assert_is_there(store, line)
     await store.close()
-    assert_nothing_is_half(path)
+    assert_nothing_is_half(place)
 
 
 async def assert_is_there(store: Store, line: str) -> None:
@@ -215,18 +209,17 @@ async def assert_is_there(store: Store, line: str) -> None:
         assert kept == grant(f"grant-{name}", revoked_at=NOW, revoked_reason="asked")
 
 
-def assert_nothing_is_half(path: Path) -> None:
+def assert_nothing_is_half(place: str) -> None:
     """Whatever was under way when the process died happened wholly or not at all."""
-    with closing(sqlite3.connect(path)) as connection:
-        for half in HALF_DONE:
-            assert connection.execute(half).fetchall() == [], half
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    for half in HALF_DONE:
+        assert [*rows_of(place, half)] == [], half
+    if "://" not in place:
+        assert rows_of(place, "PRAGMA integrity_check") == [("ok",)]
+        assert rows_of(place, "PRAGMA foreign_key_check") == []
 
 
-def counts(path: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(path)) as connection:
-        return {
-            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
-            for table in ("grants", "access_tokens", "refresh_tokens")
-        }
+def counts(place: str) -> dict[str, int]:
+    return {
+        table: rows_of(place, f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 - our own names
+        for table in ("grants", "access_tokens", "refresh_tokens")
+    }

@@ -1,4 +1,4 @@
-"""A process of its own that uses a store: `worker.py ACTION DATABASE NAME`.
+"""A process of its own that uses a store: `worker.py ACTION PLACE NAME`.
 
 It says `ready`, waits for a line, does its work and prints one line of JSON; `stream` prints a line for every write
 that was acknowledged, until it is killed.
@@ -10,14 +10,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql.sqlite import file_store
 from tests.stores.sample_records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
+from tests.stores.sql.places import store_at
 
 PER_PROCESS: Final = 12
 
@@ -155,9 +154,9 @@ ACTIONS: Final[dict[str, Callable[[Store, str], Awaitable[Any]]]] = {
 }
 
 
-async def main(action: str, path: str, name: str) -> None:
+async def main(action: str, place: str, name: str) -> None:
     """Do one action on an open store. For `register` even the opening waits for the others."""
-    store = file_store(Path(path))
+    store = store_at(place)
     if action == "register":
         wait_for_the_others()
         await store.open()

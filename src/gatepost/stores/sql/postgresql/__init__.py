@@ -1,0 +1,22 @@
+"""PostgreSQL: `Database` over a pool of asyncpg's connections.
+
+Owns: the URL, the pool, transactions with their retries, and what PostgreSQL's errors mean.
+Depends on: `stores.sql`, `stores.contract`, asyncpg, which is imported when the store is opened.
+"""
+
+from __future__ import annotations
+
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
+from gatepost.stores.sql.store import sql_store
+
+
+def postgresql_store(url: str, *, busy_timeout: float = 5.0) -> Store:
+    """Return the store in a PostgreSQL database, shared by any number of processes; not open yet.
+
+    Args:
+        url: as libpq takes it: `postgresql://user@host:5432/database?sslmode=verify-full`; several hosts with commas.
+        busy_timeout: for how many seconds an operation is repeated that could not begin, where its caller has not said
+            how long it waits (`stores.contract.busy`).
+    """
+    return sql_store(PostgresqlDatabase(url, busy_timeout=busy_timeout))

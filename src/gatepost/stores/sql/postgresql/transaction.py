@@ -1,0 +1,64 @@
+"""`Transaction` over one of asyncpg's connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gatepost.stores.sql.database import Row, Value
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+
+class PostgresqlTransaction:
+    """The transaction that is open on a connection."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    async def one(self, sql: str, *parameters: Value) -> Row | None:
+        row: Row | None = await self._connection.fetchrow(sql, *parameters)
+        return row
+
+    async def all(self, sql: str, *parameters: Value) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._connection.fetch(sql, *parameters)
+        return rows
+
+    async def run(self, sql: str, *parameters: Value) -> int:
+        status: str = await self._connection.execute(sql, *parameters)
+        # A command tag: "UPDATE 3", "INSERT 0 1", "CREATE TABLE" (PostgreSQL section 55.7, CommandComplete).
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdecimal() else -1
+
+
+class OneStatement:
+    """A transaction that is one statement, which needs no BEGIN and no COMMIT: one round trip.
+
+    A second statement would see another snapshot, so it is refused, and the operation begins anew in a transaction.
+    """
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._transaction = PostgresqlTransaction(connection)
+        self._is_used = False
+
+    async def one(self, sql: str, *parameters: Value) -> Row | None:
+        self._use()
+        return await self._transaction.one(sql, *parameters)
+
+    async def all(self, sql: str, *parameters: Value) -> Sequence[Row]:
+        self._use()
+        return await self._transaction.all(sql, *parameters)
+
+    async def run(self, sql: str, *parameters: Value) -> int:
+        del sql, parameters
+        raise TypeError("a read writes nothing")
+
+    def _use(self) -> None:
+        if self._is_used:
+            raise SecondStatement
+        self._is_used = True
+
+
+class SecondStatement(Exception):
+    """A read is more than one statement."""
