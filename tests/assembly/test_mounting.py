@@ -172,6 +172,18 @@ async def test_metadata_is_at_the_root_of_the_app_around_where_clients_look(
             assert (await http.get(address)).status_code == 404
 
 
+async def test_the_app_around_goes_on_as_before(tmp_path: Path) -> None:
+    outer = around(gate_at(tmp_path))
+    outer.add_api_route("/own", lambda: "own", name="own")
+
+    async with asking(outer) as http:
+        assert (await http.get("/own")).json() == "own"
+        assert list((await http.get("/openapi.json")).json()["paths"]) == ["/own"]
+        assert (await http.get("/docs")).status_code == 200
+        assert (await http.get("/.well-known/security.txt")).json() == {"detail": "Not Found"}
+    assert outer.url_path_for("own") == "/own"
+
+
 async def test_several_mounted_apps_are_found_each_by_its_path(tmp_path: Path) -> None:
     notes, mail = gate_at(tmp_path / "a"), gate_at(tmp_path / "b")
     inner = Starlette(routes=[Mount("/mail", GZipMiddleware(mail))])
