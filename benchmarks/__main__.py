@@ -157,7 +157,8 @@ def _measure(choice: Choice, run: Run, directory: Path) -> None:
         run.scenarios, peers, rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say
     )
     if "start" in choice.parts:
-        run.cold_starts = cold_start.measure(peers, repeats=choice.starts, directory=directory, until=until, say=_say)
+        alone = [peer for peer in peers if peer.behind is None]
+        run.cold_starts = cold_start.measure(alone, repeats=choice.starts, directory=directory, until=until, say=_say)
     if "streams" in choice.parts:
         run.streams = streams.measure(peers, count=choice.streams, directory=directory, until=until, say=_say)
     if "codes" in choice.parts:

@@ -55,6 +55,10 @@ GATEPOST: Final = PythonEnvironment(
     editable=CHECKOUT,
     reported=("gatepost", "fastapi", "uvicorn"),
 )
+GATEPOST_AND_SDK: Final = PythonEnvironment(
+    "gatepost-and-sdk", ("mcp==2.3.0",), files=(CHECKOUT / "requirements" / "runtime.txt",), editable=CHECKOUT
+)
+"""One for both, since one runs the other."""
 OFFICIAL_SDK: Final = PythonEnvironment("official-sdk", ("mcp==2.3.0", *_SERVER), reported=("mcp", "uvicorn"))
 FASTMCP: Final = PythonEnvironment("fastmcp", ("fastmcp==4.1.2", *_SERVER), reported=("fastmcp", "mcp", "uvicorn"))
 # It asks for an older uvicorn than the others.

@@ -14,6 +14,7 @@ from benchmarks.environments import (
     CEILING,
     FASTMCP,
     GATEPOST,
+    GATEPOST_AND_SDK,
     HERE,
     HTTP_MCP,
     NODE,
@@ -45,6 +46,8 @@ class Peer:
     has_sync: bool = True
     path: str = MCP_PATH
     """Of its MCP endpoint."""
+    behind: str | None = None
+    """What `gatepost serve` serves of its file; empty where it runs by itself, to compare with. None for all others."""
     streams: int = 0
     """How many `subscriptions/listen` streams it can be asked to keep at once; 0 if it has none."""
 
@@ -60,6 +63,27 @@ THE_OFFICIAL_SDK: Final = Peer(
     _BOTH,
     streams=1000,
 )
+_BEHIND: Final = "sdk_behind_guard.py"
+BEHIND_THE_GUARD: Final = (
+    Peer("sdk-bare", "SDK server, bare", GATEPOST_AND_SDK, _BEHIND, frozenset({Era.MODERN}), behind=""),
+    Peer(
+        "sdk-guarded",
+        "SDK server behind the guard",
+        GATEPOST_AND_SDK,
+        _BEHIND,
+        frozenset({Era.MODERN}),
+        behind="server",
+    ),
+    Peer(
+        "sdk-scoped",
+        "SDK server with scopes by name",
+        GATEPOST_AND_SDK,
+        _BEHIND,
+        frozenset({Era.MODERN}),
+        behind="scoped",
+    ),
+)
+"""The same server three times: what the guard in front of it costs."""
 PEERS: Final = (
     THE_CEILING,
     THE_GATEPOST,
@@ -86,6 +110,7 @@ PEERS: Final = (
         has_sync=False,
         streams=20_000,
     ),
+    *BEHIND_THE_GUARD,
 )
 
 
@@ -107,6 +132,11 @@ class Prepared:
         self.tokens = tuple(self._tokens())
 
     @property
+    def checks_tokens(self) -> bool:
+        """Whether it refuses a token that it does not know."""
+        return self.peer is not THE_CEILING and self.peer.behind != ""
+
+    @property
     def token(self) -> str:
         """A token that counts."""
         return self.tokens[0]
@@ -122,6 +152,8 @@ class Prepared:
             "BENCHMARK_TOKEN": self.token,
             "OAUTH_STORAGE_DIR": str(self._directory),
         }
+        if self.peer.behind:
+            environment["MCP_API_KEY"] = self.token
         return ServerProcess(self._command(), port=self.port, environment=environment, cwd=self._directory)
 
     def caller(self, connection: Connection, era: Era) -> Caller:
@@ -134,6 +166,9 @@ class Prepared:
         if self.peer is THE_GATEPOST:
             target = f"{SERVERS / self.peer.server}:server"
             return [GATEPOST.python, "-m", "gatepost", "serve", target, "--port", str(self.port)]
+        if self.peer.behind:
+            target = f"{SERVERS / self.peer.server}:{self.peer.behind}"
+            return [self.peer.environment.python, "-m", "gatepost", "serve", target, "--port", str(self.port)]
         if self.peer.is_python:
             return [self.peer.environment.python, str(SERVERS / self.peer.server), str(self.port)]
         return [node_binary(), str(NODE_SERVERS / self.peer.server), str(self.port)]

@@ -54,6 +54,10 @@ def _calls(run: Run) -> Iterator[Verdict]:
     yield from _at_least("handshake `tools/call`", _against(run, "handshake", _CEILING), 0.55, "of the ceiling")
     yield from _at_least("handshake `tools/call`", _against(run, "handshake", _SDK), 5, "× the SDK")
     yield from _at_least("`tools/list` with 500 tools", _against(run, "list", _SDK), 20, "× the SDK")
+    bare = run.rounds_of("guard", "sdk-bare")
+    for key, what in (("sdk-guarded", "the guard"), ("sdk-scoped", "the guard and scopes by name")):
+        ratio = rate_ratio(bare, run.rounds_of("guard", key))
+        yield from _at_most(f"a call through {what}", ratio, 1.15, "× the SDK server's own time")
     yield from _at_least("sync tool", _against(run, "sync", _SDK), 3, "× the SDK")
 
 

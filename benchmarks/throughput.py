@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.load import CONNECTIONS, FEW_CONNECTIONS, ID_PLACEHOLDER, Load, LoadFailed, Plan, run_load
 from benchmarks.machine import resident_bytes
 from benchmarks.messages import Caller, Connection, Era, Request, WrongAnswer
-from benchmarks.peers import MANY_TOOLS, THE_CEILING, Peer, Prepared
+from benchmarks.peers import MANY_TOOLS, Peer, Prepared
 from benchmarks.processes import ServerFailed, ServerProcess
 
 _REQUESTS: Final = 64
@@ -32,6 +32,8 @@ class Scenario:
     tool: str | None = None
     """What is called; None lists all tools instead."""
     fits: Callable[[Peer], bool] = lambda _: True
+    of_guard: bool = False
+    """Whether it is about what stands behind the guard; the others are about servers by themselves."""
 
     @property
     def tools(self) -> int:
@@ -40,7 +42,7 @@ class Scenario:
 
     def era_for(self, peer: Peer) -> Era | None:
         """Return the era in which `peer` is measured, or None if it is not."""
-        if not self.fits(peer):
+        if not self.fits(peer) or self.of_guard is (peer.behind is None):
             return None
         return next((era for era in self.eras if era in peer.eras), None)
 
@@ -63,6 +65,7 @@ SCENARIOS: Final = (
     Scenario("modern", "tools/call, modern era (2026-07-28)", [Era.MODERN], "add"),
     Scenario("handshake", "tools/call in a session, handshake era (2025-11-25)", [Era.HANDSHAKE], "add"),
     Scenario("sync", "tools/call of a sync tool, modern era", [Era.MODERN], "add_sync", lambda peer: peer.has_sync),
+    Scenario("guard", "tools/call of another library's server, modern era", [Era.MODERN], "add", of_guard=True),
     Scenario("list", f"tools/list, {MANY_TOOLS} tools", [Era.MODERN, Era.HANDSHAKE]),
 )
 
@@ -190,7 +193,7 @@ def checked_plan(prepared: Prepared, scenario: Scenario, era: Era) -> Plan:
         callers = [prepared.caller(connection, era) for _ in range(_SESSIONS if era is Era.HANDSHAKE else 1)]
         requests = scenario.checked_requests(connection, callers)
         stranger = Caller("stranger-" + prepared.token[9:], era, callers[0].session)
-        if prepared.peer is not THE_CEILING and not connection.refuses(stranger.list_tools(1)):
+        if prepared.checks_tokens and not connection.refuses(stranger.list_tools(1)):
             raise WrongAnswer("it takes a token that it has never seen")
     finally:
         connection.close()

@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from gatepost import Protected, Server, create_app, well_known_routes
+from gatepost import AuthProvider, Protected, Server, create_app, well_known_routes
+from gatepost.cli.main import main
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.web.site.direct_app import DirectApp
@@ -217,6 +218,60 @@ async def test_a_proxy_may_keep_the_path_of_the_public_url_or_strip_it(
     assert account.headers["location"] == "/svc/oauth/login"
     assert account.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
     assert health.json()["resources"] == ["https://example.com/svc/mcp"]
+
+
+@pytest.mark.parametrize("format_", ["opaque", "jwt"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/svc", None])
+def test_a_token_that_a_command_mints_counts_below_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], format_: str, url: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {"OAUTH_STORAGE_DIR": str(tmp_path / "data"), "OAUTH_ACCESS_TOKEN_FORMAT": format_}
+    for name, value in (environment | ({} if url is None else {"MCP_PUBLIC_URL": url})).items():
+        monkeypatch.setenv(name, value)
+
+    async def ping(token: str | None) -> int:
+        gate = create_app(Server("Notes"), announce=lambda _: None)
+        outer = around(gate)
+        headers = HEADERS if token is None else {**HEADERS, "Authorization": f"Bearer {token}"}
+        async with outer.router.lifespan_context(outer), asking(outer) as http:
+            return (await http.post("/svc/mcp", json=PING, headers=headers)).status_code
+
+    assert asyncio.run(ping(None)) == 401
+    resource = "/mcp" if url is not None else f"{BASE}/svc/mcp"
+    assert main(["token", "mint", "--subject", "svc", "--scopes", "mcp", "--resource", resource]) == 0
+    assert asyncio.run(ping(capsys.readouterr().out.strip())) == 200
+    assert main(["token", "mint", "--subject", "svc", "--resource", f"{BASE}/other/mcp"]) == 0
+    assert asyncio.run(ping(capsys.readouterr().out.strip())) == 401
+
+
+async def test_a_provider_that_sends_browsers_away_is_told_the_whole_address(tmp_path: Path) -> None:
+    class Elsewhere(AuthProvider):
+        async def authenticate(self, request: Request, credentials: Mapping[str, str]) -> str | None:
+            del request, credentials
+            return None
+
+        async def challenge(self, request: Request, credentials: Mapping[str, str]) -> Response | None:
+            del credentials
+            return Response(str(request.url))
+
+    settings = load_settings({"OAUTH_STORAGE_DIR": str(tmp_path / "data"), "OAUTH_ALLOWED_USERS": "*"}, env_file=None)
+    gate = create_app(Server("Notes"), settings=settings, provider=Elsewhere(), announce=lambda _: None)
+
+    async with asking(around(gate)) as http:
+        assert (await http.get("/svc/oauth/login?then=admin")).text == f"{BASE}/svc/oauth/login?then=admin"
+
+
+async def test_the_log_of_requests_names_what_is_below_the_path(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "gatepost.requests")
+    async with asking(around(gate_at(tmp_path))) as http:
+        await http.post("/svc/mcp", json=PING, headers=HEADERS)
+        await http.get("/svc/health")
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "gatepost.requests"]
+    assert lines == ["POST /mcp", "GET /health"]
 
 
 async def test_what_the_operator_adds_finds_the_whole_path(tmp_path: Path) -> None:

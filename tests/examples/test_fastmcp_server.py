@@ -22,6 +22,7 @@ from gatepost.resource.scope_map import ScopeMap
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "other-servers.md").read_text(encoding="utf-8")
 KEY = "a-key-of-some-length-0123456789"
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 SETTINGS = {"MCP_STORAGE_URL": "memory:", "MCP_API_KEY": KEY}
 
 
@@ -60,6 +61,30 @@ async def test_the_example_keeps_notes_of_its_caller() -> None:
 
     assert result.structured_content == {"result": ["milk"]}
     assert names["notes"] == {"api-key": ["milk"]}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "localhost:8000"}, 200),
+        ({"X-Forwarded-For": "203.0.113.7"}, 421),
+        ({"Authorization": "Bearer another"}, 401),
+        ({"Origin": "https://app.example"}, 200),
+    ],
+)
+async def test_requests_of_every_kind_meet_the_same_guard(headers: dict[str, str], status: int) -> None:
+    names = run((ROOT / "examples" / "fastmcp_server.py").read_text(encoding="utf-8"))
+    app = served(names["mcp"])
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+    given = {"Authorization": f"Bearer {KEY}", "Accept": "application/json, text/event-stream", **headers}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
+    ):
+        for path in ("/mcp", "/mcp/"):
+            assert (await client.post(path, json=ping, headers=given)).status_code == status
 
 
 async def test_the_page_serves_a_fastmcp_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,15 @@
 It speaks the handshake only, as most servers do. Members that nobody knows, numbers that are easily rounded and codes
 of its own show whether what lies in front of it leaves them alone.
 
-    recording_server.py [RECORD] [--die | --silent | --noisy | --asks-first | --stays]
+    recording_server.py [RECORD] [--die | --silent | --refuses | --nonsense | --noisy | --asks-first | --stays |
+                                  --stubborn]
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -148,6 +150,31 @@ def ask_and_report(request: Call) -> None:
     progress(request)
 
 
+def withdraw(request: Call) -> None:
+    """Ask, and take the question back."""
+    say({"id": "q", "method": "elicitation/create", "params": FORM})
+    say({"method": "notifications/cancelled", "params": {"requestId": "q"}})
+    text(request, "withdrawn")
+
+
+def ask_as_told(request: Call) -> None:
+    text(request, json.dumps(ask(arguments_of(request)["method"], {"own": 1.0})))
+
+
+def shout(request: Call) -> None:
+    for number in range(200):
+        sys.stderr.write(f"line {number}\n")
+    sys.stderr.write("x" * 5000 + "\n")
+    sys.stderr.flush()
+    text(request, "shouted")
+
+
+def mute(_request: Call) -> None:
+    """Close the output and go on."""
+    sys.stdout.flush()
+    os.close(1)
+
+
 def sample(request: Call) -> None:
     text(request, json.dumps(ask("sampling/createMessage", {"messages": [], "maxTokens": 5})))
 
@@ -206,6 +233,10 @@ TOOLS: dict[str, Callable[[Call], None]] = {
     "ask": ask_user,
     "ask_twice": ask_twice,
     "ask_and_report": ask_and_report,
+    "withdraw": withdraw,
+    "ask_as_told": ask_as_told,
+    "shout": shout,
+    "mute": mute,
     "sample": sample,
     "roots": roots,
     "change": change,
@@ -223,6 +254,12 @@ TOOLS: dict[str, Callable[[Call], None]] = {
 
 
 def initialize(request: Call) -> None:
+    if "--refuses" in FLAGS:
+        fail(request, -32000, "No.")
+        return
+    if "--nonsense" in FLAGS:
+        result(request, {"protocolVersion": "2025-11-25", "capabilities": 1, "serverInfo": []})
+        return
     params = request["params"]
     state.declared = params.get("capabilities", {})
     result(request, {"protocolVersion": params["protocolVersion"], **INTRODUCTION})
@@ -293,6 +330,10 @@ def main() -> None:
         if "--silent" not in FLAGS:
             take(json.loads(line))
     record("EOF")
+    if "--stubborn" in FLAGS:
+        signal.signal(signal.SIGTERM, lambda *_: record("SIGTERM"))
+        while True:
+            signal.pause()
 
 
 if __name__ == "__main__":

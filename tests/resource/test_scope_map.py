@@ -280,6 +280,15 @@ def test_a_variable_is_any_text_without_a_slash(parts: list[str], uri: str) -> N
     assert (read(uri, ScopeMap(resources={pattern: ["x"]}, default=["rest"])) == {"x"}) is matches
 
 
+def test_names_that_strangers_ask_about_are_kept_in_bounds_and_answered_alike() -> None:
+    scopes = ScopeMap(tools={"a*": ["x"]}, default=["rest"])
+    names = [f"{letter}{number}" for number in range(800) for letter in "ab"]
+
+    for _ in range(2):
+        assert [call(name, scopes) for name in names] == [{"x"}, {"rest"}] * 800
+    assert call("a" * 10_000, scopes) == {"x"}
+
+
 def test_a_long_name_costs_no_more_than_its_length() -> None:
     scopes = ScopeMap(tools={"*a*a*a*a*a*b": ["x"]}, default=["rest"])
 

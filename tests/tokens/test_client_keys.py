@@ -142,6 +142,18 @@ def test_a_message_without_key_id_is_checked_with_every_key_that_fits() -> None:
     assert verified_claims(sign("ES256", P256), keys(public(RSA), other, public(P256, kid="1"))) == CLAIMS
 
 
+def test_where_that_is_asked_for_a_key_without_a_name_is_tried_whatever_name_the_message_gives_it() -> None:
+    signed = sign("ES256", P256, kid="theirs")
+    unnamed = {name: value for name, value in public(P256).items() if name != "kid"}
+    assert verified_claims(signed, keys(unnamed), unnamed_fit=True) == CLAIMS
+    for key, unnamed_fit in ((unnamed, False), (public(P256, kid="ours"), True)):
+        with pytest.raises(KeyUnknown):
+            verified_claims(signed, keys(key), unnamed_fit=unnamed_fit)
+    other = {name: value for name, value in public(ECKey.generate_key("P-256")).items() if name != "kid"}
+    with pytest.raises(SignatureInvalid, match="the signature is wrong"):
+        verified_claims(signed, keys(other), unnamed_fit=True)
+
+
 @pytest.mark.parametrize(
     "members", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": "verify"}, {"alg": "ES384"}, {"alg": 1}]
 )

@@ -110,8 +110,11 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
 
 def _ordinary(installation: Installation, main: Site) -> OrdinaryRequests:
     deployment = installation.core.deployment
+    # A page of an application may be cached, for which the layers say by what it varies; answers of MCP never are.
+    mcp_paths = _mcp_paths(installation)
+    servers = {path: app for path, app in main.applications.items() if path in mcp_paths}
     return OrdinaryRequests(
-        endpoints=main.endpoints,
+        endpoints={**servers, **main.endpoints},
         own_hosts=deployment.allowed_hosts,
         is_local_only=deployment.is_any_loopback,
         base=deployment.base_path,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 from gatepost.fronts.backend import BackendLost, BackendUnavailable, Link, Outgoing
@@ -210,10 +211,11 @@ class BackendSession:
             await self._link.send(message)
 
     def _send_soon(self, method: str, params: Mapping[str, Any]) -> None:
-        self._in_background(self.notify(method, params))
+        self._in_background(partial(self.notify, method, params))
 
-    def _in_background(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(_unless_lost(work))
+    def _in_background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        # A function, since a coroutine in a task that is cancelled before its first step would never be awaited.
+        task = asyncio.get_running_loop().create_task(_unless_lost(work))
         # The loop itself holds tasks weakly.
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -263,7 +265,7 @@ class BackendSession:
         caller: Caller | None = None
         if about is not None and about in self._calls:
             caller = self._calls[int(about)].caller
-        asking = self._in_background(self._ask_client(request, caller))
+        asking = self._in_background(partial(self._ask_client, request, caller))
         self._asked[request.id] = asking
         asking.add_done_callback(lambda done: self._forget_asked(request.id, done))
 
@@ -291,8 +293,8 @@ class BackendSession:
         return await caller.ask(request.method, request.params)
 
 
-async def _unless_lost(work: Any) -> None:
+async def _unless_lost(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
-        await work
+        await work()
     except BackendLost as error:
         logger.debug("nothing could be sent: %s", error)

@@ -23,8 +23,8 @@ from gatepost.stdio.streams import LineSplitter
 
 LINE_LIMIT: Final = 32 * 1024 * 1024
 """The longest message that is read from a server, in bytes."""
-INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
-"""What a process gets of our own environment without being asked for; the last is for Windows."""
+INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+"""What a process gets of our own environment without being asked for."""
 _CLOSING_SECONDS: Final = 2.0
 """How long a process may take after its input was closed, and after SIGTERM."""
 _LAST_BYTES_SECONDS: Final = 1.0
@@ -97,6 +97,7 @@ class ServerProcess(asyncio.SubprocessProtocol):
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._ended = asyncio.Event()
+        self._outgoing: list[bytes] = []
         self._is_closing = False
         self._is_output_over = False
         self._logged: tuple[float, int] = (0.0, 0)
@@ -110,11 +111,15 @@ class ServerProcess(asyncio.SubprocessProtocol):
         # The input of a process that has ended is a pipe that nobody reads.
         if self._input.is_closing() or self._is_closing:
             raise BackendLost("Its input is closed.")
-        self._input.write(message.data + b"\n")
+        # What is sent in one turn of the event loop is one write: each wakes the server, and is a system call.
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(message.data)
         if not self._may_write.is_set():
             await self._may_write.wait()
 
     async def close(self) -> None:
+        self._flush()
         self._is_closing = True
         self._input.close()
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -171,6 +176,11 @@ class ServerProcess(asyncio.SubprocessProtocol):
 
     def resume_writing(self) -> None:
         self._may_write.set()
+
+    def _flush(self) -> None:
+        if self._outgoing and not self._input.is_closing():
+            self._input.write(b"\n".join((*self._outgoing, b"")))
+        self._outgoing.clear()
 
     def _how_it_ended(self) -> str:
         code = self._transport.get_returncode()

@@ -88,6 +88,7 @@ class AuthProviderLogin(IdentityProvider):
         origin = urlsplit(login.url(""))
         headers = [(name, value) for name, value in request.scope["headers"] if name != b"host"]
         scope = {**request.scope, "scheme": origin.scheme, "headers": [*headers, (b"host", origin.netloc.encode())]}
+        scope["path"] = request.scope.get("root_path", "") + request.scope["path"]  # inside, it is without its base
         question = Request(scope, request.receive)
         answer: Response | None = await ask(
             self._provider.challenge, question, self._query(request), returns=(Response, type(None))

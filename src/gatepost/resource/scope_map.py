@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gatepost.resource.scope_needs import ScopeNeeds, all_of, closure
@@ -56,6 +56,8 @@ _AMBIGUOUS: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_MOST_KNOWN: Final = 1024
+_LONGEST_KNOWN: Final = 128
 _LONGEST_URI: Final = 8192
 """Characters; of a longer one nobody says what it needs."""
 
@@ -81,6 +83,8 @@ class _Rules:
 
     by_name: Mapping[str, frozenset[str]]
     by_pattern: tuple[tuple[_Pattern, frozenset[str]], ...]
+    known: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """What names that were asked about need."""
 
     def matching(self, name: str) -> list[frozenset[str]]:
         """Return what each rule asks for whose name or pattern this is."""
@@ -201,10 +205,16 @@ class ScopeMap:
         return needs <= granted
 
     def _named(self, rules: _Rules, name: Any) -> frozenset[str]:
-        found = rules.matching(name) if isinstance(name, str) else []
-        if len(found) == 1:
-            return found[0]
-        return all_of(*found) if found else self.default
+        if not isinstance(name, str):
+            return self.default
+        needs = rules.known.get(name)
+        if needs is None:
+            found = rules.matching(name)
+            needs = all_of(*found) if found else self.default
+            # Names come from strangers: few are kept, and none that is long.
+            if len(rules.known) < _MOST_KNOWN and len(name) <= _LONGEST_KNOWN:
+                rules.known[name] = needs
+        return needs
 
     def _of_uri(self, uri: Any) -> frozenset[str]:
         # A server may serve one resource under several spellings of its URI: what another reader could take for another

@@ -238,6 +238,42 @@ async def test_the_applications_own_lifespan_runs_and_its_state_reaches_requests
     assert body["state"] == "by its lifespan"
 
 
+@pytest.mark.parametrize(
+    ("change", "is_cut"),
+    [("none", False), ("revoked", True), ("fewer scopes", True), ("store down", False), ("no token asked for", False)],
+)
+@pytest.mark.parametrize(
+    ("content_type", "is_stream"), [(b"text/event-stream; charset=utf-8", True), (b"text/html", False)]
+)
+async def test_a_stream_ends_with_the_token_that_opened_it(
+    change: str, content_type: bytes, *, is_cut: bool, is_stream: bool
+) -> None:
+    grants = Grants()
+    guard = BearerGuard(
+        grants=cast("GrantStore", grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW, cache_seconds=0
+    )
+
+    async def streaming(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", content_type)]})
+        await send({"type": "http.response.body", "body": b"1", "more_body": True})
+        await send({"type": "http.response.body", "body": b"2", "more_body": True})
+        if change == "revoked":
+            grants.scopes.clear()
+        elif change == "fewer scopes":
+            grants.scopes[READER] = ("base",)
+        grants.is_down = change == "store down"
+        await send({"type": "http.response.body", "body": b"3", "more_body": True})
+        await send({"type": "http.response.body", "body": b"4", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    is_guarded = change != "no token asked for"
+    app = GuardedApplication(
+        Protected(streaming), path="/mcp", guard=guard if is_guarded else None, addresses=ClientAddresses()
+    )
+
+    assert (await get(app, "/mcp")).text == ("12" if is_cut and is_stream else "1234")
+
+
 async def test_an_application_without_a_lifespan_is_served() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         del receive, send

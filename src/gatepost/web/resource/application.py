@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection
@@ -25,8 +26,9 @@ from gatepost.server.calls.context import set_current_subject
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
+from gatepost.web.resource.open_streams import ending_with_token
 from gatepost.web.resource.other_servers import ServerApplication, server_application
-from gatepost.web.resource.outer_authentication import PRINCIPAL
+from gatepost.web.resource.outer_authentication import NOTHING, PRINCIPAL
 from gatepost.web.resource.sdk_callers import SdkCallers
 from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
@@ -199,7 +201,19 @@ class GuardedApplication:
             fast_path.is_verified = True
         # 3. On to the application, without the token.
         set_current_subject(principal)
+        if principal is not None:
+            send = ending_with_token(send, partial(self._still_counts, scope, principal))
         await self._app(self._scope_for(scope, principal), receive, send)
+
+    async def _still_counts(self, scope: Scope, opened_by: Principal) -> bool:
+        """Say whether the token that opened a stream counts for all it did; so it is while the store cannot say."""
+        try:
+            principal = await self._principal(scope)
+        except BearerRefused:
+            return False
+        except StoreUnavailable:
+            return True
+        return principal is not None and opened_by.scopes <= principal.scopes
 
     async def _principal(self, scope: Scope) -> Principal | None:
         if self._guard is None:
@@ -217,6 +231,8 @@ class GuardedApplication:
         return principal
 
     def _scopes_for(self, scope: Scope) -> frozenset[str]:
+        if not self._needed:
+            return NOTHING
         below: str = scope["path"].removeprefix(self._path)
         covering = (scopes for prefix, scopes in self._needed if below == prefix or below.startswith(prefix + "/"))
         return frozenset[str]().union(*covering)

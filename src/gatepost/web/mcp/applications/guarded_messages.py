@@ -31,6 +31,7 @@ from gatepost.web.mcp.exchange.step_up import step_up
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.outer_authentication import GRANTED, PRINCIPAL, outer_principal
 from gatepost.web.site.client_address import ClientAddresses
+from gatepost.web.site.front_door import ORDINARY_HEADERS
 from gatepost.web.site.request_body import ClientDisconnected, read_body
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
@@ -91,7 +92,7 @@ class GuardedMessages:
         request_id: RequestId | None = None
         try:
             # 1. One message, of which nobody else can think that it is another one.
-            headers = single_values(scope["headers"])
+            headers = scope.get(ORDINARY_HEADERS) or single_values(scope["headers"])
             check_media_types(headers)
             body = await read_body(receive, limit=BODY_LIMIT)
             message = parse_message(body)
