@@ -133,7 +133,12 @@ class Resources:
                 addresses=self.core.addresses,
             )
         return GuardedApplication(
-            protected, path=endpoint.path, guard=guard, addresses=self.core.addresses, behind=behind
+            protected,
+            path=endpoint.path,
+            guard=guard,
+            addresses=self.core.addresses,
+            behind=behind,
+            is_lazy=self.core.settings.server.lazy_auth,
         )
 
     @asynccontextmanager

@@ -28,7 +28,7 @@ from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.resource.open_streams import ending_with_token
 from gatepost.web.resource.other_servers import ServerApplication, server_application
-from gatepost.web.resource.outer_authentication import NOTHING, PRINCIPAL
+from gatepost.web.resource.outer_authentication import NOTHING, PRINCIPAL, UNKNOWN_CALLER
 from gatepost.web.resource.sdk_callers import SdkCallers
 from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
@@ -156,6 +156,7 @@ class GuardedApplication:
         guard: BearerGuard | None,
         addresses: ClientAddresses,
         behind: Callable[[ASGIApp], ASGIApp] | None = None,
+        is_lazy: bool = False,
     ) -> None:
         """Prepare everything that does not depend on a request.
 
@@ -165,6 +166,8 @@ class GuardedApplication:
             guard: verifies bearer tokens; None serves everybody, and scopes then count for nothing.
             addresses: say from where a request comes that is refused.
             behind: puts what else a request passes in front of the application, once its caller is known.
+            is_lazy: whether a request without a token is passed on as nobody's (`UNKNOWN_CALLER`), for what is `behind`
+                to ask for one where it needs more.
         """
         self._addresses = addresses
         app = SdkCallers(protected.app)
@@ -172,6 +175,7 @@ class GuardedApplication:
         self._state = protected.state
         self._path = path
         self._guard = guard
+        self._is_lazy = is_lazy and behind is not None
         self._needed = tuple(
             (prefix.rstrip("/"), frozenset(scopes)) for prefix, scopes in protected.path_scopes.items()
         )
@@ -220,6 +224,9 @@ class GuardedApplication:
             return None
         raw_headers, query_string = scope["headers"], scope.get("query_string", b"")
         given = [header for header in raw_headers if header[0] in _CREDENTIALS]
+        if self._is_lazy and not given and not query_string:
+            scope[UNKNOWN_CALLER] = True
+            return None
         # A token that was verified a moment ago costs one look-up.
         is_plain = not query_string and len(given) == 1 and given[0][0] == b"authorization"
         principal = self._guard.cached(given[0][1]) if is_plain else None

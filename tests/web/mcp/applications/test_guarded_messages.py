@@ -44,7 +44,9 @@ class Application:
         await send({"type": "http.response.body", "body": self.answer})
 
 
-def guarded(application: Application, *, is_guarded: bool = True, ignores_scopes: bool = False) -> GuardedApplication:
+def guarded(
+    application: Application, *, is_guarded: bool = True, ignores_scopes: bool = False, is_lazy: bool = False
+) -> GuardedApplication:
     guard = None
     if is_guarded:
         guard = BearerGuard(grants=cast("GrantStore", Grants()), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW)
@@ -60,7 +62,12 @@ def guarded(application: Application, *, is_guarded: bool = True, ignores_scopes
         )
 
     return GuardedApplication(
-        Protected(application, scopes=SCOPES), path="/mcp", guard=guard, addresses=ClientAddresses(), behind=behind
+        Protected(application, scopes=SCOPES),
+        path="/mcp",
+        guard=guard,
+        addresses=ClientAddresses(),
+        behind=behind,
+        is_lazy=is_lazy,
     )
 
 
@@ -298,6 +305,32 @@ async def test_where_nobody_grants_scopes_they_may_be_ignored() -> None:
 
     assert (await send(app, content=message("tools/call", name="write"), token=None)).status_code == 200
     assert (await send(app, content=message("tools/list"), token=None)).content == TOOLS
+
+
+async def test_in_lazy_mode_nobody_sees_what_there_is_and_is_asked_for_a_token_where_it_needs_one() -> None:
+    application = Application()
+    app = guarded(application, is_lazy=True)
+
+    assert (await send(app, content=message("tools/list"), token=None)).content == TOOLS
+    assert (await send(app, content=message("ping"), token=None)).status_code == 200
+    application.bodies.clear()
+    refused = await send(app, content=message("tools/call", name="write"), token=None)
+    assert (refused.status_code, application.bodies) == (401, [])
+    assert 'scope="notes:write"' in refused.headers["www-authenticate"]
+    assert refused.json()["error"]["data"] == {"scope": "notes:write"}
+    # A token that is sent has to count, and then shows what it may.
+    assert (await send(app, content=message("tools/list"), token="unknown")).status_code == 401
+    assert (await send(app, content=message("tools/list"))).content == SHOWN
+    assert (await send(app, content=message("tools/call", name="write"))).status_code == 403
+
+
+async def test_an_application_without_scopes_by_name_is_open_to_nobody_in_lazy_mode() -> None:
+    guard = BearerGuard(grants=cast("GrantStore", Grants()), resource=RESOURCE, issuer=ORIGIN, now=lambda: NOW)
+    app = GuardedApplication(
+        Protected(Application()), path="/mcp", guard=guard, addresses=ClientAddresses(), is_lazy=True
+    )
+
+    assert (await send(app, content=message("ping"), token=None)).status_code == 401
 
 
 async def test_an_error_of_the_application_is_its_own() -> None:

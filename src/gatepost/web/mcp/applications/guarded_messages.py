@@ -29,7 +29,7 @@ from gatepost.web.mcp.exchange.answers import ACCEPTED, Answer, Refused, check_m
 from gatepost.web.mcp.exchange.headers import single_values
 from gatepost.web.mcp.exchange.step_up import step_up
 from gatepost.web.resource.bearer_guard import BearerGuard
-from gatepost.web.resource.outer_authentication import GRANTED, PRINCIPAL, outer_principal
+from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, PRINCIPAL, UNKNOWN_CALLER, outer_principal
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.front_door import ORDINARY_HEADERS
 from gatepost.web.site.request_body import ClientDisconnected, read_body
@@ -80,7 +80,9 @@ class GuardedMessages:
             await send_answer(send, self._refusal(scope, refused, None))
 
     def _granted(self, scope: Scope) -> frozenset[str] | None:
-        """Return the caller's scopes; None where they do not count."""
+        """Return the scopes that decide what lists show; None for all."""
+        if UNKNOWN_CALLER in scope:
+            return None
         principal: Principal | None = scope.get(PRINCIPAL)
         if principal is None and self.guard is None:
             principal = outer_principal(scope, self.resource, ignores_scopes=self.ignores_scopes)
@@ -101,10 +103,11 @@ class GuardedMessages:
                 method_header, name_header = headers.get(b"mcp-method"), headers.get(b"mcp-name")
                 if method_header is not None or name_header is not None:
                     modern.check_mirrored_names(message, method_header, name_header)
-            # 2. May the caller?
+            # 2. May the caller? Who is not known yet may do what needs nothing, and sees what there is.
+            may = NOTHING if UNKNOWN_CALLER in scope else granted
             if not isinstance(message, Response):
                 needs = self.scopes.needed(message.method, message.params)
-                if granted is not None and not needs <= granted:
+                if may is not None and not needs <= may:
                     await send_answer(send, self._insufficient(scope, needs, message))
                     return
         except ClientDisconnected:
@@ -126,7 +129,8 @@ class GuardedMessages:
     def _insufficient(self, scope: Scope, needs: frozenset[str], message: Any) -> Answer:
         if not isinstance(message, Request):
             return ACCEPTED  # a notification is owed no answer, and has none
-        return step_up(self.guard, to_ask_for(needs), message.id, partial(self.addresses.of, scope))
+        address, is_known = partial(self.addresses.of, scope), UNKNOWN_CALLER not in scope
+        return step_up(self.guard, to_ask_for(needs), message.id, address, is_known=is_known)
 
     async def _list(
         self,
