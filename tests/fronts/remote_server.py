@@ -42,6 +42,7 @@ class Asked:
     headers: Mapping[str, str]
     message: Any
     """The JSON of its body; None without one."""
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     @property
@@ -91,7 +92,7 @@ class Asked:
 
     async def until_gone(self) -> None:
         """Wait until the client has closed the connection."""
-        while not self.writer.transport.is_closing():  # noqa: ASYNC110 - the transport sets no event
+        while not (self.reader.at_eof() or self.writer.transport.is_closing()):  # noqa: ASYNC110 - nothing sets an event
             await asyncio.sleep(0.005)
 
     async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -169,7 +170,7 @@ class RawServer:
                 pairs = [line.partition(": ") for line in head[1:] if line]
                 headers = {name.lower(): value for name, _, value in pairs}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                asked = Asked(head[0].split()[0], headers, json.loads(body) if body else None, writer)
+                asked = Asked(head[0].split()[0], headers, json.loads(body) if body else None, reader, writer)
                 await self.serve(asked)
         writer.close()
 

@@ -179,7 +179,7 @@ async def test_a_cancelled_call_is_cancelled_there_and_its_stream_closed(tmp_pat
             {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "mine"}}, session=session
         )
         await call.ended()
-        await front.until(lambda: bool(server.sent("notifications/cancelled")))
+        await front.until(lambda: bool(server.sent("notifications/cancelled")) and gone.is_set())
 
         number = server.sent("tools/call")[0].id
         assert server.sent("notifications/cancelled")[0].message["params"] == {"requestId": number}

@@ -10,7 +10,7 @@ import pytest
 
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.proxy import ForwardProxy
-from gatepost.outbound.transport import MAX_ANSWER, Bounded, way_to
+from gatepost.outbound.transport import MAX_ANSWER, Bounded, way_for_streams, way_to
 from tests.outbound.connect_proxy import ConnectProxy
 from tests.outbound.tls_server import TlsServer
 
@@ -57,3 +57,17 @@ async def test_a_certificate_of_nobody_is_not_taken(server: TlsServer) -> None:
     async with httpx2.AsyncClient(transport=way_to(url, None, system_trust)) as http:
         with pytest.raises(httpx2.ConnectError):
             await http.get(url)
+
+
+async def test_the_way_for_streams_has_no_bound_verifies_and_leads_through_the_proxy(server: TlsServer) -> None:
+    server.answer({"a": "x" * MAX_ANSWER})
+    async with ConnectProxy(leads_to=server.port) as proxy:
+        forward = ForwardProxy(f"http://127.0.0.1:{proxy.port}", "", "HTTPS_PROXY")
+        url = f"https://client.example:{server.port}/client.json"
+        async with httpx2.AsyncClient(transport=way_for_streams(url, forward, server.trust)) as http:
+            assert len((await http.get(url)).content) > MAX_ANSWER
+        local = f"https://localhost:{server.port}/client.json"
+        async with httpx2.AsyncClient(transport=way_for_streams(local, forward, system_trust)) as http:
+            with pytest.raises(httpx2.ConnectError):
+                await http.get(local)
+    assert proxy.asked == [f"CONNECT client.example:{server.port} HTTP/1.1"]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.protocol.header_values import decode_header_value, plain_header_value
+from gatepost.protocol.header_values import (
+    MirroredArgument,
+    check_mirrors,
+    decode_header_value,
+    encode_header_value,
+    mirrors_of,
+    plain_header_value,
+)
 
 
 def encoded(text: str) -> bytes:
@@ -64,3 +71,38 @@ def test_a_plain_value_is_never_decoded() -> None:
 @given(st.text())
 def test_every_text_survives_encoding(text: str) -> None:
     assert decode_header_value(encoded(text)) == text
+
+
+@given(st.text())
+def test_what_is_encoded_here_says_the_same_there(text: str) -> None:
+    assert decode_header_value(encode_header_value(text).encode("ascii")) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("us-west1", "us-west1"),
+        ("Hello, \u4e16\u754c", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+        (" padded ", "=?base64?IHBhZGRlZCA=?="),
+        ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
+        ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
+        ("", ""),
+    ],
+)
+def test_values_are_written_as_the_specification_has_them(text: str, written: str) -> None:
+    assert encode_header_value(text) == written
+
+
+def test_arguments_are_mirrored_where_they_are_there() -> None:
+    mirrored = [
+        MirroredArgument(b"mcp-param-region", ("region",)),
+        MirroredArgument(b"mcp-param-count", ("inner", "count")),
+        MirroredArgument(b"mcp-param-all", ("all",)),
+        MirroredArgument(b"mcp-param-none", ("none",)),
+        MirroredArgument(b"mcp-param-absent", ("absent",)),
+    ]
+    arguments = {"region": "\u00fc", "inner": {"count": -7}, "all": True, "none": None}
+    headers = mirrors_of(mirrored, arguments)
+
+    assert headers == {"mcp-param-region": "=?base64?w7w=?=", "mcp-param-count": "-7", "mcp-param-all": "true"}
+    check_mirrors(mirrored, arguments, {name.encode(): value.encode() for name, value in headers.items()})

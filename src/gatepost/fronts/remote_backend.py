@@ -21,6 +21,7 @@ import httpx2
 from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, RequestNotTaken, User
 from gatepost.fronts.credentials import Credentials
 from gatepost.fronts.event_stream import EventStream, MessageTooLong
+from gatepost.fronts.modern_link import REFUSALS, ModernLink
 from gatepost.fronts.raw_json import decoded
 from gatepost.fronts.remote_answers import RETRY_SECONDS, refusal
 from gatepost.fronts.remote_http import (
@@ -32,7 +33,7 @@ from gatepost.fronts.remote_http import (
     refusal_body,
     whole_body,
 )
-from gatepost.protocol.errors import RequestId
+from gatepost.protocol.errors import ApplicationError, RequestId
 
 _CANCELLED: Final = "notifications/cancelled"
 _INITIALIZED: Final = "notifications/initialized"
@@ -116,12 +117,16 @@ class RemoteLink:
         self._waits = waits
         self._calls: dict[RequestId, asyncio.Task[None]] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._modern: ModernLink | None = None
         self._initialize_id: RequestId | None = None
         self._is_over = False
 
     async def send(self, message: Outgoing) -> None:
         if self._is_over:
             raise BackendLost("The session is over.")
+        if self._modern is not None:
+            await self._modern.send(message)
+            return
         if message.method is not None and message.id is not None:
             self._begin(message.id, self._ask(message, message.id))
             return
@@ -137,6 +142,8 @@ class RemoteLink:
             self._is_over = True
             await self._say_goodbye()
         self._is_over = True
+        if self._modern is not None:
+            await self._modern.close()
         tasks = [*self._calls.values(), *([] if self._listening is None else [self._listening])]
         for task in tasks:
             task.cancel()
@@ -166,9 +173,25 @@ class RemoteLink:
             error = BackendLost(f"It sent a message of more than {MESSAGE_LIMIT} bytes.")
         except Exception as other:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             error = other
+        if (
+            message.method == "initialize"
+            and isinstance(error, ApplicationError)
+            and await self._is_modern(message, error)
+        ):
+            return
         self._receiver.failed(request_id, error)
         if isinstance(error, RequestNotTaken):
             self._lose(str(error))
+
+    async def _is_modern(self, message: Outgoing, refused: ApplicationError) -> bool:
+        """Speak with a server of the modern era alone, if that is why it refused `initialize`; it is answered then."""
+        if refused.body()["code"] not in REFUSALS:
+            return False
+        modern = ModernLink(self._http, self._receiver, self._waits, message.params)
+        self._http.session_id = None
+        if message.id is not None and await modern.begin(message.id):
+            self._modern = modern
+        return self._modern is not None
 
     async def _post(self, message: Outgoing, request_id: RequestId) -> EventStream | None:
         """Send a request, and take its answer if it comes at once; return the stream if that is how it comes."""
@@ -300,11 +323,18 @@ class RemoteLink:
         self._receiver.take(data, about)
 
     def _note_version(self, data: bytes) -> None:
-        """Keep the revision that the server has agreed to: every request names it from now on."""
+        """Keep the revision that the server has agreed to: every request names it from now on.
+
+        Raises ApplicationError: the server refused.
+        """
         try:
-            version = decoded(data)["result"]["protocolVersion"]
-        except (ValueError, TypeError, KeyError):
-            return  # another message, or an error
+            message = decoded(data)
+        except ValueError:
+            return
+        result, error = message.get("result"), message.get("error")
+        if type(error) is dict and error.get("code") in REFUSALS:
+            raise ApplicationError({"message": "", **error})
+        version = result.get("protocolVersion") if type(result) is dict else None
         if type(version) is str and _VERSION.fullmatch(version):
             self._http.version = version
 

@@ -62,6 +62,14 @@ def decode_header_value(raw: bytes) -> str | None:
     return text if base64.b64encode(decoded).decode() == encoded else None
 
 
+def encode_header_value(text: str) -> str:
+    """Return how a text is written in `Mcp-Name` or `Mcp-Param-*`: as it is if headers can hold it, else in Base64."""
+    is_plain = _PLAIN.fullmatch(text) is not None and text == text.strip(" \t")
+    if is_plain and not (text.startswith(_PREFIX) and text.endswith(_SUFFIX)):
+        return text
+    return _PREFIX + base64.b64encode(text.encode()).decode() + _SUFFIX
+
+
 class InvalidAnnotation(ValueError):
     """An `x-mcp-header` that clients would refuse the whole tool for. The message says which and why."""
 
@@ -85,6 +93,18 @@ def mirrored_arguments(schema: Mapping[str, Any]) -> tuple[MirroredArgument, ...
             name = header.removeprefix(_HEADER_PREFIX).decode()
             raise InvalidAnnotation(f"{ANNOTATION} {name!r} stands at two arguments; case does not count")
     return found
+
+
+def mirrors_of(mirrored: Iterable[MirroredArgument], arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that mirror arguments ("Client Behavior"); none for an argument that is absent or null."""
+    headers: dict[str, str] = {}
+    for mirror in mirrored:
+        value = _value_at(mirror.path, arguments)
+        if type(value) is bool:
+            headers[mirror.header.decode()] = "true" if value else "false"
+        elif type(value) in (int, str):
+            headers[mirror.header.decode()] = encode_header_value(str(value))
+    return headers
 
 
 def check_mirrors(

@@ -40,7 +40,8 @@ CACHEABLE_METHODS = frozenset(
 
 _RESERVED_CODES = range(-32099, -32019)
 _DEFINED_CODES = {HeaderMismatch.code, MissingRequiredClientCapability.code, UnsupportedProtocolVersion.code}
-_NAMED_BY: Mapping[str, str] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY: Mapping[str, str] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Which parameter `Mcp-Name` mirrors."""
 _CACHE_HINTS: Mapping[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
 LIST_FRESHNESS_MS = 300_000
 """How long clients may take a list or a discovery for fresh, in milliseconds: a new tool shows within five minutes."""
@@ -178,7 +179,7 @@ def check_mirrored_names(request: Request, method_header: bytes | None, name_hea
     # Equal bytes are looked at first: they spare nearly every request the decoding.
     if method_header != method.encode() and plain_header_value(method_header) != method:
         raise HeaderMismatch('The Mcp-Method header differs from "method".')
-    member = _NAMED_BY.get(method)
+    member = NAMED_BY.get(method)
     if member is None:
         return
     name = request.params.get(member)
