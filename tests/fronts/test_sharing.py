@@ -37,6 +37,25 @@ async def test_the_sessions_of_one_user_share_a_process_if_told_so(tmp_path: Pat
         assert await pid_of(front, second) == one
 
 
+async def test_one_user_has_one_process_whatever_the_clients_declare_and_each_is_asked_what_it_can_answer(
+    tmp_path: Path,
+) -> None:
+    async with fronting(tmp_path, share="user") as front:
+        able, unable = await front.begin(capabilities={"elicitation": {}}), await front.begin()
+        call = front.open_call(able, "ask")
+        (question,) = await call.until_messages(1)
+        await front.respond(able, question, {"action": "decline"})
+        asked = await front.modern_call("ask", capabilities=ALL)
+
+        assert json.loads(text_of((await call.ended()).messages[-1])) == {"action": "decline"}
+        assert json.loads(text_of(await front.call(unable, "sample")))["code"] == -32601
+        assert json.loads(text_of(await front.modern_call("sample")))["code"] == -32601
+        assert asked["result"]["resultType"] == "input_required"
+        assert await pid_of(front, able) == await pid_of(front, unable)
+        (initialize,) = front.sent("initialize")
+        assert initialize["params"]["capabilities"] == {"elicitation": {}, "sampling": {}, "roots": {}}
+
+
 async def test_a_shared_death_ends_all_sessions_that_shared(tmp_path: Path) -> None:
     async with fronting(tmp_path, share="user") as front:
         first, second = await front.begin(), await front.begin()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gatepost.fronts.backend import User
 from gatepost.fronts.callers import Caller, SessionCaller, ask_client, is_declared
-from gatepost.fronts.held_calls import Questions
+from gatepost.fronts.held_calls import ANSWERED_WITH_QUESTIONS, HeldCall, Questions
 from gatepost.fronts.raw_json import ServerNotification
 from gatepost.fronts.session import BackendSession
 from gatepost.protocol.errors import RequestId
@@ -86,13 +86,19 @@ class Clients:
     def asked(self, session: BackendSession, method: str) -> Caller | None:
         if self.is_everybodys:
             return None
-        caller = session.latest_caller()
+        # Servers ask while they do something for somebody, and hardly for a list.
+        caller = session.latest_caller(ANSWERED_WITH_QUESTIONS) or session.latest_caller()
         if caller is not None and caller.can_be_asked(method):
             return caller
+        if isinstance(caller, HeldCall):
+            return AnyCall(self.questions) if caller.could_answer(method) else None
         for channel in reversed(self.channels.values()):
-            if is_declared(method, channel.client_capabilities, others=True):
+            # The client whose call is under way, which may hear on another stream; without a call, the latest one.
+            is_meant = not isinstance(caller, SessionCaller) or caller.session_key == channel.key
+            if is_meant and is_declared(method, channel.client_capabilities, others=True):
                 return ChannelCaller(channel)
-        return AnyCall(self.questions) if self.questions.can_be_asked(method) else None
+        is_any = caller is None and self.questions.can_be_asked(method)
+        return AnyCall(self.questions) if is_any else None
 
     def lost(self, session: BackendSession, why: str) -> None:
         del session

@@ -17,7 +17,7 @@ from typing import Any, Final
 from gatepost.fronts.callers import QUESTIONS, NotAnswered, is_declared
 from gatepost.protocol.errors import InternalError, RequestId
 from gatepost.protocol.messages import Request
-from gatepost.protocol.modern import LOG_LEVEL, LOG_LEVELS
+from gatepost.protocol.modern import CLIENT_CAPABILITIES, LOG_LEVEL, LOG_LEVELS
 from gatepost.server.calls.exchange import Exchange
 
 HELD_SECONDS: Final = 600
@@ -40,37 +40,35 @@ class Question:
     params: dict[str, Any]
     answer: asyncio.Future[Mapping[str, Any]]
     call: HeldCall | None
-    """The call that it belongs to, as far as one can tell; None for whichever asks next."""
+    """The call whose client is asked; None as long as there is none."""
+    is_free: bool
+    """Whether it came outside of a call, and so may be asked with any."""
 
 
 @dataclass(slots=True, eq=False)
 class Questions:
-    """The open questions of one session with a server, all of whose clients have declared the same."""
+    """The open questions of one session with a server."""
 
     capabilities: Mapping[str, Any]
-    """What they have declared."""
+    """What the server was told that its clients can answer."""
     _open: dict[str, Question] = field(default_factory=dict[str, Question], init=False)
     _waiting: list[HeldCall] = field(default_factory=list["HeldCall"], init=False)
     """The calls whose clients wait for an answer now, the latest last."""
     _last: int = field(default=0, init=False)
 
-    @property
-    def are_possible(self) -> bool:
-        """Whether the clients have declared that they answer anything."""
-        return any(map(self.can_be_asked, QUESTIONS))
-
     def can_be_asked(self, method: str) -> bool:
-        """Say whether the clients have declared that they answer this."""
+        """Say whether there may be clients that answer this."""
         return is_declared(method, self.capabilities, others=False)
 
     async def ask(self, method: str, params: dict[str, Any], call: HeldCall | None) -> Mapping[str, Any]:
         """Return the client's result; raises NotAnswered."""
         self._last += 1
         key = f"question-{self._last}"
-        question = Question(key, method, params, asyncio.get_running_loop().create_future(), call)
+        question = Question(key, method, params, asyncio.get_running_loop().create_future(), call, call is None)
         self._open[key] = question
-        asked = call or (self._waiting[-1] if self._waiting else None)
+        asked = call or next((each for each in reversed(self._waiting) if each.can_be_asked(method)), None)
         if asked is not None:
+            question.call = asked
             asked.changed.set()
         try:
             async with asyncio.timeout(HELD_SECONDS):
@@ -82,9 +80,9 @@ class Questions:
 
     def of(self, call: HeldCall) -> dict[str, dict[str, Any]]:
         """Return what the client of a call is to be asked now, as `inputRequests`."""
-        latest = self._waiting[-1] if self._waiting else None
         for question in self._open.values():
-            if question.call is None and call is latest:
+            is_unasked = question.call is None or question.call.is_over
+            if question.is_free and is_unasked and call.can_be_asked(question.method):
                 question.call = call
         return {
             question.key: {"method": question.method, "params": question.params}
@@ -102,8 +100,6 @@ class Questions:
     def enter(self, call: HeldCall) -> None:
         """Note that the client of a call waits for its answer."""
         self._waiting.append(call)
-        if any(question.call is None for question in self._open.values()):
-            call.changed.set()
 
     def leave(self, call: HeldCall) -> None:
         """Note that it waits no more."""
@@ -122,12 +118,19 @@ class HeldCall:
     def __init__(self, questions: Questions, exchange: Exchange, request: Request) -> None:
         meta = request.params["_meta"]
         self.questions = questions
-        self.is_askable = request.method in ANSWERED_WITH_QUESTIONS and questions.are_possible
+        self._capabilities: Mapping[str, Any] = meta[CLIENT_CAPABILITIES]
+        can_answer = any(is_declared(method, self._capabilities, others=False) for method in QUESTIONS)
+        self.is_askable = request.method in ANSWERED_WITH_QUESTIONS and can_answer
         """Whether it may be answered with questions."""
         self.answers(exchange, meta)
         self.changed = asyncio.Event()
         self._task: asyncio.Task[bytes] | None = None
         self._is_attended = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended at the server."""
+        return self._task is not None and self._task.done()
 
     def answers(self, exchange: Exchange, meta: Mapping[str, Any]) -> None:
         """Answer this request from now on: its client has come back with it."""
@@ -144,7 +147,11 @@ class HeldCall:
             self.exchange.post_message(raw)
 
     def can_be_asked(self, method: str) -> bool:
-        return self.is_askable and self.questions.can_be_asked(method)
+        return self.is_askable and self.could_answer(method)
+
+    def could_answer(self, method: str) -> bool:
+        """Say whether the client answers this, with some request or other."""
+        return is_declared(method, self._capabilities, others=False)
 
     async def ask(self, method: str, params: dict[str, Any]) -> Mapping[str, Any]:
         return await self.questions.ask(method, params, self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
@@ -257,9 +257,12 @@ class BackendSession:
         else:
             self.audience.hear(self, said)
 
-    def latest_caller(self) -> Caller | None:
-        """Return who sent the latest of the requests that are under way."""
-        return next(reversed(self._calls.values())).caller if self._calls else None
+    def latest_caller(self, methods: Collection[str] | None = None) -> Caller | None:
+        """Return who sent the latest of the requests that are under way, of all or of these methods."""
+        for call in reversed(self._calls.values()):
+            if methods is None or call.method in methods:
+                return call.caller
+        return None
 
     def _ask(self, request: ServerRequest, about: RequestId | None) -> None:
         caller: Caller | None = None

@@ -43,6 +43,9 @@ from gatepost.tokens.opaque import RandomBytes
 _HELD: Final = "held"
 """What a held call's handle is called in the request state."""
 
+_EVERYTHING: Final[Mapping[str, Any]] = {"elicitation": {}, "sampling": {}, "roots": {}}
+"""What a client declares that can answer whatever a server asks."""
+
 logger = logging.getLogger("gatepost.front")
 
 
@@ -221,13 +224,17 @@ class FrontTarget:
     ) -> PooledSession:
         """Return the session with the server that a client shares with others.
 
-        Those are the user's own clients that declare the same, for servers show and do more for clients that can more;
-        or everybody, whose clients then can do nothing, since nobody would know whom the server asks.
+        Those are the user's own clients that declare the same, for servers show and do more for clients that can more.
+        Where one user's share, whatever they declare, the server is told of one that can answer everything, and each
+        is asked what it can answer. Where everybody does, nobody can be asked, since one might see another's question.
         """
         if self.sharing.share == "all":
             params = initialize_params({}, None)
             return await self._pool.shared(None, None, params, Silent(), is_everybodys=True)
         user = _user(principal)
+        if self.sharing.share == "user":
+            params = initialize_params(_EVERYTHING, client_info)
+            return await self._pool.shared(user, user, params, Silent(), is_everybodys=False)
         key: Hashable = (user, orjson.dumps(capabilities, option=orjson.OPT_SORT_KEYS))
         params = initialize_params(capabilities, client_info)
         return await self._pool.shared(key, user, params, Silent(), is_everybodys=False)
