@@ -11,12 +11,15 @@ from fastmcp.server.auth import StaticTokenVerifier
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
-from gatepost import Command, Protected, ScopeMap, Server, create_app
+from gatepost import Command, Protected, Remote, ScopeMap, Server, create_app
 from gatepost.assembly.core import Core, build_core
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import load_settings
+from gatepost.fronts.credentials import CallersTokens
 from gatepost.fronts.introduction import Introduction
+from gatepost.fronts.remote_backend import RemoteBackend
+from gatepost.fronts.target import FrontTarget
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import REVISION_2025_11_25
@@ -78,6 +81,34 @@ def test_it_is_said_that_everybody_shares_a_process() -> None:
     assert endpoint.remarks == (
         "Everybody shares one process of server (--share=all): people can meet each other's data in it.",
     )
+
+
+def test_a_remote_server_is_served_under_what_it_was_heard_to_be_called_with_scopes_like_a_command(
+    scopes_file: str,
+) -> None:
+    url = "https://mcp.example.com/mcp"
+    heard = Remote(url, scopes=ScopeMap(tools={"*": ["a"]}))
+    heard.introduction = Introduction({"serverInfo": {"name": "some", "title": "Some server"}})
+
+    assert shapes({"/one": heard, "/two": Remote(url)}, MCP_SCOPES_FILE=scopes_file) == [
+        ("/one", "Some server", ["a"]),
+        ("/two", "mcp.example.com", ["y", "x"]),
+    ]
+    (endpoint,) = endpoints_of(Remote(url, share="all"), core(), title=None)
+    assert endpoint.remarks == (
+        "Everybody shares one session of mcp.example.com (--share=all): people can meet each other's data in it.",
+    )
+
+
+def test_a_remote_server_is_asked_with_the_callers_tokens_of_the_installation() -> None:
+    upstream = cast("Any", object())
+    remote = Remote("https://mcp.example.com/mcp", upstream="github", headers={"X-Own": "1"})
+    (endpoint,) = endpoints_of(remote, core(), title=None, upstream=upstream)
+
+    backend = cast("FrontTarget", endpoint.target).backend
+    assert isinstance(backend, RemoteBackend)
+    assert backend.credentials == CallersTokens("github", upstream, {"X-Own": "1"})
+    assert not backend.is_same_for_all
 
 
 @pytest.fixture
