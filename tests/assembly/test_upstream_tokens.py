@@ -15,7 +15,7 @@ import pytest
 from gatepost import Context, GitHub, NotLinked, OpenIDConnect, Server, SeveralLogins, UnknownUpstream
 from gatepost import UpstreamUnavailable as ServerUnavailable
 from gatepost.assembly.installation import Installation, install
-from gatepost.assembly.upstream_tokens import LOOKS, CallersTokens
+from gatepost.assembly.upstream_tokens import LOOKS, UpstreamTokensOfCallers
 from gatepost.configuration.settings import load_settings
 from gatepost.identity.provider import Identity, IdentityProvider
 from gatepost.identity.token_set import TokenSet
@@ -118,8 +118,8 @@ class Failing:
         self.slept.append(seconds)
 
 
-def failing(installation: Installation, error: Exception) -> tuple[CallersTokens, Failing]:
-    made, tokens = CallersTokens(installation.core), Failing(error)
+def failing(installation: Installation, error: Exception) -> tuple[UpstreamTokensOfCallers, Failing]:
+    made, tokens = UpstreamTokensOfCallers(installation.core), Failing(error)
     made.tokens = tokens  # type: ignore[assignment] # a stand-in
     return made, tokens
 

@@ -18,7 +18,7 @@ from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.external_tokens import authorization_servers, external_callers
 from gatepost.assembly.mcp import Resources
-from gatepost.assembly.upstream_tokens import CallersTokens
+from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
 from gatepost.configuration.external_tokens import open_doors, remarks_on_external_tokens
 from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
 from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
@@ -60,7 +60,7 @@ class Installation:
     is_single_user: bool
     notes: list[str]
     """What the operator had better know about how people log in."""
-    upstream: CallersTokens
+    upstream: UpstreamTokensOfCallers
     """The tokens of login providers, for tools."""
     shut_out: list[str] = field(default_factory=list[str], init=False)
     """Who cannot, once it was opened."""
@@ -238,7 +238,7 @@ def install(
     )
     callers = external_callers(core, external)
     _check_who_gets_in(settings, provider, entry, takes_others=callers is not None)
-    upstream = CallersTokens(core)
+    upstream = UpstreamTokensOfCallers(core)
     endpoints = endpoints_of(target, core, title=title, upstream=upstream)
     needs_no_person = is_single_user or settings.oauth.auto_approve or settings.server.lazy_auth
     any_origin = settings.server.require_auth and not needs_no_person

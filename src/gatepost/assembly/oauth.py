@@ -10,7 +10,7 @@ from gatepost.assembly.core import Core
 from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.assembly.login_provider import connected
 from gatepost.assembly.mcp import Resources
-from gatepost.assembly.upstream_tokens import CallersTokens
+from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import variables
@@ -220,7 +220,7 @@ def build_oauth(
     resources: Resources,
     provider: IdentityProvider | None,
     *,
-    upstream: CallersTokens,
+    upstream: UpstreamTokensOfCallers,
     is_single_user: bool,
     fetcher: Fetcher | None,
 ) -> OAuth:

@@ -24,7 +24,7 @@ STORE_PAUSE: Final = 5
 
 
 @dataclass(slots=True)
-class CallersTokens:
+class UpstreamTokensOfCallers:
     """`Upstream` of an installation; it knows no provider before it is connected."""
 
     core: Core

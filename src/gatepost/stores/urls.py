@@ -44,7 +44,7 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class StoreBackend:
     """One kind of store."""
 
     example: str
@@ -129,10 +129,10 @@ def _names_database(url: str) -> bool:
     return url.startswith("postgresql://") and len(parts.path) > 1 and not parts.fragment
 
 
-BACKENDS: Final[Mapping[str, Backend]] = {
-    "sqlite": Backend("sqlite:///path/to/file.db (four slashes for an absolute path)", _sqlite),
-    "postgresql": Backend("postgresql://user@host/database", _postgresql),
-    "memory": Backend("memory:", _memory),
+BACKENDS: Final[Mapping[str, StoreBackend]] = {
+    "sqlite": StoreBackend("sqlite:///path/to/file.db (four slashes for an absolute path)", _sqlite),
+    "postgresql": StoreBackend("postgresql://user@host/database", _postgresql),
+    "memory": StoreBackend("memory:", _memory),
 }
 """By scheme."""
 

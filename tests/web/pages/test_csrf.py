@@ -10,11 +10,11 @@ from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.site.request_body import BodyTooLarge
 from tests.web.pages.pages_world import ORIGIN, Accounts, Counter
 
-RETRY = Link("/oauth/login", "Go on")
+RETRY = PageLink("/oauth/login", "Go on")
 PAGES = Pages(server_name="Notes", secure=True, random_bytes=bytes)
 
 

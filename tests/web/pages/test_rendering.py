@@ -16,7 +16,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.pages import static_files
 from gatepost.web.pages.headers import page_headers
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.pages.static_files import StaticFiles
 from gatepost.web.pages.times import in_words
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected
@@ -159,7 +159,7 @@ def test_a_page_is_html_with_language_title_and_viewport(pages: Pages) -> None:
 
 def test_everything_is_escaped(pages: Pages) -> None:
     hostile = Pages(server_name=ATTACK, secure=True)
-    html = text(error_page(hostile, title=ATTACK, message=ATTACK, link=Link(f'/"{ATTACK}', ATTACK)))
+    html = text(error_page(hostile, title=ATTACK, message=ATTACK, link=PageLink(f'/"{ATTACK}', ATTACK)))
     assert "<script" not in html
     assert "<img" not in html
     assert html.count("&lt;script&gt;") == 7
@@ -193,7 +193,7 @@ def test_an_error_page_shows_its_reason_at_the_foot_and_logs_it_with_what_is_kno
         title="No",
         message="Not so.",
         reason=Reason.CLIENT_UNKNOWN,
-        link=Link("/x", "Go"),
+        link=PageLink("/x", "Go"),
     )
     assert response.status_code == 400
     assert '<a class="button plain" href="/x">Go</a>' in text(response)

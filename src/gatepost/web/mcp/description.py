@@ -22,7 +22,11 @@ _MESSAGE: Final = api.record(
 )
 _TAG: Final = "MCP"
 _EVENTS: Final = {"text/event-stream": {"schema": api.TEXT}}
-_UNKNOWN_CALLER: Final = api.challenged(api.refusal("No token, or one that does not count (RFC 6750 section 3)."))
+_NO_TOKEN: Final = api.record({"detail": api.text("What to send.")}, required=["detail"])
+"""Without credentials there is no error code (RFC 6750 section 3.1)."""
+_UNKNOWN_CALLER: Final = api.challenged(
+    api.json_answer("No token, or one that does not count (RFC 6750 section 3).", {"anyOf": [api.ERROR, _NO_TOKEN]})
+)
 _SESSION: Final = {**api.in_query("Mcp-Session-Id", "Of the session.", required=True), "in": "header"}
 _REFUSALS: Final[api.Responses] = {
     400: api.json_answer("The message is none, or contradicts its headers: a JSON-RPC error.", _MESSAGE),

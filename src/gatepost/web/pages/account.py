@@ -30,7 +30,7 @@ from gatepost.web.pages.link_login import LinkLoginPage
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, ADMIN, SECOND_STEP, login_path
 from gatepost.web.pages.recent_login import PASSKEYS
-from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.rendering import PageLink
 from gatepost.web.pages.times import ago, day
 from gatepost.web.pages.upstream_access import UpstreamAccess
 from gatepost.web.site import api_description as api
@@ -168,7 +168,7 @@ class AccountPage:
             "done.html",
             title=Phrase("You are logged out"),
             message=Phrase("Apps that you connected stay connected."),
-            link=Link(login_path(), Phrase("Log in again")),
+            link=PageLink(login_path(), Phrase("Log in again")),
         )
         browser_sessions.forget(response)
         return response

@@ -10,7 +10,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, read_form, without_session
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
-from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.rendering import PageLink
 from gatepost.wording.phrase import Phrase
 
 
@@ -30,7 +30,11 @@ async def submitted_form(
     if session is None:
         return without_session(request, completion.browser_sessions, completion.pages, path=path)
     check_csrf_token(
-        session, form.get("csrf_token"), purpose=purpose, transaction_id=None, retry=Link(path, Phrase("Your account"))
+        session,
+        form.get("csrf_token"),
+        purpose=purpose,
+        transaction_id=None,
+        retry=PageLink(path, Phrase("Your account")),
     )
     user = session.user or (session.password_only if at_login else None)
     return completion.pages.redirect(login_path()) if user is None else (session, user, form)

@@ -27,7 +27,7 @@ from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, login_path, query
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -71,7 +71,7 @@ class AccountLinkPage:
             submitted.get("csrf_token"),
             purpose=_PURPOSE,
             transaction_id=None,
-            retry=Link(link_path(token), Phrase("Try again")),
+            retry=PageLink(link_path(token), Phrase("Try again")),
         )
 
         # 2. Name and password can be ones.
@@ -101,7 +101,7 @@ class AccountLinkPage:
             "done.html",
             title=Phrase("Your password is set"),
             message=Phrase("You are logged out in every browser. Apps that you connected stay connected."),
-            link=Link(login_path(), Phrase("Log in")),
+            link=PageLink(login_path(), Phrase("Log in")),
         )
 
     async def _accept(
@@ -162,7 +162,7 @@ def _link_over() -> PageRefusal:
         message=Phrase(
             "It was used, it has expired, or a newer one was made. Ask the people who run this server for another."
         ),
-        link=Link(login_path(), Phrase("Log in")),
+        link=PageLink(login_path(), Phrase("Log in")),
     )
 
 

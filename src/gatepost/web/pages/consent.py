@@ -29,7 +29,7 @@ from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.pending_request import PendingRequests, consent_path, login_path, query
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.pages.times import day, in_words
 from gatepost.web.site import api_description as api
 from gatepost.web.site.routing import Route
@@ -115,7 +115,7 @@ class ConsentPage:
             submitted.get("csrf_token"),
             purpose=_PURPOSE,
             transaction_id=transaction_id,
-            retry=Link(consent_path(transaction_id), Phrase("Go on")),
+            retry=PageLink(consent_path(transaction_id), Phrase("Go on")),
         )
 
         # 2. The authorization request is this browser's own, and can be answered still.

@@ -18,7 +18,7 @@ from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.tokens.opaque import base64url
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.site.base_path import origin_of
 from gatepost.web.site.request_body import media_type, read_body
 from gatepost.wording.phrase import Phrase
@@ -36,7 +36,7 @@ def csrf_token(session: OpenSession, *, purpose: str, transaction_id: str | None
 
 
 def check_csrf_token(
-    session: OpenSession, presented: str | None, *, purpose: str, transaction_id: str | None, retry: Link
+    session: OpenSession, presented: str | None, *, purpose: str, transaction_id: str | None, retry: PageLink
 ) -> None:
     """Refuse a form whose token is not the one that `csrf_token` gives.
 
@@ -92,7 +92,7 @@ def without_session(request: Request, browser_sessions: BrowserSessions, pages: 
             "or a request of an app was answered in another tab, or cookies were deleted, or this browser does not "
             "accept cookies from this site. If this page comes again, allow them."
         ),
-        link=Link(path, Phrase("Open the form again")),
+        link=PageLink(path, Phrase("Open the form again")),
     )
 
 

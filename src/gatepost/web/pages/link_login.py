@@ -29,7 +29,7 @@ from gatepost.web.pages.login_completion import BrowserLogin, LoginCompletion
 from gatepost.web.pages.login_purpose import FROM_ACCOUNT, LinkLogin, LogIn, link_page_path
 from gatepost.web.pages.pending_request import ACCOUNT, query
 from gatepost.web.pages.recent_login import is_recent
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.web.pages.times import day
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -140,7 +140,7 @@ class LinkLoginPage:
                 status=409,
                 title=Phrase("This login stays"),
                 message=Phrase("It is the only way for you to log in. Link another first."),
-                link=Link(ACCOUNT, Phrase("Your account")),
+                link=PageLink(ACCOUNT, Phrase("Your account")),
             )
         if outcome is UnlinkOutcome.UNLINKED:
             await completion.audit.record(request, AuditEvent.LOGIN_UNLINKED, subject=user.subject)
@@ -154,7 +154,7 @@ class LinkLoginPage:
         logins = [] if session.user is None else await self._linking.logins.list_logins(session.user.subject)
         offered = [login for login in logins if completion.offers(login.issuer)]
         further = [
-            Link(f"{link_page_path(each.name)}?{FROM_ACCOUNT}", each.label)
+            PageLink(f"{link_page_path(each.name)}?{FROM_ACCOUNT}", each.label)
             for each in completion.linkable
             if not any(each.vouches_for(login.issuer) for login in logins)
         ]

@@ -19,7 +19,7 @@ from gatepost.stores.contract.linked_logins import LinkedLogin, LinkedLoginStore
 from gatepost.web.pages.browser_session import OpenSession
 from gatepost.web.pages.login_purpose import LinkLogin, link_page_path
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.site.audit import Audit
 from gatepost.wording.phrase import Phrase
 
@@ -74,7 +74,7 @@ _REASONS: Final = {
     # Who is disabled is logged out, so this one has been just now.
     LinkOutcome.NO_PERSON: Reason.LINK_OF_ANOTHER_PERSON,
 }
-_TO_ACCOUNT: Final = Link(ACCOUNT, Phrase("Your account"))
+_TO_ACCOUNT: Final = PageLink(ACCOUNT, Phrase("Your account"))
 _WORDS: Final = {
     Reason.LINK_OF_ANOTHER_PERSON: (
         Phrase(
@@ -89,7 +89,7 @@ _WORDS: Final = {
             "joined. Log in with it to see that account. If that one has another login, you can unlink this one there, "
             "and then link it here; else ask the people who run this server."
         ),
-        Link(login_path(switch_account=True), Phrase("Log in with it")),
+        PageLink(login_path(switch_account=True), Phrase("Log in with it")),
     ),
     Reason.LOGIN_OF_ISSUER_LINKED: (
         Phrase(

@@ -29,7 +29,7 @@ from gatepost.web.pages.login_completion import ANSWERS, BrowserLogin, LoginComp
 from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.login_throttle import AttemptsAtOnce, LoginThrottle, StepAnswer, account_of
 from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, PendingRequests, query
-from gatepost.web.pages.rendering import Ceremony, Link
+from gatepost.web.pages.rendering import Ceremony, PageLink
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -137,7 +137,7 @@ class LoginPage:
             submitted.pop("csrf_token", None),
             purpose=PURPOSE,
             transaction_id=transaction_id,
-            retry=Link(here, Phrase("Go on")),
+            retry=PageLink(here, Phrase("Go on")),
         )
 
         # 2. The authorization request, if any, is this browser's own.
@@ -261,12 +261,14 @@ class LoginPage:
         action = PASSKEY + purpose.page.removeprefix(_LOGIN)
         return Ceremony("get", PASSKEY_CHALLENGE, action, fills_fields=suggests)
 
-    def _others(self, request: Request, purpose: LogIn) -> list[Link]:
+    def _others(self, request: Request, purpose: LogIn) -> list[PageLink]:
         """Return the ways to log in elsewhere."""
         here = purpose.page_of(switch_account="switch" in query(request))
         joined = f"{here}{'&' if '?' in here else '?'}with="
         elsewhere = self.completion.provider.elsewhere
-        return [Link(joined + each.name, Phrase("Log in with %(provider)s", provider=each.label)) for each in elsewhere]
+        return [
+            PageLink(joined + each.name, Phrase("Log in with %(provider)s", provider=each.label)) for each in elsewhere
+        ]
 
     def form(
         self,

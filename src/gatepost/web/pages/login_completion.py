@@ -43,7 +43,7 @@ from gatepost.web.pages.csrf import check_origin
 from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, purpose_of, to_json
 from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, login_path
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages, login_unavailable
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages, login_unavailable
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
@@ -323,7 +323,7 @@ class BrowserLogin:
                 status=403,
                 title=Phrase("You may not enter here") if isinstance(purpose, LogIn) else Phrase("Nothing was linked"),
                 message=words_of(refused),
-                link=Link(page, Phrase("Use another account")),
+                link=PageLink(page, Phrase("Use another account")),
             ) from None
         except LoginRefused as refused:
             links = isinstance(self.purpose, LinkLogin)
@@ -335,10 +335,10 @@ class BrowserLogin:
                 status=403,
                 title=Phrase("Nothing was linked") if links else Phrase("You are not logged in"),
                 message=words_of(refused),
-                link=Link(self.purpose.page, Phrase("Try again")),
+                link=PageLink(self.purpose.page, Phrase("Try again")),
             ) from None
         except LoginUnavailable as failure:
-            raise login_unavailable(failure, link=Link(self.purpose.page, Phrase("Try again"))) from None
+            raise login_unavailable(failure, link=PageLink(self.purpose.page, Phrase("Try again"))) from None
 
     def _browser(self) -> OpenSession:
         if self.session is None:
@@ -368,5 +368,5 @@ def _login_over() -> PageRefusal:
             "It has been used already, took too long, or was begun in another browser. "
             "Go back to your app and connect again, or log in here."
         ),
-        link=Link(login_path(), Phrase("Log in")),
+        link=PageLink(login_path(), Phrase("Log in")),
     )

@@ -17,7 +17,7 @@ from gatepost.web.pages.login import PASSKEY, PASSKEY_CHALLENGE, PURPOSE, LoginP
 from gatepost.web.pages.login_completion import BrowserLogin
 from gatepost.web.pages.passkey_ceremonies import CHALLENGE, PasskeyCeremonies
 from gatepost.web.pages.pending_request import query
-from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.rendering import PageLink
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
@@ -62,7 +62,7 @@ class PasskeyLogin:
             submitted.get("csrf_token"),
             purpose=PURPOSE,
             transaction_id=purpose.transaction_id,
-            retry=Link(purpose.page, Phrase("Go on")),
+            retry=PageLink(purpose.page, Phrase("Go on")),
         )
 
         # 2. The authorization request, if any, is this browser's own, and so is the challenge.

@@ -39,7 +39,7 @@ from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.passkey_ceremonies import CHALLENGE, PasskeyCeremonies
 from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, login_path, query
 from gatepost.web.pages.recent_login import PASSKEYS, confirm_path, is_recent
-from gatepost.web.pages.rendering import Ceremony, Link, PageRefusal
+from gatepost.web.pages.rendering import Ceremony, PageLink, PageRefusal
 from gatepost.web.pages.required_second_step import RequiredSecondStep
 from gatepost.web.pages.times import day
 from gatepost.web.site import api_description as api
@@ -125,7 +125,7 @@ class PasskeysPage:
                 status=403,
                 title=Phrase("Confirm that it is you"),
                 message=Phrase("You logged in some time ago. Nothing was changed."),
-                link=Link(_CONFIRM, Phrase("Go on")),
+                link=PageLink(_CONFIRM, Phrase("Go on")),
             )
 
         if session.user is None:

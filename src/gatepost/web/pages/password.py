@@ -27,7 +27,7 @@ from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.pending_request import ACCOUNT, login_path
-from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.rendering import PageLink
 from gatepost.web.site import api_description as api
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -113,7 +113,7 @@ class PasswordPage:
             "done.html",
             title=Phrase("Your password is changed"),
             message=Phrase("You are logged out everywhere else. Apps that you connected stay connected."),
-            link=Link(ACCOUNT, Phrase("Your account")),
+            link=PageLink(ACCOUNT, Phrase("Your account")),
         )
         await self.proof.succeeded(request, user, page, code=code)
         if code is not None:

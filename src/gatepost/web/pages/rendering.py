@@ -57,7 +57,7 @@ _OWN_PATH: Final = re.compile(r'\s(?:action|data-action|data-challenge|href|src)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PageLink:
     """A way on from a page: one of our own paths and the words for it."""
 
     path: str
@@ -92,7 +92,7 @@ class PageRefusal(Exception):
         message: Words,
         detail: str | None = None,
         status: int = 400,
-        link: Link | None = None,
+        link: PageLink | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(f"{title} [{reason.value}]")
@@ -186,7 +186,7 @@ class Pages:
         reason: Reason,
         detail: str | None = None,
         told: Reason | None = None,
-        link: Link | None = None,
+        link: PageLink | None = None,
     ) -> Response:
         """Return an error page and log it. For who looks after the server, the reason stands at the foot, and an id.
 
@@ -253,9 +253,9 @@ class Pages:
         return response
 
 
-def _again(request: HTTPConnection) -> Link:
+def _again(request: HTTPConnection) -> PageLink:
     query: bytes = request.scope["query_string"]
-    return Link(request.scope["path"] + (f"?{query.decode('latin-1')}" if query else ""), Phrase("Try again"))
+    return PageLink(request.scope["path"] + (f"?{query.decode('latin-1')}" if query else ""), Phrase("Try again"))
 
 
 def _refusal_of(error: Exception) -> PageRefusal | None:
@@ -306,7 +306,7 @@ def _refusal_of(error: Exception) -> PageRefusal | None:
     return PageRefusal(error.reason, status=error.status, title=title, message=message, detail=detail, headers=headers)
 
 
-def login_unavailable(failure: LoginUnavailable, *, link: Link | None = None) -> PageRefusal:
+def login_unavailable(failure: LoginUnavailable, *, link: PageLink | None = None) -> PageRefusal:
     """Return what a person is told when a login provider, or who says who may enter, cannot know now."""
     return PageRefusal(
         Reason.LOGIN_PROVIDER_UNAVAILABLE,

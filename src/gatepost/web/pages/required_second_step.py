@@ -18,7 +18,7 @@ from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.login_purpose import LogIn
 from gatepost.web.pages.pending_request import SECOND_STEP
 from gatepost.web.pages.recent_login import PASSKEYS, is_recent
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.wording.phrase import Phrase
 
 
@@ -53,7 +53,7 @@ class RequiredSecondStep:
                     "Your password is right, and this server asks for more than that. If you have lost the passkey, "
                     "ask the people who run this server."
                 ),
-                link=Link(purpose.page_of(switch_account=True), Phrase("Log in")),
+                link=PageLink(purpose.page_of(switch_account=True), Phrase("Log in")),
             )
         return None
 
@@ -73,7 +73,7 @@ class RequiredSecondStep:
                 status=409,
                 title=Phrase("The second step stays on"),
                 message=Phrase("This server asks for more than your password. Add a passkey first."),
-                link=Link(PASSKEYS, Phrase("Your passkeys")),
+                link=PageLink(PASSKEYS, Phrase("Your passkeys")),
             )
 
     async def check_removing(self, user: User, passkey: Passkey) -> None:
@@ -93,5 +93,5 @@ class RequiredSecondStep:
                 message=Phrase(
                     "This server asks for more than your password. Add another passkey first, or set up a second step."
                 ),
-                link=Link(SECOND_STEP, Phrase("Set up a second step")),
+                link=PageLink(SECOND_STEP, Phrase("Set up a second step")),
             )

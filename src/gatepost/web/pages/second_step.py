@@ -32,7 +32,7 @@ from gatepost.web.pages.owner_proof import OwnerProof
 from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, login_path, query
 from gatepost.web.pages.qr_code import qr_code
 from gatepost.web.pages.recent_login import PASSKEYS
-from gatepost.web.pages.rendering import Link
+from gatepost.web.pages.rendering import PageLink
 from gatepost.web.pages.required_second_step import RequiredSecondStep
 from gatepost.web.pages.times import day
 from gatepost.web.site import api_description as api
@@ -215,7 +215,7 @@ class SecondStepPage:
                 "You log in with your password alone. Remove this server from your authenticator app, and throw the "
                 "recovery codes away."
             ),
-            link=Link(ACCOUNT, Phrase("Your account")),
+            link=PageLink(ACCOUNT, Phrase("Your account")),
         )
 
     async def _form(

@@ -27,7 +27,7 @@ from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, looks_l
 from gatepost.web.pages.browser_session import BrowserSessions, OpenSession
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, csrf_token, read_form, without_session
 from gatepost.web.pages.pending_request import ACCOUNT, login_path, query
-from gatepost.web.pages.rendering import Link, PageRefusal, Pages
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.site import api_description as api
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.disconnect import run_while_connected
@@ -105,7 +105,7 @@ class SetupPage:
             submitted.get("csrf_token"),
             purpose=_PURPOSE,
             transaction_id=None,
-            retry=Link(setup_path(token), Phrase("Try again")),
+            retry=PageLink(setup_path(token), Phrase("Try again")),
         )
 
         # 3. Name and password can be ones.
@@ -170,7 +170,7 @@ def _link_over() -> PageRefusal:
             "The first account exists already, or the server has been started again and shows a newer link in its "
             "terminal. If you have an account, you can log in."
         ),
-        link=Link(login_path(), Phrase("Log in")),
+        link=PageLink(login_path(), Phrase("Log in")),
     )
 
 

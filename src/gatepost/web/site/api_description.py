@@ -67,13 +67,14 @@ def record(properties: Mapping[str, Object], *, required: Sequence[str] = ()) ->
     return {"type": "object", "properties": dict(properties), "required": list(required)}
 
 
-_ERROR: Final = record(
+ERROR: Final = record(
     {
         "error": text("The code for programs (RFC 6749 section 5.2)."),
         "error_description": text("What is wrong and what to do, for people."),
     },
     required=["error", "error_description"],
 )
+"""The schema of a refusal (RFC 6749 section 5.2)."""
 
 
 def json_answer(description: str, schema: Object) -> Object:
@@ -83,7 +84,7 @@ def json_answer(description: str, schema: Object) -> Object:
 
 def refusal(description: str) -> Object:
     """Return the description of a refusal in JSON (RFC 6749 section 5.2)."""
-    return json_answer(description, _ERROR)
+    return json_answer(description, ERROR)
 
 
 def page(description: str) -> Object:
@@ -166,7 +167,7 @@ ANYWHERE: Final[Responses] = {
     421: refusal("This server is not known by that `Host`, or is set up for its own machine only."),
     500: {
         "description": "A fault of the server. Its log explains it under the incident that the answer names.",
-        "content": {"application/json": {"schema": _ERROR}, "text/html": {"schema": TEXT}},
+        "content": {"application/json": {"schema": ERROR}, "text/html": {"schema": TEXT}},
     },
 }
 """What every address may answer; a browser that navigates gets the 500 as a page."""

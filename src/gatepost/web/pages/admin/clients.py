@@ -20,7 +20,7 @@ from gatepost.web.pages.admin.new_client import NewClientRefused, read_refresh_r
 from gatepost.web.pages.admin.shown_once import show_client_secret_once
 from gatepost.web.pages.admin.table import AUDIT, CLIENT, CLIENTS, GRANTS, NEW_CLIENT, AdminPages, Visit
 from gatepost.web.pages.pending_request import query
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.web.pages.times import day
 from gatepost.wording.phrase import Phrase, Words
 
@@ -127,7 +127,7 @@ async def change_client(admin: AdminPages, request: Request) -> Response:
             message=Phrase(
                 "Nothing was changed. Change it in the file that OAUTH_CLIENTS_FILE names, and restart the server."
             ),
-            link=Link(path(CLIENT, client_id=client_id), Phrase("Go back")),
+            link=PageLink(path(CLIENT, client_id=client_id), Phrase("Go back")),
         )
 
     # 2. Do it; what is so already is fine.

@@ -15,7 +15,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.keys import KeyRetirement
 from gatepost.stores.signing_keys import states
 from gatepost.web.pages.admin.table import KEYS, AdminPages, Visit
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.wording.phrase import Phrase
 
 _STATES: Final = {
@@ -93,7 +93,7 @@ async def _retire(admin: AdminPages, visit: Visit, form: Mapping[str, str]) -> N
             status=409,
             title=Phrase("No other key would go on signing"),
             message=Phrase("Nothing was changed. Rotate the key at once, and end this one then."),
-            link=Link(KEYS, Phrase("Go back")),
+            link=PageLink(KEYS, Phrase("Go back")),
         )
     if outcome is KeyRetirement.RETIRED:
         admin.on_revocation()

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from gatepost.oauth.reasons import Reason
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.wording.phrase import Phrase
 
 T = TypeVar("T")
@@ -42,5 +42,5 @@ def unknown(back: str) -> PageRefusal:
         status=404,
         title=Phrase("There is nothing here"),
         message=Phrase("What this page was about does not exist, or not any more."),
-        link=Link(back, Phrase("Back to the list")),
+        link=PageLink(back, Phrase("Back to the list")),
     )

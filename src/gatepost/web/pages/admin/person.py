@@ -21,7 +21,7 @@ from gatepost.web.pages.admin.person_logins import end_tokens, remove_passkey, r
 from gatepost.web.pages.admin.shown_once import show_link_once
 from gatepost.web.pages.admin.table import AUDIT, GRANTS, PEOPLE, PERSON, AdminPages, Visit
 from gatepost.web.pages.pending_request import query
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.web.pages.times import day
 from gatepost.wording.phrase import Phrase, Words
 
@@ -143,7 +143,7 @@ async def _keep(admin: AdminPages, visit: Visit, user: User, outcome: AdminOutco
                     "Nothing was changed. Another administrator can do this, or whoever runs the server, at the "
                     "terminal."
                 ),
-                link=Link(path(PERSON, subject=user.subject), Phrase("Go back")),
+                link=PageLink(path(PERSON, subject=user.subject), Phrase("Go back")),
             )
         case AdminOutcome.UNCHANGED:
             pass

@@ -15,7 +15,7 @@ from gatepost.stores.contract.passkeys import Passkey
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.pages.admin.listing import path
 from gatepost.web.pages.admin.table import PERSON, AdminPages, Visit
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.web.pages.times import day
 from gatepost.wording.phrase import Phrase
 
@@ -38,7 +38,7 @@ async def unlink(admin: AdminPages, visit: Visit, user: User, form: Mapping[str,
             status=409,
             title=Phrase("This is their only login"),
             message=Phrase("Nothing was changed. If somebody else is to have it, disable the account first."),
-            link=Link(path(PERSON, subject=user.subject), Phrase("Go back")),
+            link=PageLink(path(PERSON, subject=user.subject), Phrase("Go back")),
         )
     if outcome is UnlinkOutcome.UNLINKED:
         await admin.record(visit, AuditEvent.LOGIN_UNLINKED, subject=user.subject)

@@ -26,7 +26,7 @@ from gatepost.web.pages.csrf import csrf_token
 from gatepost.web.pages.login_completion import LoginCompletion
 from gatepost.web.pages.pending_request import ACCOUNT, ADMIN, login_path
 from gatepost.web.pages.recent_login import confirm_path, is_recent
-from gatepost.web.pages.rendering import Link, PageRefusal
+from gatepost.web.pages.rendering import PageLink, PageRefusal
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
@@ -173,7 +173,7 @@ class AdminPages:
             message=Phrase(
                 "Your account does not have the role admin. The people who run this server can give it to you."
             ),
-            link=Link(ACCOUNT, Phrase("Your account")),
+            link=PageLink(ACCOUNT, Phrase("Your account")),
         )
 
     def _admitted(self, request: Request, session: OpenSession, user: User) -> Visit:
@@ -186,13 +186,13 @@ class AdminPages:
 
 
 _SECTIONS: Final = (
-    Link(PEOPLE, Phrase("People")),
-    Link(CLIENTS, Phrase("Apps")),
-    Link(API_KEYS, Phrase("API keys")),
-    Link(GRANTS, Phrase("Grants")),
-    Link(UPSTREAM, Phrase("Tokens for tools")),
-    Link(AUDIT, Phrase("Audit trail")),
-    Link(KEYS, Phrase("Keys and health")),
+    PageLink(PEOPLE, Phrase("People")),
+    PageLink(CLIENTS, Phrase("Apps")),
+    PageLink(API_KEYS, Phrase("API keys")),
+    PageLink(GRANTS, Phrase("Grants")),
+    PageLink(UPSTREAM, Phrase("Tokens for tools")),
+    PageLink(AUDIT, Phrase("Audit trail")),
+    PageLink(KEYS, Phrase("Keys and health")),
 )
 _SHOWN: Final[api.Responses] = {
     200: api.page("The page."),
