@@ -365,3 +365,17 @@ async def test_a_server_that_is_away_is_found_again_when_it_is_back(tmp_path: Pa
         assert found["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "raw"
         assert text_of(await front.modern_call("echo", {"text": "back"})) == "back"
         listening.close()
+
+
+async def test_of_several_calls_to_a_session_that_is_lost_each_is_told(tmp_path: Path) -> None:
+    async with raw_server() as server, remote_front(tmp_path, server.url) as front:
+        session = await begin(front)
+        server.sessions.clear()
+
+        calls = [front.open_call(session, "echo", request_id=number) for number in range(5)]
+        assert [(await call.ended()).status for call in calls] == [404] * 5
+
+        await front.modern_call("echo")
+        server.sessions.clear()
+        again = [front.open_modern("tools/call", {"name": "echo", "arguments": {"text": "on"}}) for _ in range(5)]
+        assert [text_of((await call.ended()).body) for call in again] == ["on"] * 5

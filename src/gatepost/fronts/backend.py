@@ -84,8 +84,11 @@ class Receiver(Protocol):
         """Note that one request will have no answer; a BackendLost or BackendUnavailable says why, for the log."""
         ...
 
-    def lost(self, why: str) -> None:
-        """Note that nothing will come any more; `why` is a sentence for the log."""
+    def lost(self, why: str, *, are_calls_over: bool = True) -> None:
+        """Note that nothing can be asked any more; `why` is a sentence for the log.
+
+        Unless `are_calls_over`, each request that is under way will still be answered, or fail.
+        """
         ...
 
 

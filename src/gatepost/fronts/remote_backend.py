@@ -346,7 +346,8 @@ class RemoteLink:
     def _lose(self, why: str) -> None:
         if not self._is_over:
             self._is_over = True
-            self._receiver.lost(why)
+            # The server says of each of them itself whether it knows the session.
+            self._receiver.lost(why, are_calls_over=False)
 
 
 def _unreachable(error: httpx2.HTTPError) -> Exception:

@@ -79,6 +79,11 @@ class BackendSession:
         return bool(self._calls)
 
     @property
+    def awaits_any(self) -> bool:
+        """Whether a request has yet to be answered."""
+        return any(not call.answer.done() for call in self._calls.values())
+
+    @property
     def capabilities(self) -> Mapping[str, Any]:
         """What the server declares."""
         capabilities = self.initialize_result.get("capabilities")
@@ -136,14 +141,18 @@ class BackendSession:
 
     async def finish(self, seconds: float) -> None:
         """Wait for what is under way, so long at most, and close."""
-        if self._calls and self.why_lost is None:
-            self._idle.clear()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._idle.wait()
-            except TimeoutError:
-                pass
+        try:
+            async with asyncio.timeout(seconds):
+                await self.idle()
+        except TimeoutError:
+            pass
         await self.close()
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._calls:
+            self._idle.clear()
+            await self._idle.wait()
 
     async def close(self) -> None:
         """Close the connection; what is under way fails. Closing twice is fine."""
@@ -177,10 +186,12 @@ class BackendSession:
         if self.awaits(request_id):
             self._calls[int(request_id)].answer.set_exception(error)
 
-    def lost(self, why: str) -> None:
+    def lost(self, why: str, *, are_calls_over: bool = True) -> None:
         """Note that the connection is over."""
         if self.why_lost is None:
-            self._end(why)
+            if are_calls_over:
+                self._end(why)
+            self.why_lost = why
             self.audience.lost(self, why)
 
     async def _request(self, method: str, params: Mapping[str, Any], caller: Caller) -> bytes:
@@ -222,14 +233,12 @@ class BackendSession:
         return task
 
     def _end(self, why: str) -> None:
-        if self.why_lost is not None:
-            return
-        self.why_lost = why
+        self.why_lost = self.why_lost or why
         for task in tuple(self._asked.values()):
             task.cancel()
         for call in self._calls.values():
             if not call.answer.done():
-                call.answer.set_exception(BackendLost(why))
+                call.answer.set_exception(BackendLost(self.why_lost))
 
     def _answered(self, answer: Answer) -> None:
         call = self._calls.get(answer.id) if type(answer.id) is int else None

@@ -177,7 +177,8 @@ class FrontTarget:
         """Forget a session with the server that is over, and end those of its clients, so that they begin anew."""
         for key, channel in pooled.clients.channels.items():
             self._joined.pop(key, None)
-            if not self._is_stopping:
+            # What is still to be answered would be cut off; those answers say it, or the next one does.
+            if not self._is_stopping and not pooled.session.awaits_any:
                 ending = asyncio.get_running_loop().create_task(channel.end())
                 # The loop itself holds tasks weakly.
                 self._ending.add(ending)

@@ -257,8 +257,13 @@ class HandshakeEra:
         return 200, None, ()
 
     async def lost(self, exchange: HttpExchange) -> Refused:
-        """End a session because its target has lost it; return what tells its client so."""
-        await self._end(exchange.headers[SESSION_HEADER].decode("latin-1"), exchange.principal)
+        """End a session because its target has lost it; return what tells its client so.
+
+        What else runs in it is not cancelled: the target says of each request what became of it.
+        """
+        session_id = exchange.headers[SESSION_HEADER].decode("latin-1")
+        await self.services.sessions.end(session_id, exchange.principal)
+        self._stop(fingerprint(session_id), is_cancelling=False)
         return session_unknown()
 
     async def _end(self, session_id: str, principal: Principal | None) -> None:
@@ -284,11 +289,12 @@ class HandshakeEra:
         """End the streams that GETs hold open: the server is shutting down. What runs goes on to its end."""
         self.listening.close()
 
-    def _stop(self, session_fingerprint: bytes) -> None:
+    def _stop(self, session_fingerprint: bytes, *, is_cancelling: bool = True) -> None:
         """Stop what goes on here in a session that is over."""
         self.listening.end(session_fingerprint)
         self.services.streams.forget(session_fingerprint)
-        self.services.running.stop(session_fingerprint)
+        if is_cancelling:
+            self.services.running.stop(session_fingerprint)
         if self._target is not None:
             self._target.session_ended(session_fingerprint)
 
