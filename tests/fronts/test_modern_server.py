@@ -56,6 +56,9 @@ class ModernServer:
             await self._fail(asked, -32020)
         elif name == "ask":
             await self._ask(asked)
+        elif name == "repeat":
+            error = {"code": -32602, "message": f"unlike {headers['authorization']}"}
+            await asked.json({"jsonrpc": "2.0", "id": asked.id, "error": error}, 400)
         elif name == "wait":
             await asked.stream()
             await asked.event({"method": "notifications/message", "params": {"level": "error", "data": 1.0}})

@@ -135,4 +135,6 @@ def test_entries_are_left_out_and_the_rest_stays_as_it_is_spelled() -> None:
 
     assert kept == b'{"tools":[{"name":"a","own":1.0},{"name":"c","own":1E2}],"nextCursor":"2"}'
     assert with_entries(b'{"tools":[]}', "tools", lambda _: True) == b'{"tools":[]}'
+    public = b'{"tools":[],"cacheScope":"public"}'
+    assert with_entries(public, "tools", lambda _: True) == b'{"tools":[],"cacheScope":"private"}'
     assert with_entries(b'{"own":1.0}', "tools", lambda _: True) == b'{"own":1.0}'

@@ -99,6 +99,14 @@ def test_other_shapes_are_refused_with_the_id_where_it_is_readable(
     assert (caught.value.message, caught.value.request_id) == (text, request_id)
 
 
+@pytest.mark.parametrize("name", ["Method", "METHOD", "ID", "Params", "reSult", "par\u0061m\u017f"])
+def test_members_that_some_readers_take_for_others_are_refused(name: str) -> None:
+    with pytest.raises(InvalidJsonRpcRequest, match="in its case only") as caught:
+        parse(**{"id": 1, "method": "ping", name: "tools/call"})
+
+    assert caught.value.request_id == 1
+
+
 @pytest.mark.parametrize("raw", [b"[]", b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', b"1", b'"x"', b"null"])
 def test_batches_and_what_is_no_object_are_refused(raw: bytes) -> None:
     with pytest.raises(InvalidJsonRpcRequest) as caught:

@@ -165,6 +165,31 @@ def test_completion_needs_what_it_completes_for(reference: Any, needed: set[str]
 
 
 @pytest.mark.parametrize(
+    ("method", "params", "needed"),
+    [
+        ("tools/call", {"name": "ping", "Name": "delete_note"}, "list"),
+        ("tools/call", {"NAME": "delete_note"}, "list"),
+        ("prompts/get", {"name": "review", "nAme": "other"}, "write"),
+        ("resources/read", {"uri": "notes://1", "URI": "file:///data/1"}, "files"),
+        ("resources/unsubscribe", {"uri": "notes://1", "Uri": "file:///data/1"}, "files"),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "review"}, "Ref": {}}, "files"),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "Type": "ref/resource", "name": "review"}}, "files"),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "review", "Name": "other"}}, "write"),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://1", "Uri": "file:///"}}, "files"),
+        ("subscriptions/listen", {"notifications": {}, "Notifications": {}}, "files"),
+        ("subscriptions/listen", {"notifications": {"re\u017fourceSubscriptions": ["notes://1"]}}, "files"),
+    ],
+)
+def test_where_readers_may_take_two_members_for_one_all_of_their_kind_is_needed(
+    method: str, params: dict[str, Any], needed: str
+) -> None:
+    everything = {"read", "list", "write", "audit", "files", "rest"}
+
+    assert NOTES.needed(method, params) <= everything
+    assert not NOTES.needed(method, params) <= everything - {needed}
+
+
+@pytest.mark.parametrize(
     "method",
     ["initialize", "ping", "server/discover", "logging/setLevel", "tasks/get", "notifications/cancelled", *LISTS],
 )
@@ -175,6 +200,11 @@ def test_what_names_nothing_needs_nothing(method: str) -> None:
 def test_a_method_that_the_specification_does_not_have_is_looked_up_by_its_own_name() -> None:
     assert NOTES.needed("notes/merge", {}) == {"write"}
     assert NOTES.needed("mail/send", {"name": "ping"}) == {"rest"}
+
+
+def test_the_list_of_tasks_is_no_list_for_everybody() -> None:
+    assert NOTES.needed("tasks/list", {}) == {"rest"}
+    assert ScopeMap(tools={"a": ["read"]}, methods={"tasks/list": []}).needed("tasks/list", {}) == set()
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ class Clients:
     """Whose they are."""
     is_everybodys: bool = False
     """Whether users share it who shall not hear of each other."""
+    is_shared: bool = False
+    """Whether several client sessions may join it, which hear of those resources alone that they asked about."""
     questions: Questions
     """For clients of the modern era."""
     on_lost: Callable[[str], None]
@@ -56,9 +58,15 @@ class Clients:
         elif type(uri) is str and request.method == "resources/unsubscribe":
             watching = self.watched.get(uri, set())
             watching.discard(key)
+            if not watching:
+                self.watched.pop(uri, None)
             return not watching
         # One user's level is none of the others'.
         return not (self.is_everybodys and request.method == "logging/setLevel")
+
+    def is_watched(self, uri: str) -> bool:
+        """Say whether any client session has subscribed to a resource."""
+        return uri in self.watched
 
     def leave(self, key: bytes) -> None:
         """Forget a client session that is over."""
@@ -105,8 +113,9 @@ class Clients:
         self.on_lost(why)
 
     def _concerns(self, channel: SessionChannel, notification: ServerNotification, change: Change | None) -> bool:
-        if change is None or change.kind != "resource" or len(self.channels) == 1:
+        if change is None or change.kind != "resource" or not self.is_shared:
             return True
+        # Even of the only channel: a subscription of the modern era has none, and its resources may need more scopes.
         return channel.key in self.watched.get(str(notification.params.get("uri")), ())
 
 

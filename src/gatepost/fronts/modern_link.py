@@ -242,6 +242,8 @@ class ModernLink:
         async with self._http.asked("POST", body, headers=headers) as response:
             if response.status_code not in _TAKEN:
                 text = await refusal_body(response)
+                if self._http.shows_token(text):
+                    text = b""
                 raise refusal(response.status_code, response.headers, text, in_session=False)
             if content_type(response) != EVENT_STREAM:
                 found = self._answer_in([await whole_body(response)], request_id, about)

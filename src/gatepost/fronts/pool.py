@@ -22,6 +22,7 @@ from gatepost.fronts.sharing import Sharing
 from gatepost.fronts.spares import Spares
 from gatepost.fronts.subscriptions import ServerSubscriptions
 from gatepost.protocol.errors import InternalError
+from gatepost.protocol.messages import Request
 
 ROOM_AFTER_SECONDS: Final = 60.0
 """How long a session has to be idle before it makes room for another user's."""
@@ -54,6 +55,12 @@ class PooledSession:
     def is_busy(self) -> bool:
         """Whether something is under way in it."""
         return self.session.is_busy or len(self.subscriptions) > 0
+
+    def note(self, request: Request, key: bytes) -> bool:
+        """Note what one of several client sessions wants to hear of; False if the server need not know of it."""
+        is_news = self.clients.note(request, key)
+        is_end = request.method == "resources/unsubscribe"
+        return is_news and not (is_end and self.subscriptions.watches(str(request.params.get("uri"))))
 
 
 @dataclass(slots=True, eq=False)
@@ -166,6 +173,7 @@ class Pool:
         clients = Clients(
             user=user,
             is_everybodys=is_everybodys,
+            is_shared=self.sharing.share != "session",
             questions=Questions(capabilities if type(capabilities) is dict else {}),
             on_lost=lambda why: self._lost(pooled, why),  # which is there before anything can be lost
         )
@@ -177,7 +185,7 @@ class Pool:
             session=session,
             clients=clients,
             key=key,
-            subscriptions=ServerSubscriptions(session, clients.changes),
+            subscriptions=ServerSubscriptions(session, clients.changes, clients.is_watched),
             used_at=asyncio.get_running_loop().time(),
         )
         return pooled

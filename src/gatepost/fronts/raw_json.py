@@ -109,7 +109,8 @@ def members_of(text: str) -> dict[str, str]:
 def with_entries(raw: bytes, member: str, keeps: Callable[[Any], bool]) -> bytes:
     """Return a JSON object with those entries of one of its lists that `keeps` says yes to, each as it is spelled.
 
-    An object without such a list stays as it is. Raises ValueError: it is no object.
+    An object without such a list stays as it is. The `cacheScope` of one with it becomes `private`: the next caller may
+    see other entries (2026-07-28 server/utilities/caching). Raises ValueError: it is no object.
     """
     members = members_of(raw.decode())
     entries = members.get(member, "")
@@ -125,6 +126,8 @@ def with_entries(raw: bytes, member: str, keeps: Callable[[Any], bool]) -> bytes
         if entries[index : index + 1] == ",":
             index = _space(entries, index + 1)
     members[member] = f"[{','.join(kept)}]"
+    if "cacheScope" in members:
+        members["cacheScope"] = '"private"'
     return _object(members).encode()
 
 

@@ -310,6 +310,8 @@ class RemoteLink:
     async def _refusal(self, response: httpx2.Response) -> Exception:
         in_session = self._http.session_id is not None
         body = await refusal_body(response)
+        if self._http.shows_token(body):
+            body = b""
         return refusal(response.status_code, response.headers, body, in_session=in_session)
 
     def _take(self, data: bytes, about: RequestId | None) -> None:

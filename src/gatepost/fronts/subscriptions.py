@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class ServerSubscriptions:
     session: BackendSession
     changes: ChangeBus
     """Carries what the server says of changes."""
+    is_watched: Callable[[str], bool]
+    """Says whether a client of the handshake era, which shares the session, has subscribed to a resource."""
     _open: Subscriptions | None = field(default=None, init=False)
     _watching: Counter[str] = field(default_factory=Counter[str], init=False)
     """How many watch each resource."""
@@ -54,6 +56,10 @@ class ServerSubscriptions:
             self._open = Subscriptions(self.changes, server_info=info, on_change=self._on_change)
         return self._open.prepare(request, exchange, offered=self.session.capabilities, may_see=lambda _: True)
 
+    def watches(self, uri: str) -> bool:
+        """Say whether any of them is about a resource."""
+        return uri in self._watching
+
     async def end_all(self) -> None:
         """End them with their results: nothing more will be heard of the server."""
         if self._open is not None:
@@ -66,7 +72,10 @@ class ServerSubscriptions:
         for uri in subscription.uris:
             before = self._watching[uri]
             self._watching[uri] += 1 if is_open else -1
-            if before == 0 or not self._watching[uri]:
+            if not self._watching[uri]:
+                del self._watching[uri]
+            # Who shares the session and watches it still must not lose it with this subscription.
+            if before == 0 or (uri not in self._watching and not self.is_watched(uri)):
                 self._tell("resources/subscribe" if is_open else "resources/unsubscribe", uri)
 
     def _tell(self, method: str, uri: str) -> None:

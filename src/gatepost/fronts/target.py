@@ -214,7 +214,7 @@ class FrontTarget:
             self._pool.use(pooled)
         else:
             raise SessionLost
-        if self.sharing.share != "session" and key is not None and not pooled.clients.note(request, key):
+        if self.sharing.share != "session" and key is not None and not pooled.note(request, key):
             return {}
         caller = SessionCaller(exchange, request.params)
         raw = await pooled.session.request(request.method, request.params, caller)

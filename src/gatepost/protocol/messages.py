@@ -16,6 +16,7 @@ LONGEST_REQUEST_ID = 256
 _LONGEST_REASON = 200
 """In characters. Every answer repeats the id, so it is not for the client to choose how long answers are."""
 _ABSENT = object()
+_MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 
 
 # Not frozen: a frozen dataclass takes three times as long to build, and one is built per request.
@@ -71,6 +72,9 @@ def parse_message(raw: bytes) -> Message:
     readable = _readable(identifier)
     if body.get("jsonrpc") != "2.0":
         raise InvalidJsonRpcRequest('"jsonrpc" must be "2.0".', request_id=readable)
+    if not body.keys() <= _MEMBERS and any(name.casefold() in _MEMBERS for name in body.keys() - _MEMBERS):
+        # Some readers take these for the members that they look like, and let the last one count: those in Go do.
+        raise InvalidJsonRpcRequest("A member differs from one of JSON-RPC in its case only.", request_id=readable)
     method = body.get("method", _ABSENT)
     if method is _ABSENT:
         return _parse_response(body, readable)

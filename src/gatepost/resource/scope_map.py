@@ -29,12 +29,12 @@ _UNCOUNTED: Final = frozenset(
         "ping",
         "server/discover",
         "logging/setLevel",
-        # A task is known by an identifier that only its call was answered with, and that call has been checked.
+        # A task is known by an identifier that only its call was answered with, and that call has been checked. Their
+        # list is not among these: it names the tasks of the same person's other apps, which may have wider scopes.
         "tasks/get",
         "tasks/update",
         "tasks/result",
         "tasks/cancel",
-        "tasks/list",
     }
 )
 """Methods of the specification that name nothing that has scopes. Every other one is looked up by its own name."""
@@ -56,6 +56,7 @@ _AMBIGUOUS: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 _MOST_KNOWN: Final = 1024
 _LONGEST_KNOWN: Final = 128
 _LONGEST_URI: Final = 8192
@@ -171,15 +172,15 @@ class ScopeMap:
         """Return the scopes that a request or notification needs; perhaps a `ScopeNeeds`, so compare with `<=`."""
         match method:
             case "tools/call":
-                needs = self._named(self._tools, params.get("name"))
+                needs = self._named(self._tools, params.get("name"), params)
             case "prompts/get":
-                needs = self._named(self._prompts, params.get("name"))
+                needs = self._named(self._prompts, params.get("name"), params)
             case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
-                needs = self._of_uri(params.get("uri"))
+                needs = self._of_uri(params.get("uri"), params)
             case "completion/complete":
-                needs = self._of_reference(params.get("ref"))
+                needs = self._of_reference(params)
             case "subscriptions/listen":
-                needs = self._of_subscription(params.get("notifications"))
+                needs = self._of_subscription(params)
             case _:
                 is_free = method in _UNCOUNTED or method.startswith("notifications/")
                 needs = frozenset() if is_free else self._named(self._methods, method)
@@ -204,7 +205,9 @@ class ScopeMap:
             needs = self._named(self._prompts if member == "prompts" else self._tools, given.get("name"))
         return needs <= granted
 
-    def _named(self, rules: _Rules, name: Any) -> frozenset[str]:
+    def _named(self, rules: _Rules, name: Any, within: Mapping[str, Any] = _NOTHING) -> frozenset[str]:
+        if _is_ambiguous(within, "name"):
+            return all_of(*rules.all, self.default)
         if not isinstance(name, str):
             return self.default
         needs = rules.known.get(name)
@@ -216,11 +219,13 @@ class ScopeMap:
                 rules.known[name] = needs
         return needs
 
-    def _of_uri(self, uri: Any) -> frozenset[str]:
+    def _of_uri(self, uri: Any, within: Mapping[str, Any] = _NOTHING) -> frozenset[str]:
         # A server may serve one resource under several spellings of its URI: what another reader could take for another
         # URI needs whatever any resource needs. In schemes and hosts the case says nothing (RFC 3986 section 6.2.2.1),
         # so every rule counts that matches but for it; it does not stand in for the default then.
         if not isinstance(uri, str) or len(uri) > _LONGEST_URI or _AMBIGUOUS.search(uri):
+            return self._all_of_resources
+        if _is_ambiguous(within, "uri"):
             return self._all_of_resources
         exact = self._resources.matching(uri)
         found = self._resources_lower.matching(uri.lower())
@@ -228,19 +233,34 @@ class ScopeMap:
             return all_of(self.default, *found)
         return found[0] if len(found) == 1 else all_of(*found)
 
-    def _of_reference(self, reference: Any) -> frozenset[str]:
+    def _of_reference(self, params: Mapping[str, Any]) -> frozenset[str]:
+        reference = params.get("ref")
         given = reference if isinstance(reference, Mapping) else {}
+        if _is_ambiguous(params, "ref") or _is_ambiguous(given, "type"):
+            return all_of(self._all_of_resources, *self._prompts.all)
         match given.get("type"):
             case "ref/prompt":
-                return self._named(self._prompts, given.get("name"))
+                return self._named(self._prompts, given.get("name"), given)
             case "ref/resource":
-                return self._of_uri(given.get("uri"))
+                return self._of_uri(given.get("uri"), given)
         return self.default
 
-    def _of_subscription(self, notifications: Any) -> frozenset[str]:
+    def _of_subscription(self, params: Mapping[str, Any]) -> frozenset[str]:
+        notifications = params.get("notifications")
         given = notifications if isinstance(notifications, Mapping) else {}
         uris = given.get("resourceSubscriptions") or []
+        if _is_ambiguous(params, "notifications") or _is_ambiguous(given, "resourceSubscriptions"):
+            return self._all_of_resources
         return all_of(*map(self._of_uri, uris)) if isinstance(uris, list) else self._all_of_resources
+
+
+def _is_ambiguous(given: Mapping[str, Any], member: str) -> bool:
+    """Say whether an object has a member that only its case tells from this one.
+
+    Some readers take it for the same and let the last one count, such as those in Go (`encoding/json`, "Unmarshal").
+    """
+    folded = member.casefold()
+    return any(name != member and name.casefold() == folded for name in given)
 
 
 def _rules(kind: str, given: Mapping[Any, Needs], *, is_lower: bool = False) -> _Rules:

@@ -122,6 +122,15 @@ async def test_a_call_without_the_scope_does_not_reach_the_application() -> None
     assert 'scope="notes:write"' in answer.headers["www-authenticate"]
 
 
+async def test_a_second_method_that_only_its_case_tells_from_the_first_does_not_reach_the_application() -> None:
+    application = Application()
+    body = message("ping", name="write").replace(b'"id"', b'"Method": "tools/call", "id"')
+
+    answer = await send(guarded(application), content=body)
+
+    assert (answer.status_code, application.bodies) == (400, [])
+
+
 async def test_a_list_holds_what_the_caller_may_use() -> None:
     application = Application()
 
