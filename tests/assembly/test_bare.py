@@ -90,8 +90,18 @@ async def test_nobody_who_is_unknown_is_served_from_elsewhere(*, authenticates: 
         forwarded = await asked(http, "tools/list", headers={"X-Forwarded-For": "192.0.2.7"})
         rebound = await asked(http, "tools/list", headers={"Host": "evil.example"})
 
-    assert (refused.status_code, forwarded.status_code, rebound.status_code) == (401, 401, 421)
+    assert (refused.status_code, forwarded.status_code, rebound.status_code) == (
+        401,
+        401,
+        401 if authenticates else 421,
+    )
     assert "AuthenticationMiddleware" in refused.json()["error_description"]
+
+
+async def test_whom_the_app_around_does_not_know_is_refused_on_this_machine_too() -> None:
+    async with asking(around(a_server()), HERE, "http://127.0.0.1:8000") as http:
+        assert (await asked(http, "tools/list")).status_code == 401
+        assert await names(http, headers={"X-User": "ada"}) == ["public", "private"]
 
 
 async def test_on_this_machine_everybody_is_served_what_needs_no_scope() -> None:

@@ -34,8 +34,10 @@ _UNKNOWN: Final = (
 class BareEndpoint:
     """Serves one endpoint at the very path of a mount, to callers that the app around has authenticated.
 
-    Whoever comes straight from this machine is served without. In public nobody else is, unless the operator has said
-    so: an app that forgot its guard would otherwise serve every tool that needs no scope to the whole internet.
+    Whoever comes straight from this machine is served without, where no app around says who calls: of those whom it
+    could not authenticate, a proxy on this machine that adds no header may pass on the whole internet. In public nobody
+    else is, unless the operator has said so: an app that forgot its guard would otherwise serve every tool that needs
+    no scope to everybody.
     """
 
     def __init__(self, installation: Installation, app: DirectApp, *, is_open: bool) -> None:
@@ -62,14 +64,14 @@ class BareEndpoint:
         if not is_here:
             await _refused(404, "not_found", f"The endpoint is at {root or '/'} itself.")(scope, receive, send)
             return
-        # 2. Who calls?
+        # 2. Who calls? The middleware has somebody for every request, whom it knows or not.
         user = scope.get("user")
         if self._is_open or (user is not None and user.is_authenticated):
             if self._app.life is not None and not self._app.life.is_open:
                 await self._app.life.start(None)
             endpoint = self._endpoint_at(scope)
             await (endpoint or _refused(400, "invalid_request", "Host names no host."))(scope, receive, send)
-        elif is_straight_from_here(scope):
+        elif user is None and is_straight_from_here(scope):
             # Without the app around, which passes nothing on that this one would miss.
             inner = {name: value for name, value in scope.items() if name != "app"}
             await self._app({**inner, "path": root + MCP_PATH}, receive, send)
