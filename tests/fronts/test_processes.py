@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.fronts import stdio_backend
-from gatepost.fronts.backend import User
+from gatepost.fronts.backend import SessionUser
 from gatepost.fronts.user_name import name_of
 from gatepost.web.mcp.sessions import lifecycle
 from tests.fronts.front_world import ALL, CARL, Front, fronting, is_alive
@@ -184,11 +184,11 @@ def _asked(front: Front) -> int:
 
 
 def test_names_of_users_are_their_own_and_harmless() -> None:
-    ann, other = User("https://a", "../Ann & Co"), User("https://b", "../Ann & Co")
+    ann, other = SessionUser("https://a", "../Ann & Co"), SessionUser("https://b", "../Ann & Co")
 
     assert name_of(ann).startswith("ann-co-")
     assert name_of(ann) != name_of(other)
-    assert name_of(ann) == name_of(User("https://a", "../Ann & Co"))
-    assert name_of(User("https://a", "日本")).startswith("user-")
-    assert name_of(User("a", "b c")) != name_of(User("a b", "c"))
+    assert name_of(ann) == name_of(SessionUser("https://a", "../Ann & Co"))
+    assert name_of(SessionUser("https://a", "日本")).startswith("user-")
+    assert name_of(SessionUser("a", "b c")) != name_of(SessionUser("a b", "c"))
     assert name_of(None) == "nobody"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gatepost.fronts.backend import User
+from gatepost.fronts.backend import SessionUser
 from gatepost.fronts.callers import Caller, SessionCaller, ask_client, is_declared
 from gatepost.fronts.held_calls import ANSWERED_WITH_QUESTIONS, HeldCall, Questions
 from gatepost.fronts.raw_json import ServerNotification
@@ -33,7 +33,7 @@ _UPDATED: Final = "notifications/resources/updated"
 class Clients:
     """The `Audience` of one session with a server."""
 
-    user: User | None
+    user: SessionUser | None
     """Whose they are."""
     is_everybodys: bool = False
     """Whether users share it who shall not hear of each other."""

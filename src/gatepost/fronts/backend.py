@@ -46,7 +46,7 @@ class RequestNotTaken(BackendLost):
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class SessionUser:
     """For whom a connection is."""
 
     issuer: str
@@ -122,7 +122,7 @@ class Backend(Protocol):
         """Whether one that cannot be begun at the start is the operator's mistake, and not an outage that passes."""
         ...
 
-    async def connect(self, receiver: Receiver, user: User | None) -> Link:
+    async def connect(self, receiver: Receiver, user: SessionUser | None) -> Link:
         """Begin a connection for a user; None for one that is nobody's in particular.
 
         Raises:

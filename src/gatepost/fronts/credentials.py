@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from gatepost.fronts.backend import User
+from gatepost.fronts.backend import SessionUser
 from gatepost.server.calls.upstream import NoPerson, UnknownUpstream, Upstream
 
 _BEARER: Final = "Bearer "
@@ -24,7 +24,7 @@ class Credentials(Protocol):
         """Whether they are the same whoever calls."""
         ...
 
-    async def headers(self, user: User | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    async def headers(self, user: SessionUser | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
         """Return the headers for a user's requests.
 
         Args:
@@ -52,7 +52,7 @@ class FixedHeaders:
     def are_same_for_all(self) -> bool:
         return True
 
-    async def headers(self, user: User | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    async def headers(self, user: SessionUser | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
         del user, refused
         return self.given
 
@@ -74,7 +74,7 @@ class CallersTokens:
     def are_same_for_all(self) -> bool:
         return False
 
-    async def headers(self, user: User | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    async def headers(self, user: SessionUser | None, *, refused: Mapping[str, str] | None = None) -> Mapping[str, str]:
         principal = None if user is None else user.principal
         if self.upstream is None:
             raise UnknownUpstream(f"there is no login provider {self.provider!r}: nobody logs in elsewhere here")

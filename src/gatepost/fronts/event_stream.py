@@ -16,7 +16,7 @@ class MessageTooLong(Exception):
 
 
 @dataclass(slots=True)
-class EventStream:
+class ReceivedEvents:
     """Takes the chunks of one response, and gives the data of its events."""
 
     limit: int

@@ -19,7 +19,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.fronts.backend import BackendLost, Outgoing, Receiver
-from gatepost.fronts.event_stream import EventStream
+from gatepost.fronts.event_stream import ReceivedEvents
 from gatepost.fronts.raw_json import Answer, NotAMessage, ServerNotification, decoded, read_message
 from gatepost.fronts.remote_answers import refusal
 from gatepost.fronts.remote_http import (
@@ -259,7 +259,7 @@ class ModernLink:
         self, response: httpx2.Response, request_id: RequestId, about: RequestId | None
     ) -> Answer | None:
         """Read a stream to its end, but not for long once the answer is there."""
-        events, found, loop = EventStream(MESSAGE_LIMIT), None, asyncio.get_running_loop()
+        events, found, loop = ReceivedEvents(MESSAGE_LIMIT), None, asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as bound:
                 async for chunk in chunks_of(response):

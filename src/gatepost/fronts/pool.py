@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gatepost.fronts.audience import Clients
-from gatepost.fronts.backend import Backend, BackendUnavailable, User
+from gatepost.fronts.backend import Backend, BackendUnavailable, SessionUser
 from gatepost.fronts.callers import Caller
 from gatepost.fronts.held_calls import Questions
 from gatepost.fronts.session import BackendSession
@@ -75,10 +75,12 @@ class Pool:
     _opening: dict[Hashable, asyncio.Future[PooledSession]] = field(
         default_factory=dict[Hashable, "asyncio.Future[PooledSession]"], init=False
     )
-    _being_opened: dict[object, User | None] = field(default_factory=dict[object, User | None], init=False)
+    _being_opened: dict[object, SessionUser | None] = field(
+        default_factory=dict[object, SessionUser | None], init=False
+    )
     _closing: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"], init=False)
-    _pauses: dict[User | None, tuple[int, float]] = field(
-        default_factory=dict[User | None, tuple[int, float]], init=False
+    _pauses: dict[SessionUser | None, tuple[int, float]] = field(
+        default_factory=dict[SessionUser | None, tuple[int, float]], init=False
     )
     """How often in a row the server did not start for a user, and when it may be tried again."""
     _spares: Spares = field(init=False)
@@ -97,7 +99,7 @@ class Pool:
         pooled.used_at = asyncio.get_running_loop().time()
 
     async def shared(
-        self, key: Hashable, user: User | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
+        self, key: Hashable, user: SessionUser | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
     ) -> PooledSession:
         """Return a session that several use, begun by whoever comes first; raises as `open`."""
         found = self._pooled.get(key)
@@ -115,7 +117,7 @@ class Pool:
     async def open(
         self,
         key: Hashable,
-        user: User | None,
+        user: SessionUser | None,
         params: Mapping[str, Any],
         caller: Caller,
         *,
@@ -166,7 +168,7 @@ class Pool:
         return pooled
 
     def _new(
-        self, key: Hashable, user: User | None, params: Mapping[str, Any], *, is_everybodys: bool
+        self, key: Hashable, user: SessionUser | None, params: Mapping[str, Any], *, is_everybodys: bool
     ) -> PooledSession:
         """Build a session that has still to be initialized, around a spare if there is one."""
         capabilities = params.get("capabilities")
@@ -215,7 +217,7 @@ class Pool:
             await asyncio.wait(self._closing)
 
     async def _open_shared(
-        self, key: Hashable, user: User | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
+        self, key: Hashable, user: SessionUser | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
     ) -> PooledSession:
         pooled = await self.open(key, user, params, caller, is_everybodys=is_everybodys)
         await pooled.session.initialized()
@@ -227,7 +229,7 @@ class Pool:
         if not done.cancelled():
             done.exception()  # looked at here, for whoever asked may be gone
 
-    def _make_room(self, user: User | None, now: float) -> None:
+    def _make_room(self, user: SessionUser | None, now: float) -> None:
         mine = [pooled for pooled in self._pooled.values() if user is not None and pooled.clients.user == user]
         coming = list(self._being_opened.values())
         if user is not None and len(mine) + coming.count(user) >= self.sharing.most_per_user:
@@ -243,7 +245,7 @@ class Pool:
             raise BackendBusy("As many sessions with the server behind are in use as there may be; try again later.")
         self.end(min(idle, key=lambda pooled: pooled.used_at).key)
 
-    def _failed(self, session: BackendSession, user: User | None) -> None:
+    def _failed(self, session: BackendSession, user: SessionUser | None) -> None:
         """Close what did not start, and let none be tried for this user for a while."""
         failures = self._pauses.pop(user, (0, 0.0))[0] + 1
         pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE)

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import httpx2
 
-from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, RequestNotTaken, User
+from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, RequestNotTaken, SessionUser
 from gatepost.fronts.credentials import Credentials
-from gatepost.fronts.event_stream import EventStream, MessageTooLong
+from gatepost.fronts.event_stream import MessageTooLong, ReceivedEvents
 from gatepost.fronts.modern_link import REFUSALS, ModernLink
 from gatepost.fronts.raw_json import decoded
 from gatepost.fronts.remote_answers import RETRY_SECONDS, refusal
@@ -90,7 +90,7 @@ class RemoteBackend:
     def is_needed_at_start(self) -> bool:
         return False
 
-    async def connect(self, receiver: Receiver, user: User | None) -> RemoteLink:
+    async def connect(self, receiver: Receiver, user: SessionUser | None) -> RemoteLink:
         # Before anything else, so that whoever has no token yet hears what to do.
         await self.credentials.headers(user)
         http = RemoteHttp(
@@ -193,7 +193,7 @@ class RemoteLink:
             self._modern = modern
         return self._modern is not None
 
-    async def _post(self, message: Outgoing, request_id: RequestId) -> EventStream | None:
+    async def _post(self, message: Outgoing, request_id: RequestId) -> ReceivedEvents | None:
         """Send a request, and take its answer if it comes at once; return the stream if that is how it comes."""
         is_first = message.method == "initialize"
         if is_first:
@@ -207,12 +207,12 @@ class RemoteLink:
             if content_type(response) != EVENT_STREAM:
                 self._take(await whole_body(response), request_id)
                 return None
-            events = EventStream(MESSAGE_LIMIT)
+            events = ReceivedEvents(MESSAGE_LIMIT)
             await self._read(response, events, request_id)
             return events
 
     async def _read(
-        self, response: httpx2.Response, events: EventStream, about: RequestId | None, silence: float | None = None
+        self, response: httpx2.Response, events: ReceivedEvents, about: RequestId | None, silence: float | None = None
     ) -> bool:
         """Take what comes on a stream until it ends, breaks, or is silent for too long; say whether anything came.
 
@@ -236,7 +236,7 @@ class RemoteLink:
             logger.debug("a stream of the server behind broke: %s", type(error).__name__)
         return something
 
-    async def _resume(self, request_id: RequestId, events: EventStream) -> None:
+    async def _resume(self, request_id: RequestId, events: ReceivedEvents) -> None:
         """Open the stream of a call again, with the last event that came, until the call is answered.
 
         2025-11-25 basic/transports, "Resumability and Redelivery". Some servers replay what was missed and then nothing
@@ -246,7 +246,7 @@ class RemoteLink:
         while self._receiver.awaits(request_id) and events.last_event_id and fruitless < self._waits.most_resumptions:
             before, pause = events.last_event_id, self._pause(events.retry, fruitless)
             await self._waits.sleep(pause)
-            events = EventStream(MESSAGE_LIMIT, before, events.retry)
+            events = ReceivedEvents(MESSAGE_LIMIT, before, events.retry)
             try:
                 async with self._http.asked("GET", headers={"Last-Event-ID": before}) as response:
                     if response.status_code in _TAKEN and content_type(response) == EVENT_STREAM:
@@ -263,7 +263,7 @@ class RemoteLink:
         """Keep the session's own stream open, if the server has one (2025-11-25 basic/transports, "Listening")."""
         last_event_id, retry, fruitless, was_open = "", None, 0, False
         while not self._is_over:
-            events = EventStream(MESSAGE_LIMIT, last_event_id, retry)
+            events = ReceivedEvents(MESSAGE_LIMIT, last_event_id, retry)
             something = False
             try:
                 headers = {"Last-Event-ID": last_event_id} if last_event_id else None

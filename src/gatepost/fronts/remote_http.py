@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx2
 
-from gatepost.fronts.backend import User
+from gatepost.fronts.backend import SessionUser
 from gatepost.fronts.credentials import Credentials
 from gatepost.fronts.event_stream import MessageTooLong
 
@@ -35,7 +35,7 @@ class RemoteHttp:
     url: httpx2.URL
     transport: httpx2.AsyncBaseTransport
     credentials: Credentials
-    user: User | None
+    user: SessionUser | None
     """Whose session it is."""
     session_id: str | None = None
     """`Mcp-Session-Id`, once the server has given one."""

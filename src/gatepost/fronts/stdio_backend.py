@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, User
+from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, SessionUser
 from gatepost.fronts.user_name import USER, name_of
 from gatepost.stdio.streams import LineSplitter
 
@@ -60,7 +60,7 @@ class StdioBackend:
     def is_needed_at_start(self) -> bool:
         return True
 
-    async def connect(self, receiver: Receiver, user: User | None) -> ServerProcess:
+    async def connect(self, receiver: Receiver, user: SessionUser | None) -> ServerProcess:
         known_as = name_of(user)
         arguments = [argument.replace(USER, known_as) for argument in self.arguments]
         environment = {name: value.replace(USER, known_as) for name, value in self.environment.items()}

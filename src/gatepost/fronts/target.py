@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, RequestNotTaken, User
+from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, RequestNotTaken, SessionUser
 from gatepost.fronts.bridging import discovery, error_for_modern, finished, params_for_session
 from gatepost.fronts.callers import SessionCaller
 from gatepost.fronts.held_calls import HeldCall, HeldCalls
@@ -347,5 +347,5 @@ class FrontTarget:
         )
 
 
-def _user(principal: Principal | None) -> User | None:
-    return None if principal is None else User(principal.issuer, principal.subject, principal)
+def _user(principal: Principal | None) -> SessionUser | None:
+    return None if principal is None else SessionUser(principal.issuer, principal.subject, principal)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Final
 
-from gatepost.fronts.backend import User
+from gatepost.fronts.backend import SessionUser
 
 USER: Final = "{user}"
 """What stands for the user in the arguments and the environment of a command."""
@@ -17,7 +17,7 @@ _LONGEST_WORD: Final = 24
 _HASH_CHARACTERS: Final = 16
 
 
-def name_of(user: User | None) -> str:
+def name_of(user: SessionUser | None) -> str:
     """Return a name that is the same for one user always, no other user's, and harmless in paths and arguments.
 
     It begins with what can be read of the subject, which may be anything at an issuer elsewhere.
