@@ -4,7 +4,7 @@ It speaks the handshake only, as most servers do. Members that nobody knows, num
 of its own show whether what lies in front of it leaves them alone.
 
     recording_server.py [RECORD] [--die | --silent | --refuses | --nonsense | --noisy | --asks-first | --stays |
-                                  --stubborn]
+                                  --stubborn | --mirrors]
 """
 
 from __future__ import annotations
@@ -150,6 +150,16 @@ def ask_and_report(request: Call) -> None:
     progress(request)
 
 
+def ask_both(request: Call) -> None:
+    """Ask two things side by side."""
+    questions = {"both-1": ("elicitation/create", FORM), "both-2": ("roots/list", {})}
+    for request_id, (method, params) in questions.items():
+        say({"id": request_id, "method": method, "params": params})
+    with state.arrived:
+        state.arrived.wait_for(lambda: questions.keys() <= state.answers.keys())
+    text(request, json.dumps([state.answers[request_id] for request_id in questions]))
+
+
 def withdraw(request: Call) -> None:
     """Ask, and take the question back."""
     say({"id": "q", "method": "elicitation/create", "params": FORM})
@@ -233,6 +243,7 @@ TOOLS: dict[str, Callable[[Call], None]] = {
     "ask": ask_user,
     "ask_twice": ask_twice,
     "ask_and_report": ask_and_report,
+    "ask_both": ask_both,
     "withdraw": withdraw,
     "ask_as_told": ask_as_told,
     "shout": shout,
@@ -270,7 +281,10 @@ def list_tools(request: Call) -> None:
         result(request, {"tools": []})
         return
     schema = {"type": "object", "$defs": {"own": {"type": "string"}}}
-    tools = [{"name": name, "inputSchema": schema, "own": 1.0} for name in TOOLS]
+    tools: list[dict[str, Any]] = [{"name": name, "inputSchema": schema, "own": 1.0} for name in TOOLS]
+    if "--mirrors" in FLAGS:
+        tools[0]["inputSchema"] = {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}}
+        tools[1]["inputSchema"] = {"type": "object", "x-mcp-header": "No"}
     result(request, {"tools": tools, "nextCursor": "2", "_meta": {"declared": sorted(state.declared)}})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from gatepost.fronts import held_calls
+from gatepost.protocol.messages import Request
+from gatepost.server.calls.exchange import Exchange
 from tests.fronts.front_world import ALL, CARL, Front, fronting
 from tests.fronts.recording_server import FORM
 from tests.web.mcp.sessions.session_world import text_of
@@ -78,6 +81,59 @@ async def test_a_modern_call_may_ask_several_times(tmp_path: Path) -> None:
         assert other != key
         assert question["params"]["message"] == "Again?"
         assert json.loads(text_of(third)) == [{"action": "decline"}, {"action": "cancel"}]
+
+
+def askable_call() -> held_calls.HeldCall:
+    params = {"name": "any", "_meta": {"io.modelcontextprotocol/clientCapabilities": ALL}}
+    return held_calls.HeldCall(held_calls.Questions(ALL), Exchange(), Request(1, "tools/call", params))
+
+
+async def test_what_a_call_asks_side_by_side_is_one_round() -> None:
+    call = askable_call()
+
+    async def work() -> bytes:
+        await asyncio.gather(call.ask("elicitation/create", FORM), ask_a_little_later())
+        return b"{}"
+
+    async def ask_a_little_later() -> Any:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return await call.ask("roots/list", {})
+
+    call.start(work())
+    asked = await call.outcome()
+
+    assert isinstance(asked, dict)
+    assert [question["method"] for question in asked.values()] == ["elicitation/create", "roots/list"]
+    call.questions.respond(call, {key: {} for key in asked})
+    assert await call.outcome() == b"{}"
+
+
+async def test_a_call_that_ends_while_its_questions_are_gathered_is_answered() -> None:
+    call = askable_call()
+
+    async def work() -> bytes:
+        asking = asyncio.ensure_future(call.ask("elicitation/create", FORM))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        asking.cancel()
+        return b"{}"
+
+    call.start(work())
+
+    assert await call.outcome() == b"{}"
+
+
+async def test_a_client_answers_two_questions_in_one_request(tmp_path: Path) -> None:
+    answers = {"elicitation/create": {"action": "decline"}, "roots/list": {"roots": []}}
+    async with fronting(tmp_path) as front:
+        answer = await front.modern_call("ask_both", capabilities=ALL)
+        while "inputRequests" in answer["result"]:
+            asked = answer["result"]["inputRequests"]
+            responses = {key: answers[question["method"]] for key, question in asked.items()}
+            answer = await ask_again(front, answer, responses, "ask_both")
+
+        assert json.loads(text_of(answer)) == list(answers.values())
 
 
 async def test_progress_after_a_question_comes_under_the_token_that_the_client_came_back_with(tmp_path: Path) -> None:
@@ -197,6 +253,7 @@ async def test_a_call_whose_client_does_not_come_back_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_calls, "HELD_SECONDS", 0.05)
+    monkeypatch.setattr(held_calls, "GATHERING_SECONDS", 0)
     async with fronting(tmp_path) as front:
         first = await front.modern_call("ask", capabilities=ALL)
         await front.until(lambda: bool(front.sent("notifications/cancelled")))

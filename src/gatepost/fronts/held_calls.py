@@ -26,6 +26,8 @@ MOST_HELD: Final = 256
 """How many calls are held at a time."""
 MOST_HELD_OF_USER: Final = 32
 """How many of them may be one user's."""
+GATHERING_SECONDS: Final = 0.05
+"""How long further questions of a call are waited for, so that what is asked side by side is one round."""
 ANSWERED_WITH_QUESTIONS: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 """The only methods that may be answered `input_required` (basic/patterns/mrtr, "Supported Requests")."""
 _LOG: Final = "notifications/message"
@@ -178,9 +180,12 @@ class HeldCall:
         self.questions.enter(self)
         try:
             while not task.done():
-                found = self.questions.of(self)
-                if found:
-                    return found
+                if self.questions.of(self):
+                    await asyncio.wait((task,), timeout=GATHERING_SECONDS)
+                    found = self.questions.of(self)
+                    if found and not task.done():
+                        return found
+                    continue
                 self.changed.clear()
                 await self.changed.wait()
             return task.result()

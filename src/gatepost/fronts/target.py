@@ -17,6 +17,7 @@ from gatepost.fronts.bridging import discovery, error_for_modern, finished, para
 from gatepost.fronts.callers import SessionCaller
 from gatepost.fronts.held_calls import HeldCall, HeldCalls
 from gatepost.fronts.introduction import Introduction, Silent, initialize_params, introduce
+from gatepost.fronts.mirrored_headers import MirroredHeaders
 from gatepost.fronts.pool import Pool, PooledSession
 from gatepost.fronts.raw_json import with_entries
 from gatepost.fronts.sharing import Sharing
@@ -72,7 +73,7 @@ class FrontTarget:
     """Sessions whose client has yet to be given one of ours, by the exchange of its `initialize`."""
     _joined: dict[bytes, PooledSession] = field(default_factory=dict[bytes, PooledSession], init=False)
     """By the client's session, where it has one."""
-
+    _mirrored: MirroredHeaders = field(default_factory=MirroredHeaders, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"], init=False)
     _is_stopping: bool = field(default=False, init=False)
 
@@ -245,6 +246,8 @@ class FrontTarget:
         if request.method == "server/discover":
             return discovery(introduction)
         meta: Mapping[str, Any] = request.params["_meta"]
+        if request.method == "tools/call":
+            self._mirrored.check(self._whose(exchange), request.params, exchange.headers)
         call = self._held_call(request, exchange)
         if call is None:
             capabilities = meta[CLIENT_CAPABILITIES]
@@ -308,7 +311,13 @@ class FrontTarget:
     def _finished(
         self, request: Request, raw: bytes, exchange: Exchange, introduction: Introduction
     ) -> orjson.Fragment:
+        if request.method == "tools/list":
+            self._mirrored.note(self._whose(exchange), raw)
         return orjson.Fragment(finished(request.method, self._shown(request, raw, exchange), introduction.info))
+
+    def _whose(self, exchange: Exchange) -> tuple[str, str] | None:
+        """Return whose tools the caller's are; None where they are everybody's."""
+        return None if self.backend.is_same_for_all else user_of(exchange.principal)
 
     def _may(self, message: Request | Notification, exchange: Exchange) -> bool:
         if self.scope_map is None or exchange.granted is None:
