@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tools.conformance import authorization, browser, run, suite
+from tools.conformance import authorization, browser, run, suite, through_front
 
 FOLDER = Path(suite.__file__).parent
 METADATA = "authorization-server-authorization-server-metadata-endpoint-2026-11-21T14-33-37-482Z"
@@ -137,3 +137,48 @@ def test_a_form_is_found_by_its_controls_and_sends_what_is_hidden_or_ticked() ->
         "/consent?a=1&b=2", {"csrf_token", "read", "write", "decision"}, {"csrf_token": "<1>", "read": "yes"}
     )
     assert browser.find_form(page, {"username", "password"}) is None
+
+
+SCENARIO = "server-tools-list"
+
+
+def ended(folder: Path, *checks: dict[str, Any]) -> through_front.Statuses:
+    """Write the report of one scenario and read how its checks ended."""
+    folder.mkdir()
+    report(folder, **{f"{SCENARIO}-2026-11-21T14-33-37-482Z": list(checks)})
+    return through_front.statuses(folder)
+
+
+def test_how_checks_ended_is_read_by_scenario_and_check_without_what_only_tells(tmp_path: Path) -> None:
+    bad = {"id": "good", "status": "FAILURE"}
+
+    found = ended(tmp_path / "run", GOOD, bad, {"id": "told", "status": "INFO"})
+
+    assert found == {(SCENARIO, "good"): {"SUCCESS", "FAILURE"}}
+
+
+def test_a_check_that_ends_otherwise_or_is_missing_is_a_difference(tmp_path: Path) -> None:
+    direct = ended(tmp_path / "direct", GOOD, {"id": "same", "status": "SKIPPED"}, {"id": "gone", "status": "SUCCESS"})
+    through = ended(tmp_path / "through", {"id": "good", "status": "WARNING"}, {"id": "same", "status": "SKIPPED"})
+
+    assert through_front.differences(direct, through) == {
+        (SCENARIO, "good"): "success, through a front warning",
+        (SCENARIO, "gone"): "success, through a front absent",
+    }
+
+
+def test_a_difference_has_to_be_listed_and_what_is_listed_has_to_differ() -> None:
+    found = {(SCENARIO, "good"): "success, through a front failure", (SCENARIO, "known"): "any"}
+
+    assert list(through_front.unexpected(found, {SCENARIO: frozenset({"known", "mended"})})) == [
+        "server-tools-list: good: success, through a front failure",
+        "server-tools-list: mended: listed as a difference, and ends as in the direct run",
+    ]
+
+
+def test_every_scenario_that_may_differ_behind_a_front_is_explained() -> None:
+    text = (suite.ROOT / "docs" / "front.md").read_text()
+
+    for scenarios in through_front.DIFFERENCES.values():
+        for scenario in scenarios:
+            assert f"| `{scenario.removeprefix('server-')}` |" in text

@@ -27,7 +27,7 @@ from tools.conformance.suite import (
     conclude,
     free_port,
     fresh_report,
-    serving,
+    running,
 )
 from tools.npm_packages import NODE, node_environment
 
@@ -41,7 +41,7 @@ def check(suite: Path, revisions: Sequence[str], data: Path) -> dict[str, bool]:
     password = secrets.token_urlsafe()
     add_user(data, password)
     approve = partial(log_in_and_approve, username=USERNAME, password=password)
-    with serving("examples/notes.py:server", data, REPORTS / "authorization-server.log") as origin:
+    with running(["serve", "examples/notes.py:server"], data, REPORTS / "authorization-server.log") as origin:
         return {f"{revision}-authorization": run(suite, revision, origin, approve) for revision in revisions}
 
 

@@ -14,11 +14,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tools import npm_packages
+from tools.npm_packages import NODE, node_environment
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -27,6 +28,9 @@ PACKAGES = ROOT / ".venv" / "conformance"
 
 START_SECONDS = 180
 INSTALL_SECONDS = 900
+SUITE_SECONDS = 900
+OPEN_TO_ALL = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
+"""Without authorization, which the scenarios for servers are not about."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -63,12 +67,33 @@ def free_port() -> int:
     return port
 
 
+def check_server(suite: Path, name: str, url: str, selection: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run scenarios for servers against an MCP endpoint; their reports go to the folder of this name."""
+    command = [str(NODE), str(suite), "server", "--url", url, *selection, "--output-dir", str(fresh_report(name))]
+    return subprocess.run(  # noqa: S603 - what runs is pinned by its hash
+        command,
+        cwd=PACKAGES,
+        env=node_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=SUITE_SECONDS,
+    )
+
+
 @contextmanager
-def serving(target: str, data: Path, log: Path, *options: str, **environment: str) -> Iterator[str]:
-    """Serve an example for as long as the block runs; give its origin. What it prints goes to `log`."""
+def running(arguments: Sequence[str], data: Path, log: Path, **environment: str) -> Iterator[str]:
+    """Run `gatepost` with these arguments while the block runs; give its origin. What it prints goes to `log`."""
     origin = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gatepost", "serve", target, "--port", origin.rpartition(":")[2], *options]
-    variables: Mapping[str, str] = {**os.environ, "OAUTH_STORAGE_DIR": str(data), **environment}
+    command = [sys.executable, "-m", "gatepost", *arguments]
+    variables: Mapping[str, str] = {
+        **os.environ,
+        "OAUTH_STORAGE_DIR": str(data),
+        "MCP_PORT": origin.rpartition(":")[2],
+        **environment,
+    }
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)  # noqa: S603 - our own server
