@@ -175,6 +175,7 @@ async def test_the_lifespan_of_the_server_runs(server: RunningServer, tokens: To
         ("tools/call", {"name": "unknown", "arguments": {}}, "notes:admin"),
         ("resources/read", {"uri": "notes://secret"}, "notes:read notes:admin"),
         ("resources/read", {"uri": "notes://../secret"}, "notes:read notes:admin"),
+        ("resources/read", {"uri": "notes://secret?x=1"}, "notes:read notes:admin"),
         ("prompts/get", {"name": "review"}, "notes:write"),
         ("own/method", {}, "notes:admin"),
     ],

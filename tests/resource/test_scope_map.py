@@ -79,6 +79,19 @@ def test_a_resource_needs_what_its_uri_does(uri: str, needed: set[str]) -> None:
 EVERYTHING = {"read", "audit", "files", "rest"}
 
 
+@pytest.mark.parametrize("suffix", ["?", "#", "?x=1", "#x", "#a?b", "?a#b", "?a/b", "%3Fx", "%23", "%3f"])
+def test_a_uri_with_query_or_fragment_needs_what_it_does_without(suffix: str) -> None:
+    scopes = ScopeMap(
+        resources={"notes://{id}": ["read"], "notes://secret": ["admin"], "notes://a?b": ["ab"], "open://*": []},
+        default=["rest"],
+    )
+
+    assert {"read", "admin"} <= read(f"notes://secret{suffix}", scopes) <= {"read", "admin", "rest"}
+    assert {"read", "admin"} <= read(f"NOTES://Secret{suffix}", scopes) <= {"read", "admin", "rest"}
+    assert "ab" in read("notes://a?b#c", scopes)
+    assert read(f"open://any{suffix}", scopes) == set()
+
+
 @pytest.mark.parametrize(
     "uri",
     [
@@ -128,7 +141,8 @@ def test_a_uri_that_readers_understand_differently_needs_what_any_resource_does(
     ],
 )
 def test_an_ordinary_uri_is_looked_up(uri: str) -> None:
-    assert read(uri) in ({"rest"}, {"read"})
+    # Before a query or a fragment is what a rule may name.
+    assert read(uri) in ({"rest"}, {"read"}, {"read", "rest"})
 
 
 @pytest.mark.parametrize("method", ["resources/read", "resources/subscribe", "resources/unsubscribe"])

@@ -56,6 +56,9 @@ _AMBIGUOUS: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+# What stands before a query or a fragment: some readers serve the same without them, and some unescape first.
+_BEFORE_FRAGMENT: Final = re.compile("(.*?)(?:#|%23)", re.DOTALL)
+_BEFORE_QUERY: Final = re.compile("(.*?)(?:[?#]|%23|%3f)", re.DOTALL)
 _NOTHING: Final[Mapping[str, Any]] = {}
 _MOST_KNOWN: Final = 1024
 _LONGEST_KNOWN: Final = 128
@@ -222,13 +225,17 @@ class ScopeMap:
     def _of_uri(self, uri: Any, within: Mapping[str, Any] = _NOTHING) -> frozenset[str]:
         # A server may serve one resource under several spellings of its URI: what another reader could take for another
         # URI needs whatever any resource needs. In schemes and hosts the case says nothing (RFC 3986 section 6.2.2.1),
-        # so every rule counts that matches but for it; it does not stand in for the default then.
+        # so every rule counts that matches but for it; it does not stand in for the default then. So it is without the
+        # query and the fragment.
         if not isinstance(uri, str) or len(uri) > _LONGEST_URI or _AMBIGUOUS.search(uri):
             return self._all_of_resources
         if _is_ambiguous(within, "uri"):
             return self._all_of_resources
-        exact = self._resources.matching(uri)
-        found = self._resources_lower.matching(uri.lower())
+        exact, lower = self._resources.matching(uri), uri.lower()
+        found = self._resources_lower.matching(lower)
+        for before in (_BEFORE_FRAGMENT.match(lower), _BEFORE_QUERY.match(lower)):
+            if before is not None:
+                found += self._resources_lower.matching(before[1])
         if not exact:
             return all_of(self.default, *found)
         return found[0] if len(found) == 1 else all_of(*found)

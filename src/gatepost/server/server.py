@@ -218,8 +218,8 @@ class Server:
             app.mount("/mcp", server.app)
 
         It serves at the very path of the mount whoever `AuthenticationMiddleware` has authenticated, with the scopes
-        that it grants, and on this machine everybody; with MCP_REQUIRE_AUTH=false everybody everywhere. Others are
-        answered 401. `create_app` is what has a login.
+        that it grants, and without it everybody on this machine; with MCP_REQUIRE_AUTH=false everybody everywhere.
+        Others are answered 401. `create_app` is what has a login.
 
         Raises:
             SettingsError: A setting is wrong.
