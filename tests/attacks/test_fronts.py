@@ -86,6 +86,31 @@ async def test_no_user_ends_what_another_listens_to(tmp_path: Path) -> None:
         assert len(front.sent("resources/unsubscribe")) == 1
 
 
+async def test_a_session_subscribes_to_so_many_resources_of_a_server_that_others_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.fronts.audience.MOST_WATCHED", 2)
+    async with fronting(tmp_path, share="all") as front:
+        anns, carls = await front.begin(), await front.begin(authorization=CARLS)
+
+        async def subscribe(uri: str, method: str = "resources/subscribe") -> Any:
+            return (await front.send(request(method, {"uri": uri}), session=anns)).body
+
+        for uri in ("note://1", "note://2", "note://2"):
+            assert "result" in await subscribe(uri)
+        assert (await subscribe("note://3"))["error"]["code"] == -32602
+        assert (await subscribe("note://" + "x" * 2048))["error"]["code"] == -32602
+        assert "result" in await subscribe("note://1", "resources/unsubscribe")
+        assert "result" in await subscribe("note://3")
+        assert [sent["params"]["uri"] for sent in front.sent("resources/subscribe")] == [
+            *("note://1", "note://2", "note://2", "note://3")
+        ]
+        other = await front.send(
+            request("resources/subscribe", {"uri": "note://4"}), session=carls, authorization=CARLS
+        )
+        assert "result" in other.body
+
+
 class OneToken:
     """The same access token for everybody."""
 

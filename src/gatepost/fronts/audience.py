@@ -6,6 +6,7 @@ clients of everybody  changes only: logs and the like may show one user's doings
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,7 +16,7 @@ from gatepost.fronts.callers import Caller, SessionCaller, ask_client, is_declar
 from gatepost.fronts.held_calls import ANSWERED_WITH_QUESTIONS, HeldCall, Questions
 from gatepost.fronts.raw_json import ServerNotification
 from gatepost.fronts.session import BackendSession
-from gatepost.protocol.errors import RequestId
+from gatepost.protocol.errors import InvalidParams, RequestId
 from gatepost.protocol.messages import Request
 from gatepost.protocol.uris import normal_form
 from gatepost.server.changes.bus import Change, LocalChanges
@@ -27,6 +28,10 @@ _CHANGES: Final[Mapping[str, Change]] = {
     "notifications/resources/list_changed": Change("resources"),
 }
 _UPDATED: Final = "notifications/resources/updated"
+MOST_WATCHED: Final = 1000
+"""How many resources one of several client sessions may subscribe to."""
+LONGEST_WATCHED: Final = 2048
+"""Characters of the URI of such a resource."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -49,20 +54,38 @@ class Clients:
     """For subscriptions of the modern era."""
     watched: dict[str, set[bytes]] = field(default_factory=dict[str, set[bytes]], init=False)
     """Which client sessions have subscribed to a resource, where several share the session."""
+    _count_of: Counter[bytes] = field(default_factory=Counter[bytes], init=False)
+    """To how many each has."""
 
     def note(self, request: Request, key: bytes) -> bool:
-        """Note what one of several client sessions wants to hear of; False if the server need not know of it."""
+        """Note what one of several client sessions wants to hear of; False if the server need not know of it.
+
+        Raises InvalidParams: it wants to hear of too much, which nobody shall have kept for them.
+        """
         uri = request.params.get("uri")
         if type(uri) is str and request.method == "resources/subscribe":
-            self.watched.setdefault(uri, set()).add(key)
+            self._watch(uri, key)
         elif type(uri) is str and request.method == "resources/unsubscribe":
             watching = self.watched.get(uri, set())
-            watching.discard(key)
+            if key in watching:
+                watching.remove(key)
+                self._count_of[key] -= 1
             if not watching:
                 self.watched.pop(uri, None)
             return not watching
         # One user's level is none of the others'.
         return not (self.is_everybodys and request.method == "logging/setLevel")
+
+    def _watch(self, uri: str, key: bytes) -> None:
+        watching = self.watched.get(uri, set())
+        if key in watching:
+            return
+        if len(uri) > LONGEST_WATCHED:
+            raise InvalidParams(f'"params.uri" may have {LONGEST_WATCHED} characters.')
+        if self._count_of[key] >= MOST_WATCHED:
+            raise InvalidParams("This session has as many subscriptions as it may.")
+        self._count_of[key] += 1
+        self.watched[uri] = watching | {key}
 
     def is_watched(self, uri: str) -> bool:
         """Say whether any client session has subscribed to a resource."""
@@ -71,6 +94,7 @@ class Clients:
     def leave(self, key: bytes) -> None:
         """Forget a client session that is over."""
         self.channels.pop(key, None)
+        del self._count_of[key]
         self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching - {key}}
 
     def hear(self, session: BackendSession, notification: ServerNotification) -> None:
