@@ -86,6 +86,22 @@ async def test_no_user_ends_what_another_listens_to(tmp_path: Path) -> None:
         assert len(front.sent("resources/unsubscribe")) == 1
 
 
+@pytest.mark.parametrize("method", ["notifications/cancelled", "notifications/initialized"])
+async def test_a_request_that_is_called_like_a_notification_does_not_reach_a_server_that_others_share(
+    tmp_path: Path, method: str
+) -> None:
+    async with fronting(tmp_path, share="all") as front:
+        session = await front.begin()
+        before = len(front.sent(method))
+        answers = [
+            (await front.send(request(method, {"requestId": 1}, 5), session=session)).body,
+            await front.modern(method, {"requestId": 1}),
+        ]
+
+        assert [answer["error"]["code"] for answer in answers] == [-32601, -32601]
+        assert len(front.sent(method)) == before
+
+
 async def test_a_session_subscribes_to_so_many_resources_of_a_server_that_others_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

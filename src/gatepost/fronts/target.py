@@ -21,7 +21,7 @@ from gatepost.fronts.mirrored_headers import MirroredHeaders
 from gatepost.fronts.pool import Pool, PooledSession
 from gatepost.fronts.raw_json import with_entries
 from gatepost.fronts.sharing import Sharing
-from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams
+from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams, MethodNotFound
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.modern import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, finish_result
 from gatepost.protocol.versions import HANDSHAKE, Revision
@@ -116,6 +116,9 @@ class FrontTarget:
             InsufficientScope: the caller may not.
             SessionLost: the client's session with the server is over.
         """
+        if request.method.startswith("notifications/"):
+            # A server that looks at the method alone would take it for the front's own, which name requests of others.
+            raise MethodNotFound("Method not found")
         if not self._may(request, exchange):
             assert self.scope_map is not None  # noqa: S101 - or the caller might; tells mypy
             raise InsufficientScope(self.scope_map.needed(request.method, request.params))
