@@ -235,8 +235,7 @@ def _only(target: Any, mcp: Any) -> Any:
 
 def _check_arguments(**given: Any) -> None:
     """Raise SettingsError for arguments of `create_app` and `run` that are something else than they are to be."""
-    from gatepost.assembly.external_tokens import is_external  # noqa: PLC0415 - as in `create_app`
-    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
+    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - as in `create_app`
     from gatepost.identity.roles import Role  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.store import Store  # noqa: PLC0415 - likewise
 
@@ -254,7 +253,7 @@ def _check_arguments(**given: Any) -> None:
             "a mapping from names to Role(...)",
         ),
         "external": (
-            is_external,
+            _is_external,
             "an ExternalIssuer(...), an IntrospectedIssuer(...) or a TokenValidator, or a list of such",
         ),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
@@ -268,6 +267,12 @@ def _check_arguments(**given: Any) -> None:
 
 def _shown(value: Any) -> str:
     return str(value) if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+
+
+def _is_external(value: Any) -> bool:
+    from gatepost.assembly.external_tokens import is_external  # noqa: PLC0415 - most servers take no such tokens
+
+    return is_external(value)
 
 
 def _is_port(value: Any) -> bool:

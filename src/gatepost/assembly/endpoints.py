@@ -14,34 +14,34 @@ from urllib.parse import urlsplit
 
 from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
+from gatepost.assembly.imported_later import is_command, is_protected, is_remote
 from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
-from gatepost.configuration.scope_file import read_scope_map
 from gatepost.configuration.settings import Settings
-from gatepost.fronts.command import Command
-from gatepost.fronts.remote import Remote
 from gatepost.outbound.fetching import system_trust
 from gatepost.resource.resources import ProtectedResource
-from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.calls.upstream import Upstream
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
-from gatepost.server.scoped_target import ScopedTarget
 from gatepost.server.server import Server
 from gatepost.server.target import SessionTarget, Target
-from gatepost.web.resource.application import Protected
-from gatepost.web.resource.other_servers import server_application
 from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.limits import Limits
 from gatepost.wording.phrase import Phrase, Words
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx2
 
     from gatepost.fronts.backend import Backend
+    from gatepost.fronts.command import Command
+    from gatepost.fronts.remote import Remote
+    from gatepost.resource.scope_map import ScopeMap
+    from gatepost.web.resource.application import Protected
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # no dot segments, nothing that needs escaping
 _OURS = re.compile(r"/(?:oauth|docs|redoc|openapi\.json|health|healthz)(?:/|$)")
@@ -86,7 +86,7 @@ class Endpoint:
     @property
     def is_application(self) -> bool:
         """Whether it is an ASGI application, served with all below its path, and no MCP endpoint."""
-        return isinstance(self.target, Protected)
+        return is_protected(self.target)
 
     @property
     def session_target(self) -> SessionTarget | None:
@@ -96,7 +96,7 @@ class Endpoint:
     @property
     def is_mcp_endpoint(self) -> bool:
         """Whether its path is the URL of an MCP server, ours or another library's."""
-        return not isinstance(self.target, Protected) or self.target.is_mcp_endpoint
+        return not is_protected(self.target) or self.target.is_mcp_endpoint
 
     @property
     def changes(self) -> ChangeBus | None:
@@ -119,7 +119,7 @@ def endpoints_of(
         TargetError: a target is of another kind, or a path cannot be served.
     """
     file = core.settings.server.scopes_file
-    making = _Making(core, upstream, None if file is None else read_scope_map(file))
+    making = _Making(core, upstream, None if file is None else _read_scope_map(file))
     served = {MCP_PATH: targets} if not isinstance(targets, Mapping) else targets
     if not served:
         raise TargetError("There is nothing to serve: the mapping of paths to targets is empty.")
@@ -134,6 +134,12 @@ def endpoints_of(
         # The tools would be served without what the operator wants them to need.
         raise TargetError("MCP_SCOPES_FILE is for what declares no scopes, and what is served declares its own.")
     return endpoints
+
+
+def _read_scope_map(file: Path) -> ScopeMap:
+    from gatepost.configuration.scope_file import read_scope_map  # noqa: PLC0415 - most servers have no such file
+
+    return read_scope_map(file)
 
 
 def _check_base(public_url: str, paths: Iterable[str]) -> None:
@@ -201,7 +207,7 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
         return Endpoint(
             path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
         )
-    if isinstance(target, Command | Remote):
+    if is_command(target) or is_remote(target):
         return _of_front(path, target, making, title)
     if isinstance(target, DirectApp):
         raise TargetError(
@@ -214,6 +220,9 @@ def _protected(path: str, target: Any, making: _Making) -> Protected | None:
     """Return an application, or a server of another library as one; None where it is neither."""
     if isinstance(target, Server):
         return None
+    from gatepost.web.resource.application import Protected  # noqa: PLC0415 - most servers are one of `Server` alone
+    from gatepost.web.resource.other_servers import server_application  # noqa: PLC0415 - likewise
+
     try:
         if not isinstance(target, Protected) and server_application(target) is None:
             return None
@@ -234,6 +243,8 @@ def _of_function(path: str, target: Any, making: _Making, title: str | None) -> 
     settings, scope_map = making.core.settings, making.scopes_of_file(path)
     if scope_map is None:
         return Endpoint(path, served, name, _scopes_of(None, settings))
+    from gatepost.server.scoped_target import ScopedTarget  # noqa: PLC0415 - most servers have no such scopes
+
     return Endpoint(
         path,
         ScopedTarget(served, scope_map),
@@ -255,16 +266,13 @@ def _of_front(path: str, front: Command | Remote, making: _Making, title: str | 
 
     core, introduction = making.core, front.introduction
     backend: Backend
-    if isinstance(front, Command):
-        backend = front.backend()
-    else:
-        backend = front.backend(way_for_fronts(core.settings), making.upstream)
+    backend = front.backend() if is_command(front) else front.backend(way_for_fronts(core.settings), making.upstream)
     scope_map = making.scopes_of_file(path) if front.scopes is None else front.scopes
     served = FrontTarget(
         backend,
         front.sharing,
         introduction=introduction,
-        is_tried=isinstance(front, Remote) and front.is_tried,
+        is_tried=is_remote(front) and front.is_tried,
         scope_map=scope_map,
         seal=RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path),
         random_bytes=core.random_bytes,
@@ -272,7 +280,7 @@ def _of_front(path: str, front: Command | Remote, making: _Making, title: str | 
     name = title or (None if introduction is None else introduction.title) or backend.name
     remarks: tuple[str, ...] = ()
     if front.sharing.share == "all":
-        shared = "process" if isinstance(front, Command) else "session"
+        shared = "process" if is_command(front) else "session"
         remarks = (f"Everybody shares one {shared} of {name} (--share=all): people can meet each other's data in it.",)
     if scope_map is None:
         return Endpoint(path, served, name, _scopes_of({}, core.settings), remarks=remarks)

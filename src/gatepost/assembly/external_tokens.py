@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,12 +81,6 @@ def is_external(value: object) -> bool:
 
 def _verifies(value: object) -> bool:
     return isinstance(value, Verifier)
-
-
-def authorization_servers(callers: ExternalCallers | None) -> Iterator[str]:
-    """Yield where clients get the tokens of others, for the metadata of resources (RFC 9728 section 2)."""
-    for source in () if callers is None else callers.sources:
-        yield from getattr(source.validator, "authorization_servers", ())
 
 
 def _listed(given: External | None) -> list[Verifier]:

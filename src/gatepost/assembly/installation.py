@@ -12,25 +12,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost import __version__
+from gatepost.assembly import imported_later
 from gatepost.assembly.admission import entry_rule, remarks_on_roles, roles_there_are
 from gatepost.assembly.banner import banner
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
-from gatepost.assembly.external_tokens import authorization_servers, external_callers
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
-from gatepost.configuration.external_tokens import open_doors, remarks_on_external_tokens
 from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
-from gatepost.identity.auth_provider import AuthProvider, AuthProviderLogin
 from gatepost.identity.entry import Allow, Entry
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.roles import Role
 from gatepost.identity.rules import EVERYBODY, TAKES
-from gatepost.identity.several_logins import SeveralLogins
 from gatepost.identity.single_user import SingleUserProvider
-from gatepost.identity.static_password import StaticPasswordProvider
-from gatepost.identity.upstream_login import UpstreamLogin
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL
@@ -39,6 +34,10 @@ from gatepost.tokens.opaque import RandomBytes
 if TYPE_CHECKING:
     from gatepost.assembly.external_tokens import External
     from gatepost.assembly.oauth import OAuth
+    from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.identity.several_logins import SeveralLogins
+    from gatepost.identity.upstream_login import UpstreamLogin
+    from gatepost.web.resource.external_callers import ExternalCallers
 
 CLEAN_UP_SECONDS: Final = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
@@ -157,7 +156,7 @@ class Installation:
             origin += self.mounted_at
         labels = {True: "MCP URL", False: "App"}
         rows = [(labels[endpoint.is_mcp_endpoint], origin + endpoint.path) for endpoint in self.resources.endpoints]
-        rows += [("Issuer", server) for server in authorization_servers(self.resources.external)]
+        rows += [("Issuer", server) for server in self.resources.authorization_servers]
         if self.setup_token is not None:
             once = "Open this link once to create the owner's account; it works until an account exists."
             rows += [("Set up", f"{origin}/oauth/setup?token={self.setup_token}"), ("", once)]
@@ -198,7 +197,10 @@ class Installation:
             yield "Single-user mode: nobody has to log in, and apps on this computer get access without asking."
         if settings.oauth.auto_approve and self.oauth is not None:
             yield "OAUTH_AUTO_APPROVE is true: apps get access without asking."
-        yield from open_doors(settings.external)
+        if settings.external.issuer is not None:
+            from gatepost.configuration.external_tokens import open_doors  # noqa: PLC0415 - most servers have no such issuer
+
+            yield from open_doors(settings.external)
 
 
 def install(
@@ -236,7 +238,7 @@ def install(
         now=now,
         random_bytes=random_bytes,
     )
-    callers = external_callers(core, external)
+    callers = _external_callers(core, external)
     _check_who_gets_in(settings, provider, entry, takes_others=callers is not None)
     upstream = UpstreamTokensOfCallers(core)
     endpoints = endpoints_of(target, core, title=title, upstream=upstream)
@@ -261,11 +263,22 @@ def install(
     )
 
 
+def _external_callers(core: Core, given: External | None) -> ExternalCallers | None:
+    if given is None and core.settings.external.issuer is None:
+        return None
+    from gatepost.assembly.external_tokens import external_callers  # noqa: PLC0415 - most servers take no such tokens
+
+    return external_callers(core, given)
+
+
 def _remarks(core: Core, resources: Resources) -> Iterator[str]:
     for endpoint in resources.endpoints:
         yield from endpoint.remarks
     yield from remarks_on_roles(core.roles, resources.scopes, resources.implied_scopes)
-    yield from remarks_on_external_tokens(core.settings.external, is_public=core.deployment.is_public)
+    if core.settings.external.model_fields_set:
+        from gatepost.configuration.external_tokens import remarks_on_external_tokens  # noqa: PLC0415 - few servers set any
+
+        yield from remarks_on_external_tokens(core.settings.external, is_public=core.deployment.is_public)
 
 
 def _check_who_gets_in(
@@ -283,7 +296,7 @@ def _check_who_gets_in(
             "and there is no MCP_API_KEY. Set OAUTH_ISSUER to whose tokens count, or MCP_API_KEY, or "
             "OAUTH_ENABLED=true, or MCP_REQUIRE_AUTH=false."
         )
-    if _asks_elsewhere(provider) and entry.rule is None and settings.issues_tokens:
+    if imported_later.asks_elsewhere(provider) and entry.rule is None and settings.issues_tokens:
         raise SettingsError(
             f"OAUTH_ALLOWED_USERS has to say who may enter, of all whom the login provider lets in. It takes {TAKES}."
         )
@@ -309,7 +322,7 @@ def _provider(
             elsewhere is wrong, or there is another one beside it.
     """
     secret = settings.oauth.admin_password
-    provider = AuthProviderLogin(given) if isinstance(given, AuthProvider) else given
+    provider = _as_login(given) if imported_later.is_auth_provider(given) else given
     upstream = _upstream(settings, beside=given or secret, is_given=given is not None)
     if upstream is not None:
         hosts = " or ".join(login.host for login in upstream)
@@ -318,7 +331,7 @@ def _provider(
         chosen = upstream[0] if len(upstream) == 1 else _several(upstream)
         who = "Whoever" if settings.oauth.allowed_users == (EVERYBODY,) else "Whom OAUTH_ALLOWED_USERS names and"
         return chosen, [f"{who} {hosts} lets in can log in here."]
-    if secret is None or isinstance(provider, StaticPasswordProvider):
+    if secret is None or imported_later.is_static_password(provider):
         return provider, []
     if isinstance(provider, SingleUserProvider):
         raise SettingsError("In single-user mode nobody is asked for ADMIN_PASSWORD: leave one of the two out.")
@@ -326,10 +339,18 @@ def _provider(
         return provider, ["ADMIN_PASSWORD is not used: the login provider is given in code."]
     if not settings.issues_tokens:
         return None, ["ADMIN_PASSWORD is not used: the authorization server is off."]
+    from gatepost.identity.static_password import StaticPasswordProvider  # noqa: PLC0415 - most servers have no such login
+
     try:
         return StaticPasswordProvider(secret.get_secret_value()), [_ONE_PASSWORD]
     except PasswordRefused as refused:
         raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
+
+
+def _as_login(provider: AuthProvider) -> IdentityProvider:
+    from gatepost.identity.auth_provider import AuthProviderLogin  # noqa: PLC0415 - most servers have no such provider
+
+    return AuthProviderLogin(provider)
 
 
 def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[UpstreamLogin] | None:
@@ -349,23 +370,22 @@ def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[Ups
 
 
 def _several(logins: list[UpstreamLogin]) -> SeveralLogins:
+    from gatepost.identity.several_logins import SeveralLogins  # noqa: PLC0415 - most servers have one login
+
     try:
         return SeveralLogins(logins)
     except ValueError as error:
         raise SettingsError(f"OAUTH_UPSTREAM_: {error}") from None
 
 
-def _asks_elsewhere(provider: IdentityProvider | None) -> bool:
-    """Say whether people log in where others have accounts, too, such as everybody in the world at GitHub."""
-    return isinstance(provider, UpstreamLogin) or (isinstance(provider, SeveralLogins) and bool(provider.elsewhere))
-
-
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:
     """Say who cannot log in because of ADMIN_PASSWORD, or because people log in elsewhere."""
     provider = oauth.provider
-    if isinstance(provider, UpstreamLogin | SeveralLogins) and provider.issuer != LOCAL:
+    if (
+        imported_later.is_upstream_login(provider) or imported_later.is_several_logins(provider)
+    ) and provider.issuer != LOCAL:
         because = "people log in elsewhere and OAUTH_LOCAL_ACCOUNTS is not set"
-    elif isinstance(provider, StaticPasswordProvider) and core.settings.oauth.admin_password is not None:
+    elif imported_later.is_static_password(provider) and core.settings.oauth.admin_password is not None:
         because = "ADMIN_PASSWORD is set"
     else:
         return []

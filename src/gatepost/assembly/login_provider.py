@@ -12,15 +12,15 @@ from gatepost.configuration.settings import SettingsError
 from gatepost.identity.local_accounts import LocalAccounts
 from gatepost.identity.provider import IdentityProvider, Surroundings, check_provider
 from gatepost.identity.second_steps import SecondSteps
-from gatepost.identity.several_logins import SeveralLogins
 from gatepost.identity.single_user import OPERATOR, may_vouch
 from gatepost.oauth.audit import AuditEvent
 from gatepost.outbound.fetching import system_trust
-from gatepost.outbound.proxy import ForwardProxy
 from gatepost.stores.contract.users import LOCAL, NOBODY, User
 
 if TYPE_CHECKING:
     import httpx2
+
+    from gatepost.outbound.proxy import ForwardProxy
 
 
 def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy | None) -> IdentityProvider:
@@ -46,6 +46,8 @@ def connected(provider: IdentityProvider | None, core: Core, proxy: ForwardProxy
                 f"OAUTH_LOCAL_ACCOUNTS puts local accounts beside logins elsewhere, and {provider.name} is none: "
                 "leave one of the two out."
             )
+        from gatepost.identity.several_logins import SeveralLogins  # noqa: PLC0415 - most servers have one login
+
         provider = SeveralLogins(provider.elsewhere or [provider], local)
     demanded = core.settings.oauth.require_second_step
     if demanded != "none" and provider.issuer != LOCAL:

@@ -14,27 +14,24 @@ from starlette.types import ASGIApp
 
 from gatepost.assembly.core import Core
 from gatepost.assembly.endpoints import Endpoint
-from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.caller_in_results import CallerInResults
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.stores.contract.endpoints import ServedEndpoint
-from gatepost.web.mcp.applications.guarded_messages import GuardedMessages
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.api_key_callers import ApiKeyCallers
-from gatepost.web.resource.application import GuardedApplication
 from gatepost.web.resource.bearer_guard import BearerGuard
-from gatepost.web.resource.external_callers import ExternalCallers
 from gatepost.web.site.errors import Landing
 from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
     from gatepost.server.target import Target
-    from gatepost.web.resource.application import Protected
+    from gatepost.web.resource.application import GuardedApplication, Protected
+    from gatepost.web.resource.external_callers import ExternalCallers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +78,12 @@ class Resources:
         """The paths of the protected applications, without a slash at the end."""
         return frozenset(endpoint.path for endpoint in self.endpoints if endpoint.is_application)
 
+    @property
+    def authorization_servers(self) -> tuple[str, ...]:
+        """Where clients get the tokens of others, for the metadata of resources (RFC 9728 section 2)."""
+        sources = () if self.external is None else self.external.sources
+        return tuple(url for source in sources for url in getattr(source.validator, "authorization_servers", ()))
+
     def at(self, origin: str) -> tuple[ProtectedResource, ...]:
         """Return the protected resources that the endpoints are at an origin."""
         return tuple(endpoint.at(origin) for endpoint in self.endpoints)
@@ -121,9 +124,13 @@ class Resources:
         }
 
     def _application(self, endpoint: Endpoint, origin: str) -> GuardedApplication:
+        from gatepost.web.resource.application import GuardedApplication  # noqa: PLC0415 - most servers have none
+
         protected, guard = cast("Protected", endpoint.target), self._guard(endpoint, origin)
         behind: Callable[[ASGIApp], ASGIApp] | None = None
         if protected.scope_map is not None:
+            from gatepost.web.mcp.applications.guarded_messages import GuardedMessages  # noqa: PLC0415 - likewise
+
             behind = partial(
                 GuardedMessages,
                 scopes=protected.scope_map,
@@ -197,7 +204,7 @@ class Resources:
             now=self.core.now,
             api_key=api_key.get_secret_value() if api_key else None,
             required_scopes=frozenset(settings.oauth.required_scope),
-            is_discoverable=settings.issues_tokens or any(authorization_servers(self.external)),
+            is_discoverable=settings.issues_tokens or any(self.authorization_servers),
             signed_tokens=self.core.signed_tokens(origin),
             entry=self.core.entry,
             roles=self.core.roles,

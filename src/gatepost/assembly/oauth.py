@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gatepost.assembly.core import Core
-from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.assembly.login_provider import connected
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
@@ -144,7 +143,7 @@ class OAuth:
         metadata = MetadataEndpoints(
             authorization_server=rules,
             resources=self.resources.at(rules.issuer),
-            others=tuple(authorization_servers(self.resources.external)),
+            others=self.resources.authorization_servers,
         )
         if rules.registration_enabled and self.core.settings.registration.initial_access_token is None:
             # Clients have another way only where anybody may register.

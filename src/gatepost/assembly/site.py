@@ -13,7 +13,6 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.assembly.appearance import build_pages
-from gatepost.assembly.external_tokens import authorization_servers
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.life import Life
 from gatepost.assembly.mcp import Resources
@@ -123,7 +122,7 @@ def _ordinary(installation: Installation, main: Site) -> OrdinaryRequests:
 
 def _without_authorization_server(resources: Resources, origin: str) -> tuple[Route, ...]:
     """Return what is served about tokens where others issue them: where clients get them."""
-    servers = tuple(authorization_servers(resources.external))
+    servers = resources.authorization_servers
     if not servers:
         return ()
     from gatepost.web.oauth.metadata import resource_routes  # noqa: PLC0415 - where no token counts, nothing needs it

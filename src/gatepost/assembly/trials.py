@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatepost.assembly.endpoints import way_for_fronts
+from gatepost.assembly.imported_later import is_command, is_remote
 from gatepost.configuration.loading import TargetUnavailable
 from gatepost.configuration.settings import Settings
-from gatepost.fronts.command import Command
-from gatepost.fronts.remote import Remote
+
+if TYPE_CHECKING:
+    from gatepost.fronts.command import Command
+    from gatepost.fronts.remote import Remote
 
 
 def try_fronts(target: Any, settings: Settings, *, say: Callable[[str], None]) -> None:
@@ -30,9 +33,9 @@ def try_fronts(target: Any, settings: Settings, *, say: Callable[[str], None]) -
     """
     targets = target.values() if isinstance(target, Mapping) else (target,)
     for each in targets:
-        if isinstance(each, Command) and each.introduction is None:
+        if is_command(each) and each.introduction is None:
             _try(each, say)
-        elif isinstance(each, Remote) and not each.is_tried:
+        elif is_remote(each) and not each.is_tried:
             _try_remote(each, settings, say)
 
 

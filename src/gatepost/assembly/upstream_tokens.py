@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from gatepost.assembly.core import Core
+from gatepost.assembly.imported_later import is_token_holder
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal
@@ -32,10 +33,8 @@ class UpstreamTokensOfCallers:
 
     def connect(self, provider: IdentityProvider) -> UpstreamTokens | None:
         """Take the login provider, and return what keeps the tokens of it or of those behind it, where any does."""
-        from gatepost.identity.token_holder import TokenHolder  # noqa: PLC0415 - the authorization server imports it
-
         every = provider.elsewhere or (provider,)
-        holders = {each.name: each for each in every if isinstance(each, TokenHolder) and each.keeps_tokens}
+        holders = {each.name: each for each in every if is_token_holder(each) and each.keeps_tokens}
         if holders:
             from gatepost.identity.upstream_tokens import UpstreamTokens  # noqa: PLC0415 - most servers keep none
 

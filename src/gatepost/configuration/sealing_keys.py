@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gatepost.configuration.settings import Settings, SettingsError
-from gatepost.identity.second_steps import reseal_second_steps
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys, reseal
 from gatepost.tokens.opaque import RandomBytes, SecretKind, mint
@@ -53,6 +52,8 @@ async def check_key_ring(ring: KeyRing, store: Store, *, file: Path, now: int, r
     noted = await keys.sealing_key_id()
     if noted is None or (noted in ring.key_ids and noted != ring.key_ids[0]):
         await reseal(keys, ring, now=now, random_bytes=random_bytes)
+        from gatepost.identity.second_steps import reseal_second_steps  # noqa: PLC0415 - nearly no start does
+
         await reseal_second_steps(store.second_steps, ring, random_bytes=random_bytes)
         noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
     if noted not in ring.key_ids:

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.identity.token_set import TokenSet
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
     import httpx2
+
+    from gatepost.identity.token_set import TokenSet
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

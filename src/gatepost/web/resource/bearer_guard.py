@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
@@ -24,8 +24,10 @@ from gatepost.stores.contract.users import Person
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
-from gatepost.web.resource.api_key_callers import ApiKeyCallers
-from gatepost.web.resource.external_callers import ExternalCallers
+
+if TYPE_CHECKING:
+    from gatepost.web.resource.api_key_callers import ApiKeyCallers
+    from gatepost.web.resource.external_callers import ExternalCallers
 
 _CACHE_ENTRIES = 4096
 _UNAVAILABLE = 503

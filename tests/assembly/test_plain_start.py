@@ -1,0 +1,110 @@
+"""A plain start imports no login provider, kind of target or token check that is not used."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+import pytest
+
+import gatepost
+from gatepost.assembly import imported_later
+from gatepost.assembly.imported_later import is_of_imported_class
+
+PROGRAM = textwrap.dedent("""
+    import sys
+    from gatepost import Server, create_app
+    from gatepost.configuration.settings import load_settings
+
+    settings = load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None)
+    create_app(Server("notes"), settings=settings, announce=lambda _: None)
+    print(*(name for name in sys.modules if name.startswith("gatepost.")))
+""")
+LATER = {
+    "tokens of issuers elsewhere": (
+        "gatepost.assembly.external_tokens",
+        "gatepost.configuration.external_tokens",
+        "gatepost.outbound.external_issuer",
+        "gatepost.outbound.introspected_issuer",
+        "gatepost.outbound.issuer_documents",
+        "gatepost.outbound.issuer_keys",
+        "gatepost.resource.external_tokens",
+        "gatepost.web.resource.external_callers",
+    ),
+    "fronts": ("gatepost.fronts",),
+    "scopes by name": (
+        "gatepost.configuration.scope_file",
+        "gatepost.resource.scope_map",
+        "gatepost.server.scoped_target",
+    ),
+    "applications": (
+        "gatepost.web.mcp.applications",
+        "gatepost.web.resource.application",
+        "gatepost.web.resource.open_streams",
+        "gatepost.web.resource.other_servers",
+        "gatepost.web.resource.sdk_callers",
+    ),
+    "login providers": (
+        "gatepost.configuration.upstreams",
+        "gatepost.identity.auth_provider",
+        "gatepost.identity.several_logins",
+        "gatepost.identity.static_password",
+        "gatepost.identity.token_holder",
+        "gatepost.identity.token_set",
+        "gatepost.identity.upstream_login",
+        "gatepost.identity.upstream_tokens",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def imported() -> list[str]:
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.stderr == ""
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize("what", LATER)
+def test_a_plain_start_imports_nothing_of(what: str, imported: list[str]) -> None:
+    assert "gatepost.assembly.installation" in imported
+    names = LATER[what]
+
+    assert [name for name in imported if name in names or name.startswith(tuple(f"{each}." for each in names))] == []
+
+
+def test_nothing_is_of_a_class_that_was_not_imported() -> None:
+    assert not is_of_imported_class(object(), "gatepost.no_such_module", "Nothing")
+    assert not is_of_imported_class(object(), "gatepost.assembly.imported_later", "Nothing")
+    assert not is_of_imported_class(object(), "pathlib", "Path")
+
+
+def test_what_is_of_an_imported_class_is_found_and_so_are_subclasses() -> None:
+    assert is_of_imported_class(3, "builtins", "int")
+    assert is_of_imported_class(True, "builtins", "int")
+
+
+@pytest.mark.parametrize(
+    ("question", "public"),
+    [
+        (imported_later.is_command, "Command"),
+        (imported_later.is_remote, "Remote"),
+        (imported_later.is_protected, "Protected"),
+        (imported_later.is_auth_provider, "AuthProvider"),
+        (imported_later.is_several_logins, "SeveralLogins"),
+        (imported_later.is_static_password, "StaticPasswordProvider"),
+        (imported_later.is_upstream_login, "GitHub"),
+        (imported_later.is_token_holder, "GitHub"),
+    ],
+)
+def test_each_question_names_the_class_where_it_is(question: Callable[[object], bool], public: str) -> None:
+    kind = getattr(gatepost, public)
+
+    assert question(object.__new__(_concrete(kind)))
+    assert not question(object())
+
+
+def _concrete(kind: type) -> type:
+    return type(kind.__name__, (kind,), {"authenticate": None}) if inspect.isabstract(kind) else kind
