@@ -122,8 +122,9 @@ def test_what_is_done_to_tokens_grants_and_keys_from_the_terminal_is_in_the_trai
     main(["grants", "revoke", by_user["svc-0"]])
     main(["grants", "revoke", "--user", "svc-1"])
     main(["keys", "rotate", "--now"])
+    capsys.readouterr()
     main(["keys", "list", "--json"])
-    old = json.loads(capsys.readouterr().out.splitlines()[-1])["key"]
+    old = json.loads(capsys.readouterr().out.splitlines()[0])["key"]
     main(["keys", "retire", old])
     capsys.readouterr()
 
@@ -132,7 +133,7 @@ def test_what_is_done_to_tokens_grants_and_keys_from_the_terminal_is_in_the_trai
     assert [(event["event"], event["reason"], event["subject"], event["grant_id"]) for event in events] == [
         ("token_minted", None, "svc-0", by_user["svc-0"]),
         ("token_minted", None, "svc-1", by_user["svc-1"]),
-        ("revocation", "operator_revoked", None, by_user["svc-0"]),
+        ("revocation", "operator_revoked", "svc-0", by_user["svc-0"]),
         ("revocation", "operator_revoked", "svc-1", by_user["svc-1"]),
         ("signing_key_rotated", None, None, None),
         ("signing_key_retired", None, None, None),

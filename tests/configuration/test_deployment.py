@@ -154,14 +154,14 @@ def test_everything_else_is_not(host: str) -> None:
     assert not is_loopback_host(host)
 
 
-@pytest.mark.parametrize("url", ["postgresql://db/x", "sqlite:///dir/", "x"])
+@pytest.mark.parametrize("url", ["postgresql://db", "sqlite:///dir/", "x"])
 def test_an_unknown_storage_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         resolve(MCP_STORAGE_URL=url)
     (sentence,) = refusal.value.sentences
     assert sentence == (
-        "MCP_STORAGE_URL takes sqlite:///path/to/file.db (four slashes for an absolute path) or memory:; this version "
-        "knows no other store."
+        "MCP_STORAGE_URL takes sqlite:///path/to/file.db (four slashes for an absolute path) or "
+        "postgresql://user@host/database or memory:; this version knows no other store."
     )
 
 

@@ -576,7 +576,7 @@ class DurableTruth:
 
     async def signing_keys(self, *, now: int) -> list[SealedSigningKey]:
         live = (key for key in self.keys.values() if key.ends_at is None or key.ends_at > now)
-        return sorted(live, key=lambda key: (key.signs_from, key.key_id))
+        return sorted(live, key=lambda key: (key.signs_from, key.ends_at is None, key.key_id))
 
     async def begin_signing(self, key: SealedSigningKey, *, now: int) -> bool:
         if await self.signing_keys(now=now):

@@ -55,6 +55,13 @@ async def test_a_rotation_ends_the_others_and_keeps_the_order_in_which_they_sign
     assert await store.keys.signing_keys(now=NOW + 60) == [third]
 
 
+async def test_of_two_keys_of_one_second_the_one_that_replaced_the_other_signs(store: Store) -> None:
+    for old, new in (("a", "b"), ("d", "c")):
+        await store.keys.rotate_signing_key(signing_key(old), others_end_at=NOW + 100)
+        await store.keys.rotate_signing_key(signing_key(new), others_end_at=NOW + 100)
+        assert (await store.keys.signing_keys(now=NOW))[-1].key_id == new
+
+
 async def test_a_retired_key_is_gone_at_once_and_a_new_one_may_begin(store: Store) -> None:
     assert await store.keys.begin_signing(signing_key("a"), now=NOW)
     retire = partial(store.keys.retire_signing_key, now=NOW + 1, even_last=True)

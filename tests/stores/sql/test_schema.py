@@ -54,7 +54,7 @@ SCANS_ON_PURPOSE = {
     # All second steps, when they are sealed anew.
     "SELECT * FROM second_steps ORDER BY subject",
     "SELECT * FROM clients ORDER BY created_at, client_id",
-    "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, key_id",
+    "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, ends_at IS NULL, key_id",
     "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL",
     "SELECT 1 FROM setup_link WHERE link_fingerprint = $1",
     "SELECT created_at FROM setup_link",

@@ -44,7 +44,10 @@ class KeyStore(Protocol):
         """
 
     async def signing_keys(self, *, now: int) -> list[SealedSigningKey]:
-        """Return the keys that have not ended, in the order in which they sign."""
+        """Return the keys that have not ended, in the order in which they sign.
+
+        Of those that sign from the same second on, one that has no end comes last: it has replaced the others.
+        """
 
     async def begin_signing(self, key: SealedSigningKey, *, now: int) -> bool:
         """Add the key if there is none that has not ended; False, and nothing is written, if there is one."""
