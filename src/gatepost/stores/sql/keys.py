@@ -8,7 +8,9 @@ from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import SIGNING_KEYS
 
-_LIVE: Final = "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, ends_at IS NULL, key_id"
+_LIVE: Final = (
+    "SELECT * FROM signing_keys WHERE ends_at IS NULL OR ends_at > $1 ORDER BY signs_from, ends_at IS NULL, key_id"
+)
 _END_OTHERS: Final = "UPDATE signing_keys SET ends_at = $1 WHERE ends_at IS NULL"
 _RETIRE: Final = "UPDATE signing_keys SET ends_at = $2 WHERE key_id = $1"
 _RESEAL: Final = "UPDATE signing_keys SET sealed_secret = $2 WHERE key_id = $1"
