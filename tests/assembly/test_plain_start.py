@@ -37,6 +37,7 @@ LATER = {
     "fronts": ("gatepost.fronts",),
     "scopes by name": (
         "gatepost.configuration.scope_file",
+        "gatepost.configuration.toml_file",
         "gatepost.resource.scope_map",
         "gatepost.server.scoped_target",
     ),

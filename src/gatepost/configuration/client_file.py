@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatepost.configuration.settings import SettingsError
-from gatepost.configuration.toml_file import read_toml
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.operator_clients import read_preregistration
@@ -135,6 +134,8 @@ async def keep_settings_clients(
 
 def _entries(path: Path) -> list[Any]:
     """Return what stands under `[[client]]`, unchecked."""
+    from gatepost.configuration.toml_file import read_toml  # noqa: PLC0415 - most servers have no such file
+
     document = read_toml(path, setting="OAUTH_CLIENTS_FILE")
     entries = document.get("client", [])
     if document.keys() - {"client"} or not isinstance(entries, list) or len(entries) > _MOST_CLIENTS:
