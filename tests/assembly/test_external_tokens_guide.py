@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,18 +13,18 @@ from typing import Any
 import httpx2
 import pytest
 
-from gatepost import Server
+from gatepost import Server, TokenInfo
 from gatepost.app import create_app
 from gatepost.configuration.settings import SettingsError, load_settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "external-tokens.md").read_text(encoding="utf-8")
-IN_CODE, VALIDATOR = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+IN_CODE, VALIDATOR, ONE_OBJECT = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 METADATA = "/.well-known/oauth-protected-resource"
 
 
-def run(code: str, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(code: str, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, storage_url: str = "memory:") -> Any:
     """Run the page's own code and return its app, which reads the environment."""
-    monkeypatch.setenv("MCP_STORAGE_URL", "memory:")
+    monkeypatch.setenv("MCP_STORAGE_URL", storage_url)
     monkeypatch.setenv("OAUTH_ENABLE_AS", "false")
     exec(compile(code, "external-tokens.md", "exec"), names)  # noqa: S102 - as above
     return names["app"]
@@ -59,6 +60,28 @@ async def test_the_validator_of_the_page_decides(monkeypatch: pytest.MonkeyPatch
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
             message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
             assert (await client.post("/mcp", json=message, headers=headers)).status_code == status
+
+
+async def test_the_object_of_the_page_names_whose_tokens_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Keys:
+        async def validate_token(self, token: str, resource: str | None = None) -> TokenInfo | None:
+            asked.append((token, resource))
+            return TokenInfo(subject="ada", scopes=("mcp",)) if token == "good" else None
+
+    asked: list[tuple[str, str | None]] = []
+    names = {"__name__": "notes", "Keys": Keys, "server": Server("notes")}
+    monkeypatch.setenv("MCP_SEALING_KEYS", secrets.token_urlsafe(32))  # it is a public server
+    app = run(ONE_OBJECT, names, monkeypatch, storage_url=f"sqlite:///{tmp_path}/gatepost.db")
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://mcp.example.com") as client,
+    ):
+        document = (await client.get(METADATA)).json()
+        assert document["authorization_servers"] == ["https://auth.example.com"]
+        headers = {"Authorization": "Bearer good", "Accept": "application/json, text/event-stream"}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        assert (await client.post("/mcp", json=message, headers=headers)).status_code == 200
+    assert asked == [("good", "https://mcp.example.com")]
 
 
 @pytest.mark.parametrize("external", [7, "https://id.example.com", [], [7], object(), {"a": 1}])
