@@ -165,6 +165,20 @@ async def test_a_caller_that_leaves_loses_the_answer_and_the_operation_happens(d
     assert await written(database) == 1
 
 
+async def test_what_waits_for_a_connection_when_the_store_is_closed_still_happens(
+    database: PostgresqlDatabase,
+) -> None:
+    async def count(transaction: Transaction) -> int:
+        return await transaction.run("UPDATE store_probe SET written = written + 1 WHERE slot = 1")
+
+    callers = [asyncio.create_task(database.write(count)) for _ in range(30)]
+    await asyncio.sleep(0)
+    await database.close()
+    assert await asyncio.gather(*callers) == [1] * 30
+    await database.open()
+    assert await written(database) == 30
+
+
 async def test_another_threads_event_loop_may_ask(database: PostgresqlDatabase) -> None:
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(asyncio.run(database.write(add_one))))

@@ -76,6 +76,8 @@ class PostgresqlDatabase:
         self.description = _description_of(url)
         self.busy_timeout = busy_timeout
         self._pool: Pool | None = None
+        self._is_open = False
+        """Whether anything new is taken; what was taken before keeps the pool until it is done."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._longer_reads: set[str] = set()
@@ -108,14 +110,16 @@ class PostgresqlDatabase:
             if isinstance(error, Exception):
                 raise explained_at_open(error, self.description) from error
             raise
-        self._pool = pool
+        self._pool, self._is_open = pool, True
 
     async def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is None:
+        pool = self._pool
+        if pool is None or not self._is_open:
             return
+        self._is_open = False
         if self._under_way:
             await asyncio.wait(tuple(self._under_way), timeout=_CLOSE_SECONDS)
+        self._pool = None
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await pool.close()
@@ -130,10 +134,11 @@ class PostgresqlDatabase:
 
     async def _ask(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in a task of its own: it goes on when its caller leaves. The pool belongs to one event loop."""
-        if self._pool is None or self._loop is None or len(self._under_way) >= LONGEST_QUEUE:
+        if not self._is_open or self._loop is None:
             work.close()
-            if self._pool is None or self._loop is None:
-                raise StoreUnavailable("the store is closed")
+            raise StoreUnavailable("the store is closed")
+        if len(self._under_way) >= LONGEST_QUEUE:
+            work.close()
             raise StoreOverloaded("the store cannot answer: too many operations are waiting for the database")
         if asyncio.get_running_loop() is not self._loop:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._tracked(work), self._loop))
@@ -192,7 +197,7 @@ class PostgresqlDatabase:
         if pool is None:
             raise StoreUnavailable("the store is closed")
         try:
-            connection = await pool.acquire(timeout=_STATEMENT_SECONDS)
+            connection = await pool.acquire(timeout=_CONNECT_SECONDS)
         except Exception as error:
             raise explained(error, self.description) from error
         try:
