@@ -291,7 +291,9 @@ class RemoteLink:
         try:
             async with self._http.asked("POST", message.data, read_seconds=self._waits.notice) as response:
                 if response.status_code in _TAKEN:
-                    await whole_body(response, limit=0 if response.status_code == 202 else MESSAGE_LIMIT)  # noqa: PLR2004
+                    # 202 has no body (2025-11-25 basic/transports, "Sending Messages to the Server").
+                    limit = 0 if response.status_code == 202 else MESSAGE_LIMIT  # noqa: PLR2004 - RFC 9110, 15.3.3
+                    await whole_body(response, limit=limit)
                     return
                 refused = await self._refusal(response)
         except Exception as error:  # noqa: BLE001 - nobody waits for an answer
