@@ -1,28 +1,46 @@
-"""A PostgreSQL database for tests: the one that GATEPOST_TEST_POSTGRESQL names, a schema for each process."""
+"""A PostgreSQL database that tests share, a schema for each: the one that GATEPOST_TEST_POSTGRESQL names.
+
+Without that variable one at the usual port is taken, or else one is started for this process from Debian's packages.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import os
-from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import asyncpg
 
-SERVER = os.environ.get("GATEPOST_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test")
+from tests import postgresql_instance
+
+_NAMED = os.environ.get("GATEPOST_TEST_POSTGRESQL")
+SERVER = _NAMED or "postgresql://postgres@127.0.0.1:5432/test"
 _SECONDS = 5
 
 
 def is_there() -> bool:
-    """Say whether a server answers."""
+    """Say whether a server answers, once one has been started if there was none."""
+    if not _answers() and _NAMED is None and postgresql_instance.is_possible():
+        _start()
+    return _answers()
 
+
+def _start() -> None:
+    global SERVER  # noqa: PLW0603 - one for the process, from now on
+    running = ExitStack()
+    atexit.register(running.close)
+    instances = running.enter_context(postgresql_instance.postgresql_instances())
+    SERVER = instances.primary(is_durable=False).url
+
+
+def _answers() -> bool:
     async def ask() -> None:
         await (await asyncpg.connect(SERVER, timeout=_SECONDS)).close()
 
     try:
-        _run(ask())
+        postgresql_instance.run_apart(ask())
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return False
     return True
@@ -39,39 +57,14 @@ def schema(name: str) -> Iterator[str]:
         execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
 
 
-def execute(*statements: str, url: str = SERVER) -> None:
+def execute(*statements: str, url: str | None = None) -> None:
     """Run statements, one after the other."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url, timeout=_SECONDS)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    _run(run())
+    postgresql_instance.execute(*statements, url=url or SERVER)
 
 
 def rows_of(query: str, *, url: str) -> Sequence[tuple[Any, ...]]:
     """Return the rows that a query finds."""
-    found: list[tuple[Any, ...]] = []
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url, timeout=_SECONDS)
-        try:
-            found.extend(tuple(row) for row in await connection.fetch(query))
-        finally:
-            await connection.close()
-
-    _run(run())
-    return found
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run it in a thread: a fixture may be asked for where an event loop runs already."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
+    return postgresql_instance.rows_of(query, url=url)
 
 
 async def empty(url: str) -> None:
