@@ -183,14 +183,13 @@ def serve_target(
         StoreError: the store cannot be opened.
         RuntimeError: an event loop runs in this thread.
     """
-    from gatepost.assembly.installation import install  # noqa: PLC0415 - as in `create_app`
-    from gatepost.assembly.site import app_for  # noqa: PLC0415 - likewise
+    from gatepost.assembly.imported_later import is_direct_app  # noqa: PLC0415 - as in `create_app`
+    from gatepost.assembly.installation import install  # noqa: PLC0415 - likewise
     from gatepost.assembly.trials import try_fronts  # noqa: PLC0415 - likewise
     from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
     from gatepost.listening.listeners import Where  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
-    from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - likewise
 
     _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
     _check_arguments(host=host, port=port, middleware=middleware)
@@ -200,8 +199,8 @@ def serve_target(
     beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
     server = chosen.server.model_copy(update=beaten)
 
-    def build(address: Address) -> tuple[DirectApp, Installation]:
-        if isinstance(target, DirectApp):
+    def build(address: Address) -> tuple[ASGIApp, Installation]:
+        if is_direct_app(target):
             is_plain = (provider, title, allow, roles, external) == (None,) * 5 and not middleware
             return target, _taken_over(target, is_plain=is_plain)
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
@@ -210,10 +209,7 @@ def serve_target(
             target, bound, provider=provider, title=title, allow=allow, roles=roles, external=external
         )
         installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
-        app = app_for(installation, announce=_print_banner)
-        for each in reversed(middleware):
-            app.add_middleware(each.cls, *each.args, **each.kwargs)
-        return app, installation
+        return _app_around(installation, middleware), installation
 
     configure_logging(server.log_level)
     serve(
@@ -222,6 +218,18 @@ def serve_target(
         shutdown_seconds=server.shutdown_seconds,
         trusted_proxies=server.trusted_proxies,
     )
+
+
+def _app_around(installation: Installation, middleware: Sequence[Middleware]) -> ASGIApp:
+    """Return what our own server serves of an installation."""
+    from gatepost.assembly.site import app_for, served_app_for  # noqa: PLC0415 - as in `create_app`
+
+    if not middleware:
+        return served_app_for(installation, announce=_print_banner)
+    app = app_for(installation, announce=_print_banner)
+    for each in reversed(middleware):
+        app.add_middleware(each.cls, *each.args, **each.kwargs)
+    return app
 
 
 def _only(target: Any, mcp: Any) -> Any:

@@ -16,14 +16,17 @@ from gatepost.assembly.imported_later import is_of_imported_class
 
 PROGRAM = textwrap.dedent("""
     import sys
-    from gatepost import Server, create_app
+    from gatepost import Server
+    from gatepost.assembly.installation import install
+    from gatepost.assembly.site import served_app_for
     from gatepost.configuration.settings import load_settings
 
     settings = load_settings({"MCP_STORAGE_URL": "memory:"}, env_file=None)
-    create_app(Server("notes"), settings=settings, announce=lambda _: None)
-    print(*(name for name in sys.modules if name.startswith("gatepost.")))
+    served_app_for(install(Server("notes"), settings), announce=print)
+    print(*sys.modules)
 """)
 LATER = {
+    "the framework for those who add to the app": ("fastapi",),
     "tokens of issuers elsewhere": (
         "gatepost.assembly.external_tokens",
         "gatepost.configuration.external_tokens",

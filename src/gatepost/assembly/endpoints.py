@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
-from gatepost.assembly.imported_later import is_command, is_protected, is_remote
+from gatepost.assembly.imported_later import is_command, is_direct_app, is_protected, is_remote
 from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
@@ -28,7 +28,6 @@ from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import SessionTarget, Target
-from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.limits import Limits
 from gatepost.wording.phrase import Phrase, Words
 
@@ -209,7 +208,7 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
         )
     if is_command(target) or is_remote(target):
         return _of_front(path, target, making, title)
-    if isinstance(target, DirectApp):
+    if is_direct_app(target):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
         )

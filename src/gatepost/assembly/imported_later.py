@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gatepost.identity.token_holder import TokenHolder
     from gatepost.identity.upstream_login import UpstreamLogin
     from gatepost.web.resource.application import Protected
+    from gatepost.web.site.direct_app import DirectApp
 
 
 def is_of_imported_class(value: object, module: str, name: str) -> bool:
@@ -49,6 +50,11 @@ def is_remote(target: object) -> TypeIs[Remote]:
 def is_protected(target: object) -> TypeIs[Protected]:
     """Say whether a target is a protected application."""
     return is_of_imported_class(target, "gatepost.web.resource.application", "Protected")
+
+
+def is_direct_app(target: object) -> TypeIs[DirectApp]:
+    """Say whether a target is what `create_app` returned."""
+    return is_of_imported_class(target, "gatepost.web.site.direct_app", "DirectApp")
 
 
 def is_auth_provider(provider: object) -> TypeIs[AuthProvider]:

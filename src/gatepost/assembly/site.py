@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from gatepost import __version__
 from gatepost.assembly.appearance import build_pages
@@ -20,7 +21,6 @@ from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.landing import LandingPage
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.base_path import BasePath, WithWholePath
-from gatepost.web.site.direct_app import DirectApp
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
 from gatepost.web.site.health import PROBE_PATHS, HealthChecks, HealthEndpoints
@@ -30,7 +30,18 @@ from gatepost.web.site.reference import ReferencePages
 from gatepost.web.site.request_log import RequestLog
 from gatepost.web.site.request_log import logger as requests_log
 from gatepost.web.site.routing import Route, RoutingTable
+from gatepost.web.site.served_app import ServedApp
 from gatepost.web.site.twins import Twins
+
+if TYPE_CHECKING:
+    from gatepost.web.site.direct_app import DirectApp
+
+
+class _App(Protocol):
+    def has_route(self, scope: Scope, /) -> bool: ...
+
+
+AppT = TypeVar("AppT", bound=_App)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +58,31 @@ class Site:
 
 
 def app_for(installation: Installation, *, announce: Callable[[str], None], hears_signals: bool = False) -> DirectApp:
-    """Return the app of an installation.
+    """Return the app of an installation, to which its user may add.
 
     `announce` gets the banner once everything is open. `hears_signals` is for servers that do not end what lasts until
     the clients leave; our own does, after it has stopped listening.
     """
+    from gatepost.web.site.direct_app import DirectApp  # noqa: PLC0415 - FastAPI is a third of a start
+
+    app = _build(DirectApp, installation, Life(installation, announce, hears_signals=hears_signals))
+    if requests_log.isEnabledFor(logging.DEBUG):
+        # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
+        paths, addresses = installation.resources.mcp_paths, installation.core.addresses
+        app.add_middleware(RequestLog, own_paths=paths, addresses=addresses, clock=time.perf_counter)
+    return app
+
+
+def served_app_for(installation: Installation, *, announce: Callable[[str], None]) -> ASGIApp:
+    """Return the app of an installation for our own server, to which nobody adds; `announce` as of `app_for`."""
+    app = _build(ServedApp, installation, Life(installation, announce, hears_signals=False))
+    if not requests_log.isEnabledFor(logging.DEBUG):
+        return app
+    addresses = installation.core.addresses
+    return RequestLog(app, own_paths=installation.resources.mcp_paths, addresses=addresses, clock=time.perf_counter)
+
+
+def _build(kind: Callable[..., AppT], installation: Installation, life: Life) -> AppT:
     core, deployment, name = installation.core, installation.core.deployment, installation.name
     pages = build_pages(core, name)
     landing = _landing(installation, pages)
@@ -69,6 +100,9 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         health = _health(installation, origin, checks).routes()
         return Site((*common, *health, *routes), page_routes, endpoints, resources.applications(origin))
 
+    def is_taken(scope: Scope) -> bool:
+        return app.has_route(scope)
+
     def table_of(site: Site, behind: ASGIApp) -> ASGIApp:
         table = RoutingTable(
             WithWholePath(behind),
@@ -82,7 +116,7 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         )
         if installation.oauth is None:
             return table
-        return Twins(table, is_taken=app.has_route, taken={*site.endpoints, *site.applications})
+        return Twins(table, is_taken=is_taken, taken={*site.endpoints, *site.applications})
 
     def layers(app: ASGIApp) -> ASGIApp:
         def table_at(origin: str) -> ASGIApp:
@@ -91,19 +125,16 @@ def app_for(installation: Installation, *, announce: Callable[[str], None], hear
         return _layers(installation, table_of(main, app), table_at)
 
     main = site_at(deployment.public_url, deployment.allowed_hosts)
-    app = DirectApp(
+    app = kind(
         title=name,
         version=__version__,
-        life=Life(installation, announce, hears_signals=hears_signals),
+        life=life,
         ordinary=_ordinary(installation, main),
         layers=layers,
         described=lambda: (*_described_endpoints(installation), *main.routes, *main.page_routes()),
         errors=errors,
         base_path=BasePath(None if deployment.is_any_loopback else deployment.base_path),
     )
-    if requests_log.isEnabledFor(logging.DEBUG):
-        # As soon as anything lies around the app, the short ways past it are closed; so it is not there otherwise.
-        app.add_middleware(RequestLog, own_paths=main.endpoints, addresses=core.addresses, clock=time.perf_counter)
     return app
 
 

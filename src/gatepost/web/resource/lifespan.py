@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from gatepost.web.site.direct_app import CannotStart
+from gatepost.web.site.opening import CannotStart
 
 logger = logging.getLogger("gatepost.web")
 

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.api_description import ANYWHERE
 from gatepost.web.site.base_path import BasePath
 from gatepost.web.site.errors import ErrorResponses, install_error_handlers
+from gatepost.web.site.front import Front
 from gatepost.web.site.front_door import OrdinaryRequests
 from gatepost.web.site.mounting import Mounted
+from gatepost.web.site.opening import AppLifespan, OpenAndClosed
 from gatepost.web.site.routing import Route
 from gatepost.web.site.routing import described as operations_of
-
-
-class OpenAndClosed(Protocol):
-    """What is open while the app is served."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether requests can be served."""
-        ...
-
-    def running(self, mounted: Mounted | None) -> AbstractAsyncContextManager[None]:
-        """Be open for as long as the context lasts; `mounted` says in which other app."""
-        ...
-
-    async def start(self, mounted: Mounted | None) -> None:
-        """Open for as long as the event loop runs. Raises whatever keeps it from opening."""
-        ...
-
-
-class CannotStart(RuntimeError):
-    """What is served cannot be opened. The text says why, in one sentence for whoever starts it."""
 
 
 class DirectApp(FastAPI):
@@ -48,7 +29,7 @@ class DirectApp(FastAPI):
     around the app, every request goes through that first.
     """
 
-    _front: _Front
+    _front: Front
 
     def __init__(
         self,
@@ -70,6 +51,7 @@ class DirectApp(FastAPI):
         below which path a request is; by default the one that the server says.
         """
         base_path = base_path or BasePath(None)
+        lifespan = None if life is None else AppLifespan(life)
         super().__init__(
             title=title,
             version=version,
@@ -77,23 +59,21 @@ class DirectApp(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
             responses=ANYWHERE,
-            lifespan=None if life is None else self._running,
+            lifespan=lifespan,
             # It would look for its configuration on every request, and could be told from outside to record them whole.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.life = life
         self.public_base = base_path.public
         """The path of the public URL; None without one."""
-        self._mounted: Mounted | None = None
-        self._why_not: str | None = None
-        """Why the last start failed."""
+        self._lifespan = lifespan
         self._errors = errors
         self._described = described
         self._bare_stack: object = object()
         """The middleware stack as it is when nothing lies around `_front`."""
 
         def front(app: ASGIApp) -> ASGIApp:
-            self._front = _Front(layers(app), ordinary, base_path)
+            self._front = Front(layers(app), ordinary, base_path)
             return self._front
 
         # The first added is the innermost, and the last added is the first in the list.
@@ -124,12 +104,14 @@ class DirectApp(FastAPI):
         Raises:
             SettingsError: this app is mounted at another path than MCP_PUBLIC_URL says.
         """
-        self._mounted = None if around is None else Mounted(self, around, runs_lifespan=True)
+        if self._lifespan is not None:
+            self._lifespan.mounted = None if around is None else Mounted(self, around, runs_lifespan=True)
         try:
             async with self.router.lifespan_context(self) as state:
                 yield state
         finally:
-            self._mounted = None
+            if self._lifespan is not None:
+                self._lifespan.mounted = None
 
     def has_route(self, scope: Scope) -> bool:
         """Say whether a route that a user added is at the path of an HTTP request, for whatever method."""
@@ -153,7 +135,9 @@ class DirectApp(FastAPI):
                 return
         # Another stack than ours: not built yet, with middleware of a user's, or wrapped by an instrumentation.
         if self.middleware_stack is not self._bare_stack or scope["type"] == "lifespan":
-            await super().__call__(scope, receive, self._saying_why(send) if scope["type"] == "lifespan" else send)
+            if scope["type"] == "lifespan" and self._lifespan is not None:
+                send = self._lifespan.saying_why(send)
+            await super().__call__(scope, receive, send)
             return
         scope["app"] = self
         front = self._front
@@ -161,41 +145,3 @@ class DirectApp(FastAPI):
             await front(scope, receive, send)
             return
         await (front.ordinary.endpoint_of(scope) or front.layers)(scope, receive, send)
-
-    @asynccontextmanager
-    async def _running(self, _app: FastAPI) -> AsyncIterator[None]:
-        assert self.life is not None  # noqa: S101 - it is asked for then alone; tells mypy
-        self._why_not = None
-        try:
-            async with self.life.running(self._mounted):
-                yield
-        except CannotStart as error:
-            self._why_not = str(error)
-            raise
-
-    def _saying_why(self, send: Send) -> Send:
-        """Put the sentence in the place of the traceback that the framework gives the server for its log."""
-
-        async def said(message: Message) -> None:
-            is_known = message["type"] == "lifespan.startup.failed" and self._why_not is not None
-            await send({**message, "message": self._why_not} if is_known else message)
-
-        return said
-
-
-class _Front:
-    """Our layers as middleware."""
-
-    __slots__ = ("base_path", "layers", "ordinary")
-
-    def __init__(self, layers: ASGIApp, ordinary: OrdinaryRequests, base_path: BasePath) -> None:
-        self.layers = layers
-        self.ordinary = ordinary
-        self.base_path = base_path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        inner = self.base_path.inside(scope) if self.base_path.concerns(scope) else scope
-        if inner is None:
-            await self.base_path.misplaced(scope)(scope, receive, send)
-            return
-        await (self.ordinary.endpoint_of(inner) or self.layers)(inner, receive, send)

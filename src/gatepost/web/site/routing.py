@@ -1,7 +1,7 @@
 """The routing table of one origin: from path and method to what answers, ahead of the web framework (record 0029).
 
 An endpoint is a dataclass of its dependencies whose `routes()` returns a `Route` for each method. The table takes the
-routes of all endpoints; FastAPI behind it serves what the user adds to the app, and the API description.
+routes of all endpoints; the app behind it (FastAPI, where a user may add to it) serves the rest.
 """
 
 from __future__ import annotations
