@@ -25,12 +25,12 @@ from typing import Any
 
 import httpx2
 
+from gatepost.stores.conformance.records import code, transaction
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from tests.attacks.tokens import seeding
 from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
-from tests.stores.sample_records import code, transaction
 from tests.web.oauth.token_harness import CHALLENGE
 
 TARGET = "tests/end_to_end/sample_server.py:server"

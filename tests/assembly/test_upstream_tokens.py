@@ -22,6 +22,7 @@ from gatepost.identity.token_set import TokenSet
 from gatepost.identity.upstream_tokens import LinkMissing, Unavailable
 from gatepost.resource.principal import Principal
 from gatepost.server.dispatch import ServerTarget
+from gatepost.stores.conformance.records import NOW, user
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome
 from gatepost.stores.contract.upstream_tokens import KeptTokens
@@ -29,7 +30,6 @@ from gatepost.stores.sql.sqlite import memory_store
 from gatepost.stores.upstream_tokens import TokenPair, open_tokens
 from tests.counted_store import count_operations
 from tests.server.calls.asking_client import Client
-from tests.stores.sample_records import NOW, user
 
 ORIGIN = "http://127.0.0.1:8000"
 ADA = Principal("user-1", "client-1", frozenset(), f"{ORIGIN}/mcp", ORIGIN, "grant-1", None, user_issuer="local")

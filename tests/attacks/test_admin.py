@@ -13,6 +13,7 @@ from starlette.responses import Response
 from gatepost.identity import passwords
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.records import Grant
+from gatepost.stores.conformance.records import audit_record, client, grant, tokens
 from gatepost.stores.contract.administration import Administrator
 from gatepost.stores.contract.api_keys import ApiKey
 from gatepost.stores.contract.endpoints import ServedEndpoint
@@ -43,7 +44,6 @@ from tests.attacks.admin_world import (
     token,
 )
 from tests.attacks.installed import ORIGIN, Installed
-from tests.stores.sample_records import audit_record, client, grant, tokens
 from tests.web.pages.admin_forms import admin_forms, named
 from tests.web.pages.pages_world import ATTACK, heading
 from tests.web.pages.test_admin_logins import kept, link

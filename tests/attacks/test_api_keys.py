@@ -14,10 +14,10 @@ from gatepost import Context, Role, Server
 from gatepost.oauth.issuing import mint_tokens
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens
+from gatepost.stores.conformance.records import user
 from gatepost.stores.contract.api_keys import ApiKey, KeyAddition
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import user
 
 FIXED = "an-operators-key-of-some-length"
 AT = 1_800_000_000

@@ -13,13 +13,13 @@ import pytest
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.policy import Lifetimes
 from gatepost.observability.audit_trail import AuditTrail
+from gatepost.stores.conformance.records import find_grant
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.grants.grant_type import TokenIssuer
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
-from tests.stores.sample_records import find_grant
 from tests.web.oauth.token_harness import ISSUER, NOTES, Harness
 from tests.web.served import Served
 

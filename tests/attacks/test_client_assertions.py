@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from gatepost.oauth.client_assertions import ASSERTION_TYPE
+from gatepost.stores.conformance.records import client, keep_client
 from gatepost.stores.sql.sqlite import memory_store
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import client, keep_client
 from tests.tokens.test_client_keys import ED, P256, RSA, encoded, public, sign
 
 KEYED = client(

@@ -9,9 +9,9 @@ import pytest
 
 from gatepost.oauth.client_assertions import ASSERTION_TYPE
 from gatepost.oauth.records import Client, ClientOrigin
+from gatepost.stores.conformance.records import client, keep_client
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import client, keep_client
 from tests.tokens.test_client_keys import P256, public, sign
 
 SECRET = "gp_cs_a-secret"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gatepost.outbound.fetching import GuardedFetcher
+from gatepost.stores.conformance.records import keep_client
 from tests.attacks.installed import ORIGIN, installed
 from tests.attacks.test_client_assertions import KEYED, ask, assertion
 from tests.attacks.test_client_documents import Resolver
 from tests.outbound.test_addresses import NOT_PUBLIC
-from tests.stores.sample_records import keep_client
 
 METADATA: dict[str, Any] = {"redirect_uris": ["https://app.example/cb"]}
 

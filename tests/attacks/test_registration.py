@@ -5,10 +5,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from gatepost.stores.conformance.records import client, find_grant, redeem, tokens
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import client, find_grant, redeem, tokens
 
 METADATA: dict[str, Any] = {"client_name": "App", "redirect_uris": ["https://app.example/cb"]}
 TOKEN = "an-initial-access-token-of-the-operator"

@@ -12,12 +12,12 @@ from typing import TypeVar
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.stores.conformance.records import user
 from gatepost.stores.contract.api_keys import PresentedKey
 from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like
-from tests.stores.sample_records import user
 
 Answer = TypeVar("Answer")
 Capsys = pytest.CaptureFixture[str]

@@ -9,8 +9,8 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.stores.conformance.records import NOW, audit_record
 from gatepost.stores.sql.sqlite import file_store
-from tests.stores.sample_records import NOW, audit_record
 
 
 @pytest.fixture(autouse=True)

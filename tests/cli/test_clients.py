@@ -10,8 +10,8 @@ from gatepost.cli.main import main
 from gatepost.cli.open_store import with_store
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.conformance.records import audit_record, client
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import audit_record, client
 from tests.tokens.test_client_keys import P256, public
 
 pytestmark = pytest.mark.usefixtures("own_store")

@@ -15,12 +15,12 @@ import pytest
 
 from gatepost.cli.main import main
 from gatepost.oauth.records import Grant
+from gatepost.stores.conformance.records import client, grant, tokens
 from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import client, grant, tokens
 
 Answer = TypeVar("Answer")
 Capsys = pytest.CaptureFixture[str]

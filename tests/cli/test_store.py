@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.stores.conformance.records import redeem, session
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.stores.urls import Location
-from tests.stores.sample_records import redeem, session
 
 
 @pytest.fixture(autouse=True)

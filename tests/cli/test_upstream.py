@@ -14,12 +14,12 @@ from typing import TypeVar
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.stores.conformance.behaviour.upstream_tokens import kept
+from gatepost.stores.conformance.records import user
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.sql.sqlite import file_store
-from tests.stores.sample_records import user
-from tests.stores.test_upstream_tokens import kept
 
 Answer = TypeVar("Answer")
 Capsys = pytest.CaptureFixture[str]

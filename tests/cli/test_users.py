@@ -11,13 +11,13 @@ import pytest
 from gatepost.cli.main import main
 from gatepost.cli.open_store import with_store
 from gatepost.resource.profile import Profile
+from gatepost.stores.conformance.records import session
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import session
 from tests.web.pages.pages_world import PASSWORD
 
 BASE = "http://127.0.0.1:8000/oauth/account/link?token="

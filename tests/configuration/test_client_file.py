@@ -14,9 +14,9 @@ from gatepost.configuration.settings import SettingsError, load_settings
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.server.server import Server
+from gatepost.stores.conformance.records import NOW, client
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import NOW, client
 from tests.tokens.test_client_keys import P256, public
 
 SECRET = "a-secret-of-enough-characters"

@@ -9,11 +9,11 @@ import pytest
 
 from gatepost.identity.account_links import AccountLinkOffers
 from gatepost.identity.usernames import UsernameRefused
+from gatepost.stores.conformance.records import NOW, user
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import NOW, user
 
 BASE = "https://mcp.example.com/oauth/account/link?token="
 

@@ -10,13 +10,13 @@ import pytest
 
 from gatepost.identity.one_time_codes import secret_groups
 from gatepost.identity.second_steps import CodeWrong, Passed, SecondSteps, reseal_second_steps, secret_name
+from gatepost.stores.conformance.records import NOW, user
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.sealing import KeyRing
 from tests.identity.one_time_app import App
-from tests.stores.sample_records import NOW, user
 
 OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"

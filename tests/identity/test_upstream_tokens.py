@@ -18,6 +18,7 @@ from gatepost.identity.provider import Identity, Surroundings
 from gatepost.identity.token_holder import TOTAL_SECONDS
 from gatepost.identity.token_set import TokenSet
 from gatepost.identity.upstream_tokens import LinkMissing, Unavailable, UpstreamTokens
+from gatepost.stores.conformance.records import NOW, user
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.store import Store
@@ -27,7 +28,6 @@ from gatepost.stores.upstream_tokens import TokenPair, open_tokens
 from gatepost.tokens.sealing import KeyRing
 from tests.identity.openid_issuer import CLIENT_ID, SECRET, Network
 from tests.identity.rotating_issuer import Family, RotatingIssuer
-from tests.stores.sample_records import NOW, user
 
 ISSUER = "https://id.example"
 RING = KeyRing(["a-key-of-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"])

@@ -11,7 +11,7 @@ from gatepost.oauth.errors import InvalidScope, UnauthorizedClient
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import ClientOrigin, Grant
-from tests.stores.sample_records import client
+from gatepost.stores.conformance.records import client
 
 MACHINE = replace(
     client(), token_endpoint_auth_method="client_secret_post", scope=None, origin=ClientOrigin.PREREGISTERED

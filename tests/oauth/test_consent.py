@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.oauth.consent import Consent, can_be_remembered, choices, is_covered, narrowed, remembered
-from tests.stores.sample_records import NOW, RESOURCE, transaction
+from gatepost.stores.conformance.records import NOW, RESOURCE, transaction
 
 WEB = "https://app.example/callback"
 REQUEST = transaction(redirect_uri=WEB, started_by_user=False)

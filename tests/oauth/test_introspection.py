@@ -7,7 +7,7 @@ import pytest
 from gatepost.oauth.errors import InvalidClient
 from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, may_know, methods_supported
 from gatepost.oauth.reasons import Reason
-from tests.stores.sample_records import client
+from gatepost.stores.conformance.records import client
 
 
 def test_whoever_asks_authenticates() -> None:

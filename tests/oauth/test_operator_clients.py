@@ -18,7 +18,7 @@ from gatepost.oauth.operator_clients import (
 )
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientMetadata, ClientOrigin, Grant
-from tests.stores.sample_records import client
+from gatepost.stores.conformance.records import client
 
 DOCUMENT: dict[str, Any] = {
     "client_name": "Billing",

@@ -17,7 +17,7 @@ from gatepost.oauth.records import (
     RefreshToken,
     TransactionState,
 )
-from tests.stores.sample_records import client
+from gatepost.stores.conformance.records import client
 
 
 def test_the_words_in_a_store_keep_their_meaning() -> None:

@@ -25,8 +25,8 @@ from gatepost.oauth.refresh import (
     token_reused_error,
     user_not_allowed_error,
 )
+from gatepost.stores.conformance.records import client
 from gatepost.tokens.sealing import SealBroken, derive_key, unseal
-from tests.stores.sample_records import client
 
 GRANT = Grant(
     grant_id="grant-1",

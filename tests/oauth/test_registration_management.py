@@ -17,8 +17,8 @@ from gatepost.oauth.registration_management import (
     updated_client,
     wrong_token,
 )
+from gatepost.stores.conformance.records import client
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import client
 
 TOKEN = "gp_rr_" + "t" * 43
 SECRET = "gp_cs_" + "s" * 43

@@ -12,9 +12,9 @@ from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
 from gatepost.outbound.document_cache import DocumentCache
 from gatepost.outbound.egress import EgressFailed
 from gatepost.outbound.fetching import Fault, Fetched, Fetcher, FetchFailed
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
-from tests.stores.sample_records import client
 from tests.tokens.test_client_keys import ED, P256, public
 
 URL = "https://app.example/client.json"

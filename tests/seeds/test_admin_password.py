@@ -10,9 +10,9 @@ import pytest
 
 from gatepost import AuthProvider, Server, SingleUserProvider, StaticPasswordProvider, create_app
 from gatepost.configuration.settings import SettingsError, load_settings
+from gatepost.stores.conformance.records import user
 from gatepost.stores.sql.sqlite import memory_store
 from tests.seeds.person import person_at
-from tests.stores.sample_records import user
 from tests.web.pages.pages_world import Form, heading
 
 PASSWORD = "four words in no order"

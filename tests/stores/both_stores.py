@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from gatepost.stores.conformance.records import NOW, WINDOW
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from tests.stores.model import model_store
-from tests.stores.sample_records import NOW, WINDOW
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 

@@ -13,6 +13,7 @@ from gatepost.oauth.limits import Rate, RegistrationBudget
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import IssuedTokens
 from gatepost.resource.profile import Profile
+from gatepost.stores.conformance.records import WINDOW, client, code, fp, grant, session, tokens, transaction, user
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
 from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
 from gatepost.stores.contract.logins import PendingLogin
@@ -20,7 +21,6 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.contract.users import User
 from tests.stores.both_stores import BothStores, text
-from tests.stores.sample_records import WINDOW, client, code, fp, grant, session, tokens, transaction, user
 
 SUBJECTS = ("user-0", "user-1")
 USERNAMES = ("ada", "bob")

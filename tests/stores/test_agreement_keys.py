@@ -8,9 +8,9 @@ from hypothesis.stateful import rule
 
 from gatepost.oauth.audit import AuditEvent, AuditQuery, Outcome, event_id
 from gatepost.oauth.limits import Rate, Use
+from gatepost.stores.conformance.records import NOW, audit_record
 from gatepost.stores.contract.keys import SealedSigningKey
 from tests.stores.both_stores import BothStores, text
-from tests.stores.sample_records import NOW, audit_record
 
 NAMES = ("a", "b", "c")
 RATES = {"a": Rate(1, 60), "b": Rate(3, 7), "c": Rate(100, 3600)}

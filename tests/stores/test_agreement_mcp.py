@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from gatepost.stores.conformance.records import fp
 from gatepost.stores.contract.mcp import McpSession
 from tests.stores.both_stores import BothStores, text
-from tests.stores.sample_records import fp
 
 OWNERS = ("ada", "bob")
 STREAMS = QUESTIONS = ("1", "2")

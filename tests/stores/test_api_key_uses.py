@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import cast
 
 from gatepost.stores.api_key_uses import ApiKeyUses
+from gatepost.stores.conformance.behaviour.api_keys import api_key
+from gatepost.stores.conformance.records import NOW
 from gatepost.stores.contract.api_keys import LAST_USE_SECONDS, ApiKeyStore
 from gatepost.stores.contract.errors import StoreUnavailable
-from tests.stores.sample_records import NOW
-from tests.stores.test_api_keys import api_key
 
 
 class Keys:

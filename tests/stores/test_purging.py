@@ -10,13 +10,8 @@ import pytest
 
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
-from gatepost.stores.contract.account_links import AccountLink
-from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.mcp import McpSession
-from gatepost.stores.contract.store import Store
-from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
-from gatepost.stores.sql.sqlite import memory_store
-from tests.stores.sample_records import (
+from gatepost.stores.conformance.behaviour.api_keys import api_key
+from gatepost.stores.conformance.records import (
     NOW,
     audit_record,
     client,
@@ -28,7 +23,12 @@ from tests.stores.sample_records import (
     session,
     transaction,
 )
-from tests.stores.test_api_keys import api_key
+from gatepost.stores.contract.account_links import AccountLink
+from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.mcp import McpSession
+from gatepost.stores.contract.store import Store
+from gatepost.stores.purging import BATCH, DeleteBatch, Purge, Purger, background_purger, purges_of, purging
+from gatepost.stores.sql.sqlite import memory_store
 
 
 @dataclass

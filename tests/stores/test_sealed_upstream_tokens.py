@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from gatepost.stores.conformance.behaviour.upstream_tokens import come_there, kept
+from gatepost.stores.conformance.records import user
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.upstream_tokens import TokenPair, open_tokens, reseal_upstream_tokens
 from gatepost.stores.upstream_tokens import sealed as sealed_with
 from gatepost.tokens.sealing import KeyMissing, KeyRing, SealBroken
-from tests.stores.sample_records import user
-from tests.stores.test_upstream_tokens import come_there, kept
 
 OLD = "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"
 NEW = "new-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"

@@ -6,11 +6,11 @@ import secrets
 
 import pytest
 
+from gatepost.stores.conformance.records import NOW
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.tokens.sealing import KeyRing
-from tests.stores.sample_records import NOW
 
 RING = KeyRing(["ring-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"])
 

@@ -16,6 +16,8 @@ TABLES = sorted(path.name for path in (ROOT / "tests").glob("requirements.*.toml
 LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "REQUIRED", "RECOMMENDED"}
 REVISIONS = sorted({name.split(".")[1] for name in TABLES})
 TEXTS = ("id", "section", "level", "rule")
+# The promises of the store contract are tests that ship with the package.
+FOLDERS = ("tests/", "src/gatepost/stores/conformance/")
 # A requirement is held by tests, or says why it is not held, or what its author is given to keep it.
 KEPT_BY = ("tests", "departure", "author")
 
@@ -49,7 +51,7 @@ def problems_of(entry: dict[str, Any], root: Path) -> list[str]:
         return [*problems, "tests must be a list of at least one"]
     for test in entry["tests"]:
         file, _, name = str(test).partition("::")
-        if not file.startswith("tests/") or name not in named_tests(root / file):
+        if not file.startswith(FOLDERS) or name not in named_tests(root / file):
             problems.append(f"there is no test {test}")
     return problems
 

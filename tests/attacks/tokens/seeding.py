@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from gatepost.oauth.records import AccessToken, Grant, IssuedTokens, RefreshToken
+from gatepost.stores.conformance.records import client, code, transaction
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import file_store
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from tests.end_to_end.running_server import RunningServer
-from tests.stores.sample_records import client, code, transaction
 from tests.web.oauth.token_harness import CHALLENGE, VERIFIER
 
 REDIRECT_URI = "http://127.0.0.1:4711/callback"

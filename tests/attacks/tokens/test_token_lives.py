@@ -20,6 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.users import LOCAL
 from gatepost.stores.contract.users import User as Account
 from gatepost.tokens.opaque import fingerprint
@@ -33,7 +34,6 @@ from tests.attacks.tokens.restartable_server import (
     RestartableServer,
 )
 from tests.attacks.tokens.token_model import App, Attempt, Code, Model, Pair, User, Verdict
-from tests.stores.sample_records import client
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.busy import PATIENCE, Patience, Until
 from gatepost.stores.contract.errors import StoreBusy, StoreOverloaded, StoreUnavailable
 from gatepost.stores.contract.store import Store
@@ -17,7 +18,6 @@ from gatepost.stores.sql.database import Operation, T
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.memory import MemoryDatabase
 from gatepost.stores.sql.store import sql_store
-from tests.stores.sample_records import client
 
 
 class Busy(MemoryDatabase):

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gatepost.stores.conformance.records import NOW, fp
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import NOW, fp
 from tests.stores.sql.places import store_at
 from tests.stores.sql.test_processes import NAMES, race
 from tests.stores.sql.worker import PER_PROCESS

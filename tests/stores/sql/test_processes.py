@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.stores.contract.grants import RedeemOutcome
-from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import (
+from gatepost.stores.conformance.records import (
     NOW,
     approve,
     client,
@@ -28,6 +26,8 @@ from tests.stores.sample_records import (
     redeem,
     tokens,
 )
+from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.store import Store
 from tests.stores.sql.places import rows_of, store_at
 from tests.stores.sql.worker import PER_PROCESS
 

@@ -15,6 +15,20 @@ from gatepost.oauth.limits import Rate, RegistrationBudget, Use
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import ClientOrigin
 from gatepost.resource.profile import Profile
+from gatepost.stores.conformance.records import (
+    NOW,
+    WINDOW,
+    audit_record,
+    client,
+    code,
+    fp,
+    grant,
+    remember_consent,
+    session,
+    tokens,
+    transaction,
+    user,
+)
 from gatepost.stores.contract.account_links import AccountLink, InvitationOutcome
 from gatepost.stores.contract.administration import Administrator, AdminOutcome
 from gatepost.stores.contract.api_keys import ApiKey, KeyAddition
@@ -31,20 +45,6 @@ from gatepost.stores.sql.database import Operation, T, Value
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.store import sql_store
-from tests.stores.sample_records import (
-    NOW,
-    WINDOW,
-    audit_record,
-    client,
-    code,
-    fp,
-    grant,
-    remember_consent,
-    session,
-    tokens,
-    transaction,
-    user,
-)
 
 SQLITE_TYPES = {"BYTEA": "BLOB"}
 

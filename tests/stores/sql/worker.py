@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.conformance.records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
-from tests.stores.sample_records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
 from tests.stores.sql.places import store_at
 
 PER_PROCESS: Final = 12

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gatepost.oauth.policy import Lifetimes
+from gatepost.stores.conformance.records import find_grant
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import find_grant
 from tests.web.oauth.token_harness import LIFETIMES, MAIL, NOTES, Harness, refusal, token_harness
 
 INVALID_GRANT = (400, "invalid_grant")

@@ -12,13 +12,13 @@ import pytest
 
 from gatepost.oauth.limits import TOKENS_OF_CLIENT, Use
 from gatepost.oauth.records import IssuedTokens
+from gatepost.stores.conformance.records import find_refresh_token
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import Rotation
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.sqlite import file_store, memory_store
 from gatepost.tokens.opaque import fingerprint
-from tests.stores.sample_records import find_refresh_token
 from tests.web.oauth.token_harness import MAIL, NOTES, Harness, refusal, token_harness
 
 INVALID_GRANT = (400, "invalid_grant")

@@ -11,9 +11,9 @@ import pytest
 from gatepost.identity.provider import Identity
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.records import Grant
+from gatepost.stores.conformance.records import find_grant, grant, tokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.pages.browser_session import USE_NOTED_EVERY
-from tests.stores.sample_records import find_grant, grant, tokens
 from tests.web.pages.pages_world import ATTACK, NOTES, REDIRECT_URI, Form, World, heading, make_world
 
 ACCOUNT = "/oauth/account"

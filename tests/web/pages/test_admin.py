@@ -11,6 +11,7 @@ from gatepost.identity import passwords
 from gatepost.identity.roles import Role
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.records import ClientOrigin
+from gatepost.stores.conformance.records import audit_record, client, grant, session, tokens
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.stores.contract.second_steps import SecondStep
@@ -34,7 +35,6 @@ from tests.attacks.admin_world import (
     token,
 )
 from tests.attacks.installed import ORIGIN, Installed, installed
-from tests.stores.sample_records import audit_record, client, grant, session, tokens
 from tests.web.pages.pages_world import Form, heading
 
 NOW = 1_800_000_000

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import REGISTRATIONS, REGISTRATIONS_OF_ALL, TOKEN_REQUESTS, Rate, RegistrationBudget, Use
+from gatepost.stores.conformance.records import client, grant, tokens
 from gatepost.stores.contract.errors import StoreBusy, StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
@@ -25,7 +26,6 @@ from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.limits import AddressLimit, AddressLimits, Limits
 from gatepost.web.site.routing import Route, RoutingTable
-from tests.stores.sample_records import client, grant, tokens
 
 
 @dataclass

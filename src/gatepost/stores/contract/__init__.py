@@ -5,7 +5,7 @@ together (`store.py`); how long a busy one is waited for (`busy.py`). Depends on
 
 Atomic means: it happens wholly or not at all, is durable when it returns, and of any number of parallel callers, in one
 process or many, each gets the answer it would get if they had come one after the other. There is never a get followed
-by a put. Every backend passes `tests/stores/` whole. Every method may raise `StoreUnavailable`.
+by a put. Every backend passes `gatepost.stores.conformance` whole. Every method may raise `StoreUnavailable`.
 
 A caller that is cancelled while it waits loses the answer, not the operation: it happens wholly or not at all.
 

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.errors import StoreBusy, StoreMisconfigured, StoreUnavailable
 from gatepost.stores.sql.database import StoreCall, Transaction
 from gatepost.stores.sql.postgresql import postgresql_store
 from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
 from tests.stores import postgresql_server
-from tests.stores.sample_records import client
 
 PROBE = "INSERT INTO store_probe (slot, written) VALUES (1, 0)"
 WRITTEN = "SELECT written FROM store_probe WHERE slot = 1"

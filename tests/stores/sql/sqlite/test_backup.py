@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import backup, file_store
-from tests.stores.sample_records import client
 from tests.stores.sql.sqlite.test_faults import overwrite_pages
 
 

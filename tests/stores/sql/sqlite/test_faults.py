@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.stores.conformance.records import NOW, approve, client, code, find_grant, fp, grant, redeem, tokens
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Transaction
@@ -19,7 +20,6 @@ from gatepost.stores.sql.sqlite import file_store, threads
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.errors import explained, is_busy
 from tests.patience import PATIENCE
-from tests.stores.sample_records import NOW, approve, client, code, find_grant, fp, grant, redeem, tokens
 
 
 async def pragma(database: SqliteDatabase, setting: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
 from gatepost.stores.sql.schema.migrations import MIGRATIONS
 from gatepost.stores.sql.sqlite import connections, file_store
-from tests.stores.sample_records import client
 
 SCHEMA_VERSION = len(MIGRATIONS)
 

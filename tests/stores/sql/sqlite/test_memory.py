@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.stores.conformance.records import NOW, approve, client, find_grant, fp, grant, tokens
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.stores.sql.sqlite.memory import MemoryDatabase
-from tests.stores.sample_records import NOW, approve, client, find_grant, fp, grant, tokens
 
 NUMBERS = "RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)"
 

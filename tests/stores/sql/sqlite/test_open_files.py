@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import file_store
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.store import sql_store
-from tests.stores.sample_records import client
 
 NEVER = 1e6  # seconds
 

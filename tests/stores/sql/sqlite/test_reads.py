@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.records import Client
+from gatepost.stores.conformance.records import NOW, client, fp
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from tests.patience import PATIENCE
-from tests.stores.sample_records import NOW, client, fp
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.database import Operation, Transaction
 from gatepost.stores.sql.sqlite import threads
@@ -18,7 +19,6 @@ from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread
 from gatepost.stores.sql.store import sql_store
 from tests.patience import PATIENCE
-from tests.stores.sample_records import client
 
 
 async def nothing(_transaction: Transaction) -> None:
