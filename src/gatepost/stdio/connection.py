@@ -67,7 +67,9 @@ class LocalResponses:
     async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
         self._responses[request_id] = None
 
-    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
+    async def respond(
+        self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int, wakes: bool = True
+    ) -> bool:
         if self._responses.get(request_id, message) is not None:
             return False
         self._responses[request_id] = message

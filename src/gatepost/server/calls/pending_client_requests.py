@@ -74,9 +74,12 @@ class PendingClientRequests:
         if type(response.id) is not str:
             return False
         content = orjson.dumps([response.result, response.error])
-        is_first = await self.store.respond(session, response.id, content, now=self.now())
+        waiter = (session, response.id)
+        # Who waits here need not be looked for in other processes.
+        wakes = not self.waiters.is_expected(waiter)
+        is_first = await self.store.respond(*waiter, content, now=self.now(), wakes=wakes)
         if is_first:
-            self.waiters.wake((session, response.id))
+            self.waiters.wake(waiter)
         return is_first
 
     async def request(self, session: bytes, exchange: Exchange, requests: InputRequests) -> Results:

@@ -1,7 +1,7 @@
 """Waiters for a change in the store, within this process.
 
 Waking only shortens the wait: a waiter also polls the store, since the change may have been made by another process,
-which wakes nobody here.
+whose wake-ups may not be heard here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ class Waiters:
             self._events[key].discard(event)
             if not self._events[key]:
                 del self._events[key]
+
+    def is_expected(self, key: Hashable) -> bool:
+        """Say whether somebody here waits for this."""
+        return key in self._events
+
+    def wake_all(self) -> None:
+        """Wake everybody: what others did may have been missed."""
+        for key in self._events:
+            self.wake(key)
 
     def wake(self, key: Hashable) -> None:
         """Wake all who wait for this."""

@@ -90,6 +90,9 @@ class McpStreamStore(Protocol):
     A connection is named by the process that serves it. Attaching a stream detaches it from the connection before,
     which finds out at its next operation. This is no lease: nothing is renewed, so nothing has to expire when a process
     is gone.
+
+    Other processes are woken (`Wakeups`) by what they may wait for: an event that is appended without naming a
+    connection, and the end, while the stream is attached to one; and the attachment of a stream that had any of these.
     """
 
     async def append_event(
@@ -160,8 +163,13 @@ class McpClientRequestStore(Protocol):
     async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
         """Keep that a response to this request is awaited; opened again, it is awaited anew and an old one is gone."""
 
-    async def respond(self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int) -> bool:
-        """Keep the response; False when nothing waits for it or there is one: the first one counts."""
+    async def respond(
+        self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int, wakes: bool = True
+    ) -> bool:
+        """Keep the response; False when nothing waits for it or there is one: the first one counts.
+
+        `wakes` says whether other processes are told, of which one may wait for it.
+        """
 
     async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
         """Return the response and delete both; None while there is none."""

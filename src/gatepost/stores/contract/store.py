@@ -28,6 +28,7 @@ from gatepost.stores.contract.second_steps import SecondStepStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
+from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,5 @@ class Store:
 
     Its writes raise NotAdministrator, and write nothing, when they are disabled or have been given the role no more.
     """
+    wakeups: Wakeups = NO_WAKEUPS
+    """What other processes over it have done, for those who wait for it."""

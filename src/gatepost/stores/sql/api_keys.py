@@ -6,6 +6,7 @@ from typing import Final
 
 from gatepost.stores.contract.api_keys import LAST_USE_SECONDS, ApiKey, KeyAddition, PresentedKey
 from gatepost.stores.contract.users import Person
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
 from gatepost.stores.sql.tables import API_KEYS
 
@@ -92,6 +93,7 @@ class SqlApiKeyStore(Operations):
         key = await API_KEYS.one(transaction, _OF_ID, name, now) or await API_KEYS.one(transaction, _OF_NAME, name, now)
         if key is not None:
             await transaction.run(_REVOKE, key.key_id, now)
+            await transaction.notify(ACCESS_TAKEN)
         return key
 
     @write

@@ -6,6 +6,7 @@ from typing import Final
 
 from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.stores.contract.approvals import ConnectedApp, GrantListing
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN, Wakeup, WakeupKind
 from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
 from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES, insert_grant, revoke_grant
@@ -86,6 +87,8 @@ class SqlApprovalStore(Operations):
         ended["API keys"] = await transaction.run(_REVOKE_ALL_KEYS, before, now)
         for what, statement in _END_ALL.items():
             ended[what] = await transaction.run(statement, before)
+        await transaction.notify(ACCESS_TAKEN)
+        await transaction.notify(Wakeup(WakeupKind.SESSION_ENDED))
         return ended
 
     @read

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gatepost.stores.contract.changes import LoggedChange
+from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 
 _LAST: Final = "SELECT COALESCE(MAX(number), 0) AS number FROM change_log WHERE topic = $1"
@@ -40,6 +41,7 @@ class SqlChangeStore(Operations):
         last = await _last(transaction, topic)
         for number, change in enumerate(changes, start=last + 1):
             await transaction.run(_APPEND, topic, change, number, origin, now)
+        await transaction.notify(Wakeup(WakeupKind.CHANGES))
 
     @read
     async def changes_after(

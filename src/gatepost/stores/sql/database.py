@@ -12,6 +12,7 @@ from functools import partial, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from gatepost.stores.contract.busy import wait_out
+from gatepost.stores.contract.wakeups import Wakeup
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -38,6 +39,9 @@ class Transaction(Protocol):
 
     async def run(self, sql: str, *parameters: Value) -> int:
         """Execute a statement and return how many rows it changed."""
+
+    async def notify(self, wakeup: Wakeup) -> None:
+        """Wake the other processes once the transaction has committed; nothing where the database cannot do that."""
 
 
 Operation: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]

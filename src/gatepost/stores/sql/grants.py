@@ -16,6 +16,7 @@ from gatepost.stores.contract.grants import (
     Rotation,
 )
 from gatepost.stores.contract.users import Person
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN
 from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import ACCESS_TOKENS, CODES, GRANTS, REFRESH_TOKENS
@@ -283,4 +284,5 @@ async def revoke_grant(transaction: Transaction, grant_id: str, *, reason: str, 
         return False
     # Who takes access away is asked before it is given again.
     await transaction.run(_FORGET_CONSENTS, grant_id)
+    await transaction.notify(ACCESS_TAKEN)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.stores.contract.keys import KeyRetirement, SealedSigningKey
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN, Wakeup, WakeupKind
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import SIGNING_KEYS
 
@@ -50,6 +51,7 @@ class SqlKeyStore(Operations):
     async def rotate_signing_key(self, transaction: Transaction, key: SealedSigningKey, *, others_end_at: int) -> None:
         await transaction.run(_END_OTHERS, others_end_at)
         await SIGNING_KEYS.insert(transaction, key)
+        await transaction.notify(Wakeup(WakeupKind.SIGNING_KEYS))
 
     @write
     async def retire_signing_key(
@@ -62,6 +64,8 @@ class SqlKeyStore(Operations):
         if not (stay or even_last):
             return KeyRetirement.ALONE
         await transaction.run(_RETIRE, key_id, now)
+        await transaction.notify(Wakeup(WakeupKind.SIGNING_KEYS))
+        await transaction.notify(ACCESS_TAKEN)
         return KeyRetirement.RETIRED
 
     @write

@@ -11,6 +11,7 @@ from typing import Final
 
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkOutcome, LoginKey, UnlinkOutcome
 from gatepost.stores.contract.users import LOCAL, NOBODY, User
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.tables import LINKED_LOGINS, USERS
 
@@ -97,6 +98,8 @@ class SqlLinkedLoginStore(Operations):
             await transaction.run(_FORGET_PROFILE, subject)
         await transaction.run(_END_SESSIONS, subject, *login)
         await transaction.run(_END_TOKENS, subject, *login)
+        # Who may enter, and in which roles, is judged by the logins.
+        await transaction.notify(ACCESS_TAKEN)
         return UnlinkOutcome.UNLINKED
 
 

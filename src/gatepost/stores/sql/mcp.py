@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gatepost.stores.contract.mcp import MOST_APPS, McpSession, StreamEvent
+from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import MCP_SESSIONS
@@ -60,6 +61,7 @@ class SqlMcpSessionStore(Operations):
             if excess:
                 for row in await transaction.all(oldest, *parameters, min(excess, _MOST_ENDED_AT_ONCE)):
                     await transaction.run(_END_SESSION, row["session_fingerprint"], session.owner)
+                    await transaction.notify(Wakeup(WakeupKind.SESSION_ENDED, row["session_fingerprint"]))
                     ended.append(row["session_fingerprint"])
         await MCP_SESSIONS.insert(transaction, session)
         return ended
@@ -76,7 +78,10 @@ class SqlMcpSessionStore(Operations):
 
     @write
     async def end_session(self, transaction: Transaction, session_fingerprint: bytes, *, owner: str) -> bool:
-        return await transaction.run(_END_SESSION, session_fingerprint, owner) > 0
+        if not await transaction.run(_END_SESSION, session_fingerprint, owner):
+            return False
+        await transaction.notify(Wakeup(WakeupKind.SESSION_ENDED, session_fingerprint))
+        return True
 
     @write
     async def set_log_level(self, transaction: Transaction, session_fingerprint: bytes, level: str) -> None:
@@ -111,9 +116,11 @@ _APPEND_EVENT: Final = """
     ), $3
     FROM mcp_sessions WHERE session_fingerprint = $1
 """
-_LAST_EVENT: Final = """
-    SELECT MAX(number) AS number FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2
-"""
+_IS_CONNECTED: Final = "SELECT 1 FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2"
+_LAST_EVENT: Final = f"""
+    SELECT MAX(number) AS number, EXISTS ({_IS_CONNECTED}) AS is_connected
+    FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2
+"""  # noqa: S608 - our own text
 _FORGET_EVENTS: Final = """
     DELETE FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2 AND number <= $3
 """
@@ -140,6 +147,11 @@ _ATTACH_STREAM: Final = """
 _IS_ATTACHED: Final = """
     SELECT 1 FROM mcp_stream_connections WHERE session_fingerprint = $1 AND stream_id = $2 AND connection = $3
 """
+# A stream that nobody else can have anything to do with is in neither table.
+_IS_KNOWN: Final = f"""
+    {_IS_CONNECTED} UNION ALL
+    SELECT 1 FROM mcp_stream_events WHERE session_fingerprint = $1 AND stream_id = $2 LIMIT 1
+"""  # noqa: S608 - our own text
 _ATTACHED_STREAMS: Final = "SELECT stream_id FROM mcp_stream_connections WHERE session_fingerprint = $1"
 
 
@@ -167,11 +179,17 @@ class SqlMcpStreamStore(Operations):
         number: int = last["number"]
         if most is not None and number > most:
             await transaction.run(_FORGET_EVENTS, *stream, number - most)
+        # Without a connection it is not appended by who has one, and only who came back for a stream has one.
+        if connection is None and last["is_connected"]:
+            await transaction.notify(Wakeup(WakeupKind.STREAM, *stream))
         return number
 
     @write
     async def finish_stream(self, transaction: Transaction, session_fingerprint: bytes, stream_id: str) -> None:
-        await transaction.run(_FINISH_STREAM, session_fingerprint, stream_id)
+        stream = (session_fingerprint, stream_id)
+        await transaction.run(_FINISH_STREAM, *stream)
+        if await transaction.one(_IS_CONNECTED, *stream) is not None:
+            await transaction.notify(Wakeup(WakeupKind.STREAM, *stream))
 
     @write
     async def forget_stream(self, transaction: Transaction, session_fingerprint: bytes, stream_id: str) -> None:
@@ -201,7 +219,13 @@ class SqlMcpStreamStore(Operations):
     async def attach_stream(
         self, transaction: Transaction, session_fingerprint: bytes, stream_id: str, connection: str
     ) -> bool:
-        return await transaction.run(_ATTACH_STREAM, session_fingerprint, stream_id, connection) > 0
+        stream = (session_fingerprint, stream_id)
+        is_known = await transaction.one(_IS_KNOWN, *stream) is not None
+        if not await transaction.run(_ATTACH_STREAM, *stream, connection):
+            return False
+        if is_known:
+            await transaction.notify(Wakeup(WakeupKind.STREAM, *stream))
+        return True
 
     @read
     async def attached_streams(
@@ -238,9 +262,20 @@ class SqlMcpClientRequestStore(Operations):
 
     @write
     async def respond(
-        self, transaction: Transaction, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int
+        self,
+        transaction: Transaction,
+        session_fingerprint: bytes,
+        request_id: str,
+        message: bytes,
+        *,
+        now: int,
+        wakes: bool = True,
     ) -> bool:
-        return await transaction.run(_RESPOND, session_fingerprint, request_id, message, now) > 0
+        if not await transaction.run(_RESPOND, session_fingerprint, request_id, message, now):
+            return False
+        if wakes:
+            await transaction.notify(Wakeup(WakeupKind.RESPONSE, session_fingerprint, request_id))
+        return True
 
     async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
         # Whoever waits asks every second, and must not hold up those who write. What is there is still taken once.
@@ -296,7 +331,8 @@ class SqlMcpCancellationStore(Operations):
         most: int,
     ) -> None:
         await transaction.run(_FORGET_CANCELLATIONS, session_fingerprint, now)
-        await transaction.run(_CANCEL, session_fingerprint, request_id, expires_at, most)
+        if await transaction.run(_CANCEL, session_fingerprint, request_id, expires_at, most):
+            await transaction.notify(Wakeup(WakeupKind.CANCELLED, session_fingerprint))
 
     @read
     async def cancelled_requests(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
 from gatepost.stores.sql.account_links import SqlAccountLinkStore
 from gatepost.stores.sql.administration import AdministeredDatabase, SqlAdministrationStore
 from gatepost.stores.sql.api_keys import SqlApiKeyStore
@@ -41,8 +42,8 @@ _WRITE_PROBE: Final = """
 """
 
 
-def sql_store(database: Database) -> Store:
-    """Return the store over a database; neither is open yet."""
+def sql_store(database: Database, wakeups: Wakeups = NO_WAKEUPS) -> Store:
+    """Return the store over a database, with the wake-ups that it delivers; neither is open yet."""
     return Store(
         clients=SqlClientStore(database),
         assertions=SqlAssertionStore(database),
@@ -75,7 +76,8 @@ def sql_store(database: Database) -> Store:
         open=database.open,
         close=database.close,
         check=_Probe(database).check,
-        in_name_of=lambda by: sql_store(AdministeredDatabase(database, by)),
+        in_name_of=lambda by: sql_store(AdministeredDatabase(database, by), wakeups),
+        wakeups=wakeups,
     )
 
 

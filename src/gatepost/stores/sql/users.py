@@ -10,6 +10,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.resource.profile import NO_PROFILE, Profile
 from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
 from gatepost.stores.contract.users import LOCAL, User
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN
 from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES
@@ -126,6 +127,8 @@ class SqlUserStore(Operations):
             await rename_login(transaction, login, said.display_name)
             name, said_by, said_of = None, said.issuer, said.external_subject
         await transaction.run(_REFRESH, known.subject, name, said.profile.to_text(), said_by, said_of)
+        # Roles follow from what is said. Only who is said to be another than before comes here.
+        await transaction.notify(ACCESS_TAKEN)
         return replace(
             known,
             display_name=known.display_name if name is None else name,
@@ -136,7 +139,8 @@ class SqlUserStore(Operations):
 
     @write
     async def forget_profile(self, transaction: Transaction, subject: str) -> None:
-        await transaction.run(_FORGET_PROFILE, subject)
+        if await transaction.run(_FORGET_PROFILE, subject):
+            await transaction.notify(ACCESS_TAKEN)
 
     @read
     async def list_users(self, transaction: Transaction) -> list[User]:
@@ -191,6 +195,7 @@ async def disable_user(transaction: Transaction, subject: str, *, now: int) -> N
     await transaction.run(_END_UPSTREAM_TOKENS, subject)
     await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
     await transaction.run(_REVOKE_API_KEYS, subject, now)
+    await transaction.notify(ACCESS_TAKEN)
 
 
 async def set_roles(transaction: Transaction, subject: str, change: Callable[[frozenset[str]], frozenset[str]]) -> bool:
@@ -199,7 +204,9 @@ async def set_roles(transaction: Transaction, subject: str, change: Callable[[fr
     if user is None:
         return False
     changed = " ".join(sorted(change(frozenset(user.roles))))
-    return await transaction.run("UPDATE users SET roles = $2 WHERE subject = $1", subject, changed) > 0
+    await transaction.run("UPDATE users SET roles = $2 WHERE subject = $1", subject, changed)
+    await transaction.notify(ACCESS_TAKEN)
+    return True
 
 
 async def set_password(transaction: Transaction, subject: str, password_hash: str) -> None:

@@ -1,6 +1,6 @@
 """PostgreSQL: `Database` over a pool of asyncpg's connections.
 
-Owns: the URL, the pool, transactions with their retries, and what PostgreSQL's errors mean.
+Owns: the URL, the pool, transactions with their retries, wake-ups by LISTEN and NOTIFY, and what errors mean.
 Depends on: `stores.sql`, `stores.contract`, asyncpg, which is imported when the store is opened.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
+from gatepost.stores.sql.postgresql.listener import PostgresqlWakeups
 from gatepost.stores.sql.store import sql_store
 
 
@@ -19,4 +20,5 @@ def postgresql_store(url: str, *, busy_timeout: float = 5.0) -> Store:
         busy_timeout: for how many seconds an operation is repeated that could not begin, where its caller has not said
             how long it waits (`stores.contract.busy`).
     """
-    return sql_store(PostgresqlDatabase(url, busy_timeout=busy_timeout))
+    database = PostgresqlDatabase(url, busy_timeout=busy_timeout)
+    return sql_store(database, PostgresqlWakeups(database, url, origin=database.origin))

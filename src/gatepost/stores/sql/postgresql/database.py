@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -75,6 +76,8 @@ class PostgresqlDatabase:
         self._url = url
         self.description = _description_of(url)
         self.busy_timeout = busy_timeout
+        self.origin = secrets.token_hex(8)
+        """Tells what this process tells the others from what they tell it."""
         self._pool: Pool | None = None
         self._is_open = False
         """Whether anything new is taken; what was taken before keeps the pool until it is done."""
@@ -180,9 +183,10 @@ class PostgresqlDatabase:
         commits = False
         try:
             await connection.execute(_BEGIN)
-            result = await operation(PostgresqlTransaction(connection))
+            transaction = PostgresqlTransaction(connection, origin=self.origin)
+            result = await operation(transaction)
             commits = True
-            await connection.execute("COMMIT")
+            await connection.execute(transaction.commit)
         except Exception as error:
             await _roll_back(connection)
             if is_worth_another_attempt(error):

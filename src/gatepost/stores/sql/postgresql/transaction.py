@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gatepost.stores.contract.wakeups import Wakeup
 from gatepost.stores.sql.database import Row, Value
+from gatepost.stores.sql.postgresql.notifications import notifying
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 
 class PostgresqlTransaction:
-    """The transaction that is open on a connection."""
+    """The transaction that is open on a connection; `origin` names the store in this process to others."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, *, origin: str = "") -> None:
         self._connection = connection
+        self._origin = origin
+        self._wakeups: dict[Wakeup, None] = {}
 
     async def one(self, sql: str, *parameters: Value) -> Row | None:
         row: Row | None = await self._connection.fetchrow(sql, *parameters)
@@ -30,6 +34,14 @@ class PostgresqlTransaction:
         # A command tag: "UPDATE 3", "INSERT 0 1", "CREATE TABLE" (PostgreSQL section 55.7, CommandComplete).
         count = status.rpartition(" ")[2]
         return int(count) if count.isdecimal() else -1
+
+    async def notify(self, wakeup: Wakeup) -> None:
+        self._wakeups[wakeup] = None
+
+    @property
+    def commit(self) -> str:
+        """What commits it, and with that wakes others: one message, whatever there is to tell."""
+        return notifying(self._wakeups, self._origin) + "COMMIT"
 
 
 class OneStatement:
@@ -53,6 +65,10 @@ class OneStatement:
     async def run(self, sql: str, *parameters: Value) -> int:
         del sql, parameters
         raise TypeError("a read writes nothing")
+
+    async def notify(self, wakeup: Wakeup) -> None:
+        del wakeup
+        raise TypeError("a read has nothing to tell")
 
     def _use(self) -> None:
         if self._is_used:

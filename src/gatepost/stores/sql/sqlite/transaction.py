@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from functools import cache
 from typing import Any, Final
 
+from gatepost.stores.contract.wakeups import Wakeup
 from gatepost.stores.sql.database import Row, T, Value
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
@@ -38,6 +39,9 @@ class SqliteTransaction:
 
     async def run(self, sql: str, *parameters: Value) -> int:
         return self._execute(sql, parameters).rowcount
+
+    async def notify(self, wakeup: Wakeup) -> None:
+        """Wake nobody: SQLite tells other processes nothing, and they look by themselves."""
 
     def _execute(self, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
         text, order = _by_position(sql)
