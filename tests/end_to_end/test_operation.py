@@ -1,6 +1,7 @@
 """What an operator sees: probes, draining, a store that goes away, an account that is disabled."""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -96,6 +97,33 @@ def test_the_probes_tell_a_live_server_from_one_that_can_work(server: RunningSer
         path.rename(path.with_name(path.name.removeprefix("moved-")))
     probed(server, 200)
     assert app.call(tokens["access_token"], "whoami", {}).status_code == 200
+
+
+def test_a_public_server_answers_probes_by_any_name_and_tells_only_who_knows_its_own_what_it_is(
+    tmp_path: Path,
+) -> None:
+    public = {"MCP_PUBLIC_URL": "https://mcp.example.com", "MCP_SEALING_KEYS": secrets.token_urlsafe(32)}
+    with RunningServer(TARGET, tmp_path / "data", environment=public) as server:
+        for host in (f"127.0.0.1:{server.port}", "10.0.0.7:8000", "localhost", "another.example"):
+            # Without the header it would be the operator beside the server.
+            headers = {"Host": host, "X-Forwarded-For": "203.0.113.9"}
+            for path in ("/health", "/healthz"):
+                answer = local_http.get(f"{server.origin}{path}", headers=headers)
+                assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+                with local_http.client() as http:
+                    head = http.head(f"{server.origin}{path}", headers=headers)
+                assert (head.status_code, head.content) == (200, b"")
+            assert local_http.get(f"{server.origin}/docs", headers=headers).status_code == 421
+        known = local_http.get(f"{server.origin}/health", headers={"Host": "mcp.example.com"}).json()
+        assert known["resources"] == ["https://mcp.example.com/mcp"]
+        for file in server.data.glob("gatepost.db*"):
+            file.rename(file.with_name("moved-" + file.name))
+        probed(server, 503)
+        stranger = {"Host": "another.example"}
+        assert local_http.get(f"{server.origin}/healthz", headers=stranger).json() == {"status": "failing"}
+        assert local_http.get(f"{server.origin}/health", headers=stranger).json() == {"status": "ok"}
+        for file in server.data.glob("moved-*"):
+            file.rename(file.with_name(file.name.removeprefix("moved-")))
 
 
 def test_a_log_that_is_removed_while_serving_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_foreign_host_is_misdirected_everywhere_but_at_the_probes(shared_serve
 
 
 def test_a_server_without_a_public_url_is_not_reached_through_a_proxy(shared_server: RunningServer) -> None:
-    for path in ("/mcp", "/health", "/oauth/login"):
+    for path in ("/mcp", "/healthz", "/oauth/login"):
         response = local_http.post(shared_server.origin + path, headers={"X-Forwarded-For": "203.0.113.9"}, json={})
         assert response.status_code == 421
         assert "MCP_PUBLIC_URL" in response.json()["error_description"]

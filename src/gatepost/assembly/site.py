@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,8 +22,8 @@ from gatepost.web.pages.landing import LandingPage
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.base_path import BasePath, WithWholePath
 from gatepost.web.site.errors import ErrorResponses
-from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests
-from gatepost.web.site.health import PROBE_PATHS, HealthChecks, HealthEndpoints
+from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests, names_us
+from gatepost.web.site.health import LIVENESS_PATHS, PROBE_PATHS, HealthChecks, HealthEndpoints
 from gatepost.web.site.limits import AddressLimits
 from gatepost.web.site.loopback_names import LoopbackNames
 from gatepost.web.site.reference import ReferencePages
@@ -93,7 +93,7 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
 
     def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
         oauth = installation.oauth
-        page_routes = functools.cache(lambda: () if oauth is None else oauth.page_routes(origin, pages))
+        page_routes = cache(lambda: () if oauth is None else oauth.page_routes(origin, pages))
         resources = installation.resources
         routes = _without_authorization_server(resources, origin) if oauth is None else oauth.routes(origin)
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
@@ -182,12 +182,13 @@ def _mcp_paths(installation: Installation) -> list[str]:
 
 
 def _health(installation: Installation, origin: str, checks: HealthChecks) -> HealthEndpoints:
-    endpoints = installation.resources.endpoints
+    endpoints, deployment = installation.resources.endpoints, installation.core.deployment
     return HealthEndpoints(
         server_name=installation.name,
         issuer=None if installation.oauth is None else origin,
         resources=[origin + endpoint.path for endpoint in endpoints if endpoint.is_mcp_endpoint],
         checks=checks,
+        is_known_to=partial(names_us, allowed_hosts=deployment.allowed_hosts, any_loopback=deployment.is_any_loopback),
         is_degraded={} if installation.oauth is None else {"client_documents": installation.oauth.egress.is_gone},
         warnings=installation.core.addresses.warnings,
     )
@@ -207,7 +208,7 @@ def _layers(installation: Installation, table: ASGIApp, table_at: Callable[[str]
         addresses=installation.core.addresses,
     )
     if deployment.is_any_loopback:
-        layer = LocalOnly(layer)
+        layer = LocalOnly(layer, passed_by=LIVENESS_PATHS)
     return CrossOrigin(
         layer,
         mcp_paths=resources.mcp_paths,

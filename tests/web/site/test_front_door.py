@@ -13,6 +13,7 @@ from gatepost.web.site.front_door import (
     HostGuard,
     LocalOnly,
     OrdinaryRequests,
+    names_us,
 )
 from gatepost.web.site.routing import RoutingTable
 from tests.web.served import direct_app
@@ -221,3 +222,24 @@ async def test_a_local_server_lets_nothing_foreign_past_its_layers() -> None:
 def test_the_short_way_is_for_mcp_alone(scope: dict[str, Any]) -> None:
     ordinary = OrdinaryRequests(endpoints={}, own_hosts=frozenset(), is_local_only=True)
     assert ordinary.endpoint_of(scope) is None
+
+
+@pytest.mark.parametrize(
+    ("hosts", "headers", "peer", "any_loopback", "names"),
+    [
+        ([b"mcp.example.com"], [], "203.0.113.9", False, True),
+        ([b"MCP.example.com"], [], "203.0.113.9", False, True),
+        ([b"203.0.113.1:8000"], [], "203.0.113.9", False, False),
+        ([b"localhost:8000"], [], "203.0.113.9", False, False),
+        ([b"localhost:8000"], [], "127.0.0.1", False, True),
+        ([b"localhost:8000"], [(b"x-forwarded-for", b"203.0.113.9")], "127.0.0.1", False, False),
+        ([b"mcp.example.com", b"mcp.example.com"], [], "127.0.0.1", False, False),
+        ([], [], "127.0.0.1", False, False),
+        ([b"mcp.example.com"], [], "203.0.113.9", True, False),
+    ],
+)
+def test_who_calls_the_server_by_a_name_of_it_knows_it(
+    hosts: list[bytes], headers: list[tuple[bytes, bytes]], peer: str, *, any_loopback: bool, names: bool
+) -> None:
+    scope = {"type": "http", "client": (peer, 1), "headers": [*((b"host", host) for host in hosts), *headers]}
+    assert names_us(scope, frozenset({"mcp.example.com"}), any_loopback=any_loopback) is names

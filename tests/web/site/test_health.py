@@ -76,6 +76,26 @@ async def test_a_setting_that_does_not_fit_is_named_and_takes_nobody_out_of_serv
     assert "127.0.0.1" not in warning
 
 
+@pytest.mark.parametrize(("check", "status", "said"), [(memory_store().check, 200, "ok"), (fails, 503, "failing")])
+async def test_who_does_not_know_the_server_is_told_the_status_alone(check: Check, status: int, said: str) -> None:
+    app = Served()
+    health = HealthEndpoints(
+        server_name="notes",
+        checks=HealthChecks({"store": check}),
+        issuer="https://mcp.example.com",
+        resources=["https://mcp.example.com/mcp"],
+        warnings=lambda: ["MCP_TRUSTED_PROXIES: name it"],
+        is_known_to=lambda _scope: False,
+    )
+    app.add(health.routes())
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://192.0.2.1") as http:
+        alive, ready = await http.get("/health"), await http.get("/healthz")
+
+    assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.json()) == (status, {"status": said})
+
+
 async def test_a_balancer_may_ask_with_head() -> None:
     async with serving({"store": fails}) as http:
         assert (await http.head("/health")).status_code == 200

@@ -107,11 +107,14 @@ class LocalOnly:
     """
 
     app: ASGIApp
+    passed_by: frozenset[str] = frozenset()
+    """Paths that answer everybody, and say to strangers nothing that is worth knowing."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
         app = self.app
-        if scope["type"] == "http" and not is_straight_from_here(scope):
+        is_local_only = scope["type"] == "http" and scope["path"] not in self.passed_by
+        if is_local_only and not is_straight_from_here(scope):
             peer = scope.get("client")
             app = _refused(
                 scope,
@@ -249,6 +252,20 @@ def _is_local(client: tuple[str, int] | None) -> bool:
 def is_straight_from_here(scope: Scope) -> bool:
     """Say whether an HTTP request comes from this machine, and through no proxy or tunnel that says so."""
     return _is_local(scope.get("client")) and not any(name in _FORWARDED for name, _ in scope["headers"])
+
+
+def names_us(scope: Scope, allowed_hosts: frozenset[str], *, any_loopback: bool) -> bool:
+    """Say whether who sent an HTTP request knows the server's name, or is on this machine and uses a name of that.
+
+    `allowed_hosts` are `Host` values that are ours, in lower case; `any_loopback` says that these are names of this
+    machine, which mean nothing when they come from elsewhere.
+    """
+    hosts = [value.lower() for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return False
+    if not any_loopback and hosts[0].decode("latin-1") in allowed_hosts:
+        return True
+    return LOOPBACK_HOST.fullmatch(hosts[0]) is not None and is_straight_from_here(scope)
 
 
 def loggable_host(host: bytes) -> str | None:

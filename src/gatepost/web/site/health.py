@@ -1,4 +1,8 @@
-"""GET /health and GET /healthz: is the process alive, and can it do its work."""
+"""GET /health and GET /healthz: is the process alive, and can it do its work.
+
+Both are answered whatever the `Host`. Who does not know the server's name is told no more than the status: which public
+server lies at an address, and what of its settings does not fit, is nobody's business who merely knocks there.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreError
@@ -33,6 +38,10 @@ _PROBE_SECONDS = 5.0
 
 PROBE_PATHS = frozenset({"/health", "/healthz"})
 """Answered whatever the `Host`: orchestrators and balancers probe by address, with any name, or with none."""
+
+LIVENESS_PATHS = frozenset({"/health"})
+"""Answered to other machines even by a server for its own machine only. That one is not ready for them, whatever the
+store says: a roll-out without MCP_PUBLIC_URL stops at its first instance, which nobody restarts in a loop."""
 
 
 class HealthChecks:
@@ -62,7 +71,7 @@ class HealthChecks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthEndpoints:
-    """The two probes. Both are open to everybody: they say yes or no, and which setting does not fit what was seen."""
+    """The two probes. Both are open to everybody: yes or no, and to those who know the server's name what there is."""
 
     server_name: str
     checks: HealthChecks
@@ -72,6 +81,8 @@ class HealthEndpoints:
     """The authorization server, by the name that was asked for, if there is one."""
     resources: Sequence[str] = ()
     """The URLs of the MCP endpoints there."""
+    is_known_to: Callable[[Scope], bool] = lambda _scope: True
+    """Says whether the sender of a request knows the server's name."""
     warnings: Callable[[], Sequence[str]] = tuple
     """What does not keep the server from its work, a sentence each that begins with the setting's name."""
 
@@ -81,20 +92,25 @@ class HealthEndpoints:
             Route("GET", "/healthz", self.get_ready, _READY, patience=_PROBE_SECONDS),
         )
 
-    async def get_alive(self, _request: Request) -> Response:
+    async def get_alive(self, request: Request) -> Response:
+        if not self.is_known_to(request.scope):
+            return json_response({"status": "ok"})
         said: dict[str, Any] = {"status": "ok", "server": self.server_name, "resources": list(self.resources)}
         return json_response(said if self.issuer is None else {**said, "issuer": self.issuer})
 
-    async def get_ready(self, _request: Request) -> Response:
+    async def get_ready(self, request: Request) -> Response:
         # 1. Ask everything, so that one answer names all that fails.
         results = await self.checks.outcomes()
         # 2. Answer; a balancer reads the status, a person the body.
         is_ready = "failing" not in results.values()
+        status = 200 if is_ready else 503
+        if not self.is_known_to(request.scope):
+            return json_response({"status": "ok" if is_ready else "failing"}, status)
         degraded = {name: "degraded" for name, says in self.is_degraded.items() if says()}
         body: dict[str, Any] = {"status": "ok" if is_ready else "failing", "checks": {**results, **degraded}}
         if warnings := self.warnings():
             body["warnings"] = list(warnings)
-        return json_response(body, 200 if is_ready else 503)
+        return json_response(body, status)
 
 
 async def _passes(name: str, check: Check) -> bool:
@@ -120,7 +136,7 @@ _CHECKED = api.record(
         "checks": {"type": "object", "additionalProperties": _CHECK},
         "warnings": {"type": "array", "items": api.TEXT},
     },
-    required=["status", "checks"],
+    required=["status"],
 )
 _ALIVE = api.Operation(
     "health",
@@ -128,10 +144,10 @@ _ALIVE = api.Operation(
     tag="Health",
     responses={
         200: api.json_answer(
-            "The process answers.",
+            "The process answers. What it serves is said to those who ask by its own name.",
             api.record(
                 {"status": _STATUS, "server": api.TEXT, "resources": api.TEXTS, "issuer": api.URL},
-                required=["status", "server", "resources"],
+                required=["status"],
             ),
         )
     },
