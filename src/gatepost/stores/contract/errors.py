@@ -25,5 +25,9 @@ class StoreOverloaded(StoreBusy):
     """The store has not begun, because too many operations wait. More may wait only where somebody counts them."""
 
 
+class StoreConnectionsTaken(StoreBusy):
+    """The store has not begun, because all connections that this process may have are in use."""
+
+
 class StoreMisconfigured(StoreError):
     """The store's URL, schema version or permissions are wrong: refuse to start and say what to set."""

@@ -6,6 +6,9 @@ one statement is sent without BEGIN and COMMIT; which operations are more than t
 What is known and what is not: a transaction whose connection dies before COMMIT is sent has not happened (`StoreBusy`,
 which is waited out and repeated); after that nobody knows (`StoreUnavailable`, which is never repeated here). Each
 operation is written so that its caller may repeat it: docs/decisions/0041-a-busy-store-is-waited-out.md.
+
+An attempt that has not come to its COMMIT is given up after a second, whatever it waits for. An operation that took
+longer is allowed more the next time: it is slow, and the database is not mute.
 """
 
 from __future__ import annotations
@@ -14,48 +17,59 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreOverloaded, StoreUnavailable
 from gatepost.stores.sql.database import Operation, StoreCall, T
+from gatepost.stores.sql.postgresql.connecting import Connector, description_of
+from gatepost.stores.sql.postgresql.connections import Connections
 from gatepost.stores.sql.postgresql.errors import (
     explained,
     explained_at_open,
+    has_lost_statement,
+    is_undone,
     is_worth_another_attempt,
-    leaves_bad_connections,
+    no_answer,
 )
 from gatepost.stores.sql.postgresql.transaction import OneStatement, PostgresqlTransaction, SecondStatement
 from gatepost.stores.sql.schema.migrations import migrate
 
 if TYPE_CHECKING:
-    from asyncpg import Pool
-    from asyncpg.pool import PoolConnectionProxy
+    from asyncpg import Connection
 
 LONGEST_QUEUE: Final = 8192
 """Operations that may be under way or wait. More would mean that the database has stopped answering."""
+MOST_CONNECTIONS: Final = 10
 LONGEST_ATTEMPT: Final = 1.0
-"""Seconds for which an operation is repeated before its caller is asked whether it still waits."""
-_STATEMENT_SECONDS: Final = 20.0
-"""For one statement, on our side; the database ends its own a little sooner, so that the connection stays good."""
-_CONNECT_SECONDS: Final = 5.0
+"""Seconds after which an operation that has not come to its COMMIT is given up, and after which one without a
+connection is; its caller is asked then whether it still waits."""
+LONGEST_STATEMENT: Final = 16.0
+"""Seconds for an operation that is known to take longer than an attempt; the database ends each of its statements a
+little sooner, so that the connection stays good."""
+_COMMIT_SECONDS: Final = 15.0
+"""For COMMIT, and a statement that commits by itself: nobody knows what came of one that was given up."""
+_MIGRATION_SECONDS: Final = 3600.0
 _CLOSE_SECONDS: Final = 5.0
-_MOST_CONNECTIONS: Final = 10
-_IDLE_SECONDS: Final = 300.0
-"""After which a connection that is not needed is closed."""
+_FRESH_SECONDS: Final = 2.0
+"""After its last answer, a connection may be dead without anybody having noticed."""
 _PAUSE: Final = 0.005
 """Seconds between two attempts, times how many there were."""
 # SET LOCAL rather than parameters of the connection, which PgBouncer in transaction mode does not pass on. All of it is
 # one message.
 _LIMITS: Final = (
-    "SET LOCAL statement_timeout = 15000; SET LOCAL lock_timeout = 2000; "
+    "SET LOCAL statement_timeout = 15000; SET LOCAL lock_timeout = 700; "
     "SET LOCAL idle_in_transaction_session_timeout = 15000"
 )
 _BEGIN: Final = f"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; {_LIMITS}"
 _BEGIN_READ: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
-_MIGRATION_LOCK: Final = (
+_BEGIN_MIGRATION: Final = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
+    "SET LOCAL idle_in_transaction_session_timeout = 0"
+)
+MIGRATION_LOCK: Final = (
     0x6761_7465_706F_7374  # "gatepost"; one number for all databases, since locks are a database's own
 )
 TYPE_NAMES: Final = {" TEXT": ' TEXT COLLATE "C"'}
@@ -68,72 +82,90 @@ class PostgresqlDatabase:
     Args:
         url: as libpq takes it.
         busy_timeout: for how many seconds an operation is repeated that could not begin, where nobody says.
+        connections: how many there are at most.
+        password_file: a file that holds the password and nothing else; None where the URL says all.
     """
 
     is_lost_at_exit: Final = False
 
-    def __init__(self, url: str, *, busy_timeout: float) -> None:
-        self._url = url
-        self.description = _description_of(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout: float,
+        connections: int = MOST_CONNECTIONS,
+        password_file: Path | None = None,
+    ) -> None:
+        self._url, self._password_file, self._most = url, password_file, connections
+        self.description = description_of(url)
         self.busy_timeout = busy_timeout
         self.origin = secrets.token_hex(8)
         """Tells what this process tells the others from what they tell it."""
-        self._pool: Pool | None = None
+        self._connections: Connections | None = None
         self._is_open = False
-        """Whether anything new is taken; what was taken before keeps the pool until it is done."""
+        """Whether anything new is taken; what was taken before keeps the connections until it is done."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._longer_reads: set[str] = set()
         """Reads that are more than one statement, by name."""
+        self._slow: set[str] = set()
+        """Operations that took longer than an attempt, by name."""
 
     async def open(self) -> None:
+        connector = Connector(self._url, password_file=self._password_file)
+        connections = Connections(connector, most=self._most, name=self.description)
         try:
-            import asyncpg  # noqa: PLC0415 - the driver is an extra, and imported by those alone who use it
+            connection = await connector.connect()
+            try:
+                async with asyncio.timeout(_MIGRATION_SECONDS):
+                    await self._migrate(connection)
+            except BaseException:
+                connection.terminate()
+                raise
         except ImportError as error:
             raise StoreMisconfigured(
                 'a store in PostgreSQL needs its driver: pip install "gatepost[postgres]"'
             ) from error
-        try:
-            pool = await asyncpg.create_pool(
-                self._url,
-                min_size=1,
-                max_size=_MOST_CONNECTIONS,
-                max_inactive_connection_lifetime=_IDLE_SECONDS,
-                timeout=_CONNECT_SECONDS,
-                command_timeout=_STATEMENT_SECONDS,
-            )
         except Exception as error:
-            raise explained_at_open(error, self.description) from error
+            fault = explained_at_open(error, self.description)
+            if fault is error:
+                raise
+            raise fault from error
+        await connections.open(connection)
         self._loop = asyncio.get_running_loop()
-        try:
-            async with pool.acquire() as connection:
-                await self._migrate(connection)
-        except BaseException as error:
-            pool.terminate()
-            if isinstance(error, Exception):
-                raise explained_at_open(error, self.description) from error
-            raise
-        self._pool, self._is_open = pool, True
+        self._connections, self._is_open = connections, True
 
     async def close(self) -> None:
-        pool = self._pool
-        if pool is None or not self._is_open:
+        if self._connections is None or not self._is_open:
             return
         self._is_open = False
         if self._under_way:
             await asyncio.wait(tuple(self._under_way), timeout=_CLOSE_SECONDS)
-        self._pool = None
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()
+        connections, self._connections = self._connections, None
+        await connections.close()
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether statements are prepared once and kept, without which one alone is not safe behind a pooler."""
+        return self._connections is not None and self._connections.are_prepared
 
     async def read(self, operation: Operation[T]) -> T:
-        return await self._ask(self._read(operation))
+        return await self._ask(self._repeated(operation, self._read))
 
     async def write(self, operation: Operation[T]) -> T:
-        return await self._ask(self._write(operation))
+        return await self._ask(self._repeated(operation, self._write))
+
+    async def write_alone(self, operation: Operation[T], *, is_repeatable: bool = False) -> T | None:
+        """Run an operation whose one statement is a transaction by itself: one round trip, READ COMMITTED.
+
+        So it has to be right beside whatever else happens, without help of the isolation, and must not wait for locks.
+        `is_repeatable` says that it may happen twice, so that one of which nothing is known is `StoreBusy`.
+
+        Return None where it was not run, because that is not possible now: `write` is.
+        """
+        if not self.is_prepared:
+            return None
+        return await self._ask(self._write_alone(operation, is_repeatable=is_repeatable))
 
     async def _ask(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in a task of its own: it goes on when its caller leaves. The pool belongs to one event loop."""
@@ -153,106 +185,126 @@ class PostgresqlDatabase:
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _read(self, operation: Operation[T]) -> T:
-        name = operation.name if isinstance(operation, StoreCall) else None
-        async with self._connection() as connection:
-            if name is not None and name not in self._longer_reads:
-                with contextlib.suppress(SecondStatement):
-                    return await operation(OneStatement(connection))
-                self._longer_reads.add(name)
-            await connection.execute(_BEGIN_READ)
-            try:
-                return await operation(PostgresqlTransaction(connection))
-            finally:
-                await _roll_back(connection)
-
-    async def _write(self, operation: Operation[T]) -> T:
-        end, attempts = time.monotonic() + LONGEST_ATTEMPT, 0
+    async def _repeated(
+        self, operation: Operation[T], run: Callable[[_Attempt, Operation[T]], Coroutine[Any, Any, T]]
+    ) -> T:
+        """Run an operation, and again while other transactions stand in its way and the attempt is not over."""
+        name = operation.name if isinstance(operation, StoreCall) else ""
+        attempt = _Attempt(name, LONGEST_STATEMENT if name in self._slow else LONGEST_ATTEMPT)
+        attempts = 0
         while True:
             try:
-                async with self._connection() as connection:
-                    return await self._write_once(connection, operation)
+                result = await run(attempt, operation)
             except Exception as error:
                 cause = error.__cause__ or error
-                if not is_worth_another_attempt(cause) or time.monotonic() >= end:
+                if not is_worth_another_attempt(cause) or attempt.is_over:
                     raise
+                if has_lost_statement(cause):
+                    await self._lent.prepare_no_more()
+            else:
+                if attempt.is_short:
+                    self._slow.discard(name)
+                return result
             attempts += 1
             await asyncio.sleep(min(attempts, 10) * _PAUSE)
 
-    async def _write_once(self, connection: PoolConnectionProxy, operation: Operation[T]) -> T:
-        commits = False
-        try:
-            await connection.execute(_BEGIN)
-            transaction = PostgresqlTransaction(connection, origin=self.origin)
-            result = await operation(transaction)
-            commits = True
-            await connection.execute(transaction.commit)
-        except Exception as error:
-            await _roll_back(connection)
-            if is_worth_another_attempt(error):
-                raise  # it is known to be undone, whenever it happens
-            raise explained(error, self.description, has_begun_to_commit=commits) from error
-        return result
+    @property
+    def _lent(self) -> Connections:
+        if self._connections is None:
+            raise StoreUnavailable("the store is closed")
+        return self._connections
+
+    async def _read(self, attempt: _Attempt, operation: Operation[T]) -> T:
+        async with self._lent.lend(seconds=LONGEST_ATTEMPT) as connection, self._within(attempt):
+            if self.is_prepared and attempt.name and attempt.name not in self._longer_reads:
+                with contextlib.suppress(SecondStatement):
+                    return await operation(OneStatement(connection))
+                self._longer_reads.add(attempt.name)
+            await connection.execute(_BEGIN_READ)
+            result = await operation(PostgresqlTransaction(connection))
+            await connection.execute("ROLLBACK")
+            return result
+
+    async def _write(self, attempt: _Attempt, operation: Operation[T]) -> T:
+        async with self._lent.lend(seconds=LONGEST_ATTEMPT) as connection:
+            async with self._within(attempt):
+                await connection.execute(_BEGIN)
+                transaction = PostgresqlTransaction(connection, origin=self.origin)
+                result = await operation(transaction)
+            try:
+                await connection.execute(transaction.commit, timeout=_COMMIT_SECONDS)
+            except Exception as error:
+                if is_worth_another_attempt(error):
+                    raise  # it is known to be undone
+                raise explained(error, self.description, has_begun_to_commit=True) from error
+            return result
+
+    async def _write_alone(self, operation: Operation[T], *, is_repeatable: bool) -> T | None:
+        async with self._lent.lend(seconds=LONGEST_ATTEMPT) as connection:
+            if time.monotonic() - connection.answered_at > _FRESH_SECONDS:
+                async with self._within(_Attempt("", LONGEST_ATTEMPT)):
+                    await connection.execute("SELECT 1")
+            try:
+                async with asyncio.timeout(_COMMIT_SECONDS):
+                    return await operation(OneStatement(connection, writes=True))
+            except Exception as error:
+                if has_lost_statement(error):
+                    await self._lent.prepare_no_more()
+                if is_worth_another_attempt(error):
+                    return None
+                is_known = is_repeatable or is_undone(error)
+                fault = explained(error, self.description, has_begun_to_commit=not is_known)
+                if fault is error:
+                    raise
+                raise fault from error
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
-        """Lend a connection, and say what a fault means."""
-        pool = self._pool
-        if pool is None:
-            raise StoreUnavailable("the store is closed")
+    async def _within(self, attempt: _Attempt) -> AsyncIterator[None]:
+        """Give an attempt up when its time is over. What it was at is not committed, so nothing has happened."""
         try:
-            connection = await pool.acquire(timeout=_CONNECT_SECONDS)
-        except Exception as error:
-            raise explained(error, self.description) from error
-        try:
-            yield connection
-        except Exception as error:
-            if leaves_bad_connections(error.__cause__ or error):
-                await pool.expire_connections()
-            fault = explained(error, self.description)
-            if fault is error:
-                raise
-            raise fault from error
-        finally:
-            # What a dead connection says here must not take the place of what is known about the operation.
-            with contextlib.suppress(Exception):
-                await pool.release(connection)
+            async with asyncio.timeout_at(attempt.end):
+                yield
+        except TimeoutError as error:
+            if attempt.name not in self._slow:
+                # Is it slow, or does the database not answer? It may take longer, over connections that are made anew.
+                self._slow.add(attempt.name)
+                await self._lent.expire()
+            raise no_answer(self.description, attempt.seconds) from error
 
-    async def _migrate(self, connection: PoolConnectionProxy) -> None:
+    async def _migrate(self, connection: Connection) -> None:
         """Bring the schema up to date. Processes that start at once wait for each other."""
-        await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-        try:
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-            transaction = PostgresqlTransaction(connection)
-            tables = await transaction.all(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
-            )
-            self._refuse_foreign({row["table_name"] for row in tables})
-            await migrate(transaction, type_names=TYPE_NAMES)
-            await connection.execute("COMMIT")
-        except BaseException:
-            await _roll_back(connection)
-            raise
-
-    def _refuse_foreign(self, tables: set[str]) -> None:
-        """Leave tables alone that some other program has made, as far as they would be mixed up with ours."""
-        if tables & {"clients", "users", "grants"} and "schema_version" not in tables:
-            raise StoreMisconfigured(
-                f"the database {self.description} has tables of another program: name another database or schema"
-            )
+        await connection.execute(_BEGIN_MIGRATION)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        transaction = PostgresqlTransaction(connection)
+        tables = await transaction.all(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+        )
+        refuse_foreign_tables({row["table_name"] for row in tables}, self.description)
+        await migrate(transaction, type_names=TYPE_NAMES)
+        await connection.execute("COMMIT")
 
 
-async def _roll_back(connection: PoolConnectionProxy) -> None:
-    """End the transaction, if there is one and a connection that can be told.
+class _Attempt:
+    """How long one attempt of an operation may last, and what it is called."""
 
-    Raises nothing: what went wrong before says whether the operation has happened. The pool lends no connection that is
-    in a transaction still.
-    """
-    with contextlib.suppress(Exception):
-        await connection.execute("ROLLBACK")
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name, self.seconds = name, seconds
+        self._begin = asyncio.get_running_loop().time()
+        self.end = self._begin + seconds
+
+    @property
+    def is_over(self) -> bool:
+        return asyncio.get_running_loop().time() >= self.end
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has not lasted as long yet as those may that are not slow."""
+        return asyncio.get_running_loop().time() < self._begin + LONGEST_ATTEMPT
 
 
-def _description_of(url: str) -> str:
-    """Return where a database lies, without user, password and options."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def refuse_foreign_tables(tables: set[str], description: str) -> None:
+    """Leave tables alone that some other program has made, as far as they would be mixed up with ours."""
+    if tables & {"clients", "users", "grants"} and "schema_version" not in tables:
+        raise StoreMisconfigured(
+            f"the database {description} has tables of another program: name another database or schema"
+        )

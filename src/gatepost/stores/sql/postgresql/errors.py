@@ -6,13 +6,17 @@ and stays what it is, because a 503 would ask clients to try again what can neve
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from gatepost.stores.contract.errors import StoreBusy, StoreMisconfigured, StoreUnavailable
+from gatepost.stores.contract.errors import StoreBusy, StoreConnectionsTaken, StoreMisconfigured, StoreUnavailable
+from gatepost.stores.sql.postgresql.connecting import PasswordUnreadable
 
 # Each of these has ended the transaction, of which nothing has happened: another attempt may succeed.
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+_LOST_STATEMENT: Final = frozenset({"26000", "42P05"})  # invalid_sql_statement_name, duplicate_prepared_statement
+_CHANGED_TABLES: Final = frozenset({"InvalidCachedStatementError", "OutdatedSchemaCacheError"})
 _NOT_BEGUN: Final[Mapping[str, str]] = {
     "55P03": "another transaction has locked it for too long",
     "53300": "it has too many connections",
@@ -36,6 +40,13 @@ _WRONG: Final[Mapping[str, str]] = {
     "3D000": "there is no database of this name",
     "42501": "the user lacks a privilege",
 }
+_REFUSED_OPTIONS: Final[Mapping[str, str]] = {
+    "unrecognized configuration parameter": "the URL has an option that it does not know",
+    # PgBouncer
+    "unsupported startup parameter": "the pooler in front of it takes no settings in the URL; give them to the role "
+    "(docs/postgresql.md)",
+}
+"""By what the server says, which differs from version to version in its code."""
 _CONNECTION: Final = "08"  # connection_exception, a class of codes
 _STANDBY: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
 
@@ -49,18 +60,29 @@ def state_of(error: BaseException) -> str:
     is_gone = isinstance(error, (OSError, TimeoutError)) or type(error).__name__ in {
         "InterfaceError",
         "InternalClientError",
+        "TargetServerAttributeNotMatched",
     }
     return "08000" if is_gone else ""
 
 
 def is_worth_another_attempt(error: BaseException) -> bool:
-    """Say whether another transaction stood in the way."""
-    return state_of(error) in _AGAIN
+    """Say whether another transaction stood in the way, or the tables changed since the statement was prepared."""
+    return state_of(error) in _AGAIN or has_lost_statement(error) or type(error).__name__ in _CHANGED_TABLES
+
+
+def has_lost_statement(error: BaseException) -> bool:
+    """Say whether what was prepared on the connection is not there: a pooler has put another in its place."""
+    return state_of(error) in _LOST_STATEMENT
 
 
 def leaves_bad_connections(error: BaseException) -> bool:
     """Say whether connections to the same server are of no use any more: it stops, or is the standby now."""
     return state_of(error) in _STANDBY
+
+
+def is_undone(error: BaseException) -> bool:
+    """Say whether the server itself says that the statement, which was a transaction by itself, has not happened."""
+    return is_worth_another_attempt(error) or state_of(error) in {"55P03", "25006"}
 
 
 def explained(error: Exception, name: str, *, has_begun_to_commit: bool = False) -> Exception:
@@ -73,22 +95,39 @@ def explained(error: Exception, name: str, *, has_begun_to_commit: bool = False)
     """
     state = state_of(error)
     is_connection = state.startswith(_CONNECTION)
-    said = _NOT_BEGUN.get(state) or _SENTENCES.get(state) or ("it cannot be reached" if is_connection else None)
-    if state in _AGAIN:
+    said = _NOT_BEGUN.get(state) or _SENTENCES.get(state) or (_reason_of(error) if is_connection else None)
+    if is_worth_another_attempt(error):
         said = "other transactions stood in the way for too long"
     if said is None:
         return error
-    is_known = not has_begun_to_commit and (state in _AGAIN or state in _NOT_BEGUN or is_connection)
+    is_known = not has_begun_to_commit and (is_worth_another_attempt(error) or state in _NOT_BEGUN or is_connection)
     fault = (StoreBusy if is_known else StoreUnavailable)(f"the store {name} cannot answer: {said} ({state})")
     fault.__cause__ = error
     return fault
 
 
+def no_connection(name: str, most: int) -> StoreBusy:
+    """Return what it means that all of a process's connections are in use."""
+    return StoreConnectionsTaken(
+        f"the store {name} cannot answer: all {most} connections of this process are in use (MCP_STORAGE_CONNECTIONS)"
+    )
+
+
+def no_answer(name: str, seconds: float) -> StoreBusy:
+    """Return what it means that an operation was given up before its commit."""
+    return StoreBusy(f"the store {name} cannot answer: no answer came within {seconds:g} seconds")
+
+
 def explained_at_open(error: Exception, name: str) -> Exception:
     """Return what keeps a store from being opened."""
     state = state_of(error)
-    if state in _WRONG:
-        fault: Exception = StoreMisconfigured(f"the store {name} cannot be opened: {_WRONG[state]} ({state})")
+    wrong = _WRONG.get(state)
+    if refused := next((why for said, why in _REFUSED_OPTIONS.items() if said in str(error)), None):
+        wrong = refused
+    elif isinstance(error, (ssl.SSLError, PasswordUnreadable)) or _refuses_tls(error):
+        wrong = _reason_of(error)
+    if wrong is not None:
+        fault: Exception = StoreMisconfigured(f"the store {name} cannot be opened: {wrong} ({state})")
     elif isinstance(error, ValueError) and not state:
         fault = StoreMisconfigured(f"the store's URL cannot be used: {type(error).__name__}")
     else:
@@ -96,3 +135,22 @@ def explained_at_open(error: Exception, name: str) -> Exception:
     if fault is not error:
         fault.__cause__ = error
     return fault
+
+
+def _reason_of(error: Exception) -> str:
+    """Return why there is no connection, as far as that is known."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not show that it is the one that is meant: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS with it fails: {error.reason}"
+    if isinstance(error, PasswordUnreadable):
+        return str(error)
+    if _refuses_tls(error):
+        return "it speaks no TLS, which the URL's sslmode demands"
+    if type(error).__name__ == "TargetServerAttributeNotMatched":
+        return "no host is what target_session_attrs asks for, such as one that can be written"
+    return "it does not answer" if isinstance(error, TimeoutError) else "it cannot be reached"
+
+
+def _refuses_tls(error: Exception) -> bool:
+    return isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error)

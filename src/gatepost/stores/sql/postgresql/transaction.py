@@ -48,11 +48,12 @@ class OneStatement:
     """A transaction that is one statement, which needs no BEGIN and no COMMIT: one round trip.
 
     A second statement would see another snapshot, so it is refused, and the operation begins anew in a transaction.
+    `writes` says whether the statement may write.
     """
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, *, writes: bool = False) -> None:
         self._transaction = PostgresqlTransaction(connection)
-        self._is_used = False
+        self._is_used, self._writes = False, writes
 
     async def one(self, sql: str, *parameters: Value) -> Row | None:
         self._use()
@@ -63,8 +64,10 @@ class OneStatement:
         return await self._transaction.all(sql, *parameters)
 
     async def run(self, sql: str, *parameters: Value) -> int:
-        del sql, parameters
-        raise TypeError("a read writes nothing")
+        if not self._writes:
+            raise TypeError("a read writes nothing")
+        self._use()
+        return await self._transaction.run(sql, *parameters)
 
     async def notify(self, wakeup: Wakeup) -> None:
         del wakeup
