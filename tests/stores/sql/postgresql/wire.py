@@ -1,7 +1,7 @@
 """What goes over the wire to PostgreSQL: a proxy on loopback that counts round trips, and falls silent when told to.
 
-A server ends each answer with ReadyForQuery (PostgreSQL section 55.7), so there are as many of those as round trips. The
-first of a connection ends its beginning, and is counted as a connection.
+A server ends each answer with ReadyForQuery (PostgreSQL section 55.7), so there are as many of those as round trips.
+The first of a connection ends its beginning, and is counted as a connection.
 """
 
 from __future__ import annotations

@@ -79,10 +79,10 @@ class Connector:
         self._begun: list[asyncio.Future[Connection]] = []
         """Connections that somebody asked for who did not wait so long; the next who ask get them."""
 
-    async def connect(self, *, command_timeout: float | None = None) -> Connection:
+    async def connect(self, **options: Any) -> Connection:
         """Return a connection to the first host that takes it, beginning with the one that did last.
 
-        Raises what asyncpg does, of the last host; `TimeoutError` when it has not answered.
+        `options` are asyncpg's. Raises what asyncpg does, of the last host; `TimeoutError` when it has not answered.
         """
         import asyncpg  # noqa: PLC0415 - the driver is an extra, and imported by those alone who use it
 
@@ -91,12 +91,14 @@ class Connector:
             try:
                 connection = await asyncpg.connect(
                     url,
-                    password=None if self._password_file is None else self._password,
-                    timeout=self.seconds,
-                    command_timeout=command_timeout,
-                    statement_cache_size=_KEPT_STATEMENTS if self.prepares else 0,
-                    max_cached_statement_lifetime=0,
-                    connection_class=connection_class(),
+                    **{
+                        "password": None if self._password_file is None else self._password,
+                        "timeout": self.seconds,
+                        "statement_cache_size": _KEPT_STATEMENTS if self.prepares else 0,
+                        "max_cached_statement_lifetime": 0,
+                        "connection_class": connection_class(),
+                        **options,
+                    },
                 )
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 failure = error

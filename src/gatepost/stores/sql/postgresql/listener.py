@@ -13,11 +13,13 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.wakeups import Wakeup
 from gatepost.stores.sql.database import Database, Transaction
+from gatepost.stores.sql.postgresql.connecting import Connector
 from gatepost.stores.sql.postgresql.errors import state_of
 from gatepost.stores.sql.postgresql.notifications import CHANNEL, NOTIFY_ONE, PROOF, read
 
@@ -50,6 +52,7 @@ class PostgresqlWakeups:
         database: what is said goes over it.
         url: where to listen, as libpq takes it.
         origin: names this process in what it tells others.
+        password_file: as of `Connector`.
         proof_seconds: between two messages to oneself.
         answer_seconds: for how long an answer is waited for.
         pause: waits before another connection is tried.
@@ -61,11 +64,12 @@ class PostgresqlWakeups:
         url: str,
         *,
         origin: str,
+        password_file: Path | None = None,
         proof_seconds: float = PROOF_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._database, self._url, self._origin = database, url, origin
+        self._database, self._url, self._origin, self._password_file = database, url, origin, password_file
         self._proof_seconds, self._answer_seconds, self._pause = proof_seconds, answer_seconds, pause
         self._hears: tuple[_Hears, ...] = ()
         self._task: asyncio.Task[None] | None = None
@@ -105,11 +109,7 @@ class PostgresqlWakeups:
 
     async def _listen(self) -> None:
         """Listen until the connection is lost, which is raised."""
-        import asyncpg  # noqa: PLC0415 - the driver is an extra, and imported by those alone who use it
-
-        connection = await asyncpg.connect(
-            self._url,
-            timeout=self._answer_seconds,
+        connection = await Connector(self._url, password_file=self._password_file).connect(
             command_timeout=self._answer_seconds,
             statement_cache_size=0,  # nothing is prepared, which a pooler would have to keep
             server_settings={"application_name": _APPLICATION_NAME},
