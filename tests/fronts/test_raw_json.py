@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.fronts.raw_json import (
+    Additions,
     Answer,
     NotAMessage,
     ServerNotification,
@@ -17,7 +18,6 @@ from gatepost.fronts.raw_json import (
     members_of,
     read_message,
     with_entries,
-    with_members,
 )
 
 EXACT = '{"big":1152921504606846976,"one":1.0,"huge":123456789012345678901234567890,"e":1E2}'
@@ -119,13 +119,15 @@ def test_what_is_added_never_replaces_what_is_there(
     given_meta = value.get("_meta", {})
     expected = {**added, **value, "_meta": {**meta, **given_meta} if type(given_meta) is dict else given_meta}
 
-    assert json.loads(with_members(json.dumps(value).encode(), added, meta)) == expected
+    assert json.loads(Additions(added, meta).put_into(json.dumps(value).encode())) == expected
 
 
 def test_adding_changes_no_spelling() -> None:
-    assert with_members(b'{"a":1.0}', {"b": 2}, {"c": 3}) == b'{"b":2,"_meta":{"c":3},"a":1.0}'
-    assert with_members(b"{ }", {"b": 2}, {"c": 3}) == b'{"b":2,"_meta":{"c":3}}'
-    assert with_members(b'{"_meta":{"a":1.0},"b":1E2}', {"b": 2}, {"c": 3}) == b'{"_meta":{"a":1.0,"c":3},"b":1E2}'
+    assert Additions({"b": 2}, {"c": 3}).put_into(b'{"a":1.0}') == b'{"b":2,"_meta":{"c":3},"a":1.0}'
+    assert Additions({"b": 2}, {"c": 3}).put_into(b"{ }") == b'{"b":2,"_meta":{"c":3}}'
+    assert (
+        Additions({"b": 2}, {"c": 3}).put_into(b'{"_meta":{"a":1.0},"b":1E2}') == b'{"_meta":{"a":1.0,"c":3},"b":1E2}'
+    )
 
 
 def test_entries_are_left_out_and_the_rest_stays_as_it_is_spelled() -> None:

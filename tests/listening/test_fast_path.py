@@ -12,7 +12,9 @@ from gatepost.configuration.settings import load_settings
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.mcp.exchange.answers import PLAIN_HEADERS, Answer, send_answer
+from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.request_body import ClientDisconnected
 from tests.listening.test_slow_senders import GET, served
 from tests.listening.test_slow_senders import Impatient as Connection
 
@@ -194,3 +196,81 @@ async def test_a_layer_in_between_that_wants_to_see_the_body_does() -> None:
     taken, rest = await read_by(app, POST + b"body", through=layer)
     assert taken is None
     assert rest["body"] == b"BODY"
+
+
+class Waiter:
+    """Waits for each request's client to go away, or for as long as it may, and keeps what came of it."""
+
+    def __init__(self, *, is_ordinary: bool = False) -> None:
+        self.is_ordinary = is_ordinary
+        self.begun: asyncio.Queue[int] = asyncio.Queue()
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        watch = None if self.is_ordinary else scope[FAST_PATH]
+        body = b""
+        while (message := await receive())["more_body"]:
+            body += message["body"]
+        before = len(asyncio.all_tasks())
+
+        async def wait() -> None:
+            # Its companion, if there is one, is there from the next step on.
+            await asyncio.sleep(0)
+            self.begun.put_nowait(len(asyncio.all_tasks()) - before)
+            await self.may_end.wait()
+
+        try:
+            await run_while_connected(wait(), receive, watch=watch)
+        except ClientDisconnected:
+            self.ended.put_nowait("gone")
+        else:
+            await send_answer(send, PLAIN)
+            self.ended.put_nowait("answered")
+
+
+@pytest.mark.parametrize("is_ordinary", [False, True])
+async def test_work_that_waits_hears_of_a_disconnect_without_a_task(is_ordinary: bool) -> None:
+    app = Waiter(is_ordinary=is_ordinary)
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(POST + b"body")
+        assert await app.begun.get() == (1 if is_ordinary else 0)
+        client.writer.close()
+        assert await app.ended.get() == "gone"
+
+
+async def test_a_disconnect_behind_a_long_body_is_heard() -> None:
+    body = b"x" * 1_000_000
+    app = Waiter()
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: %d\r\n\r\n" % len(body), body)
+        await app.begun.get()
+        client.writer.close()
+        assert await app.ended.get() == "gone"
+
+
+async def test_every_request_on_a_connection_that_is_refused_hears_of_it() -> None:
+    app = Waiter()
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(POST + b"body")
+        await app.begun.get()
+        await client.send(b"no request at all\r\n\r\n")
+        assert await app.ended.get() == "gone"
+
+
+async def test_a_request_that_was_answered_hears_of_nothing() -> None:
+    app = Waiter()
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(POST + b"body")
+        await app.begun.get()
+        app.may_end.set()
+        assert await app.ended.get() == "answered"
+        await client.send(POST + b"body")
+        await app.begun.get()
+        assert await app.ended.get() == "answered"
+        client.writer.close()
+    assert app.ended.empty()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gatepost.fronts.introduction import Introduction
-from gatepost.fronts.raw_json import with_members
+from gatepost.fronts.raw_json import Additions
 from gatepost.protocol.errors import ApplicationError, InvalidParams, UnknownResource
 from gatepost.protocol.modern import CACHEABLE_METHODS, SERVER_INFO, discover_result
 
@@ -19,15 +19,31 @@ _CACHE_HINTS: Final[Mapping[str, Any]] = {"ttlMs": 0, "cacheScope": "private"}
 def params_for_session(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return a modern request's params for a session of the handshake era: the same, without what only that era has."""
     plain = {name: value for name, value in params.items() if name not in _ANSWERED_BY}
-    meta = plain.pop("_meta", None)
-    kept = {key: value for key, value in (meta or {}).items() if not key.startswith(RESERVED)}
-    return {**plain, "_meta": kept} if kept else plain
+    meta: Mapping[str, Any] = plain.pop("_meta", None) or {}
+    kept = {key: value for key, value in meta.items() if not key.startswith(RESERVED)}
+    if kept:
+        plain["_meta"] = kept
+    return plain
 
 
-def finished(method: str, raw: bytes, info: Mapping[str, Any]) -> bytes:
-    """Return a result with what every one of the modern era has, where the server has not said it itself."""
-    hints = _CACHE_HINTS if method in CACHEABLE_METHODS else {}
-    return with_members(raw, {"resultType": "complete", **hints}, {SERVER_INFO: info})
+class Finishing:
+    """Gives results what every one of the modern era has, where the server has not said it itself.
+
+    Args:
+        introduction: of the server that the results are of.
+    """
+
+    __slots__ = ("_cacheable", "_plain", "introduction")
+
+    def __init__(self, introduction: Introduction) -> None:
+        meta = {SERVER_INFO: introduction.info}
+        self.introduction = introduction
+        self._plain = Additions({"resultType": "complete"}, meta)
+        self._cacheable = Additions({"resultType": "complete", **_CACHE_HINTS}, meta)
+
+    def finished(self, method: str, raw: bytes) -> bytes:
+        """Return a result of a method with all of that."""
+        return (self._cacheable if method in CACHEABLE_METHODS else self._plain).put_into(raw)
 
 
 def error_for_modern(error: ApplicationError) -> ApplicationError:

@@ -121,11 +121,14 @@ class HeldCall:
         meta = request.params["_meta"]
         self.questions = questions
         self._capabilities: Mapping[str, Any] = meta[CLIENT_CAPABILITIES]
-        can_answer = any(is_declared(method, self._capabilities, others=False) for method in QUESTIONS)
-        self.is_askable = request.method in ANSWERED_WITH_QUESTIONS and can_answer
+        self.is_askable = request.method in ANSWERED_WITH_QUESTIONS and any(
+            is_declared(method, self._capabilities, others=False)
+            for method in (QUESTIONS if self._capabilities else ())
+        )
         """Whether it may be answered with questions."""
+        self.changed: asyncio.Event
+        """Set when there is something new about it; there once it is begun."""
         self.answers(exchange, meta)
-        self.changed = asyncio.Event()
         self._task: asyncio.Task[bytes] | None = None
         self._is_attended = False
 
@@ -159,7 +162,8 @@ class HeldCall:
         return await self.questions.ask(method, params, self)
 
     def start(self, work: Coroutine[Any, Any, bytes]) -> None:
-        """Begin the call."""
+        """Begin the call. One that cannot be asked need not be begun here: whoever has its work waits for that."""
+        self.changed = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(work)
         self._task.add_done_callback(self._on_done)
 

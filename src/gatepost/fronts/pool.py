@@ -98,13 +98,19 @@ class Pool:
         """Have a session live on."""
         pooled.used_at = asyncio.get_running_loop().time()
 
+    def find(self, key: Hashable) -> PooledSession | None:
+        """Return a session that there is, and have it live on; None if there is none."""
+        found = self._pooled.get(key)
+        if found is not None:
+            self.use(found)
+        return found
+
     async def shared(
         self, key: Hashable, user: SessionUser | None, params: Mapping[str, Any], caller: Caller, *, is_everybodys: bool
     ) -> PooledSession:
         """Return a session that several use, begun by whoever comes first; raises as `open`."""
-        found = self._pooled.get(key)
+        found = self.find(key)
         if found is not None:
-            self.use(found)
             return found
         opening = self._opening.get(key)
         if opening is None:

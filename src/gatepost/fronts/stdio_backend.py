@@ -46,15 +46,15 @@ class StdioBackend:
     """All of the process's environment; `{user}` in values likewise."""
     directory: str | None = None
     """Where the process runs; our own working directory when None."""
+    is_same_for_all: bool = field(init=False)
     _last_words: deque[str] = field(default_factory=lambda: deque[str](maxlen=_TAIL), init=False)
+
+    def __post_init__(self) -> None:
+        self.is_same_for_all = not any(USER in text for text in (*self.arguments, *self.environment.values()))
 
     @property
     def name(self) -> str:
         return os.path.basename(self.arguments[0])  # noqa: PTH119 - a command need not be a path
-
-    @property
-    def is_same_for_all(self) -> bool:
-        return not any(USER in text for text in (*self.arguments, *self.environment.values()))
 
     @property
     def is_needed_at_start(self) -> bool:

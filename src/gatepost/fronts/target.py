@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, RequestNotTaken, SessionUser
-from gatepost.fronts.bridging import discovery, error_for_modern, finished, params_for_session
+from gatepost.fronts.bridging import Finishing, discovery, error_for_modern, params_for_session
 from gatepost.fronts.callers import SessionCaller
 from gatepost.fronts.held_calls import HeldCall, HeldCalls
 from gatepost.fronts.introduction import Introduction, Silent, initialize_params, introduce
@@ -73,6 +73,8 @@ class FrontTarget:
     """Sessions whose client has yet to be given one of ours, by the exchange of its `initialize`."""
     _joined: dict[bytes, PooledSession] = field(default_factory=dict[bytes, PooledSession], init=False)
     """By the client's session, where it has one."""
+    _finishing: Finishing | None = field(default=None, init=False)
+    """Of the introduction that was used last, which is mostly the only one."""
     _mirrored: MirroredHeaders = field(default_factory=MirroredHeaders, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"], init=False)
     _is_stopping: bool = field(default=False, init=False)
@@ -124,11 +126,13 @@ class FrontTarget:
             raise InsufficientScope(self.scope_map.needed(request.method, request.params))
         try:
             try:
-                return await self._answer(request, revision, exchange)
+                return await self._answering(request, revision, exchange)
             except RequestNotTaken:
                 if not revision.modern and exchange.session_key is not None:
                     raise SessionLost from None
-                return await self._answer(request, revision, exchange)
+                return await self._answering(request, revision, exchange)
+        except ApplicationError as error:
+            raise error_for_modern(error) if revision.modern else error from None
         except (BackendLost, BackendUnavailable) as error:
             raise self._incident(error) from None
         except ToolError as error:
@@ -137,17 +141,13 @@ class FrontTarget:
                 return self._undone(error, revision)
             raise InternalError(str(error)) from None
 
-    async def _answer(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
+    def _answering(self, request: Request, revision: Revision, exchange: Exchange) -> Coroutine[Any, Any, Result]:
+        # A plain function that hands the coroutine on: one less to go through on every step.
         if revision.modern:
-            try:
-                return await self._answer_modern(request, exchange)
-            except ApplicationError as error:
-                raise error_for_modern(error) from None
+            return self._answer_modern(request, exchange)
         if request.method == "initialize":
-            return await self._initialize(request, revision, exchange)
-        if request.method == "ping":
-            return {}
-        return await self._answer_in_session(request, exchange)
+            return self._initialize(request, revision, exchange)
+        return self._answer_in_session(request, exchange)
 
     async def notice(self, notification: Notification, revision: Revision, exchange: Exchange) -> None:
         """Pass a notification on to a server that has this client alone; others are nobody's in particular."""
@@ -210,6 +210,8 @@ class FrontTarget:
 
     async def _answer_in_session(self, request: Request, exchange: Exchange) -> Result:
         """Answer a request of the handshake era."""
+        if request.method == "ping":
+            return {}
         key = exchange.session_key
         if key is None:
             pooled = await self._common_session(exchange.principal, {}, None)
@@ -233,16 +235,24 @@ class FrontTarget:
         Where one user's share, whatever they declare, the server is told of one that can answer everything, and each
         is asked what it can answer. Where everybody does, nobody can be asked, since one might see another's question.
         """
+        key = self._key_of(principal, capabilities)
+        found = self._pool.find(key)
+        if found is not None:
+            return found
         if self.sharing.share == "all":
             params = initialize_params({}, None)
-            return await self._pool.shared(None, None, params, Silent(), is_everybodys=True)
-        user = _user(principal)
+            return await self._pool.shared(key, None, params, Silent(), is_everybodys=True)
+        params = initialize_params(_EVERYTHING if self.sharing.share == "user" else capabilities, client_info)
+        return await self._pool.shared(key, _user(principal), params, Silent(), is_everybodys=False)
+
+    def _key_of(self, principal: Principal | None, capabilities: Mapping[str, Any]) -> Hashable:
+        """Return what a session is found by that clients share."""
+        if self.sharing.share == "all":
+            return None
+        user = None if principal is None else (principal.issuer, principal.subject)
         if self.sharing.share == "user":
-            params = initialize_params(_EVERYTHING, client_info)
-            return await self._pool.shared(user, user, params, Silent(), is_everybodys=False)
-        key: Hashable = (user, orjson.dumps(capabilities, option=orjson.OPT_SORT_KEYS))
-        params = initialize_params(capabilities, client_info)
-        return await self._pool.shared(key, user, params, Silent(), is_everybodys=False)
+            return user, None
+        return user, orjson.dumps(capabilities, option=orjson.OPT_SORT_KEYS) if capabilities else b"{}"
 
     async def _answer_modern(self, request: Request, exchange: Exchange) -> Result:
         introduction = self.introduction or await self._introduced(request, exchange)
@@ -257,7 +267,9 @@ class FrontTarget:
             pooled = await self._common_session(exchange.principal, capabilities, meta.get(CLIENT_INFO))
             if request.method == "subscriptions/listen":
                 return pooled.subscriptions.prepare(request, exchange, introduction.info)
-            await self._set_log_level(pooled, meta.get(LOG_LEVEL))
+            wanted = meta.get(LOG_LEVEL)
+            if wanted is not None:
+                await self._set_log_level(pooled, wanted)
             params = params_for_session(request.params)
             call = HeldCall(pooled.clients.questions, exchange, request)
             work = pooled.session.request(request.method, params, call)
@@ -274,9 +286,9 @@ class FrontTarget:
             "requestState": self.seal.write(state, binding_of(request, exchange.principal)),
         }
 
-    async def _set_log_level(self, pooled: PooledSession, wanted: str | None) -> None:
+    async def _set_log_level(self, pooled: PooledSession, wanted: str) -> None:
         """Have the server log as much as a client wants to hear; `HeldCall` leaves out what others want."""
-        if wanted is None or self.sharing.share == "all" or "logging" not in pooled.session.capabilities:
+        if self.sharing.share == "all" or "logging" not in pooled.session.capabilities:
             return
         if pooled.log_level is None or LOG_LEVELS.index(wanted) < LOG_LEVELS.index(pooled.log_level):
             pooled.log_level = wanted
@@ -316,7 +328,10 @@ class FrontTarget:
     ) -> orjson.Fragment:
         if request.method == "tools/list":
             self._mirrored.note(self._whose(exchange), raw)
-        return orjson.Fragment(finished(request.method, self._shown(request, raw, exchange), introduction.info))
+        finishing = self._finishing
+        if finishing is None or finishing.introduction is not introduction:
+            finishing = self._finishing = Finishing(introduction)
+        return orjson.Fragment(finishing.finished(request.method, self._shown(request, raw, exchange)))
 
     def _whose(self, exchange: Exchange) -> tuple[str, str] | None:
         """Return whose tools the caller's are; None where they are everybody's."""

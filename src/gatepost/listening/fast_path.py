@@ -1,5 +1,7 @@
 """The fast path past ASGI: a request's body is taken at once, and a plain answer is written with one call.
 
+Who waits for something meanwhile is told of a disconnect by a call; by ASGI that takes a task for each request.
+
 By ASGI an app asks for the parts of a body, and hands over the head of an answer and then its body; uvicorn looks at
 every header twice and writes each of the two as it comes, which together costs a fifth of a small MCP call. Where the
 body of a request is all here, and its answer complete and plain, as nearly all of MCP are, the endpoint can do without
@@ -12,7 +14,7 @@ which it was seen to work, and the tests compare both paths over a socket.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from starlette.types import Receive, Send
@@ -28,13 +30,14 @@ _Headers = Sequence[tuple[bytes, bytes]]
 class UvicornFastPath:
     """The `FastPath` of one request of a connection of uvicorn's."""
 
-    __slots__ = ("_cycle", "is_verified")
+    __slots__ = ("_cycle", "_on_disconnect", "is_verified")
 
     _head: ClassVar[tuple[_Headers, bytes]] = ((), b"")
     """The server's own headers (`Date`), and what every plain answer begins with for as long as they are these."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+        self._on_disconnect: Callable[[], None] | None = None
         self.is_verified = False
 
     def take_body(self, receive: Receive, limit: int) -> bytes | None:
@@ -45,6 +48,26 @@ class UvicornFastPath:
         body = bytes(cycle.body)
         cycle.body = bytearray()
         return body
+
+    def on_disconnect(self, receive: Receive, call: Callable[[], None]) -> bool:
+        """Note whom to tell, where `RequestResponseCycle.receive` would now wait for the disconnect."""
+        cycle = self._cycle
+        if receive != cycle.receive or cycle.more_body or cycle.disconnected or cycle.response_complete:
+            return False
+        # As `receive` does: a connection that is not read, after a long body for one, does not show its end.
+        cycle.flow.resume_reading()
+        self._on_disconnect = call
+        return True
+
+    def forget(self) -> None:
+        """Tell nobody."""
+        self._on_disconnect = None
+
+    def disconnected(self) -> None:
+        """Tell whoever wants to know. For the connection."""
+        call, self._on_disconnect = self._on_disconnect, None
+        if call is not None:
+            call()
 
     def answer(self, send: Send, answer: Answer) -> bool:
         """Send an answer, as `RequestResponseCycle.send` does in two steps where none of its conditions arises."""

@@ -70,6 +70,15 @@ class TimedConnection(FramedConnection):
             if not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                _tell(cycle)
+        if self.cycle is not None:
+            _tell(self.cycle)
+
+    def refuse(self, status: bytes) -> None:
+        """Refuse what is being read, and tell the newest request, which gets no answer any more."""
+        super().refuse(status)
+        if self.cycle is not None:
+            _tell(self.cycle)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived, and time and count what is not complete yet."""
@@ -157,3 +166,10 @@ class TimedConnection(FramedConnection):
         else:
             logger.debug("a client that does not send was cut off")
             self.transport.close()
+
+
+def _tell(cycle: RequestResponseCycle) -> None:
+    """Tell who answers a request that its client is gone, if the answer is not complete."""
+    fast_path = cycle.scope.get(FAST_PATH)
+    if isinstance(fast_path, UvicornFastPath) and not cycle.response_complete:
+        fast_path.disconnected()

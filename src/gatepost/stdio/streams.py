@@ -106,6 +106,11 @@ class LineSplitter:
         """
         found: list[bytes | None] = []
         *ended, rest = chunk.split(b"\n")
+        if not self._begun and not self._is_skipping and len(chunk) <= self.limit:
+            # Whole lines, as nearly all chunks are: nothing to put together, and none of them is too long.
+            self._begun += rest
+            found += ended
+            return found
         for part in ended:
             self._add(part, found)
             if not self._is_skipping:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from starlette.types import Receive
 
@@ -15,24 +16,40 @@ from gatepost.web.site.request_body import ClientDisconnected
 T = TypeVar("T")
 
 
+class Watch(Protocol):
+    """Says without a task that the client of one request has disconnected; see `FastPath`."""
+
+    def on_disconnect(self, receive: Receive, call: Callable[[], None]) -> bool:
+        """Have `call` called then; False if it cannot be said so."""
+        ...
+
+    def forget(self) -> None:
+        """Call nothing any more."""
+        ...
+
+
 async def run_while_connected(
     coroutine: Coroutine[Any, Any, T],
     receive: Receive,
     exchange: Exchange | None = None,
     open_scopes: set[CancelScope] | None = None,
     on_wait: Callable[[Any], Callable[[], None]] | None = None,
+    *,
+    watch: Watch | None = None,
 ) -> T:
     """Run a coroutine to its end and return what it returns; cancel it if the client disconnects before.
 
     Most tools never wait for anything, so the first step is taken by hand: what ends in it costs no task at all. Only
-    what suspends gets a companion that waits for `http.disconnect`. The coroutine itself always runs in the task it was
-    started in, so that time-outs and context variables in it mean what they usually mean.
+    what suspends gets a companion that waits for `http.disconnect`, unless `watch` can say it without one. The
+    coroutine itself always runs in the task it was started in, so that time-outs and context variables in it mean what
+    they usually mean.
 
     Args:
         coroutine: it has not been started.
         receive: the ASGI channel of the request, its body read to the end.
         exchange: closed when the coroutine is cancelled.
         open_scopes: holds its scope while it waits, for whoever cancels all of them.
+        watch: says that the client has disconnected, if it can.
         on_wait: called with the exchange once the coroutine waits for something; what it returns is called at the end.
 
     Raises:
@@ -45,27 +62,41 @@ async def run_while_connected(
     except StopIteration as finished:
         result: T = finished.value
         return result
-    scope = CancelScope(exchange, asyncio.current_task(), set() if open_scopes is None else open_scopes)
-    companion = asyncio.create_task(_cancel_on_disconnect(scope, receive))
+    scope = _RequestScope(exchange, asyncio.current_task(), set() if open_scopes is None else open_scopes)
+    companion: asyncio.Task[None] | None = None
+    if watch is None or not watch.on_disconnect(receive, scope.disconnected):
+        watch, companion = None, asyncio.create_task(_cancel_on_disconnect(scope, receive))
     stop = None if on_wait is None else on_wait(exchange)
     try:
         return await scope.resume(coroutine, awaited)
     except RequestCancelled:
-        if companion.done() and companion.result():
+        if scope.is_disconnected:
             raise ClientDisconnected from None
         raise
     finally:
-        companion.cancel()
+        if watch is not None:
+            watch.forget()
+        if companion is not None:
+            companion.cancel()
         if stop is not None:
             stop()
 
 
-async def _cancel_on_disconnect(scope: CancelScope, receive: Receive) -> bool:
-    """Cancel the scope when the client disconnects; say whether it has."""
+@dataclass(slots=True, eq=False)
+class _RequestScope(CancelScope):
+    is_disconnected: bool = field(default=False, init=False)
+    """Whether it was cancelled because the client has disconnected."""
+
+    def disconnected(self) -> None:
+        self.is_disconnected = True
+        self.cancel()
+
+
+async def _cancel_on_disconnect(scope: _RequestScope, receive: Receive) -> None:
+    """Cancel the scope when the client disconnects."""
     try:
         while (await receive())["type"] != "http.disconnect":
             pass
     except Exception:  # noqa: BLE001 - middleware that lets nobody listen twice is no reason to stop the work
-        return False
-    scope.cancel()
-    return True
+        return
+    scope.disconnected()

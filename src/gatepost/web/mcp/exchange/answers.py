@@ -73,6 +73,17 @@ class FastPath(Protocol):
         """Take the request's body; None, and nothing is taken, unless all of it is here, `limit` bytes at most."""
         ...
 
+    def on_disconnect(self, receive: Receive, call: Callable[[], None]) -> bool:
+        """Have `call` called once if the client disconnects before its answer is complete; False if that cannot be.
+
+        The body has been read to its end.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Call nothing any more."""
+        ...
+
     def answer(self, send: Send, answer: Answer) -> bool:
         """Send an answer if it is plain, and say whether that was so; if not, nothing was done yet.
 

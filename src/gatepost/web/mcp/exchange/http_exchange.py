@@ -20,6 +20,7 @@ from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, UNKNOWN_CALLER, with_authentication
 from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.front_door import FAST_PATH
 
 
 class HttpExchange(Exchange):
@@ -107,7 +108,7 @@ class HttpExchange(Exchange):
         """
         # A plain function that hands the coroutine on: one less to go through on every step.
         on_wait = None if keep_alive is None else keep_alive.add_request
-        return run_while_connected(coroutine, self.receive, self, open_scopes, on_wait)
+        return run_while_connected(coroutine, self.receive, self, open_scopes, on_wait, watch=self.scope.get(FAST_PATH))
 
     async def keep_alive(self) -> None:
         """Say that the request is under way, on its stream; one is opened where the client names event streams."""

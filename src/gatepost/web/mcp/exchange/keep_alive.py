@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -62,7 +62,7 @@ class KeepAlive:
         """
         # Spread, so that those that come at once do not wake up at once.
         self._last_added = (self._last_added + 1) % _PARTS
-        watched = self._add(_Watched(response, is_admitted, end), self._last_added)
+        watched = self._add(_Watched(response, self._parts[self._last_added], is_admitted, end))
 
         def stop() -> None:
             watched.stop()
@@ -76,10 +76,9 @@ class KeepAlive:
 
         A write that is under way then goes on, for what follows would else come without its beginning.
         """
-        return self._add(_Watched(request), self._turn).stop
+        return self._add(_Watched(request, self._parts[self._turn])).stop
 
-    def _add(self, watched: _Watched, number: int) -> _Watched:
-        watched.part = self._parts[number]
+    def _add(self, watched: _Watched) -> _Watched:
         watched.part.add(watched)
         self._tick_on()
         return watched
@@ -103,11 +102,11 @@ class KeepAlive:
 @dataclass(slots=True, eq=False)
 class _Watched:
     kept: KeptAlive
+    part: set[_Watched]
+    """Those that are looked after at one time, this one until it stops."""
     is_admitted: IsAdmitted | None = None
     end: Callable[[], Awaitable[None]] | None = None
     task: asyncio.Task[None] | None = None
-    part: set[_Watched] = field(default_factory=set)
-    """Those that are looked after at one time, this one until it stops."""
 
     def stop(self) -> None:
         self.part.discard(self)
