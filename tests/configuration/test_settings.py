@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.configuration.settings import SettingsError, known_names, load_settings
+from gatepost.configuration.settings import SettingsError, known_names, load_settings, variables
 
 
 def test_without_anything_set_the_defaults_are_safe() -> None:
@@ -32,6 +32,13 @@ def test_an_empty_value_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> No
     settings = load_settings()
     assert settings.server.api_key is None
     assert settings.server.port == 8000
+
+
+def test_where_the_environment_has_an_empty_value_the_file_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("MCP_PORT=1\n")
+    monkeypatch.setenv("MCP_PORT", "")
+    assert load_settings().server.port == 1
+    assert variables(Path(".env"))["MCP_PORT"] == "1"
 
 
 @pytest.mark.parametrize(

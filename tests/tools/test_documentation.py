@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings
 
 from gatepost.configuration import settings
+from gatepost.configuration.sections import Section
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = [
     section
     for section in vars(settings).values()
-    if isinstance(section, type) and issubclass(section, BaseSettings) and section is not BaseSettings
+    if isinstance(section, type) and issubclass(section, Section) and section is not Section
 ]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 ROW = re.compile(r"^\| `(?P<name>\w+)` \|(?P<cells>.*)\|$", re.MULTILINE)

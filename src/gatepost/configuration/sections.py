@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from gatepost.identity.rules import TAKES, is_rule
 from gatepost.oauth.policy import LONGEST_REUSE
@@ -65,7 +64,7 @@ def _number(
 
 
 Flag = Annotated[bool, Field(description="true or false")]
-WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+WordList = Annotated[tuple[str, ...], BeforeValidator(_words)]
 """Whitespace-separated words."""
 ScopeList = Annotated[
     WordList,
@@ -85,20 +84,13 @@ BearerToken = Annotated[SecretStr, _if(lambda value: is_bearer_token(value.get_s
 HeaderValue = Annotated[SecretStr, _if(lambda value: _HEADER_VALUE.fullmatch(value.get_secret_value()) is not None)]
 
 
-class Section(BaseSettings):
-    """Some of the variables."""
+class Section(BaseModel):
+    """Some of the variables, by their names as an operator writes them."""
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        case_sensitive=True,
-        populate_by_name=False,
-        env_file_encoding="utf-8",
-    )
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-AnySection = TypeVar("AnySection", bound=BaseSettings)
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class ServerSettings(Section):

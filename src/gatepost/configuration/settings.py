@@ -12,10 +12,9 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import AliasChoices, ValidationError
-from pydantic_settings import BaseSettings
 
 from gatepost.configuration.sections import (
     AnySection,
@@ -26,6 +25,9 @@ from gatepost.configuration.sections import (
     RegistrationSettings,
     ServerSettings,
 )
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 _SHORT_LIFETIME: Final = 60
 _SHORT_CODE: Final = 30
@@ -71,40 +73,37 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     Raises:
         SettingsError: a value is wrong.
     """
-    present = frozenset(variables(env_file))
-    sentences: list[str] = []
-    server = _section(ServerSettings, overrides or {}, env_file, sentences)
-    oauth = _section(OAuthSettings, overrides or {}, env_file, sentences)
-    registration = _section(RegistrationSettings, overrides or {}, env_file, sentences)
-    outbound = _section(OutboundSettings, overrides or {}, env_file, sentences)
-    external = _section(ExternalTokenSettings, overrides or {}, env_file, sentences)
-    pages = _section(PagesSettings, overrides or {}, env_file, sentences)
+    present, given, sentences = variables(env_file), overrides or {}, list[str]()
+    server = _section(ServerSettings, present, given, sentences)
+    oauth = _section(OAuthSettings, present, given, sentences)
+    registration = _section(RegistrationSettings, present, given, sentences)
+    outbound = _section(OutboundSettings, present, given, sentences)
+    external = _section(ExternalTokenSettings, present, given, sentences)
+    pages = _section(PagesSettings, present, given, sentences)
     if server is None or oauth is None or registration is None or outbound is None or external is None or pages is None:
         raise SettingsError(*sentences)
-    warnings = (*_misspelt(present), *_doubtful(server, oauth))
+    warnings = (*_misspelt(frozenset(present)), *_doubtful(server, oauth))
     return Settings(server, oauth, registration, outbound, external, pages, warnings=warnings, env_file=env_file)
 
 
 def _section(
-    section: type[AnySection], overrides: Mapping[str, str], env_file: Path | None, sentences: list[str]
+    section: type[AnySection], present: Mapping[str, str], given: Mapping[str, str], sentences: list[str]
 ) -> AnySection | None:
-    """Read one section; on wrong values add a sentence for each and return None."""
-    takes = {str(field.alias): field.description for field in section.model_fields.values()}
-    own: dict[str, Any] = {name: value for name, value in overrides.items() if name in takes}
+    """Read one section of what is present and, above it, given; on wrong values add a sentence for each."""
+    takes = {name: field.description for field in section.model_fields.values() for name in _names(field)}
+    values = {**present, **{name: value for name, value in given.items() if name in takes}}
     try:
-        return section(_env_file=env_file, **own)
+        return section.model_validate(values)
     except ValidationError as error:
         names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False))
-        sentences += [f"{_set_as(section, name, env_file, own)} takes {takes[name]}." for name in names]
+        sentences += [f"{name} takes {takes[name]}." for name in names]
         return None
 
 
-def _set_as(section: type[BaseSettings], name: str, env_file: Path | None, own: Mapping[str, str]) -> str:
-    """Return by which of its names a variable is set."""
-    field = next(field for field in section.model_fields.values() if field.alias == name)
-    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else [name]
-    present = {**variables(env_file), **own}
-    return next((str(choice) for choice in choices if choice in present), name)
+def _names(field: FieldInfo) -> list[str]:
+    """Return the names that a variable goes by, the one that counts first."""
+    names = field.validation_alias
+    return [str(name) for name in names.choices] if isinstance(names, AliasChoices) else [str(field.alias)]
 
 
 def known_names() -> tuple[str, ...]:
@@ -121,13 +120,16 @@ def known_names() -> tuple[str, ...]:
 
 
 def variables(env_file: Path | None) -> dict[str, str]:
-    """Return what is set to something, in the environment or beneath it in `.env`."""
+    """Return what is set to something, in the environment or beneath it in `.env`.
+
+    Set to nothing is not set: then what `.env` has counts.
+    """
     values: dict[str, str | None] = {}
     if env_file is not None and env_file.is_file():
         from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
 
         values |= dotenv_values(env_file)
-    values |= os.environ
+    values |= {name: value for name, value in os.environ.items() if value}
     return {name: value for name, value in values.items() if value}
 
 
