@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from gatepost.identity.one_time_codes import secret_groups
-from gatepost.identity.second_steps import CodeWrong, Passed, SecondSteps, reseal_second_steps, secret_name
+from gatepost.identity.second_steps import CodeWrong, Passed, SecondSteps, secret_name
 from gatepost.stores.conformance.records import NOW, user
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import User
+from gatepost.stores.resealing import reseal_everything
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.sealing import KeyRing
 from tests.identity.one_time_app import App
@@ -98,7 +99,7 @@ async def test_secrets_are_sealed_anew_before_the_old_key_leaves(store: Store) -
     person, app, _ = await set_up(store, user())
     both, new = KeyRing([NEW, OLD]), KeyRing([NEW])
 
-    await reseal_second_steps(store.second_steps, both, random_bytes=secrets.token_bytes)
+    await reseal_everything(store, both, now=NOW, random_bytes=secrets.token_bytes)
 
     (kept,) = await store.second_steps.list_second_steps()
     assert new.is_current(kept.sealed_secret)
@@ -110,7 +111,7 @@ async def test_one_that_does_not_open_leaves_the_others_and_is_told_at_its_use(s
     await set_up(store, user("user-2", "bob"))
     await store.second_steps.reseal_second_step("user-1", ada.second_step or "", b"altered")
 
-    await reseal_second_steps(store.second_steps, KeyRing([NEW, OLD]), random_bytes=secrets.token_bytes)
+    await reseal_everything(store, KeyRing([NEW, OLD]), now=NOW, random_bytes=secrets.token_bytes)
 
     broken, moved = await store.second_steps.list_second_steps()
     assert (broken.sealed_secret, KeyRing([NEW]).is_current(moved.sealed_secret)) == (b"altered", True)

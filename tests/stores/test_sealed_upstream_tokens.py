@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from gatepost.stores.conformance.behaviour.upstream_tokens import come_there, kept
-from gatepost.stores.conformance.records import user
+from gatepost.stores.conformance.records import NOW, user
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.upstream_tokens import KeptTokens
-from gatepost.stores.upstream_tokens import TokenPair, open_tokens, reseal_upstream_tokens
+from gatepost.stores.resealing import reseal_everything
+from gatepost.stores.upstream_tokens import TokenPair, open_tokens
 from gatepost.stores.upstream_tokens import sealed as sealed_with
 from gatepost.tokens.sealing import KeyMissing, KeyRing, SealBroken
 
@@ -60,7 +61,7 @@ async def test_a_key_can_leave_the_ring_once_all_is_sealed_anew(store: Store) ->
     with pytest.raises(KeyMissing):
         open_tokens((await tokens.list_tokens(None, limit=9))[0], new)
 
-    await reseal_upstream_tokens(tokens, both, random_bytes=secrets.token_bytes)
+    await reseal_everything(store, both, now=NOW, random_bytes=secrets.token_bytes)
 
     github, gitlab, unreadable = await tokens.list_tokens(None, limit=9)
     assert open_tokens(github, new) == open_tokens(gitlab, new) == PAIR

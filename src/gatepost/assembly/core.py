@@ -71,11 +71,12 @@ class Core:
         await check_key_ring(self.key_ring, self.store, file=file, now=now, random_bytes=self.random_bytes)
         if self.signing_keys is not None:
             await self.signing_keys.open()
-        if len(self.key_ring.key_ids) > 1:  # so that the others can leave the ring
-            from gatepost.stores.upstream_tokens import reseal_upstream_tokens  # noqa: PLC0415 - nearly no start does
+        if len(self.key_ring.key_ids) > 1:
+            # So that the others can leave the ring: a server that has another one first may have sealed under that
+            # since this key was noted.
+            from gatepost.stores.resealing import reseal_everything  # noqa: PLC0415 - nearly no start does
 
-            tokens = self.store.upstream_tokens
-            await reseal_upstream_tokens(tokens, self.key_ring, random_bytes=self.random_bytes)
+            await reseal_everything(self.store, self.key_ring, now=now, random_bytes=self.random_bytes)
 
     @asynccontextmanager
     async def in_background(self) -> AsyncIterator[None]:

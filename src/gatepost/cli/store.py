@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import Final
 
 from gatepost.cli.open_store import audit, mention_other_store, reachable_location, with_store
+from gatepost.cli.store_care import add_actions, show_progress
 from gatepost.cli.terminal import Actions, past_moment, say, say_table
 from gatepost.configuration.settings import Settings, SettingsError, load_settings
 from gatepost.oauth.audit import AuditEvent
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "providers gave for tools. Accounts, clients and signing keys stay. A running server notices within five "
         "seconds.",
     )
+    add_actions(actions)
     revoking.add_argument(
         "--before", type=past_moment, metavar="TIME", help="only what began before: 2026-11-21T09:30 or 24h (ago)"
     )
@@ -84,7 +85,7 @@ def back_up(options: argparse.Namespace) -> None:
     settings = load_settings()
     location = reachable_location(settings, may_create=False)
     mention_other_store(settings)
-    _copying(location).back_up(options.file, _progress)
+    _copying(location).back_up(options.file, show_progress)
     say(f"Copied the store {location.make_store().description} to {options.file} and checked the copy.")
     say(
         f"What is sealed in it opens with {_keys(settings, location)} alone, which is not in it: keep a copy of that "
@@ -96,7 +97,7 @@ def restore(options: argparse.Namespace) -> None:
     """Put a backup in the store's place, end access, and say what is old again."""
     settings = load_settings()
     location = reachable_location(settings, may_create=True)
-    aside = _copying(location).restore(options.file, _progress)
+    aside = _copying(location).restore(options.file, show_progress)
     say(f"Restored the store {location.make_store().description} from {options.file}.")
     if aside is not None:
         say(f"The store that was in its place is {aside} now.")
@@ -137,16 +138,11 @@ def _say_ended(ended: dict[str, int]) -> None:
 
 def _copying(location: Location) -> Copying:
     if location.copying is None:
-        raise SettingsError("MCP_STORAGE_URL names a database that is backed up by its own means.")
+        raise SettingsError(
+            "MCP_STORAGE_URL names a database that is backed up by its own means (pg_dump): docs/backup.md."
+        )
     return location.copying
 
 
 def _keys(settings: Settings, location: Location) -> str:
     return "MCP_SEALING_KEYS" if settings.server.sealing_keys is not None else f"the key file {location.key_file}"
-
-
-def _progress(done: int, total: int) -> None:
-    """Say how far it is, on a terminal only."""
-    if sys.stderr.isatty():
-        end = "\n" if done >= total else ""
-        print(f"\r{done * 100 // max(total, 1):3} %", end=end, file=sys.stderr, flush=True)  # noqa: T201 - as above

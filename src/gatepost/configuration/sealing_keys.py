@@ -52,9 +52,9 @@ async def check_key_ring(ring: KeyRing, store: Store, *, file: Path, now: int, r
     noted = await keys.sealing_key_id()
     if noted is None or (noted in ring.key_ids and noted != ring.key_ids[0]):
         await reseal(keys, ring, now=now, random_bytes=random_bytes)
-        from gatepost.identity.second_steps import reseal_second_steps  # noqa: PLC0415 - nearly no start does
+        from gatepost.stores.resealing import reseal_everything  # noqa: PLC0415 - nearly no start does
 
-        await reseal_second_steps(store.second_steps, ring, random_bytes=random_bytes)
+        await reseal_everything(store, ring, now=now, random_bytes=random_bytes)
         noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
     if noted not in ring.key_ids:
         raise SettingsError(f"The store was sealed with the key {noted}, {_where_it_may_be(noted, ring, file)}.")

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
 
 from gatepost.identity.one_time_codes import (
     SECRET_BYTES,
@@ -21,13 +19,11 @@ from gatepost.identity.one_time_codes import (
     typed_digits,
 )
 from gatepost.stores.contract.browser_sessions import BrowserSession
-from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.second_steps import SecondStep, SecondStepStore
 from gatepost.stores.contract.users import User
+from gatepost.stores.second_steps import open_step, reseal_step, seal_step
 from gatepost.tokens.opaque import RandomBytes, fingerprint, identifier
-from gatepost.tokens.sealing import KeyRing, SealBroken
-
-_PURPOSE: Final = "second-step"
+from gatepost.tokens.sealing import KeyRing
 
 
 class Passed(Enum):
@@ -95,7 +91,9 @@ class SecondSteps:
         if time_step is None:
             raise CodeWrong
         step_id, codes = identifier("step_", self.random_bytes), new_recovery_codes(self.random_bytes)
-        sealed = _seal(secret, user.subject, step_id, self.key_ring, self.random_bytes)
+        sealed = seal_step(
+            secret, subject=user.subject, step_id=step_id, ring=self.key_ring, random_bytes=self.random_bytes
+        )
         step = SecondStep(user.subject, step_id, sealed, last_time_step=time_step, created_at=now)
         kept = await self.store.set_up(
             step,
@@ -119,12 +117,12 @@ class SecondSteps:
         if recovery is not None:
             used = await self.store.use_recovery_code(user.subject, step.step_id, recovery)
             return Passed.RECOVERY_CODE if used else None
-        secret = _open(step, self.key_ring)
+        secret = open_step(step, self.key_ring)
         time_step = matching_time_step(secret, typed_digits(typed), now=self.now(), after=step.last_time_step)
         if time_step is None or not await self.store.accept_time_step(user.subject, step.step_id, time_step):
             return None
         # A process that still knew the older key first may have sealed it after the others were sealed anew.
-        await _reseal(step, secret, self.store, self.key_ring, self.random_bytes)
+        await reseal_step(step, self.store, self.key_ring, random_bytes=self.random_bytes)
         return Passed.CODE
 
     async def renew_recovery_codes(self, user: User) -> tuple[str, ...] | None:
@@ -142,42 +140,5 @@ def secret_name(user: User) -> str:
     return f"{user.second_step} {fingerprint(user.password_hash or '').hex()}"
 
 
-async def reseal_second_steps(store: SecondStepStore, ring: KeyRing, *, random_bytes: RandomBytes) -> None:
-    """Seal every secret anew that is not sealed under the ring's first key, so that the others can leave the ring.
-
-    One that does not open stays as it is: its person is told at the login, and everybody else has a server that starts.
-    """
-    for step in await store.list_second_steps():
-        with suppress(StoreMisconfigured):
-            await _reseal(step, _open(step, ring), store, ring, random_bytes)
-
-
-async def _reseal(
-    step: SecondStep, secret: bytes, store: SecondStepStore, ring: KeyRing, random_bytes: RandomBytes
-) -> None:
-    if not ring.is_current(step.sealed_secret):
-        sealed = _seal(secret, step.subject, step.step_id, ring, random_bytes)
-        await store.reseal_second_step(step.subject, step.step_id, sealed)
-
-
 def _fingerprints(step_id: str, codes: tuple[str, ...]) -> list[bytes]:
     return [kept for code in codes if (kept := recovery_fingerprint(step_id, code)) is not None]
-
-
-def _seal(secret: bytes, subject: str, step_id: str, ring: KeyRing, random_bytes: RandomBytes) -> bytes:
-    associated_data = _belongs_to(subject, step_id)
-    return ring.seal(secret, purpose=_PURPOSE, associated_data=associated_data, random_bytes=random_bytes)
-
-
-def _open(step: SecondStep, ring: KeyRing) -> bytes:
-    try:
-        return ring.open(step.sealed_secret, purpose=_PURPOSE, associated_data=_belongs_to(step.subject, step.step_id))
-    except SealBroken as error:
-        raise StoreMisconfigured(
-            f"the second step of {step.subject} in the store was altered and does not open: gatepost users second-step "
-            f"{step.subject} off ends it"
-        ) from error
-
-
-def _belongs_to(subject: str, step_id: str) -> bytes:
-    return f"{subject} {step_id}".encode()

@@ -62,6 +62,7 @@ class AuditEvent(StrEnum):
     SESSION_OF_ANOTHER_APP = "session_of_another_app"
     ALL_REVOKED = "all_revoked"
     STORE_RESTORED = "store_restored"
+    STORE_IMPORTED = "store_imported"
 
 
 class Outcome(StrEnum):

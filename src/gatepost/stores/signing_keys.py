@@ -106,9 +106,19 @@ async def reseal(store: KeyStore, ring: KeyRing, *, now: int, random_bytes: Rand
         StoreMisconfigured: a key was altered.
     """
     for kept in await store.signing_keys(now=now):
-        if not ring.is_current(kept.sealed_secret):
-            sealed = _seal(open_signing_key(kept, ring), ring, random_bytes)
-            await store.reseal_signing_key(kept.key_id, sealed)
+        await reseal_key(kept, store, ring, random_bytes=random_bytes)
+
+
+async def reseal_key(kept: SealedSigningKey, store: KeyStore, ring: KeyRing, *, random_bytes: RandomBytes) -> bool:
+    """Seal a key under the ring's first key, and say whether it was sealed under another.
+
+    Raises:
+        StoreMisconfigured: as `open_signing_key`.
+    """
+    if ring.is_current(kept.sealed_secret):
+        return False
+    await store.reseal_signing_key(kept.key_id, _seal(open_signing_key(kept, ring), ring, random_bytes))
+    return True
 
 
 async def rotate(

@@ -11,10 +11,8 @@ from typing import Final
 
 from gatepost.stores.contract.upstream_tokens import KeptTokens, UpstreamTokenStore
 from gatepost.tokens.opaque import RandomBytes
-from gatepost.tokens.sealing import KeyRing, SealBroken
+from gatepost.tokens.sealing import KeyRing
 
-MOST: Final = 100_000
-"""Rows in one list."""
 _PURPOSE: Final = "upstream-tokens"
 
 
@@ -42,18 +40,17 @@ def open_tokens(kept: KeptTokens, ring: KeyRing) -> TokenPair:
     return TokenPair(access_token, refresh_token)
 
 
-async def reseal_upstream_tokens(store: UpstreamTokenStore, ring: KeyRing, *, random_bytes: RandomBytes) -> None:
-    """Seal anew what is not sealed under the ring's first key, so that the others can leave the ring.
+async def reseal_row(kept: KeptTokens, store: UpstreamTokenStore, ring: KeyRing, *, random_bytes: RandomBytes) -> bool:
+    """Seal what a row holds under the ring's first key, and say whether it was sealed under another.
 
-    What does not open stays as it is: its person is led to log in there again.
+    Raises:
+        SealBroken: as `open_tokens`; the row stays as it is, and its person is led to log in there again.
     """
-    for kept in await store.list_tokens(None, limit=MOST):
-        if not ring.is_current(kept.sealed_tokens):
-            try:
-                text = _opened(kept, ring)
-            except SealBroken:
-                continue
-            await store.reseal_tokens(kept, _seal(kept, text, ring, random_bytes))
+    if ring.is_current(kept.sealed_tokens):
+        return False
+    text = _opened(kept, ring)
+    await store.reseal_tokens(kept, _seal(kept, text, ring, random_bytes))
+    return True
 
 
 def _seal(kept: KeptTokens, text: bytes, ring: KeyRing, random_bytes: RandomBytes) -> bytes:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
+
+if TYPE_CHECKING:
+    from gatepost.stores.sql.maintenance import Maintenance
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how much of how much is done."""
@@ -41,6 +44,9 @@ class Location:
     """Where a generated sealing key lies beside the data; None when the data is in no file."""
     copying: Copying | None = None
     """None when there is nothing to copy, or the database has means of its own."""
+    maintenance: Callable[[bool], Maintenance] | None = None
+    """Returns a connection for work on the store as a whole; True lets it make what is missing. None in a process's
+    memory, and for stores that are no SQL database of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,18 @@ def _sqlite(place: str) -> Location | None:
 
         return backup.restore(source, file, progress=progress)
 
+    def maintenance(may_create: bool) -> Maintenance:  # noqa: FBT001 - what a `Location` says in one place
+        from gatepost.stores.sql.sqlite.maintenance import SqliteMaintenance  # noqa: PLC0415 - likewise
+
+        return SqliteMaintenance(file, may_create=may_create)
+
     return Location(
         make_store,
         file.exists,
         is_lost_at_exit=False,
         key_file=file.with_suffix(".key"),
         copying=Copying(back_up, restore),
+        maintenance=maintenance,
     )
 
 
@@ -115,9 +127,14 @@ def _postgresql(place: str) -> Location | None:
 
         return postgresql_store(url)
 
+    def maintenance(_may_create: bool) -> Maintenance:  # noqa: FBT001 - as above; the database is there or not
+        from gatepost.stores.sql.postgresql.maintenance import PostgresqlMaintenance  # noqa: PLC0415 - likewise
+
+        return PostgresqlMaintenance(url)
+
     if not _names_database(url):
         return None
-    return Location(make_store, lambda: True, is_lost_at_exit=False, key_file=None)
+    return Location(make_store, lambda: True, is_lost_at_exit=False, key_file=None, maintenance=maintenance)
 
 
 def _names_database(url: str) -> bool:

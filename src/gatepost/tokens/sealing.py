@@ -98,6 +98,11 @@ def key_id(key: str) -> str:
     return hashlib.sha256(b"gatepost key id: " + key.encode()).digest()[:_KEY_ID_BYTES].hex()
 
 
+def sealed_under(sealed: bytes) -> str:
+    """Return the public name of the key that a ring has sealed a value under."""
+    return sealed[:_KEY_ID_BYTES].hex()
+
+
 class KeyRing:
     """Seals under its first key, opens under all of them."""
 
@@ -138,7 +143,7 @@ class KeyRing:
             KeyMissing: its key is not on this ring.
             SealBroken: it was altered, or sealed for another purpose or place.
         """
-        name = self._key_of(sealed)
+        name = sealed_under(sealed)
         if name not in self._keys:
             raise KeyMissing("sealed under a key that is not on the ring")
         return unseal(sealed[_KEY_ID_BYTES:], key=self._derive(name, purpose), associated_data=associated_data)
@@ -149,10 +154,7 @@ class KeyRing:
 
     def is_current(self, sealed: bytes) -> bool:
         """Say whether a value is sealed under the first key, so that the others could leave as far as it goes."""
-        return self._key_of(sealed) == self.key_ids[0]
-
-    def _key_of(self, sealed: bytes) -> str:
-        return sealed[:_KEY_ID_BYTES].hex()
+        return sealed_under(sealed) == self.key_ids[0]
 
     def _derive(self, name: str, purpose: str) -> bytes:
         key = self._derived.get((name, purpose))

@@ -26,3 +26,13 @@ def rows_of(place: str, query: str) -> Sequence[tuple[Any, ...]]:
     with closing(sqlite3.connect(place)) as connection:
         rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
         return rows
+
+
+def run_in(place: str, *statements: str) -> None:
+    """Run statements past the store, without looking at foreign keys."""
+    if "://" in place:
+        postgresql_server.execute("SET session_replication_role = replica", *statements, url=place)
+        return
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)

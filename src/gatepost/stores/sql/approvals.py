@@ -82,14 +82,7 @@ class SqlApprovalStore(Operations):
     async def revoke_all(
         self, transaction: Transaction, *, issued_before: int | None, reason: str, now: int
     ) -> dict[str, int]:
-        before = _EVER if issued_before is None else issued_before
-        ended = {"grants": await transaction.run(_REVOKE_ALL, before, now, reason)}
-        ended["API keys"] = await transaction.run(_REVOKE_ALL_KEYS, before, now)
-        for what, statement in _END_ALL.items():
-            ended[what] = await transaction.run(statement, before)
-        await transaction.notify(ACCESS_TAKEN)
-        await transaction.notify(Wakeup(WakeupKind.SESSION_ENDED))
-        return ended
+        return await end_all_access(transaction, issued_before=issued_before, reason=reason, now=now)
 
     @read
     async def list_apps(self, transaction: Transaction, subject: str, *, now: int, limit: int) -> list[ConnectedApp]:
@@ -147,3 +140,17 @@ class SqlApprovalStore(Operations):
         query = f"{_LISTING}{where} ORDER BY grants.created_at DESC, grants.grant_id LIMIT ${len(parameters)}"
         rows = await transaction.all(query, *parameters)
         return [GrantListing(GRANTS.record(row), row["client_name"], row["display_name"]) for row in rows]
+
+
+async def end_all_access(
+    transaction: Transaction, *, issued_before: int | None = None, reason: str, now: int
+) -> dict[str, int]:
+    """See `ApprovalStore.revoke_all`."""
+    before = _EVER if issued_before is None else issued_before
+    ended = {"grants": await transaction.run(_REVOKE_ALL, before, now, reason)}
+    ended["API keys"] = await transaction.run(_REVOKE_ALL_KEYS, before, now)
+    for what, statement in _END_ALL.items():
+        ended[what] = await transaction.run(statement, before)
+    await transaction.notify(ACCESS_TAKEN)
+    await transaction.notify(Wakeup(WakeupKind.SESSION_ENDED))
+    return ended

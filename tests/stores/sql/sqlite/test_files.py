@@ -154,7 +154,7 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     await store.open()
     await store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE schema_version SET version = 1000")
+        connection.execute("UPDATE schema_version SET version = 1000, oldest_code = 1000")
 
     assert await refusal(path) == (
         f"the store has schema version 1000 and this Gatepost knows versions up to {SCHEMA_VERSION}: "

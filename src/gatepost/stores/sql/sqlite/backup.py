@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
+from gatepost.stores.new_files import new_file, sync
 from gatepost.stores.sql.schema.migrations import MIGRATIONS
 from gatepost.stores.sql.sqlite.connections import connect, faults_explained, refuse_foreign_database
 from gatepost.stores.sql.sqlite.errors import is_busy
@@ -36,7 +36,7 @@ def back_up(path: Path, target: Path, *, progress: Callable[[int, int], None]) -
     """
     if not path.is_file():
         raise StoreMisconfigured(f"there is no store at {path}")
-    with _new_file(target) as draft, contextlib.ExitStack() as open_until_copied:
+    with new_file(target, beside=_ENDS[1:]) as draft, contextlib.ExitStack() as open_until_copied:
         with faults_explained(path):
             source = open_until_copied.enter_context(contextlib.closing(connect(path, timeout=_WAIT)))
             _refuse_unknown_version(source, path)
@@ -74,7 +74,7 @@ def restore(backup: Path, path: Path, *, progress: Callable[[int, int], None]) -
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{end}").rename(f"{aside}{end}")
         incoming.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         incoming.unlink(missing_ok=True)
     return aside if had_one else None
@@ -108,42 +108,3 @@ def _refuse_if_in_use(path: Path) -> None:
         if is_busy(error):
             raise StoreUnavailable(f"the store {path} is in use: stop Gatepost first") from error
         # It is damaged, or no database: it is put aside as it is.
-
-
-@contextlib.contextmanager
-def _new_file(target: Path) -> Iterator[Path]:
-    """Give an empty file of another name, which becomes `target` at the end; an error leaves neither."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    if target.exists():
-        raise StoreMisconfigured(f"{target} exists already, and is not replaced: name another file")
-    try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        try:
-            yield draft
-            _sync(draft)
-            _name(draft, target)
-        finally:
-            for end in _ENDS:
-                Path(f"{draft}{end}").unlink(missing_ok=True)
-        _sync(target.parent)
-    except FileExistsError:
-        raise StoreMisconfigured(f"{target} exists already, and is not replaced: name another file") from None
-    except OSError as error:
-        raise StoreMisconfigured(f"{target} cannot be made: {error.strerror}") from error
-
-
-def _name(draft: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(draft)  # unlike a renaming it never replaces a file that was made meanwhile
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links, as on many a memory stick
-        draft.rename(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -34,6 +34,11 @@ def is_not_a_database(error: BaseException) -> bool:
     return _primary_code(error) == sqlite3.SQLITE_NOTADB
 
 
+def is_damage(error: BaseException) -> bool:
+    """Say whether the file is damaged."""
+    return _primary_code(error) == sqlite3.SQLITE_CORRUPT
+
+
 def explained(error: Exception, path: Path) -> Exception:
     """Return the `StoreUnavailable` that `error` means, with `error` as its cause; any other error as it is."""
     return unavailable(error, path) if _primary_code(error) in _SENTENCES else error
