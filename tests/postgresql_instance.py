@@ -14,9 +14,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -46,6 +46,7 @@ _NOT_DURABLE: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_w
 _GUARD: Final = """
 read -r line && exit
 kill -QUIT "$1" 2>/dev/null
+kill -CONT "$1" 2>/dev/null
 while kill -0 "$1" 2>/dev/null; do sleep 0.1; done
 rm -rf "$2"
 """
@@ -254,7 +255,7 @@ class PostgresqlInstance:
     def _signal_all(self, which: signal.Signals) -> None:
         assert self._process is not None
         for pid in (self._process.pid, *_children_of(self._process.pid)):
-            os.kill(pid, which)
+            _signal(pid, which)
 
     def _end(self, children: Sequence[int], which: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -264,7 +265,7 @@ class PostgresqlInstance:
         if guard is not None:  # before the number of the process may be another's
             guard.communicate(b"done\n", timeout=PATIENCE)
         for pid in children:
-            os.kill(pid, which)
+            _signal(pid, which)
         process.send_signal(which)
         try:
             process.wait(PATIENCE)
@@ -319,6 +320,11 @@ def _children_of(parent: int) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
+def _signal(pid: int, which: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.kill(pid, which)
+
+
 def execute(*statements: str, url: str) -> None:
     """Run statements at a database, one after the other."""
 
@@ -346,6 +352,23 @@ def rows_of(query: str, *, url: str) -> Sequence[tuple[Any, ...]]:
 
     run_apart(run())
     return found
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Callable[[str], None]]:
+    """Give what runs statements on one connection, which keeps its locks and transactions meanwhile."""
+    loop = asyncio.new_event_loop()
+    with ThreadPoolExecutor(1) as thread:
+
+        def run(work: Coroutine[Any, Any, Any]) -> Any:
+            return thread.submit(loop.run_until_complete, work).result()
+
+        connection = run(asyncpg.connect(url, timeout=_CONNECT_SECONDS))
+        try:
+            yield lambda statement: run(connection.execute(statement))
+        finally:
+            run(connection.close())
+            loop.close()
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:

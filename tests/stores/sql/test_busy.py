@@ -123,6 +123,9 @@ class Releasing:
             self.other.execute("ROLLBACK")
         return True
 
+    def left(self) -> float:
+        return 60.0
+
 
 async def test_a_lock_of_another_process_is_waited_out(sqlite_store: Store, sqlite_database: SqliteDatabase) -> None:
     with closing(sqlite3.connect(sqlite_database.description, isolation_level=None)) as other:

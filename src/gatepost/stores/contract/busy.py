@@ -27,9 +27,21 @@ class Patience(Protocol):
     async def lasts(self) -> bool:
         """Pause, and return True to try again; False to give up."""
 
+    def left(self) -> float:
+        """Return for how many seconds from now on: 0 or less where it is over, infinity where nobody waits any more."""
+
 
 PATIENCE: Final[ContextVar[Patience | None]] = ContextVar("patience", default=None)
 """Of the request that is being answered; None has each operation wait for as long as its database does by itself."""
+
+
+def seconds_left() -> float | None:
+    """Return for how many seconds the request that is being answered still waits; None where nobody says.
+
+    An attempt at something that may hang need not last longer.
+    """
+    patience = PATIENCE.get()
+    return None if patience is None else patience.left()
 
 
 async def goes_on_waiting() -> bool:
@@ -48,10 +60,14 @@ class Until:
 
     async def lasts(self) -> bool:
         """See `Patience`."""
-        if self.clock() >= self.end:
+        if self.left() <= 0:
             return False
         await self.sleep(PAUSE_SECONDS)
         return True
+
+    def left(self) -> float:
+        """See `Patience`."""
+        return self.end - self.clock()
 
 
 async def wait_out(attempt: Callable[[], Coroutine[Any, Any, T]], *, busy_timeout: float) -> T:

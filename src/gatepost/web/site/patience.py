@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
@@ -51,13 +52,15 @@ class RequestPatience:
     _receive: Receive
     seconds: float
     _began: float = field(init=False)
+    _is_open: bool = field(default=False, init=False)
+    """Whether the request is being answered."""
     _is_counted: bool = field(default=False, init=False)
     _held: Message | None = field(default=None, init=False)
     """What came while it was looked whether the client is still there."""
     _token: Token[Patience | None] | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
-        self._began = self.waiting.clock()
+        self._began, self._is_open = self.waiting.clock(), True
         self._token = PATIENCE.set(self)
         return self
 
@@ -66,7 +69,7 @@ class RequestPatience:
             PATIENCE.reset(self._token)
         self.waiting.count -= self._is_counted
         self._is_counted = False
-        self.seconds = 0  # for tasks that outlive the request
+        self.seconds, self._is_open = 0, False  # for tasks that outlive the request
 
     async def receive(self) -> Message:
         """Return the next message of the request."""
@@ -95,6 +98,10 @@ class RequestPatience:
         if self._held is not None and self._held["type"] == "http.disconnect":
             raise ClientDisconnected
         return True
+
+    def left(self) -> float:
+        """See `Patience`."""
+        return self._began + self.seconds - self.waiting.clock() if self._is_open else math.inf
 
 
 def lasts_at_most(seconds: float) -> None:

@@ -8,7 +8,8 @@ which is waited out and repeated); after that nobody knows (`StoreUnavailable`, 
 operation is written so that its caller may repeat it: docs/decisions/0041-a-busy-store-is-waited-out.md.
 
 An attempt that has not come to its COMMIT is given up after a second, whatever it waits for. An operation that took
-longer is allowed more the next time: it is slow, and the database is not mute.
+longer is allowed more the next time: it is slow, and the database is not mute. None is allowed more than its caller
+waits.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from gatepost.stores.contract.busy import seconds_left
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreOverloaded, StoreUnavailable
 from gatepost.stores.sql.database import Operation, StoreCall, T
 from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.connections import Connections
+from gatepost.stores.sql.postgresql.durability import commit_setting
 from gatepost.stores.sql.postgresql.errors import (
     explained,
     explained_at_open,
@@ -63,7 +66,8 @@ _LIMITS: Final = (
     "SET LOCAL statement_timeout = 15000; SET LOCAL lock_timeout = 700; "
     "SET LOCAL idle_in_transaction_session_timeout = 15000"
 )
-_BEGIN: Final = f"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; {_LIMITS}"
+# Without READ WRITE: a database whose default is read-only, because its disk is nearly full or it is being moved, is.
+_BEGIN: Final = f"BEGIN ISOLATION LEVEL SERIALIZABLE; {_LIMITS}"
 _BEGIN_READ: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
 _BEGIN_MIGRATION: Final = (
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
@@ -106,6 +110,7 @@ class PostgresqlDatabase:
         """Whether anything new is taken; what was taken before keeps the connections until it is done."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._begin = _BEGIN
         self._longer_reads: set[str] = set()
         """Reads that are more than one statement, by name."""
         self._slow: set[str] = set()
@@ -119,6 +124,7 @@ class PostgresqlDatabase:
             try:
                 async with asyncio.timeout(_MIGRATION_SECONDS):
                     await self._migrate(connection)
+                    self._begin = _BEGIN + await commit_setting(connection, self._url, self.description)
             except BaseException:
                 connection.terminate()
                 raise
@@ -190,7 +196,7 @@ class PostgresqlDatabase:
     ) -> T:
         """Run an operation, and again while other transactions stand in its way and the attempt is not over."""
         name = operation.name if isinstance(operation, StoreCall) else ""
-        attempt = _Attempt(name, LONGEST_STATEMENT if name in self._slow else LONGEST_ATTEMPT)
+        attempt = _Attempt(name, _at_most(LONGEST_STATEMENT) if name in self._slow else LONGEST_ATTEMPT)
         attempts = 0
         while True:
             try:
@@ -228,11 +234,11 @@ class PostgresqlDatabase:
     async def _write(self, attempt: _Attempt, operation: Operation[T]) -> T:
         async with self._lent.lend(seconds=LONGEST_ATTEMPT) as connection:
             async with self._within(attempt):
-                await connection.execute(_BEGIN)
+                await connection.execute(self._begin)
                 transaction = PostgresqlTransaction(connection, origin=self.origin)
                 result = await operation(transaction)
             try:
-                await connection.execute(transaction.commit, timeout=_COMMIT_SECONDS)
+                await connection.execute(transaction.commit, timeout=_at_most(_COMMIT_SECONDS))
             except Exception as error:
                 if is_worth_another_attempt(error):
                     raise  # it is known to be undone
@@ -245,7 +251,7 @@ class PostgresqlDatabase:
                 async with self._within(_Attempt("", LONGEST_ATTEMPT)):
                     await connection.execute("SELECT 1")
             try:
-                async with asyncio.timeout(_COMMIT_SECONDS):
+                async with asyncio.timeout(_at_most(_COMMIT_SECONDS)):
                     return await operation(OneStatement(connection, writes=True))
             except Exception as error:
                 if has_lost_statement(error):
@@ -300,6 +306,12 @@ class _Attempt:
     def is_short(self) -> bool:
         """Whether it has not lasted as long yet as those may that are not slow."""
         return asyncio.get_running_loop().time() < self._begin + LONGEST_ATTEMPT
+
+
+def _at_most(seconds: float) -> float:
+    """Return for how many seconds something is waited for: no longer than the caller waits, but an attempt's time."""
+    left = seconds_left()
+    return seconds if left is None else min(max(left, LONGEST_ATTEMPT), seconds)
 
 
 def refuse_foreign_tables(tables: set[str], description: str) -> None:

@@ -76,8 +76,13 @@ def has_lost_statement(error: BaseException) -> bool:
 
 
 def leaves_bad_connections(error: BaseException) -> bool:
-    """Say whether connections to the same server are of no use any more: it stops, or is the standby now."""
-    return state_of(error) in _STANDBY
+    """Say whether other connections to the same server may be of no use either.
+
+    It stops, or is the standby now; or one has died, as all of them do when the machine or the way there is gone. Each
+    would cost an operation an attempt to find that out.
+    """
+    state = state_of(error)
+    return state in _STANDBY or (state.startswith(_CONNECTION) and not isinstance(error, TimeoutError))
 
 
 def is_undone(error: BaseException) -> bool:
