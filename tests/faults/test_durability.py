@@ -86,7 +86,7 @@ async def test_an_attempt_at_a_database_that_hangs_ends_with_the_patience_of_its
     token = PATIENCE.set(Until(time.monotonic() + 0.5))
     try:
         for operation in (database.write, database.read, database.write, database.read):
-            with pytest.raises(StoreBusy, match="cannot be reached"):
+            with pytest.raises(StoreBusy, match="cannot answer"):
                 await operation(commits_by)
     finally:
         PATIENCE.reset(token)
