@@ -45,6 +45,7 @@ __all__ = [
     "InsufficientScope",
     "IntrospectedIssuer",
     "InvalidAnswer",
+    "JsonRpcHandler",
     "Keycloak",
     "ListRoots",
     "Login",
@@ -142,6 +143,7 @@ if TYPE_CHECKING:
     from gatepost.server.declared.resources import Resource
     from gatepost.server.declared.tools import Tool
     from gatepost.server.errors import InsufficientScope, ResourceNotFound, ToolError, ToolInvocationError
+    from gatepost.server.json_rpc_handler import JsonRpcHandler
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
     from gatepost.web.resource.application import Protected
@@ -193,6 +195,7 @@ _NAMES = {
     "gatepost.server.declared.resources": ("Resource",),
     "gatepost.server.declared.tools": ("Tool",),
     "gatepost.server.errors": ("InsufficientScope", "ResourceNotFound", "ToolError", "ToolInvocationError"),
+    "gatepost.server.json_rpc_handler": ("JsonRpcHandler",),
     "gatepost.server.server": ("Server",),
     "gatepost.stdio.serving": ("run_stdio",),
     "gatepost.web.resource.application": ("Protected",),

@@ -11,7 +11,7 @@ from fastmcp.server.auth import StaticTokenVerifier
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
-from gatepost import Command, Protected, Remote, ScopeMap, Server, create_app
+from gatepost import Command, JsonRpcHandler, Protected, Remote, ScopeMap, Server, create_app
 from gatepost.assembly.core import Core, build_core
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.configuration.loading import TargetError
@@ -131,6 +131,30 @@ def test_a_function_has_the_scopes_of_the_scopes_file(scopes_file: str) -> None:
     assert endpoint.implied_scopes == {"y": {"y", "x"}}
     assert endpoint.scope_groups == {"y": "Whys"}
     assert isinstance(endpoint.target, ScopedTarget)
+
+
+def test_a_function_has_the_scopes_and_the_title_that_it_is_given_in_code(scopes_file: str) -> None:
+    given = JsonRpcHandler(handler, scopes=ScopeMap(tools={"send_*": ["mail:send"]}), title="Mail")
+    served = {"/mcp": given, "/raw": handler}
+
+    mail, raw = endpoints_of(served, core(MCP_SCOPES_FILE=scopes_file), title=None)
+
+    assert (mail.name, list(mail.scopes)) == ("Mail", ["mail:send"])
+    assert isinstance(mail.target, ScopedTarget)
+    assert list(raw.scopes) == ["y", "x"]
+
+
+def test_a_function_without_scopes_in_code_has_those_of_the_scopes_file(scopes_file: str) -> None:
+    (endpoint,) = endpoints_of(JsonRpcHandler(handler), core(MCP_SCOPES_FILE=scopes_file), title=None)
+
+    assert (endpoint.name, list(endpoint.scopes)) == ("handler", ["y", "x"])
+
+
+def test_what_is_no_function_is_refused_with_its_scopes() -> None:
+    with pytest.raises(TypeError, match="it is a class"):
+        JsonRpcHandler(Server)  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(TypeError, match=r"scopes= takes a gatepost\.ScopeMap"):
+        JsonRpcHandler(handler, scopes={"send": ["mail:send"]})  # type: ignore[arg-type]  # what is tested
 
 
 def test_a_scopes_file_that_nothing_heeds_is_refused(scopes_file: str) -> None:

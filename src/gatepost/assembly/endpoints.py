@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
-from gatepost.assembly.imported_later import is_command, is_direct_app, is_protected, is_remote
+from gatepost.assembly.imported_later import (
+    is_command,
+    is_direct_app,
+    is_json_rpc_handler,
+    is_protected,
+    is_remote,
+)
 from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
@@ -234,12 +240,15 @@ def _protected(path: str, target: Any, making: _Making) -> Protected | None:
 
 
 def _of_function(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
+    own_scopes = None
+    if is_json_rpc_handler(target):
+        target, own_scopes, title = target.function, target.scopes, title or target.title
     name = title or getattr(target, "__name__", None) or type(target).__name__
     try:
         served = HandlerTarget(target, name=name)
     except TypeError as error:
         raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
-    settings, scope_map = making.core.settings, making.scopes_of_file(path)
+    settings, scope_map = making.core.settings, making.scopes_of_file(path) if own_scopes is None else own_scopes
     if scope_map is None:
         return Endpoint(path, served, name, _scopes_of(None, settings))
     from gatepost.server.scoped_target import ScopedTarget  # noqa: PLC0415 - most servers have no such scopes

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatepost.identity.static_password import StaticPasswordProvider
     from gatepost.identity.token_holder import TokenHolder
     from gatepost.identity.upstream_login import UpstreamLogin
+    from gatepost.server.json_rpc_handler import JsonRpcHandler
     from gatepost.web.resource.application import Protected
     from gatepost.web.site.direct_app import DirectApp
 
@@ -50,6 +51,11 @@ def is_remote(target: object) -> TypeIs[Remote]:
 def is_protected(target: object) -> TypeIs[Protected]:
     """Say whether a target is a protected application."""
     return is_of_imported_class(target, "gatepost.web.resource.application", "Protected")
+
+
+def is_json_rpc_handler(target: object) -> TypeIs[JsonRpcHandler]:
+    """Say whether a target is a function with its scopes."""
+    return is_of_imported_class(target, "gatepost.server.json_rpc_handler", "JsonRpcHandler")
 
 
 def is_direct_app(target: object) -> TypeIs[DirectApp]:
