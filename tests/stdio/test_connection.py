@@ -14,7 +14,7 @@ from gatepost import ClientError, Context, Server, get_current_sub
 from gatepost.protocol.versions import LATEST_HANDSHAKE
 from gatepost.server.calls import pending_client_requests
 from gatepost.server.calls.pending_client_requests import PendingClientRequests
-from gatepost.server.calls.waiters import Waiters
+from gatepost.server.calls.waiters import Pace, Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.handler_target import HandlerTarget
@@ -99,7 +99,7 @@ def in_session(outlet: Outlet, **state: Any) -> StdioSessionExchange:
     """The exchange of a request in a session."""
     session = StdioSession(LATEST_HANDSHAKE, {}, **state)
     pending = PendingClientRequests(
-        store=LocalResponses(), waiters=Waiters(), now=lambda: 0, random_bytes=bytes, poll_seconds=60
+        store=LocalResponses(), waiters=Waiters(), now=lambda: 0, random_bytes=bytes, pace=Pace(60)
     )
     return StdioSessionExchange(outlet, {}, session, pending)
 

@@ -8,6 +8,7 @@ import pytest
 
 from gatepost.stores.conformance.records import NOW
 from gatepost.stores.contract.errors import StoreMisconfigured
+from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.tokens.sealing import KeyRing
@@ -57,3 +58,27 @@ async def test_a_key_in_another_keys_place_does_not_open(store: Store) -> None:
     await store.keys.reseal_signing_key(other.key_id, kept.sealed_secret)
     with pytest.raises(StoreMisconfigured):
         await signing_keys(store).open()
+
+
+async def test_keys_that_are_said_to_have_changed_are_read_again_also_while_they_are_being_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = signing_keys(store)
+    await keys.open()
+    before = await keys.current()
+    assert await keys.current() is before
+    keys.look_again()
+    again = await keys.current()
+    assert again is not before
+    read = store.keys.signing_keys
+
+    async def read_slowly(*, now: int) -> list[SealedSigningKey]:
+        found = await read(now=now)
+        monkeypatch.setattr(store.keys, "signing_keys", read)
+        keys.look_again()  # what was found may be what there was before
+        return found
+
+    monkeypatch.setattr(store.keys, "signing_keys", read_slowly)
+    keys.look_again()
+    stale = await keys.current()
+    assert await keys.current() is not stale

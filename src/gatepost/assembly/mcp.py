@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from starlette.types import ASGIApp
 
 from gatepost.assembly.core import Core
 from gatepost.assembly.endpoints import Endpoint
+from gatepost.assembly.hearing import Hearing
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.caller_in_results import CallerInResults
 from gatepost.server.calls.cancellation import CancelScope
+from gatepost.server.changes.pace import ChangePace
 from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.web.mcp.endpoint import McpEndpoint
@@ -158,7 +159,16 @@ class Resources:
         async with AsyncExitStack() as stack:
             for endpoint in self.endpoints:
                 await stack.enter_async_context(endpoint.target.lifespan())
-            await stack.enter_async_context(syncing(syncs, partial(asyncio.sleep, 1)))
+            pace = ChangePace(store.wakeups)
+            hearing = Hearing(
+                wakeups=store.wakeups,
+                handshake_eras=self.handshake_eras,
+                forget_verified_tokens=self.forget_verified_tokens,
+                signing_keys=self.core.signing_keys,
+                pace=pace,
+            )
+            await stack.enter_async_context(syncing(syncs, pace.next_poll, pace.on_change))
+            await stack.enter_async_context(store.wakeups.listening(hearing.on_wakeup, hearing.on_gap))
             yield
 
     async def drain(self) -> None:
@@ -210,6 +220,7 @@ class Resources:
             roles=self.core.roles,
             external=self.external,
             any_loopback=self.core.deployment.is_any_loopback,
+            wakeups=self.core.store.wakeups,
             api_keys=ApiKeyCallers(
                 store=self.core.store.api_keys,
                 uses=self.core.api_key_uses,

@@ -28,7 +28,7 @@ from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.context import set_current_subject
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
 from gatepost.server.calls.pending_client_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingClientRequests
-from gatepost.server.calls.waiters import Waiters
+from gatepost.server.calls.waiters import Pace, Waiters
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.errors import InsufficientScope
@@ -188,7 +188,7 @@ class Connection:
             waiters=Waiters(),
             now=lambda: int(time.monotonic()),
             random_bytes=self.random_bytes,
-            poll_seconds=_POLL_SECONDS,
+            pace=Pace(_POLL_SECONDS),
         )
 
     async def take(self, line: bytes | None) -> None:

@@ -19,7 +19,10 @@ JWKS_MAX_AGE = 300
 """Seconds for which others may keep the published keys."""
 
 RELOAD_AFTER = 60
-"""Seconds after which a process looks for new keys; so long may a retired key go on verifying in another process."""
+"""Seconds after which a process looks for new keys by itself.
+
+So long may a retired key go on verifying in another process, unless that hears of it.
+"""
 
 PUBLISHED_FIRST = 2 * (JWKS_MAX_AGE + RELOAD_AFTER)
 """Seconds between a key's publication and its first signature."""
@@ -58,6 +61,9 @@ class SigningKeys:
     """Where a first key comes from."""
     _known: KeySet | None = field(default=None, init=False, repr=False)
     _read_at: int = field(default=0, init=False)
+    _changes: int = field(default=0, init=False)
+    """How often they were said to have changed, and how often when they were read."""
+    _changes_read: int = field(default=0, init=False)
 
     async def open(self) -> None:
         """See to it that there is a key.
@@ -80,9 +86,12 @@ class SigningKeys:
             StoreUnavailable: they cannot be read now.
         """
         known = self._known
-        if known is None or not 0 <= self.now() - self._read_at < RELOAD_AFTER:
-            return await self._read()
-        return known
+        is_recent = self._changes == self._changes_read and 0 <= self.now() - self._read_at < RELOAD_AFTER
+        return known if known is not None and is_recent else await self._read()
+
+    def look_again(self) -> None:
+        """Have them read again when they are needed next: another process has changed them."""
+        self._changes += 1
 
     async def knowing(self, key_id: str) -> KeySet:
         """Return the keys, read again if this one is not among them and that has not just been tried."""
@@ -92,10 +101,11 @@ class SigningKeys:
         return known
 
     async def _read(self) -> KeySet:
+        changes = self._changes
         sealed = await self.store.signing_keys(now=self.now())
         opened = {key.key_id: open_signing_key(key, self.ring) for key in sealed}
         self._known = KeySet(opened, {key.key_id: key.signs_from for key in sealed})
-        self._read_at = self.now()
+        self._read_at, self._changes_read = self.now(), changes
         return self._known
 
 

@@ -18,8 +18,9 @@ from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Response, notification, request_message
 from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
-from gatepost.server.calls.waiters import Waiters, wait
+from gatepost.server.calls.waiters import Pace, Waiters, wait
 from gatepost.server.errors import ToolError
+from gatepost.stores.contract.errors import StoreBusy
 from gatepost.stores.contract.mcp import McpClientRequestStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 
@@ -64,7 +65,7 @@ class PendingClientRequests:
     now: Callable[[], int]
     random_bytes: RandomBytes
     """Where ids come from."""
-    poll_seconds: float
+    pace: Pace
     """How often the store is polled for a response that another process received."""
     _count_of: Counter[Hashable] = field(default_factory=Counter, init=False)
     """How many wait, by session and by user."""
@@ -126,13 +127,16 @@ class PendingClientRequests:
         last = self.now() + RESPONSE_SECONDS
         with self.waiters.expected((session, request_id)) as event:
             while True:
-                content = await self.store.take_response(session, request_id)
+                event.clear()
+                try:
+                    content = await self.store.take_response(session, request_id)
+                except StoreBusy:
+                    content = None  # nothing has happened, and people take longer than a database that restarts
                 if content is not None:
                     return content
                 if self.now() >= last:
                     raise TimeoutError("the client did not answer in time")
-                await wait(event, self.poll_seconds)
-                event.clear()
+                await wait(event, self.pace.seconds)
 
 
 def _message_of(request_id: str, request: Mapping[str, Any]) -> bytes:

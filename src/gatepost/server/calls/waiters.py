@@ -7,8 +7,33 @@ whose wake-ups may not be heard here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
+
+HEARD_TIMES: Final = 5
+"""How many times as long a waiter waits by itself while wake-ups are heard: one may be lost before anybody notices."""
+_AT_ONCE: Final = 100
+_PAUSE: Final = 0.05
+"""Seconds between so many waiters and the next, when all are woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often those who wait look by themselves."""
+
+    unheard_seconds: float
+    """Seconds between two looks while other processes are not heard."""
+    wakeups: Wakeups = NO_WAKEUPS
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until the next look, as things are."""
+        return self.unheard_seconds * (HEARD_TIMES if self.wakeups.are_heard else 1)
 
 
 class Waiters:
@@ -34,9 +59,18 @@ class Waiters:
         return key in self._events
 
     def wake_all(self) -> None:
-        """Wake everybody: what others did may have been missed."""
-        for key in self._events:
+        """Wake everybody, since what others did may have been missed; in parts, so that not all ask the store at once.
+
+        In the event loop.
+        """
+        self._wake_part(iter(tuple(self._events)))
+
+    def _wake_part(self, keys: Iterator[Hashable]) -> None:
+        part: Iterable[Hashable] = tuple(islice(keys, _AT_ONCE))
+        for key in part:
             self.wake(key)
+        if part:
+            asyncio.get_running_loop().call_later(_PAUSE, self._wake_part, keys)
 
     def wake(self, key: Hashable) -> None:
         """Wake all who wait for this."""
@@ -44,8 +78,8 @@ class Waiters:
             event.set()
 
 
-async def wait(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event, for at most that long; say whether it came."""
+async def wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait for the event, for at most that long (None: for as long as it takes); say whether it came."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

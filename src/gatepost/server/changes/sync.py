@@ -2,7 +2,7 @@
 
 The store has a change log (`ChangeStore`). At each poll a process appends what was published on its bus since the last
 one, each change once, and delivers on its bus what others have appended meanwhile. So a change costs nothing where it
-is published, a busy server one write per poll, and a quiet one a read.
+is published, a busy server one write per poll, and a quiet one a read. `pace` says when the next poll is.
 """
 
 from __future__ import annotations
@@ -112,9 +112,21 @@ def syncs_of(
 
 
 @asynccontextmanager
-async def syncing(syncs: Sequence[ChangeSync], next_poll: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Sync in the background for as long as the context lasts; `next_poll` returns when it is time for a poll."""
+async def syncing(
+    syncs: Sequence[ChangeSync],
+    next_poll: Callable[[], Awaitable[None]],
+    on_change: Callable[[Change], None] | None = None,
+) -> AsyncIterator[None]:
+    """Sync in the background for as long as the context lasts.
+
+    Args:
+        syncs: of the buses of this process.
+        next_poll: returns when it is time for a poll.
+        on_change: called when something was published here, in whatever thread.
+    """
     stops = [sync.start() for sync in syncs]
+    if on_change is not None:
+        stops += [sync.bus.listen(on_change, is_for_own=True) for sync in syncs]
     task = asyncio.create_task(_poll(syncs, next_poll), name="gatepost-changes")
     try:
         yield

@@ -195,7 +195,8 @@ class SqlGrantStore(Operations):
             chain = await _chain(transaction, token_fingerprint)
             if chain:
                 await ACCESS_TOKENS.insert(transaction, successor.access)
-                await transaction.run(_END_GRANT_BY, row["grant_id"], now + stale.grant)
+                if await transaction.run(_END_GRANT_BY, row["grant_id"], now + stale.grant):
+                    await transaction.notify(ACCESS_TAKEN)
                 return Rotation(RotateOutcome.STALE, chain=chain)
         # 5. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
         await revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)

@@ -233,14 +233,20 @@ class McpEndpoint:
     def _still_verified(self, exchange: HttpExchange) -> Callable[[], Awaitable[bool]]:
         """Return what says, while a stream is open, whether the token that opened it still counts, for all it did."""
         scope, opened_by = exchange.scope, exchange.principal
+        verified: tuple[Principal, int] | None = None
 
         async def is_verified() -> bool:
+            nonlocal verified
             if self.guard is None or UNKNOWN_CALLER in scope:
                 return True
+            if verified is not None and self.guard.is_still_verified(*verified):
+                return True
+            evictions = self.guard.evictions
             try:
                 principal = await self.guard.verify(scope["headers"], scope.get("query_string", b""))
             except BearerRefused:
                 return False
+            verified = principal, evictions
             # A role that was taken away has taken scopes along, by which the stream says what its client may know.
             return opened_by is None or opened_by.scopes <= principal.scopes
 

@@ -21,6 +21,7 @@ from gatepost.resource.principal import API_KEY_SUBJECT, COMMAND_LINE_CLIENT, Pr
 from gatepost.resource.resources import ProtectedResource, metadata_url, names_same_endpoint
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.stores.contract.users import Person
+from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
@@ -68,7 +69,7 @@ class BearerGuard:
     """Verifies the bearer tokens of one protected resource.
 
     A verification counts for `cache_seconds`: for so long, and no longer, may a revocation made in another process go
-    unseen here. Revocations made in this process call `evict_all`.
+    unseen here. Revocations made in this process, and those of which it hears, call `evict_all`.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class BearerGuard:
         external: ExternalCallers | None = None,
         api_keys: ApiKeyCallers | None = None,
         any_loopback: bool = False,
+        wakeups: Wakeups = NO_WAKEUPS,
         cache_seconds: int = 5,
         cache_entries: int = _CACHE_ENTRIES,
     ) -> None:
@@ -105,6 +107,7 @@ class BearerGuard:
             external: verifies tokens of issuers elsewhere; None where none counts.
             api_keys: checks the keys that `gatepost apikeys` makes; None where none counts.
             any_loopback: whether tokens that the operator made count at every loopback name.
+            wakeups: say whether revocations in other processes are heard.
             is_discoverable: whether the resource's metadata is served; False where only the static key opens it.
             cache_seconds: how long a verification counts; 0 looks every token up.
             cache_entries: how many verifications are kept at most, 1 or more.
@@ -121,7 +124,7 @@ class BearerGuard:
         self._signed_tokens, self._external = signed_tokens, external
         self._entry, self._roles, self._api_keys = entry, roles, api_keys
         self._longest = bearer.MAX_TOKEN_LENGTH if external is None else bearer.MAX_EXTERNAL_LENGTH
-        self._any_loopback = any_loopback
+        self._any_loopback, self._wakeups = any_loopback, wakeups
         self._cache_seconds, self._cache_entries = cache_seconds, cache_entries
         self._metadata_url = metadata_url(resource) if is_discoverable else None
         self._api_key_principal = _of_fixed_key(resource, required_scopes, issuer=issuer)
@@ -187,6 +190,20 @@ class BearerGuard:
         """Forget every verification, those under way too: something was revoked in this process."""
         self._verified.clear()
         self._evictions += 1
+
+    @property
+    def evictions(self) -> int:
+        """How often something may have been revoked so far."""
+        return self._evictions
+
+    def is_still_verified(self, principal: Principal, evictions: int) -> bool:
+        """Say whether what was verified after so many evictions still counts, as far as that is known without asking.
+
+        For streams, which last: it is known while other processes are heard, for tokens of this server.
+        """
+        if not self._wakeups.are_heard or self._external is not None or evictions != self._evictions:
+            return False
+        return principal.expires_at is None or principal.expires_at > self._now()
 
     async def _principal(self, authorization: list[bytes], query_string: bytes) -> Principal:
         # 1. Shape and place.

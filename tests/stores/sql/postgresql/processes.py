@@ -12,8 +12,10 @@ from gatepost.stores.contract.wakeups import Wakeup
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
 from gatepost.stores.sql.postgresql.listener import PostgresqlWakeups
+from gatepost.stores.sql.postgresql.notifications import CHANNEL
 from gatepost.stores.sql.store import sql_store
 from tests.patience import PATIENCE
+from tests.stores import postgresql_server
 
 
 class Process:
@@ -74,3 +76,16 @@ async def notify(store: Store, *wakeups: Wakeup) -> None:
             await transaction.notify(wakeup)
 
     await database._database.write(tell)
+
+
+def listener_pids(url: str) -> list[int]:
+    """Return the backends that listen to the channel of this schema."""
+    [(channel,)] = postgresql_server.rows_of(CHANNEL, url=url)
+    query = f"SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN \"{channel}\"'"  # noqa: S608 - our own text
+    return [pid for (pid,) in postgresql_server.rows_of(query, url=url)]
+
+
+def end_listeners(url: str) -> None:
+    """End the connections that listen for this schema, as an administrator would."""
+    for pid in listener_pids(url):
+        postgresql_server.execute(f"SELECT pg_terminate_backend({pid})")

@@ -19,10 +19,17 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN, Wakeup, WakeupKind
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.postgresql import postgresql_store
-from gatepost.stores.sql.postgresql.notifications import CHANNEL, PROOF, read, written
+from gatepost.stores.sql.postgresql.notifications import PROOF, read, written
 from tests.patience import PATIENCE
 from tests.stores import postgresql_server
-from tests.stores.sql.postgresql.processes import Process, notify, running, store_that_listens_at
+from tests.stores.sql.postgresql.processes import (
+    Process,
+    end_listeners,
+    listener_pids,
+    notify,
+    running,
+    store_that_listens_at,
+)
 from tests.stores.sql.postgresql.selective_proxy import SelectiveProxy
 
 NOT_HEARD = "other processes are not heard at once, and are asked every second instead"
@@ -79,8 +86,7 @@ async def test_a_listener_that_is_ended_is_replaced_and_says_that_something_may_
     process: Process, postgresql_url: str, other: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    for pid in await listener_pids(postgresql_url):
-        postgresql_server.execute(f"SELECT pg_terminate_backend({pid})")
+    end_listeners(postgresql_url)
     await process.until(lambda: process.gaps == [True, False, True])
     await notify(other, STREAM)
     await process.until(lambda: process.heard == [STREAM])
@@ -89,13 +95,6 @@ async def test_a_listener_that_is_ended_is_replaced_and_says_that_something_may_
         f"{NOT_HEARD}: the connection that listens is gone (08000)",
         "other processes are heard again",
     ]
-
-
-async def listener_pids(url: str) -> list[int]:
-    """Return the backends that listen to the channel of this schema."""
-    [(channel,)] = postgresql_server.rows_of(CHANNEL, url=url)
-    query = f"SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN \"{channel}\"'"  # noqa: S608 - our own text
-    return [pid for (pid,) in postgresql_server.rows_of(query, url=url)]
 
 
 async def test_a_listener_that_is_deaf_without_an_error_is_given_up_and_said_once(
@@ -199,15 +198,15 @@ async def test_a_closed_process_leaves_no_connection_that_listens(postgresql_url
     del other
     async with running(postgresql_store(postgresql_url)) as process:
         await process.until(lambda: process.gaps == [True])
-        assert len(await listener_pids(postgresql_url)) == 1
+        assert len(listener_pids(postgresql_url)) == 1
     async with asyncio.timeout(PATIENCE):
-        while await listener_pids(postgresql_url):  # noqa: ASYNC110 - nobody here hears of the end of a backend
+        while listener_pids(postgresql_url):  # noqa: ASYNC110 - nobody here hears of the end of a backend
             await asyncio.sleep(0.01)
 
 
 async def test_a_command_that_only_does_something_listens_to_nothing(postgresql_url: str, other: Store) -> None:
     await notify(other, ACCESS_TAKEN)
-    assert await listener_pids(postgresql_url) == []
+    assert listener_pids(postgresql_url) == []
 
 
 @pytest.mark.parametrize("wakeup", [ACCESS_TAKEN, STREAM, Wakeup(WakeupKind.SESSION_ENDED, fp("session"))])

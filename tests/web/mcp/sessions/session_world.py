@@ -163,7 +163,9 @@ class SessionWorld:
         most_sessions: int = 1_000,
         call_later: CallLater | None = None,
         target: SessionTarget | None = None,
+        poll_seconds: float = 0.01,
     ) -> None:
+        self.poll_seconds = poll_seconds
         self.target = target
         """What is served in place of the server with all those tools."""
         self.time = 1_000
@@ -174,7 +176,11 @@ class SessionWorld:
         """Those of requests that wait for something."""
         self.grants = Grants()
         guard = BearerGuard(
-            grants=cast("GrantStore", self.grants), resource=RESOURCE, issuer=ORIGIN, now=lambda: self.time
+            grants=cast("GrantStore", self.grants),
+            resource=RESOURCE,
+            issuer=ORIGIN,
+            now=lambda: self.time,
+            wakeups=self.store.wakeups,
         )
         self.guard = guard if is_guarded else None
         self.keep_alive = keep_alive
@@ -185,10 +191,11 @@ class SessionWorld:
         self.era = self.process()
         self.endpoint = self.endpoint_of(self.era)
 
-    def process(self) -> HandshakeEra:
-        """What another process over the same store has."""
+    def process(self, store: Store | None = None) -> HandshakeEra:
+        """What another process over the same data has."""
+        store = store or self.store
         sessions = McpSessions(
-            store=self.store.mcp_sessions,
+            store=store.mcp_sessions,
             resource=RESOURCE.identifier,
             now=lambda: self.time,
             random_bytes=self.random_bytes,
@@ -197,13 +204,13 @@ class SessionWorld:
         )
         keep_alive = KeepAlive(self.keep_alive, self.call_later)
         return HandshakeEra(
-            self.store,
+            store,
             sessions,
             target=self.target,
             changes=self.server.changes if self.target is None else None,
             keep_alive=keep_alive,
             audit=Audit(self.trail, ClientAddresses()),
-            poll_seconds=0.01,
+            poll_seconds=self.poll_seconds,
         )
 
     def endpoint_of(self, era: HandshakeEra) -> McpEndpoint:

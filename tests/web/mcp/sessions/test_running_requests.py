@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from gatepost.server.calls.waiters import Pace
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.web.mcp.sessions.running_requests import MOST_ID_BYTES, RunningRequests
@@ -88,7 +89,7 @@ def running(
         end=over.append,
         detach_resumed=keep_all,
         now=lambda: NOW,
-        poll_seconds=0.001,
+        pace=Pace(0.001),
     )
 
 

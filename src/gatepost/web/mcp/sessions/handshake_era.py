@@ -22,11 +22,12 @@ from gatepost.protocol.messages import Notification, Request, Response, cancella
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.pending_client_requests import PendingClientRequests
-from gatepost.server.calls.waiters import Waiters
+from gatepost.server.calls.waiters import Pace, Waiters
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.target import Result, SessionTarget
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.headers import accepts_events
@@ -58,7 +59,7 @@ class HandshakeEra:
         changes: carries what those who listen want to know of; None where nothing changes.
         keep_alive: keeps quiet streams alive.
         audit: is told when an app goes on with a session that another app began.
-        poll_seconds: how often the store is polled for what another process did.
+        poll_seconds: how often the store is polled for what another process did, while that is not heard.
     """
 
     def __init__(
@@ -77,12 +78,14 @@ class HandshakeEra:
         self._audited: set[tuple[bytes, str]] = set()
         keep_alive = KeepAlive() if keep_alive is None else keep_alive
         now, random_bytes, waiters = sessions.now, sessions.random_bytes, Waiters()
+        self._waiters, self._wakeups = waiters, store.wakeups
+        pace = Pace(poll_seconds, store.wakeups)
         client_requests = PendingClientRequests(
             store=store.mcp_client_requests,
             waiters=waiters,
             now=now,
             random_bytes=random_bytes,
-            poll_seconds=poll_seconds,
+            pace=pace,
         )
         streams = RequestStreams(store=store.mcp_streams, waiters=waiters, random_bytes=random_bytes)
         running = RunningRequests(
@@ -91,7 +94,7 @@ class HandshakeEra:
             end=self._ended_elsewhere,
             detach_resumed=streams.detach_resumed,
             now=now,
-            poll_seconds=poll_seconds,
+            pace=pace,
         )
         self.services = SessionServices(sessions, streams, running, client_requests)
         self.listening = SessionListening(
@@ -103,7 +106,7 @@ class HandshakeEra:
             now=now,
             random_bytes=random_bytes,
             keep_alive=keep_alive,
-            poll_seconds=poll_seconds,
+            pace=pace,
         )
 
     def cached(self, headers: Mapping[bytes, bytes], principal: Principal | None) -> McpSession | None:
@@ -227,8 +230,17 @@ class HandshakeEra:
             await exchange.response.end()
             return
 
+        record = session
+
         async def is_admitted() -> bool:
-            return await is_verified() and await self.services.sessions.find(session_id, principal) is not None
+            nonlocal record
+            if not await is_verified():
+                return False
+            if self._wakeups.are_heard and record.expires_at > self.services.sessions.now():
+                # Its end would be heard, and end the stream.
+                record = await self.services.sessions.in_use(record)
+                return True
+            return await self.services.sessions.find(session_id, principal) is not None
 
         # 3. Listen.
         session_id = headers[SESSION_HEADER].decode("latin-1")
@@ -288,6 +300,31 @@ class HandshakeEra:
     def close(self) -> None:
         """End the streams that GETs hold open: the server is shutting down. What runs goes on to its end."""
         self.listening.close()
+
+    def hear(self, wakeup: Wakeup) -> None:
+        """Look at what another process says that it has done. In the event loop."""
+        key, stream = wakeup.session, (wakeup.session, wakeup.name)
+        if wakeup.is_own:
+            return  # who has to know of it here was told at once
+        match wakeup.kind:
+            case WakeupKind.RESPONSE:
+                self._waiters.wake(stream)
+            case WakeupKind.STREAM:
+                self._waiters.wake(stream)
+                if stream in self.services.streams.live:
+                    self.services.running.look_at(key)
+            case WakeupKind.CANCELLED:
+                self.services.running.look_at(key)
+            case WakeupKind.SESSION_ENDED if key:
+                self._ended_elsewhere(key)
+            case WakeupKind.SESSION_ENDED:
+                self.catch_up()
+
+    def catch_up(self) -> None:
+        """Look at everything that another process may have done. In the event loop."""
+        self.services.sessions.forget_all()
+        self._waiters.wake_all()
+        self.services.running.look_at_all()
 
     def _stop(self, session_fingerprint: bytes, *, is_cancelling: bool = True) -> None:
         """Stop what goes on here in a session that is over."""

@@ -53,6 +53,8 @@ class McpSessions:
     new ones all the time and leave the old ones behind."""
     _cache: dict[str, tuple[McpSession, int, Principal | None]] = field(default_factory=dict, init=False)
     """By id: what was found, since when that is cached, and for whom it was found."""
+    _ids: dict[bytes, str] = field(default_factory=dict, init=False)
+    """Of those in the cache, by fingerprint."""
     _endings: int = field(default=0, init=False)
     """Counts up whenever sessions end here, so that a look-up that was under way then is not cached."""
 
@@ -140,16 +142,22 @@ class McpSessions:
         owner = owner_of(principal, self.resource)
         is_ended = await self.store.end_session(fingerprint(session_id), owner=owner)
         # Only now, because what a look-up finds until the store has ended it is cached as well.
-        self._cache.pop(session_id, None)
-        self._endings += 1
+        self.forget((fingerprint(session_id),))
         return is_ended
 
     def forget(self, ended: Collection[bytes]) -> None:
         """Drop these sessions from the cache, by their fingerprints: they are over."""
         self._endings += 1
-        self._cache = {
-            known: found for known, found in self._cache.items() if found[0].session_fingerprint not in ended
-        }
+        for session_fingerprint in ended:
+            session_id = self._ids.pop(session_fingerprint, None)
+            if session_id is not None:
+                self._cache.pop(session_id, None)
+
+    def forget_all(self) -> None:
+        """Drop every session from the cache: some may be over."""
+        self._endings += 1
+        self._cache.clear()
+        self._ids.clear()
 
     async def set_log_level(self, session_id: str, session: McpSession, level: str) -> None:
         """Keep the level from which on the client wants log messages."""
@@ -162,8 +170,10 @@ class McpSessions:
     def _remember(self, session_id: str, session: McpSession, now: int, principal: Principal | None) -> None:
         self._cache.pop(session_id, None)
         while len(self._cache) >= _MOST_CACHED:
-            del self._cache[next(iter(self._cache))]
+            oldest, _, _ = self._cache.pop(next(iter(self._cache)))
+            self._ids.pop(oldest.session_fingerprint, None)
         self._cache[session_id] = (session, now, principal)
+        self._ids[session.session_fingerprint] = session_id
 
 
 def app_of(principal: Principal | None) -> str:

@@ -27,7 +27,7 @@ from gatepost.protocol.errors import InvalidJsonRpcRequest
 from gatepost.protocol.messages import notification
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.callers import user_of
-from gatepost.server.calls.waiters import Waiters, wait
+from gatepost.server.calls.waiters import Pace, Waiters, wait
 from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpStreamStore
@@ -90,7 +90,7 @@ class SessionListening:
     random_bytes: RandomBytes
     """Where names of connections come from."""
     keep_alive: KeepAlive
-    poll_seconds: float
+    pace: Pace
     """How often the store is polled for events that another process appended to a request's stream."""
     _stop_following: Callable[[], None] | None = field(default=None, init=False)
     _publishing: set[asyncio.Task[None]] = field(default_factory=set, init=False)
@@ -292,14 +292,17 @@ class SessionListening:
     async def _follow(self, listener: Listener, number: int, response: EventResponse) -> None:
         """Send the events behind `number`, and those that come, until the stream ends."""
         key, stream_id = listener.key, listener.stream_id
-        # What belongs to no request is appended where the stream is attached, so polling only finds that it is no more.
-        pause = self.keep_alive.seconds if stream_id == STANDALONE else self.poll_seconds
         with self.waiters.expected((key, stream_id)) as event:
             while not listener.is_over:
                 event.clear()
-                events, is_finished = await self.streams.events_after(
-                    key, stream_id, number, limit=_AT_ONCE, connection=listener.connection
-                )
+                try:
+                    events, is_finished = await self.streams.events_after(
+                        key, stream_id, number, limit=_AT_ONCE, connection=listener.connection
+                    )
+                except StoreUnavailable:
+                    # What cannot be known now is no reason to end what was allowed; it is asked again in a moment.
+                    await wait(event, self.keep_alive.seconds)
+                    continue
                 for kept in events:
                     number = kept.number
                     if kept.message and not listener.is_over:
@@ -307,7 +310,15 @@ class SessionListening:
                 if is_finished:
                     return
                 if len(events) < _AT_ONCE:
-                    await wait(event, pause)
+                    await wait(event, self._pause(stream_id))
+
+    def _pause(self, stream_id: str) -> float | None:
+        """Return for how many seconds to wait for news of a stream; None: until they come."""
+        if stream_id != STANDALONE:
+            return self.pace.seconds
+        # What belongs to no request is appended where the stream is attached, so there is only to find that it is no
+        # more: whoever is heard says so, and when nobody is heard any more, those who wait are woken.
+        return None if self.pace.wakeups.are_heard else self.keep_alive.seconds
 
     def _end(self, listener: Listener) -> None:
         listener.is_over = True

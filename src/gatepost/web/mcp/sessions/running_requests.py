@@ -2,7 +2,8 @@
 
 What a client cancels, a session that ends, and a stream that is resumed may reach another process than the one that
 serves the request. That one polls the store: once for all of its sessions, only while something runs, and only for what
-was running at the last poll. A request that is answered sooner costs nothing.
+was running at the last poll; or at once for a session of which it hears. A request that is answered sooner costs
+nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, Protocol
 import orjson
 
 from gatepost.protocol.errors import RequestId
+from gatepost.server.calls.waiters import Pace
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpCancellationStore, McpSession
 
@@ -54,9 +56,13 @@ class RunningRequests:
     detach_resumed: Callable[[Collection[bytes]], Awaitable[None]]
     """Ends the HTTP responses of these sessions whose streams were resumed elsewhere."""
     now: Callable[[], int]
-    poll_seconds: float
+    pace: Pace
+    """How often the store is polled."""
     _requests: dict[tuple[bytes, RequestId], set[RunningRequest]] = field(default_factory=dict, init=False)
     _polling: asyncio.Task[None] | None = field(default=None, init=False)
+    _named: set[bytes] = field(default_factory=set, init=False)
+    """Sessions to look at without waiting for the next poll."""
+    _looking: asyncio.Task[None] | None = field(default=None, init=False)
 
     def add(self, request: RunningRequest) -> None:
         """Have a request cancelled when its client says so, from now on. Of two with one id, both are."""
@@ -95,6 +101,37 @@ class RunningRequests:
             if owner == key:
                 self._cancel(key, request_id)
 
+    def look_at(self, key: bytes) -> None:
+        """Look at once what other processes were told about a session, if anything of it is being served here."""
+        if any(owner == key for owner, _ in self._requests):
+            self._look_soon({key})
+
+    def look_at_all(self) -> None:
+        """Look at once at every session of which something is being served here."""
+        if self._requests:
+            self._look_soon({owner for owner, _ in self._requests})
+
+    def _look_soon(self, keys: Collection[bytes]) -> None:
+        self._named.update(keys)
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        """Look at the sessions that were named, and at those that are meanwhile."""
+        try:
+            while self._named:
+                keys = [self._named.pop() for _ in range(min(_AT_ONCE, len(self._named)))]
+                running: dict[bytes, list[RunningRequest]] = {}
+                for (owner, _), requests in self._requests.items():
+                    if owner in keys:
+                        running.setdefault(owner, []).extend(requests)
+                if running:
+                    await self._poll(running)
+        except StoreUnavailable:
+            self._named.clear()  # the next poll finds it
+        finally:
+            self._looking = None
+
     def _cancel(self, key: bytes, request_id: RequestId) -> bool:
         requests = tuple(self._requests.get((key, request_id), ()))
         for request in requests:
@@ -105,7 +142,7 @@ class RunningRequests:
         is_failing = False
         try:
             while self._requests:
-                await asyncio.sleep(self.poll_seconds)
+                await asyncio.sleep(self.pace.seconds)
                 watched = self._watched()
                 try:
                     for start in range(0, len(watched), _AT_ONCE):

@@ -1,0 +1,54 @@
+"""What a process does when it hears of another one: it looks at once where it would have looked by itself later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatepost.server.changes.pace import ChangePace
+from gatepost.stores.contract.wakeups import Wakeup, WakeupKind, Wakeups
+from gatepost.stores.signing_keys import SigningKeys
+
+if TYPE_CHECKING:
+    from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Takes the wake-ups of a store."""
+
+    wakeups: Wakeups
+    handshake_eras: Iterable[HandshakeEra]
+    """Those of every origin that is in use."""
+    forget_verified_tokens: Callable[[], None]
+    signing_keys: SigningKeys | None
+    pace: ChangePace
+
+    def on_wakeup(self, wakeup: Wakeup) -> None:
+        """Have whom it concerns look."""
+        match wakeup.kind:
+            case WakeupKind.ACCESS:
+                self.forget_verified_tokens()
+            case WakeupKind.SIGNING_KEYS:
+                self._look_at_keys()
+            case WakeupKind.CHANGES if not wakeup.is_own:
+                self.pace.wake()
+            case _:
+                for era in tuple(self.handshake_eras):
+                    era.hear(wakeup)
+
+    def on_gap(self) -> None:
+        """Have everybody look."""
+        if self.wakeups.are_heard:
+            # What was missed meanwhile. When others are heard no more, nothing has been missed yet, and it might be the
+            # database that cannot be asked.
+            self.forget_verified_tokens()
+            self._look_at_keys()
+        self.pace.wake()
+        for era in tuple(self.handshake_eras):
+            era.catch_up()
+
+    def _look_at_keys(self) -> None:
+        if self.signing_keys is not None:
+            self.signing_keys.look_again()
