@@ -21,7 +21,8 @@ from gatepost.stores.conformance.places import Place
 
 if "pytest" in sys.modules:
     # So that a failed assertion shows its values; it has to be said before the tests are imported.
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{room}" for room in ("behaviour", "concurrency")))
+    rooms = ("behaviour", "concurrency", "durability")
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{room}" for room in rooms))
 
 if TYPE_CHECKING:
     from gatepost.stores.conformance.suite import StoreConformance

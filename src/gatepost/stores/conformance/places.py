@@ -37,6 +37,14 @@ class Place:
         if self.is_shared_by_processes and not self.is_durable:
             raise ValueError("a store that several processes share is durable")
 
+    @property
+    def importable(self) -> tuple[str, str]:
+        """Return by which module and name another process finds `new_store`."""
+        module, name = self.new_store.__module__, self.new_store.__qualname__
+        if module == "__main__" or not name.isidentifier():
+            raise ValueError(f"another process cannot import {module}.{name}: define it at the top of a module")
+        return module, name
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
         """Open a new handle on the store, and close it at the end."""

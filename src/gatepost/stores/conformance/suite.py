@@ -43,7 +43,8 @@ from gatepost.stores.conformance.behaviour import (
     upstream_tokens,
     users,
 )
-from gatepost.stores.conformance.concurrency import tasks
+from gatepost.stores.conformance.concurrency import many, processes, tasks, threads
+from gatepost.stores.conformance.durability import cancellation, kills, reopening
 from gatepost.stores.conformance.places import Place
 from gatepost.stores.conformance.promises import Trail, in_words
 from gatepost.stores.contract.store import Store
@@ -79,6 +80,12 @@ MODULES: Final = (
     upstream_tokens,
     users,
     tasks,
+    many,
+    threads,
+    processes,
+    reopening,
+    cancellation,
+    kills,
 )
 
 
@@ -112,13 +119,17 @@ def _promised(test: Callable[..., Any], module: ModuleType) -> Callable[..., Any
 
     Args:
         test: an async function with `store` or `place` among its parameters.
-        module: where it stands; what is called `prepare` there comes before each test.
+        module: where it stands; what is called `prepare` there comes before each test, and `NEEDS` is what a place
+            has to claim.
     """
     prepare: Callable[[Store], Any] | None = getattr(module, "prepare", None)
+    needs: str | None = getattr(module, "NEEDS", None)
 
     @wraps(test)
     async def promised(**given: Any) -> None:
         __tracebackhide__ = True
+        if needs is not None and not getattr(given["place"], needs):
+            pytest.skip(f"this store does not claim that it {needs.replace('_', ' ')}")
         trail = Trail()
         if "store" in given:
             given["store"] = trail.watch(given["store"])

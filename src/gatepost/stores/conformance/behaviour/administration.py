@@ -187,6 +187,23 @@ async def test_what_is_done_in_an_administrators_name_is_written(store: Store, b
     assert await store.clients.find_client("client-1") == client()
 
 
+async def test_a_role_that_was_given_stays_until_it_is_taken(store: Store) -> None:
+    await add_admins(store)
+    change = store.administration
+
+    async def roles() -> tuple[str, ...]:
+        found = await store.users.find_user_by_subject("user-2")
+        assert found is not None
+        return found.roles
+
+    assert await change.give_role("user-2", "auditor", by=ADA) is AdminOutcome.DONE
+    assert await roles() == (ADMIN, "auditor", "user")
+    assert await change.give_role("user-2", "auditor", by=ADA) is AdminOutcome.UNCHANGED
+    assert await change.take_role("user-2", "auditor", by=ADA) is AdminOutcome.DONE
+    assert await roles() == (ADMIN, "user")
+    assert await change.take_role("user-2", "auditor", by=ADA) is AdminOutcome.UNCHANGED
+
+
 async def test_an_administrator_who_is_disabled_at_once_does_either_all_before_or_nothing(store: Store) -> None:
     await add_admins(store)
     clients = [client(f"client-{number}") for number in range(5)]

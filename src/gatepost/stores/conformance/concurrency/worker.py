@@ -1,4 +1,4 @@
-"""A process of its own that uses a store: `worker.py ACTION PLACE NAME`.
+"""A process of its own that uses a store: `worker.py MODULE FUNCTION LOCATION ACTION NAME`.
 
 It says `ready`, waits for a line, does its work and prints one line of JSON; `stream` prints a line for every write
 that was acknowledged, until it is killed.
@@ -7,18 +7,22 @@ that was acknowledged, until it is killed.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from gatepost.oauth.limits import Rate, Use
 from gatepost.oauth.records import ClientOrigin
-from gatepost.stores.conformance.records import NOW, WINDOW, client, fp, grant, redeem, tokens, user
+from gatepost.stores.conformance.records import NOW, WINDOW, client, fp, grant, redeem, session, tokens, user
 from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.contract.store import Store
-from tests.stores.sql.places import store_at
 
 PER_PROCESS: Final = 12
+CHAINS: Final = "abcd"
+"""What `stream` does side by side."""
+ALLOWANCE: Final = Rate(7, 3600)
 
 
 def say(line: str) -> None:
@@ -58,6 +62,12 @@ async def rotate(store: Store, name: str) -> list[tuple[str, str]]:
         (rotation.outcome.name, (rotation.sealed_successor or sealed.encode()).decode())
         for rotation, sealed in zip(rotations, offered, strict=True)
     ]
+
+
+async def take(store: Store, _: str) -> int:
+    """Take of one allowance many times at once; gives how often it was given."""
+    waits = await asyncio.gather(*(store.limits.take([Use("key", ALLOWANCE)], now=NOW) for _ in range(PER_PROCESS)))
+    return waits.count(0)
 
 
 async def create_first_user(store: Store, name: str) -> bool:
@@ -122,26 +132,30 @@ async def append_changes(store: Store, name: str) -> None:
 
 
 async def stream(store: Store, name: str) -> None:
-    """Redeem, rotate and revoke until killed, several at a time."""
+    """Redeem, rotate, revoke and disable until killed, several at a time."""
 
     async def live(chain: str) -> None:
         for number in range(1_000_000):
             mine = f"{name}-{chain}-{number}"
-            granted = await redeem(store, mine)
+            await store.users.add_user(user(f"user {mine}", mine))
+            granted = await redeem(store, mine, subject=f"user {mine}")
             say(f"redeemed {mine}")
             await store.grants.rotate_refresh_token(
                 fp(f"refresh {mine}"), tokens(f"{mine}+", granted.grant_id), b"sealed", now=NOW, window=WINDOW
             )
             say(f"rotated {mine}")
-            await store.grants.revoke_grant(granted.grant_id, reason="asked", now=NOW)
-            say(f"revoked {mine}")
+            await store.browser_sessions.start_session(session(f"session {mine}", subject=f"user {mine}"))
+            say(f"logged in {mine}")
+            await store.users.disable_user(f"user {mine}", now=NOW)
+            say(f"disabled {mine}")
 
-    await asyncio.gather(*(live(chain) for chain in "abcd"))
+    await asyncio.gather(*(live(chain) for chain in CHAINS))
 
 
 ACTIONS: Final[dict[str, Callable[[Store, str], Awaitable[Any]]]] = {
     "redeem": redeem_code,
     "rotate": rotate,
+    "take": take,
     "create-first-user": create_first_user,
     "register": register,
     "remember-jti": remember_jti,
@@ -154,9 +168,9 @@ ACTIONS: Final[dict[str, Callable[[Store, str], Awaitable[Any]]]] = {
 }
 
 
-async def main(action: str, place: str, name: str) -> None:
+async def main(module: str, function: str, location: str, action: str, name: str) -> None:
     """Do one action on an open store. For `register` even the opening waits for the others."""
-    store = store_at(place)
+    store: Store = getattr(importlib.import_module(module), function)(location)
     if action == "register":
         wait_for_the_others()
         await store.open()
