@@ -54,6 +54,7 @@ __all__ = [
     "LoginRoute",
     "LoginStep",
     "LoginUnavailable",
+    "Merged",
     "MissingRequiredClientCapability",
     "NoArguments",
     "NoPerson",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
 
     from gatepost.app import create_app, run
     from gatepost.fronts.command import Command
+    from gatepost.fronts.merged import Merged
     from gatepost.fronts.remote import Remote
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.entra import Entra
@@ -153,6 +155,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
     "gatepost.fronts.command": ("Command",),
+    "gatepost.fronts.merged": ("Merged",),
     "gatepost.fronts.remote": ("Remote",),
     "gatepost.identity.auth_provider": ("AuthProvider",),
     "gatepost.identity.entra": ("Entra",),

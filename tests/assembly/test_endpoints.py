@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -109,15 +108,6 @@ def test_a_remote_server_is_asked_with_the_callers_tokens_of_the_installation() 
     assert isinstance(backend, RemoteBackend)
     assert backend.credentials == CallersTokens("github", upstream, {"X-Own": "1"})
     assert not backend.is_same_for_all
-
-
-@pytest.fixture
-def scopes_file(tmp_path: Path) -> str:
-    file = tmp_path / "scopes.toml"
-    file.write_text(
-        'default = ["x"]\n[scopes]\n"y" = "Use y"\n[implied_scopes]\ny = ["x"]\n[scope_groups]\ny = "Whys"\n'
-    )
-    return str(file)
 
 
 def test_a_function_has_the_scopes_of_the_scopes_file(scopes_file: str) -> None:

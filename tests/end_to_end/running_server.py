@@ -43,7 +43,7 @@ def _measures(variable: str) -> bool:
 
 
 class RunningServer:
-    """One run of `gatepost serve TARGET`, of `gatepost front -- COMMAND`, or of a module that serves by itself."""
+    """One run of `gatepost serve TARGET`, of `gatepost front`, or of a module that serves by itself."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class RunningServer:
         will_be_killed: bool = False,
         module: str | None = None,
         behind: Sequence[str] = (),
+        config: Path | None = None,
     ) -> None:
         self.port = port or free_port()
         self.data = data
@@ -66,6 +67,8 @@ class RunningServer:
         serve = ["gatepost", "serve", *([target] if target else []), "--port", str(self.port), *options]
         if behind:
             serve = ["gatepost", "front", "--port", str(self.port), *options, "--", *behind]
+        elif config is not None:
+            serve = ["gatepost", "front", "--port", str(self.port), *options, "--config", str(config)]
         self._arguments = [sys.executable, "-m", *(serve if module is None else [module])]
         self._cwd = cwd
         # A process that is killed keeps no record of what it covered: it need not make one.

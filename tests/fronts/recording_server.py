@@ -4,7 +4,7 @@ It speaks the handshake only, as most servers do. Members that nobody knows, num
 of its own show whether what lies in front of it leaves them alone.
 
     recording_server.py [RECORD] [--die | --silent | --refuses | --nonsense | --noisy | --asks-first | --stays |
-                                  --stubborn | --mirrors]
+                                  --stubborn | --mirrors | --waits-for=FILE | --says-pid=FILE]
 """
 
 from __future__ import annotations
@@ -185,6 +185,11 @@ def mute(_request: Call) -> None:
     os.close(1)
 
 
+def ask_with_token(request: Call) -> None:
+    meta = {"_meta": {"progressToken": arguments_of(request)["token"]}}
+    text(request, json.dumps(ask("elicitation/create", {**FORM, **meta})))
+
+
 def sample(request: Call) -> None:
     text(request, json.dumps(ask("sampling/createMessage", {"messages": [], "maxTokens": 5})))
 
@@ -246,6 +251,7 @@ TOOLS: dict[str, Callable[[Call], None]] = {
     "ask_both": ask_both,
     "withdraw": withdraw,
     "ask_as_told": ask_as_told,
+    "ask_with_token": ask_with_token,
     "shout": shout,
     "mute": mute,
     "sample": sample,
@@ -339,6 +345,12 @@ def main() -> None:
         # What it launches holds its output and its process group, as what npx launches does.
         child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], stdin=subprocess.DEVNULL)
         record(f"child {child.pid}")
+    for path in [Path(flag.partition("=")[2]) for flag in FLAGS if flag.startswith("--says-pid=")]:
+        path.with_suffix(".new").write_text(str(os.getpid()))
+        path.with_suffix(".new").rename(path)
+    gates = [Path(flag.partition("=")[2]) for flag in FLAGS if flag.startswith("--waits-for=")]
+    while not all(gate.exists() for gate in gates):
+        threading.Event().wait(0.01)
     for line in sys.stdin:
         record(line.rstrip("\n"))
         if "--silent" not in FLAGS:

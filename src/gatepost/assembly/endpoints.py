@@ -18,6 +18,7 @@ from gatepost.assembly.imported_later import (
     is_command,
     is_direct_app,
     is_json_rpc_handler,
+    is_merged,
     is_protected,
     is_remote,
 )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from gatepost.fronts.backend import Backend
     from gatepost.fronts.command import Command
     from gatepost.fronts.remote import Remote
+    from gatepost.fronts.target import FrontTarget
     from gatepost.resource.scope_map import ScopeMap
     from gatepost.web.resource.application import Protected
 
@@ -75,6 +77,8 @@ class Endpoint:
     scope_groups: Mapping[str, str] = field(default_factory=dict[str, str])
     remarks: tuple[str, ...] = ()
     """What the operator had better know about it."""
+    changes: ChangeBus | None = None
+    """What carries changes at run time; None for what is none of our own, of which none are known."""
 
     def at(self, origin: str) -> ProtectedResource:
         """Return the protected resource that it is at an origin: the audience of the tokens that count there."""
@@ -103,11 +107,6 @@ class Endpoint:
         """Whether its path is the URL of an MCP server, ours or another library's."""
         return not is_protected(self.target) or self.target.is_mcp_endpoint
 
-    @property
-    def changes(self) -> ChangeBus | None:
-        """What carries changes at run time; None for a function, of which none are known."""
-        return self.target.server.changes if isinstance(self.target, ServerTarget) else None
-
 
 def endpoints_of(
     targets: Any, core: Core, *, title: str | None, upstream: Upstream | None = None
@@ -124,7 +123,7 @@ def endpoints_of(
         TargetError: a target is of another kind, or a path cannot be served.
     """
     file = core.settings.server.scopes_file
-    making = _Making(core, upstream, None if file is None else _read_scope_map(file))
+    making = Making(core, upstream, None if file is None else _read_scope_map(file))
     served = {MCP_PATH: targets} if not isinstance(targets, Mapping) else targets
     if not served:
         raise TargetError("There is nothing to serve: the mapping of paths to targets is empty.")
@@ -175,7 +174,7 @@ def _checked(path: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Making:
+class Making:
     """What every endpoint is made with."""
 
     core: Core
@@ -191,7 +190,7 @@ class _Making:
         return self.scope_map
 
 
-def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
+def _endpoint(path: str, target: Any, making: Making, title: str | None) -> Endpoint:
     core = making.core
     protected = _protected(path, target, making)
     if protected is not None:
@@ -199,21 +198,29 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
             path,
             protected,
             title or protected.name or path,
-            _scopes_of(protected.scope_descriptions, core.settings),
+            scopes_of(protected.scope_descriptions, core.settings),
             implied_scopes={} if protected.scope_map is None else protected.scope_map.implied_scopes,
             scope_groups=protected.scope_groups,
         )
     if isinstance(target, Server):
-        seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
-        scopes = _scopes_of(target.scope_descriptions, core.settings)
+        scopes = scopes_of(target.scope_descriptions, core.settings)
         name = title or target.title or target.name
-        limits = SharedCallLimits(Limits(store=core.store.limits, now=core.now), path)
-        served = ServerTarget(target, seal=seal, upstream=making.upstream, limits=limits)
         return Endpoint(
-            path, served, name, scopes, target.destructive_scopes, target.implied_scopes, target.scope_groups
+            path,
+            server_target(path, target, making),
+            name,
+            scopes,
+            target.destructive_scopes,
+            target.implied_scopes,
+            target.scope_groups,
+            changes=target.changes,
         )
     if is_command(target) or is_remote(target):
         return _of_front(path, target, making, title)
+    if is_merged(target):
+        from gatepost.assembly.merging import merged_endpoint  # noqa: PLC0415 - most servers are alone at their path
+
+        return merged_endpoint(path, target, making, title)
     if is_direct_app(target):
         raise TargetError(
             "create_app() made this app already: give it to an ASGI server, or to gatepost serve, as it is."
@@ -221,7 +228,7 @@ def _endpoint(path: str, target: Any, making: _Making, title: str | None) -> End
     return _of_function(path, target, making, title)
 
 
-def _protected(path: str, target: Any, making: _Making) -> Protected | None:
+def _protected(path: str, target: Any, making: Making) -> Protected | None:
     """Return an application, or a server of another library as one; None where it is neither."""
     if isinstance(target, Server):
         return None
@@ -239,7 +246,7 @@ def _protected(path: str, target: Any, making: _Making) -> Protected | None:
     return replace(protected, scopes=making.scopes_of_file(path) or {})
 
 
-def _of_function(path: str, target: Any, making: _Making, title: str | None) -> Endpoint:
+def _of_function(path: str, target: Any, making: Making, title: str | None) -> Endpoint:
     own_scopes = None
     if is_json_rpc_handler(target):
         target, own_scopes, title = target.function, target.scopes, title or target.title
@@ -250,14 +257,14 @@ def _of_function(path: str, target: Any, making: _Making, title: str | None) -> 
         raise TargetError(f"{name} cannot be served at {path}: {error}.") from None
     settings, scope_map = making.core.settings, making.scopes_of_file(path) if own_scopes is None else own_scopes
     if scope_map is None:
-        return Endpoint(path, served, name, _scopes_of(None, settings))
+        return Endpoint(path, served, name, scopes_of(None, settings))
     from gatepost.server.scoped_target import ScopedTarget  # noqa: PLC0415 - most servers have no such scopes
 
     return Endpoint(
         path,
         ScopedTarget(served, scope_map),
         name,
-        _scopes_of(words_of(scope_map), settings),
+        scopes_of(words_of(scope_map), settings),
         implied_scopes=scope_map.implied_scopes,
         scope_groups=scope_map.scope_groups,
     )
@@ -269,34 +276,64 @@ def words_of(scope_map: ScopeMap) -> dict[str, Words]:
     return {scope: words.get(scope, Phrase("Use “%(scope)s”", scope=scope)) for scope in scope_map.scopes}
 
 
-def _of_front(path: str, front: Command | Remote, making: _Making, title: str | None) -> Endpoint:
+def server_target(path: str, server: Server, making: Making) -> ServerTarget:
+    """Return a `Server` as it is served at a path."""
+    core = making.core
+    seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
+    limits = SharedCallLimits(Limits(store=core.store.limits, now=core.now), path)
+    return ServerTarget(server, seal=seal, upstream=making.upstream, limits=limits)
+
+
+def front_target(
+    place: str, front: Command | Remote, making: Making, scope_map: ScopeMap | None, *, raises_outages: bool = False
+) -> FrontTarget:
+    """Return a server of somebody else's as it is served.
+
+    Args:
+        place: where, which what travels through clients is bound to.
+        front: the server.
+        making: what every endpoint is made with.
+        scope_map: what needs which scopes; None where nothing needs any.
+        raises_outages: as `FrontTarget` has it.
+    """
     from gatepost.fronts.target import FrontTarget  # noqa: PLC0415 - most servers have no other one behind them
 
-    core, introduction = making.core, front.introduction
+    core = making.core
     backend: Backend
     backend = front.backend() if is_command(front) else front.backend(way_for_fronts(core.settings), making.upstream)
-    scope_map = making.scopes_of_file(path) if front.scopes is None else front.scopes
-    served = FrontTarget(
+    return FrontTarget(
         backend,
         front.sharing,
-        introduction=introduction,
-        is_tried=is_remote(front) and front.is_tried,
+        introduction=front.introduction,
+        is_tried=front.is_tried,
         scope_map=scope_map,
-        seal=RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path),
+        seal=RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=place),
         random_bytes=core.random_bytes,
+        raises_outages=raises_outages,
     )
-    name = title or (None if introduction is None else introduction.title) or backend.name
-    remarks: tuple[str, ...] = ()
-    if front.sharing.share == "all":
-        shared = "process" if is_command(front) else "session"
-        remarks = (f"Everybody shares one {shared} of {name} (--share=all): people can meet each other's data in it.",)
+
+
+def remarks_on(front: Command | Remote, name: str) -> tuple[str, ...]:
+    """Return what the operator had better know about how a server is shared."""
+    if front.sharing.share != "all":
+        return ()
+    shared = "process" if is_command(front) else "session"
+    return (f"Everybody shares one {shared} of {name} (--share=all): people can meet each other's data in it.",)
+
+
+def _of_front(path: str, front: Command | Remote, making: Making, title: str | None) -> Endpoint:
+    core, introduction = making.core, front.introduction
+    scope_map = making.scopes_of_file(path) if front.scopes is None else front.scopes
+    served = front_target(path, front, making, scope_map)
+    name = title or (None if introduction is None else introduction.title) or served.backend.name
+    remarks = remarks_on(front, name)
     if scope_map is None:
-        return Endpoint(path, served, name, _scopes_of({}, core.settings), remarks=remarks)
+        return Endpoint(path, served, name, scopes_of({}, core.settings), remarks=remarks)
     return Endpoint(
         path,
         served,
         name,
-        _scopes_of(words_of(scope_map), core.settings),
+        scopes_of(words_of(scope_map), core.settings),
         implied_scopes=scope_map.implied_scopes,
         scope_groups=scope_map.scope_groups,
         remarks=remarks,
@@ -311,7 +348,7 @@ def way_for_fronts(settings: Settings) -> Callable[[str], httpx2.AsyncBaseTransp
     return lambda url: way_for_streams(url, proxy, tls)
 
 
-def _scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:
+def scopes_of(declared: Mapping[str, Words] | None, settings: Settings) -> dict[str, Words]:
     """Return every scope with its words: the target's, then those that only the settings name.
 
     `declared` is None for a bare function, which cannot declare any.

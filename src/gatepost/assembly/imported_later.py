@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from gatepost.fronts.command import Command
+    from gatepost.fronts.merged import Merged
     from gatepost.fronts.remote import Remote
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.several_logins import SeveralLogins
@@ -46,6 +47,11 @@ def is_command(target: object) -> TypeIs[Command]:
 def is_remote(target: object) -> TypeIs[Remote]:
     """Say whether a target is a server at another URL."""
     return is_of_imported_class(target, "gatepost.fronts.remote", "Remote")
+
+
+def is_merged(target: object) -> TypeIs[Merged]:
+    """Say whether a target is several servers at one endpoint."""
+    return is_of_imported_class(target, "gatepost.fronts.merged", "Merged")
 
 
 def is_protected(target: object) -> TypeIs[Protected]:

@@ -9,6 +9,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from gatepost.cli.front_config import servers_of_config
 from gatepost.cli.front_remote import add_remote_arguments, is_url, refuse_for_command, remote_of
 from gatepost.cli.serve import add_serving_arguments, overrides_of, serve_over_http
 from gatepost.cli.terminal import CommandRefused
@@ -20,15 +21,24 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `front` takes."""
-    parser.usage = "gatepost front [options] -- COMMAND [ARGUMENT ...]\n       gatepost front [options] URL"
+    parser.usage = (
+        "gatepost front [options] -- COMMAND [ARGUMENT ...]\n       gatepost front [options] URL\n"
+        "       gatepost front [options] --config FILE"
+    )
     parser.description = (
         "Serve the stdio MCP server that COMMAND starts, or the one at URL, at /mcp, guarded by the built-in "
         "authorization server. Each client session has a process of its own, or a session of its own at URL, which "
-        "sees neither tokens nor the settings of this server."
+        "sees neither tokens nor the settings of this server. Several of them are served as one by --config."
     )
     parser.epilog = "{user} in an argument or in --env stands for a name of the user, such as memory-{user}.json."
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the server and its arguments, or its URL"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="serve the MCP servers of this file: the object mcpServers of clients, as JSON or TOML; tools of several "
+        "have the names of their servers in front",
     )
     parser.add_argument(
         "--env",
@@ -41,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share",
         choices=SHARES,
-        default=Sharing.share,
         help="who shares a process: session, nobody; user, what one user opens; all, everybody (default: session)",
     )
     parser.add_argument("--serial", action="store_true", help="ask each process one thing at a time")
@@ -78,6 +87,13 @@ def front(options: argparse.Namespace) -> None:
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - not needed for --help
 
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if options.config is not None:
+        if words:
+            raise CommandRefused("What is served is in the file of --config; name nothing beside it.", exit_code=2)
+        settings = load_settings(overrides_of(options))
+        servers = servers_of_config(options, settings)
+        serve_over_http(lambda: servers, options, settings)
+        return
     if words and is_url(words[0]):
         # Options may stand behind a URL; behind a command they would be its own.
         options.front_parser.parse_args(words[1:], options)
@@ -102,7 +118,7 @@ def _command(words: list[str], options: argparse.Namespace) -> Command:
             *words,
             env=dict(map(_variable, options.env)),
             cwd=options.cwd,
-            share=options.share,
+            share=options.share or Sharing.share,
             serial=options.serial,
             **given,
         )

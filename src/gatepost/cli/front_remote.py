@@ -39,14 +39,14 @@ def is_url(text: str) -> bool:
 
 def refuse_for_command(options: argparse.Namespace) -> None:
     """Refuse what only a URL takes; raises CommandRefused."""
-    _refuse(options, _FOR_URLS, "a URL")
+    refuse_given(options, _FOR_URLS, "a URL")
 
 
 def remote_of(url: str, options: argparse.Namespace, settings: Settings) -> Remote:
     """Return the server that the command line names; raises CommandRefused."""
     from gatepost.fronts.remote import Remote  # noqa: PLC0415 - not needed for --help
 
-    _refuse(options, _FOR_COMMANDS, "a command")
+    refuse_given(options, _FOR_COMMANDS, "a command")
     given: dict[str, Any] = {
         "start_seconds": options.start_seconds,
         "idle_seconds": options.idle_seconds,
@@ -59,7 +59,7 @@ def remote_of(url: str, options: argparse.Namespace, settings: Settings) -> Remo
             headers=_headers(options, settings),
             upstream=options.upstream,
             allow_http=options.allow_http,
-            share=options.share,
+            share=options.share or "session",
             serial=options.serial,
             **{name: value for name, value in given.items() if value is not None},
         )
@@ -94,7 +94,8 @@ def _lines(path: Path) -> list[str]:
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _refuse(options: argparse.Namespace, names: tuple[str, ...], of: str) -> None:
+def refuse_given(options: argparse.Namespace, names: tuple[str, ...], of: str) -> None:
+    """Refuse options that are for something else; raises CommandRefused."""
     for name in names:
         if getattr(options, name) not in (None, False, []):
             raise CommandRefused(f"--{name.replace('_', '-')} is for {of} only.", exit_code=2)

@@ -98,7 +98,7 @@ class Clients:
         self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching - {key}}
 
     def hear(self, session: BackendSession, notification: ServerNotification) -> None:
-        change, caller = _change_of(notification), session.latest_caller()
+        change, caller = change_of(notification.method, notification.params), session.latest_caller()
         if change is not None:
             self.changes.publish(change)
         elif self.is_everybodys:
@@ -181,8 +181,9 @@ class AnyCall:
         return await self._questions.ask(method, params, None)
 
 
-def _change_of(notification: ServerNotification) -> Change | None:
-    if notification.method == _UPDATED:
-        uri = notification.params.get("uri")
+def change_of(method: str, params: Mapping[str, Any]) -> Change | None:
+    """Return the change that a notification is about; None for one that is about something else."""
+    if method == _UPDATED:
+        uri = params.get("uri")
         return Change("resource", uri=normal_form(uri) or uri) if type(uri) is str else None
-    return _CHANGES.get(notification.method)
+    return _CHANGES.get(method)

@@ -75,6 +75,8 @@ class Command:
         self.scopes = scopes
         self.introduction: Introduction | None = None
         """What the server said when it was tried; None until then."""
+        self.is_tried = False
+        """Whether it has been tried already, and may be served whatever it said."""
 
     def backend(self) -> StdioBackend:
         """Return what starts the processes."""

@@ -214,8 +214,12 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for opening in tuple(self._opening.values()):
+        openings = tuple(self._opening.values())
+        for opening in openings:
             opening.cancel()
+        if openings:
+            # What was being started has to be ended.
+            await asyncio.wait(openings)
         for key in tuple(self._pooled):
             self.end(key)
         await self._spares.close()

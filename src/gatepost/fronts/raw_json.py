@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,19 +116,27 @@ def with_entries(raw: bytes, member: str, keeps: Callable[[Any], bool]) -> bytes
     entries = members.get(member, "")
     if not entries.startswith("["):
         return raw
-    kept: list[str] = []
-    index = _space(entries, 1)
-    while entries[index : index + 1] != "]":
-        entry, end = _DECODER.raw_decode(entries, index)
-        if keeps(entry):
-            kept.append(entries[index:end])
-        index = _space(entries, end)
-        if entries[index : index + 1] == ",":
-            index = _space(entries, index + 1)
+    kept = [spelled for entry, spelled in entries_of(entries) if keeps(entry)]
     members[member] = f"[{','.join(kept)}]"
     if "cacheScope" in members:
         members["cacheScope"] = '"private"'
-    return _object(members).encode()
+    return object_of(members).encode()
+
+
+def entries_of(text: str) -> Iterator[tuple[Any, str]]:
+    """Yield the entries of a JSON array on one line: what each says, and how it is spelled; raises ValueError."""
+    index = _space(text, _expect(text, 0, "["))
+    while text[index : index + 1] != "]":
+        entry, end = _DECODER.raw_decode(text, index)
+        yield entry, text[index:end]
+        index = _space(text, end)
+        if text[index : index + 1] == ",":
+            index = _space(text, index + 1)
+
+
+def object_of(members: Mapping[str, str]) -> str:
+    """Return a JSON object of members that are JSON already."""
+    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
 
 
 class Additions:
@@ -166,18 +174,14 @@ class Additions:
             inner = members_of(own)
             for name, value in self._meta.items():
                 inner.setdefault(name, value)
-            members["_meta"] = _object(inner)
-        return _object(members).encode()
+            members["_meta"] = object_of(inner)
+        return object_of(members).encode()
 
     def _may_be_in(self, raw: bytes) -> bool:
         for name in self._names:  # noqa: SIM110 - for each call; a generator takes longer than the search
             if name in raw:
                 return True
         return False
-
-
-def _object(members: Mapping[str, str]) -> str:
-    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
 
 
 def _space(text: str, index: int) -> int:

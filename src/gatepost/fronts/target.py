@@ -67,6 +67,8 @@ class FrontTarget:
     """Seals handles to held calls."""
     random_bytes: RandomBytes = secrets.token_bytes
     """Where incident ids come from."""
+    raises_outages: bool = False
+    """Whether it is for whoever asks to say that the server has no answer."""
     _pool: Pool = field(init=False)
     _held: HeldCalls = field(default_factory=HeldCalls, init=False)
     _unclaimed: dict[Exchange, PooledSession] = field(default_factory=dict[Exchange, PooledSession], init=False)
@@ -117,6 +119,7 @@ class FrontTarget:
             ProtocolError: the server's own error, or a fault of it.
             InsufficientScope: the caller may not.
             SessionLost: the client's session with the server is over.
+            BackendLost: there is no answer, where `raises_outages`; likewise BackendUnavailable.
         """
         if request.method.startswith("notifications/"):
             # A server that looks at the method alone would take it for the front's own, which name requests of others.
@@ -134,6 +137,8 @@ class FrontTarget:
         except ApplicationError as error:
             raise error_for_modern(error) if revision.modern else error from None
         except (BackendLost, BackendUnavailable) as error:
+            if self.raises_outages:
+                raise
             raise self._incident(error) from None
         except ToolError as error:
             # What the caller has to do first, before the server behind can be asked in their name.

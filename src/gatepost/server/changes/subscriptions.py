@@ -104,7 +104,7 @@ class Subscriptions:
                 watched.setdefault(normal_form(uri) or uri, uri)
         if watched:
             honoured["resourceSubscriptions"] = list(watched.values())
-        subscription = Subscription(self, request.id, exchange, honoured, watched)
+        subscription = Subscription(self, request.id, request.params, exchange, honoured, watched)
         self._check_room(subscription.user)
         return subscription
 
@@ -155,7 +155,10 @@ class Subscription:
 
     _all: Subscriptions
     id: RequestId
-    _exchange: Exchange
+    params: Mapping[str, Any]
+    """Those of its request."""
+    exchange: Exchange
+    """Notifications go there."""
     _honoured: dict[str, Any]
     _watched: Mapping[str, str]
     """URIs of resources as the client spells them, by their normal form."""
@@ -172,7 +175,7 @@ class Subscription:
     @property
     def user(self) -> tuple[str, str] | None:
         """Who is notified."""
-        return user_of(self._exchange.principal)
+        return user_of(self.exchange.principal)
 
     async def begin(self, end: End) -> None:
         """Acknowledge, and notify the client of changes from then on; raises TooManySubscriptions: others came first.
@@ -183,7 +186,7 @@ class Subscription:
         self._end = end
         # Changes while the acknowledgement is under way are kept: nothing may come before it, and nothing be lost.
         acknowledged = self._tagged({"notifications": self._honoured})
-        await self._exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
+        await self.exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
         self._is_begun = True
         if self._waiting:
             self._deliver_soon()
@@ -194,7 +197,7 @@ class Subscription:
             is_wanted = change.uri in self._watched
         else:
             is_wanted = f"{change.kind}ListChanged" in self._honoured
-        granted = self._exchange.granted
+        granted = self.exchange.granted
         if not is_wanted or not (granted is None or change.scopes <= granted):
             return
         # While the client is slow to read, a second change of the same thing is the first one to it.
@@ -224,7 +227,7 @@ class Subscription:
         try:
             while self._waiting:
                 method, params = self._waiting.pop(next(iter(self._waiting))).notification(self._watched)
-                await self._exchange.notify(method, self._tagged(params))
+                await self.exchange.notify(method, self._tagged(params))
         except OSError:
             # The client is gone; whoever waits for that will say so.
             self._waiting.clear()
