@@ -176,6 +176,19 @@ class PostgresqlInstance:
         self._give(path)
         return path
 
+    def give(self, path: Path) -> None:
+        """Make a file or folder, and what lies in it, the server's own."""
+        for each in (path, *path.rglob("*")):
+            self._give(each)
+
+    def move_log(self, folder: Path) -> None:
+        """Put its write-ahead log into another folder, which does not exist yet; it is stopped."""
+        own = self.data / "pg_wal"
+        shutil.copytree(own, folder)
+        self.give(folder)
+        shutil.rmtree(own)
+        own.symlink_to(folder)
+
     def said(self) -> str:
         """Return its log."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
@@ -206,18 +219,19 @@ class PostgresqlInstance:
     def cut_off(self) -> None:
         """Have a standby receive nothing more: what the primary writes from now on is not here."""
         self.configure(primary_conninfo="")
-        self._until("SELECT count(*) = 0 FROM pg_stat_wal_receiver")
+        self.until("SELECT count(*) = 0 FROM pg_stat_wal_receiver")
 
     def pause_replay(self) -> None:
         """Have a standby receive, and show none of it to readers."""
         self.execute("SELECT pg_wal_replay_pause()")
-        self._until("SELECT pg_get_wal_replay_pause_state() = 'paused'")
+        self.until("SELECT pg_get_wal_replay_pause_state() = 'paused'")
 
     def resume_replay(self) -> None:
         """Have it show what it has received."""
         self.execute("SELECT pg_wal_replay_resume()")
 
-    def _until(self, query: str) -> None:
+    def until(self, query: str) -> None:
+        """Wait until a query finds true."""
         deadline = time.monotonic() + PATIENCE
         while self.rows(query) != [(True,)]:
             assert time.monotonic() < deadline, f"never: {query}\n{self.said()}"

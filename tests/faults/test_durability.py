@@ -66,6 +66,25 @@ async def test_a_database_that_turns_to_asynchronous_commits_while_it_is_used_do
         await database.close()
 
 
+async def test_no_limit_of_the_database_ends_the_wait_of_a_commit_for_a_standby(primary: PostgresqlInstance) -> None:
+    """It would be answered as done."""
+    database = PostgresqlDatabase(primary.url, busy_timeout=5)
+    await database.open()
+    primary.execute(
+        "CREATE TABLE limits_seen (statement_timeout text)",
+        "CREATE FUNCTION note_limit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO limits_seen VALUES (current_setting('statement_timeout')); RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER notes AFTER INSERT ON store_probe DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION note_limit()",
+    )
+    try:
+        await database.write(lambda transaction: transaction.run("INSERT INTO store_probe VALUES (8, 8)"))
+    finally:
+        primary.execute("DROP TRIGGER notes ON store_probe")
+        await database.close()
+    assert primary.rows("SELECT statement_timeout FROM limits_seen") == [("0",)]
+
+
 async def test_a_url_that_asks_for_asynchronous_commits_gets_them_with_a_warning(
     primary: PostgresqlInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
