@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.cli.open_store import with_store
+from gatepost.stores.conformance.records import user
+from gatepost.stores.contract.second_steps import SecondStep
+from gatepost.stores.contract.store import Store
+from gatepost.tokens.sealing import key_id
 from tests.cli.test_grants import live
+from tests.cli.test_store import Terminal
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -60,3 +67,51 @@ def test_another_sealing_key_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Ca
     printed(capsys, "keys", "rotate")
     monkeypatch.setenv("MCP_SEALING_KEYS", f"other-{time.time()}-0123456789abcdefghijklmnopqrstuvwxyz")
     assert "The store was sealed with the key" in printed(capsys, "keys", "rotate", code=2)
+
+
+def test_resealing_brings_all_under_the_first_key_and_the_others_can_go(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    old, new = (f"{name}-0123456789abcdefghijklmnopqrstuvwxyzABCDEF" for name in ("old", "new"))
+    monkeypatch.setenv("MCP_SEALING_KEYS", old)
+    token = printed(capsys, "token", "mint", "--subject", "svc").strip()
+    monkeypatch.setenv("MCP_SEALING_KEYS", f"{new} {old}")
+
+    said = [line.split() for line in printed(capsys, "keys", "reseal").splitlines()]
+    assert said[1] == ["signing", "keys", "1", "1", "0"]
+    assert said[-1] == ["Everything", "is", "sealed", "under", f"{key_id(new)}."]
+    again = [line.split() for line in printed(capsys, "keys", "reseal").splitlines()]
+    assert again[1] == ["signing", "keys", "1", "0", "0"]
+
+    monkeypatch.setenv("MCP_SEALING_KEYS", new)
+    assert live(token) is not None
+    monkeypatch.setenv("MCP_SEALING_KEYS", old)
+    assert f"The store was sealed with the key {key_id(new)}" in printed(capsys, "keys", "reseal", code=2)
+
+
+def test_resealing_says_what_does_not_open_and_makes_no_key(
+    own_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    assert "There is no sealing key: MCP_SEALING_KEYS is not set" in printed(capsys, "keys", "reseal", code=1)
+    assert not own_store.with_suffix(".key").exists()
+    monkeypatch.setenv("MCP_SEALING_KEYS", "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF")
+    printed(capsys, "token", "mint", "--subject", "svc")
+
+    async def alter(store: Store) -> None:
+        await store.users.add_user(user())
+        assert await store.second_steps.set_up(SecondStep("user-1", "step", b"altered", 1, 1), recovery_codes=[])
+
+    with_store(alter)
+
+    assert "What is not opened was altered" in printed(capsys, "keys", "reseal", code=1)
+
+
+def test_a_terminal_sees_what_is_being_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCP_SEALING_KEYS", "old-0123456789abcdefghijklmnopqrstuvwxyzABCDEF")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    assert main(["keys", "reseal"]) == 0
+
+    assert "\rsecond steps: 0" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\n")

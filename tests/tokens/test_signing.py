@@ -306,3 +306,12 @@ def test_a_payload_that_is_no_object_is_refused_even_when_we_signed_it(payload: 
 def test_the_shape_tells_signed_tokens_from_opaque_ones() -> None:
     assert looks_signed(sign(CLAIMS, KEYS[ES256], typ=TYP))
     assert not looks_signed("gp_at_" + "A" * 43)
+
+
+def test_a_key_whose_name_a_command_line_would_take_for_an_option_is_made_anew() -> None:
+    seeds = [number.to_bytes(32) for number in range(500)]
+    bad = next(seed for seed in seeds if restore_signing_key(EDDSA, seed).key_id.startswith("-"))
+    good = next(seed for seed in seeds if not restore_signing_key(EDDSA, seed).key_id.startswith("-"))
+    offered = iter([bad, good])
+
+    assert generate_signing_key(EDDSA, lambda _: next(offered)).secret == good

@@ -71,11 +71,14 @@ class SigningKey:
 
 
 def generate_signing_key(algorithm: str, random_bytes: RandomBytes) -> SigningKey:
-    """Return a new key for one of `ALGORITHMS`."""
-    secret = random_bytes(_SECRET_BYTES)
-    while algorithm == ES256 and not 0 < int.from_bytes(secret) < _P256_ORDER:  # FIPS 186-5 appendix A.2.2
+    """Return a new key for one of `ALGORITHMS`. Its name begins with no hyphen, so that command lines take it."""
+    while True:
         secret = random_bytes(_SECRET_BYTES)
-    return restore_signing_key(algorithm, secret)
+        if algorithm == ES256 and not 0 < int.from_bytes(secret) < _P256_ORDER:  # FIPS 186-5 appendix A.2.2
+            continue
+        key = restore_signing_key(algorithm, secret)
+        if not key.key_id.startswith("-"):
+            return key
 
 
 def restore_signing_key(algorithm: str, secret: bytes) -> SigningKey:
