@@ -130,6 +130,10 @@ class DurableTruth:
     async def find_client(self, client_id: str) -> Client | None:
         return self.clients.get(client_id)
 
+    async def complete_client(self, client_id: str, registered: Client | None) -> Client | None:
+        del client_id
+        return registered
+
     async def remember_jti(self, client_id: str, jti: str, *, expires_at: int, now: int) -> bool:
         if self.assertions.get((client_id, jti), now) > now:
             return False
@@ -207,7 +211,9 @@ class DurableTruth:
         if token is None:
             return None
         grant = self.grants[token.grant_id]
-        return RefreshView(token, grant, self._is_disabled(grant.subject), self._person(self.users.get(grant.subject)))
+        person = self._person(self.users.get(grant.subject))
+        client = self.clients.get(grant.client_id)
+        return RefreshView(token, grant, self._is_disabled(grant.subject), person, client)
 
     async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
         token = self.access_tokens.get(token_fingerprint) or self.refresh_tokens.get(token_fingerprint)

@@ -53,12 +53,17 @@ class ClientDirectory:
             TemporarilyUnavailable: the document could not be fetched.
             StoreUnavailable: the store cannot answer.
         """
+        if is_document_url(client_id):  # looked at before the store is asked about it
+            check_document_url(client_id, allowed_domains=self.allowed_domains, allow_loopback=self.allow_loopback)
+        return await self.complete_client(client_id, await self.registered.find_client(client_id))
+
+    async def complete_client(self, client_id: str, registered: Client | None) -> Client | None:
+        """See `ClientFinder`; raises what `find_client` does."""
         if not is_document_url(client_id):
-            return await self.registered.find_client(client_id)
+            return registered
         check_document_url(client_id, allowed_domains=self.allowed_domains, allow_loopback=self.allow_loopback)
-        client = await self.registered.find_client(client_id)
-        if client is not None:
-            return client
+        if registered is not None:
+            return registered
         try:
             return await self.documents.get(client_id, lambda: self._load(client_id))
         except FetchFailed as failure:

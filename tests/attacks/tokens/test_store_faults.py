@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.oauth.records import Client
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
 from tests.web.oauth.token_harness import Harness, refusal, token_harness
@@ -104,6 +105,9 @@ async def test_a_store_that_is_down_is_never_a_wrong_client(store: Store) -> Non
     class Down:
         async def find_client(self, client_id: str) -> None:
             raise StoreUnavailable(client_id)
+
+        async def complete_client(self, client_id: str, registered: Client | None) -> Client | None:
+            raise StoreUnavailable(client_id, registered)
 
     async with token_harness(store, clients=Down()) as harness:
         client = await harness.register(method="client_secret_post", secret="gp_cs_" + "s" * 43)

@@ -20,6 +20,9 @@ class ClientFinder(Protocol):
             OAuthError: it is known by a metadata document, and that is refused or cannot be had.
         """
 
+    async def complete_client(self, client_id: str, registered: Client | None) -> Client | None:
+        """Return what `find_client` does, for whoever has just looked up what is registered under the id."""
+
 
 class ClientStore(ClientFinder, Protocol):
     """Registered clients (RFC 7591, RFC 7592)."""

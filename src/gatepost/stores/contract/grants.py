@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
-from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens, RefreshToken
+from gatepost.oauth.records import AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.contract.users import Person
 
 MOST_GENERATIONS: Final = 300
@@ -35,6 +35,8 @@ class RefreshView:
     user_disabled: bool
     person: Person | None
     """Who approved; None where nobody did, such as for a client's own."""
+    client: Client | None = None
+    """What is registered under the grant's `client_id`, disabled or not; None where nothing is."""
 
 
 class RotateOutcome(Enum):

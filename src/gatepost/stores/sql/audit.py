@@ -27,8 +27,7 @@ class SqlAuditStore(Operations):
 
     @write
     async def append_events(self, transaction: Transaction, records: Sequence[AuditRecord]) -> None:
-        for record in records:
-            await AUDIT_EVENTS.insert(transaction, record)
+        await AUDIT_EVENTS.insert_all(transaction, records)
 
     @read
     async def list_events(

@@ -85,6 +85,10 @@ class SqlClientStore(Operations):
     async def find_client(self, transaction: Transaction, client_id: str) -> Client | None:
         return await CLIENTS.one(transaction, _FIND, client_id)
 
+    async def complete_client(self, client_id: str, registered: Client | None) -> Client | None:
+        del client_id
+        return registered
+
     @read
     async def list_clients(self, transaction: Transaction) -> list[Client]:
         return await CLIENTS.all(transaction, "SELECT * FROM clients ORDER BY created_at, client_id")

@@ -19,7 +19,7 @@ from gatepost.stores.contract.users import Person
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN
 from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
-from gatepost.stores.sql.tables import ACCESS_TOKENS, CODES, GRANTS, REFRESH_TOKENS
+from gatepost.stores.sql.tables import ACCESS_TOKENS, CLIENTS, CODES, GRANTS, REFRESH_TOKENS
 
 _CODE: Final = "SELECT * FROM authorization_codes WHERE code_fingerprint = $1 AND expires_at > $2"
 
@@ -27,10 +27,10 @@ _COUNT_FAILURE: Final = """
     UPDATE authorization_codes SET failed_attempts = failed_attempts + 1 WHERE code_fingerprint = $1
 """
 
-_USE_CLIENT: Final = "UPDATE clients SET number = NULL WHERE client_id = $1 AND number IS NOT NULL"
+USE_CLIENT: Final = "UPDATE clients SET number = NULL WHERE client_id = $1 AND number IS NOT NULL"
 
 # A code whose user has been disabled since the approval cannot be spent.
-_SPEND_CODE: Final = """
+SPEND_CODE: Final = """
     UPDATE authorization_codes SET grant_id = $2
     WHERE code_fingerprint = $1 AND grant_id IS NULL AND expires_at > $3
       AND NOT EXISTS (
@@ -72,15 +72,22 @@ _LIVE_ACCESS_TOKEN: Final = """
     WHERE access_tokens.token_fingerprint = $1 AND access_tokens.expires_at > $2 AND grants.expires_at > $2
 """
 
-_REFRESH_TOKEN: Final = "SELECT * FROM refresh_tokens WHERE token_fingerprint = $1"
+_TOKEN_PART: Final = REFRESH_TOKENS.joined()
+_GRANT_PART: Final = GRANTS.joined()
+_CLIENT_PART: Final = CLIENTS.joined()
 
-_GRANT: Final = """
+# Four look-ups by primary key, in one statement.
+_REFRESH: Final = f"""
     SELECT
-        grants.*, users.disabled_at, users.issuer, users.external_subject, users.username,
+        {_TOKEN_PART.columns}, {_GRANT_PART.columns}, {_CLIENT_PART.columns},
+        users.disabled_at, users.issuer, users.external_subject, users.username,
         users.display_name AS person_name, users.profile, users.roles, users.profile_issuer, users.profile_subject
-    FROM grants LEFT JOIN users ON users.subject = grants.subject
-    WHERE grants.grant_id = $1
-"""
+    FROM refresh_tokens
+    JOIN grants ON grants.grant_id = refresh_tokens.grant_id
+    LEFT JOIN users ON users.subject = grants.subject
+    LEFT JOIN clients ON clients.client_id = grants.client_id
+    WHERE refresh_tokens.token_fingerprint = $1
+"""  # noqa: S608 - our own names
 
 # A refresh token that may still be judged: neither it nor its grant is over, its user is not disabled.
 _LIVE_REFRESH_TOKEN: Final = """
@@ -144,21 +151,23 @@ class SqlGrantStore(Operations):
     async def redeem_code(
         self, transaction: Transaction, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
     ) -> RedeemOutcome:
-        if not await transaction.run(_SPEND_CODE, code_fingerprint, grant.grant_id, now):
+        if not await transaction.run(SPEND_CODE, code_fingerprint, grant.grant_id, now):
             return RedeemOutcome.LOST_RACE
         await insert_grant(transaction, grant, tokens)
         return RedeemOutcome.REDEEMED
 
     @read
     async def find_refresh(self, transaction: Transaction, token_fingerprint: bytes) -> RefreshView | None:
-        token = await REFRESH_TOKENS.one(transaction, _REFRESH_TOKEN, token_fingerprint)
-        if token is None:
-            return None
-        # Never None: the token's row refers to it, and both are read from one snapshot.
-        row = await transaction.one(_GRANT, token.grant_id)
+        row = await transaction.one(_REFRESH, token_fingerprint)
         if row is None:
             return None
-        return RefreshView(token, GRANTS.record(row), row["disabled_at"] is not None, _person(row))
+        return RefreshView(
+            token=_TOKEN_PART.record(row),
+            grant=_GRANT_PART.record(row),
+            user_disabled=row["disabled_at"] is not None,
+            person=_person(row),
+            client=None if row["clients_client_id"] is None else _CLIENT_PART.record(row),
+        )
 
     @write
     async def rotate_refresh_token(
@@ -263,7 +272,7 @@ async def insert_grant(transaction: Transaction, grant: Grant, tokens: IssuedTok
     """Add the rows of a grant and its tokens; from here on its client is a used one."""
     await GRANTS.insert(transaction, grant)
     await _insert_tokens(transaction, tokens)
-    await transaction.run(_USE_CLIENT, grant.client_id)
+    await transaction.run(USE_CLIENT, grant.client_id)
 
 
 async def _chain(transaction: Transaction, token_fingerprint: bytes) -> tuple[bytes, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -24,9 +24,26 @@ class Conversion:
     from_column: Callable[[Any], Any]
 
 
+_BATCHES: Final = (64, 8, 1)
+"""How many rows one statement adds."""
+
 FLAG: Final = Conversion(int, bool)
 SCOPES: Final = Conversion(" ".join, lambda text: tuple(text.split()))
 LIST: Final = Conversion(json.dumps, lambda text: tuple(json.loads(text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Generic[R]):
+    """One table's part of a row that several have part in."""
+
+    columns: str
+    """What a SELECT names, each with its table's name in front of it."""
+    _values_of: Callable[[Row], Sequence[Any]]
+    _record_of: Callable[[list[Any]], R]
+
+    def record(self, row: Row) -> R:
+        """Return the record."""
+        return self._record_of(list(self._values_of(row)))
 
 
 class Table(Generic[R]):
@@ -50,9 +67,18 @@ class Table(Generic[R]):
         )
         self._deletion_of_oldest = f"DELETE FROM {name} WHERE number <= ({newest}) - $1"  # noqa: S608 - likewise
         self._record = record
+        self._name, self._names = name, names
         self._fields_of = attrgetter(*names)
         self._columns_of = itemgetter(*names)
         self._conversions = [(names.index(field), conversion) for field, conversion in conversions.items()]
+
+    def joined(self) -> Joined[R]:
+        """Return how a record is read from a row of several tables."""
+        return Joined(
+            ", ".join(f"{self._name}.{column} AS {self._name}_{column}" for column in self._names),
+            itemgetter(*(f"{self._name}_{column}" for column in self._names)),
+            self._record_of,
+        )
 
     def values(self, record: R) -> list[Value]:
         """Return the parameters of `insertion`."""
@@ -63,7 +89,9 @@ class Table(Generic[R]):
 
     def record(self, row: Row) -> R:
         """Return the record of a row that has all its columns, and perhaps others."""
-        values: list[Any] = list(self._columns_of(row))
+        return self._record_of(list(self._columns_of(row)))
+
+    def _record_of(self, values: list[Any]) -> R:
         for position, conversion in self._conversions:
             values[position] = conversion.from_column(values[position])
         return self._record(*values)
@@ -71,6 +99,36 @@ class Table(Generic[R]):
     def insert(self, transaction: Transaction, record: R) -> Coroutine[Any, Any, int]:
         """Add the record's row."""
         return transaction.run(self.insertion, *self.values(record))
+
+    async def insert_all(self, transaction: Transaction, records: Sequence[R]) -> None:
+        """Add the rows of several records by as few statements as is sensible."""
+        at = 0
+        for size in _BATCHES:
+            while len(records) - at >= size:
+                values = [value for record in records[at : at + size] for value in self.values(record)]
+                await transaction.run(self._insertion_of(size), *values)
+                at += size
+
+    @property
+    def width(self) -> int:
+        """How many parameters a record has."""
+        return len(self._names)
+
+    def insertion_from(self, source: str, *, first: int) -> str:
+        """Return the statement that adds a record where another part of it, `source`, has a row.
+
+        The record's parameters begin with number `first`.
+        """
+        places = ", ".join(f"${number}" for number in range(first, first + self.width))
+        return f"INSERT INTO {self._name} ({', '.join(self._names)}) SELECT {places} FROM {source}"  # noqa: S608 - our own names
+
+    def _insertion_of(self, count: int) -> str:
+        """Return the statement that adds so many rows; there are few of them, because each is prepared and kept."""
+        width = self.width
+        rows = ", ".join(
+            f"({', '.join(f'${row * width + column + 1}' for column in range(width))})" for row in range(count)
+        )
+        return f"INSERT INTO {self._name} ({', '.join(self._names)}) VALUES {rows}"  # noqa: S608 - our own names
 
     def insert_numbered(self, transaction: Transaction, record: R) -> Coroutine[Any, Any, int]:
         """Add the record's row to a table that has a unique `number`, with the next one.

@@ -39,6 +39,15 @@ class ClientForm:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What is registered under an id."""
+
+    client_id: str
+    client: Client | None
+    """None where nothing is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientForms:
     """Reads forms and authenticates the clients that send them."""
@@ -48,24 +57,43 @@ class ClientForms:
     """Judges the assertions of clients with keys (`private_key_jwt`); None takes none."""
 
     async def read(self, request: Request) -> ClientForm:
-        """Return the form of a request.
+        """Return the form of a request, as `parse` and `authenticate` do together."""
+        return await self.authenticate(request, await self.parse(request))
+
+    async def parse(self, request: Request) -> Mapping[str, str]:
+        """Return the parameters of a request, of which nobody knows yet who sent them.
 
         Raises:
             InvalidRequest: it is no form, or a parameter is repeated or malformed.
-            InvalidClient: the client is unknown or failed to authenticate.
             BodyTooLarge: it is longer than `MAX_BODY`.
-            StoreUnavailable: it cannot be known now.
         """
-        # 1. Parse the form. A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
+        # A parameter sent twice ends here; neither value is used (RFC 6749 section 3.2).
         if media_type(request.scope["headers"]) != "application/x-www-form-urlencoded":
             raise InvalidRequest(
                 Reason.CONTENT_TYPE_UNSUPPORTED, "Send the parameters as application/x-www-form-urlencoded."
             )
-        parameters = parse_parameters(await read_body(request.receive, limit=MAX_BODY))
+        return parse_parameters(await read_body(request.receive, limit=MAX_BODY))
 
-        # 2. Authenticate the client.
+    async def authenticate(
+        self, request: Request, parameters: Mapping[str, str], *, registered: Registered | None = None
+    ) -> ClientForm:
+        """Return the form of a request once its client has authenticated.
+
+        Args:
+            request: where else the client may say who it is.
+            parameters: the request's.
+            registered: what has just been looked up of a client, which may be another one; None where nothing was.
+
+        Raises:
+            InvalidRequest: the client says in two ways who it is.
+            InvalidClient: the client is unknown or failed to authenticate.
+            StoreUnavailable: it cannot be known now.
+        """
         presented = read_client(parameters, request.headers.getlist("authorization"))
-        found = await self.clients.find_client(presented.client_id)
+        if registered is not None and registered.client_id == presented.client_id:
+            found = await self.clients.complete_client(registered.client_id, registered.client)
+        else:
+            found = await self.clients.find_client(presented.client_id)
         if found is not None:
             request.state.client_id = found.client_id
         if presented.assertion is None or self.assertions is None:

@@ -12,7 +12,7 @@ from gatepost.oauth.audit import REFUSALS, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.errors import OAuthError, UnsupportedGrantType
 from gatepost.oauth.reasons import Reason
-from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.client_form import ClientForms, Registered
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
 from gatepost.web.site import api_description as api
@@ -58,12 +58,18 @@ class TokenEndpoint:
             raise
 
     async def _exchange(self, request: Request) -> Response:
-        # 1. Parse the form and authenticate the client.
-        form = await self.client_forms.read(request)
-
-        # 2. Find the grant type, and whether the client may use it.
-        name = form.required("grant_type")
+        # 1. Parse the form. Where what it is about is looked up together with its client, that comes first.
+        parameters = await self.client_forms.parse(request)
+        name = parameters.get("grant_type")
         grant_type = next((known for known in self.grant_types if known.name == name), None)
+        found = registered = None
+        if grant_type is not None and grant_type.look_up is not None:
+            found = await grant_type.look_up(self.issuer, parameters)
+            registered = None if found is None else Registered(found.grant.client_id, found.client)
+
+        # 2. Authenticate the client, and see whether it may use the grant type.
+        form = await self.client_forms.authenticate(request, parameters, registered=registered)
+        name = form.required("grant_type")
         if grant_type is None:
             raise UnsupportedGrantType(
                 Reason.GRANT_TYPE_UNSUPPORTED,
@@ -75,7 +81,7 @@ class TokenEndpoint:
         # 3. Look up, let the rule decide, and write in one atomic operation.
         now = self.issuer.now()
         tokens = await grant_type.exchange(
-            self.issuer, TokenRequest(form.client, form.parameters, now=now, request=request)
+            self.issuer, TokenRequest(form.client, form.parameters, now=now, request=request, found=found)
         )
 
         # 4. Answer; the tokens are durable by now.

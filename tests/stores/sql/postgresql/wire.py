@@ -1,7 +1,7 @@
 """What goes over the wire to PostgreSQL: a proxy on loopback that counts round trips, and falls silent when told to.
 
-A server ends each answer with ReadyForQuery (PostgreSQL section 55.7), so there are as many of those as round trips.
-The first of a connection ends its beginning, and is counted as a connection.
+A round trip is an answer that begins after something was asked. What goes to and fro until the first ReadyForQuery
+(PostgreSQL section 55.7) begins a connection, and is counted as that.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class Wire:
         self.connections = 0
         self._goes_on = asyncio.Event()
         self._goes_on.set()
+        self._hears = asyncio.Event()
+        self._hears.set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
@@ -39,9 +41,14 @@ class Wire:
         """Take what comes, and hand nothing on; new connections are accepted, and hear nothing either."""
         self._goes_on.clear()
 
+    def lose_answers(self) -> None:
+        """Hand on what is asked, and nothing of what is answered."""
+        self._hears.clear()
+
     def speak(self) -> None:
         """Go on."""
         self._goes_on.set()
+        self._hears.set()
 
     def cut(self) -> None:
         """End every connection."""
@@ -65,28 +72,34 @@ class Wire:
         there, answer = await asyncio.open_connection(*self._server)
         self._writers.add(answer)
         try:
-            await asyncio.gather(self._hand_on(reader, answer), self._count(there, writer), return_exceptions=True)
+            asked = asyncio.Event()
+            await asyncio.gather(
+                self._hand_on(reader, answer, asked), self._count(there, writer, asked), return_exceptions=True
+            )
         finally:
             for end in (writer, answer):
                 end.close()
                 self._writers.discard(end)
 
-    async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event) -> None:
         while data := await reader.read(65536):
             await self._goes_on.wait()
+            asked.set()
             writer.write(data)
         writer.close()
 
-    async def _count(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _count(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event) -> None:
         has_begun = False
         try:
             while True:
                 head = await reader.readexactly(5)
                 body = await reader.readexactly(int.from_bytes(head[1:]) - 4)
-                if head[0] == _READY:
-                    self.round_trips += has_begun
-                    self.connections += not has_begun
+                self.round_trips += has_begun and asked.is_set()
+                asked.clear()
+                if head[0] == _READY and not has_begun:
+                    self.connections += 1
                     has_begun = True
+                await self._hears.wait()
                 await self._goes_on.wait()
                 writer.write(head + body)
         except asyncio.IncompleteReadError:

@@ -6,10 +6,13 @@ Depends on: `stores.sql`, `stores.contract`, asyncpg, which is imported when the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.postgresql.database import MOST_CONNECTIONS, PostgresqlDatabase
+from gatepost.stores.sql.postgresql.grants import PostgresqlGrantStore
+from gatepost.stores.sql.postgresql.limits import PostgresqlLimitStore
 from gatepost.stores.sql.postgresql.listener import PostgresqlWakeups
 from gatepost.stores.sql.store import sql_store
 
@@ -28,4 +31,5 @@ def postgresql_store(
             says all.
     """
     database = PostgresqlDatabase(url, busy_timeout=busy_timeout, connections=connections, password_file=password_file)
-    return sql_store(database, PostgresqlWakeups(database, url, origin=database.origin, password_file=password_file))
+    store = sql_store(database, PostgresqlWakeups(database, url, origin=database.origin, password_file=password_file))
+    return replace(store, grants=PostgresqlGrantStore(database), limits=PostgresqlLimitStore(database))

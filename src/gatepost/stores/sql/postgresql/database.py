@@ -164,8 +164,8 @@ class PostgresqlDatabase:
     async def write_alone(self, operation: Operation[T], *, is_repeatable: bool = False) -> T | None:
         """Run an operation whose one statement is a transaction by itself: one round trip, READ COMMITTED.
 
-        So it has to be right beside whatever else happens, without help of the isolation, and must not wait for locks.
-        `is_repeatable` says that it may happen twice, so that one of which nothing is known is `StoreBusy`.
+        So it has to be right beside whatever else happens, without help of the isolation, and waits for no lock unless
+        `is_repeatable`: it may happen twice, so it is given up after a second, as `StoreBusy`.
 
         Return None where it was not run, because that is not possible now: `write` is.
         """
@@ -251,7 +251,7 @@ class PostgresqlDatabase:
                 async with self._within(_Attempt("", LONGEST_ATTEMPT)):
                     await connection.execute("SELECT 1")
             try:
-                async with asyncio.timeout(_at_most(_COMMIT_SECONDS)):
+                async with asyncio.timeout(LONGEST_ATTEMPT if is_repeatable else _at_most(_COMMIT_SECONDS)):
                     return await operation(OneStatement(connection, writes=True))
             except Exception as error:
                 if has_lost_statement(error):

@@ -16,6 +16,7 @@ from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.resource.resources import ProtectedResource, find_resource
+from gatepost.stores.contract.grants import RefreshView
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.oauth.client_form import ClientForm
@@ -30,6 +31,8 @@ class TokenRequest(ClientForm):
 
     now: int
     request: Request
+    found: RefreshView | None = None
+    """What the grant type's `look_up` returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,9 @@ class GrantType:
     """Whether a client that registers itself may use it; the others are the operator's to give."""
     parameters: Mapping[str, str]
     """Those that are its own, for the API description: what each is."""
+    look_up: Callable[[TokenIssuer, Mapping[str, str]], Awaitable[RefreshView | None]] | None = None
+    """Returns what a request with these parameters is judged by, and what is registered of its client with it: one
+    look-up for both. Nothing comes of it before the client has authenticated. None where there is no such thing."""
     patience: float = CODE_SECONDS
     """For how many seconds from the request's beginning its clients wait while the store is busy."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -25,7 +26,7 @@ from gatepost.oauth.refresh import (
 )
 from gatepost.oauth.scopes import narrow_scopes
 from gatepost.resource.resources import implied_scopes_at
-from gatepost.stores.contract.grants import RotateOutcome
+from gatepost.stores.contract.grants import RefreshView, RotateOutcome
 from gatepost.stores.contract.users import Person
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
@@ -35,13 +36,18 @@ from gatepost.web.site.patience import REFRESH_SECONDS
 _log = logging.getLogger("gatepost.oauth")
 
 
+async def look_up(issuer: TokenIssuer, parameters: Mapping[str, str]) -> RefreshView | None:
+    """Return the token and its grant, with what is registered of its client; None when the token is unknown."""
+    presented = parameters.get("refresh_token")
+    return None if presented is None else await issuer.store.grants.find_refresh(fingerprint(presented))
+
+
 async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     """Return the successor of a refresh token, with an access token; or what came of it when it was used before."""
-    # 1. Look the token and its grant up.
+    # 1. The token and its grant have been looked up.
     grants = issuer.store.grants
-    presented = request.required("refresh_token")
+    presented, found = request.required("refresh_token"), request.found
     token_fingerprint = fingerprint(presented)
-    found = await grants.find_refresh(token_fingerprint)
 
     # 2. The rules decide; none of their refusals rotates.
     grant = check_refresh(
@@ -117,5 +123,6 @@ REFRESH_TOKEN: Final = GrantType(
     rotate,
     is_registrable=True,
     parameters={"refresh_token": "refresh_token only"},
+    look_up=look_up,
     patience=REFRESH_SECONDS,
 )
