@@ -220,6 +220,29 @@ async def test_a_refresh_whose_answer_is_lost_has_happened_and_the_client_that_t
         await behind.close()
 
 
+@pytest.mark.usefixtures("store")
+async def test_a_refresh_is_kept_where_commits_are_not_by_default(postgresql_url: str) -> None:
+    schema = postgresql_url.partition("search_path=")[2].partition("&")[0]
+    plain = postgresql_url.replace("&synchronous_commit=off", "")
+    role = f"{schema}_careless"
+    postgresql_server.execute(
+        f"CREATE ROLE {role} SUPERUSER LOGIN", f"ALTER ROLE {role} SET synchronous_commit = off", url=postgresql_url
+    )
+    careless = postgresql_store(plain.replace("postgres@", f"{role}@"))
+    try:
+        await careless.open()
+        async with paused(postgresql_url, lambda: rotate(careless)) as refresh:
+            (said,) = await refresh.connection.fetch(
+                "SELECT xact_start < query_start AS is_begun FROM pg_stat_activity WHERE pid = $1", await refresh.pid()
+            )
+            # It is in a transaction that began with what a commit has to wait for.
+            assert said["is_begun"]
+            assert await refresh.go_on() == ROTATED
+        await careless.close()
+    finally:
+        postgresql_server.execute(f"DROP ROLE {role}", url=postgresql_url)
+
+
 async def test_fifty_parallel_uses_by_two_processes_rotate_once(store: Store, postgresql_url: str) -> None:
     other = postgresql_store(postgresql_url)
     await other.open()

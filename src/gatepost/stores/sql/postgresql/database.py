@@ -28,7 +28,7 @@ from gatepost.stores.contract.errors import StoreMisconfigured, StoreOverloaded,
 from gatepost.stores.sql.database import Operation, StoreCall, T
 from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.connections import Connections
-from gatepost.stores.sql.postgresql.durability import commit_setting
+from gatepost.stores.sql.postgresql.durability import chooses_commit, commit_setting
 from gatepost.stores.sql.postgresql.errors import (
     explained,
     explained_at_open,
@@ -103,6 +103,8 @@ class PostgresqlDatabase:
         self._url, self._password_file, self._most = url, password_file, connections
         self.description = description_of(url)
         self.busy_timeout = busy_timeout
+        self.chooses_commit = chooses_commit(url)
+        """Whether the URL says itself what a commit waits for."""
         self.origin = secrets.token_hex(8)
         """Tells what this process tells the others from what they tell it."""
         self._connections: Connections | None = None

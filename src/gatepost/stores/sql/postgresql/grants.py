@@ -21,18 +21,21 @@ from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Rotati
 from gatepost.stores.sql.database import Transaction, Value, write
 from gatepost.stores.sql.grants import SPEND_CODE, USE_CLIENT, SqlGrantStore
 from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
+from gatepost.stores.sql.postgresql.durability import IS_KEPT
 from gatepost.stores.sql.tables import ACCESS_TOKENS, GRANTS, REFRESH_TOKENS
 
 # What a disabled user had is revoked in the same transaction, so the grant's row says it too, and is the one locked.
-_LIVE: Final = """
+_CHOOSES: Final = 5 + ACCESS_TOKENS.width + REFRESH_TOKENS.width
+_LIVE: Final = f"""
     SELECT refresh_tokens.token_fingerprint
     FROM refresh_tokens JOIN grants ON grants.grant_id = refresh_tokens.grant_id
     WHERE refresh_tokens.token_fingerprint = $1 AND refresh_tokens.expires_at > $2
       AND refresh_tokens.spent_at IS NULL AND grants.expires_at > $2 AND grants.revoked_at IS NULL
       AND NOT EXISTS (SELECT 1 FROM users WHERE users.subject = grants.subject AND users.disabled_at IS NOT NULL)
+      AND (${_CHOOSES}::bigint = 1 OR {IS_KEPT})
     FOR NO KEY UPDATE OF refresh_tokens SKIP LOCKED
     FOR SHARE OF grants SKIP LOCKED
-"""
+"""  # noqa: S608 - our own words
 
 _ROTATE: Final = f"""
     WITH live AS MATERIALIZED ({_LIVE}), spent AS (
@@ -95,6 +98,7 @@ class PostgresqlGrantStore(SqlGrantStore):
         if (refresh := successor.refresh) is not None:
             values: list[Value] = [token_fingerprint, now, refresh.token_fingerprint, sealed_successor]
             values += ACCESS_TOKENS.values(successor.access) + REFRESH_TOKENS.values(refresh)
+            values.append(int(self._database.chooses_commit))
 
             async def rotate(transaction: Transaction) -> int:
                 return await transaction.run(_ROTATE, *values)
