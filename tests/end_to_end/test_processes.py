@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +13,20 @@ import httpx2
 import pytest
 
 from tests.end_to_end import local_http
+from tests.end_to_end.conftest import owner_of
 from tests.end_to_end.running_server import RunningServer, free_port
+from tests.end_to_end.scripted_client import App
 
 TARGET = "tests/end_to_end/session_target.py:server"
 MODERN = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+INITIALIZE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {"elicitation": {}},
+    "clientInfo": {"name": "test", "version": "1"},
+}
 
 
 def messages_of(response: httpx2.Response) -> Iterator[Any]:
@@ -110,6 +117,58 @@ def test_what_changes_at_one_server_is_told_by_the_other_in_both_eras(pair: Pair
         pair.post(pair.one, "tools/call", {"name": "grow", "arguments": {}}, request_id=2)
         for messages in (changes, messages_of(session)):
             assert next(messages)["method"] == "notifications/tools/list_changed"
+
+
+def test_what_a_user_answers_at_one_server_reaches_the_tool_at_the_other(pair: Pair) -> None:
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "choose", "arguments": {}}}
+    with local_http.stream("POST", pair.one.mcp_url, json=message, headers=pair.headers) as response:
+        messages = messages_of(response)
+        asked = next(message for message in messages if message.get("method") == "elicitation/create")
+        result = {"action": "accept", "content": {"colour": "blue"}}
+        answer = {"jsonrpc": "2.0", "id": asked["id"], "result": result}
+        assert local_http.post(pair.other.mcp_url, json=answer, headers=pair.headers).status_code == 202
+        [*_, last] = messages
+    assert last["result"]["content"][0]["text"] == "blue"
+
+
+def test_a_stream_that_one_server_began_goes_on_at_the_other(pair: Pair) -> None:
+    params = {"name": "slow", "arguments": {}, "_meta": {"progressToken": "p"}}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    headers = {**pair.headers, "Accept": "application/json, text/event-stream"}
+    with local_http.stream("POST", pair.one.mcp_url, json=message, headers=headers) as response:
+        last_event_id = [line for line in response.iter_lines() if line.startswith("id: ")][-1].removeprefix("id: ")
+    headers["Last-Event-ID"] = last_event_id
+    with local_http.stream("GET", pair.other.mcp_url, headers=headers) as resumed:
+        [*_, last] = messages_of(resumed)
+    assert last["result"]["content"][0]["text"] == "after all"
+
+
+def test_what_is_revoked_at_one_server_counts_at_the_other_no_more(tmp_path: Path, storage: dict[str, str]) -> None:
+    port = free_port()
+    environment = storage | {"MCP_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    with (
+        RunningServer(TARGET, tmp_path / "data", port=port, environment=environment) as one,
+        RunningServer(TARGET, tmp_path / "data", environment=environment) as other,
+    ):
+        app = App(one.origin).register()
+        tokens = app.redeem(app.code_from(owner_of(one).decide(app.authorization_url()))).json()
+        headers = {
+            "Host": one.origin.removeprefix("http://"),
+            "Authorization": f"Bearer {tokens['access_token']}",
+        }
+
+        def ping() -> int:
+            message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+            return local_http.post(other.mcp_url, json=message, headers=headers).status_code
+
+        assert ping() == 200
+        form = {"token": tokens["refresh_token"], "client_id": app.client_id}
+        assert local_http.post(f"{one.origin}/oauth/revoke", data=form).status_code == 200
+        # At once over PostgreSQL, and else in five seconds; the patience is for a busy machine.
+        end = time.monotonic() + local_http.PATIENCE
+        while (status := ping()) == 200:
+            assert time.monotonic() < end
+        assert status == 401
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
