@@ -24,11 +24,14 @@ class Shaky:
     def __init__(self) -> None:
         self.real = memory_store().audit
         self.is_down = False
+        self.loses_answers = False
 
     async def append_events(self, records: Sequence[AuditRecord]) -> None:
         if self.is_down:
             raise StoreUnavailable("the disk is full")
         await self.real.append_events(records)
+        if self.loses_answers:
+            raise StoreUnavailable("the connection was cut")
 
     async def list_events(self, query: AuditQuery, *, before: str | None, limit: int) -> list[AuditRecord]:
         return await self.real.list_events(query, before=before, limit=limit)
@@ -146,6 +149,19 @@ async def test_noted_events_wait_for_a_store_that_is_down(
 
     assert [record.event for record in await kept(store)] == [AuditEvent.REFRESH, AuditEvent.LIMIT]
     assert "audit events wait: the disk is full" in caplog.text
+
+
+async def test_events_whose_writing_was_not_acknowledged_are_kept_once_and_later_ones_too(
+    trail: AuditTrail, store: Shaky
+) -> None:
+    note(trail, AuditEvent.REFRESH)
+    store.loses_answers = True
+    await trail.write_queue()
+    note(trail, AuditEvent.LIMIT)
+    store.loses_answers = False
+    await trail.write_queue()
+
+    assert [record.event for record in await kept(store)] == [AuditEvent.REFRESH, AuditEvent.LIMIT]
 
 
 async def test_events_that_the_store_fails_over_are_given_up_with_a_word_and_later_ones_are_kept(

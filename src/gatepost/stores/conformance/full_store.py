@@ -110,6 +110,7 @@ async def _people(store: Store) -> dict[str, Any]:
         "passkeys": [await store.passkeys.list_passkeys(subject) for subject in subjects],
         "sessions": [await store.browser_sessions.list_sessions(one, now=NOW, limit=99) for one in subjects],
         "upstream tokens": await store.upstream_tokens.list_tokens(None, limit=99),
+        "upstream tokens of one": await store.upstream_tokens.find_tokens("user-1", "github"),
     }
 
 

@@ -30,7 +30,7 @@ def operations() -> dict[str, str]:
     return {
         f"{concern}.{name}": f"{protocol.__name__}.{name}: {inspect.getdoc(method) or ''}"
         for concern, protocol in concerns().items()
-        for name, method in inspect.getmembers(protocol, inspect.isfunction)
+        for name, method in inspect.getmembers(protocol, inspect.iscoroutinefunction)
         if not name.startswith("_")
     }
 
@@ -58,7 +58,8 @@ class Trail:
 
     def watch(self, store: Store) -> Store:
         """Return the same store, of which each call is written down."""
-        watched: dict[str, Any] = {name: _Watched(name, getattr(store, name), self.calls) for name in concerns()}
+        called = dict.fromkeys(operation.partition(".")[0] for operation in operations())
+        watched: dict[str, Any] = {name: _Watched(name, getattr(store, name), self.calls) for name in called}
         return replace(store, **watched, in_name_of=lambda by: self.watch(store.in_name_of(by)))
 
     def message(self, promise: str) -> str:

@@ -34,6 +34,7 @@ from gatepost.stores.conformance.behaviour import (
     mcp_streams,
     passkeys,
     registration_budget,
+    repetition,
     second_steps,
     settings_clients,
     stale_tokens,
@@ -43,7 +44,7 @@ from gatepost.stores.conformance.behaviour import (
     upstream_tokens,
     users,
 )
-from gatepost.stores.conformance.concurrency import many, processes, tasks, threads
+from gatepost.stores.conformance.concurrency import many, processes, tasks, threads, wakeups
 from gatepost.stores.conformance.durability import cancellation, kills, reopening
 from gatepost.stores.conformance.places import Place
 from gatepost.stores.conformance.promises import Trail, in_words
@@ -71,6 +72,7 @@ MODULES: Final = (
     mcp_streams,
     passkeys,
     registration_budget,
+    repetition,
     second_steps,
     settings_clients,
     stale_tokens,
@@ -83,6 +85,7 @@ MODULES: Final = (
     many,
     threads,
     processes,
+    wakeups,
     reopening,
     cancellation,
     kills,

@@ -7,6 +7,11 @@ Atomic means: it happens wholly or not at all, is durable when it returns, and o
 process or many, each gets the answer it would get if they had come one after the other. There is never a get followed
 by a put. Every backend passes `gatepost.stores.conformance` whole. Every method may raise `StoreUnavailable`.
 
+`StoreUnavailable` that is no `StoreBusy` may stand for an operation that has happened (`errors.py`). So each operation
+that writes says under "Repeated" what a second call with the same arguments says and does when the first has happened.
+It changes nothing, unless that is said. No credential is ever honoured twice for it: a code, link or signature in doubt
+is used up. A read may be repeated, and so may `delete_…`, which deletes what is still there.
+
 A caller that is cancelled while it waits loses the answer, not the operation: it happens wholly or not at all.
 
 `now` is whole seconds UTC, and so are all times of records. A record whose `expires_at <= now` counts as absent.

@@ -39,18 +39,26 @@ class AccountLinkStore(Protocol):
         """Keep a link in place of any earlier one of the same account or name.
 
         False when it cannot be of use: its account is none with a password here or is disabled, or its name is taken.
+
+        Repeated: the same link again, and True. One without account and name is there already, which is an error of the
+        backend.
         """
 
     async def find_link(self, link_fingerprint: bytes, *, now: int) -> AccountLink | None:
         """Return the link if it counts: it has neither been used nor replaced, nor has it expired."""
 
     async def accept_invitation(self, link_fingerprint: bytes, user: User, *, now: int) -> InvitationOutcome:
-        """Use an invitation up and add its account, together; of any number at once one does."""
+        """Use an invitation up and add its account, together; of any number at once one does.
+
+        Repeated: `LINK_OVER`; the account is there.
+        """
 
     async def reset_password(self, link_fingerprint: bytes, password_hash: str, *, now: int) -> str | None:
         """Use a link up, set its account's password and end its browser sessions; return the subject, or None.
 
         None, and nothing is written, when the link does not count, is an invitation, or the account is disabled.
+
+        Repeated: None; the password is the new one.
         """
 
     async def delete_links(self, *, before: int, limit: int) -> int:

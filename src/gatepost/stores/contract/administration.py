@@ -79,13 +79,25 @@ class AdministrationStore(Protocol):
         """Return clients by name and id, likewise; `after` is name and id of the last one of the page before."""
 
     async def disable_person(self, subject: str, *, by: Administrator, now: int) -> AdminOutcome:
-        """Do what `UserStore.disable_user` does, to somebody else."""
+        """Do what `UserStore.disable_user` does, to somebody else.
+
+        Repeated: `UNCHANGED`; what came to be meanwhile ends too.
+        """
 
     async def enable_person(self, subject: str, *, by: Administrator) -> AdminOutcome:
-        """Do what `UserStore.enable_user` does."""
+        """Do what `UserStore.enable_user` does.
+
+        Repeated: `UNCHANGED`.
+        """
 
     async def give_role(self, subject: str, role: str, *, by: Administrator) -> AdminOutcome:
-        """Add a role to those that the person was given."""
+        """Add a role to those that the person was given.
+
+        Repeated: `UNCHANGED`.
+        """
 
     async def take_role(self, subject: str, role: str, *, by: Administrator) -> AdminOutcome:
-        """Take a role away from those that the person was given; not the one by which `by` acts from themselves."""
+        """Take a role away from those that the person was given; not the one by which `by` acts from themselves.
+
+        Repeated: `UNCHANGED`.
+        """

@@ -102,7 +102,10 @@ class ApiKeyStore(Protocol):
     """API keys."""
 
     async def add_key(self, key: ApiKey) -> KeyAddition:
-        """Add a key, if no other that counts at its `created_at` has its name and its person may have one."""
+        """Add a key, if no other that counts at its `created_at` has its name and its person may have one.
+
+        Repeated: `NAME_TAKEN`, by the key itself; `find_key` says whether it was.
+        """
 
     async def find_key(self, key_fingerprint: bytes) -> PresentedKey | None:
         """Return the key, revoked and over or not, with its person, as of one moment; None when it is unknown."""
@@ -119,10 +122,16 @@ class ApiKeyStore(Protocol):
         """
 
     async def revoke_key(self, name: str, *, now: int) -> ApiKey | None:
-        """Revoke the key that counts and has this name or `key_id`; return it as it was, or None if there is none."""
+        """Revoke the key that counts and has this name or `key_id`; return it as it was, or None if there is none.
+
+        Repeated: None; or by its name another key, if one was made meanwhile. By `key_id` that cannot be.
+        """
 
     async def note_use(self, key_id: str, *, at: int) -> None:
-        """Keep when a key was used, unless a use less than `LAST_USE_SECONDS` before is kept, or any after."""
+        """Keep when a key was used, unless a use less than `LAST_USE_SECONDS` before is kept, or any after.
+
+        Repeated: the same again, and the same answer.
+        """
 
     async def delete_keys(self, *, before: int, limit: int) -> int:
         """Delete keys that were revoked or ended."""

@@ -34,7 +34,11 @@ class ApprovalStore(Protocol):
     """Grants beside the code and refresh flows."""
 
     async def give_grant(self, grant: Grant, tokens: IssuedTokens) -> None:
-        """Keep a grant that no code stands behind, with its first tokens, together. Its id is fresh and random."""
+        """Keep a grant that no code stands behind, with its first tokens, together. Its id is fresh and random.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
+        """
 
     async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
         """Return the grant of an access or refresh token, whatever became of either, or None."""
@@ -45,6 +49,8 @@ class ApprovalStore(Protocol):
         Grants are revoked with their tokens, and API keys; logins at browsers, authorization requests with their codes,
         remembered approvals, MCP sessions and what login providers gave for tools go. Accounts, clients and signing
         keys stay. Whoever writes meanwhile waits: a second or two where there are hundreds of thousands of grants.
+
+        Repeated: nothing is left to end, unless it came to be meanwhile.
 
         Args:
             issued_before: only what began before this time, seconds UTC; None for everything.
@@ -57,6 +63,8 @@ class ApprovalStore(Protocol):
 
     async def take_back(self, subject: str | None, *, grant_id: str | None, reason: str, now: int) -> list[Grant]:
         """Revoke live grants of a person's, and forget what they approved for them; return them as they were.
+
+        Repeated: an empty list; what was revoked `list_grants` says.
 
         Args:
             subject: whose; what is anybody else's stays as it is. None, with a `grant_id`, for whoever's it is.

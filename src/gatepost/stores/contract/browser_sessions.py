@@ -61,16 +61,25 @@ class BrowserSessionStore(Protocol):
 
         That somebody logged in is kept with their person.
         Of those in which nobody is logged in the oldest goes that is not of the `most_anonymous` newest.
+
+        Repeated: False, since the session that it `replaces` is gone; without one, the key of the record is there
+        already, which is an error of the backend. `find_session` says whether it began.
         """
 
     async def find_session(self, session_fingerprint: bytes, *, now: int) -> SessionView | None:
         """Return the session with its user, if it has not expired."""
 
     async def end_session(self, session_fingerprint: bytes) -> None:
-        """End the session; ending an unknown one is fine."""
+        """End the session; ending an unknown one is fine.
+
+        Repeated: fine.
+        """
 
     async def note_use(self, session_fingerprint: bytes, *, now: int) -> None:
-        """Keep that the session is in use; of an unknown one nothing is kept, and an earlier time changes nothing."""
+        """Keep that the session is in use; of an unknown one nothing is kept, and an earlier time changes nothing.
+
+        Repeated: fine.
+        """
 
     async def list_sessions(self, subject: str, *, now: int, limit: int) -> list[BrowserSession]:
         """Return the sessions in which this person is logged in and that have not expired; the newest first."""
@@ -79,6 +88,8 @@ class BrowserSessionStore(Protocol):
         """End this person's sessions: all, or `only` the one with this fingerprint, or all `but` that; return how many.
 
         Another person's session stays, and counts like one that there is not.
+
+        Repeated: 0; whatever began meanwhile ends too.
         """
 
     async def delete_sessions(self, *, before: int, limit: int) -> int:

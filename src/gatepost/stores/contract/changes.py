@@ -25,7 +25,10 @@ class ChangeStore(Protocol):
     """
 
     async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
-        """Append changes, each with a number of its own above all of the topic; one that is there gets a new one."""
+        """Append changes, each with a number of its own above all of the topic; one that is there gets a new one.
+
+        Repeated: each change gets another number, so other processes hear of it twice, which means the same.
+        """
 
     async def changes_after(self, topic: str, number: int, *, limit: int) -> list[LoggedChange]:
         """Return up to `limit` changes with a higher number, in order."""

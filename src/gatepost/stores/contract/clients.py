@@ -36,6 +36,9 @@ class ClientStore(ClientFinder, Protocol):
         goes here.
 
         Return 0 when the client is added; else nothing is, and it is the seconds after which one could be.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
         """
 
     async def list_clients(self) -> list[Client]:
@@ -46,15 +49,22 @@ class ClientStore(ClientFinder, Protocol):
 
         Its origin, `created_at`, `disabled_at` and `refresh_reuse` stay as they are. Of two updates at once the later
         one stands.
+
+        Repeated: the same again, and True; an update that somebody else made in between is replaced.
         """
 
     async def rotate_client_secret(self, client_id: str, secret_fingerprint: bytes) -> bool:
-        """Give a client that has a secret another one; the old one is dead. False when there is no such client."""
+        """Give a client that has a secret another one; the old one is dead. False when there is no such client.
+
+        Repeated: the same again, and the same answer.
+        """
 
     async def set_refresh_reuse(self, client_id: str, seconds: int | None) -> bool:
         """Say for how long spent refresh tokens of one client get the newest; None leaves it to the server's setting.
 
         Its grants stay as they are. False when there is no such client.
+
+        Repeated: the same again, and the same answer.
         """
 
     async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
@@ -62,16 +72,23 @@ class ClientStore(ClientFinder, Protocol):
 
         `placeholder` is kept, disabled, when the store has no such client: one that is known by a document. Without it
         the answer is False then. Disabling twice keeps the first time.
+
+        Repeated: True; what came to be meanwhile ends too.
         """
 
     async def enable_client(self, client_id: str) -> bool:
         """Undo `disable_client`'s mark (not the revocations); False if there is none.
 
         Of a client that is known by a document nothing is kept any more: it counts as its document says.
+
+        Repeated: True; False for one that is known by a document.
         """
 
     async def remove_client(self, client_id: str, *, now: int) -> bool:
-        """Remove a client with all that `disable_client` ends; False if there is none."""
+        """Remove a client with all that `disable_client` ends; False if there is none.
+
+        Repeated: False.
+        """
 
     async def keep_settings_clients(self, wanted: Sequence[Client], *, now: int) -> Reconciliation:
         """Hold the clients that the settings name, and of that origin no others; return what was done.
@@ -81,13 +98,19 @@ class ClientStore(ClientFinder, Protocol):
         its open authorization requests with their codes, which were judged by what it was, and those grants and
         consents that it could not get any more (`oauth.settings_clients`). Doing it twice is doing it once.
 
+        Repeated: nothing is done, which the answer says.
+
         Args:
             wanted: each id once, all of origin `SETTINGS` and enabled.
             now: seconds UTC.
         """
 
     async def give_client_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
-        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled."""
+        """Keep a client's grant to itself with its token (RFC 6749 section 4.4); False if it is gone or disabled.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
+        """
 
     async def delete_orphans(self, *, before: int, limit: int) -> int:
         """Delete clients that nobody uses.

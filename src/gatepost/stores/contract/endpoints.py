@@ -21,7 +21,10 @@ class EndpointStore(Protocol):
     """Endpoints by path."""
 
     async def note_endpoints(self, endpoints: Sequence[ServedEndpoint]) -> None:
-        """Keep what a server serves, in place of what was served at these paths before; others stay, all together."""
+        """Keep what a server serves, in place of what was served at these paths before; others stay, all together.
+
+        Repeated: the same again, and the same answer.
+        """
 
     async def list_endpoints(self) -> list[ServedEndpoint]:
         """Return what the servers that started on this store served last, by path."""

@@ -97,12 +97,19 @@ class GrantStore(Protocol):
         """Return the code, spent or not, if it has not expired. A spent one names the grant it created."""
 
     async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
-        """Count one wrong code verifier against the code; an unknown code is fine."""
+        """Count one wrong code verifier against the code; an unknown code is fine.
+
+        Repeated: counted again, which is stricter.
+        """
 
     async def redeem_code(
         self, code_fingerprint: bytes, grant: Grant, tokens: IssuedTokens, *, now: int
     ) -> RedeemOutcome:
-        """Spend an unspent, unexpired code of a user who is not disabled and create its grant and tokens, together."""
+        """Spend an unspent, unexpired code of a user who is not disabled and create its grant and tokens, together.
+
+        Repeated: `LOST_RACE`, though this caller spent it; the code is not honoured a second time, and its client asks
+        for another.
+        """
 
     async def find_refresh(self, token_fingerprint: bytes) -> RefreshView | None:
         """Return all that a refresh is judged by, as of one moment; None when the token is unknown."""
@@ -125,13 +132,19 @@ class GrantStore(Protocol):
         unspent token of its family: then `successor.access` is kept and the grant ends `stale.grant` seconds from now
         unless it ends sooner; no token is spent and none is added to the family. Any other reuse revokes the whole
         grant, in this same operation.
+
+        Repeated: `REPEATED` with what was sealed the first time, inside the window; afterwards as any later use. So no
+        token is lost with an answer.
         """
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
         """Return what a token check needs, or None if the token is unknown or expired."""
 
     async def revoke_grant(self, grant_id: str, *, reason: str, now: int) -> bool:
-        """Revoke the grant and all its tokens; False when there is none. Revoking twice keeps the first reason."""
+        """Revoke the grant and all its tokens; False when there is none. The first time and reason stay.
+
+        Repeated: True.
+        """
 
     async def delete_access_tokens(self, *, before: int, limit: int) -> int:
         """Delete access tokens that ended."""

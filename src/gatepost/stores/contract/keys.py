@@ -41,6 +41,8 @@ class KeyStore(Protocol):
         """Note the id of the key that seals from now on, if nothing or `replaces` is noted; return what is noted then.
 
         Of two processes that start with different rings on a new store, one learns that it has the wrong one.
+
+        Repeated: the same answer.
         """
 
     async def signing_keys(self, *, now: int) -> list[SealedSigningKey]:
@@ -50,16 +52,28 @@ class KeyStore(Protocol):
         """
 
     async def begin_signing(self, key: SealedSigningKey, *, now: int) -> bool:
-        """Add the key if there is none that has not ended; False, and nothing is written, if there is one."""
+        """Add the key if there is none that has not ended; False, and nothing is written, if there is one.
+
+        Repeated: False, since this key is there; `signing_keys` says whether it is this one that signs.
+        """
 
     async def rotate_signing_key(self, key: SealedSigningKey, *, others_end_at: int) -> None:
-        """Add the key; the others that have no end yet end at `others_end_at`, in the same step."""
+        """Add the key; the others that have no end yet end at `others_end_at`, in the same step.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
+        """
 
     async def retire_signing_key(self, key_id: str, *, now: int, even_last: bool = False) -> KeyRetirement:
         """End the key at once, if another one signs by now and has no end.
 
         So of two that are retired at once one stays. With `even_last` it ends in any case.
+
+        Repeated: `UNKNOWN`.
         """
 
     async def reseal_signing_key(self, key_id: str, sealed_secret: bytes) -> None:
-        """Keep a key's secret under another key of the ring; an unknown key is fine."""
+        """Keep a key's secret under another key of the ring; an unknown key is fine.
+
+        Repeated: fine.
+        """

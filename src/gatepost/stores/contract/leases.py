@@ -9,7 +9,13 @@ class LeaseStore(Protocol):
     """Leases by name. A lease is a courtesy: nothing breaks if two hold it."""
 
     async def take_lease(self, name: str, *, holder: str, now: int, until: int) -> bool:
-        """Hold the lease until `until` if it is free, over or the holder's own already; say whether it is held."""
+        """Hold the lease until `until` if it is free, over or the holder's own already; say whether it is held.
+
+        Repeated: True, for the holder.
+        """
 
     async def return_lease(self, name: str, *, holder: str) -> None:
-        """Release the lease if `holder` holds it."""
+        """Release the lease if `holder` holds it.
+
+        Repeated: fine.
+        """

@@ -67,6 +67,8 @@ class LinkedLoginStore(Protocol):
         """Have the login lead to the person `login.subject`; of several people at once who link it, one has it.
 
         Nothing changes unless it is LINKED, but that what is their OWN may be called otherwise now.
+
+        Repeated: `OWN`.
         """
 
     async def list_logins(self, subject: str) -> list[LinkedLogin]:
@@ -82,4 +84,6 @@ class LinkedLoginStore(Protocol):
         began with is replaced by the first of `keeps` that is theirs, so that there is always one.
 
         With `even_last` also the last login of who is disabled goes, so that it can be somebody else's.
+
+        Repeated: `UNKNOWN`.
         """

@@ -26,7 +26,11 @@ class LoginStore(Protocol):
     """Logins under way."""
 
     async def begin_login(self, login: PendingLogin, *, most: int = MOST_BEGUN) -> None:
-        """Keep it; its state is fresh and random. The oldest goes that is not of the `most` newest."""
+        """Keep it; its state is fresh and random. The oldest goes that is not of the `most` newest.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
+        """
 
     async def take_login(
         self, state_fingerprint: bytes, *, browser_id: str, place: str, now: int
@@ -34,6 +38,8 @@ class LoginStore(Protocol):
         """Return the login and forget it: of parallel callers one gets it.
 
         None, and nothing is forgotten, when it is over, or another browser's, or goes on elsewhere.
+
+        Repeated: None, so the login is lost, and the person begins another.
         """
 
     async def delete_logins(self, *, before: int, limit: int) -> int:

@@ -54,28 +54,45 @@ class McpSessionStore(Protocol):
         If there would be more, those used longest ago are ended with all that is theirs when `makes_room`; when not,
         nothing is kept. Return the fingerprints of the sessions that were ended, None when nothing was kept. When
         `most` has been lowered, it may take several calls until no more than that are left.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
         """
 
     async def find_session(self, session_fingerprint: bytes, *, owner: str, now: int) -> McpSession | None:
         """Return the session if it is this owner's and has not expired."""
 
     async def prolong_session(self, session_fingerprint: bytes, *, expires_at: int) -> None:
-        """Move the session's end on; never back."""
+        """Move the session's end on; never back.
+
+        Repeated: fine.
+        """
 
     async def end_session(self, session_fingerprint: bytes, *, owner: str) -> bool:
-        """End this owner's session with its streams, client requests and subscriptions; False when there is none."""
+        """End this owner's session with its streams, client requests and subscriptions; False when there is none.
+
+        Repeated: False.
+        """
 
     async def set_log_level(self, session_fingerprint: bytes, level: str) -> None:
-        """Keep the level from which on the client wants log messages."""
+        """Keep the level from which on the client wants log messages.
+
+        Repeated: fine.
+        """
 
     async def subscribe(self, session_fingerprint: bytes, uri: str, *, as_sent: str, limit: int) -> bool:
         """Subscribe the session to a resource; False when it would be one more than `limit`. Twice is once.
 
         `as_sent` is how the client spells the URI; that of the first time is kept.
+
+        Repeated: True.
         """
 
     async def unsubscribe(self, session_fingerprint: bytes, uri: str) -> None:
-        """End the subscription; ending none is fine."""
+        """End the subscription; ending none is fine.
+
+        Repeated: fine.
+        """
 
     async def subscribed_as(self, session_fingerprint: bytes, uri: str) -> str | None:
         """Return how the client spells the URI of a resource that the session is subscribed to; None if it is not."""
@@ -106,6 +123,9 @@ class McpStreamStore(Protocol):
     ) -> int:
         """Keep the stream's next event and return its number; 0, and nothing kept, when the session is over.
 
+        Repeated: the event is there twice, under two numbers, and the client gets it twice. So it is not to be
+        repeated.
+
         Args:
             session_fingerprint: whose stream it is.
             stream_id: unique within the session.
@@ -116,10 +136,16 @@ class McpStreamStore(Protocol):
         """
 
     async def finish_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
-        """Mark that no event will follow."""
+        """Mark that no event will follow.
+
+        Repeated: fine.
+        """
 
     async def forget_stream(self, session_fingerprint: bytes, stream_id: str) -> None:
-        """Forget the stream with its events; nobody will resume it any more."""
+        """Forget the stream with its events; nobody will resume it any more.
+
+        Repeated: fine.
+        """
 
     async def events_after(
         self, session_fingerprint: bytes, stream_id: str, number: int, *, limit: int, connection: str | None = None
@@ -130,7 +156,10 @@ class McpStreamStore(Protocol):
         """
 
     async def attach_stream(self, session_fingerprint: bytes, stream_id: str, connection: str) -> bool:
-        """Attach the stream to `connection` and to no other one; False when the session is over."""
+        """Attach the stream to `connection` and to no other one; False when the session is over.
+
+        Repeated: True; a connection that was attached in between is detached.
+        """
 
     async def attached_streams(self, session_fingerprints: Sequence[bytes]) -> set[tuple[bytes, str]]:
         """Return which streams of these sessions are attached to a connection."""
@@ -149,6 +178,8 @@ class McpCancellationStore(Protocol):
         """Keep until `expires_at` that the client took this request back; nothing when the session is over.
 
         `request_id` is the id as JSON, since 1 and "1" are two. While `most` of the session are kept, no other one is.
+
+        Repeated: fine.
         """
 
     async def cancelled_requests(
@@ -161,7 +192,10 @@ class McpClientRequestStore(Protocol):
     """Requests of the server to its client (sampling, elicitation, roots) that wait for a response."""
 
     async def open(self, session_fingerprint: bytes, request_id: str, *, expires_at: int) -> None:
-        """Keep that a response to this request is awaited; opened again, it is awaited anew and an old one is gone."""
+        """Keep that a response to this request is awaited; opened again, it is awaited anew and an old one is gone.
+
+        Repeated: awaited anew.
+        """
 
     async def respond(
         self, session_fingerprint: bytes, request_id: str, message: bytes, *, now: int, wakes: bool = True
@@ -169,10 +203,19 @@ class McpClientRequestStore(Protocol):
         """Keep the response; False when nothing waits for it or there is one: the first one counts.
 
         `wakes` says whether other processes are told, of which one may wait for it.
+
+        Repeated: False; the response is kept.
         """
 
     async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        """Return the response and delete both; None while there is none."""
+        """Return the response and delete both; None while there is none.
+
+        Also after its `expires_at`. Repeated: None, so the response is lost with the answer, and the call that waited
+        for it fails.
+        """
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
-        """Delete the request, answered or not."""
+        """Delete the request, answered or not.
+
+        Repeated: fine.
+        """

@@ -81,6 +81,8 @@ class PasskeyStore(Protocol):
         """Keep a passkey, unless its credential id is known, whosever it is, or the person has `most`.
 
         With `is_first` only while the person has no other for its host and no second step: of several at once one.
+
+        Repeated: `KNOWN`; `find_passkey` says whose it is.
         """
 
     async def find_passkey(self, credential_id: bytes) -> PasskeyView | None:
@@ -94,14 +96,21 @@ class PasskeyStore(Protocol):
 
         Counts that stay 0 are accepted every time (WebAuthn Level 3 section 7.2, step 22). An earlier `now` than that
         of the last use changes no time.
+
+        Repeated: `COUNTER_BACK` where it counts: a signature in doubt is not honoured, and its person shows it again.
         """
 
     async def rename_passkey(self, subject: str, credential_id: bytes, name: str) -> bool:
-        """Call it otherwise; False, and nothing is written, when this person has no such passkey."""
+        """Call it otherwise; False, and nothing is written, when this person has no such passkey.
+
+        Repeated: the same again, and the same answer.
+        """
 
     async def remove_passkey(self, subject: str, credential_id: bytes, *, keeps_passkey_at: str | None = None) -> bool:
         """Forget it; False when this person has no such passkey.
 
         Also False when nothing would be left of the second step and the passkeys for the host `keeps_passkey_at`. Who
         has no second step and no passkey any more has no session any more that `has_second_factor`.
+
+        Repeated: False.
         """

@@ -42,6 +42,8 @@ class SecondStepStore(Protocol):
         False, and nothing is changed, when the person has one, is no local account or is disabled, or the session that
         is to be replaced has ended: of several at once one is kept. Likewise when the person has a passkey for the host
         `no_passkey_at`.
+
+        Repeated: False, since the person has one; `find_second_step` says whether it is this one.
         """
 
     async def find_second_step(self, subject: str) -> SecondStep | None:
@@ -51,13 +53,21 @@ class SecondStepStore(Protocol):
         """Keep that a code of this time step counted; False when one of it or of a later one has counted before.
 
         Of several at once with one code, one is accepted.
+
+        Repeated: False; a code in doubt is not honoured, and the next one is 30 seconds away.
         """
 
     async def use_recovery_code(self, subject: str, step_id: str, code_fingerprint: bytes) -> bool:
-        """Use a recovery code up; False when it is none of this step's, or was used. Of several at once one uses it."""
+        """Use a recovery code up; False when it is none of this step's, or was used. Of several at once one uses it.
+
+        Repeated: False; a code in doubt is used up, and another one is needed.
+        """
 
     async def replace_recovery_codes(self, subject: str, step_id: str, recovery_codes: Sequence[bytes]) -> bool:
-        """Keep these in place of all earlier ones, used or not."""
+        """Keep these in place of all earlier ones, used or not.
+
+        Repeated: the same again, and the same answer.
+        """
 
     async def count_recovery_codes(self, subject: str) -> int:
         """Return how many recovery codes the person has left."""
@@ -67,10 +77,15 @@ class SecondStepStore(Protocol):
 
         Also False when the person has no passkey for the host `keeps_passkey_at`. Whose passkeys are gone as well has
         no session any more that `has_second_factor`.
+
+        Repeated: False.
         """
 
     async def list_second_steps(self) -> list[SecondStep]:
-        """Return all of them: to seal them anew."""
+        """Return all of them by subject: to seal them anew."""
 
     async def reseal_second_step(self, subject: str, step_id: str, sealed_secret: bytes) -> None:
-        """Keep the secret sealed under another key."""
+        """Keep the secret sealed under another key.
+
+        Repeated: fine.
+        """

@@ -28,6 +28,9 @@ class TransactionStore(Protocol):
         """Keep a validated request; of those that nobody has approved the oldest goes that is not of the `most` newest.
 
         Anybody can begin requests from any number of addresses; the newest are those that a person may be at.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
         """
 
     async def find_transaction(self, transaction_id: str, *, now: int) -> AuthorizationTransaction | None:
@@ -45,6 +48,8 @@ class TransactionStore(Protocol):
 
         Approving again while the code is unredeemed replaces the code (a double click must not strand anybody); once it
         has been redeemed, or after a denial, nothing is written.
+
+        Repeated with the same code: `APPROVED`, and the code is the same, if it is unredeemed.
         """
 
     async def approve_at_once(self, request: AuthorizationTransaction, code: AuthorizationCode, client: Client) -> bool:
@@ -52,10 +57,13 @@ class TransactionStore(Protocol):
 
         False, and nothing is written, when `client`, by which the request was judged, is not what the store holds any
         more, or when the user is disabled. So one who is shut out at the same moment loses the code or gets none.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
         """
 
     async def deny_transaction(self, transaction_id: str, *, now: int) -> bool:
-        """Mark it denied; False when it is unknown, expired or already approved. Denying twice is True twice."""
+        """Mark it denied; False when it is unknown, expired or already approved. Repeated: True."""
 
     async def delete_transactions(self, *, before: int, limit: int) -> int:
         """Delete those that ended, each with its code; `limit` counts the requests.

@@ -60,6 +60,8 @@ class UpstreamTokenStore(Protocol):
 
         False, and nothing is written, when the person is disabled or unknown, when the login that brought them leads to
         them no more, or when what is there is not of the version `replaces` (None: nothing is there).
+
+        Repeated: False, since they are there themselves; `find_tokens` says by their version.
         """
 
     async def find_tokens(self, subject: str, provider: str) -> KeptTokens | None:
@@ -80,25 +82,35 @@ class UpstreamTokenStore(Protocol):
         """Claim the refresh of these very tokens until `until`: of any number at once one does.
 
         False when others are there, somebody else's claim lasts, or a refresh has failed since these were read.
+
+        Repeated: True, for the holder of the claim.
         """
 
     async def keep_refreshed(self, tokens: KeptTokens, *, replaces: str, holder: str) -> bool:
         """Put new tokens in the place of those whose refresh `holder` has claimed, and end the claim.
 
-        True also when that has happened already: it may be repeated. False, and nothing is written, when the tokens
-        were ended or replaced meanwhile, or the claim was taken over.
+        Repeated: True, which is what it says when that has happened already. False, and nothing is written, when the
+        tokens were ended or replaced meanwhile, or the claim was taken over.
         """
 
     async def defer_refresh(self, tokens: KeptTokens, *, holder: str, retry_at: int) -> None:
-        """End the claim without new tokens. Nothing happens when it is not the holder's any more."""
+        """End the claim without new tokens. Nothing happens when it is not the holder's any more.
+
+        Repeated: fine.
+        """
 
     async def reseal_tokens(self, tokens: KeptTokens, sealed_tokens: bytes) -> None:
-        """Keep the same tokens sealed anew, unless others are there."""
+        """Keep the same tokens sealed anew, unless others are there.
+
+        Repeated: fine.
+        """
 
     async def end_tokens(
         self, subject: str, *, provider: str | None = None, version: str | None = None
     ) -> list[KeptTokens]:
         """Delete what is kept for a person, and return it.
+
+        Repeated: an empty list; who was to be told that they ended cannot be.
 
         Args:
             subject: whose.

@@ -78,16 +78,24 @@ class UserStore(Protocol):
 
         Nothing is written when another was offered at `unless_since` or later, whose time is returned then, or when a
         local account exists, which is None.
+
+        Repeated: the same link is the valid one, and the answer the time of it.
         """
 
     async def setup_is_open(self, link_fingerprint: bytes) -> bool:
         """Say whether this is the valid set-up link and no local account exists."""
 
     async def create_first_user(self, link_fingerprint: bytes, user: User) -> bool:
-        """Create the first account and void the link; False when the link is not valid or any local account exists."""
+        """Create the first account and void the link; False when the link is not valid or any local account exists.
+
+        Repeated: False; `find_user` says whether it is this account.
+        """
 
     async def add_user(self, user: User) -> bool:
-        """Add a local account and void any set-up link; False when the username is taken."""
+        """Add a local account and void any set-up link; False when the username is taken.
+
+        Repeated: False; `find_user` says whether it is this account.
+        """
 
     async def find_user(self, username: str) -> User | None:
         """Return the account with this canonical username, disabled or not."""
@@ -110,6 +118,8 @@ class UserStore(Protocol):
         That is whose account began with this login, or who has linked it. Of any number of first logins at once one
         adds the person, and none does when it is linked at the same time. A subject is never given twice.
 
+        Repeated: the same person.
+
         Args:
             issuer: who vouches.
             external_subject: what the issuer calls the person.
@@ -125,7 +135,10 @@ class UserStore(Protocol):
         """
 
     async def forget_profile(self, subject: str) -> None:
-        """Forget what the issuer of a linked login said of the person, because another login says nothing."""
+        """Forget what the issuer of a linked login said of the person, because another login says nothing.
+
+        Repeated: fine.
+        """
 
     async def list_users(self) -> list[User]:
         """Return all people: local accounts by username, then the others by issuer and name."""
@@ -135,19 +148,33 @@ class UserStore(Protocol):
 
         What is kept of the person's tokens at login providers is deleted.
         False when there is none. Disabling twice keeps the first time.
+
+        Repeated: True; what came to be meanwhile ends too.
         """
 
     async def enable_user(self, subject: str) -> bool:
-        """Undo `disable_user`'s mark on the person (not the revocations); False when there is none."""
+        """Undo `disable_user`'s mark on the person (not the revocations); False when there is none.
+
+        Repeated: True.
+        """
 
     async def give_role(self, subject: str, role: str) -> bool:
-        """Add a role to those that the person was given; False when there is no such person. Giving twice is fine."""
+        """Add a role to those that the person was given; False when there is no such person. Giving twice is fine.
+
+        Repeated: True.
+        """
 
     async def take_role(self, subject: str, role: str) -> bool:
-        """Take a role away from those that the person was given; False when there is no such person."""
+        """Take a role away from those that the person was given; False when there is no such person.
+
+        Repeated: True.
+        """
 
     async def rehash_password(self, subject: str, password_hash: str, *, replaces: str) -> bool:
-        """Keep another hash of the same password; nothing ends. False when the account has another hash by now."""
+        """Keep another hash of the same password; nothing ends. False when the account has another hash by now.
+
+        Repeated: False; the hash is the new one.
+        """
 
     async def change_password(self, username: str, password_hash: str, *, of: User | None = None) -> bool:
         """Set the password of a local account and end its browser sessions; False when there is none.
@@ -155,4 +182,6 @@ class UserStore(Protocol):
         Also False when the account has another password or second step than `of`, which is the account as it was when
         the old password was checked: of two changes at once one is made, and none goes past a second step that was set
         up meanwhile.
+
+        Repeated: True; False with `of`, which is the account no more.
         """

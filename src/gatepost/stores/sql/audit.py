@@ -27,7 +27,8 @@ class SqlAuditStore(Operations):
 
     @write
     async def append_events(self, transaction: Transaction, records: Sequence[AuditRecord]) -> None:
-        await AUDIT_EVENTS.insert_all(transaction, records)
+        # Who does not know what came of it appends the same events again, and perhaps others with them.
+        await AUDIT_EVENTS.insert_all(transaction, records, unless_there=True)
 
     @read
     async def list_events(

@@ -100,13 +100,14 @@ class Table(Generic[R]):
         """Add the record's row."""
         return transaction.run(self.insertion, *self.values(record))
 
-    async def insert_all(self, transaction: Transaction, records: Sequence[R]) -> None:
-        """Add the rows of several records by as few statements as is sensible."""
+    async def insert_all(self, transaction: Transaction, records: Sequence[R], *, unless_there: bool = False) -> None:
+        """Add the rows of several records by as few statements as is sensible; likewise those that are not there."""
+        suffix = " ON CONFLICT DO NOTHING" if unless_there else ""
         at = 0
         for size in _BATCHES:
             while len(records) - at >= size:
                 values = [value for record in records[at : at + size] for value in self.values(record)]
-                await transaction.run(self._insertion_of(size), *values)
+                await transaction.run(self._insertion_of(size) + suffix, *values)
                 at += size
 
     @property

@@ -13,6 +13,13 @@ from gatepost.stores.contract.store import Store
 DAY = 24 * 3600
 
 
+async def test_what_was_looked_up_already_is_completed_without_another_look(store: Store) -> None:
+    await store.clients.register_client(client())
+
+    assert await store.clients.complete_client("client-1", client()) == client()
+    assert await store.clients.complete_client("client-2", None) is None
+
+
 async def test_a_registered_client_is_found_as_it_was(store: Store) -> None:
     await store.clients.register_client(client())
 
