@@ -4,7 +4,7 @@ It speaks the handshake only, as most servers do. Members that nobody knows, num
 of its own show whether what lies in front of it leaves them alone.
 
     recording_server.py [RECORD] [--die | --silent | --refuses | --nonsense | --noisy | --asks-first | --stays |
-                                  --stubborn | --mirrors | --waits-for=FILE | --says-pid=FILE]
+                                  --stubborn | --mirrors | --waits-for=FILE | --says-pid=FILE | --public]
 """
 
 from __future__ import annotations
@@ -291,7 +291,8 @@ def list_tools(request: Call) -> None:
     if "--mirrors" in FLAGS:
         tools[0]["inputSchema"] = {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}}
         tools[1]["inputSchema"] = {"type": "object", "x-mcp-header": "No"}
-    result(request, {"tools": tools, "nextCursor": "2", "_meta": {"declared": sorted(state.declared)}})
+    hints = {"ttlMs": 60_000, "cacheScope": "public"} if "--public" in FLAGS else {}
+    result(request, {"tools": tools, "nextCursor": "2", "_meta": {"declared": sorted(state.declared)}, **hints})
 
 
 def call_tool(request: Call) -> None:
@@ -300,6 +301,13 @@ def call_tool(request: Call) -> None:
         fail(request, -32602, "Unknown tool")
     else:
         threading.Thread(target=tool, args=(request,), daemon=True).start()
+
+
+def read_resource(request: Call) -> None:
+    if "--public" in FLAGS:
+        result(request, {"contents": [], "own": 1.0, "ttlMs": 60_000, "cacheScope": "public"})
+    else:
+        fail(request, -32002, "Resource not found")
 
 
 def own_method(request: Call) -> None:
@@ -318,7 +326,7 @@ METHODS: dict[str, Callable[[Call], None]] = {
     "logging/setLevel": lambda request: result(request, {}),
     "resources/subscribe": lambda request: result(request, {}),
     "resources/unsubscribe": lambda request: result(request, {}),
-    "resources/read": lambda request: fail(request, -32002, "Resource not found"),
+    "resources/read": read_resource,
 }
 
 

@@ -481,6 +481,24 @@ async def test_a_user_pushes_no_others_out(tmp_path: Path) -> None:
 NOTES = ScopeMap(tools={"echo": ["notes:read"], "log": ["notes:write"], "ids": any_of("base", "other")}, default=["no"])
 
 
+async def test_what_needs_a_scope_is_kept_for_nobody_else_and_what_needs_none_as_the_server_says(
+    tmp_path: Path,
+) -> None:
+    scope_map = ScopeMap(resources={"note://1": ["notes:read"], "note://2": []}, tools={"*": []})
+    async with fronting(tmp_path, "--public", scope_map=scope_map) as front:
+        scoped, open_to_all = [(await front.modern("resources/read", {"uri": f"note://{n}"}))["result"] for n in (1, 2)]
+        listed = (await front.modern("tools/list"))["result"]
+
+        assert (scoped["cacheScope"], scoped["ttlMs"], scoped["own"]) == ("private", 60_000, 1.0)
+        assert open_to_all["cacheScope"] == "public"
+        assert listed["cacheScope"] == "private"
+    async with fronting(tmp_path, "--public", scope_map=scope_map, is_guarded=False) as front:
+        # Whoever may see all shares a cache with those who may not.
+        assert (await front.modern("tools/list"))["result"]["cacheScope"] == "private"
+    async with fronting(tmp_path, "--public") as front:
+        assert (await front.modern("tools/list"))["result"]["cacheScope"] == "public"
+
+
 async def test_lists_show_what_the_caller_may_use_and_the_rest_is_403(tmp_path: Path) -> None:
     async with fronting(tmp_path, scope_map=NOTES) as front:
         session = await front.begin()

@@ -15,6 +15,7 @@ from gatepost.fronts.raw_json import (
     NotAMessage,
     ServerNotification,
     ServerRequest,
+    made_private,
     members_of,
     read_message,
     with_entries,
@@ -137,6 +138,18 @@ def test_entries_are_left_out_and_the_rest_stays_as_it_is_spelled() -> None:
 
     assert kept == b'{"tools":[{"name":"a","own":1.0},{"name":"c","own":1E2}],"nextCursor":"2"}'
     assert with_entries(b'{"tools":[]}', "tools", lambda _: True) == b'{"tools":[]}'
-    public = b'{"tools":[],"cacheScope":"public"}'
-    assert with_entries(public, "tools", lambda _: True) == b'{"tools":[],"cacheScope":"private"}'
     assert with_entries(b'{"own":1.0}', "tools", lambda _: True) == b'{"own":1.0}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"a":1.0,"cacheScope" : "public"}', b'{"a":1.0,"cacheScope":"private"}'),
+        (b'{"cache\\u0053cope":"public"}', b'{"cacheScope":"private"}'),
+        (b'{"text":"cacheScope","a":{"cacheScope":"public"}}', b'{"text":"cacheScope","a":{"cacheScope":"public"}}'),
+        (b'{"text":"\\u0000" }', b'{"text":"\\u0000" }'),
+        (b'{ "a": 1 }', b'{ "a": 1 }'),
+    ],
+)
+def test_a_result_for_its_caller_alone_says_so_and_nothing_else_changes(raw: bytes, expected: bytes) -> None:
+    assert made_private(raw) == expected

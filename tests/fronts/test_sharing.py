@@ -133,3 +133,21 @@ async def test_a_change_reaches_a_session_on_its_call_where_it_has_no_stream_of_
 
         assert change == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
         assert text_of(answer) == "changed"
+
+
+async def test_a_session_that_ends_leaves_a_subscription_only_where_somebody_else_has_it(tmp_path: Path) -> None:
+    async with fronting(tmp_path, share="user") as front:
+        first, second = await front.begin(), await front.begin()
+        for session, numbers in ((first, (1, 2, 3)), (second, (2,))):
+            for number in numbers:
+                await front.send(request("resources/subscribe", {"uri": f"note://{number}"}), session=session)
+        wanted = {"notifications": {"resourceSubscriptions": ["note://3"]}}
+        stream = front.open_modern("subscriptions/listen", wanted)
+        await stream.until_messages(1)
+        await front.send(None, session=first, method="DELETE", content_type=None)
+        await front.until(lambda: bool(front.sent("resources/unsubscribe")))
+        stream.gone.set()
+        await stream.finished()
+        await front.until(lambda: len(front.sent("resources/unsubscribe")) == 2)
+
+        assert [sent["params"]["uri"] for sent in front.sent("resources/unsubscribe")] == ["note://1", "note://3"]

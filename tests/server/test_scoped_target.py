@@ -17,6 +17,7 @@ from gatepost.server.scoped_target import ScopedTarget
 from gatepost.server.target import Result
 
 SCOPES = ScopeMap(tools={"read": ["notes:read"], "write": ["notes:write"]}, methods={"raise": ["notes:write"]})
+HINTS = {"ttlMs": 1000, "cacheScope": "public"}
 
 
 class Function:
@@ -30,7 +31,9 @@ class Function:
         if message["method"] == "raise":
             raise InsufficientScope("notes:large")
         tools = [{"name": "read", "inputSchema": {}}, {"name": "write", "inputSchema": {}}]
-        result = {"tools": tools} if message["method"] == "tools/list" else {"content": []}
+        result: dict[str, Any] = {"tools": tools} if message["method"] == "tools/list" else {"content": []}
+        if message["method"] == "resources/read":
+            result = {"contents": [], **HINTS}
         return {"jsonrpc": "2.0", "id": message["id"], "result": result} if "id" in message else None
 
 
@@ -79,6 +82,18 @@ async def test_a_list_that_was_cut_for_one_caller_is_kept_for_nobody_else() -> N
 
     assert isinstance(result, dict)
     assert result["cacheScope"] == "private"
+
+
+@pytest.mark.parametrize(("uri", "expected"), [("note://1", "private"), ("note://open", "public")])
+async def test_a_resource_that_needs_a_scope_is_kept_for_nobody_else(uri: str, expected: str) -> None:
+    scopes = ScopeMap(resources={"note://1": ["notes:read"], "note://open": []})
+    target = ScopedTarget(HandlerTarget(Function(), name="notes"), scopes)
+    request = Request(1, "resources/read", {"uri": uri})
+
+    for exchange in (caller("notes:read"), Exchange()):
+        result = await target.answer(request, REVISION_2026_07_28, exchange)
+        assert isinstance(result, dict)
+        assert (result["cacheScope"], result["ttlMs"]) == (expected, 1000)
 
 
 async def test_a_call_without_the_scope_does_not_reach_the_function() -> None:

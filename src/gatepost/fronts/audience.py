@@ -91,11 +91,13 @@ class Clients:
         """Say whether any client session has subscribed to a resource."""
         return uri in self.watched
 
-    def leave(self, key: bytes) -> None:
-        """Forget a client session that is over."""
+    def leave(self, key: bytes) -> list[str]:
+        """Forget a client session that is over; return the resources to which no other one has subscribed."""
         self.channels.pop(key, None)
         del self._count_of[key]
-        self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching - {key}}
+        left = [uri for uri, watching in self.watched.items() if watching == {key}]
+        self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching != {key}}
+        return left
 
     def hear(self, session: BackendSession, notification: ServerNotification) -> None:
         change, caller = change_of(notification.method, notification.params), session.latest_caller()

@@ -109,8 +109,7 @@ def members_of(text: str) -> dict[str, str]:
 def with_entries(raw: bytes, member: str, keeps: Callable[[Any], bool]) -> bytes:
     """Return a JSON object with those entries of one of its lists that `keeps` says yes to, each as it is spelled.
 
-    An object without such a list stays as it is. The `cacheScope` of one with it becomes `private`: the next caller may
-    see other entries (2026-07-28 server/utilities/caching). Raises ValueError: it is no object.
+    An object without such a list stays as it is. Raises ValueError: it is no object.
     """
     members = members_of(raw.decode())
     entries = members.get(member, "")
@@ -118,9 +117,17 @@ def with_entries(raw: bytes, member: str, keeps: Callable[[Any], bool]) -> bytes
         return raw
     kept = [spelled for entry, spelled in entries_of(entries) if keeps(entry)]
     members[member] = f"[{','.join(kept)}]"
-    if "cacheScope" in members:
-        members["cacheScope"] = '"private"'
     return object_of(members).encode()
+
+
+def made_private(raw: bytes) -> bytes:
+    """Return a JSON object whose `cacheScope`, if it has one, is `private`; raises ValueError: it is no object."""
+    if b"cacheScope" not in raw and b"\\u00" not in raw:
+        return raw
+    members = members_of(raw.decode())
+    if "cacheScope" not in members:
+        return raw
+    return object_of({**members, "cacheScope": '"private"'}).encode()
 
 
 def entries_of(text: str) -> Iterator[tuple[Any, str]]:

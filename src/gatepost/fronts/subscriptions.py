@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,12 @@ class ServerSubscriptions:
     def watches(self, uri: str) -> bool:
         """Say whether any of them is about a resource."""
         return uri in self._watching
+
+    def leave(self, uris: Iterable[str]) -> None:
+        """Unsubscribe from resources that no client of the handshake era watches any more, unless one of these does."""
+        for uri in uris:
+            if not self.watches(uri):
+                self._tell("resources/unsubscribe", uri)
 
     async def end_all(self) -> None:
         """End them with their results: nothing more will be heard of the server."""

@@ -19,7 +19,7 @@ from gatepost.fronts.held_calls import HeldCall, HeldCalls
 from gatepost.fronts.introduction import Introduction, Silent, initialize_params, introduce
 from gatepost.fronts.mirrored_headers import MirroredHeaders
 from gatepost.fronts.pool import Pool, PooledSession
-from gatepost.fronts.raw_json import with_entries
+from gatepost.fronts.raw_json import made_private, with_entries
 from gatepost.fronts.sharing import Sharing
 from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams, MethodNotFound
 from gatepost.protocol.messages import Notification, Request
@@ -178,9 +178,11 @@ class FrontTarget:
         pooled = self._joined.pop(key, None)
         if pooled is None:
             return
-        pooled.clients.leave(key)
+        unwatched = pooled.clients.leave(key)
         if self.sharing.share == "session":
             self._pool.end(pooled.key)
+        else:
+            pooled.subscriptions.leave(unwatched)
 
     def _forget(self, pooled: PooledSession) -> None:
         """Forget a session with the server that is over, and end those of its clients, so that they begin anew."""
@@ -349,10 +351,13 @@ class FrontTarget:
 
     def _shown(self, request: Request, raw: bytes, exchange: Exchange) -> bytes:
         """Return a result, a list without what the caller may not use. A page may become empty, and others follow."""
-        member, scope_map, shown = LISTS.get(request.method), self.scope_map, exchange.shown
-        if member is None or scope_map is None or shown is None:
+        scope_map, shown = self.scope_map, exchange.shown
+        if scope_map is None:
             return raw
-        return with_entries(raw, member, lambda entry: scope_map.shows(member, entry, shown))
+        member = LISTS.get(request.method)
+        if member is not None and shown is not None:
+            raw = with_entries(raw, member, lambda entry: scope_map.shows(member, entry, shown))
+        return made_private(raw) if scope_map.is_private(request.method, request.params) else raw
 
     def _undone(self, error: ToolError, revision: Revision) -> dict[str, Any]:
         """Return the result of a call that was not made."""

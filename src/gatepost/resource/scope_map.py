@@ -189,6 +189,15 @@ class ScopeMap:
                 needs = frozenset() if is_free else self._named(self._methods, method)
         return needs
 
+    def is_private(self, method: str, params: Mapping[str, Any]) -> bool:
+        """Say whether a result is for its caller alone, since the next one may get another, or none.
+
+        Its `cacheScope` is not `public` then (2026-07-28 server/utilities/caching, "Security Considerations").
+        """
+        if method in LISTS:
+            return bool(self)
+        return method == "resources/read" and bool(self.needed(method, params))
+
     def shows(self, member: str, entry: Any, granted: AbstractSet[str] | None) -> bool:
         """Say whether a caller may see an entry of a list, which is so if it may use it.
 

@@ -39,13 +39,15 @@ class ScopedTarget:
             result = await self.target.answer(request, revision, exchange)
         except InsufficientScope as error:
             raise error.beside(needs) from None
+        if not isinstance(result, dict):
+            return result
+        if "cacheScope" in result and self.scopes.is_private(request.method, request.params):
+            result = {**result, "cacheScope": "private"}
         member = LISTS.get(request.method)
-        if member is None or not isinstance(result, dict) or type(result.get(member)) is not list:
+        if member is None or type(result.get(member)) is not list:
             return result
         shown = [entry for entry in result[member] if self.scopes.shows(member, entry, exchange.shown)]
-        # What one caller is shown may be hidden from the next.
-        hints = {"cacheScope": "private"} if "cacheScope" in result else {}
-        return {**result, member: shown, **hints}
+        return {**result, member: shown}
 
     async def drain(self) -> None:
         """End what would last until the server stops."""

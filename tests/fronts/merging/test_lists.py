@@ -265,6 +265,15 @@ async def test_what_a_server_of_our_own_declares_counts_and_no_map_by_name(tmp_p
         assert (await front.open_modern("tools/call", {"name": "write", "arguments": {}}).ended()).status == 403
 
 
+async def test_a_resource_that_needs_a_scope_is_kept_for_nobody_else(tmp_path: Path) -> None:
+    one = Scripted({"resources/read": {"contents": [], "ttlMs": 5, "cacheScope": "public"}})
+    scope_map = ScopeMap(resources={"note://1": ["notes:read"], "note://2": []})
+    async with merging(tmp_path, {"one": one}, scope_map=scope_map) as front:
+        read = [(await front.modern("resources/read", {"uri": f"note://{number}"}))["result"] for number in (1, 2)]
+
+        assert [(result["cacheScope"], result["ttlMs"]) for result in read] == [("private", 5), ("public", 5)]
+
+
 async def test_resources_keep_their_uris_and_one_that_two_servers_have_is_the_firsts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

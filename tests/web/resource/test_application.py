@@ -79,6 +79,14 @@ async def test_the_application_sees_the_principal_and_never_the_token() -> None:
     assert "host" in body["headers"]
 
 
+async def test_an_application_that_is_no_server_of_mcp_says_itself_what_is_kept() -> None:
+    answer = await get(guarded(), "/mcp/who")
+    refused = await get(guarded(), "/mcp/who", token=None)
+
+    assert "cache-control" not in answer.headers
+    assert (refused.headers["cache-control"], refused.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 async def test_the_application_never_sees_a_key_and_both_credentials_are_refused() -> None:
     protected = Protected(an_application())
     guard = BearerGuard(

@@ -103,7 +103,7 @@ class MergedLists:
         if not found:
             raise first_error(answers.refused.values()) if answers.refused else MethodNotFound("Method not found")
         is_whole = all(code_of(refusal) == _NO_METHOD for refusal in answers.refused.values())
-        return merged_page(member, found, is_whole=is_whole, is_private=self.scope_map is not None)
+        return merged_page(member, found, is_whole=is_whole, is_private=bool(self.scope_map))
 
     def _change(self, part: Part, member: str, exchange: Exchange) -> Change:
         entries = _Entries(self, part, member, exchange)

@@ -20,7 +20,7 @@ from gatepost.fronts.merging.part import Part
 from gatepost.fronts.merging.resources import MergedResources
 from gatepost.fronts.merging.sessions import INITIALIZED, MergedSessions
 from gatepost.fronts.merging.tasks import TaskOwners
-from gatepost.fronts.raw_json import decoded
+from gatepost.fronts.raw_json import decoded, made_private
 from gatepost.fronts.target import FrontTarget
 from gatepost.protocol.errors import InvalidParams, MethodNotFound, ProtocolError
 from gatepost.protocol.handshake import initialize_result
@@ -149,7 +149,11 @@ class MergedTarget:
     ) -> Result:
         """Have a server answer; `given` is the request as its client sent it, where that says another name."""
         self._check(part, given or request, exchange)
-        return await self._sessions.ask(part, request, revision, exchange)
+        result = await self._sessions.ask(part, request, revision, exchange)
+        scope_map = None if part.is_own else self._scope_map
+        if request.method == "resources/read" and scope_map and scope_map.is_private(request.method, request.params):
+            return orjson.Fragment(made_private(encode(result)))
+        return result
 
     async def _call(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
         """Answer a request that names a tool or a prompt."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.scopes import is_scope_token
@@ -34,8 +34,12 @@ from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
 from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.responses import NO_STORE
 from gatepost.wording.phrase import Phrase, Words
 
+_UNKEPT: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every answer of a server that speaks MCP."""
+_OURS: Final = frozenset(name for name, _ in _UNKEPT)
 _CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
 # What one router takes for another path than the next one does: empty and dot segments, backslashes, and separators
@@ -172,6 +176,7 @@ class GuardedApplication:
         self._addresses = addresses
         app = SdkCallers(protected.app)
         self._app = app if behind is None else behind(app)
+        self._speaks_mcp = protected.is_mcp_endpoint or behind is not None
         self._state = protected.state
         self._path = path
         self._guard = guard
@@ -207,6 +212,8 @@ class GuardedApplication:
         set_current_subject(principal)
         if principal is not None:
             send = ending_with_token(send, partial(self._still_counts, scope, principal))
+        if self._speaks_mcp:
+            send = _unkept(send)
         await self._app(self._scope_for(scope, principal), receive, send)
 
     async def _still_counts(self, scope: Scope, opened_by: Principal) -> bool:
@@ -256,16 +263,28 @@ class GuardedApplication:
     def _challenge(self, scope: Scope, refused: BearerRefused) -> Response:
         self._log_refusal(scope, refused.body.get("error", "unauthorized"), refused.reason)
         name, value = refused.header
-        headers = {name: value, "Cache-Control": "no-store"}
+        headers = {**NO_STORE, name: value}
         return JSONResponse(refused.body, status_code=refused.status, headers=headers)
 
     def _refused_path(self, scope: Scope) -> Response:
         self._log_refusal(scope, "invalid_request", Reason.PATH_AMBIGUOUS)
         description = "Empty and dot segments, backslashes and encoded slashes do not belong into a path here."
         body = {"error": "invalid_request", "error_description": description}
-        return JSONResponse(body, status_code=400, headers={"Cache-Control": "no-store"})
+        return JSONResponse(body, status_code=400, headers=NO_STORE)
 
     def _log_refusal(self, scope: Scope, error: str, reason: Reason) -> None:
         connection = HTTPConnection(scope)
         connection.state.address = self._addresses.of(scope)
         log_refusal(connection, error=error, reason=reason)
+
+
+def _unkept(send: Send) -> Send:
+    """Return what sends answers with the headers that those of our own endpoints have: kept by nobody, and no page."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = [header for header in message.get("headers", ()) if header[0].lower() not in _OURS]
+            message = {**message, "headers": [*own, *_UNKEPT]}
+        await send(message)
+
+    return sending

@@ -45,7 +45,12 @@ class Application:
 
 
 def guarded(
-    application: Application, *, is_guarded: bool = True, ignores_scopes: bool = False, is_lazy: bool = False
+    application: Application,
+    *,
+    is_guarded: bool = True,
+    ignores_scopes: bool = False,
+    is_lazy: bool = False,
+    scopes: ScopeMap = SCOPES,
 ) -> GuardedApplication:
     guard = None
     if is_guarded:
@@ -54,7 +59,7 @@ def guarded(
     def behind(app: ASGIApp) -> ASGIApp:
         return GuardedMessages(
             app,
-            SCOPES,
+            scopes,
             guard=guard,
             resource=RESOURCE,
             ignores_scopes=ignores_scopes,
@@ -62,7 +67,7 @@ def guarded(
         )
 
     return GuardedApplication(
-        Protected(application, scopes=SCOPES),
+        Protected(application, scopes=scopes),
         path="/mcp",
         guard=guard,
         addresses=ClientAddresses(),
@@ -160,6 +165,53 @@ async def test_the_answer_to_something_else_is_not_read() -> None:
     answer = await send(guarded(Application()), content=message("tools/call", name="read"))
 
     assert answer.content == TOOLS
+
+
+READ = b'{"jsonrpc":"2.0","id":1,"result":{"contents":[],"own":1.0,"cacheScope":"public"}}'
+MODERN = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": "resources/read"}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_a_resource_that_needs_a_scope_is_kept_for_nobody_else(content_type: str) -> None:
+    start, end = (b"data: ", b"\n\n") if content_type == "text/event-stream" else (b"", b"")
+    app = guarded(Application(start + READ + end, content_type))
+
+    answer = await send(app, content=message("resources/read", uri="notes://1"), Mcp_Name="notes://1", **MODERN)
+
+    assert answer.content == start + READ.replace(b'"public"', b'"private"') + end
+
+
+async def test_a_resource_that_needs_nothing_and_one_of_the_handshake_era_are_not_read() -> None:
+    open_to_all = ScopeMap(resources={"notes://1": []}, default=["other"])
+    app = guarded(Application(READ), scopes=open_to_all)
+
+    answer = await send(app, content=message("resources/read", uri="notes://1"), Mcp_Name="notes://1", **MODERN)
+    handshake = await send(guarded(Application(READ)), content=message("resources/read", uri="notes://1"))
+
+    assert answer.content == handshake.content == READ
+
+
+async def test_a_list_is_kept_for_nobody_else_by_one_who_sees_all_of_it() -> None:
+    whole = TOOLS.replace(b"]}}", b'],"cacheScope":"public"}}')
+
+    answer = await send(guarded(Application(whole), is_lazy=True), content=message("tools/list"), token=None)
+
+    assert answer.content == whole.replace(b'"public"', b'"private"')
+
+
+async def test_answers_have_the_headers_of_our_own_in_place_of_those_that_say_otherwise() -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = [(b"Cache-Control", b"public, max-age=60"), (b"cache-control", b"no-transform"), (b"own", b"1")]
+        await send({"type": "http.response.start", "status": 404, "headers": headers})
+        await send({"type": "http.response.body", "body": b"<script>"})
+
+    for content in (message("tools/list"), message("tools/call", name="read")):
+        answer = await send(guarded(cast("Any", app)), content=content)
+
+        assert answer.headers.get_list("cache-control") == ["no-store"]
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+        assert answer.headers["own"] == "1"
 
 
 async def test_a_list_that_cannot_be_read_is_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.oauth.reasons import Reason
-from gatepost.protocol import modern
+from gatepost.protocol import eras, modern
 from gatepost.protocol.errors import InternalError, RequestId
 from gatepost.protocol.list_results import cut_lists
 from gatepost.protocol.messages import Request, Response, error_response, parse_message
@@ -119,12 +120,19 @@ class GuardedMessages:
             await send_answer(send, answer)
             return
         # 3. On, as it came.
-        member = LISTS.get(message.method) if isinstance(message, Request) else None
         replay = _Replay(body, receive)
-        if member is None or granted is None:
+        if not isinstance(message, Request) or not self._is_looked_at(message, headers):
             await self.app(scope, replay, send)
         else:
-            await self._list(scope, replay, send, granted=granted, members=(member,), request_id=request_id)
+            members = tuple(member for method, member in LISTS.items() if method == message.method)
+            await self._list(scope, replay, send, granted=granted, members=members, request_id=message.id)
+
+    def _is_looked_at(self, request: Request, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether the answer to a request is a list, or of the era that says who may cache it."""
+        if request.method in LISTS:
+            return True
+        version = eras.version_in_header(headers.get(b"mcp-protocol-version"))
+        return self.scopes.is_private(request.method, request.params) and eras.is_modern(request, version)
 
     def _insufficient(self, scope: Scope, needs: frozenset[str], message: Any) -> Answer:
         if not isinstance(message, Request):
@@ -142,7 +150,7 @@ class GuardedMessages:
         members: tuple[str, ...],
         request_id: RequestId | None = None,
     ) -> None:
-        """Pass a request on whose answer may have lists; it is one to a request for a list where that has an id."""
+        """Pass a request on whose answer may have lists, or be another's; it is such a one where it has an id."""
         cut = partial(cut_lists, members=members, keep=lambda member, entry: self.scopes.shows(member, entry, granted))
         filtered = FilteredLists(send, cut, partial(self._withhold, send, request_id), is_answer=request_id is not None)
         await self.app({**scope, "headers": quiet_about_encodings(scope["headers"])}, receive, filtered)
