@@ -117,3 +117,11 @@ def test_what_is_kept_of_tools_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     known.check(None, {"name": "one", "arguments": {"a": "x"}}, HTTP)
     with pytest.raises(HeaderMismatch):
         known.check(None, {"name": "two", "arguments": {"a": "x"}}, HTTP)
+
+
+async def test_a_tool_that_says_it_wrongly_is_in_the_log_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with fronting(tmp_path, "--mirrors") as front:
+        for _ in range(3):
+            await front.modern("tools/list")
+
+    assert caplog.text.count("a tool of the server behind is annotated wrongly") == 1

@@ -27,6 +27,7 @@ class ModernServer:
         self.refusal = status, code
         self.subscribed: list[Any] = []
         self.changes = False
+        self.schema: dict[str, Any] = REGION
         server.refuse = self.serve
 
     async def serve(self, asked: Asked) -> None:
@@ -49,7 +50,7 @@ class ModernServer:
             found = {"supportedVersions": ["2026-07-28"], "capabilities": capabilities, "instructions": "Be modern."}
             await asked.result({**found, "_meta": {"io.modelcontextprotocol/serverInfo": INFO}})
         elif method == "tools/list":
-            await asked.result({"resultType": "complete", "tools": [{"name": "region", "inputSchema": REGION}]})
+            await asked.result({"resultType": "complete", "tools": [{"name": "region", "inputSchema": self.schema}]})
         elif method == "subscriptions/listen":
             await self._listen(asked)
         elif name == "region" and headers.get("mcp-param-region") != "=?base64?TcO8bmNoZW4=?=":
@@ -201,3 +202,17 @@ async def test_a_refusal_without_the_modern_era_behind_it_stays_one(tmp_path: Pa
 
         assert answer.body["error"]["code"] == -32603
         assert [asked.message["method"] for asked in server.asked] == ["initialize", "server/discover"]
+
+
+async def test_a_tool_that_says_its_headers_wrongly_is_in_the_log_once_for_all_sessions(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_server() as server, remote_front(tmp_path, server.url) as front:
+        modern = ModernServer(server)
+        modern.schema = {"type": "object", "x-mcp-header": "No"}
+        for _ in range(2):
+            session = await front.begin()
+            for _ in range(2):
+                assert (await front.send(request("tools/list"), session=session)).body["result"]["tools"]
+
+    assert caplog.text.count("a tool of the server behind is annotated wrongly") == 1

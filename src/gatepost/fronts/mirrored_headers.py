@@ -23,11 +23,30 @@ from gatepost.protocol.header_values import (
 
 MOST_TOOLS: Final = 10_000
 """Of how many tools the annotations are kept; those that were noted first go first."""
+_MOST_WARNED: Final = 1_000
 _ANNOTATION: Final = ANNOTATION.encode()
 _ON_HTTP: Final = b"mcp-method"
 """The header that every HTTP request of the modern era has."""
 
 logger = logging.getLogger("gatepost.front")
+
+
+@dataclass(slots=True)
+class Annotations:
+    """Reads which arguments of tools stand in headers, too; a tool that says it wrongly is in the log once."""
+
+    _warned: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], init=False)
+
+    def read(self, name: str, schema: Any) -> tuple[MirroredArgument, ...]:
+        """Return what a tool's input schema says; nothing where it is wrong: clients leave out such a tool."""
+        try:
+            return mirrored_arguments(schema)
+        except (InvalidAnnotation, TypeError, AttributeError, RecursionError) as error:
+            warning = name, str(error)
+            if warning not in self._warned and len(self._warned) < _MOST_WARNED:
+                self._warned.add(warning)
+                logger.warning("a tool of the server behind is annotated wrongly: %s", error)
+            return ()
 
 
 @dataclass(slots=True)
@@ -38,6 +57,7 @@ class MirroredHeaders:
         default_factory=dict[tuple[Hashable, str], tuple[MirroredArgument, ...]], init=False
     )
     """By whose tool it is, and its name."""
+    _annotations: Annotations = field(default_factory=Annotations, init=False)
 
     def note(self, whose: Hashable, raw: bytes) -> None:
         """Take a result of `tools/list`; `whose`: None where all users have the same tools."""
@@ -62,12 +82,8 @@ class MirroredHeaders:
 
     def _note_tool(self, key: tuple[Hashable, str], schema: Any) -> None:
         self._of.pop(key, None)
-        try:
-            mirrored = mirrored_arguments(schema)
-        except (InvalidAnnotation, TypeError, AttributeError, RecursionError) as error:
-            # Clients leave out such a tool; one that calls it all the same knows of no header.
-            logger.warning("a tool of the server behind is annotated wrongly: %s", error)
-            return
+        # One that calls a tool with a wrong annotation all the same knows of no header.
+        mirrored = self._annotations.read(key[1], schema)
         if mirrored:
             self._of[key] = mirrored
             if len(self._of) > MOST_TOOLS:

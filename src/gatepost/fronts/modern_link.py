@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.fronts.backend import BackendLost, Outgoing, Receiver
+from gatepost.fronts.calls_under_way import CallsUnderWay
 from gatepost.fronts.event_stream import ReceivedEvents
 from gatepost.fronts.raw_json import Answer, NotAMessage, ServerNotification, decoded, read_message
 from gatepost.fronts.remote_answers import refusal
@@ -40,7 +41,7 @@ from gatepost.protocol.errors import (
     RequestId,
     UnsupportedProtocolVersion,
 )
-from gatepost.protocol.header_values import InvalidAnnotation, encode_header_value, mirrored_arguments, mirrors_of
+from gatepost.protocol.header_values import encode_header_value, mirrors_of
 from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.modern import (
     CLIENT_CAPABILITIES,
@@ -55,6 +56,7 @@ from gatepost.protocol.versions import LATEST_HANDSHAKE, REVISION_2026_07_28
 if TYPE_CHECKING:
     import httpx2
 
+    from gatepost.fronts.mirrored_headers import Annotations
     from gatepost.fronts.remote_backend import Waits
     from gatepost.protocol.header_values import MirroredArgument
 
@@ -85,9 +87,12 @@ class ModernLink:
         receiver: takes what the server says, as one of the handshake era would.
         waits: how long is waited for what.
         client: the params of `initialize`.
+        annotations: reads what tools say of headers; of all connections with the server.
     """
 
-    def __init__(self, http: RemoteHttp, receiver: Receiver, waits: Waits, client: Mapping[str, Any]) -> None:
+    def __init__(
+        self, http: RemoteHttp, receiver: Receiver, waits: Waits, client: Mapping[str, Any], annotations: Annotations
+    ) -> None:
         self._http = http
         self._receiver = receiver
         self._waits = waits
@@ -96,7 +101,8 @@ class ModernLink:
         self._log_level: Any = None
         self._watched: set[str] = set()
         self._mirrored: dict[str, tuple[MirroredArgument, ...]] = {}
-        self._tasks: dict[RequestId, asyncio.Task[None]] = {}
+        self._annotations = annotations
+        self._calls = CallsUnderWay()
         self._listening: asyncio.Task[None] | None = None
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._asked = 0
@@ -126,22 +132,18 @@ class ModernLink:
                 waiting.set_result(decoded(message.data))
         elif request_id is None:
             if method == "notifications/cancelled":
-                self._end(message.params.get("requestId"))
+                self._calls.end(message.params.get("requestId"))
             elif method == "notifications/initialized":
                 self._listen_anew()
         elif method in ("ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"):
             self._keep(method, message.params)
             self._answer(request_id, {})
         else:
-            self._begin(request_id, self._ask(method, message.params, request_id))
+            self._calls.begin(request_id, self._ask(method, message.params, request_id))
 
     async def close(self) -> None:
         """See `Link`; who asked for the connection closes what sends its requests."""
-        tasks = [*self._tasks.values(), *([] if self._listening is None else [self._listening])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._calls.close(self._listening)
 
     def _keep(self, method: str, params: Mapping[str, Any]) -> None:
         uri = params.get("uri")
@@ -152,15 +154,6 @@ class ModernLink:
             (self._watched.add if method == "resources/subscribe" else self._watched.discard)(uri)
             if self._watched != before:
                 self._listen_anew()
-
-    def _begin(self, request_id: RequestId, work: Coroutine[Any, Any, None]) -> None:
-        task = self._tasks[request_id] = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
-
-    def _end(self, request_id: Any) -> None:
-        task = self._tasks.get(request_id) if type(request_id) in (int, str) else None
-        if task is not None:
-            task.cancel()
 
     def _answer(self, request_id: RequestId, result: Mapping[str, Any]) -> None:
         self._receiver.take(encode({"jsonrpc": "2.0", "id": request_id, "result": result}))
@@ -206,10 +199,8 @@ class ModernLink:
     def _note_mirrors(self, result: Mapping[str, Any]) -> None:
         """Keep which arguments of tools are mirrored in headers (streamable-http, "Custom Headers")."""
         for tool in result.get("tools") or ():
-            try:
-                self._mirrored[str(tool["name"])] = mirrored_arguments(tool.get("inputSchema") or {})
-            except (InvalidAnnotation, TypeError, KeyError, AttributeError) as error:
-                logger.warning("a tool of the server behind is annotated wrongly: %s", error)
+            if type(tool) is dict and type(tool.get("name")) is str:
+                self._mirrored[tool["name"]] = self._annotations.read(tool["name"], tool.get("inputSchema") or {})
 
     async def _inputs(self, requests: Mapping[str, Any], about: RequestId) -> dict[str, Any]:
         """Ask the client for everything that a call needs; raises ApplicationError: it answered with an error."""

@@ -12,15 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 
 from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, RequestNotTaken, SessionUser
+from gatepost.fronts.calls_under_way import CallsUnderWay
 from gatepost.fronts.credentials import Credentials
 from gatepost.fronts.event_stream import MessageTooLong, ReceivedEvents
+from gatepost.fronts.mirrored_headers import Annotations
 from gatepost.fronts.modern_link import REFUSALS, ModernLink
 from gatepost.fronts.raw_json import decoded
 from gatepost.fronts.remote_answers import RETRY_SECONDS, refusal
@@ -77,6 +79,7 @@ class RemoteBackend:
     way: Callable[[str], httpx2.AsyncBaseTransport]
     """Returns a way to an address."""
     waits: Waits = field(default_factory=Waits)
+    _annotations: Annotations = field(default_factory=Annotations, init=False)
 
     @property
     def name(self) -> str:
@@ -96,7 +99,7 @@ class RemoteBackend:
         http = RemoteHttp(
             url=httpx2.URL(self.url), transport=self.way(self.url), credentials=self.credentials, user=user
         )
-        return RemoteLink(http, receiver, self.waits)
+        return RemoteLink(http, receiver, self.waits, self._annotations)
 
     def last_words(self) -> str:
         return ""
@@ -109,13 +112,15 @@ class RemoteLink:
         http: sends its requests.
         receiver: takes its messages.
         waits: how long is waited for what.
+        annotations: reads what tools say of headers; of all sessions with the server.
     """
 
-    def __init__(self, http: RemoteHttp, receiver: Receiver, waits: Waits) -> None:
+    def __init__(self, http: RemoteHttp, receiver: Receiver, waits: Waits, annotations: Annotations) -> None:
         self._http = http
         self._receiver = receiver
         self._waits = waits
-        self._calls: dict[RequestId, asyncio.Task[None]] = {}
+        self._annotations = annotations
+        self._calls = CallsUnderWay()
         self._listening: asyncio.Task[None] | None = None
         self._modern: ModernLink | None = None
         self._initialize_id: RequestId | None = None
@@ -128,12 +133,12 @@ class RemoteLink:
             await self._modern.send(message)
             return
         if message.method is not None and message.id is not None:
-            self._begin(message.id, self._ask(message, message.id))
+            self._calls.begin(message.id, self._ask(message, message.id))
             return
         await self._tell(message)
         if message.method == _CANCELLED:
             # The server may go on with the call, and need not say anything about it any more.
-            self._end_call(message.params.get("requestId"))
+            self._calls.end(message.params.get("requestId"))
         elif message.method == _INITIALIZED and self._listening is None:
             self._listening = asyncio.get_running_loop().create_task(self._listen())
 
@@ -144,21 +149,8 @@ class RemoteLink:
         self._is_over = True
         if self._modern is not None:
             await self._modern.close()
-        tasks = [*self._calls.values(), *([] if self._listening is None else [self._listening])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._calls.close(self._listening)
         await self._http.transport.aclose()
-
-    def _begin(self, request_id: RequestId, work: Coroutine[Any, Any, None]) -> None:
-        task = self._calls[request_id] = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(lambda _: self._calls.pop(request_id, None))
-
-    def _end_call(self, request_id: Any) -> None:
-        task = self._calls.get(request_id) if type(request_id) in (int, str) else None
-        if task is not None:
-            task.cancel()
 
     async def _ask(self, message: Outgoing, request_id: RequestId) -> None:
         """Send a request, and see to it that it is answered, or fails."""
@@ -187,7 +179,7 @@ class RemoteLink:
         """Speak with a server of the modern era alone, if that is why it refused `initialize`; it is answered then."""
         if refused.body()["code"] not in REFUSALS:
             return False
-        modern = ModernLink(self._http, self._receiver, self._waits, message.params)
+        modern = ModernLink(self._http, self._receiver, self._waits, message.params, self._annotations)
         self._http.session_id = None
         if message.id is not None and await modern.begin(message.id):
             self._modern = modern
