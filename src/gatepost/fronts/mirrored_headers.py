@@ -32,7 +32,7 @@ logger = logging.getLogger("gatepost.front")
 
 
 @dataclass(slots=True)
-class Annotations:
+class HeaderAnnotations:
     """Reads which arguments of tools stand in headers, too; a tool that says it wrongly is in the log once."""
 
     _warned: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], init=False)
@@ -57,7 +57,7 @@ class MirroredHeaders:
         default_factory=dict[tuple[Hashable, str], tuple[MirroredArgument, ...]], init=False
     )
     """By whose tool it is, and its name."""
-    _annotations: Annotations = field(default_factory=Annotations, init=False)
+    _annotations: HeaderAnnotations = field(default_factory=HeaderAnnotations, init=False)
 
     def note(self, whose: Hashable, raw: bytes) -> None:
         """Take a result of `tools/list`; `whose`: None where all users have the same tools."""

@@ -56,7 +56,7 @@ from gatepost.protocol.versions import LATEST_HANDSHAKE, REVISION_2026_07_28
 if TYPE_CHECKING:
     import httpx2
 
-    from gatepost.fronts.mirrored_headers import Annotations
+    from gatepost.fronts.mirrored_headers import HeaderAnnotations
     from gatepost.fronts.remote_backend import Waits
     from gatepost.protocol.header_values import MirroredArgument
 
@@ -91,7 +91,12 @@ class ModernLink:
     """
 
     def __init__(
-        self, http: RemoteHttp, receiver: Receiver, waits: Waits, client: Mapping[str, Any], annotations: Annotations
+        self,
+        http: RemoteHttp,
+        receiver: Receiver,
+        waits: Waits,
+        client: Mapping[str, Any],
+        annotations: HeaderAnnotations,
     ) -> None:
         self._http = http
         self._receiver = receiver

@@ -22,7 +22,7 @@ from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, R
 from gatepost.fronts.calls_under_way import CallsUnderWay
 from gatepost.fronts.credentials import Credentials
 from gatepost.fronts.event_stream import MessageTooLong, ReceivedEvents
-from gatepost.fronts.mirrored_headers import Annotations
+from gatepost.fronts.mirrored_headers import HeaderAnnotations
 from gatepost.fronts.modern_link import REFUSALS, ModernLink
 from gatepost.fronts.raw_json import decoded
 from gatepost.fronts.remote_answers import RETRY_SECONDS, refusal
@@ -79,7 +79,7 @@ class RemoteBackend:
     way: Callable[[str], httpx2.AsyncBaseTransport]
     """Returns a way to an address."""
     waits: Waits = field(default_factory=Waits)
-    _annotations: Annotations = field(default_factory=Annotations, init=False)
+    _annotations: HeaderAnnotations = field(default_factory=HeaderAnnotations, init=False)
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ class RemoteLink:
         annotations: reads what tools say of headers; of all sessions with the server.
     """
 
-    def __init__(self, http: RemoteHttp, receiver: Receiver, waits: Waits, annotations: Annotations) -> None:
+    def __init__(self, http: RemoteHttp, receiver: Receiver, waits: Waits, annotations: HeaderAnnotations) -> None:
         self._http = http
         self._receiver = receiver
         self._waits = waits
