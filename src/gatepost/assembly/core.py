@@ -19,6 +19,7 @@ from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.api_key_uses import ApiKeyUses
 from gatepost.stores.contract.store import Store
+from gatepost.stores.opening import open_when_there
 from gatepost.stores.purging import background_purger, purging
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import SigningKeys
@@ -64,9 +65,9 @@ class Core:
     entry: Entry
     """Says who may enter."""
 
-    async def open(self) -> None:
-        """Open the store and see whether the keys are its own."""
-        await self.store.open()
+    async def open(self, *, waits: bool = True) -> None:
+        """Open the store and see whether the keys are its own; `waits` for a store that cannot be reached yet."""
+        await open_when_there(self.store, seconds=self.settings.server.storage_wait_seconds if waits else 0)
         file, now = key_file(self.settings), self.now()
         await check_key_ring(self.key_ring, self.store, file=file, now=now, random_bytes=self.random_bytes)
         if self.signing_keys is not None:

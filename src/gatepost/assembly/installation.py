@@ -86,8 +86,11 @@ class Installation:
             )
         self.mounted_at = mounted_at
 
-    async def open(self) -> None:
+    async def open(self, *, waits: bool = True) -> None:
         """Open the store and offer the set-up link if no account exists. Opening twice is fine.
+
+        Args:
+            waits: whether to wait for a store that cannot be reached yet, as MCP_STORAGE_WAIT_SECONDS says.
 
         Raises:
             SettingsError: the store does not fit the settings.
@@ -96,7 +99,7 @@ class Installation:
         if self.is_open:
             return
         self.core.waiting.is_stopped = False
-        await self.core.open()
+        await self.core.open(waits=waits)
         await self.resources.note_endpoints()
         if self.oauth is not None:
             self.setup_token = await self.oauth.open()
@@ -113,10 +116,10 @@ class Installation:
         await self.core.store.close()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Be open, with all that goes on in the background, for as long as the context lasts."""
+    async def running(self, *, waits: bool = True) -> AsyncIterator[None]:
+        """Be open, with all that goes on in the background, for as long as the context lasts; `waits` as `open`."""
         try:
-            await self.open()
+            await self.open(waits=waits)
             async with self.core.in_background(), self.resources.running():
                 yield
         finally:

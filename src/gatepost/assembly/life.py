@@ -40,8 +40,10 @@ class Life:
         return self.installation.is_open
 
     @asynccontextmanager
-    async def running(self, mounted: Mounted | None = None) -> AsyncIterator[None]:
+    async def running(self, mounted: Mounted | None = None, *, waits: bool = True) -> AsyncIterator[None]:
         """Be open for as long as the context lasts: the lifespan of the app, which may be `mounted` in another one.
+
+        `waits` for a store that cannot be reached yet.
 
         Raises:
             SettingsError: it is mounted at another path than MCP_PUBLIC_URL says.
@@ -51,7 +53,7 @@ class Life:
             for sentence in mounted.lacks():
                 _log.warning("%s", sentence)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.installation.running())
+            await stack.enter_async_context(self.installation.running(waits=waits))
             if self.hears_signals:
                 stack.enter_context(stopping_at_signals(self.installation.stop_soon))
             self.announce(self.installation.banner())
@@ -75,7 +77,8 @@ class Life:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine under asyncio runs in a task; tells mypy
         try:
-            async with self.running(mounted):
+            # Requests wait for it, and are told to come again.
+            async with self.running(mounted, waits=False):
                 _log.info("started at the first request: the server runs no ASGI lifespan for this app")
                 started.set_result(None)
                 atexit.register(_finish, task)

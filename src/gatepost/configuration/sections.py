@@ -129,6 +129,9 @@ class ServerSettings(Section):
         alias="MCP_STORAGE_URL",
         description="sqlite:///path/to/file.db (four slashes for an absolute path) or memory:",
     )
+    storage_wait_seconds: int = _number(
+        60, "MCP_STORAGE_WAIT_SECONDS", "how many seconds a start waits for a store that cannot be reached,", 0, 3600
+    )
     sealing_keys: SealingKeys | None = Field(
         None,
         alias="MCP_SEALING_KEYS",
