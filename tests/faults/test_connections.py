@@ -145,6 +145,6 @@ def test_a_connection_that_is_cut_at_any_message_loses_nothing_and_honours_nothi
             assert first.status_code in {200, 503}, first.text
             sending.check(first, http.post(sending.path, data=sending.form))
             if not was_cut:
-                assert message > 3  # a write takes as many at least
+                assert message > 1, "nothing was cut"
                 return
     raise AssertionError("a request of so many messages")

@@ -87,10 +87,7 @@ class Installation:
         self.mounted_at = mounted_at
 
     async def open(self, *, waits: bool = True) -> None:
-        """Open the store and offer the set-up link if no account exists. Opening twice is fine.
-
-        Args:
-            waits: whether to wait for a store that cannot be reached yet, as MCP_STORAGE_WAIT_SECONDS says.
+        """Open the store, which it `waits` for, and offer the set-up link if no account exists. Twice is fine.
 
         Raises:
             SettingsError: the store does not fit the settings.
