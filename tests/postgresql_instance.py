@@ -66,7 +66,7 @@ def is_possible() -> bool:
     return programs() is not None
 
 
-def _account() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """Return what makes a child process run as somebody who is not root: PostgreSQL refuses to."""
     if os.geteuid() != 0:
         return {}
@@ -112,7 +112,7 @@ class PostgresqlInstance:
         with self._log() as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.data, *options],
-                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_account(),
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **unprivileged(),
             )  # fmt: skip
             self._guard = subprocess.Popen(
                 ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid), self.folder],
@@ -246,7 +246,7 @@ class PostgresqlInstance:
             subprocess.run(
                 [self._programs / program, *arguments],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=PATIENCE, check=False,
-                **_account(),
+                **unprivileged(),
             )  # fmt: skip
         assert (self.data / "PG_VERSION").exists(), self.said()
 
@@ -254,7 +254,7 @@ class PostgresqlInstance:
         return (self.folder / "log").open("ab")
 
     def _give(self, path: Path) -> None:
-        if account := _account():
+        if account := unprivileged():
             os.chown(path, account["user"], account["group"])
 
     def _status(self) -> str:

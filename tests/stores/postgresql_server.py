@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 
 from tests import postgresql_instance
+from tests.pgbouncer_instance import Pgbouncer, pgbouncer
 
 _NAMED = os.environ.get("GATEPOST_TEST_POSTGRESQL")
 SERVER = _NAMED or "postgresql://postgres@127.0.0.1:5432/test"
@@ -80,3 +81,19 @@ async def empty(url: str) -> None:
         await connection.execute(f"SET session_replication_role = replica; {deletions}")
     finally:
         await connection.close()
+
+
+@contextmanager
+def behind_pgbouncer(name: str) -> Iterator[tuple[str, Pgbouncer]]:
+    """Make an empty schema, and give its URL and a PgBouncer in front of it, whose role has the schema's settings."""
+    with schema(name) as url:
+        execute(
+            f'CREATE ROLE "{name}" SUPERUSER LOGIN',
+            f'ALTER ROLE "{name}" SET search_path = "{name}"',
+            f'ALTER ROLE "{name}" SET synchronous_commit = off',
+        )
+        try:
+            with pgbouncer(SERVER, role=name) as pooler:
+                yield url, pooler
+        finally:
+            execute(f'DROP OWNED BY "{name}" CASCADE', f'DROP ROLE "{name}"')
