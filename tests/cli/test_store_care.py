@@ -21,9 +21,11 @@ import pytest
 from gatepost.cli.main import main
 from gatepost.stores.care.state import KNOWN_VERSION
 from gatepost.stores.sql.sqlite import file_store
+from tests.stores.care.conftest import NewPlace, new_place
 from tests.stores.care.filled import OLD, fill
 from tests.stores.care.places import rows_of, run_in
 
+__all__ = ["new_place"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -223,12 +225,19 @@ def test_a_file_that_exists_is_not_replaced_and_one_that_is_missing_is_said(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.jsonl", "one"]
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(
-    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    filled: str,
+    tmp_path: Path,
+    new_place: NewPlace,
+    backend: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run("export", "export.jsonl") == 0
     lines = (tmp_path / "export.jsonl").read_bytes()
-    target = use(tmp_path / "two" / "gatepost.db", monkeypatch)
+    target = new_place(backend)
+    monkeypatch.setenv("MCP_STORAGE_URL", target)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     with subprocess.Popen(
         [sys.executable, "-m", "gatepost", "store", "import", "-"], stdin=subprocess.PIPE, env=environment, cwd=ROOT

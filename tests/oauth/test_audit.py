@@ -1,5 +1,7 @@
 """What is an event, and in which order events stand."""
 
+import pytest
+
 from gatepost.oauth.audit import REFUSALS, AuditEvent, Outcome, event_id
 from gatepost.oauth.reasons import Reason
 
@@ -56,3 +58,16 @@ def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
             Reason.ROLES_PERMIT_NOTHING,
         },
     }
+
+
+def test_an_event_of_a_newer_version_is_called_by_its_code_and_is_none_of_ours() -> None:
+    """Servers of two versions may share a store, and a server may go back to the version before."""
+    event = AuditEvent("of_tomorrow")
+
+    assert (event, event.value, str(event), event.name) == ("of_tomorrow", "of_tomorrow", "of_tomorrow", "OF_TOMORROW")
+    assert isinstance(event, AuditEvent)
+    assert event == AuditEvent("of_tomorrow")
+    assert "of_tomorrow" not in [known.value for known in AuditEvent]
+    assert AuditEvent("login") is AuditEvent.LOGIN
+    with pytest.raises(ValueError, match="5 is not a valid"):
+        AuditEvent(5)  # type: ignore[arg-type] # what no column of text holds

@@ -64,6 +64,15 @@ class AuditEvent(StrEnum):
     STORE_RESTORED = "store_restored"
     STORE_IMPORTED = "store_imported"
 
+    @classmethod
+    def _missing_(cls, value: object) -> AuditEvent | None:
+        """Take an event of a newer version, which may serve beside this one or have served before, by its code."""
+        if not isinstance(value, str):
+            return None
+        event = str.__new__(cls, value)
+        event._name_, event._value_ = value.upper(), value
+        return event
+
 
 class Outcome(StrEnum):
     """How it came out."""

@@ -6,17 +6,31 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from gatepost.oauth.audit import AuditQuery
 from gatepost.stores.care.state import status_of
-from gatepost.stores.conformance.records import NOW, WINDOW, client, find_grant, fp, redeem, session, tokens, user
+from gatepost.stores.conformance.records import (
+    NOW,
+    WINDOW,
+    audit_record,
+    client,
+    find_grant,
+    fp,
+    redeem,
+    session,
+    tokens,
+    user,
+)
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, OLDEST_CODE, migrate
 from gatepost.stores.urls import locate
+from tests.stores.care.conftest import NewPlace
 from tests.stores.care.filled import fill
-from tests.stores.care.places import opened, rows_of
+from tests.stores.care.places import opened, rows_of, run_in
 
 FIRST_THAT_ADDS = 15
 NEWER = (
@@ -154,6 +168,28 @@ async def test_a_server_starts_beside_the_next_version_that_only_added(
     )
     assert list(rows_of(url, "SELECT version FROM schema_version")) == [(len(MIGRATIONS) + 1,)]
     assert (await status_of(locate(url))).state == "newer"
+
+
+async def test_what_the_next_version_notes_in_the_audit_trail_is_read_by_its_code(url: str) -> None:
+    async with opened(url) as store:
+        await store.audit.append_events([audit_record()])
+        run_in(url, "UPDATE audit_events SET event = 'of_tomorrow'")
+
+        assert [event.event for event in await store.audit.list_events(AuditQuery(), before=None, limit=9)] == [
+            "of_tomorrow"
+        ]
+
+
+async def test_a_file_that_the_next_version_has_migrated_is_backed_up(new_place: NewPlace, tmp_path: Path) -> None:
+    url = new_place("sqlite")
+    copying = locate(url).copying
+    assert copying is not None
+    await migrate_as_tomorrow(url, oldest_code=OLDEST_CODE)
+
+    copying.back_up(tmp_path / "copy.db", lambda _done, _total: None)
+
+    found = await status_of(locate(f"sqlite:///{tmp_path / 'copy.db'}"))
+    assert (found.schema_version, found.state) == (len(MIGRATIONS) + 1, "newer")
 
 
 async def test_a_server_does_not_start_where_the_next_version_took_something_away(url: str) -> None:

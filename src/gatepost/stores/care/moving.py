@@ -7,7 +7,7 @@ keys in the same row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from gatepost.oauth.audit import AuditRecord
@@ -25,6 +25,8 @@ from gatepost.stores.urls import Location, Progress
 
 _MOST_PARAMETERS: Final = 900
 """In one statement; SQLite may have been built for 999."""
+_TOLD: Final = 1000
+"""After so many rows it is told how far an import is."""
 _CARRIED: Final[Mapping[str, TableEntry]] = {table.name: table for table in CARRIED}
 _PLACES: Final = {table.name: place for place, table in enumerate(CARRIED)}
 
@@ -182,6 +184,7 @@ class _Loading:
     header: Header
     shape: Shape
     progress: Progress
+    _told: int = field(default=0, init=False)
 
     async def run(self) -> None:
         done = dict.fromkeys(self.header.columns, 0)
@@ -198,11 +201,16 @@ class _Loading:
             if len(waiting) * len(values) >= _MOST_PARAMETERS - len(values):
                 await self._add(table, waiting)
                 waiting = []
-                self.progress(sum(done.values()), self.header.total)
+                self._tell(sum(done.values()))
         await self._add(table, waiting)
         if done != dict(self.header.rows):
             raise StoreMisconfigured("the export holds other rows than its first line says: it was altered")
         self.progress(self.header.total, self.header.total)
+
+    def _tell(self, done: int) -> None:
+        if done // _TOLD > self._told // _TOLD:
+            self._told = done
+            self.progress(done, self.header.total)
 
     def _refuse_wrong(self, table: str, values: Sequence[Value]) -> None:
         columns = self.header.columns[table]

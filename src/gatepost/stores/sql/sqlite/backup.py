@@ -11,9 +11,10 @@ from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
 from gatepost.stores.new_files import new_file, sync
-from gatepost.stores.sql.schema.migrations import MIGRATIONS
+from gatepost.stores.sql.schema.migrations import MIGRATIONS, works_with
 from gatepost.stores.sql.sqlite.connections import connect, faults_explained, refuse_foreign_database
 from gatepost.stores.sql.sqlite.errors import is_busy
+from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 
 _PAGES_IN_A_STEP: Final = 256
 _WAIT: Final = 5.0  # seconds for another process's lock
@@ -86,7 +87,7 @@ def _refuse_unknown_version(connection: sqlite3.Connection, path: Path) -> None:
         version = connection.execute("SELECT version FROM schema_version").fetchone()["version"]
     except (sqlite3.OperationalError, TypeError):
         raise StoreMisconfigured(f"the database {path} is empty") from None
-    if version > len(MIGRATIONS):
+    if not run_to_end(works_with(SqliteTransaction(connection), len(MIGRATIONS))):
         raise StoreMisconfigured(
             f"the store {path} has schema version {version} and this Gatepost knows versions up to {len(MIGRATIONS)}: "
             "use the Gatepost that made it"
