@@ -113,6 +113,8 @@ class RawServer:
     sessions: set[str] = field(default_factory=set)
     """The sessions that it knows; it knows no more those that are taken out."""
     tools: dict[str, Serve] = field(default_factory=dict)
+    methods: dict[str, Serve] = field(default_factory=dict)
+    """Answer those methods in place of what is said of them here."""
     has_sessions: bool = True
     lost: Serve | None = None
     """Answers a request of a session that it does not know; 404 if None."""
@@ -144,6 +146,8 @@ class RawServer:
             await asked.json(None)
         elif "id" not in asked.message or "method" not in asked.message:
             await asked.json(None, 202)
+        elif asked.message["method"] in self.methods:
+            await self.methods[asked.message["method"]](asked)
         elif asked.message["method"] == "tools/call":
             await self.tools.get(asked.message["params"]["name"], _echo)(asked)
         else:

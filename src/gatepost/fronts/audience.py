@@ -13,21 +13,15 @@ from typing import Any, Final
 
 from gatepost.fronts.backend import SessionUser
 from gatepost.fronts.callers import Caller, SessionCaller, ask_client, is_declared
+from gatepost.fronts.changes import change_of
 from gatepost.fronts.held_calls import ANSWERED_WITH_QUESTIONS, HeldCall, Questions
 from gatepost.fronts.raw_json import ServerNotification
 from gatepost.fronts.session import BackendSession
 from gatepost.protocol.errors import InvalidParams, RequestId
 from gatepost.protocol.messages import Request
-from gatepost.protocol.uris import normal_form
 from gatepost.server.changes.bus import Change, LocalChanges
 from gatepost.server.target import SessionChannel
 
-_CHANGES: Final[Mapping[str, Change]] = {
-    "notifications/tools/list_changed": Change("tools"),
-    "notifications/prompts/list_changed": Change("prompts"),
-    "notifications/resources/list_changed": Change("resources"),
-}
-_UPDATED: Final = "notifications/resources/updated"
 MOST_WATCHED: Final = 1000
 """How many resources one of several client sessions may subscribe to."""
 LONGEST_WATCHED: Final = 2048
@@ -99,8 +93,9 @@ class Clients:
         self.watched = {uri: watching - {key} for uri, watching in self.watched.items() if watching != {key}}
         return left
 
-    def hear(self, session: BackendSession, notification: ServerNotification) -> None:
-        change, caller = change_of(notification.method, notification.params), session.latest_caller()
+    def hear(self, session: BackendSession, notification: ServerNotification, caller: Caller | None = None) -> None:
+        change = change_of(notification.method, notification.params)
+        caller = caller or session.latest_caller()
         if change is not None:
             self.changes.publish(change)
         elif self.is_everybodys:
@@ -181,11 +176,3 @@ class AnyCall:
 
     async def ask(self, method: str, params: dict[str, Any]) -> Mapping[str, Any]:
         return await self._questions.ask(method, params, None)
-
-
-def change_of(method: str, params: Mapping[str, Any]) -> Change | None:
-    """Return the change that a notification is about; None for one that is about something else."""
-    if method == _UPDATED:
-        uri = params.get("uri")
-        return Change("resource", uri=normal_form(uri) or uri) if type(uri) is str else None
-    return _CHANGES.get(method)

@@ -55,6 +55,11 @@ class SessionUser:
     """Who it was when the connection was begun, for backends that act as the user elsewhere."""
 
 
+def user_of_session(principal: Principal | None) -> SessionUser | None:
+    """Return for whom a connection is that is begun for a caller."""
+    return None if principal is None else SessionUser(principal.issuer, principal.subject, principal)
+
+
 @dataclass(slots=True)
 class Outgoing:
     """One JSON-RPC message to the server."""

@@ -17,12 +17,14 @@ from gatepost.fronts.audience import Clients
 from gatepost.fronts.backend import Backend, BackendUnavailable, SessionUser
 from gatepost.fronts.callers import Caller
 from gatepost.fronts.held_calls import Questions
+from gatepost.fronts.list_cache import ListCache
 from gatepost.fronts.session import BackendSession
 from gatepost.fronts.sharing import Sharing
 from gatepost.fronts.spares import Spares
 from gatepost.fronts.subscriptions import ServerSubscriptions
 from gatepost.protocol.errors import InternalError
 from gatepost.protocol.messages import Request
+from gatepost.server.changes.bus import ChangeKind
 
 ROOM_AFTER_SECONDS: Final = 60.0
 """How long a session has to be idle before it makes room for another user's."""
@@ -50,6 +52,28 @@ class PooledSession:
     """By the event loop's clock."""
     log_level: str | None = None
     """The most that a client of the modern era wanted to hear; None while none wanted anything."""
+    lists: ListCache | None = None
+    """Keeps lists; None where a list is for whom the caller is to the server at the moment, which may change."""
+
+    async def listed(self, method: str, params: Mapping[str, Any], caller: Caller) -> bytes:
+        """Return a page of a list, from the server unless it has said that the last one still counts.
+
+        Raises as `BackendSession.request`.
+        """
+        lists, clock = self.lists, asyncio.get_running_loop().time
+        if lists is None:
+            return await self.session.request(method, params, caller)
+        found = lists.find(method, params, clock())
+        if found is None:
+            generation = lists.generation(method)
+            found = await self.session.request(method, params, caller)
+            lists.keep(method, params, found, generation=generation, now=clock())
+        return found
+
+    def forget_lists(self, kind: ChangeKind) -> None:
+        """Ask for lists of a kind anew."""
+        if self.lists is not None:
+            self.lists.forget(kind)
 
     @property
     def is_busy(self) -> bool:
@@ -196,6 +220,9 @@ class Pool:
             subscriptions=ServerSubscriptions(session, clients.changes, clients.is_watched),
             used_at=asyncio.get_running_loop().time(),
         )
+        if self.backend.is_same_for_all:
+            pooled.lists = ListCache()
+            clients.changes.listen(pooled.lists.on_change)
         return pooled
 
     def end(self, key: Hashable) -> None:

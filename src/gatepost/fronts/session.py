@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from gatepost.fronts.backend import BackendLost, BackendUnavailable, Link, Outgoing
 from gatepost.fronts.callers import PROGRESS, Caller, NotAnswered, unknown_here
+from gatepost.fronts.changes import change_of
 from gatepost.fronts.raw_json import Answer, NotAMessage, ServerNotification, ServerRequest, decoded, read_message
 from gatepost.protocol.errors import ApplicationError, RequestId
 from gatepost.protocol.json_encoding import encode
@@ -30,8 +31,8 @@ logger = logging.getLogger("gatepost.front")
 class Audience(Protocol):
     """Those who share a session, for what belongs to no request."""
 
-    def hear(self, session: BackendSession, notification: ServerNotification) -> None:
-        """Take a notification that belongs to no request, or to all of them."""
+    def hear(self, session: BackendSession, notification: ServerNotification, caller: Caller | None = None) -> None:
+        """Take a notification that belongs to no request, or to all of them; `caller`: on whose stream it came."""
         ...
 
     def asked(self, session: BackendSession, method: str) -> Caller | None:
@@ -260,14 +261,18 @@ class BackendSession:
             call = self._calls.get(token) if type(token) is int else None
             if call is not None and call.caller.progress_token is not None:
                 call.caller.hear(PROGRESS, {**said.params, "progressToken": call.caller.progress_token}, None)
-        elif said.method == CANCELLED:
+            return
+        if said.method == CANCELLED:
             request_id = said.params.get("requestId")
             if type(request_id) in (int, str) and request_id in self._asked:
                 self._asked[request_id].cancel()
-        elif about is not None and about in self._calls:
-            self._calls[int(about)].caller.hear(said.method, said.params, said.raw)
+            return
+        call = self._calls.get(int(about)) if about is not None and about in self._calls else None
+        if call is not None and change_of(said.method, said.params) is None:
+            call.caller.hear(said.method, said.params, said.raw)
         else:
-            self.audience.hear(self, said)
+            # A change is one for all who share the session, on whose stream it comes.
+            self.audience.hear(self, said, None if call is None else call.caller)
 
     def latest_caller(self, methods: Collection[str] | None = None) -> Caller | None:
         """Return who sent the latest of the requests that are under way, of all or of these methods."""

@@ -22,8 +22,8 @@ class _Nobody:
 
     on_lost: Callable[[BackendSession], None]
 
-    def hear(self, session: BackendSession, notification: ServerNotification) -> None:
-        del session, notification
+    def hear(self, session: BackendSession, notification: ServerNotification, caller: Caller | None = None) -> None:
+        del session, notification, caller
 
     def asked(self, session: BackendSession, method: str) -> Caller | None:
         del session, method

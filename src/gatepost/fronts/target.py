@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import orjson
 
-from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, RequestNotTaken, SessionUser
+from gatepost.fronts.backend import Backend, BackendLost, BackendUnavailable, RequestNotTaken, user_of_session
 from gatepost.fronts.bridging import Finishing, discovery, error_for_modern, params_for_session
 from gatepost.fronts.callers import SessionCaller
+from gatepost.fronts.changes import KIND_OF
 from gatepost.fronts.held_calls import HeldCall, HeldCalls
 from gatepost.fronts.introduction import Introduction, Silent, initialize_params, introduce
 from gatepost.fronts.mirrored_headers import MirroredHeaders
@@ -135,6 +136,7 @@ class FrontTarget:
                     raise SessionLost from None
                 return await self._answering(request, revision, exchange)
         except ApplicationError as error:
+            self._doubt_lists(request, revision, exchange)
             raise error_for_modern(error) if revision.modern else error from None
         except (BackendLost, BackendUnavailable) as error:
             if self.raises_outages:
@@ -145,6 +147,18 @@ class FrontTarget:
             if request.method == "tools/call":
                 return self._undone(error, revision)
             raise InternalError(str(error)) from None
+
+    def _doubt_lists(self, request: Request, revision: Revision, exchange: Exchange) -> None:
+        """Keep no list that led a client to a request which the server refuses: it may have changed."""
+        kind, key = KIND_OF.get(request.method), exchange.session_key
+        if kind is None:
+            return
+        if revision.modern:
+            pooled = self._pool.find(self._key_of(exchange.principal, request.params["_meta"][CLIENT_CAPABILITIES]))
+        else:
+            pooled = None if key is None else self._joined.get(key)
+        if pooled is not None:
+            pooled.forget_lists(kind)
 
     def _answering(self, request: Request, revision: Revision, exchange: Exchange) -> Coroutine[Any, Any, Result]:
         # A plain function that hands the coroutine on: one less to go through on every step.
@@ -202,7 +216,7 @@ class FrontTarget:
         if self.sharing.share == "session":
             params = {**request.params, "protocolVersion": revision.version}
             caller = SessionCaller(exchange, request.params)
-            pooled = await self._pool.open(object(), _user(exchange.principal), params, caller)
+            pooled = await self._pool.open(object(), user_of_session(exchange.principal), params, caller)
         else:
             capabilities, info = request.params.get("capabilities"), request.params.get("clientInfo")
             pooled = await self._common_session(
@@ -230,7 +244,8 @@ class FrontTarget:
         if self.sharing.share != "session" and key is not None and not pooled.note(request, key):
             return {}
         caller = SessionCaller(exchange, request.params)
-        raw = await pooled.session.request(request.method, request.params, caller)
+        asking = pooled.listed if request.method in LISTS else pooled.session.request
+        raw = await asking(request.method, request.params, caller)
         return orjson.Fragment(self._shown(request, raw, exchange))
 
     async def _common_session(
@@ -250,7 +265,7 @@ class FrontTarget:
             params = initialize_params({}, None)
             return await self._pool.shared(key, None, params, Silent(), is_everybodys=True)
         params = initialize_params(_EVERYTHING if self.sharing.share == "user" else capabilities, client_info)
-        return await self._pool.shared(key, _user(principal), params, Silent(), is_everybodys=False)
+        return await self._pool.shared(key, user_of_session(principal), params, Silent(), is_everybodys=False)
 
     def _key_of(self, principal: Principal | None, capabilities: Mapping[str, Any]) -> Hashable:
         """Return what a session is found by that clients share."""
@@ -279,7 +294,8 @@ class FrontTarget:
                 await self._set_log_level(pooled, wanted)
             params = params_for_session(request.params)
             call = HeldCall(pooled.clients.questions, exchange, request)
-            work = pooled.session.request(request.method, params, call)
+            asking = pooled.listed if request.method in LISTS else pooled.session.request
+            work = asking(request.method, params, call)
             if not call.is_askable:
                 return self._finished(request, await work, exchange, introduction)
             call.start(work)
@@ -382,7 +398,3 @@ class FrontTarget:
             f"The server behind has no answer; the log explains it as incident {incident}.",
             data=None if wait is None else {"retryAfter": wait},
         )
-
-
-def _user(principal: Principal | None) -> SessionUser | None:
-    return None if principal is None else SessionUser(principal.issuer, principal.subject, principal)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Self
 
-from gatepost.fronts.audience import change_of
+from gatepost.fronts.changes import change_of
 from gatepost.fronts.merging.part import Part
 from gatepost.protocol.errors import ApplicationError, ProtocolError
 from gatepost.protocol.messages import Request
