@@ -818,7 +818,7 @@ class LiveState:
 
     async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
         logged = self.topics.setdefault(topic, {})
-        for number, change in enumerate(changes, start=await self.last_change(topic) + 1):
+        for number, change in enumerate(changes, start=self._last_change(topic) + 1):
             logged.pop(change, None)
             logged[change] = (LoggedChange(number, change, origin), now)
 
@@ -826,7 +826,10 @@ class LiveState:
         logged = self.topics.get(topic, {}).values()
         return [change for change, _ in logged if change.number > number][:limit]
 
-    async def last_change(self, topic: str) -> int:
+    async def last_changes(self, topics: Sequence[str]) -> dict[str, int]:
+        return {topic: self._last_change(topic) for topic in topics}
+
+    def _last_change(self, topic: str) -> int:
         return max((change.number for change, _ in self.topics.get(topic, {}).values()), default=0)
 
     async def delete_changes(self, *, before: int, limit: int) -> int:

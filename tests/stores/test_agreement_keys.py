@@ -140,7 +140,7 @@ class KeysAgree(BothStores):
 
     @rule(topic=names, number=st.integers(0, 9), limit=st.integers(1, 3))
     def changes_after(self, topic: str, number: int, limit: int) -> None:
-        self.both(lambda store: store.changes.last_change(topic))
+        self.both(lambda store: store.changes.last_changes([topic, *NAMES]))
         self.both(lambda store: store.changes.changes_after(topic, number, limit=limit))
 
     def look_everything_up(self) -> None:

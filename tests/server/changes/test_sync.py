@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -81,7 +82,7 @@ async def test_what_changes_often_between_two_polls_is_appended_once(
         one.bus.publish(TOOLS)
     await both_poll(one, other)
     assert other.heard == [TOOLS]
-    assert await log.last_change("/mcp") == 1
+    assert await log.last_changes(["/mcp"]) == {"/mcp": 1}
     one.bus.publish(TOOLS)
     await both_poll(one, other)
     assert other.heard == [TOOLS, TOOLS]
@@ -199,12 +200,35 @@ async def test_a_store_that_fails_is_complained_of_once_and_asked_again(
         await polls.finish_one()
         for _outage in range(2):
             with monkeypatch.context() as patch:
-                patch.setattr(log, "changes_after", fail)
+                patch.setattr(log, "last_changes", fail)
                 for _ in range(3):  # two polls at least
                     await polls.finish_one()
             for _ in range(2):
                 await polls.finish_one()
     assert caplog.messages == ["changes cannot be synced with other processes: gone"] * 2
+
+
+async def test_a_poll_of_several_buses_to_which_nothing_happened_is_one_read(log: ChangeStore) -> None:
+    processes = [Process(log, "one", topic=topic) for topic in ("/a", "/b", "/c")]
+    polls = Polls()
+    async with syncing([process.sync for process in processes], polls):
+        await polls.finish_one()
+        read, reads = log.last_changes, list[str]()
+
+        async def counted(topics: Sequence[str]) -> dict[str, int]:
+            reads.extend(topics)
+            return await read(topics)
+
+        async def never(*_arguments: object, **_options: object) -> list[LoggedChange]:
+            raise AssertionError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(log, "last_changes", counted)
+            patch.setattr(log, "changes_after", never)
+            await polls.finish_one()
+            await polls.finish_one()
+        assert reads[:3] == ["/a", "/b", "/c"]
+        assert len(reads) in {3, 6}  # whether the second poll has begun
 
 
 def test_a_bus_has_one_sync_however_many_endpoints_it_serves(log: ChangeStore) -> None:

@@ -395,7 +395,8 @@ async def use_mcp_sessions(store: Store) -> None:
     await sessions.delete_sessions(before=NOW, limit=10)
     changes = store.changes
     await changes.append_changes("/mcp", ["a", "b"], origin="me", now=NOW)
-    assert len(await changes.changes_after("/mcp", 0, limit=9)) == await changes.last_change("/mcp")
+    assert len(await changes.changes_after("/mcp", 0, limit=9)) == 2
+    assert await changes.last_changes(["/mcp", "/other"]) == {"/mcp": 2, "/other": 0}
     assert await changes.delete_changes(before=NOW, limit=10) == 1
 
 

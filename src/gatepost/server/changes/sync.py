@@ -54,18 +54,32 @@ class ChangeSync:
 
         Raises StoreUnavailable: it cannot be done now; nothing is lost.
         """
+        await poll_all([self])
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is known how far the log went when this process began."""
+        return self._last_seen is not None
+
+    def begin(self, last: int) -> None:
+        """Pass over what was appended before this process began: it is no news to its clients."""
         if self._last_seen is None:
-            # What was appended before this process began is no news to its clients.
-            self._last_seen = await self.log.last_change(self.topic)
-        await self._append()
-        while appended := await self.log.changes_after(self.topic, self._last_seen, limit=_AT_ONCE):
+            self._last_seen = last
+
+    async def deliver_until(self, last: int) -> None:
+        """Deliver what others have appended, to the one of this number and beyond; raises StoreUnavailable."""
+        while self._last_seen is not None and self._last_seen < last:
+            appended = await self.log.changes_after(self.topic, self._last_seen, limit=_AT_ONCE)
+            if not appended:
+                return  # somebody has put an older log in its place
             for one in appended:
                 self._last_seen = one.number
                 change = None if one.origin == self.origin else _read(one.change)
                 if change is not None:
                     self.bus.deliver(change)
 
-    async def _append(self) -> None:
+    async def append(self) -> None:
+        """Append what was published here, if anything was; raises StoreUnavailable, and then it is still to be done."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         if not waiting:
@@ -90,6 +104,23 @@ class ChangeSync:
     def _drop_oldest(self) -> None:
         while len(self._waiting) > MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
+
+
+async def poll_all(syncs: Sequence[ChangeSync]) -> None:
+    """Poll for several buses over one log: one read, however many, where nothing has changed.
+
+    Raises StoreUnavailable: it cannot be done now; nothing is lost.
+    """
+    log, topics = syncs[0].log, [sync.topic for sync in syncs]
+    if not all(sync.is_begun for sync in syncs):
+        last = await log.last_changes(topics)
+        for sync in syncs:
+            sync.begin(last[sync.topic])
+    for sync in syncs:
+        await sync.append()
+    last = await log.last_changes(topics)
+    for sync in syncs:
+        await sync.deliver_until(last[sync.topic])
 
 
 def syncs_of(
@@ -142,8 +173,7 @@ async def _poll(syncs: Sequence[ChangeSync], next_poll: Callable[[], Awaitable[N
     is_failing = False
     while syncs:
         try:
-            for sync in syncs:
-                await sync.poll()
+            await poll_all(syncs)
         except StoreUnavailable as error:
             if not is_failing:
                 _log.warning("changes cannot be synced with other processes: %s", error)

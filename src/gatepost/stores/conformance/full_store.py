@@ -141,5 +141,5 @@ async def _live_state(store: Store) -> dict[str, Any]:
         "attached": await store.mcp_streams.attached_streams([KEY]),
         "cancellations": await store.mcp_cancellations.cancelled_requests([KEY], now=NOW),
         "changes": await store.changes.changes_after("/mcp", 0, limit=99),
-        "last change": await store.changes.last_change("/mcp"),
+        "last changes": await store.changes.last_changes(["/mcp"]),
     }

@@ -21,7 +21,7 @@ class LoggedChange:
 class ChangeStore(Protocol):
     """The change log: what changed in any process, by topic. It holds each change once, under its latest number.
 
-    Processes poll it. A backend that can notify other processes itself needs no such log.
+    Processes poll it, by the latest numbers; where wake-ups are heard (`Wakeups`), seldom.
     """
 
     async def append_changes(self, topic: str, changes: Sequence[str], *, origin: str, now: int) -> None:
@@ -33,8 +33,8 @@ class ChangeStore(Protocol):
     async def changes_after(self, topic: str, number: int, *, limit: int) -> list[LoggedChange]:
         """Return up to `limit` changes with a higher number, in order."""
 
-    async def last_change(self, topic: str) -> int:
-        """Return the topic's highest number; 0 when nothing was ever appended."""
+    async def last_changes(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the highest number of each of these topics; 0 for one to which nothing was ever appended."""
 
     async def delete_changes(self, *, before: int, limit: int) -> int:
         """Delete changes that were appended until `before`.

@@ -10,6 +10,9 @@ from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 
 _LAST: Final = "SELECT COALESCE(MAX(number), 0) AS number FROM change_log WHERE topic = $1"
+_LAST_OF_ONE: Final = (
+    "SELECT {0} AS position, (SELECT COALESCE(MAX(number), 0) FROM change_log WHERE topic = ${0}) AS number"
+)
 
 _APPEND: Final = """
     INSERT INTO change_log (topic, change, number, origin, noted_at) VALUES ($1, $2, $3, $4, $5)
@@ -51,8 +54,11 @@ class SqlChangeStore(Operations):
         return [LoggedChange(row["number"], row["change"], row["origin"]) for row in rows]
 
     @read
-    async def last_change(self, transaction: Transaction, topic: str) -> int:
-        return await _last(transaction, topic)
+    async def last_changes(self, transaction: Transaction, topics: Sequence[str]) -> dict[str, int]:
+        # One statement for all, each part of which is the end of an index.
+        query = " UNION ALL ".join(_LAST_OF_ONE.format(position) for position in range(1, len(topics) + 1))
+        rows = await transaction.all(query, *topics) if topics else ()
+        return {topics[row["position"] - 1]: row["number"] for row in rows}
 
     @write
     async def delete_changes(self, transaction: Transaction, *, before: int, limit: int) -> int:

@@ -12,7 +12,7 @@ async def note(store: Store, *changes: str, topic: str = "/mcp", origin: str = "
 
 
 async def test_what_was_noted_after_a_look_is_seen_at_the_next(store: Store) -> None:
-    assert await store.changes.last_change("/mcp") == 0
+    assert await store.changes.last_changes(["/mcp"]) == {"/mcp": 0}
     assert await store.changes.changes_after("/mcp", 0, limit=9) == []
     await note(store, "a", "b")
     await note(store, "c", origin="you")
@@ -20,7 +20,8 @@ async def test_what_was_noted_after_a_look_is_seen_at_the_next(store: Store) -> 
     a, b, c = LoggedChange(1, "a", "me"), LoggedChange(2, "b", "me"), LoggedChange(3, "c", "you")
     assert await store.changes.changes_after("/mcp", 0, limit=2) == [a, b]
     assert await store.changes.changes_after("/mcp", 1, limit=9) == [b, c]
-    assert await store.changes.last_change("/mcp") == 3
+    assert await store.changes.last_changes(["/other", "/mcp", "/none"]) == {"/other": 1, "/mcp": 3, "/none": 0}
+    assert await store.changes.last_changes([]) == {}
 
 
 async def test_a_change_that_happens_again_has_a_new_number_and_takes_no_more_room(store: Store) -> None:
@@ -48,5 +49,4 @@ async def test_old_changes_are_deleted_in_batches_but_the_last_of_each_topic(sto
     assert await store.changes.delete_changes(before=NOW + 1, limit=3) == 0
     assert [change.change for change in await store.changes.changes_after("/mcp", 0, limit=9)] == ["e"]
     await note(store, "f")
-    assert await store.changes.last_change("/mcp") == 6
-    assert await store.changes.last_change("/other") == 1
+    assert await store.changes.last_changes(["/mcp", "/other"]) == {"/mcp": 6, "/other": 1}
