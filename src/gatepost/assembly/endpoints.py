@@ -41,12 +41,11 @@ from gatepost.wording.phrase import Phrase, Words
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import httpx2
-
     from gatepost.fronts.backend import Backend
     from gatepost.fronts.command import Command
     from gatepost.fronts.remote import Remote
     from gatepost.fronts.target import FrontTarget
+    from gatepost.outbound.streamed import StreamedWay
     from gatepost.resource.scope_map import ScopeMap
     from gatepost.web.resource.application import Protected
 
@@ -340,7 +339,7 @@ def _of_front(path: str, front: Command | Remote, making: Making, title: str | N
     )
 
 
-def way_for_fronts(settings: Settings) -> Callable[[str], httpx2.AsyncBaseTransport]:
+def way_for_fronts(settings: Settings) -> Callable[[str], StreamedWay]:
     """Return what returns ways to remote servers; one TLS client for all of them. Raises SettingsError."""
     from gatepost.outbound.transport import way_for_streams  # noqa: PLC0415 - few servers have a remote one behind
 

@@ -27,7 +27,6 @@ from gatepost.fronts.remote_http import (
     EVENT_STREAM,
     MESSAGE_LIMIT,
     RemoteHttp,
-    chunks_of,
     content_type,
     refusal_body,
     whole_body,
@@ -54,10 +53,9 @@ from gatepost.protocol.modern import (
 from gatepost.protocol.versions import LATEST_HANDSHAKE, REVISION_2026_07_28
 
 if TYPE_CHECKING:
-    import httpx2
-
     from gatepost.fronts.mirrored_headers import HeaderAnnotations
     from gatepost.fronts.remote_backend import Waits
+    from gatepost.outbound.streamed import StreamedAnswer
     from gatepost.protocol.header_values import MirroredArgument
 
 REFUSALS: Final = frozenset(
@@ -236,11 +234,11 @@ class ModernLink:
         """
         body, headers = self._request(method, params, request_id)
         async with self._http.asked("POST", body, headers=headers) as response:
-            if response.status_code not in _TAKEN:
+            if response.status not in _TAKEN:
                 text = await refusal_body(response)
                 if self._http.shows_token(text):
                     text = b""
-                raise refusal(response.status_code, response.headers, text, in_session=False)
+                raise refusal(response.status, response.headers, text, in_session=False)
             if content_type(response) != EVENT_STREAM:
                 found = self._answer_in([await whole_body(response)], request_id, about)
             else:
@@ -252,13 +250,13 @@ class ModernLink:
         return found
 
     async def _answer_on(
-        self, response: httpx2.Response, request_id: RequestId, about: RequestId | None
+        self, response: StreamedAnswer, request_id: RequestId, about: RequestId | None
     ) -> Answer | None:
         """Read a stream to its end, but not for long once the answer is there."""
         events, found, loop = ReceivedEvents(MESSAGE_LIMIT), None, asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as bound:
-                async for chunk in chunks_of(response):
+                async for chunk in response.chunks():
                     found = found or self._answer_in(events.feed(chunk), request_id, about)
                     if found is not None:
                         bound.reschedule(loop.time() + self._waits.end)

@@ -11,10 +11,9 @@ from gatepost.fronts.sharing import SHARES, Share, Sharing
 from gatepost.outbound.addresses import names_this_machine
 
 if TYPE_CHECKING:
-    import httpx2
-
     from gatepost.fronts.introduction import Introduction
     from gatepost.fronts.remote_backend import RemoteBackend
+    from gatepost.outbound.streamed import StreamedWay
     from gatepost.resource.scope_map import ScopeMap
     from gatepost.server.calls.upstream import Upstream
 
@@ -96,7 +95,7 @@ class Remote:
         self.is_tried = False
         """Whether it has been tried already."""
 
-    def backend(self, way: Callable[[str], httpx2.AsyncBaseTransport], upstream: Upstream | None) -> RemoteBackend:
+    def backend(self, way: Callable[[str], StreamedWay], upstream: Upstream | None) -> RemoteBackend:
         """Return what begins sessions.
 
         Args:

@@ -30,11 +30,11 @@ from gatepost.fronts.remote_http import (
     EVENT_STREAM,
     MESSAGE_LIMIT,
     RemoteHttp,
-    chunks_of,
     content_type,
     refusal_body,
     whole_body,
 )
+from gatepost.outbound.streamed import StreamedAnswer, StreamedWay
 from gatepost.protocol.errors import ApplicationError, RequestId
 
 _CANCELLED: Final = "notifications/cancelled"
@@ -76,7 +76,7 @@ class RemoteBackend:
 
     url: str
     credentials: Credentials
-    way: Callable[[str], httpx2.AsyncBaseTransport]
+    way: Callable[[str], StreamedWay]
     """Returns a way to an address."""
     waits: Waits = field(default_factory=Waits)
     _annotations: HeaderAnnotations = field(default_factory=HeaderAnnotations, init=False)
@@ -96,9 +96,7 @@ class RemoteBackend:
     async def connect(self, receiver: Receiver, user: SessionUser | None) -> RemoteLink:
         # Before anything else, so that whoever has no token yet hears what to do.
         await self.credentials.headers(user)
-        http = RemoteHttp(
-            url=httpx2.URL(self.url), transport=self.way(self.url), credentials=self.credentials, user=user
-        )
+        http = RemoteHttp(way=self.way(self.url), credentials=self.credentials, user=user)
         return RemoteLink(http, receiver, self.waits, self._annotations)
 
     def last_words(self) -> str:
@@ -150,7 +148,7 @@ class RemoteLink:
         if self._modern is not None:
             await self._modern.close()
         await self._calls.close(self._listening)
-        await self._http.transport.aclose()
+        await self._http.way.aclose()
 
     async def _ask(self, message: Outgoing, request_id: RequestId) -> None:
         """Send a request, and see to it that it is answered, or fails."""
@@ -191,7 +189,7 @@ class RemoteLink:
         if is_first:
             self._initialize_id = request_id
         async with self._http.asked("POST", message.data) as response:
-            if response.status_code not in _TAKEN:
+            if response.status not in _TAKEN:
                 raise await self._refusal(response)
             if is_first:
                 given = response.headers.get("mcp-session-id", "")
@@ -204,7 +202,7 @@ class RemoteLink:
             return events
 
     async def _read(
-        self, response: httpx2.Response, events: ReceivedEvents, about: RequestId | None, silence: float | None = None
+        self, response: StreamedAnswer, events: ReceivedEvents, about: RequestId | None, silence: float | None = None
     ) -> bool:
         """Take what comes on a stream until it ends, breaks, or is silent for too long; say whether anything came.
 
@@ -213,7 +211,7 @@ class RemoteLink:
         loop, something = asyncio.get_running_loop(), False
         try:
             async with asyncio.timeout(silence) as bound:
-                async for chunk in chunks_of(response):
+                async for chunk in response.chunks():
                     found = events.feed(chunk)
                     for data in found:
                         something = True
@@ -241,9 +239,9 @@ class RemoteLink:
             events = ReceivedEvents(MESSAGE_LIMIT, before, events.retry)
             try:
                 async with self._http.asked("GET", headers={"Last-Event-ID": before}) as response:
-                    if response.status_code in _TAKEN and content_type(response) == EVENT_STREAM:
+                    if response.status in _TAKEN and content_type(response) == EVENT_STREAM:
                         await self._read(response, events, request_id, silence)
-                    elif response.status_code not in _PASSING:
+                    elif response.status not in _PASSING:
                         raise await self._refusal(response)
             except httpx2.HTTPError as error:
                 logger.debug("a stream of the server behind cannot be resumed now: %s", type(error).__name__)
@@ -260,10 +258,10 @@ class RemoteLink:
             try:
                 headers = {"Last-Event-ID": last_event_id} if last_event_id else None
                 async with self._http.asked("GET", headers=headers) as response:
-                    if response.status_code in _TAKEN and content_type(response) == EVENT_STREAM:
+                    if response.status in _TAKEN and content_type(response) == EVENT_STREAM:
                         was_open = True
                         something = await self._read(response, events, None)
-                    elif response.status_code not in _PASSING:
+                    elif response.status not in _PASSING:
                         self._without_stream(await self._refusal(response), was_open=was_open)
                         return
             except Exception as error:  # noqa: BLE001 - the session goes on without its stream
@@ -282,9 +280,9 @@ class RemoteLink:
         """Send a notification or a response."""
         try:
             async with self._http.asked("POST", message.data, read_seconds=self._waits.notice) as response:
-                if response.status_code in _TAKEN:
+                if response.status in _TAKEN:
                     # 202 has no body (2025-11-25 basic/transports, "Sending Messages to the Server").
-                    limit = 0 if response.status_code == 202 else MESSAGE_LIMIT  # noqa: PLR2004 - RFC 9110, 15.3.3
+                    limit = 0 if response.status == 202 else MESSAGE_LIMIT  # noqa: PLR2004 - RFC 9110, 15.3.3
                     await whole_body(response, limit=limit)
                     return
                 refused = await self._refusal(response)
@@ -301,12 +299,12 @@ class RemoteLink:
         except Exception as error:  # noqa: BLE001 - the session ends anyway, there by its idle limit
             logger.debug("a session with the server behind could not be ended there: %s", type(error).__name__)
 
-    async def _refusal(self, response: httpx2.Response) -> Exception:
+    async def _refusal(self, response: StreamedAnswer) -> Exception:
         in_session = self._http.session_id is not None
         body = await refusal_body(response)
         if self._http.shows_token(body):
             body = b""
-        return refusal(response.status_code, response.headers, body, in_session=in_session)
+        return refusal(response.status, response.headers, body, in_session=in_session)
 
     def _take(self, data: bytes, about: RequestId | None) -> None:
         if about is not None and about == self._initialize_id:

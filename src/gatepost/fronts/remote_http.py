@@ -5,16 +5,17 @@ No redirect is followed, no cookie kept, and nothing of a client's own request i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from types import TracebackType
+from typing import Final
 
 import httpx2
 
 from gatepost.fronts.backend import SessionUser
 from gatepost.fronts.credentials import Credentials
 from gatepost.fronts.event_stream import MessageTooLong
+from gatepost.outbound.streamed import StreamedAnswer, StreamedWay
 
 MESSAGE_LIMIT: Final = 32 * 1024 * 1024
 """The longest message that is read from a server, in bytes."""
@@ -24,16 +25,13 @@ _REFUSAL_LIMIT: Final = 64 * 1024
 _UNAUTHORIZED: Final = 401
 _LONG: Final = 8
 """From so many characters on a token stands nowhere by chance."""
-_CONNECT_SECONDS: Final = 10.0
-_WRITE_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class RemoteHttp:
     """Sends the requests of one session."""
 
-    url: httpx2.URL
-    transport: httpx2.AsyncBaseTransport
+    way: StreamedWay
     credentials: Credentials
     user: SessionUser | None
     """Whose session it is."""
@@ -44,16 +42,15 @@ class RemoteHttp:
     _personal_token: bytes | None = None
     """What no app may see, as JSON spells it."""
 
-    @asynccontextmanager
-    async def asked(
+    def asked(
         self,
         verb: str,
         data: bytes | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         read_seconds: float | None = None,
-    ) -> AsyncIterator[httpx2.Response]:
-        """Send a request, and give its response, whose body is still to come.
+    ) -> Asked:
+        """Send a request, and give its answer, whose body is still to come: an asynchronous context manager.
 
         Credentials that are refused are renewed once, where there are others.
 
@@ -67,60 +64,87 @@ class RemoteHttp:
             httpx2.HTTPError: the server cannot be reached, or the connection broke.
             ToolError: the user has to do something first.
         """
-        given = await self.credentials.headers(self.user)
-        response = await self._sent(verb, data, headers, given, read_seconds)
-        if response.status_code == _UNAUTHORIZED:
-            renewed = await self.credentials.headers(self.user, refused=given)
-            if renewed != given:
-                await response.aclose()
-                response = await self._sent(verb, data, headers, renewed, read_seconds)
-        try:
-            yield response
-        finally:
-            await response.aclose()
+        return Asked(self, verb, data, headers, read_seconds)
 
     def shows_token(self, message: bytes) -> bool:
         """Say whether a message holds the access token with which it was asked for."""
         token = self._personal_token
         return token is not None and (token in message or token.replace(b"/", b"\\/") in message)
 
-    async def _sent(
-        self,
-        verb: str,
-        data: bytes | None,
-        more: Mapping[str, str] | None,
-        given: Mapping[str, str],
-        read_seconds: float | None,
-    ) -> httpx2.Response:
+    async def answer(
+        self, verb: str, data: bytes | None, headers: Mapping[str, str] | None, read_seconds: float | None
+    ) -> StreamedAnswer:
+        """Send a request, and return its answer, which has to be closed; see `asked`."""
+        given = await self.credentials.headers(self.user)
+        answer = await self.way.ask(verb, self._headers(data, headers, given), data, read_seconds=read_seconds)
+        if answer.status == _UNAUTHORIZED:
+            try:
+                renewed = await self.credentials.headers(self.user, refused=given)
+            except BaseException:
+                await answer.aclose()
+                raise
+            if renewed != given:
+                await answer.aclose()
+                answer = await self.way.ask(
+                    verb, self._headers(data, headers, renewed), data, read_seconds=read_seconds
+                )
+        return answer
+
+    def _headers(
+        self, data: bytes | None, more: Mapping[str, str] | None, given: Mapping[str, str]
+    ) -> Mapping[str, str]:
         token = self.credentials.personal_token(given)
         self._personal_token = None if token is None or len(token) < _LONG else token.encode()
         headers = {"User-Agent": "gatepost", "Accept": EVENT_STREAM, **given}
         if data is not None:
-            headers |= {"Accept": f"{_JSON}, {EVENT_STREAM}", "Content-Type": _JSON}
+            headers["Accept"] = f"{_JSON}, {EVENT_STREAM}"
+            headers["Content-Type"] = _JSON
         if self.session_id is not None:
             headers["Mcp-Session-Id"] = self.session_id
         if self.version is not None:
             headers["MCP-Protocol-Version"] = self.version
         if more is not None:
             headers |= more
-        timeout: dict[str, Any] = {"connect": _CONNECT_SECONDS, "write": _WRITE_SECONDS, "read": read_seconds}
-        request = httpx2.Request(
-            verb, self.url, headers=headers, content=data, extensions={"timeout": {**timeout, "pool": None}}
-        )
-        # The transport itself, past httpx's client: that would follow redirects and keep cookies, and takes its time.
-        return await self.transport.handle_async_request(request)
+        return headers
 
 
-def content_type(response: httpx2.Response) -> str:
-    """Return the media type of a response, without parameters."""
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+class Asked:
+    """One request, sent when its context is entered; its answer is done with when that is left."""
+
+    __slots__ = ("_answer", "_http", "_request")
+
+    def __init__(
+        self,
+        http: RemoteHttp,
+        verb: str,
+        data: bytes | None,
+        headers: Mapping[str, str] | None,
+        read_seconds: float | None,
+    ) -> None:
+        self._http = http
+        self._request = verb, data, headers, read_seconds
+        self._answer: StreamedAnswer
+
+    async def __aenter__(self) -> StreamedAnswer:
+        self._answer = await self._http.answer(*self._request)
+        return self._answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._answer.aclose()
 
 
-async def whole_body(response: httpx2.Response, limit: int = MESSAGE_LIMIT) -> bytes:
+def content_type(answer: StreamedAnswer) -> str:
+    """Return the media type of an answer, without parameters."""
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def whole_body(answer: StreamedAnswer, limit: int = MESSAGE_LIMIT) -> bytes:
     """Return the body; raises MessageTooLong, httpx2.HTTPError."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in chunks_of(response):
+    async for chunk in answer.chunks():
         size += len(chunk)
         if size > limit:
             raise MessageTooLong
@@ -128,16 +152,9 @@ async def whole_body(response: httpx2.Response, limit: int = MESSAGE_LIMIT) -> b
     return b"".join(chunks)
 
 
-async def refusal_body(response: httpx2.Response) -> bytes:
+async def refusal_body(answer: StreamedAnswer) -> bytes:
     """Return the body of a refusal, as far as it is short; nothing of one that is not, or breaks off."""
     try:
-        return await whole_body(response, _REFUSAL_LIMIT)
+        return await whole_body(answer, _REFUSAL_LIMIT)
     except (MessageTooLong, httpx2.HTTPError):
         return b""
-
-
-def chunks_of(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """Return what comes of a body, as it comes."""
-    stream = response.stream
-    assert isinstance(stream, httpx2.AsyncByteStream)  # noqa: S101 - of an asynchronous transport; tells mypy
-    return stream.__aiter__()

@@ -2,7 +2,7 @@
 
 Servers that the operator names are asked by `way_to`: the guard of `fetching` is against addresses that strangers
 choose, and an OpenID provider may well lie inside the own network. What they answer is bounded all the same. Those
-whose answers are streams that last are asked by `way_for_streams`.
+whose answers are streams that last are asked by `way_for_streams`, past httpx where no proxy is between (record 0072).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any, Final, cast
 import httpx2
 
 from gatepost.outbound.addresses import names_this_machine
+from gatepost.outbound.http1 import Http1Way
 from gatepost.outbound.proxy import ForwardProxy
+from gatepost.outbound.streamed import StreamedWay, TransportWay
 
 
 def transport(proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext], **more: Any) -> httpx2.AsyncHTTPTransport:
@@ -40,15 +42,16 @@ _STREAMS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=
 after five seconds and more; one that is closed just as it is used loses a request that must not be sent again."""
 
 
-def way_for_streams(
-    url: str, proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext]
-) -> httpx2.AsyncBaseTransport:
+def way_for_streams(url: str, proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext]) -> StreamedWay:
     """Return the way to a server that the operator names and whose answers may last, and be of any length.
 
     Whoever reads them bounds what is kept of them. A peer that is gone without a word is noticed after some minutes.
     """
-    inner = transport(_proxy_to(url, proxy), tls, limits=_STREAMS, socket_options=_watched())
-    return Bounded(inner, limit=None)
+    target, through = httpx2.URL(url), _proxy_to(url, proxy)
+    if through is None:
+        return Http1Way(target, tls, _watched())
+    inner = transport(through, tls, limits=_STREAMS, socket_options=_watched())
+    return TransportWay(target, Bounded(inner, limit=None))
 
 
 def _proxy_to(url: str, proxy: ForwardProxy | None) -> ForwardProxy | None:
