@@ -13,12 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import authorization, cold_start, streams, throughput
+from benchmarks import authorization, cold_start, external, fronts, streams, throughput
+from benchmarks.comparisons import Comparison
 from benchmarks.environments import (
+    CEILING,
     ENVIRONMENTS,
     FASTMCP,
     GATEPOST,
     HERE,
+    OFFICIAL_SDK,
     EnvironmentFailed,
     PythonEnvironment,
     build,
@@ -41,7 +44,15 @@ from benchmarks.run import Run
 
 _LONGEST_SECONDS: Final = 570
 """Nothing new begins after so long; what has begun is bounded itself."""
-_PARTS: Final = (*(scenario.key for scenario in throughput.SCENARIOS), "start", "streams", "codes", "tokens")
+_PARTS: Final = (
+    *(scenario.key for scenario in throughput.SCENARIOS),
+    "start",
+    "streams",
+    "codes",
+    "tokens",
+    "front",
+    "external",
+)
 _LOOK_SECONDS: Final = 3
 
 
@@ -71,8 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         # Codes have peers of their own, and every part of Gatepost needs its environment.
         environments += [one for one in _needed_besides(choice) if one not in environments]
-        with_node = "codes" in choice.parts or any(not peer.is_python for peer in choice.peers)
+        with_node = "codes" in choice.parts or "front" in choice.parts
+        with_node = with_node or any(not peer.is_python for peer in choice.peers)
         build(environments, python=python, with_node=with_node)
+        if "front" in choice.parts:
+            fronts.build()
     except (EnvironmentFailed, LoadFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -123,9 +137,15 @@ def _peer_help() -> str:
 
 
 def _needed_besides(choice: Choice) -> list[PythonEnvironment]:
-    """Return the environments of the authorization part's servers."""
-    codes, tokens = "codes" in choice.parts, "tokens" in choice.parts
-    return [*([GATEPOST] if codes or tokens else []), *([FASTMCP] if codes else [])]
+    """Return the environments of servers that are no peers of the throughput parts."""
+    needed: dict[str, list[PythonEnvironment]] = {
+        "codes": [GATEPOST, FASTMCP],
+        "tokens": [GATEPOST],
+        "front": [GATEPOST, CEILING, OFFICIAL_SDK],
+        "external": [GATEPOST],
+    }
+    every = [environment for part in choice.parts for environment in needed.get(part, [])]
+    return list({environment.name: environment for environment in every}.values())
 
 
 def _begin(choice: Choice, directory: Path, found: dict[str, str]) -> Run:
@@ -167,6 +187,13 @@ def _measure(choice: Choice, run: Run, directory: Path) -> None:
         )
     if "tokens" in choice.parts:
         run.token_checks = authorization.measure_token_checks(rounds=rounds, directory=directory, until=until, say=_say)
+    comparisons: list[Comparison] = []
+    if "front" in choice.parts:
+        comparisons += fronts.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)
+    if "external" in choice.parts:
+        own = external.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)
+        comparisons.append(own)
+    run.comparisons = comparisons
     run.took_seconds = time.monotonic() - began
 
 

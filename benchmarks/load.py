@@ -64,6 +64,8 @@ class Load:
     answers: int
     server_share: float
     """How much of its core the server used. Clearly below 1 means that something else was the limit."""
+    whole_share: float
+    """The same of the server and all that works for it."""
     others_share: float
     """How much of the machine others used meanwhile."""
 
@@ -78,8 +80,10 @@ def require_wrk() -> None:
         raise LoadFailed("The benchmark needs wrk and did not find it (Debian and Ubuntu: apt-get install wrk).")
 
 
-def run_load(plan: Plan, *, port: int, pid: int, seconds: float) -> Load:
+def run_load(plan: Plan, *, port: int, pid: int, seconds: float, with_it: Sequence[int] = ()) -> Load:
     """Send `plan` to the server with process id `pid` for whole `seconds`, at least 1.
+
+    The processes `with_it` work for it, and are nobody else at work; the server's share is its own alone.
 
     Raises:
         LoadFailed: an answer was wrong or missing.
@@ -100,7 +104,7 @@ def run_load(plan: Plan, *, port: int, pid: int, seconds: float) -> Load:
         ]
         pinned = ["taskset", "--cpu-list", str(LOAD_CORE), *command] if has_two_cores() else command
         target = f"http://127.0.0.1:{port}{plan.path}"
-        before, server_before = busy_time(pid), cpu_seconds(pid)
+        before, server_before, helpers_before = busy_time(pid, *with_it), cpu_seconds(pid), _seconds_of(with_it)
         finished = subprocess.run(
             [*pinned, target, "--", str(file)],
             capture_output=True,
@@ -108,9 +112,16 @@ def run_load(plan: Plan, *, port: int, pid: int, seconds: float) -> Load:
             check=False,
             timeout=whole + _GRACE_SECONDS,
         )
-        after, server_after = busy_time(pid), cpu_seconds(pid)
-        load = _judged(finished, before, after, server_seconds=server_after - server_before)
+        after, server_after = busy_time(pid, *with_it), cpu_seconds(pid)
+        used = server_after - server_before
+        load = _judged(finished, before, after, server_seconds=used)
+        of_all = (used + _seconds_of(with_it) - helpers_before) / (after.at - before.at)
+        load = replace(load, whole_share=of_all)
     return replace(load, per_second=load.per_second / plan.requests_per_answer)
+
+
+def _seconds_of(pids: Iterable[int]) -> float:
+    return sum((cpu_seconds(pid) for pid in pids), 0.0)
 
 
 def _judged(
@@ -129,6 +140,7 @@ def _judged(
         p99=report["p99"],
         answers=report["right"],
         server_share=server_seconds / (after.at - before.at),
+        whole_share=server_seconds / (after.at - before.at),
         others_share=others_share(before, after),
     )
 

@@ -22,6 +22,25 @@ _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 """Of our environment. Nobody's settings reach a server: a stray MCP_API_KEY would change what is measured."""
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started, and of what these have."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            # It has ended meanwhile.
+            continue
+        parents.setdefault(parent, []).append(int(stat.parent.name))
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
 class ServerFailed(Exception):
     """A server ended, or did not begin to listen; the message holds the end of what it printed."""
 

@@ -8,11 +8,12 @@ from typing import Final
 
 from benchmarks.authorization import OAUTH_PEERS
 from benchmarks.chart import Bar, Panel, draw
+from benchmarks.comparisons import Comparison
 from benchmarks.load import CONNECTIONS, FEW_CONNECTIONS
 from benchmarks.machine import LOAD_CORE, SERVER_CORE
 from benchmarks.messages import Era
 from benchmarks.peers import THE_CEILING, THE_GATEPOST, Peer
-from benchmarks.run import Run, Spread, core_ratio, noise, rate_ratio, rates, tail_ratio
+from benchmarks.run import Run, Spread, core_ratio, noise, rate_ratio, rates, tail_ratio, whole_ratio
 from benchmarks.targets import verdicts
 from benchmarks.throughput import Scenario
 
@@ -40,6 +41,7 @@ def markdown(run: Run) -> str:
         *_streams(run),
         *_exchanges(run),
         *_token_checks(run),
+        *(part for each in run.comparisons for part in _comparison(each)),
         *_methods(run),
     ]
     return "\n\n".join(parts) + "\n"
@@ -241,6 +243,32 @@ def _token_checks(run: Run) -> Iterator[str]:
     if run.token_checks.failure is not None:
         yield f"Failed: {_one_line(run.token_checks.failure)}"
     yield _table(("live tokens", "µs for one check"), rows)
+
+
+def _comparison(comparison: Comparison) -> Iterator[str]:
+    base = comparison.loads(comparison.base)
+    rows = [
+        (
+            title,
+            _shown(rates(loads), ",.0f"),
+            _shown(rate_ratio(loads, base), ".3g"),
+            _shown(Spread.of([load.p99 / 1000 for load in loads.values()]), ".1f"),
+            f"{statistics.median(load.server_share for load in loads.values()):.0%}",
+            f"{statistics.median(load.whole_share for load in loads.values()):.0%}",
+            _shown(whole_ratio(loads, base), ".3g"),
+            _shown(core_ratio(loads, base), ".3g"),
+        )
+        for key, title in comparison.titles.items()
+        if (loads := comparison.loads(key))
+    ]
+    against = comparison.titles.get(comparison.base, comparison.base)
+    yield f"## {comparison.title}"
+    yield comparison.note
+    if rows:
+        used = ("core used by itself", "and by what is behind")
+        ratios = ("÷ per core-second of all", "÷ per core-second of itself")
+        yield _table(("", "calls/s", f"÷ {against}", "p99, ms", *used, *ratios), rows)
+    yield from (f"{title} lacks a round: {_one_line(why)}" for title, why in comparison.failures.items())
 
 
 def _methods(run: Run) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from benchmarks.authorization import Exchanges, TokenChecks
 from benchmarks.cold_start import ColdStarts
+from benchmarks.comparisons import Comparison
 from benchmarks.load import Load
 from benchmarks.machine import QUIET_LOAD
 from benchmarks.peers import THE_CEILING, THE_GATEPOST, Peer
@@ -43,6 +44,7 @@ class Run:
     streams: Mapping[str, Streams] = field(default_factory=dict)
     exchanges: Mapping[str, Exchanges] = field(default_factory=dict)
     token_checks: TokenChecks | None = None
+    comparisons: Sequence[Comparison] = ()
     took_seconds: float = 0.0
 
     def rounds_of(self, scenario: str, peer: str) -> Mapping[int, Load]:
@@ -101,6 +103,18 @@ def core_ratio(loads: Mapping[int, Load], base: Mapping[int, Load]) -> Spread | 
     return Spread.of([_per_core(loads[n]) / _per_core(base[n]) for n in loads if n in base])
 
 
+def whole_ratio(loads: Mapping[int, Load], base: Mapping[int, Load]) -> Spread | None:
+    """Return how many times as many requests per second of the core, of the server and all that works for it.
+
+    It says what a call takes, even where others take most of the core meanwhile.
+    """
+    return Spread.of([_per_whole(loads[n]) / _per_whole(base[n]) for n in loads if n in base])
+
+
+def _per_whole(load: Load) -> float:
+    return load.per_second / max(load.whole_share, _LEAST_SHARE)
+
+
 def _per_core(load: Load) -> float:
     return load.per_second / max(load.server_share, _LEAST_SHARE)
 
@@ -120,6 +134,7 @@ def noise(run: Run) -> list[str]:
     if run.others_before > OTHERS_BOUND:
         sentences.append(f"Others used {run.others_before:.2f} cores just before the run began.")
     loads = [load for series in run.throughput.values() for load in series.rounds.values()]
+    loads += [load for each in run.comparisons for rounds in each.rounds.values() for load in rounds.values()]
     disturbed = [load.others_share for load in loads if load.others_share > OTHERS_BOUND]
     if disturbed:
         sentences.append(
@@ -132,6 +147,12 @@ def noise(run: Run) -> list[str]:
         for scenario in run.scenarios
         for peer in run.peers
         if (ratio := rate_ratio(run.rounds_of(scenario.key, peer.key), ceiling[scenario.key])) and ratio.is_wide
+    ]
+    pairs += [
+        (each.title, each.titles[key])
+        for each in run.comparisons
+        for key, loads_of in each.rounds.items()
+        if (ratio := rate_ratio(loads_of, each.loads(each.base))) and ratio.is_wide
     ]
     if pairs:
         named = ", ".join(f"{title} ({key})" for key, title in pairs)

@@ -28,7 +28,21 @@ class Verdict:
 
 def verdicts(run: Run) -> list[Verdict]:
     """Return a verdict for every promise that this run can judge."""
-    return [*_calls(run), *_tails(run), *_start(run), *_streams(run), *_authorization(run)]
+    return [
+        *_calls(run),
+        *_tails(run),
+        *_start(run),
+        *_streams(run),
+        *_authorization(run),
+        *_comparisons(run),
+    ]
+
+
+def _comparisons(run: Run) -> Iterator[Verdict]:
+    for each in run.comparisons:
+        for promise in each.promises:
+            ratio = rate_ratio(each.loads(promise.contender), each.loads(promise.base))
+            yield from _at_least(promise.what, ratio, promise.bound, promise.unit)
 
 
 def _at_least(what: str, ratio: Spread | None, bound: float, unit: str) -> Iterator[Verdict]:
