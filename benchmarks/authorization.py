@@ -241,7 +241,7 @@ def _check_once(database: Path, resource: str, tokens: Sequence[str]) -> float:
     finished = subprocess.run(
         [*pinned, *script], input="\n".join(tokens), capture_output=True, text=True, check=True, timeout=_CHECK_SECONDS
     )
-    return float(finished.stdout)
+    return float(finished.stdout.split()[0])
 
 
 if __name__ == "__main__":

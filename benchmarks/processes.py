@@ -63,13 +63,34 @@ def _is_taken(port: int) -> bool:
 class ServerProcess:
     """One running server on loopback; a context manager that stops it."""
 
-    def __init__(self, command: Sequence[str], *, port: int, environment: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        port: int,
+        environment: Mapping[str, str],
+        cwd: Path,
+        is_alone: bool = True,
+        is_pinned: bool = True,
+    ) -> None:
+        """Start it.
+
+        Args:
+            command: what to run.
+            port: where it will listen.
+            environment: added to the little of ours that it gets.
+            cwd: where it runs.
+            is_alone: whether the port has to be free; replicas share one.
+            is_pinned: whether it gets a core of its own where there are two.
+        """
         self.port = port
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        if _is_taken(port):
+        if is_alone and _is_taken(port):
             raise ServerFailed(f"port {port} is taken; what was measured would be somebody else's server")
-        pinned = ["taskset", "--cpu-list", str(SERVER_CORE), *command] if has_two_cores() else list(command)
+        pinned = (
+            ["taskset", "--cpu-list", str(SERVER_CORE), *command] if is_pinned and has_two_cores() else list(command)
+        )
         self.started_at = time.perf_counter()
         # Both become the command itself, so the id stays. setpriv: no server outlives us, however we end.
         self._process = subprocess.Popen(
@@ -112,11 +133,27 @@ class ServerProcess:
                 return
         raise ServerFailed(f"did not listen within {_START_SECONDS} s: {self.printed()}")
 
+    def wait_until_printed(self, text: str) -> None:
+        """Return as soon as it has printed `text`.
+
+        Raises:
+            ServerFailed: it ended, or took too long.
+        """
+        deadline = time.perf_counter() + _START_SECONDS
+        while text not in self._all_printed():
+            if self._process.poll() is not None or time.perf_counter() > deadline:
+                raise ServerFailed(f"has not said {text!r}: {self.printed()}")
+            time.sleep(_POLL_SECONDS)
+
     def printed(self) -> str:
         """Return the last lines of what it printed, as one."""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").split("\n")
+        lines = self._all_printed().split("\n")
         return " / ".join([line.strip() for line in lines if line.strip()][-_SHOWN_LINES:])
+
+    def _all_printed(self) -> str:
+        # Read without moving the position, which is where the process writes.
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 
     def stop(self) -> None:
         """Ask it to end, and end it when it does not."""

@@ -1,7 +1,8 @@
-"""Fill Gatepost's SQLite store: live access tokens, codes that wait to be redeemed, and a crowd of other users' tokens.
+"""Fill a store of Gatepost's: live access tokens, codes that wait to be redeemed, and a crowd of other users' tokens.
 
-Runs in Gatepost's environment, on a database that no server has open. Prints what a caller needs, one item a line:
-access tokens for `--tokens`, codes for `--codes`, and a spread sample of access tokens for `--clones`.
+Runs in Gatepost's environment, on a database that no server has open: a file of SQLite, or the URL of any store. Prints
+what a caller needs, one item a line: access tokens for `--tokens`, codes for `--codes`, and a spread sample of access
+tokens for `--clones`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gatepost.stores.contract.grants import RedeemOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.urls import locate
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 
 CLIENT_ID = "client_benchmark"
@@ -37,9 +39,14 @@ SAMPLE = 20_000
 """Of a crowd's tokens, how many are printed, spread over all of it."""
 
 _BATCH = 512
+_FEW = 8
+"""Where each operation is a transaction beside the others, in place of one queue."""
 _ROWS = 20_000
 _CACHE_KIBIBYTES = 1024 * 1024
 """Room for the whole database: keys are random, so every page is written to again and again."""
+_MONTH = 30 * 24 * 3600
+_NEWEST = "SELECT * FROM access_tokens ORDER BY created_at DESC LIMIT 1"
+_GRANT = "SELECT * FROM grants WHERE grant_id ="
 _SUBJECTS = 128
 """Tokens for `--tokens` belong to so many users, in turn: 5,000 streams stay below the bound of 64 a user."""
 
@@ -47,42 +54,51 @@ _SUBJECTS = 128
 def main() -> None:
     """Fill the database that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("database", type=Path)
+    parser.add_argument("database")
     parser.add_argument("--resource", required=True)
     parser.add_argument("--tokens", type=int, default=0)
     parser.add_argument("--codes", type=int, default=0)
     parser.add_argument("--clones", type=int, default=0)
+    parser.add_argument("--ended", action="store_true", help="the clones' grants and tokens ended a month ago")
     options = parser.parse_args()
     asyncio.run(fill(options))
-    if options.clones:
-        with closing(sqlite3.connect(options.database, isolation_level=None)) as connection:
-            sys.stdout.writelines(f"{token}\n" for token in clone_tokens(connection, options.clones))
+    if not options.clones:
+        return
+    ended = int(time.time()) - _MONTH if options.ended else None
+    if options.database.startswith("postgresql:"):
+        asyncio.run(clone_tokens_in_postgresql(options.database, options.clones, ended))
+        return
+    file = options.database.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        sys.stdout.writelines(f"{token}\n" for token in clone_tokens(connection, options.clones, ended))
 
 
 async def fill(options: argparse.Namespace) -> None:
     """Register the client and create tokens and codes through the store's own operations."""
-    store = file_store(options.database)
+    is_url = "://" in options.database
+    store = locate(options.database).make_store() if is_url else file_store(Path(options.database))
     await store.open()
     try:
         if await store.clients.find_client(CLIENT_ID) is None:
             await store.clients.register_client(new_client())
         # A crowd is cloned from one row.
         tokens = options.tokens + (1 if options.clones else 0)
-        for size in _batches(tokens):
+        at_once = _FEW if is_url else _BATCH
+        for size in _batches(tokens, at_once):
             batch = await asyncio.gather(*(new_tokens(store, options.resource, index) for index in range(size)))
             if options.tokens:
                 sys.stdout.writelines(f"{tokens.access_token}\n" for tokens in batch)
-        for size in _batches(options.codes):
+        for size in _batches(options.codes, at_once):
             codes = await asyncio.gather(*(new_code(store, options.resource, index) for index in range(size)))
             sys.stdout.writelines(f"{code}\n" for code, _ in codes)
     finally:
         await store.close()
 
 
-def _batches(count: int) -> Iterator[int]:
+def _batches(count: int, at_once: int) -> Iterator[int]:
     while count > 0:
-        yield min(count, _BATCH)
-        count -= _BATCH
+        yield min(count, at_once)
+        count -= at_once
 
 
 def new_client() -> Client:
@@ -161,33 +177,66 @@ async def new_tokens(store: Store, resource: str, index: int) -> Tokens:
     return tokens
 
 
-def clone_tokens(connection: sqlite3.Connection, count: int) -> Iterator[str]:
+def clone_tokens(connection: sqlite3.Connection, count: int, ended: int | None) -> Iterator[str]:
     """Add `count` access tokens, each under a grant and a user of its own, as copies of rows that the store wrote.
 
     Through the store's operations a million of them would take minutes. What a column holds is the store's business,
-    so rows are copied whole and only their keys replaced.
+    so rows are copied whole and only their keys replaced, and where they `ended` their ends.
     """
     connection.row_factory = sqlite3.Row
     # Nobody relies on this file before we are done.
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
-    access = connection.execute("SELECT * FROM access_tokens ORDER BY created_at DESC LIMIT 1").fetchone()
-    grant = connection.execute("SELECT * FROM grants WHERE grant_id = ?", (access["grant_id"],)).fetchone()
-    every = max(1, count // SAMPLE)
-    for start in range(0, count, _ROWS):
-        grants, tokens = [], []
-        for index in range(start, min(start + _ROWS, count)):
-            token = mint(SecretKind.ACCESS_TOKEN, secrets.token_bytes)
-            grant_id = identifier("grant_", secrets.token_bytes)
-            grants.append({**dict(grant), "grant_id": grant_id, "subject": f"crowd_{index}"})
-            tokens.append({**dict(access), "grant_id": grant_id, "token_fingerprint": fingerprint(token)})
-            if index % every == 0:
-                yield token
+    access = dict(connection.execute(_NEWEST).fetchone())
+    grant = dict(connection.execute(f"{_GRANT} ?", (access["grant_id"],)).fetchone())
+    for grants, tokens, sample in _copies(grant, access, count, ended):
         connection.execute("BEGIN IMMEDIATE")
         _insert(connection, "grants", grants)
         _insert(connection, "access_tokens", tokens)
         connection.execute("COMMIT")
+        yield from sample
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+async def clone_tokens_in_postgresql(url: str, count: int, ended: int | None) -> None:
+    """Do the same there, and print the sample."""
+    import asyncpg  # noqa: PLC0415 - the driver is an extra
+
+    connection = await asyncpg.connect(url)
+    access = dict(await connection.fetchrow(_NEWEST))
+    grant = dict(await connection.fetchrow(f"{_GRANT} $1", access["grant_id"]))
+    for grants, tokens, sample in _copies(grant, access, count, ended):
+        for table, rows in (("grants", grants), ("access_tokens", tokens)):
+            columns = list(rows[0])
+            records = [tuple(row.values()) for row in rows]
+            await connection.copy_records_to_table(table, records=records, columns=columns)
+        sys.stdout.writelines(f"{token}\n" for token in sample)
+    await connection.execute("ANALYZE grants, access_tokens")
+    await connection.close()
+
+
+_Rows = list[dict[str, object]]
+
+
+def _copies(
+    grant: dict[str, object], access: dict[str, object], count: int, ended: int | None
+) -> Iterator[tuple[_Rows, _Rows, list[str]]]:
+    """Yield rows of grants and of their tokens, some thousand at a time, and a sample of the tokens in clear."""
+    every = max(1, count // SAMPLE)
+    if ended is not None:
+        grant, access = {**grant, "expires_at": ended}, {**access, "expires_at": ended}
+    for start in range(0, count, _ROWS):
+        grants: _Rows = []
+        tokens: _Rows = []
+        sample = []
+        for index in range(start, min(start + _ROWS, count)):
+            token = mint(SecretKind.ACCESS_TOKEN, secrets.token_bytes)
+            grant_id = identifier("grant_", secrets.token_bytes)
+            grants.append({**grant, "grant_id": grant_id, "subject": f"crowd_{index}"})
+            tokens.append({**access, "grant_id": grant_id, "token_fingerprint": fingerprint(token)})
+            if index % every == 0:
+                sample.append(token)
+        yield grants, tokens, sample
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, object]]) -> None:

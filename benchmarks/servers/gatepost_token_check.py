@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.sql.sqlite import file_store
+from gatepost.stores.urls import locate
 from gatepost.web.resource.bearer_guard import BearerGuard
 
 CHECKS = 20_000
@@ -23,9 +24,9 @@ _AT_ONCE = 32
 _WARM_UP = 500
 
 
-async def measure(database: Path, resource: str, tokens: Sequence[str]) -> float:
-    """Return microseconds per check."""
-    store = file_store(database)
+async def measure(database: str, resource: str, tokens: Sequence[str]) -> tuple[float, float]:
+    """Return microseconds per check: on the clock, and of our own processor time."""
+    store = locate(database).make_store() if "://" in database else file_store(Path(database))
     await store.open()
     guard = BearerGuard(
         grants=store.grants,
@@ -37,9 +38,10 @@ async def measure(database: Path, resource: str, tokens: Sequence[str]) -> float
     headers = [[(b"authorization", f"Bearer {token}".encode())] for token in tokens]
     try:
         await _check(guard, headers, _WARM_UP)
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         await _check(guard, headers, CHECKS)
-        return (time.perf_counter() - began) / CHECKS * 1e6
+        took, worked = time.perf_counter() - began, time.process_time() - busy
+        return took / CHECKS * 1e6, worked / CHECKS * 1e6
     finally:
         await store.close()
 
@@ -56,8 +58,8 @@ async def _check(guard: BearerGuard, headers: Sequence[list[tuple[bytes, bytes]]
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("database", type=Path)
+    parser.add_argument("database", help="a file of SQLite, or the URL of any store")
     parser.add_argument("--resource", required=True)
     options = parser.parse_args()
-    microseconds = asyncio.run(measure(options.database, options.resource, sys.stdin.read().split()))
-    sys.stdout.write(f"{microseconds:.2f}\n")
+    took, worked = asyncio.run(measure(options.database, options.resource, sys.stdin.read().split()))
+    sys.stdout.write(f"{took:.2f} {worked:.2f}\n")
