@@ -36,8 +36,11 @@ from gatepost.stores.sql.postgresql.errors import (
     is_undone,
     is_worth_another_attempt,
     no_answer,
+    no_turn,
+    stood_in_the_way,
 )
 from gatepost.stores.sql.postgresql.transaction import OneStatement, PostgresqlTransaction, SecondStatement
+from gatepost.stores.sql.postgresql.turns import NoTurn, Turns
 from gatepost.stores.sql.schema.migrations import migrate
 
 if TYPE_CHECKING:
@@ -115,6 +118,7 @@ class PostgresqlDatabase:
         self._begin = _BEGIN
         self._longer_reads: set[str] = set()
         """Reads that are more than one statement, by name."""
+        self._turns = Turns(connections)
         self._slow: set[str] = set()
         """Operations that took longer than an attempt, by name."""
 
@@ -198,6 +202,15 @@ class PostgresqlDatabase:
     ) -> T:
         """Run an operation, and again while other transactions stand in its way and the attempt is not over."""
         name = operation.name if isinstance(operation, StoreCall) else ""
+        try:
+            async with self._turns.turn(name, seconds=LONGEST_ATTEMPT):
+                return await self._repeated_in_turn(name, operation, run)
+        except NoTurn as error:
+            raise no_turn(self.description) from error
+
+    async def _repeated_in_turn(
+        self, name: str, operation: Operation[T], run: Callable[[_Attempt, Operation[T]], Coroutine[Any, Any, T]]
+    ) -> T:
         attempt = _Attempt(name, _at_most(LONGEST_STATEMENT) if name in self._slow else LONGEST_ATTEMPT)
         attempts = 0
         while True:
@@ -205,13 +218,17 @@ class PostgresqlDatabase:
                 result = await run(attempt, operation)
             except Exception as error:
                 cause = error.__cause__ or error
-                if not is_worth_another_attempt(cause) or attempt.is_over:
+                has_met_another = stood_in_the_way(cause)
+                if not (has_met_another or is_worth_another_attempt(cause)) or attempt.is_over:
                     raise
+                if has_met_another:
+                    self._turns.met(name)
                 if has_lost_statement(cause):
                     await self._lent.prepare_no_more()
             else:
                 if attempt.is_short:
                     self._slow.discard(name)
+                self._turns.passed(name)
                 return result
             attempts += 1
             await asyncio.sleep(min(attempts, 10) * _PAUSE)

@@ -15,6 +15,7 @@ from gatepost.stores.sql.postgresql.connecting import PasswordUnreadable
 
 # Each of these has ended the transaction, of which nothing has happened: another attempt may succeed.
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+_CONSTRAINTS: Final = frozenset({"23503", "23505"})  # foreign_key_violation, unique_violation
 _LOST_STATEMENT: Final = frozenset({"26000", "42P05"})  # invalid_sql_statement_name, duplicate_prepared_statement
 _CHANGED_TABLES: Final = frozenset({"InvalidCachedStatementError", "OutdatedSchemaCacheError"})
 _NOT_BEGUN: Final[Mapping[str, str]] = {
@@ -70,6 +71,16 @@ def is_worth_another_attempt(error: BaseException) -> bool:
     return state_of(error) in _AGAIN or has_lost_statement(error) or type(error).__name__ in _CHANGED_TABLES
 
 
+def stood_in_the_way(error: BaseException) -> bool:
+    """Say whether another transaction did: the two cannot both commit, or a key is there already or not any more.
+
+    Operations look for keys first. So the other one has committed meanwhile, which PostgreSQL may find at the
+    constraint before it finds that the two cannot be serialized (PostgreSQL section 13.5): another attempt sees it. If
+    that meets the same, the mistake is ours, and stays what it is.
+    """
+    return state_of(error) in _AGAIN | _CONSTRAINTS
+
+
 def has_lost_statement(error: BaseException) -> bool:
     """Say whether what was prepared on the connection is not there: a pooler has put another in its place."""
     return state_of(error) in _LOST_STATEMENT
@@ -121,6 +132,11 @@ def no_connection(name: str, most: int) -> StoreBusy:
 def no_answer(name: str, seconds: float) -> StoreBusy:
     """Return what it means that an operation was given up before its commit."""
     return StoreBusy(f"the store {name} cannot answer: no answer came within {seconds:g} seconds")
+
+
+def no_turn(name: str) -> StoreBusy:
+    """Return what it means that too many operations of one kind stood in each other's way."""
+    return StoreBusy(f"the store {name} cannot answer: too many wait for their turn to do the same")
 
 
 def explained_at_open(error: Exception, name: str) -> Exception:
