@@ -21,7 +21,8 @@ class Hearing:
     wakeups: Wakeups
     handshake_eras: Iterable[HandshakeEra]
     """Those of every origin that is in use."""
-    forget_verified_tokens: Callable[[], None]
+    forget_verified_tokens: Callable[[str], None]
+    """Called with the id of a grant; with the empty string for all."""
     signing_keys: SigningKeys | None
     pace: ChangePace
 
@@ -29,7 +30,7 @@ class Hearing:
         """Have whom it concerns look."""
         match wakeup.kind:
             case WakeupKind.ACCESS:
-                self.forget_verified_tokens()
+                self.forget_verified_tokens(wakeup.name)
             case WakeupKind.SIGNING_KEYS:
                 self._look_at_keys()
             case WakeupKind.CHANGES if not wakeup.is_own:
@@ -43,7 +44,7 @@ class Hearing:
         if self.wakeups.are_heard:
             # What was missed meanwhile. When others are heard no more, nothing has been missed yet, and it might be the
             # database that cannot be asked.
-            self.forget_verified_tokens()
+            self.forget_verified_tokens("")
             self._look_at_keys()
         self.pace.wake()
         for era in tuple(self.handshake_eras):

@@ -189,10 +189,13 @@ class Resources:
             served = [ServedEndpoint(endpoint.path, tuple(endpoint.scopes)) for endpoint in self.endpoints]
             await self.core.store.endpoints.note_endpoints(served)
 
-    def forget_verified_tokens(self) -> None:
-        """Make a revocation count at once in this process."""
+    def forget_verified_tokens(self, grant_id: str = "") -> None:
+        """Make a revocation count at once in this process: of a grant, or of anything."""
         for guard in tuple(self.guards):
-            guard.evict_all()
+            if grant_id:
+                guard.evict(grant_id)
+            else:
+                guard.evict_all()
 
     def _target_of(self, endpoint: Endpoint) -> Target:
         target = cast("Target", endpoint.target)

@@ -6,14 +6,8 @@ import asyncio
 from contextlib import ExitStack
 
 from gatepost.server.calls.waiters import Pace, Waiters, wait
-from gatepost.stores.contract.wakeups import NoWakeups
+from tests.ears import Ears
 from tests.patience import PATIENCE
-
-
-class Ears(NoWakeups):
-    """Wake-ups that are heard."""
-
-    are_heard = True  # type: ignore[misc] # in place of False
 
 
 async def test_all_who_wait_are_woken_a_part_at_a_time() -> None:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 import pytest
 
 from gatepost.server.changes import pace as module
 from gatepost.server.changes.bus import Change
 from gatepost.server.changes.pace import LEAST_SECONDS, ChangePace
-from gatepost.stores.contract.wakeups import NoWakeups
+from tests.ears import Ears
 from tests.patience import PATIENCE
-
-
-@dataclass
-class Ears(NoWakeups):
-    """Wake-ups that are heard or not."""
-
-    are_heard: bool = True  # type: ignore[misc] # changes here
 
 
 @pytest.fixture

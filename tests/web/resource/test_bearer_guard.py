@@ -13,6 +13,7 @@ from gatepost.resource.principal import Principal
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
+from tests.ears import Ears
 from tests.web.resource.guard_world import ANN, API_KEY, ISSUER, LIVE, NOTES, START, World, bearer
 
 
@@ -213,6 +214,47 @@ async def test_a_revocation_in_this_process_counts_at_once() -> None:
     await world.verify(header)
     world.guard.evict_all()
     assert world.guard.cached(header) is None
+
+
+async def test_the_end_of_a_grant_is_forgotten_of_its_own_tokens_alone() -> None:
+    world = World()
+    own = [bearer(world.grants.issue()) for _ in range(2)]
+    other = bearer(world.grants.issue(replace(LIVE, grant_id="grant-2")))
+    for header in (*own, other):
+        await world.verify(header)
+    world.guard.evict("grant-1")
+    assert [world.guard.cached(header) for header in own] == [None, None]
+    assert world.guard.cached(other) is not None
+
+
+async def test_what_was_verified_counts_for_a_stream_until_something_concerns_it() -> None:
+    world = World(wakeups=Ears())
+    ann = await world.verify(bearer(world.grants.issue()))
+    guard, before = world.guard, world.guard.evictions
+    assert guard.is_still_verified(ann, before)
+    guard.evict("grant-2")
+    assert guard.is_still_verified(ann, before)
+    guard.evict("grant-1")
+    assert not guard.is_still_verified(ann, before)
+    assert guard.is_still_verified(ann, guard.evictions)
+    guard.evict_all()
+    assert not guard.is_still_verified(ann, guard.evictions - 1)
+
+
+async def test_what_was_verified_counts_for_a_stream_no_longer_than_is_known() -> None:
+    world = World(wakeups=Ears())
+    ann = await world.verify(bearer(world.grants.issue()))
+    before = world.guard.evictions
+    assert World(wakeups=Ears()).guard.is_still_verified(ann, 0)
+    assert not World(wakeups=Ears(are_heard=False)).guard.is_still_verified(ann, 0)
+    # What issuers elsewhere revoke is told to nobody here.
+    assert not World(wakeups=Ears(), external=object()).guard.is_still_verified(ann, 0)
+    for _ in range(1_001):
+        world.guard.evict("grant-2")
+    assert not world.guard.is_still_verified(ann, before)
+    assert ann.expires_at is not None
+    world.now = ann.expires_at
+    assert not world.guard.is_still_verified(ann, world.guard.evictions)
 
 
 async def test_a_verification_under_way_during_a_revocation_is_not_remembered() -> None:

@@ -23,7 +23,9 @@ class WakeupKind(StrEnum):
     CHANGES = "changes"
     """Something was appended to the change log."""
     ACCESS = "access"
-    """Access tokens or API keys may count for less, or not at all: revoked, person disabled, role or key taken away."""
+    """Access tokens or API keys may count for less, or not at all: revoked, person disabled, role or key taken away.
+
+    With a name: those of the grant of this id."""
     SIGNING_KEYS = "keys"
     """A signing key was added or has ended."""
     SESSION_ENDED = "ended"
@@ -86,3 +88,8 @@ class NoWakeups:
 NO_WAKEUPS: Final = NoWakeups()
 ACCESS_TAKEN: Final = Wakeup(WakeupKind.ACCESS)
 """Somebody or something may have less access than before."""
+
+
+def grant_ended(grant_id: str) -> Wakeup:
+    """Return what tells that the tokens of a grant count for less, or not at all."""
+    return Wakeup(WakeupKind.ACCESS, name=grant_id) if _NAME.fullmatch(grant_id) else ACCESS_TAKEN

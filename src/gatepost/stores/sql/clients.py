@@ -10,7 +10,7 @@ from gatepost.oauth.limits import RegistrationBudget, Use
 from gatepost.oauth.operator_clients import Reconciliation, lost_grants, reconcile, serves_people
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, Grant, IssuedTokens
-from gatepost.stores.contract.wakeups import ACCESS_TAKEN
+from gatepost.stores.contract.wakeups import ACCESS_TAKEN, grant_ended
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.grants import insert_grant
 from gatepost.stores.sql.limits import take_uses
@@ -178,7 +178,7 @@ async def _take_back(transaction: Transaction, client: Client, *, now: int) -> N
     live = "SELECT * FROM grants WHERE client_id = $1 AND revoked_at IS NULL"
     for grant_id in lost_grants(client, await GRANTS.all(transaction, live, client.client_id)):
         await transaction.run(_REVOKE_GRANT, grant_id, now, Reason.CLIENT_CHANGED.value)
-        await transaction.notify(ACCESS_TAKEN)
+        await transaction.notify(grant_ended(grant_id))
 
 
 async def _shut_out(transaction: Transaction, client_id: str, *, reason: Reason, now: int) -> None:

@@ -16,7 +16,7 @@ from gatepost.stores.contract.grants import (
     Rotation,
 )
 from gatepost.stores.contract.users import Person
-from gatepost.stores.contract.wakeups import ACCESS_TAKEN
+from gatepost.stores.contract.wakeups import grant_ended
 from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import ACCESS_TOKENS, CLIENTS, CODES, GRANTS, REFRESH_TOKENS
@@ -205,7 +205,7 @@ class SqlGrantStore(Operations):
             if chain:
                 await ACCESS_TOKENS.insert(transaction, successor.access)
                 if await transaction.run(_END_GRANT_BY, row["grant_id"], now + stale.grant):
-                    await transaction.notify(ACCESS_TAKEN)
+                    await transaction.notify(grant_ended(row["grant_id"]))
                 return Rotation(RotateOutcome.STALE, chain=chain)
         # 5. Anything else is reuse: one of two holders is a thief, nobody knows which (RFC 9700 section 4.14.2).
         await revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
@@ -294,5 +294,5 @@ async def revoke_grant(transaction: Transaction, grant_id: str, *, reason: str, 
         return False
     # Who takes access away is asked before it is given again.
     await transaction.run(_FORGET_CONSENTS, grant_id)
-    await transaction.notify(ACCESS_TAKEN)
+    await transaction.notify(grant_ended(grant_id))
     return True

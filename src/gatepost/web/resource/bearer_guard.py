@@ -6,8 +6,10 @@ Built for the hot path of a plain ASGI callable: a token that was verified a mom
 from __future__ import annotations
 
 import hmac
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatepost.identity.entry import ANYBODY, Entry
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from gatepost.web.resource.external_callers import ExternalCallers
 
 _CACHE_ENTRIES = 4096
+_REMEMBERED_EVICTIONS = 1000
+"""Of how many it is remembered of which grant they were (None: of everything)."""
 _UNAVAILABLE = 503
 _RETRY_AFTER = 5
 
@@ -131,7 +135,7 @@ class BearerGuard:
         # Keyed by the value of `Authorization` as it came, or by that of `MCP-API-Key` in a tuple, so that none is ever
         # taken for the other. In the order of insertion, which is that of expiry too.
         self._verified: dict[_Credential, _Verified] = {}
-        self._evictions = 0
+        self._evictions, self._evicted = 0, deque[str | None](maxlen=_REMEMBERED_EVICTIONS)
 
     def cached(self, authorization: bytes) -> Principal | None:
         """Return who sent this `Authorization` value if that was verified a moment ago.
@@ -187,9 +191,19 @@ class BearerGuard:
         return [*in_order, *sorted(needed.difference(in_order))]
 
     def evict_all(self) -> None:
-        """Forget every verification, those under way too: something was revoked in this process."""
+        """Forget every verification, those under way too: something was revoked."""
         self._verified.clear()
+        self._note_eviction(None)
+
+    def evict(self, grant_id: str) -> None:
+        """Forget what was verified of the tokens of a grant, and what is being verified: it was revoked."""
+        for credential in [known for known, it in self._verified.items() if it.principal.grant_id == grant_id]:
+            del self._verified[credential]
+        self._note_eviction(grant_id)
+
+    def _note_eviction(self, grant_id: str | None) -> None:
         self._evictions += 1
+        self._evicted.append(grant_id)
 
     @property
     def evictions(self) -> int:
@@ -201,7 +215,12 @@ class BearerGuard:
 
         For streams, which last: it is known while other processes are heard, for tokens of this server.
         """
-        if not self._wakeups.are_heard or self._external is not None or evictions != self._evictions:
+        if not self._wakeups.are_heard or self._external is not None:
+            return False
+        since = self._evictions - evictions
+        if since > len(self._evicted) or any(
+            grant_id is None or grant_id == principal.grant_id for grant_id in islice(reversed(self._evicted), since)
+        ):
             return False
         return principal.expires_at is None or principal.expires_at > self._now()
 

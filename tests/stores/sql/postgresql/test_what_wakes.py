@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gatepost.oauth.policy import ALWAYS_THEFT
+from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.resource.profile import Profile
 from gatepost.stores.conformance.records import NOW, RESOURCE, WINDOW, approve, client, fp, redeem, tokens, user
 from gatepost.stores.contract.administration import Administrator
@@ -21,6 +21,7 @@ from tests.stores.sql.postgresql.processes import Process, notify
 
 KEY, OTHER_KEY = fp("session"), fp("other session")
 LAST = Wakeup(WakeupKind.RESPONSE, name="last")
+ENDED = Wakeup(WakeupKind.ACCESS, name="grant-1")
 SIGNING_KEYS = Wakeup(WakeupKind.SIGNING_KEYS)
 STREAM = Wakeup(WakeupKind.STREAM, KEY, "stream-1")
 HERE = "this process"
@@ -67,14 +68,16 @@ def signing_key(name: str) -> SealedSigningKey:
     return SealedSigningKey(name, "ES256", b"sealed", NOW, signs_from=NOW)
 
 
-async def rotate(store: Store, spent: str, successor: str, *, at: int = NOW) -> RotateOutcome:
+async def rotate(
+    store: Store, spent: str, successor: str, *, at: int = NOW, stale: StaleTokens = ALWAYS_THEFT
+) -> RotateOutcome:
     rotation = await store.grants.rotate_refresh_token(
         fp(f"refresh {spent}"),
         tokens(successor, "grant-1", now=at),
         b"sealed",
         now=at,
         window=WINDOW,
-        stale=ALWAYS_THEFT,
+        stale=stale,
     )
     return rotation.outcome
 
@@ -129,12 +132,14 @@ async def test_the_first_connection_of_a_sessions_own_stream_wakes_nobody_and_th
     assert [await told(do) for do in doing] == [[], [], [], [own], []]
 
 
-WITH_ACCESS: dict[str, Doing] = {
+OF_GRANT: dict[str, Doing] = {
     "revoke_grant": lambda store: store.grants.revoke_grant("grant-1", reason="revoked", now=NOW),
     "take_back of one app": lambda store: store.approvals.take_back(
         "user-1", grant_id="grant-1", reason="revoked", now=NOW
     ),
     "take_back of all apps": lambda store: store.approvals.take_back("user-1", grant_id=None, reason="out", now=NOW),
+}
+OF_ANYBODY: dict[str, Doing] = {
     "disable_user": lambda store: store.users.disable_user("user-1", now=NOW),
     "give_role": lambda store: store.users.give_role("user-1", "editor"),
     "take_role": lambda store: store.users.take_role("user-1", "editor"),
@@ -147,10 +152,33 @@ WITH_ACCESS: dict[str, Doing] = {
 }
 
 
-@pytest.mark.parametrize("what", WITH_ACCESS)
+@pytest.mark.parametrize("what", OF_ANYBODY)
 async def test_whatever_takes_access_away_wakes_the_others(told: Told, what: str) -> None:
     assert await told(a_world) == []
-    assert await told(WITH_ACCESS[what]) == [ACCESS_TAKEN]
+    assert await told(OF_ANYBODY[what]) == [ACCESS_TAKEN]
+
+
+@pytest.mark.parametrize("what", OF_GRANT)
+async def test_a_grant_that_ends_is_named_so_that_nobody_elses_tokens_are_looked_at_anew(told: Told, what: str) -> None:
+    assert await told(a_world) == []
+    assert await told(OF_GRANT[what]) == [ENDED]
+    assert await told(OF_GRANT[what]) == []
+
+
+async def test_a_grant_whose_end_comes_nearer_is_named_once(told: Told) -> None:
+    stale = StaleTokens(seconds=24 * 3600, grant=600)
+
+    async def spend(store: Store) -> None:
+        await a_world(store)
+        await rotate(store, "1", "2")
+        await rotate(store, "2", "3")
+
+    def go_on(successor: str) -> Doing:
+        return lambda store: rotate(store, "1", successor, at=NOW + WINDOW + 1, stale=stale)
+
+    assert await told(spend) == []
+    assert await told(go_on("4")) == [ENDED]
+    assert await told(go_on("5")) == []
 
 
 async def test_an_administrator_who_disables_somebody_wakes_the_others(told: Told) -> None:
@@ -178,7 +206,7 @@ async def test_a_refresh_token_that_is_used_twice_wakes_the_others_with_its_gran
         assert await rotate(store, "1", "4", at=NOW + WINDOW + 1) is RotateOutcome.REUSED
 
     assert await told(spend) == []
-    assert await told(reuse) == [ACCESS_TAKEN]
+    assert await told(reuse) == [ENDED]
 
 
 async def test_a_login_that_is_taken_away_wakes_the_others(told: Told) -> None:
