@@ -16,7 +16,7 @@ from gatepost.stores.conformance.promises import concerns, operations
 
 READS = {
     "changes.changes_after",
-    "changes.last_change",
+    "changes.last_changes",
     "clients.complete_client",
     "keys.sealing_key_id",
     "keys.signing_keys",

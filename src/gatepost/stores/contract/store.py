@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from gatepost.stores.contract.account_links import AccountLinkStore
 from gatepost.stores.contract.administration import AdministrationStore, Administrator
@@ -29,6 +30,23 @@ from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
 from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
+
+LIVE_STATE: Final = frozenset(
+    {
+        "mcp_sessions",
+        "mcp_streams",
+        "mcp_client_requests",
+        "mcp_cancellations",
+        "changes",
+        "limits",
+        "leases",
+    }
+)
+"""The concerns of `Store` that are live state. The others are the durable truth of the authorization server.
+
+An operation touches its own half alone, so that the two may lie in different places one day. Two do not yet:
+`ClientStore.register_client` counts among the limits within a budget, and `ApprovalStore.revoke_all` ends MCP sessions.
+"""
 
 
 @dataclass(frozen=True)
