@@ -12,6 +12,7 @@ import pytest
 from gatepost.assembly import installation
 from gatepost.cli.main import main
 from gatepost.cli.terminal import CommandRefused
+from gatepost.fronts import introduction
 from gatepost.fronts.command import Command
 from gatepost.fronts.merged import Merged
 
@@ -61,6 +62,21 @@ def test_several_servers_are_tried_side_by_side_and_one_that_is_away_is_said_and
     ) in said
     assert "\ngatepost: AttributeError: no such thing\n" in said
     assert "gatepost: c (127.0.0.1) does not answer as an MCP server. It cannot be reached" in said
+
+
+def test_it_is_said_for_whom_the_start_waits(
+    served: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(on_wait: Any) -> None:
+        on_wait(5)
+
+    monkeypatch.setattr(introduction, "_say_that_it_takes", at_once)
+    main(["front", "--port", "0", "--config", config(tmp_path, a=recording(), b=recording())])
+
+    said, name = capsys.readouterr().err, Path(sys.executable).name
+    for prefix in ("a", "b"):
+        assert f"gatepost: waiting for the first answer of {prefix} ({name}), 5 of at most 60 seconds\n" in said
+    assert served
 
 
 def test_where_none_answers_nothing_is_served(

@@ -52,10 +52,14 @@ def _try_merged(merged: Merged, settings: Settings, say: Callable[[str], None]) 
     async def try_one(prefix: str, front: Command | Remote) -> None:
         front.is_tried = True
         backend = front.backend() if is_command(front) else front.backend(way_for_fronts(settings), None)
+        name, seconds = f"{prefix} ({backend.name})" if prefix else backend.name, front.sharing.start_seconds
+
+        def on_wait(passed: float) -> None:
+            say(f"gatepost: waiting for the first answer of {name}, {passed:g} of at most {seconds:g} seconds")
+
         try:
-            front.introduction = await introduce(backend, front.sharing.start_seconds)
+            front.introduction = await introduce(backend, seconds, on_wait)
         except BackendUnavailable as error:
-            name = f"{prefix} ({backend.name})" if prefix else backend.name
             failed.append((f"{name} does not answer as an MCP server. {error}", backend.last_words().splitlines()))
 
     async def try_all() -> None:

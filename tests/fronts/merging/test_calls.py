@@ -210,6 +210,14 @@ async def test_a_method_that_nobody_specified_is_for_the_server_that_knows_it(tm
         assert two.sent("own/method") == [{"b": 2}]
 
 
+async def test_a_server_that_is_away_keeps_no_method_from_the_one_that_knows_it(tmp_path: Path) -> None:
+    targets = {"dead": stdio(tmp_path / "record", "--die"), "fn": Scripted({"own/method": {"a": 1}})}
+    async with merging(tmp_path, targets) as front:
+        assert (await front.modern("own/method"))["result"]["a"] == 1
+        # It may be the one that knows it.
+        assert (await front.modern("other/method"))["error"]["code"] == -32603
+
+
 async def test_methods_of_the_other_era_are_unknown_and_reach_nobody(tmp_path: Path) -> None:
     one = Scripted({})
     async with merging(tmp_path, {"one": one}) as front:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.fronts.merging.asking import MOST_LATE
 from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.server import Server
 from tests.fronts.merging.merging_world import (
@@ -168,6 +169,18 @@ async def test_a_server_that_is_slow_is_waited_for_as_long_as_was_said_and_once(
         assert caplog.text.count("two behind has no answer: It did not answer within 0.05 seconds.") == 1
 
 
+async def test_a_server_that_hangs_is_not_asked_again_and_again(tmp_path: Path) -> None:
+    async def never(_params: Any) -> Any:
+        await asyncio.Event().wait()
+
+    one, two = Scripted({"tools/list": tools("a")}), Scripted({"tools/list": never})
+    async with merging(tmp_path, {"one": one, "two": two}, wait_seconds=0.01) as front:
+        for _ in range(2 * MOST_LATE):
+            assert names_in((await front.modern("tools/list"))["result"]) == ["one_a"]
+
+        assert len(two.sent("tools/list")) == MOST_LATE
+
+
 async def test_what_is_no_list_is_left_out_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one = Scripted({"prompts/list": {"prompts": [{"name": "a"}]}})
     two = Scripted({"prompts/list": {"prompts": {}, "nextCursor": 2}})
@@ -192,8 +205,8 @@ async def test_names_that_another_servers_begin_with_are_left_out_and_said_once(
         assert called["result"]["content"][0]["text"] == "enterprise"
         assert not hub.sent("tools/call")
         sentence = (
-            "hub behind: enterprise_find would be called hub_enterprise_find here, and names that begin so are those "
-            "of hub_enterprise: it is left out"
+            "hub behind: 'enterprise_find' would be called 'hub_enterprise_find' here, and names that begin so are "
+            "those of hub_enterprise: it is left out"
         )
         assert [record.getMessage() for record in caplog.records].count(sentence) == 1
 

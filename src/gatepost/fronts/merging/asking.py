@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from gatepost.fronts.merging.part import Part
 from gatepost.protocol.errors import ProtocolError
 
 T = TypeVar("T")
 
-AWAY_SECONDS: Final = 1.0
+AWAY_SECONDS: Final = 2.0
 """How long one is waited for that did not answer before."""
+MOST_LATE: Final = 4
+"""How often one is asked again that has yet to answer."""
 _LATE_SECONDS: Final = 60.0
 """How long one that is late may take until it is asked no more."""
 
@@ -40,27 +43,30 @@ class Asking:
 
     def __init__(self, wait_seconds: float) -> None:
         self._wait_seconds = wait_seconds
-        self._late: set[asyncio.Task[object]] = set()
+        self._late: dict[asyncio.Task[Any], Part] = {}
 
     async def all(self, parts: Iterable[Part], ask: Callable[[Part], Awaitable[T]]) -> Answers[T]:
         """Return what servers answer, in their order; raises InsufficientScope if one of them says so."""
-        loop = asyncio.get_running_loop()
-        tasks = {part: loop.create_task(_coroutine(ask, part)) for part in parts}
+        loop, asked = asyncio.get_running_loop(), list(parts)
+        late = Counter(self._late.values())
+        tasks = {part: loop.create_task(_coroutine(ask, part)) for part in asked if late[part] < MOST_LATE}
         try:
-            await self._wait(tasks)
+            if tasks:
+                await self._wait(tasks)
         except asyncio.CancelledError:
             for task in tasks.values():
                 task.cancel()
             raise
-        for task in tasks.values():
-            self._leave(task)
-        answers: Answers[T] = Answers()
         for part, task in tasks.items():
-            if not task.done():
+            self._leave(part, task)
+        answers: Answers[T] = Answers()
+        for part in asked:
+            answering = tasks.get(part)
+            if answering is None or not answering.done():
                 answers.refused[part] = part.silent(self._wait_seconds)
                 continue
             try:
-                answers.found[part] = task.result()
+                answers.found[part] = answering.result()
             except ProtocolError as error:
                 answers.refused[part] = error
         return answers
@@ -90,17 +96,17 @@ class Asking:
             left = min(AWAY_SECONDS, self._wait_seconds) - (loop.time() - began)
             await asyncio.wait(rest, timeout=max(left, 0.0))
 
-    def _leave(self, task: asyncio.Task[T]) -> None:
+    def _leave(self, part: Part, task: asyncio.Task[T]) -> None:
         """Let a task go on that is not done, so that the server is known to answer once it does."""
         if task.done():
             # Looked at here, for another one's error may be raised before this one's.
             _ = task.cancelled() or task.exception()
             return
-        self._late.add(task)
+        self._late[task] = part
         ending = asyncio.get_running_loop().call_later(_LATE_SECONDS, task.cancel)
 
         def over(done: asyncio.Task[T]) -> None:
-            self._late.discard(done)
+            self._late.pop(done, None)
             ending.cancel()
             # Looked at here, for nobody waits for it.
             _ = done.cancelled() or done.exception()

@@ -21,6 +21,7 @@ from gatepost.server.target import Result
 
 LONGEST_NAME: Final = 64
 """Characters of a name that all clients and models take (record 0068)."""
+_LONGEST_SHOWN: Final = 128
 _TASKS: Final = "tasks"
 _LOCATED: Final = ("resources", "resourceTemplates")
 _NO_METHOD: Final = MethodNotFound.code
@@ -93,13 +94,14 @@ class MergedLists:
         for part, result in answers.found.items():
             try:
                 found[part.prefix] = read_page(encode(result), member, self._change(part, member, exchange))
-            except ValueError as error:
+            except ValueError:
+                # What it says instead may be anybody's secret.
                 answers.refused[part] = InternalError(f"{part.label} behind answered with no list.")
-                part.note(pages.request.method, f"it answered {pages.request.method} with no list: {error}")
+                part.note(f"it answered {pages.request.method} with no list")
         for part, refusal in answers.refused.items():
             code = code_of(refusal)
             if code != _NO_METHOD and part.incident is None:
-                part.note(pages.request.method, f"it refused {pages.request.method} with {code}")
+                part.note(f"it refused {pages.request.method} with {code}")
         if not found:
             raise first_error(answers.refused.values()) if answers.refused else MethodNotFound("Method not found")
         is_whole = all(code_of(refusal) == _NO_METHOD for refusal in answers.refused.values())
@@ -127,10 +129,10 @@ class _Entries:
         found = self._lists.names.find(here)
         if found is None or found.part is not part:
             taken = "" if found is None else f", and names that begin so are those of {found.part.label}"
-            part.note(here, f"{name} would be called {here} here{taken}: it is left out")
+            part.note(f"{_shown(name)} would be called {_shown(here)} here{taken}: it is left out")
             return None
         if len(here) > LONGEST_NAME:
-            part.note(here, f"{here} has {len(here)} characters; several clients take {LONGEST_NAME} at most")
+            part.note(f"{_shown(here)} has {len(here)} characters; several clients take {LONGEST_NAME} at most")
         if not self._shows({**entry, "name": here}):
             return None
         return spelled if here == name else with_name(spelled, here)
@@ -144,7 +146,7 @@ class _Entries:
         uris, whose = self._lists.uris, user_of(self._exchange.principal)
         owner = uris.claim(whose, uri, part) if is_resource else uris.claim_template(whose, uri, part)
         if owner is not part:
-            part.note("uri", f"a resource of it has a URI that {owner.label} has as well: it is left out")
+            part.note(f"a resource of it has a URI that {owner.label} has as well: it is left out")
             return None
         return spelled
 
@@ -155,3 +157,8 @@ class _Entries:
 
     def _shows(self, entry: Any) -> bool:
         return self._scope_map is None or self._scope_map.shows(self._member, entry, self._exchange.shown)
+
+
+def _shown(name: str) -> str:
+    """Return a name for the log: it may be any text."""
+    return repr(name[:_LONGEST_SHOWN])

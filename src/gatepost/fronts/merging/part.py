@@ -49,7 +49,7 @@ class Part:
     """Which capabilities it has declared to any client; None until it has declared some."""
     incident: str | None = field(default=None, init=False)
     """Under which the log explains why it does not answer now; None while it does."""
-    _noted: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], init=False)
+    _noted: set[str] = field(default_factory=set[str], init=False)
 
     @property
     def session_target(self) -> SessionTarget | None:
@@ -92,10 +92,10 @@ class Part:
         """Note that it did not answer for so long what others were asked, too; return that as an error."""
         return self._unavailable(self.away(f"It did not answer within {seconds:g} seconds."), None)
 
-    def note(self, about: str, text: str) -> None:
+    def note(self, text: str) -> None:
         """Log something that is so until somebody changes it, once."""
-        if (about, text) not in self._noted and len(self._noted) < _MOST_NOTED:
-            self._noted.add((about, text))
+        if text not in self._noted and len(self._noted) < _MOST_NOTED:
+            self._noted.add(text)
             logger.warning("%s behind: %s", self.label, text)
 
     def _answered(self) -> None:

@@ -16,7 +16,7 @@ from gatepost.fronts.merging.introductions import joined_instructions, united_ca
 from gatepost.fronts.merging.listening import MergedListening
 from gatepost.fronts.merging.merged_lists import MergedLists
 from gatepost.fronts.merging.names import Names
-from gatepost.fronts.merging.part import Part
+from gatepost.fronts.merging.part import Part, PartUnavailable
 from gatepost.fronts.merging.resources import MergedResources
 from gatepost.fronts.merging.sessions import INITIALIZED, MergedSessions
 from gatepost.fronts.merging.tasks import TaskOwners
@@ -192,7 +192,7 @@ class MergedTarget:
             try:
                 return await self._ask(part, request, revision, exchange)
             except ProtocolError as error:
-                if code_of(error) not in _UNKNOWN:
+                if code_of(error) not in _UNKNOWN and not isinstance(error, PartUnavailable):
                     raise
                 refusals.append(error)
         raise first_error(refusals) if refusals else MethodNotFound("Method not found")
