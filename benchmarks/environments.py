@@ -160,14 +160,35 @@ def _build_node(python: str) -> None:
     if stamp.is_file() and stamp.read_text() == manifest and (NODE_SERVERS / "node_modules").is_dir():
         return
     _say("building the environment node-packages")
-    with_path = {**os.environ, "PATH": f"{NODE.path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     stamp.write_text(manifest)
     npm = ["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--no-package-lock", "--loglevel=error"]
     try:
-        _run(npm, cwd=NODE_SERVERS, env=with_path)
+        _run(npm, cwd=NODE_SERVERS, env=_with_node())
     except EnvironmentFailed:
         stamp.unlink()
         raise
+
+
+def install_pinned(source: Path, destination: Path) -> None:
+    """Install the npm packages that a `package-lock.json` pins by hash, unless they are there; none runs a script.
+
+    Raises:
+        EnvironmentFailed: npm failed.
+    """
+    stamp, lock = destination / "installed.json", (source / "package-lock.json").read_text()
+    if stamp.is_file() and stamp.read_text() == lock:
+        return
+    _say(f"building the environment {destination.name}")
+    destination.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, destination)
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev", "--loglevel=error"]
+    _run(npm, cwd=destination, env=_with_node())
+    stamp.write_text(lock)
+
+
+def _with_node() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{NODE.path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
 def versions(environments: Iterable[PythonEnvironment], *, with_node: bool) -> dict[str, str]:

@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import json
+import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
-
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from benchmarks.comparisons import FAILURES, Comparison, Contender, Promise, in_turns
 from benchmarks.environments import GATEPOST
@@ -24,7 +20,7 @@ from benchmarks.peers import SERVERS, fill_store
 from benchmarks.processes import ServerProcess, free_port
 
 _ISSUER: Final = "https://issuer.example.com/"
-_HOUR: Final = 3600
+_MINT_SECONDS: Final = 60
 _NOTE: Final = (
     "One server that takes tokens of both, a call of a tool of its own, modern era. The token of the issuer elsewhere "
     "is a JWT (ES256), some 400 characters longer than the other."
@@ -42,11 +38,11 @@ def measure(*, rounds: int, seconds: float, directory: Path, until: float, say: 
     try:
         with ExitStack() as stack:
             (opaque,) = fill_store(own, resource=resource, tokens=1)
-            token = _token(own / "issuer.json", resource)
-            command = [GATEPOST.python, str(SERVERS / "gatepost_external.py"), str(port), _ISSUER]
-            process = ServerProcess(
-                [*command, str(own / "issuer.json")], port=port, environment={"OAUTH_STORAGE_DIR": str(own)}, cwd=own
-            )
+            script, issuer = [GATEPOST.python, str(SERVERS / "gatepost_external.py")], [_ISSUER, str(own / "key.json")]
+            mint = [*script, "mint", resource, *issuer]
+            token = subprocess.run(mint, capture_output=True, text=True, check=True, timeout=_MINT_SECONDS).stdout
+            command = [*script, "serve", str(port), *issuer]
+            process = ServerProcess(command, port=port, environment={"OAUTH_STORAGE_DIR": str(own)}, cwd=own)
             contenders = [
                 Contender("opaque", "Gatepost's own token", served(stack, process, Caller(opaque, Era.MODERN)).measure),
                 Contender(
@@ -57,24 +53,6 @@ def measure(*, rounds: int, seconds: float, directory: Path, until: float, say: 
     except FAILURES as error:
         comparison.failed("both", error, say)
     return comparison
-
-
-def _token(public_key: Path, resource: str) -> str:
-    """Write the issuer's public key, and return an access token of it (RFC 9068)."""
-    key = ECKey.generate_key("P-256", {"kid": "benchmark"})
-    public_key.write_text(json.dumps(key.as_dict(private=False)))
-    now = int(time.time())
-    claims = {
-        "iss": _ISSUER,
-        "aud": resource,
-        "sub": "benchmark",
-        "client_id": "benchmark",
-        "scope": "tools",
-        "iat": now,
-        "exp": now + _HOUR,
-        "jti": "benchmark",
-    }
-    return jwt.encode({"alg": "ES256", "kid": "benchmark", "typ": "at+jwt"}, claims, key)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ does for one call. How much of it is the front's own is in the column of core-se
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,18 +18,16 @@ from typing import Final
 
 from benchmarks.bare_pipe import pipe_to
 from benchmarks.comparisons import FAILURES, Comparison, Contender, Promise, in_turns
-from benchmarks.environments import CEILING, ENVIRONMENTS, GATEPOST, HERE, OFFICIAL_SDK, EnvironmentFailed, node_binary
+from benchmarks.environments import CEILING, ENVIRONMENTS, GATEPOST, HERE, OFFICIAL_SDK, install_pinned, node_binary
 from benchmarks.load import FEW_CONNECTIONS, ID_PLACEHOLDER, Load, Plan, run_load
 from benchmarks.messages import MCP_PATH, Caller, Connection, Era
 from benchmarks.peers import SERVERS, fill_store
 from benchmarks.processes import ServerProcess, descendants, free_port
-from tools import npm_packages
 
 _PACKAGES: Final = ENVIRONMENTS / "front-peers"
 _EVERYTHING: Final = _PACKAGES / "node_modules" / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
 _SUPERGATEWAY: Final = _PACKAGES / "node_modules" / "supergateway" / "dist" / "index.js"
 _SDK: Final = SERVERS / "official_sdk_plain.py"
-_INSTALL_SECONDS: Final = 300
 _REQUESTS: Final = 64
 _WARM_UP_SECONDS: Final = 1
 
@@ -47,10 +44,7 @@ _REMOTE: Final = (
 
 def build() -> None:
     """Install what `front_peers/package-lock.json` pins by hash; raises EnvironmentFailed."""
-    try:
-        npm_packages.install(HERE / "front_peers", _PACKAGES, timeout=_INSTALL_SECONDS)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EnvironmentFailed(f"the packages of front_peers cannot be installed: {error}") from None
+    install_pinned(HERE / "front_peers", _PACKAGES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
