@@ -93,7 +93,8 @@ async def test_pages_come_of_all_that_have_more_and_a_cursor_goes_back_to_whose_
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "2", "bm9uZQ==", "W10=", "W1sib3RoZXIiLCAiMiJdXQ==", "W1sib25lIiwgMl1d", 7, "ü"]
+    "cursor",
+    ["", "2", "bm9uZQ==", "W10=", "WzFd", "WzEsIFsib3RoZXIiLCAiMiJdXQ==", "WzEsIFsib25lIiwgMl1d", "Nw==", 7, "ü"],
 )
 async def test_a_cursor_of_no_list_is_refused(tmp_path: Path, cursor: Any) -> None:
     one = Scripted({"tools/list": tools("a")})
@@ -238,6 +239,20 @@ async def test_a_list_counts_as_long_and_for_as_many_as_that_of_each_server(
 
         assert (result["ttlMs"], result["cacheScope"]) == expected
         assert result["_meta"] == {"io.modelcontextprotocol/serverInfo": {"name": "merged", "version": "1"}}
+
+
+@pytest.mark.parametrize(("scope", "expected"), [("private", "private"), ("public", "public")])
+async def test_all_pages_of_a_list_are_for_the_same_callers(tmp_path: Path, scope: str, expected: str) -> None:
+    hints = {"ttlMs": 5, "cacheScope": "public"}
+    pages = {None: tools("a", nextCursor="2", **hints), "2": tools("b", **hints)}
+    one = Scripted({"tools/list": lambda params: pages[params.get("cursor")]})
+    two = Scripted({"tools/list": tools("a", ttlMs=5, cacheScope=scope)})
+    async with merging(tmp_path, {"one": one, "two": two}) as front:
+        first = (await front.modern("tools/list"))["result"]
+        second = (await front.modern("tools/list", {"cursor": first["nextCursor"]}))["result"]
+
+        assert names_in(second) == ["one_b"]
+        assert (first["cacheScope"], second["cacheScope"]) == (expected, expected)
 
 
 async def test_a_list_that_lacks_a_server_counts_for_no_time(tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ def test_what_lists_have_said_is_kept_within_bounds(monkeypatch: pytest.MonkeyPa
     assert known.claim("carl", "note://0", 2) == 2
 
 
+def test_a_template_without_a_scheme_says_of_no_uri_whose_it_is() -> None:
+    known: Uris[int] = Uris()
+    known.claim_template("ann", "{+anything}", 1)
+    known.claim_template("ann", "note:{+anything}", 2)
+
+    assert known.owner("ann", "file:///a") is None
+    assert known.owner("ann", "note:a") == 2
+
+
 def test_what_another_server_has_stays_its_own_until_it_says_otherwise() -> None:
     known: Uris[int] = Uris()
     known.claim("ann", "note://1", 1)

@@ -68,13 +68,14 @@ def merged_page(member: str, pages: Mapping[str, Page], *, is_whole: bool, is_pr
     if any("ttlMs" in page.rest for page in pages.values()):
         times = [_milliseconds(page.rest.get("ttlMs")) for page in pages.values()]
         members["ttlMs"] = str(min(times) if is_whole else 0)
+    is_public = is_whole and not is_private
+    is_public = is_public and all(page.rest.get("cacheScope") == '"public"' for page in pages.values())
     if "cacheScope" in members:
-        is_public = not is_private and all(page.rest.get("cacheScope") == '"public"' for page in pages.values())
-        members["cacheScope"] = '"public"' if is_public and is_whole else '"private"'
+        members["cacheScope"] = '"public"' if is_public else '"private"'
     members[member] = f"[{','.join(entry for page in pages.values() for entry in page.entries)}]"
     cursors = {prefix: page.cursor for prefix, page in pages.items() if page.cursor is not None}
     if cursors:
-        members["nextCursor"] = json.dumps(cursor_of(cursors))
+        members["nextCursor"] = json.dumps(cursor_of(cursors, is_private=not is_public))
     return object_of(members).encode()
 
 
@@ -83,22 +84,29 @@ def with_name(spelled: str, name: str) -> str:
     return object_of({**members_of(spelled), "name": json.dumps(name)})
 
 
-def cursor_of(cursors: Mapping[str, str]) -> str:
-    """Return a cursor that stands for one of each server that has more."""
-    return base64.urlsafe_b64encode(json.dumps(list(cursors.items())).encode()).decode()
+def cursor_of(cursors: Mapping[str, str], *, is_private: bool) -> str:
+    """Return a cursor that stands for one of each server that has more.
+
+    It says as well for whom the pages before were, which has to be so for all pages of a list (2026-07-28
+    server/utilities/caching, "Interaction with Pagination").
+    """
+    return base64.urlsafe_b64encode(json.dumps([int(is_private), *cursors.items()]).encode()).decode()
 
 
-def cursors_in(cursor: Any, prefixes: Sequence[str]) -> dict[str, str]:
-    """Return the servers' cursors for which one stands, by their prefixes; raises InvalidParams: it stands for none."""
+def cursors_in(cursor: Any, prefixes: Sequence[str]) -> tuple[dict[str, str], bool]:
+    """Return the servers' cursors for which one stands, by their prefixes, and whether the page is private.
+
+    Raises InvalidParams: it stands for none.
+    """
     try:
         text = cursor if type(cursor) is str and len(cursor) <= _LONGEST_CURSOR else ""
-        pairs = json.loads(base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True))
+        is_private, *pairs = json.loads(base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True))
         cursors = {prefix: each for prefix, each in pairs if type(each) is str}
     except (ValueError, TypeError, RecursionError, binascii.Error):
         raise InvalidParams(_REFUSAL) from None
     if not cursors or len(cursors) != len(pairs) or not cursors.keys() <= set(prefixes):
         raise InvalidParams(_REFUSAL)
-    return cursors
+    return cursors, is_private != 0
 
 
 def _milliseconds(spelled: str | None) -> int:

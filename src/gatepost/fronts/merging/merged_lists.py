@@ -34,6 +34,8 @@ class ListRequest:
     request: Request
     member: str
     cursors: dict[Part, str | None]
+    is_private: bool = False
+    """Whether a page before was."""
 
     @property
     def parts(self) -> list[Part]:
@@ -78,8 +80,9 @@ class MergedLists:
             capability = "resources" if member == "resourceTemplates" else member
             asked = dict.fromkeys(part for part in parts if part.may_offer(capability))
             return ListRequest(Request(request.id, method, params), member, asked)
-        cursors = cursors_in(params["cursor"], [part.prefix for part in parts])
-        return ListRequest(request, member, {part: cursors[part.prefix] for part in parts if part.prefix in cursors})
+        cursors, is_private = cursors_in(params["cursor"], [part.prefix for part in parts])
+        asked = {part: cursors[part.prefix] for part in parts if part.prefix in cursors}
+        return ListRequest(request, member, asked, is_private)
 
     def merged(self, pages: ListRequest, answers: Answers[Result], exchange: Exchange) -> bytes:
         """Return the result that the client gets.
@@ -105,7 +108,7 @@ class MergedLists:
         if not found:
             raise first_error(answers.refused.values()) if answers.refused else MethodNotFound("Method not found")
         is_whole = all(code_of(refusal) == _NO_METHOD for refusal in answers.refused.values())
-        return merged_page(member, found, is_whole=is_whole, is_private=bool(self.scope_map))
+        return merged_page(member, found, is_whole=is_whole, is_private=pages.is_private or bool(self.scope_map))
 
     def _change(self, part: Part, member: str, exchange: Exchange) -> Change:
         entries = _Entries(self, part, member, exchange)

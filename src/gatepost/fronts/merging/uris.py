@@ -22,6 +22,7 @@ MOST: Final = 20_000
 """How many of everybody's; the user who asked longest ago is forgotten first."""
 LONGEST: Final = 2_048
 """Characters of one."""
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _EXPRESSION: Final = re.compile(r"\{[^{}]*\}")
 
 
@@ -53,7 +54,9 @@ class Uris(Generic[P]):
         return self._add(known, known.uris, _key(uri), part)
 
     def claim_template(self, whose: Hashable, template: str, part: P) -> P:
-        """Do what `claim` does, for the text of a template."""
+        """Do what `claim` does, for the text of a template; one without a fixed scheme says of no URI whose it is."""
+        if _SCHEME.match(template) is None:
+            return part
         known = self._of(whose)
         return self._add(known, known.templates, template, part)
 
