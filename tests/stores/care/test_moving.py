@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -231,6 +233,10 @@ ALTERATIONS: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda lines: altered(lines, lambda header: header["tables"]["users"]["columns"].append("role")),
         "other tables or columns",
     ),
+    "a column twice": (
+        lambda lines: altered(lines, lambda header: header["tables"]["users"]["columns"].append("subject")),
+        "other tables or columns",
+    ),
     "a table that there is not": (
         lambda lines: altered(lines, lambda header: header["tables"].update(x={"columns": ["a"], "rows": 0})),
         "other tables or columns",
@@ -283,6 +289,41 @@ async def test_a_character_that_postgresql_does_not_keep_is_no_crash(new_place: 
         await bring_in(url, signed([line.replace(b"583231", b"\\u0000") for line in lines.splitlines(True)[:-1]]))
 
     await assert_nothing_is_there(url)
+
+
+class Leaving(io.BytesIO):
+    """A source in the middle of which whoever imports is cancelled, as Ctrl-C does."""
+
+    def __init__(self, lines: bytes) -> None:
+        super().__init__(lines)
+        self.importing: asyncio.Task[Imported] | None = None
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._lines = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self._lines += 1
+        if self._lines == 10:
+            assert self.importing is not None
+            self._loop.call_soon_threadsafe(self.importing.cancel)
+            if threading.get_ident() != self._thread:
+                # Until the event loop, which runs elsewhere, has seen to it.
+                for _ in range(10):
+                    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(60)
+        return super().readline(size)
+
+
+async def test_an_import_that_is_interrupted_leaves_nothing(url: str) -> None:
+    lines = await filled_export(url)
+    source = Leaving(lines)
+    source.importing = asyncio.create_task(
+        import_store(locate(url), source, ending=None, events=(), progress=say_nothing)
+    )
+
+    with pytest.raises(asyncio.CancelledError):
+        await source.importing
+
+    await assert_nothing_is_there(url)
+    await bring_in(url, lines)
 
 
 async def test_all_access_ends_in_the_step_that_brings_the_rows(url: str) -> None:

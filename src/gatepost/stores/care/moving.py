@@ -161,7 +161,8 @@ async def _prepare(maintenance: Maintenance, transaction: Transaction, header: H
 
 def _refuse_other_shape(header: Header, shape: Shape) -> None:
     carried = {name: set(columns) for name, columns in shape.columns.items() if name in _CARRIED}
-    if {name: set(columns) for name, columns in header.columns.items()} != carried:
+    named = {name: set(columns) for name, columns in header.columns.items()}
+    if named != carried or any(len(named[name]) < len(columns) for name, columns in header.columns.items()):
         raise StoreMisconfigured("the export has other tables or columns than its schema version: it was altered")
 
 

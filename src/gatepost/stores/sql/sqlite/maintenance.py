@@ -139,6 +139,7 @@ class SqliteMaintenance:
         when_free(partial(connection.execute, begin), busy_timeout=_WAIT)
         try:
             result = run_to_end(operation(SqliteTransaction(connection)))
+            self._refuse_if_left()
             connection.execute(end)
         except BaseException:
             if connection.in_transaction:
@@ -146,6 +147,11 @@ class SqliteMaintenance:
                     connection.execute("ROLLBACK")
             raise
         return result
+
+    def _refuse_if_left(self) -> None:
+        """Do not commit what nobody would hear of."""
+        if self._is_left.is_set():
+            raise StoreUnavailable(f"work on the store {self._path} was left in the middle")
 
     async def _work(self, work: Callable[[], T]) -> T:
         """Work on a thread, so that an event loop goes on. A caller that is cancelled ends the work first."""
