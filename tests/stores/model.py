@@ -780,12 +780,9 @@ class LiveState:
         request.response = message
         return True
 
-    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+    async def find_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
         request = self._client_request(session_fingerprint, request_id)
-        if request is None or request.response is None:
-            return None
-        await self.withdraw(session_fingerprint, request_id)
-        return request.response
+        return None if request is None else request.response
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
         if session_fingerprint in self.sessions:

@@ -146,8 +146,8 @@ class McpAgrees(BothStores):
         self.both(lambda store: store.mcp_client_requests.respond(self.key(pick), question, message, now=self.now))
 
     @rule(pick=picks, question=questions)
-    def take_answer(self, pick: int, question: str) -> None:
-        self.both(lambda store: store.mcp_client_requests.take_response(self.key(pick), question))
+    def find_answer(self, pick: int, question: str) -> None:
+        self.both(lambda store: store.mcp_client_requests.find_response(self.key(pick), question))
 
     @rule(pick=picks, question=questions)
     def withdraw(self, pick: int, question: str) -> None:
@@ -166,7 +166,7 @@ class McpAgrees(BothStores):
                 for connection in CONNECTIONS:
                     self.events_after(pick, stream, 0, 100, connection)
             for question in QUESTIONS:
-                self.take_answer(pick, question)
+                self.find_answer(pick, question)
 
     def find_session(self, pick: int, owner: str) -> None:
         self.both(lambda store: store.mcp_sessions.find_session(self.key(pick), owner=owner, now=self.now))

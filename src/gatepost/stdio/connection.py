@@ -75,11 +75,8 @@ class LocalResponses:
         self._responses[request_id] = message
         return True
 
-    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        message = self._responses.get(request_id)
-        if message is not None:
-            await self.withdraw(session_fingerprint, request_id)
-        return message
+    async def find_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        return self._responses.get(request_id)
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:
         self._responses.pop(request_id, None)

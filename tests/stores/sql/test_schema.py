@@ -386,7 +386,7 @@ async def use_mcp_sessions(store: Store) -> None:
     questions = store.mcp_client_requests
     await questions.open(key, "q", expires_at=NOW + 9)
     assert await questions.respond(key, "q", b"{}", now=NOW)
-    assert await questions.take_response(key, "q") == b"{}"
+    assert await questions.find_response(key, "q") == b"{}"
     await questions.withdraw(key, "q")
     cancellations = store.mcp_cancellations
     await cancellations.cancel_request(key, "1", now=NOW, expires_at=NOW + 9, most=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
 from gatepost.server.calls.waiters import Pace, Waiters, wait
 from gatepost.server.errors import ToolError
-from gatepost.stores.contract.errors import StoreBusy
+from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.mcp import McpClientRequestStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 
@@ -116,11 +117,12 @@ class PendingClientRequests:
             for one in counted:
                 if not self._count_of[one]:
                     del self._count_of[one]
-            if content is None:
-                # Nobody waits any more (basic/utilities/cancellation; basic/lifecycle, "Timeouts").
+            # A request that cannot be deleted now goes with its session; what came of it is known.
+            with suppress(StoreUnavailable):
                 await self.store.withdraw(session, request_id)
-                if send is not None:
-                    await send(notification("notifications/cancelled", {"requestId": request_id}))
+            if content is None and send is not None:
+                # Nobody waits any more (basic/utilities/cancellation; basic/lifecycle, "Timeouts").
+                await send(notification("notifications/cancelled", {"requestId": request_id}))
         return _result_of(*orjson.loads(content))
 
     async def _response(self, session: bytes, request_id: str) -> bytes:
@@ -129,9 +131,9 @@ class PendingClientRequests:
             while True:
                 event.clear()
                 try:
-                    content = await self.store.take_response(session, request_id)
-                except StoreBusy:
-                    content = None  # nothing has happened, and people take longer than a database that restarts
+                    content = await self.store.find_response(session, request_id)
+                except StoreUnavailable:
+                    content = None  # it was a look, and people take longer than a database that restarts
                 if content is not None:
                     return content
                 if self.now() >= last:

@@ -138,6 +138,7 @@ async def _live_state(store: Store) -> dict[str, Any]:
         "MCP sessions": await store.mcp_sessions.find_session(KEY, owner=SESSION.owner, now=NOW),
         "subscriptions": await store.mcp_sessions.subscribed_as(KEY, "notes://1"),
         "events": await store.mcp_streams.events_after(KEY, "s", 0, limit=99),
+        "responses": [await store.mcp_client_requests.find_response(KEY, name) for name in ("answered", "open", "new")],
         "attached": await store.mcp_streams.attached_streams([KEY]),
         "cancellations": await store.mcp_cancellations.cancelled_requests([KEY], now=NOW),
         "changes": await store.changes.changes_after("/mcp", 0, limit=99),

@@ -207,11 +207,10 @@ class McpClientRequestStore(Protocol):
         Repeated: False; the response is kept.
         """
 
-    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        """Return the response and delete both; None while there is none.
+    async def find_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
+        """Return the response, also after its `expires_at`; None while there is none.
 
-        Also after its `expires_at`. Repeated: None, so the response is lost with the answer, and the call that waited
-        for it fails.
+        It stays until the request is withdrawn, so that none is lost with an answer of the store.
         """
 
     async def withdraw(self, session_fingerprint: bytes, request_id: str) -> None:

@@ -277,31 +277,16 @@ class SqlMcpClientRequestStore(Operations):
             await transaction.notify(Wakeup(WakeupKind.RESPONSE, session_fingerprint, request_id))
         return True
 
-    async def take_response(self, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        # Whoever waits asks every second, and must not hold up those who write. What is there is still taken once.
-        if await self._response(session_fingerprint, request_id) is None:
-            return None
-        return await self._take(session_fingerprint, request_id)
+    @read
+    async def find_response(
+        self, transaction: Transaction, session_fingerprint: bytes, request_id: str
+    ) -> bytes | None:
+        row = await transaction.one(_RESPONSE, session_fingerprint, request_id)
+        return None if row is None else row["response"]
 
     @write
     async def withdraw(self, transaction: Transaction, session_fingerprint: bytes, request_id: str) -> None:
         await transaction.run(_WITHDRAW, session_fingerprint, request_id)
-
-    @read
-    async def _response(self, transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        return await _select_response(transaction, session_fingerprint, request_id)
-
-    @write
-    async def _take(self, transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
-        response = await _select_response(transaction, session_fingerprint, request_id)
-        if response is not None:
-            await transaction.run(_WITHDRAW, session_fingerprint, request_id)
-        return response
-
-
-async def _select_response(transaction: Transaction, session_fingerprint: bytes, request_id: str) -> bytes | None:
-    row = await transaction.one(_RESPONSE, session_fingerprint, request_id)
-    return None if row is None else row["response"]
 
 
 _FORGET_CANCELLATIONS: Final = "DELETE FROM mcp_cancellations WHERE session_fingerprint = $1 AND expires_at <= $2"

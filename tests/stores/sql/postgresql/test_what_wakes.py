@@ -100,7 +100,8 @@ async def test_what_everybody_does_all_the_time_wakes_nobody(told: Told) -> None
         await store.mcp_sessions.subscribe(KEY, "notes://1", as_sent="notes://1", limit=9)
         await store.mcp_client_requests.open(KEY, "ask-1", expires_at=NOW + 60)
         await store.mcp_client_requests.respond(KEY, "ask-1", b"yes", now=NOW, wakes=False)
-        await store.mcp_client_requests.take_response(KEY, "ask-1")
+        await store.mcp_client_requests.find_response(KEY, "ask-1")
+        await store.mcp_client_requests.withdraw(KEY, "ask-1")
         await store.limits.take([], now=NOW)
 
     assert await told(use) == []

@@ -312,9 +312,6 @@ LIVE_STATE: Final[dict[str, Repetition]] = {
     "mcp_client_requests.respond": twice(
         lambda s: s.mcp_client_requests.respond(KEY, "open", b"response", now=NOW), True, False
     ),
-    "mcp_client_requests.take_response": twice(
-        lambda s: s.mcp_client_requests.take_response(KEY, "answered"), b"response", None
-    ),
     "mcp_client_requests.withdraw": twice(lambda s: s.mcp_client_requests.withdraw(KEY, "open"), None, None),
     "mcp_cancellations.cancel_request": twice(
         lambda s: s.mcp_cancellations.cancel_request(KEY, "8", now=NOW, expires_at=NOW + 9, most=9), None, None

@@ -32,7 +32,7 @@ async def test_what_is_only_seen_by_using_it_up_is_there_after_opening_again(pla
         assert await store.limits.take([Use("key", RATE)], now=NOW) == 0
         assert await store.limits.take([Use("key", RATE)], now=NOW) > 0
         assert not await store.leases.take_lease("purge", holder="other", now=NOW, until=NOW + 60)
-        assert await store.mcp_client_requests.take_response(KEY, "answered") == b"response"
+        assert await store.mcp_client_requests.find_response(KEY, "answered") == b"response"
         assert await store.mcp_client_requests.respond(KEY, "open", b"late", now=NOW + 49)
         taken = await store.logins.take_login(fp("state"), browser_id="browser-1", place="github", now=NOW)
         assert taken is not None
