@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from gatepost.configuration.settings import Settings, load_settings
+from gatepost.configuration.settings import Settings, SettingsError, load_settings
+from gatepost.listening import WORKER_VARIABLE
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
@@ -15,11 +18,13 @@ if TYPE_CHECKING:
 
     from gatepost.assembly.external_tokens import External
     from gatepost.assembly.installation import Installation
+    from gatepost.configuration.sections import ServerSettings
     from gatepost.identity.auth_provider import AuthProvider
     from gatepost.identity.entry import Allow
     from gatepost.identity.provider import IdentityProvider
     from gatepost.identity.roles import Role
-    from gatepost.listening.listeners import Address
+    from gatepost.listening.listeners import Address, Where
+    from gatepost.listening.worker import Worker
     from gatepost.server.server import Server
     from gatepost.stores.contract.store import Store
     from gatepost.web.site.direct_app import DirectApp
@@ -109,6 +114,7 @@ def run(
     mcp: Any = None,
     host: str | None = None,
     port: int | None = None,
+    workers: int | None = None,
     title: str | None = None,
     settings: Settings | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
@@ -126,8 +132,9 @@ def run(
         mcp: another name for `target`.
         host: the address to listen on; beats MCP_HOST.
         port: the port to listen on, 0 for any free one; beats MCP_PORT.
+        workers: how many processes serve, each of which runs the program up to here; beats MCP_WORKERS.
         title: as for `create_app`.
-        settings: as for `create_app`; `host` and `port` beat them, too.
+        settings: as for `create_app`; `host`, `port` and `workers` beat them, too.
         provider: as for `create_app`.
         allow: as for `create_app`.
         roles: as for `create_app`.
@@ -136,11 +143,10 @@ def run(
 
     Raises:
         SystemExit: it cannot serve: 2 for what the caller has to change, 1 for a store that cannot be opened, or a
-            `Command` that does not start.
+            `Command` that does not start; or no worker comes up any more.
         RuntimeError: an event loop runs in this thread.
     """
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - as in `create_app`
-    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.errors import StoreError  # noqa: PLC0415 - likewise
 
     try:
@@ -148,6 +154,7 @@ def run(
             _only(target, mcp),
             host=host,
             port=port,
+            workers=workers,
             title=title,
             settings=settings,
             provider=provider,
@@ -167,6 +174,7 @@ def serve_target(
     *,
     host: str | None = None,
     port: int | None = None,
+    workers: int | None = None,
     title: str | None = None,
     settings: Settings | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
@@ -174,8 +182,9 @@ def serve_target(
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
     external: External | None = None,
+    worker: Worker | None = None,
 ) -> None:
-    """Do what `run` does, for callers that say themselves what keeps it from serving.
+    """Do what `run` does, for callers that say themselves what keeps it from serving; `worker` is this process as one.
 
     Raises:
         SettingsError: as for `create_app`; also when the address cannot be listened on.
@@ -187,46 +196,106 @@ def serve_target(
     from gatepost.assembly.installation import install  # noqa: PLC0415 - likewise
     from gatepost.assembly.trials import try_fronts  # noqa: PLC0415 - likewise
     from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
-    from gatepost.listening.listeners import Where  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
 
     _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
-    _check_arguments(host=host, port=port, middleware=middleware)
-    given = {"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}
-    chosen = settings or load_settings({name: value for name, value in given.items() if value is not None})
+    _check_arguments(host=host, port=port, workers=workers, middleware=middleware)
+    chosen = settings or load_settings(_given({"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}))
+    server = chosen.server.model_copy(update=_given({"host": host, "port": port and int(port), "workers": workers}))
+    if worker is None and has_served_by_workers(server):
+        return
+    worker = worker or this_worker()
     try_fronts(target, chosen, say=_print_banner)
-    beaten = {name: value for name, value in (("host", host), ("port", port and int(port))) if value is not None}
-    server = chosen.server.model_copy(update=beaten)
+    installed = partial(install, target, provider=provider, title=title, allow=allow, roles=roles, external=external)
 
     def build(address: Address) -> tuple[ASGIApp, Installation]:
         if is_direct_app(target):
             is_plain = (provider, title, allow, roles, external) == (None,) * 5 and not middleware
-            return target, _taken_over(target, is_plain=is_plain)
+            return target, _taken_over(target, worker, is_plain=is_plain)
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
         bound = replace(chosen, server=server.model_copy(update=there))
-        installation = install(
-            target, bound, provider=provider, title=title, allow=allow, roles=roles, external=external
-        )
+        installation = installed(bound)
         installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
-        return _app_around(installation, middleware), installation
+        _fit_among_workers(installation, worker)
+        return _app_around(installation, middleware, _announce_of(worker)), installation
 
     configure_logging(server.log_level)
     serve(
         build,
-        Where(host=server.host, port=server.port, uds=server.uds, fd=server.fd, reuse_port=server.reuse_port),
+        _where(server),
         shutdown_seconds=server.shutdown_seconds,
         trusted_proxies=server.trusted_proxies,
+        worker=worker,
+        worker_timeout=server.worker_timeout,
     )
 
 
-def _app_around(installation: Installation, middleware: Sequence[Middleware]) -> ASGIApp:
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def has_served_by_workers(server: ServerSettings) -> bool:
+    """Be the parent of several workers until they have ended, where the settings want several; then return True.
+
+    False at once in a process that serves: there is to be one only, or this is one of the workers.
+
+    Raises:
+        SettingsError: several cannot be had here, or the address cannot be listened on.
+        SystemExit: the first worker does not come up, or later none does any more.
+    """
+    if server.workers == 1 or WORKER_VARIABLE in os.environ:
+        return False
+    if os.name != "posix":
+        raise SettingsError(
+            "Workers share a listener in a way that this system does not have: leave --workers (MCP_WORKERS) out."
+        )
+    from gatepost.listening.workers import serve_with_workers  # noqa: PLC0415 - most servers are one process
+    from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - as in `create_app`
+
+    configure_logging(server.log_level)
+    serve_with_workers(_where(server), server.workers)
+    return True
+
+
+def this_worker() -> Worker | None:
+    """Return this process as one of several workers; None where it is none. It is known once, to the first caller."""
+    if WORKER_VARIABLE not in os.environ:
+        return None
+    from gatepost.listening.worker import this_worker as found  # noqa: PLC0415 - most servers are one process
+
+    return found(os.environ)
+
+
+def _where(server: ServerSettings) -> Where:
+    from gatepost.listening.listeners import Where  # noqa: PLC0415 - as in `create_app`
+
+    return Where(host=server.host, port=server.port, uds=server.uds, fd=server.fd, reuse_port=server.reuse_port)
+
+
+def _fit_among_workers(installation: Installation, worker: Worker | None) -> None:
+    """Have one of several workers offer the set-up link alone; raises SettingsError for what cannot be shared."""
+    if worker is not None:
+        from gatepost.assembly.workers import check_for_workers  # noqa: PLC0415 - most servers are one process
+
+        check_for_workers(installation)
+        installation.offers_setup = worker.is_first
+
+
+def _announce_of(worker: Worker | None) -> Callable[[str], None]:
+    """Return what gets the banner, which one worker shows for all."""
+    return _print_banner if worker is None or worker.is_first else lambda _banner: None
+
+
+def _app_around(
+    installation: Installation, middleware: Sequence[Middleware], announce: Callable[[str], None]
+) -> ASGIApp:
     """Return what our own server serves of an installation."""
     from gatepost.assembly.site import app_for, served_app_for  # noqa: PLC0415 - as in `create_app`
 
     if not middleware:
-        return served_app_for(installation, announce=_print_banner)
-    app = app_for(installation, announce=_print_banner)
+        return served_app_for(installation, announce=announce)
+    app = app_for(installation, announce=announce)
     for each in reversed(middleware):
         app.add_middleware(each.cls, *each.args, **each.kwargs)
     return app
@@ -243,7 +312,6 @@ def _only(target: Any, mcp: Any) -> Any:
 
 def _check_arguments(**given: Any) -> None:
     """Raise SettingsError for arguments of `create_app` and `run` that are something else than they are to be."""
-    from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - as in `create_app`
     from gatepost.identity.roles import Role  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.store import Store  # noqa: PLC0415 - likewise
 
@@ -266,6 +334,7 @@ def _check_arguments(**given: Any) -> None:
         ),
         "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
         "middleware": (_is_middleware, "a list of Middleware(...) of starlette.middleware"),
+        "workers": (lambda value: type(value) is int and 1 <= value <= 128, "how many processes serve, 1 to 128"),  # noqa: PLR2004 - as MCP_WORKERS
         "port": (_is_port, "a port number from 0 to 65535"),
     }
     wrong = [name for name, value in given.items() if value is not None and not fits[name][0](value)]
@@ -295,7 +364,7 @@ def _is_middleware(value: Any) -> bool:
     return isinstance(value, Sequence) and all(isinstance(each, Middleware) for each in value)
 
 
-def _taken_over(app: DirectApp, *, is_plain: bool) -> Installation:
+def _taken_over(app: DirectApp, worker: Worker | None, *, is_plain: bool) -> Installation:
     """Return the installation of an app that `create_app` made; our server ends its streams from now on."""
     from gatepost.assembly.life import Life  # noqa: PLC0415 - as in `create_app`
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - likewise
@@ -304,6 +373,9 @@ def _taken_over(app: DirectApp, *, is_plain: bool) -> Installation:
         raise TargetError("create_app() made this app already: give it all else there.")
     life = cast("Life", app.life)
     life.hears_signals = False
+    _fit_among_workers(life.installation, worker)
+    if worker is not None and not worker.is_first:
+        life.announce = _announce_of(worker)
     return life.installation
 
 

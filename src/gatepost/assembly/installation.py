@@ -15,16 +15,16 @@ from gatepost import __version__
 from gatepost.assembly import imported_later
 from gatepost.assembly.admission import entry_rule, remarks_on_roles, roles_there_are
 from gatepost.assembly.banner import banner
+from gatepost.assembly.chosen_login import chosen_provider
 from gatepost.assembly.core import Core, build_core, wall_clock
 from gatepost.assembly.endpoints import endpoints_of
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
-from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
+from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.identity.entry import Allow, Entry
-from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.roles import Role
-from gatepost.identity.rules import EVERYBODY, TAKES
+from gatepost.identity.rules import TAKES
 from gatepost.identity.single_user import SingleUserProvider
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
@@ -35,15 +35,12 @@ if TYPE_CHECKING:
     from gatepost.assembly.external_tokens import External
     from gatepost.assembly.oauth import OAuth
     from gatepost.identity.auth_provider import AuthProvider
-    from gatepost.identity.several_logins import SeveralLogins
-    from gatepost.identity.upstream_login import UpstreamLogin
     from gatepost.web.resource.external_callers import ExternalCallers
 
 CLEAN_UP_SECONDS: Final = 1
 """How long tools that are cancelled because the server stops have for cleaning up."""
 
 _log = logging.getLogger("gatepost.mcp")
-_ONE_PASSWORD: Final = "Whoever knows ADMIN_PASSWORD logs in as the owner; no account has to be created."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +60,8 @@ class Installation:
     """The tokens of login providers, for tools."""
     shut_out: list[str] = field(default_factory=list[str], init=False)
     """Who cannot, once it was opened."""
+    offers_setup: bool = True
+    """Whether to offer it; of several workers one does, since each offer voids those before it."""
     setup_token: str | None = None
     """Of the link that creates the first account, once it was opened without one."""
     listens_at: str | None = None
@@ -99,7 +98,7 @@ class Installation:
         await self.core.open(waits=waits)
         await self.resources.note_endpoints()
         if self.oauth is not None:
-            self.setup_token = await self.oauth.open()
+            self.setup_token = await self.oauth.open(offers_setup=self.offers_setup)
             self.shut_out = await _shut_out(self.oauth, self.core)
         self.is_open = True
 
@@ -226,7 +225,7 @@ def install(
         SettingsError: a setting is wrong, or the combination is unsafe.
         TargetError: a target is of another kind, or a path cannot be served.
     """
-    provider, notes = _provider(settings, provider)
+    provider, notes = chosen_provider(settings, provider)
     is_single_user = isinstance(provider, SingleUserProvider)
     entry = entry_rule(settings, allow)
     core = build_core(
@@ -310,72 +309,6 @@ def _check_who_gets_in(
             "MCP_LAZY_AUTH serves what needs no scope without a token, which does not go together with "
             "OAUTH_REQUIRED_SCOPE or MCP_REQUIRE_AUTH=false."
         )
-
-
-def _provider(
-    settings: Settings, given: IdentityProvider | AuthProvider | None
-) -> tuple[IdentityProvider | None, list[str]]:
-    """Return the login provider, None for local accounts, and what the operator had better know about that.
-
-    Raises:
-        SettingsError: ADMIN_PASSWORD cannot be a password, or nobody would be asked for it; or what names a provider
-            elsewhere is wrong, or there is another one beside it.
-    """
-    secret = settings.oauth.admin_password
-    provider = _as_login(given) if imported_later.is_auth_provider(given) else given
-    upstream = _upstream(settings, beside=given or secret, is_given=given is not None)
-    if upstream is not None:
-        hosts = " or ".join(login.host for login in upstream)
-        if not settings.issues_tokens:
-            return None, [f"Nobody logs in at {hosts}: the authorization server is off."]
-        chosen = upstream[0] if len(upstream) == 1 else _several(upstream)
-        who = "Whoever" if settings.oauth.allowed_users == (EVERYBODY,) else "Whom OAUTH_ALLOWED_USERS names and"
-        return chosen, [f"{who} {hosts} lets in can log in here."]
-    if secret is None or imported_later.is_static_password(provider):
-        return provider, []
-    if isinstance(provider, SingleUserProvider):
-        raise SettingsError("In single-user mode nobody is asked for ADMIN_PASSWORD: leave one of the two out.")
-    if provider is not None:
-        return provider, ["ADMIN_PASSWORD is not used: the login provider is given in code."]
-    if not settings.issues_tokens:
-        return None, ["ADMIN_PASSWORD is not used: the authorization server is off."]
-    from gatepost.identity.static_password import StaticPasswordProvider  # noqa: PLC0415 - most servers have no such login
-
-    try:
-        return StaticPasswordProvider(secret.get_secret_value()), [_ONE_PASSWORD]
-    except PasswordRefused as refused:
-        raise SettingsError(f"ADMIN_PASSWORD cannot be used. {refused}") from None
-
-
-def _as_login(provider: AuthProvider) -> IdentityProvider:
-    from gatepost.identity.auth_provider import AuthProviderLogin  # noqa: PLC0415 - most servers have no such provider
-
-    return AuthProviderLogin(provider)
-
-
-def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[UpstreamLogin] | None:
-    """Return the providers elsewhere that the settings name. GitHub's names are others', too: code may read them."""
-    named = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
-    github = (None, None) if is_given else (settings.oauth.github_client_id, settings.oauth.github_client_secret)
-    if not named and github == (None, None):
-        return None
-    from gatepost.configuration.upstreams import upstream_logins  # noqa: PLC0415 - most servers have no such login
-
-    if beside is not None:
-        names = ", ".join(sorted(named)) or "GITHUB_CLIENT_ID"
-        raise SettingsError(
-            f"{names} and provider=, --single-user or ADMIN_PASSWORD each name a login provider: leave one of them out."
-        )
-    return upstream_logins(named, github, keep_github_tokens=settings.oauth.github_keep_tokens)
-
-
-def _several(logins: list[UpstreamLogin]) -> SeveralLogins:
-    from gatepost.identity.several_logins import SeveralLogins  # noqa: PLC0415 - most servers have one login
-
-    try:
-        return SeveralLogins(logins)
-    except ValueError as error:
-        raise SettingsError(f"OAUTH_UPSTREAM_: {error}") from None
 
 
 async def _shut_out(oauth: OAuth, core: Core) -> list[str]:

@@ -65,8 +65,11 @@ class OAuth:
     upstream_tokens: UpstreamTokens | None
     """Keeps the tokens of logins elsewhere; None where all of them are forgotten."""
 
-    async def open(self) -> str | None:
-        """Have the store hold the clients of the settings; return the set-up link's token if no account exists."""
+    async def open(self, *, offers_setup: bool = True) -> str | None:
+        """Have the store hold the clients of the settings; return the set-up link's token if no account exists.
+
+        None where the link is not to be offered.
+        """
         core = self.core
         await keep_settings_clients(
             core.store,
@@ -75,7 +78,8 @@ class OAuth:
             now=core.now(),
             random_bytes=core.random_bytes,
         )
-        return await self._offer_setup(core.now()) if await self.provider.awaits_setup() else None
+        is_due = offers_setup and await self.provider.awaits_setup()
+        return await self._offer_setup(core.now()) if is_due else None
 
     async def _offer_setup(self, now: int) -> str | None:
         """Return the token of the set-up link. Processes that start together over one store offer one link."""

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="module:name or path/file.py:name; without a name its only Server (default: the variable MCP_HANDLER)",
     )
     add_serving_arguments(parser)
+    parser.add_argument("--workers", metavar="N", help="how many processes serve (MCP_WORKERS, default 1)")
     parser.set_defaults(run=serve)
 
 
@@ -81,6 +82,7 @@ def overrides_of(options: argparse.Namespace) -> dict[str, str]:
         "MCP_FD": options.fd,
         "MCP_REUSE_PORT": "true" if options.reuse_port else None,
         "MCP_PUBLIC_URL": options.public_url,
+        "MCP_WORKERS": getattr(options, "workers", None),
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -89,19 +91,24 @@ def serve_over_http(load: Callable[[], Any], options: argparse.Namespace, settin
     """Serve what `load` returns until stopped; raises as `serve`."""
     from starlette.middleware import Middleware  # noqa: PLC0415 - not needed for --help
 
-    from gatepost.app import serve_target  # noqa: PLC0415 - likewise
+    from gatepost.app import has_served_by_workers, serve_target, this_worker  # noqa: PLC0415 - likewise
     from gatepost.configuration.loading import load_target  # noqa: PLC0415 - likewise
 
-    provider = None
-    if options.single_user:
-        from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - only in this mode
-
-        provider = SingleUserProvider()
     # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
     with contextlib.suppress(KeyboardInterrupt):
+        if has_served_by_workers(settings.server):
+            return
+        # Before the target is loaded, which may take long: it is not to outlive its parent meanwhile.
+        worker = this_worker()
+        provider = None
+        if options.single_user:
+            from gatepost.identity.single_user import SingleUserProvider  # noqa: PLC0415 - only in this mode
+
+            provider = SingleUserProvider()
         serve_target(
             load(),
             settings=settings,
+            worker=worker,
             provider=provider,
             title=options.title,
             middleware=[Middleware(load_target(name)) for name in options.middleware],

@@ -101,6 +101,10 @@ class ServerSettings(Section):
     uds: Path | None = Field(None, alias="MCP_UDS", description="the path of a Unix socket to listen on")
     fd: int | None = _number(None, "MCP_FD", "the number of a file descriptor that is listened on,", 0, 65535)
     reuse_port: Flag = Field(default=False, alias="MCP_REUSE_PORT")
+    workers: int = _number(1, "MCP_WORKERS", "how many processes serve,", 1, 128)
+    worker_timeout: int = _number(
+        60, "MCP_WORKER_TIMEOUT", "how many seconds the event loop of a worker may stand still,", 0, 3600
+    )
     public_url: str | None = Field(
         None,
         alias="MCP_PUBLIC_URL",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -143,6 +143,8 @@ class SharingConnection(WatchedConnection):
     shares: ClassVar[ConnectionShares | None] = None
     """None where there is no limit."""
     share_key: str | None = None
+    leave: ClassVar[staticmethod[[], None]] = staticmethod(lambda: None)
+    """Is told when a connection is over."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a place among the connections, or refuse this one."""
@@ -155,6 +157,7 @@ class SharingConnection(WatchedConnection):
         """Leave the place."""
         if self.shares is not None:
             self.shares.forget(self)
+        self.leave()
         super().connection_lost(exc)
 
     def is_verified(self) -> bool:
@@ -181,17 +184,21 @@ class SharingConnection(WatchedConnection):
         return None if idle is None else idle.when() - self.timeout_keep_alive
 
 
-def sharing(capacity: int, trusted_proxies: Iterable[str]) -> type[SharingConnection]:
+def sharing(
+    capacity: int, trusted_proxies: Iterable[str], *, on_leave: Callable[[], None] = lambda: None
+) -> type[SharingConnection]:
     """Return the connections of one server.
 
     Args:
         capacity: how many there may be.
         trusted_proxies: address ranges that are exempt from shares.
+        on_leave: is told when a connection is over, whether it had a place or not.
     """
     addresses = ClientAddresses(tuple(trusted_proxies))
 
     class OfOneServer(SharingConnection):
         shares = ConnectionShares(capacity, addresses)
+        leave = staticmethod(on_leave)
 
     return OfOneServer
 

@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -161,13 +161,13 @@ def _is_listened_on(path: Path) -> bool:
     return True
 
 
-def tell_service_manager(environment: MutableMapping[str, str]) -> None:
-    """Say that requests are taken, to whoever asked to be told (sd_notify(3))."""
+def tell_service_manager(environment: Mapping[str, str], state: bytes = b"READY=1") -> None:
+    """Say that requests are taken, or another state, to whoever asked to be told (sd_notify(3))."""
     name = environment.get("NOTIFY_SOCKET", "")
     if name.startswith(("/", "@")):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
             teller.settimeout(0)
-            teller.sendto(b"READY=1", "\0" + name[1:] if name[0] == "@" else name)
+            teller.sendto(state, "\0" + name[1:] if name[0] == "@" else name)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

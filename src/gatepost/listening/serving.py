@@ -11,7 +11,8 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -26,6 +27,9 @@ from gatepost.listening.listeners import (
     tell_service_manager,
 )
 from gatepost.listening.open_files import connections_that_fit
+
+if TYPE_CHECKING:
+    from gatepost.listening.worker import Worker
 
 _log = logging.getLogger("gatepost.web")
 
@@ -65,6 +69,8 @@ def serve(
     *,
     shutdown_seconds: int,
     trusted_proxies: Sequence[str] = (),
+    worker: Worker | None = None,
+    worker_timeout: int = 0,
 ) -> None:
     """Serve until SIGINT or SIGTERM; after SIGTERM it returns, after SIGINT there is a KeyboardInterrupt.
 
@@ -73,6 +79,8 @@ def serve(
         where: where to listen.
         shutdown_seconds: how long open requests may take at the end.
         trusted_proxies: address ranges whose connections are many clients'.
+        worker: this process, if it is one of several, whose parent listens; then `where` says nothing.
+        worker_timeout: after how many seconds the parent ends a worker whose event loop stands still; 0 for never.
 
     Raises:
         SettingsError: the address cannot be listened on, or `build` refused.
@@ -85,16 +93,18 @@ def serve(
             "or serve create_app() with an ASGI server that takes your loop, such as uvicorn.Server(config).serve()."
         )
     with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(listener) for listener in given_listeners(where, os.environ)]
-        built = None
+        given = given_listeners(where, os.environ) if worker is None else worker.listeners
+        listeners = [stack.enter_context(listener) for listener in given]
+        built = None if worker is None else build(worker.address)
         if not listeners:
             # A port that is taken is told only of what could be served: mostly the other server is meant to be there.
             built = build(where.address) if where.port or where.uds else None
             listeners = [stack.enter_context(own_listener(where))]
         app, service = built or build(bound_address(listeners))
-        config = _configuration(app, shutdown_seconds, trusted_proxies)
+        config = _configuration(app, shutdown_seconds, trusted_proxies, worker)
         _freeze_garbage_collector()
-        server = _DrainingServer(config, service)
+        begin = _nothing if worker is None else partial(worker.begin, shutdown_seconds, worker_timeout)
+        server = _DrainingServer(config, service, worker, begin)
         try:
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 runner.run(_serve(service, server, listeners))
@@ -117,14 +127,25 @@ def _freeze_garbage_collector() -> None:
 class _DrainingServer(uvicorn.Server):
     """A server that ends what would otherwise last until its clients leave, before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        worker: Worker | None = None,
+        begin: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._worker, self._begin = service, worker, begin or _nothing
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, and say so."""
-        await super().startup(sockets)
-        tell_service_manager(os.environ)
+        if self._worker is None:
+            await super().startup(sockets)
+            tell_service_manager(os.environ)
+            return
+        await super().startup([])
+        self.servers = [self._worker.accept_at(listener, self._protocol) for listener in sockets or ()]  # type: ignore[misc]  # what uvicorn asks of servers it has
+        self._begin()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, end what would last, wait for what is under way."""
@@ -215,10 +236,17 @@ def _ends_well(server: uvicorn.Server) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _configuration(app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _configuration(
+    app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequence[str], worker: Worker | None
+) -> uvicorn.Config:
+    capacity, leave = connections_that_fit(_MOST_CONNECTIONS), _nothing if worker is None else worker.count_out
     return uvicorn.Config(
         app,
-        http=sharing(connections_that_fit(_MOST_CONNECTIONS), trusted_proxies),
+        http=sharing(capacity, trusted_proxies, on_leave=leave),
         ws="none",
         log_config=None,
         # Paths and queries of the pages carry one-time links and authorization requests.
