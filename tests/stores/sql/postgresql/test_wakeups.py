@@ -199,6 +199,7 @@ async def test_a_closed_process_leaves_no_connection_that_listens(postgresql_url
     async with running(postgresql_store(postgresql_url)) as process:
         await process.until(lambda: process.gaps == [True])
         assert len(listener_pids(postgresql_url)) == 1
+    assert not process.store.wakeups.are_heard
     async with asyncio.timeout(PATIENCE):
         while listener_pids(postgresql_url):  # noqa: ASYNC110 - nobody here hears of the end of a backend
             await asyncio.sleep(0.01)

@@ -89,7 +89,7 @@ class PostgresqlWakeups:
         finally:
             self._hears = tuple(other for other in self._hears if other is not hears)
             if not self._hears and (task := self._task) is not None:
-                self._task = None
+                self._task, self.are_heard = None, False
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
