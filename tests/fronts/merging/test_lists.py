@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from gatepost.fronts.merging.asking import MOST_LATE
@@ -210,6 +211,13 @@ async def test_names_that_another_servers_begin_with_are_left_out_and_said_once(
             "those of hub_enterprise: it is left out"
         )
         assert [record.getMessage() for record in caplog.records].count(sentence) == 1
+
+
+async def test_a_server_without_a_prefix_has_no_entry_under_two_names(tmp_path: Path) -> None:
+    twice = orjson.Fragment(b'{"name":"one_a","name":"b"}')
+    plain = Scripted({"tools/list": {"tools": [twice]}})
+    async with merging(tmp_path, {"": plain, "one": Scripted({"tools/list": tools("a")})}) as front:
+        assert names_in((await front.modern("tools/list"))["result"]) == ["one_a"]
 
 
 async def test_a_name_that_clients_may_not_take_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,8 @@ Change = Callable[[Any, str], str | None]
 """Returns how an entry is spelled here, given what it says and how its server spells it; None to leave it out."""
 
 _LONGEST_CURSOR: Final = 64 * 1024
+_NAME: Final = '"name"'
+_NAME_FIRST: Final = re.compile(r'\{[ \t]*"name"[ \t]*:[ \t]*')
 _REFUSAL: Final = '"params.cursor" is none of this list, or of another time; begin with the first page.'
 
 
@@ -79,8 +82,21 @@ def merged_page(member: str, pages: Mapping[str, Page], *, is_whole: bool, is_pr
     return object_of(members).encode()
 
 
-def with_name(spelled: str, name: str) -> str:
-    """Return an entry under another name; raises ValueError."""
+def with_name(spelled: str, old: str, name: str) -> str:
+    """Return an entry under another name; raises ValueError: it is no object, or names a member twice.
+
+    Args:
+        spelled: the entry.
+        old: its name.
+        name: the other one.
+    """
+    # Nearly every server writes the name first, and nothing else is called so. What is first is a member of the entry
+    # itself; an escape might hide another one.
+    first = _NAME_FIRST.match(spelled)
+    if first is not None and "\\u" not in spelled and spelled.count(_NAME) == 1:
+        value = spelled[first.end() : first.end() + len(old) + 2]
+        if value == f'"{old}"':
+            return f"{spelled[: first.end()]}{json.dumps(name)}{spelled[first.end() + len(value) :]}"
     return object_of({**members_of(spelled), "name": json.dumps(name)})
 
 

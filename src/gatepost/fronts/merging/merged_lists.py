@@ -138,7 +138,8 @@ class _Entries:
             part.note(f"{_shown(here)} has {len(here)} characters; several clients take {LONGEST_NAME} at most")
         if not self._shows({**entry, "name": here}):
             return None
-        return spelled if here == name else with_name(spelled, here)
+        # Also where it stays what it is: an entry with two names would be another one's to who takes the other.
+        return spelled if part.is_own else with_name(spelled, name, here)
 
     def located(self, entry: Any, spelled: str) -> str | None:
         """Return a resource or a template, unless another server has it."""

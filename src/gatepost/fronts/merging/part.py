@@ -49,12 +49,13 @@ class Part:
     """Which capabilities it has declared to any client; None until it has declared some."""
     incident: str | None = field(default=None, init=False)
     """Under which the log explains why it does not answer now; None while it does."""
+    session_target: SessionTarget | None = field(init=False)
+    """What keeps something for each session; None for a server that keeps nothing."""
     _noted: set[str] = field(default_factory=set[str], init=False)
 
-    @property
-    def session_target(self) -> SessionTarget | None:
-        """What keeps something for each session; None for a server that keeps nothing."""
-        return self.target if isinstance(self.target, SessionTarget) else None
+    def __post_init__(self) -> None:
+        # Asking whether it is one goes through all that such a target has, which is long for each call.
+        self.session_target = self.target if isinstance(self.target, SessionTarget) else None
 
     async def ask(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
         """Have it answer a request, by the names that it has itself.
