@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
@@ -35,3 +36,13 @@ def new_place(tmp_path: Path, require_service: RequireService) -> Iterator[NewPl
 def url(request: pytest.FixtureRequest, new_place: NewPlace) -> str:
     """The URL of a store on each backend in turn, where nothing is yet."""
     return new_place(request.param)
+
+
+@pytest.fixture
+def own_database(require_service: RequireService) -> Iterator[str]:
+    """The URL of a PostgreSQL database that is this test's alone, in which nothing is yet."""
+    require_service("PostgreSQL", available=postgresql_server.is_there())
+    name = f"gatepost_test_{uuid4().hex}"
+    postgresql_server.execute(f'CREATE DATABASE "{name}"')
+    yield urlunsplit(urlsplit(postgresql_server.SERVER)._replace(path=f"/{name}"))
+    postgresql_server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import pytest
 
@@ -270,20 +272,58 @@ async def test_an_index_that_postgresql_calls_invalid_is_found(new_place: NewPla
     assert "the index grants_by_age is not valid: rebuild it (REINDEX)" in (await check(url)).problems
 
 
-async def test_indexes_are_compared_with_their_tables_where_amcheck_is_there(new_place: NewPlace) -> None:
-    url = new_place("postgresql")
+async def test_indexes_are_compared_with_their_tables_where_amcheck_is_there(own_database: str) -> None:
+    url = own_database
     async with opened(url) as store:
         await fill(store)
     note = "indexes against their tables: the extension amcheck is not there (CREATE EXTENSION)"
     assert note in (await check(url)).not_asked
-    schema = url.partition("search_path=")[2].partition("&")[0]
-    # In a schema that goes at the end of the test, with all that is in it.
-    run_in(url, f'CREATE EXTENSION amcheck SCHEMA "{schema}"')
+    run_in(url, "CREATE EXTENSION amcheck")
 
     report = await check(url)
 
     assert note not in report.not_asked
     assert report.problems == []
+
+
+async def test_an_index_that_lacks_rows_of_its_table_is_found(own_database: str) -> None:
+    url = own_database
+    async with opened(url) as store:
+        await fill(store)
+    keeps = "UPDATE pg_index SET indisready = {} WHERE indexrelid = 'clients_by_origin_and_age'::regclass"
+    run_in(url, "CREATE SCHEMA elsewhere", "CREATE EXTENSION amcheck SCHEMA elsewhere", keeps.format("false"))
+    async with opened(url) as store:
+        await store.clients.register_client(client("not in the index"))
+    run_in(url, keeps.format("true"))
+
+    assert (await check(url)).problems == ["the index clients_by_origin_and_age is damaged (XX001)"]
+
+
+@pytest.fixture
+def role(own_database: str) -> Iterator[str]:
+    """A role that may do nothing yet."""
+    name = f"gatepost_test_{uuid4().hex}"
+    postgresql_server.execute(f'CREATE ROLE "{name}" LOGIN')
+    yield name
+    run_in(own_database, f'DROP OWNED BY "{name}"')
+    postgresql_server.execute(f'DROP ROLE "{name}"')
+
+
+async def test_what_a_user_may_not_ask_is_said(own_database: str, role: str) -> None:
+    url = own_database
+    async with opened(url) as store:
+        await fill(store)
+    run_in(url, "CREATE EXTENSION amcheck")
+    parts = urlsplit(url)
+    as_role = urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}"))
+
+    with pytest.raises(StoreMisconfigured, match=r"the user lacks a privilege \(42501\)"):
+        await check(as_role)
+
+    run_in(url, f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"')
+    report = await check(as_role)
+    assert report.problems == []
+    assert "indexes against their tables: this user may not call the functions of amcheck" in report.not_asked
 
 
 async def test_a_database_that_is_gone_is_no_report() -> None:

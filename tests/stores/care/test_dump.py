@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import pytest
 
@@ -18,7 +17,6 @@ from gatepost.stores.contract.store import Store
 from gatepost.stores.urls import locate
 from tests import postgresql_instance
 from tests.conftest import RequireService
-from tests.stores import postgresql_server
 from tests.stores.care.conftest import NewPlace
 from tests.stores.care.filled import RING, fill
 from tests.stores.care.places import opened, rows_of
@@ -44,13 +42,9 @@ async def source(new_place: NewPlace) -> AsyncIterator[tuple[str, Store]]:
 
 
 @pytest.fixture
-def restored(source: tuple[str, Store]) -> Iterator[str]:
+def restored(source: tuple[str, Store], own_database: str) -> str:
     """The URL of the same schema in another database, in which nothing is yet."""
-    name = f"gatepost_test_{uuid4().hex}"
-    postgresql_server.execute(f'CREATE DATABASE "{name}"')
-    parts = urlsplit(source[0])
-    yield urlunsplit(parts._replace(path=f"/{name}"))
-    postgresql_server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    return urlunsplit(urlsplit(source[0])._replace(path=urlsplit(own_database).path))
 
 
 async def run(program: Path, *arguments: str) -> None:

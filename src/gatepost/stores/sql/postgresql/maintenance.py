@@ -9,17 +9,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
-from gatepost.stores.sql.database import Operation, T, Transaction
+from gatepost.stores.sql.database import Operation, Row, T, Transaction
 from gatepost.stores.sql.maintenance import Findings, Shape
 from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.database import MIGRATION_LOCK, TYPE_NAMES, refuse_foreign_tables
-from gatepost.stores.sql.postgresql.errors import explained, explained_at_open
+from gatepost.stores.sql.postgresql.errors import explained, explained_at_open, state_of
 from gatepost.stores.sql.postgresql.transaction import PostgresqlTransaction
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
 _CLOSE_SECONDS: Final = 5.0
+_NO_PRIVILEGE: Final = "42501"
 # What a server's own transactions are limited to (an operator may have set limits too): an export waits for its reader.
 _NO_LIMITS: Final = (
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0"
@@ -54,6 +55,7 @@ _INVALID: Final = """
     SELECT 'checksums of ' || checksum_failures || ' pages of the database were wrong' FROM pg_stat_database
     WHERE datname = current_database() AND checksum_failures > 0
 """
+_AMCHECK: Final = "SELECT extnamespace::regnamespace::text AS place FROM pg_extension WHERE extname = 'amcheck'"
 _INDEX_CHECK: Final = """
     SELECT pg_class.oid::regclass::text AS name FROM pg_index
     JOIN pg_class ON pg_class.oid = pg_index.indexrelid
@@ -138,24 +140,36 @@ class PostgresqlMaintenance:
         return 0 if row is None else int(row["bytes"])
 
     async def findings(self) -> Findings:
-        damage: list[str] = []
         not_asked: list[str] = []
-        damage += [row["said"] for row in await self.read(lambda transaction: transaction.all(_INVALID))]
-        for row in await self.read(lambda transaction: transaction.all(_TABLES)):
+        damage = [row["said"] for row in await self._all(_INVALID)]
+        for row in await self._all(_TABLES):
             # Every value is read, also those that lie outside of their row.
             query = f'SELECT sum(length(whole.*::text)) FROM "{row["name"]}" AS whole'  # noqa: S608 - names of tables
             damage += await self._said_of(query, f"the table {row['name']} cannot be read")
-        if await self.read(lambda transaction: transaction.one("SELECT 1 FROM pg_extension WHERE extname = 'amcheck'")):
-            for row in await self.read(lambda transaction: transaction.all(_INDEX_CHECK)):
-                name = row["name"].replace("'", "''")
-                query = f"SELECT bt_index_check('{name}', true)"
-                damage += await self._said_of(query, f"the index {row['name']} is damaged")
+        functions = await self._all(_AMCHECK)
+        if functions:
+            try:
+                damage += await self._compared_indexes(functions[0]["place"])
+            except StoreMisconfigured:
+                not_asked.append("indexes against their tables: this user may not call the functions of amcheck")
         else:
             not_asked.append("indexes against their tables: the extension amcheck is not there (CREATE EXTENSION)")
-        sums = await self.read(lambda transaction: transaction.one("SELECT current_setting('data_checksums') AS sums"))
-        if sums is not None and sums["sums"] != "on":
+        (sums,) = await self._all("SELECT current_setting('data_checksums') AS sums")
+        if sums["sums"] != "on":
             not_asked.append("checksums of pages: this server was made without them (initdb --data-checksums)")
         return Findings(damage, not_asked)
+
+    async def _compared_indexes(self, place: str) -> list[str]:
+        """Return what is wrong with indexes, as the functions of amcheck say, which lie in the schema `place`."""
+        damage: list[str] = []
+        for row in await self._all(_INDEX_CHECK):
+            name = row["name"].replace("'", "''")
+            query = f"SELECT {place}.bt_index_check('{name}', true)"
+            damage += await self._said_of(query, f"the index {row['name']} is damaged")
+        return damage
+
+    async def _all(self, query: str) -> Sequence[Row]:
+        return await self.read(lambda transaction: transaction.all(query))
 
     async def _said_of(self, query: str, sentence: str) -> list[str]:
         """Return the sentence where a query cannot be answered; whether the server is gone is another question."""
@@ -185,6 +199,9 @@ class PostgresqlMaintenance:
                 await connection.execute("ROLLBACK")
             if isinstance(error, Exception):
                 fault = explained(error, self.description, has_begun_to_commit=ends)
+                if state_of(error) == _NO_PRIVILEGE:
+                    said = f"the store {self.description} cannot be looked after: the user lacks a privilege"
+                    fault = StoreMisconfigured(f"{said} ({_NO_PRIVILEGE})")
                 if fault is not error:
                     raise fault from error
             raise
