@@ -29,6 +29,8 @@ _META: Final = {
     "io.modelcontextprotocol/clientInfo": {"name": "benchmark", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+_SEALING_KEY: Final = "of-a-benchmark-that-keeps-nothing-which-anybody-could-want"
+"""The same each time, so that a database can be measured again."""
 _PATIENCE: Final = 30
 """Seconds until a change is taken for lost."""
 _SETTLE: Final = 3
@@ -64,6 +66,7 @@ def measure(url: str | None, *, changes: int, directory: Path) -> list[float]:
         "OAUTH_ENABLED": "false",
         "OAUTH_STORAGE_DIR": str(directory),
         "MCP_PUBLIC_URL": f"http://127.0.0.1:{ports[0]}",
+        "MCP_SEALING_KEYS": _SEALING_KEY,
         "BENCHMARK_TOOLS": "0",
         **({} if url is None else {"MCP_STORAGE_URL": url}),
     }
