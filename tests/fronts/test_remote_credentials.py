@@ -67,6 +67,15 @@ async def test_each_person_acts_as_themselves_in_both_eras(tmp_path: Path) -> No
         assert READER not in json.dumps([dict(asked.headers) for asked in server.asked])
 
 
+async def test_a_discovery_in_a_persons_name_is_kept_for_nobody_else(tmp_path: Path) -> None:
+    kept = Kept({"ann": ["token-of-ann"]})
+    async with raw_server() as server:
+        async with remote_front(tmp_path, server.url, credentials=of(kept), is_known=False) as front:
+            assert (await front.modern("server/discover"))["result"]["cacheScope"] == "private"
+        async with remote_front(tmp_path, server.url) as front:
+            assert (await front.modern("server/discover"))["result"]["cacheScope"] == "public"
+
+
 async def test_a_token_that_is_refused_is_renewed_once(tmp_path: Path) -> None:
     async def picky(asked: Asked) -> None:
         if asked.headers["authorization"] == "Bearer second-token":

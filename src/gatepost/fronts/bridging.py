@@ -54,10 +54,11 @@ def error_for_modern(error: ApplicationError) -> ApplicationError:
     return error
 
 
-def discovery(introduction: Introduction) -> dict[str, Any]:
-    """Return the answer to `server/discover`."""
-    return discover_result(
+def discovery(introduction: Introduction, *, is_same_for_all: bool) -> dict[str, Any]:
+    """Return the answer to `server/discover`, which is its caller's alone where the server knows who that is."""
+    result = discover_result(
         capabilities=introduction.capabilities,
         server_info=introduction.info,
         instructions=introduction.instructions,
     )
+    return result if is_same_for_all else {**result, "cacheScope": "private"}

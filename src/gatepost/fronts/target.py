@@ -279,7 +279,7 @@ class FrontTarget:
     async def _answer_modern(self, request: Request, exchange: Exchange) -> Result:
         introduction = self.introduction or await self._introduced(request, exchange)
         if request.method == "server/discover":
-            return discovery(introduction)
+            return discovery(introduction, is_same_for_all=self.backend.is_same_for_all)
         meta: Mapping[str, Any] = request.params["_meta"]
         if request.method == "tools/call":
             self._mirrored.check(self._whose(exchange), request.params, exchange.headers)

@@ -25,16 +25,16 @@ def united_capabilities(all_of_them: Iterable[Mapping[str, Any]]) -> dict[str, A
     return united
 
 
-def joined_instructions(parts: Iterable[Part], own: Mapping[str, str]) -> str | None:
+def joined_instructions(said_by: Mapping[Part, Mapping[str, Any]], own: Mapping[str, str]) -> str | None:
     """Return what the servers say to models, each under what its tools' names begin with; None if all are silent.
 
     Args:
-        parts: the servers.
+        said_by: what servers say of themselves.
         own: what our own say, by prefix.
     """
     said = [(prefix, text) for prefix, text in own.items() if text]
-    for part in parts:
-        text = None if part.introduction is None else part.introduction.get("instructions")
+    for part, introduction in said_by.items():
+        text = introduction.get("instructions")
         if not part.is_own and type(text) is str and text:
             said.append((part.prefix, text))
     texts = [f"Tools and prompts named {prefix}_...:\n{text}" if prefix else text for prefix, text in said]

@@ -44,7 +44,10 @@ class Part:
     is_own: bool = False
     """Whether it is of our own: its names have their prefixes already, and it declares its scopes."""
     introduction: Mapping[str, Any] | None = None
-    """What it said of itself last, as an `InitializeResult` or a `DiscoverResult`; None until it has."""
+    """What it said of itself last, as an `InitializeResult` or a `DiscoverResult`.
+
+    None until it has; of one that may say something else to each caller, what it said to nobody.
+    """
     offers: set[str] | None = None
     """Which capabilities it has declared to any client; None until it has declared some."""
     incident: str | None = field(default=None, init=False)
@@ -56,6 +59,11 @@ class Part:
     def __post_init__(self) -> None:
         # Asking whether it is one goes through all that such a target has, which is long for each call.
         self.session_target = self.target if isinstance(self.target, SessionTarget) else None
+
+    @property
+    def is_same_for_all(self) -> bool:
+        """Whether it says the same of itself whoever asks."""
+        return not isinstance(self.target, FrontTarget) or self.target.backend.is_same_for_all
 
     async def ask(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
         """Have it answer a request, by the names that it has itself.
@@ -81,7 +89,8 @@ class Part:
     def introduced(self, result: Mapping[str, Any]) -> None:
         """Take what it answered `initialize` or `server/discover` with."""
         capabilities = result.get("capabilities")
-        self.introduction = result
+        if self.is_same_for_all:
+            self.introduction = result
         self.offers = (self.offers or set()) | set(capabilities if type(capabilities) is dict else ())
 
     def may_offer(self, capability: str) -> bool:

@@ -71,6 +71,8 @@ class ClientSession:
     """At which servers it has subscribed to a resource."""
     tokens: ProgressTokens[Part] = field(default_factory=ProgressTokens[Part])
     joined: dict[Part, _Joining] = field(default_factory=dict[Part, _Joining])
+    said: dict[Part, Mapping[str, Any]] = field(default_factory=dict[Part, Mapping[str, Any]])
+    """What servers have answered its `initialize` with, until it is answered itself."""
     used_at: float = 0.0
     """By the event loop's clock."""
 
@@ -148,6 +150,7 @@ class MergedSessions:
         if session is None:
             return
         session.channel, session.is_begun, session.is_over = channel, True, channel is None
+        session.said.clear()
         if channel is not None:
             session.used_at = asyncio.get_running_loop().time()
             self._sessions[channel.key] = session
@@ -203,7 +206,10 @@ class MergedSessions:
     async def _join(self, session: ClientSession, part: Part, exchange: Exchange) -> None:
         request = Request("initialize", "initialize", dict(session.params))
         result = await part.ask(request, session.revision, exchange)
-        part.introduced(decoded(encode(result)))
+        said = decoded(encode(result))
+        part.introduced(said)
+        if not session.is_begun:
+            session.said[part] = said
         joining = session.joined.get(part)
         if joining is None or joining.exchange is not exchange:
             return

@@ -215,7 +215,8 @@ class MergedTarget:
             if part.session_target is not None:
                 await self._sessions.join(session, part)
             else:
-                part.introduced(_said(await part.ask(request, revision, Exchange(exchange.principal))))
+                said = session.said[part] = _said(await part.ask(request, revision, Exchange(exchange.principal)))
+                part.introduced(said)
 
         try:
             await self._asking.all(self.parts, begin)
@@ -223,14 +224,18 @@ class MergedTarget:
             # The client is gone before it has a session.
             self._sessions.began(exchange, None)
             raise
-        return initialize_result(revision, **self._introduction())
+        return initialize_result(revision, **self._introduction(session.said))
 
     async def _discover(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
-        async def ask(part: Part) -> None:
-            part.introduced(_said(await part.ask(request, revision, exchange)))
+        async def ask(part: Part) -> dict[str, Any]:
+            said = _said(await part.ask(request, revision, exchange))
+            part.introduced(said)
+            return said
 
         answers = await self._asking.all(self.parts, ask)
-        result = discover_result(**self._introduction())
+        result = discover_result(**self._introduction(answers.found))
+        if not all(part.is_same_for_all for part in self.parts):
+            result = {**result, "cacheScope": "private"}
         return result if answers.is_whole else {**result, "ttlMs": 0}
 
     async def _set_log_level(self, request: Request, revision: Revision, exchange: Exchange) -> Result:
@@ -247,17 +252,21 @@ class MergedTarget:
         for part in self.parts:
             # Whose the resources are that it names may be known only later.
             self._check(part, request, exchange)
-        return self._listening.prepare(request, exchange, self._introduction()["capabilities"])
+        offered: dict[str, Any] = {capability: {} for part in self.parts for capability in part.offers or ()}
+        return self._listening.prepare(request, exchange, {**offered, **self._introduction({})["capabilities"]})
 
     async def _ping(self, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
         return {}
 
-    def _introduction(self) -> dict[str, Any]:
-        said = [part.introduction.get("capabilities") for part in self.parts if part.introduction is not None]
+    def _introduction(self, said: Mapping[Part, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what all of them are together, by what each says now, or else has said last."""
+        known = {part: said.get(part) or part.introduction for part in self.parts}
+        said_by = {part: introduction for part, introduction in known.items() if introduction is not None}
+        declared = [introduction.get("capabilities") for introduction in said_by.values()]
         return {
-            "capabilities": united_capabilities(each for each in said if type(each) is dict),
+            "capabilities": united_capabilities(each for each in declared if type(each) is dict),
             "server_info": self._info,
-            "instructions": self._instructions or joined_instructions(self.parts, self._own_instructions),
+            "instructions": self._instructions or joined_instructions(said_by, self._own_instructions),
         }
 
     def _check(self, part: Part, request: Request, exchange: Exchange) -> None:
@@ -296,6 +305,7 @@ async def _introduce(part: Part) -> None:
             part.away(str(error))
     if front.introduction is not None:
         part.introduced(front.introduction.result)
+        part.introduction = front.introduction.result
 
 
 def _said(result: Result) -> dict[str, Any]:
