@@ -12,10 +12,12 @@ from uuid import uuid4
 
 import pytest
 
+from gatepost.assembly.hearing import Hearing
 from gatepost.assembly.installation import Installation, install
 from gatepost.configuration.settings import load_settings
 from gatepost.oauth.records import AccessToken, IssuedTokens
 from gatepost.server.changes.bus import Change, LocalChanges
+from gatepost.server.changes.pace import ChangePace
 from gatepost.server.server import Server
 from gatepost.stores.conformance.records import NOW, client, grant, user
 from gatepost.stores.contract.api_keys import ApiKey
@@ -24,6 +26,7 @@ from gatepost.stores.signing_keys import SigningKeys, rotate
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from tests.conftest import RequireService
+from tests.ears import Ears
 from tests.patience import PATIENCE
 from tests.stores import postgresql_server
 from tests.stores.sql.postgresql.processes import end_listeners
@@ -152,6 +155,23 @@ async def test_signing_keys_that_come_and_go_at_one_app_do_so_at_the_other(
     await other.core.store.keys.retire_signing_key(first, now=NOW)
     await until_keys(keys, {added.key_id})
     await until(lambda: guard.cached(authorization) is None)
+
+
+@pytest.mark.parametrize(("are_heard", "forgotten"), [(True, [""]), (False, [])])
+async def test_what_was_verified_is_forgotten_when_others_are_heard_again_and_not_when_they_are_heard_no_more(
+    *, are_heard: bool, forgotten: list[str]
+) -> None:
+    """The moment at which the database is away is the wrong one for asking it about every token."""
+    ears, forgets = Ears(are_heard), list[str]()
+    hearing = Hearing(
+        wakeups=ears,
+        handshake_eras=(),
+        forget_verified_tokens=forgets.append,
+        signing_keys=None,
+        pace=ChangePace(ears),
+    )
+    hearing.on_gap()
+    assert forgets == forgotten
 
 
 async def test_what_changes_at_one_app_is_heard_at_the_other(apps: tuple[Installation, Installation]) -> None:

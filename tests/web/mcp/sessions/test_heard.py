@@ -273,6 +273,18 @@ async def test_a_stream_of_which_it_is_not_known_that_its_token_counts_is_looked
         assert world.grants.look_ups == looked_up + 1
 
 
+@pytest.mark.parametrize("are_heard", [True, False])
+async def test_sessions_that_were_looked_up_are_so_anew_when_others_are_heard_again_and_not_when_they_are_no_more(
+    world: SessionWorld, *, are_heard: bool
+) -> None:
+    session = await world.begin()
+    called = count_operations(world.store)
+    world.store.wakeups.are_heard = are_heard  # type: ignore[misc] # as its listener says
+    world.era.catch_up()
+    assert (await world.send(request("ping"), session=session)).status == 200
+    assert called == (["mcp_sessions.find_session"] if are_heard else [])
+
+
 async def test_a_database_that_cannot_be_asked_ends_no_stream(
     world: SessionWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -322,7 +322,9 @@ class HandshakeEra:
 
     def catch_up(self) -> None:
         """Look at everything that another process may have done. In the event loop."""
-        self.services.sessions.forget_all()
+        if self._wakeups.are_heard:
+            # When others are heard no more, nothing has been missed yet, and the store may be what cannot be asked.
+            self.services.sessions.forget_all()
         self._waiters.wake_all()
         self.services.running.look_at_all()
 
