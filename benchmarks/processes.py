@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -17,6 +19,8 @@ from benchmarks.machine import SERVER_CORE, has_two_cores
 _START_SECONDS: Final = 30
 _STOP_SECONDS: Final = 5
 _SHOWN_LINES: Final = 3
+_PORTS: Final = range(10_240, 32_768)
+"""Below those that Linux gives to connections (`ip_local_port_range`)."""
 _POLL_SECONDS: Final = 0.002
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 """Of our environment. Nobody's settings reach a server: a stray MCP_API_KEY would change what is measured."""
@@ -46,10 +50,15 @@ class ServerFailed(Exception):
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nobody listens on.
+
+    It is none of those that the system gives to connections, so it stays free until its server listens.
+    """
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - any will do
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _is_taken(port: int) -> bool:
