@@ -250,7 +250,10 @@ async def test_a_connection_on_which_more_may_come_is_not_used_again(answer: byt
         assert len(peer.connections) == 2
 
 
-async def test_what_comes_unasked_is_no_answer_to_the_next_request() -> None:
+async def test_what_comes_unasked_is_no_answer_to_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1, "_IDLE_SECONDS", 10 * PATIENCE)
     async with met(SHORT, SHORT) as (peer, way):
         assert await got(way) == b"ok"
         peer.connections[0][1].write(OK + b"content-length: 4\r\n\r\nfake")
@@ -259,7 +262,10 @@ async def test_what_comes_unasked_is_no_answer_to_the_next_request() -> None:
         assert len(peer.connections) == 2
 
 
-async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
+async def test_a_connection_that_the_server_has_closed_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1, "_IDLE_SECONDS", 10 * PATIENCE)
     async with met(SHORT, SHORT) as (peer, way):
         assert await got(way) == b"ok"
         peer.connections[0][1].close()
