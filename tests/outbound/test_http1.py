@@ -291,6 +291,15 @@ async def test_connections_are_closed_that_nobody_needs(monkeypatch: pytest.Monk
         await asyncio.wait_for(peer.ended.wait(), PATIENCE)
 
 
+async def test_a_connection_that_is_due_to_be_closed_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "_IDLE_SECONDS", 10 * PATIENCE)
+    async with met(SHORT, SHORT) as (peer, way):
+        assert await got(way) == b"ok"
+        monkeypatch.setattr(http1, "_IDLE_SECONDS", 0.0)
+        assert await got(way) == b"ok"
+        assert len(peer.connections) == 2
+
+
 async def test_so_many_wait_for_further_use_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "_MOST_IDLE", 2)
     async with met(*[SHORT] * 3) as (peer, way):
@@ -362,7 +371,10 @@ LONG = b"x" * 32_000_000
 """More than any socket takes at once."""
 
 
-async def test_an_answer_before_the_request_was_read_counts_and_ends_the_connection() -> None:
+async def test_an_answer_before_the_request_was_read_counts_and_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1, "_IDLE_SECONDS", 10 * PATIENCE)
     ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
