@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import authorization, cold_start, external, fronts, streams, throughput
+from benchmarks import authorization, cold_start, external, fronts, streams, throughput, workers
 from benchmarks.comparisons import Comparison
 from benchmarks.environments import (
     CEILING,
@@ -52,6 +52,7 @@ _PARTS: Final = (
     "tokens",
     "front",
     "external",
+    "workers",
 )
 _LOOK_SECONDS: Final = 3
 
@@ -143,6 +144,7 @@ def _needed_besides(choice: Choice) -> list[PythonEnvironment]:
         "tokens": [GATEPOST],
         "front": [GATEPOST, CEILING, OFFICIAL_SDK],
         "external": [GATEPOST],
+        "workers": [GATEPOST],
     }
     every = [environment for part in choice.parts for environment in needed.get(part, [])]
     return list({environment.name: environment for environment in every}.values())
@@ -194,6 +196,8 @@ def _measure(choice: Choice, run: Run, directory: Path) -> None:
         own = external.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)
         comparisons.append(own)
     run.comparisons = comparisons
+    if "workers" in choice.parts:
+        run.worker_costs = workers.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)
     run.took_seconds = time.monotonic() - began
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -117,18 +117,22 @@ PEERS: Final = (
 class Prepared:
     """A peer that can be started any number of times, always on the same port and with the same data."""
 
-    def __init__(self, peer: Peer, directory: Path, *, tools: int = 0) -> None:
+    def __init__(
+        self, peer: Peer, directory: Path, *, tools: int = 0, environment: Mapping[str, str] | None = None
+    ) -> None:
         """Give it a port, a token that it will take and, where it has one, a filled store.
 
         Args:
             peer: who.
             directory: an existing directory of its own.
             tools: 0 for the adding tools, or how many tools of the same kind.
+            environment: further variables.
         """
         self.peer = peer
         self.port = free_port()
         self.tools = tools
         self._directory = directory
+        self._environment = dict(environment or {})
         self.tokens = tuple(self._tokens())
 
     @property
@@ -151,6 +155,7 @@ class Prepared:
             "BENCHMARK_TOOLS": str(self.tools),
             "BENCHMARK_TOKEN": self.token,
             "OAUTH_STORAGE_DIR": str(self._directory),
+            **self._environment,
         }
         if self.peer.behind:
             environment["MCP_API_KEY"] = self.token

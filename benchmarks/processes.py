@@ -21,6 +21,7 @@ _STOP_SECONDS: Final = 5
 _SHOWN_LINES: Final = 3
 _PORTS: Final = range(10_240, 32_768)
 """Below those that Linux gives to connections (`ip_local_port_range`)."""
+_PRINTED_BYTES: Final = 1 << 20
 _POLL_SECONDS: Final = 0.002
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 """Of our environment. Nobody's settings reach a server: a stray MCP_API_KEY would change what is measured."""

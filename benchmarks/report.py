@@ -16,6 +16,7 @@ from benchmarks.peers import THE_CEILING, THE_GATEPOST, Peer
 from benchmarks.run import Run, Spread, core_ratio, noise, rate_ratio, rates, tail_ratio, whole_ratio
 from benchmarks.targets import verdicts
 from benchmarks.throughput import Scenario
+from benchmarks.workers import COUNTS
 
 CHART_FILE: Final = "results.svg"
 REPORT_FILE: Final = "RESULTS.md"
@@ -42,6 +43,7 @@ def markdown(run: Run) -> str:
         *_exchanges(run),
         *_token_checks(run),
         *(part for each in run.comparisons for part in _comparison(each)),
+        *_workers(run),
         *_methods(run),
     ]
     return "\n\n".join(parts) + "\n"
@@ -269,6 +271,25 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
         ratios = ("÷ per core-second of all", "÷ per core-second of itself")
         yield _table(("", "calls/s", f"÷ {against}", "p99, ms", *used, *ratios), rows)
     yield from (f"{title} lacks a round: {_one_line(why)}" for title, why in comparison.failures.items())
+
+
+def _workers(run: Run) -> Iterator[str]:
+    rows = [
+        (
+            costs.title,
+            str(costs.connections),
+            *(_shown(Spread.of(costs.microseconds[count]), ".0f") for count in COUNTS),
+            _shown(Spread.of(costs.ratios()), ".2f"),
+            _shown(Spread.of([100 * share for share in costs.shares]), ".0f"),
+        )
+        for costs in run.worker_costs
+        if len(costs.microseconds) == len(COUNTS)
+    ]
+    if rows:
+        yield "## Two workers beside one process"
+        yield "Processor time of all processes for a call. The workers share the core that the one process has."
+        header = ("call", "connections", "µs with one", "µs with two", "×", "% of the calls' time at the busier one")
+        yield _table(header, rows)
 
 
 def _methods(run: Run) -> Iterator[str]:

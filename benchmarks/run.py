@@ -16,6 +16,7 @@ from benchmarks.machine import QUIET_LOAD
 from benchmarks.peers import THE_CEILING, THE_GATEPOST, Peer
 from benchmarks.streams import Streams
 from benchmarks.throughput import Results, Scenario
+from benchmarks.workers import WorkerCosts
 
 WIDE_SPREAD: Final = 0.15
 """A series whose highest and lowest figure lie further apart than this part of the median is called noisy."""
@@ -45,6 +46,7 @@ class Run:
     exchanges: Mapping[str, Exchanges] = field(default_factory=dict)
     token_checks: TokenChecks | None = None
     comparisons: Sequence[Comparison] = ()
+    worker_costs: Sequence[WorkerCosts] = ()
     took_seconds: float = 0.0
 
     def rounds_of(self, scenario: str, peer: str) -> Mapping[int, Load]:

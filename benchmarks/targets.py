@@ -35,6 +35,7 @@ def verdicts(run: Run) -> list[Verdict]:
         *_streams(run),
         *_authorization(run),
         *_comparisons(run),
+        *_workers(run),
     ]
 
 
@@ -110,3 +111,8 @@ def _authorization(run: Run) -> Iterator[Verdict]:
         few, many = (statistics.median(run.token_checks.rounds[crowd]) for crowd in CROWDS)
         what = f"token check, {CROWDS[1]:,} live tokens"
         yield from _at_most(what, Spread.of([many / few]), 1.3, f"× the time with {CROWDS[0]:,}")
+
+
+def _workers(run: Run) -> Iterator[Verdict]:
+    ratios = [ratio for costs in run.worker_costs if len(costs.microseconds) > 1 for ratio in costs.ratios()]
+    yield from _at_most("CPU of a call with two workers", Spread.of(ratios), 1.1, "× with one process")

@@ -182,7 +182,7 @@ def _time(plan: Plan, process: ServerProcess, series: Series, *, round_: int, se
         series.failure = str(error)
 
 
-def checked_plan(prepared: Prepared, scenario: Scenario, era: Era) -> Plan:
+def checked_plan(prepared: Prepared, scenario: Scenario, era: Era, *, connections: int = CONNECTIONS) -> Plan:
     """Return the load for a server after looking at every answer that it will give under it.
 
     Raises:
@@ -206,7 +206,7 @@ def checked_plan(prepared: Prepared, scenario: Scenario, era: Era) -> Plan:
         marker=None if scenario.tools else '"result"',
         # A list that comes in pages is one answer to its reader, so all pages count as one.
         requests_per_answer=len(requests) if scenario.tools else 1,
-        connections=FEW_CONNECTIONS if scenario.tools else CONNECTIONS,
+        connections=FEW_CONNECTIONS if scenario.tools else connections,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,19 @@ def test_a_store_that_cannot_be_opened_is_one_line(sentence: Callable[..., str],
 def test_middleware_has_to_be_starlettes(sentence: Callable[..., str], middleware: Any) -> None:
     said = sentence(middleware=middleware)
     assert said.startswith("middleware= takes a list of Middleware(...) of starlette.middleware; a ")
+
+
+def test_where_listeners_cannot_be_shared_there_are_no_workers(
+    sentence: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.app.os", SimpleNamespace(name="nt", environ={}))
+    said = sentence(workers=2, port=0, settings=settings())
+    assert said.startswith("Workers share a listener in a way that this system does not have: leave --workers ")
+
+
+@pytest.mark.parametrize("workers", [0, 129, "two", True])
+def test_the_number_of_workers_has_to_be_one(sentence: Callable[..., str], workers: Any) -> None:
+    assert sentence(workers=workers, port=0, settings=settings()).startswith("workers= takes how many processes serve")
 
 
 def test_the_platforms_port_counts_where_ours_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
