@@ -67,6 +67,20 @@ async def test_a_change_is_heard_once_in_every_process(one: Process, other: Proc
     assert other.heard == [updated, TOOLS]
 
 
+async def test_what_two_processes_publish_alike_is_heard_of_both_whichever_appends_first(
+    one: Process, other: Process
+) -> None:
+    """Who heard of its own, and read the resource, has not read what the other's is about."""
+    updated = Change("resource", uri="note://1")
+    one.bus.publish(updated)
+    other.bus.publish(updated)
+    await other.sync.poll()
+    await one.sync.poll()
+    await other.sync.poll()
+    assert one.heard == [updated, updated]
+    assert other.heard == [updated, updated]
+
+
 async def test_what_is_for_holders_of_one_of_several_scopes_stays_so(one: Process, other: Process) -> None:
     added = Change("tools", all_of("notes:read", any_of("admin", "editor")))
     one.bus.publish(added)

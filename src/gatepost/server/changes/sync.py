@@ -96,7 +96,9 @@ class ChangeSync:
         """Take a change from the bus; in whatever thread it was published."""
         # A scope that is needed as it is stands as a text, of several the one as a list.
         needed = [group[0] if len(group) == 1 else group for group in groups_of(change.scopes)]
-        written = json.dumps([change.kind, needed, change.uri])
+        # With the process, since the log keeps equal changes as one: of two processes that publish the same, the one
+        # that appends last would put its own in the place of the other's, which it has not delivered yet.
+        written = json.dumps([change.kind, needed, change.uri, self.origin])
         with self._lock:
             self._waiting[written] = None
             self._drop_oldest()
