@@ -119,6 +119,10 @@ proxies: $(VENV)/.development ## put nginx, HAProxy, Apache, Caddy, Varnish and 
 walk: $(VENV)/.development ## walk the README in a fresh clone, from make serve to a public URL, and write docs/walk.md; nginx
 	@$(RUN) tools.walk.run $(ARGS)
 
+.PHONY: torture
+torture: $(VENV)/.development ## break servers and databases under load and write docs/reliability.md; ARGS="--seconds 60"
+	@$(RUN) tools.torture.run $(ARGS)
+
 .PHONY: mutants
 mutants: $(VENV)/.development ## change the rules and see whether a test notices; ARGS="--only tokens/ --sample 0"
 	@$(RUN) tools.mutants.run $(ARGS)
