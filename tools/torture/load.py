@@ -25,6 +25,8 @@ APPLICATION = {"client_name": "Torture", "redirect_uris": [seeding.REDIRECT_URI]
 MOST_REFRESHED = 10
 """Of the live tokens and of the revoked ones, after each fault."""
 _PAUSE = 0.02  # seconds, as a client makes before it asks again
+_LAST_TRIES = 3_000
+"""Once all is said to be well again."""
 
 
 class Lost(Exception):
@@ -102,8 +104,8 @@ class App:
 
     def _answered(self, kind: str, path: str, *, may_be_spent: bool = False, **request: Any) -> dict[str, Any]:
         """Send a request until it is answered; return the body, empty where a code was spent for a lost answer."""
-        is_first = True
-        while True:
+        is_first, last_tries = True, _LAST_TRIES
+        while last_tries:
             try:
                 answer = self._http.post(path, **request)
             except httpx2.TransportError:
@@ -116,9 +118,10 @@ class App:
                 if may_be_spent and not is_first and answer.json().get("error") == "invalid_grant":
                     return {}
                 raise Lost(f"a {kind} was answered {answer.status_code}: {answer.text[:200]}")
-            is_first = False
+            is_first, last_tries = False, last_tries - self._over.is_set()
             self.told.sent_again += 1
             threading.Event().wait(_PAUSE)
+        raise Lost(f"a {kind} is answered no more")
 
 
 def differences(place: str, origin: str, told: Told, revoked: Sequence[dict[str, Any]]) -> Iterator[str]:

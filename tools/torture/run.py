@@ -51,10 +51,12 @@ def round_of(stage: Stage, name: str, codes: deque[str], *, life: float, outcome
     over = threading.Event()
     with ThreadPoolExecutor(WORKERS) as pool:
         working = [pool.submit(App(stage.server.origin, codes, over).work) for _ in range(WORKERS)]
-        threading.Event().wait(life)
-        stage.faults[name]()
-        outcome.recoveries.append(stage.seconds_until_ready())
-        over.set()
+        try:
+            threading.Event().wait(life)
+            stage.faults[name]()
+            outcome.recoveries.append(stage.seconds_until_ready())
+        finally:
+            over.set()
         told = Told()
         for one in working:
             told.add(one.result())
