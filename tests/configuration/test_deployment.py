@@ -7,6 +7,7 @@ from gatepost.configuration.deployment import (
     canonical_url,
     is_loopback_host,
     key_file,
+    locate_store,
     resolve_deployment,
 )
 from gatepost.configuration.settings import SettingsError, load_settings
@@ -30,7 +31,6 @@ def test_by_default_the_server_is_known_by_its_loopback_address() -> None:
         is_any_loopback=True,
         allowed_hosts=frozenset({"127.0.0.1:8000"}),
         allowed_origins=frozenset({"http://127.0.0.1:8000"}),
-        store_url="sqlite:////data/gatepost.db",
     )
 
 
@@ -97,7 +97,11 @@ def test_a_public_server_without_keys_is_told_of_the_key_file_that_its_store_has
 def test_the_same_settings_are_fine_on_loopback() -> None:
     deployment = resolve(True, MCP_STORAGE_URL="memory:", OAUTH_AUTO_APPROVE="true", MCP_API_KEY="change-me")
     assert not deployment.is_public
-    assert deployment.store_url == "memory:"
+
+
+def test_a_password_file_is_for_a_database_that_asks_for_one() -> None:
+    with pytest.raises(SettingsError, match="MCP_STORAGE_PASSWORD_FILE is for a database that asks for a password"):
+        locate_store(load_settings({"MCP_STORAGE_PASSWORD_FILE": "/run/secrets/database"}, env_file=None))
 
 
 def test_a_long_random_api_key_may_be_public() -> None:

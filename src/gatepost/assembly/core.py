@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from gatepost.configuration.deployment import Deployment, key_file, resolve_deployment
+from gatepost.configuration.deployment import Deployment, key_file, locate_store, resolve_deployment
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, signing_keys_of
 from gatepost.configuration.settings import Settings
 from gatepost.identity.entry import ANYBODY, Entry
@@ -23,7 +23,6 @@ from gatepost.stores.opening import open_when_there
 from gatepost.stores.purging import background_purger, purging
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import SigningKeys
-from gatepost.stores.urls import locate
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import KeyRing
 from gatepost.web.site.audit import Audit
@@ -112,7 +111,7 @@ def build_core(
         SettingsError: the combination is unsafe, or the keys cannot be read.
     """
     deployment = resolve_deployment(settings, is_single_user=is_single_user)
-    store = store or locate(deployment.store_url).make_store()
+    store = store or locate_store(settings).make_store()
     key_ring = make_key_ring(
         settings, file=None if store.is_lost_at_exit else key_file(settings), random_bytes=random_bytes
     )

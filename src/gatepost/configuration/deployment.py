@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from gatepost.configuration.sealing_keys import contents_of
 from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.stores.contract.errors import StoreMisconfigured
-from gatepost.stores.urls import EXAMPLES, Location, locate
+from gatepost.stores.urls import EXAMPLES, Location, StoreOptions, asks_for_password, locate
 
 MCP_PATH = "/mcp"
 """Where a single endpoint is served; `/mcp/` answers too, without a redirect."""
@@ -43,8 +43,6 @@ class Deployment:
     """`Host` values that are ours, lower case, with port where it is not the scheme's default."""
     allowed_origins: frozenset[str]
     """Browser origins that may call the MCP endpoint, beside the loopback ones."""
-    store_url: str
-    """Where the data lies; see `gatepost.stores.urls`."""
 
     @property
     def base_path(self) -> str:
@@ -86,7 +84,6 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
         is_any_loopback=server.public_url is None,
         allowed_hosts=frozenset({*_host_values(public_url), *(host.lower() for host in server.allowed_hosts)}),
         allowed_origins=frozenset({f"{parts.scheme}://{parts.netloc}", *server.allowed_origins}),
-        store_url=store_url(settings),
     )
 
 
@@ -201,10 +198,13 @@ def locate_store(settings: Settings) -> Location:
     """Return where the store lies.
 
     Raises:
-        SettingsError: MCP_STORAGE_URL is malformed, or no backend's.
+        SettingsError: MCP_STORAGE_URL is malformed, or no backend's; or a password file is named for one without.
     """
+    server, url = settings.server, store_url(settings)
+    if server.storage_password_file is not None and not asks_for_password(url):
+        raise SettingsError("MCP_STORAGE_PASSWORD_FILE is for a database that asks for a password; leave it out.")
     try:
-        return locate(store_url(settings))
+        return locate(url, StoreOptions(server.storage_connections, server.storage_password_file))
     except StoreMisconfigured:
         raise SettingsError(f"MCP_STORAGE_URL takes {EXAMPLES}; this version knows no other store.") from None
 

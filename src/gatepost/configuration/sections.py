@@ -133,6 +133,14 @@ class ServerSettings(Section):
         alias="MCP_STORAGE_URL",
         description="sqlite:///path/to/file.db (four slashes for an absolute path) or memory:",
     )
+    storage_password_file: Path | None = Field(
+        None,
+        alias="MCP_STORAGE_PASSWORD_FILE",
+        description="the path of a file that holds the password and nothing else",
+    )
+    storage_connections: int = _number(
+        10, "MCP_STORAGE_CONNECTIONS", "how many connections to the database a process has at most,", 1, 1000
+    )
     storage_wait_seconds: int = _number(
         60, "MCP_STORAGE_WAIT_SECONDS", "how many seconds a start waits for a store that cannot be reached,", 0, 3600
     )

@@ -147,6 +147,7 @@ class Reason(StrEnum):
     PAGE_TAKES_FORMS = "page_takes_forms"
     # faults of ours
     STORE_UNAVAILABLE = "store_unavailable"
+    STORE_CONNECTIONS_TAKEN = "store_connections_taken"
     EGRESS_UNAVAILABLE = "egress_unavailable"
     LOGIN_PROVIDER_UNAVAILABLE = "login_provider_unavailable"
     NOT_STARTED = "not_started"

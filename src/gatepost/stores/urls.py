@@ -50,16 +50,28 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """What is said of a store beside its URL. It is for databases that are reached over a network."""
+
+    connections: int = 10
+    """How many a process has at most, beside the one that listens."""
+    password_file: Path | None = None
+    """A file that holds the password and nothing else, read for each connection; None where the URL says all."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreBackend:
     """One kind of store."""
 
     example: str
     """How its URLs look, for people."""
-    locate: Callable[[str], Location | None]
+    locate: Callable[[str, StoreOptions], Location | None]
     """Reads what follows `scheme:`; None when it is malformed."""
+    has_password: bool = False
+    """Whether it is a server that asks for one."""
 
 
-def locate(url: str) -> Location:
+def locate(url: str, options: StoreOptions = StoreOptions()) -> Location:
     """Read a store's URL.
 
     Raises:
@@ -67,13 +79,13 @@ def locate(url: str) -> Location:
     """
     scheme, colon, place = url.partition(":")
     backend = BACKENDS.get(scheme) if colon else None
-    location = None if backend is None else backend.locate(place)
+    location = None if backend is None else backend.locate(place, options)
     if location is None:
         raise StoreMisconfigured(f"a store's URL is {EXAMPLES}; this version knows no other store")
     return location
 
 
-def _sqlite(place: str) -> Location | None:
+def _sqlite(place: str, _options: StoreOptions) -> Location | None:
     if not place.startswith("///") or place.endswith("/"):
         return None
     file = Path(place.removeprefix("///")).expanduser()
@@ -108,7 +120,7 @@ def _sqlite(place: str) -> Location | None:
     )
 
 
-def _memory(place: str) -> Location | None:
+def _memory(place: str, _options: StoreOptions) -> Location | None:
     def make_store() -> Store:
         from gatepost.stores.sql.sqlite import memory_store  # noqa: PLC0415 - likewise
 
@@ -119,18 +131,18 @@ def _memory(place: str) -> Location | None:
     return Location(make_store, lambda: True, is_lost_at_exit=True, key_file=None)
 
 
-def _postgresql(place: str) -> Location | None:
+def _postgresql(place: str, options: StoreOptions) -> Location | None:
     url = f"postgresql:{place}"
 
     def make_store() -> Store:
         from gatepost.stores.sql.postgresql import postgresql_store  # noqa: PLC0415 - likewise
 
-        return postgresql_store(url)
+        return postgresql_store(url, connections=options.connections, password_file=options.password_file)
 
     def maintenance(_may_create: bool) -> Maintenance:  # noqa: FBT001 - as above; the database is there or not
         from gatepost.stores.sql.postgresql.maintenance import PostgresqlMaintenance  # noqa: PLC0415 - likewise
 
-        return PostgresqlMaintenance(url)
+        return PostgresqlMaintenance(url, password_file=options.password_file)
 
     if not _names_database(url):
         return None
@@ -148,10 +160,16 @@ def _names_database(url: str) -> bool:
 
 BACKENDS: Final[Mapping[str, StoreBackend]] = {
     "sqlite": StoreBackend("sqlite:///path/to/file.db (four slashes for an absolute path)", _sqlite),
-    "postgresql": StoreBackend("postgresql://user@host/database", _postgresql),
+    "postgresql": StoreBackend("postgresql://user@host/database", _postgresql, has_password=True),
     "memory": StoreBackend("memory:", _memory),
 }
 """By scheme."""
 
 EXAMPLES: Final = " or ".join(backend.example for backend in BACKENDS.values())
 """How the URLs of all backends look, for people."""
+
+
+def asks_for_password(url: str) -> bool:
+    """Say whether a store's URL leads to a server that asks for one."""
+    backend = BACKENDS.get(url.partition(":")[0])
+    return backend is not None and backend.has_password

@@ -36,7 +36,7 @@ from gatepost.oauth.errors import (
     TemporarilyUnavailable,
 )
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.stores.contract.errors import StoreConnectionsTaken, StoreUnavailable
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
 from gatepost.web.site.responses import NO_STORE, json_response
@@ -147,14 +147,16 @@ def store_unavailable(
 ) -> TemporarilyUnavailable:
     """Log that the store cannot answer, and return what the client is told."""
     endpoint, incident = endpoint_of(connection.scope), random_bytes(8).hex()
+    are_taken = isinstance(error, StoreConnectionsTaken)
+    reason = Reason.STORE_CONNECTIONS_TAKEN if are_taken else Reason.STORE_UNAVAILABLE
     logger.error(
         "incident %s: the store cannot answer %s",
         incident,
         endpoint,
         exc_info=ScrubbedTraceback(error),
-        extra={"reason": Reason.STORE_UNAVAILABLE.value, "endpoint": endpoint, "incident": incident},
+        extra={"reason": reason.value, "endpoint": endpoint, "incident": incident},
     )
-    return TemporarilyUnavailable(Reason.STORE_UNAVAILABLE, store_unavailable_text(incident))
+    return TemporarilyUnavailable(reason, store_unavailable_text(incident))
 
 
 def store_unavailable_text(incident: str) -> str:

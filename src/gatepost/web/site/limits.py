@@ -73,7 +73,7 @@ class Limits:
                 return
             busy = await asyncio.shield(asking)  # a waiter that is cancelled takes nothing from the others
             if busy is not None and not await goes_on_waiting():
-                raise StoreBusy(str(busy))
+                raise type(busy)(str(busy))
 
     async def _ask(self, key: str, rate: Rate) -> None:
         """Take one use from the store, and some ahead if the key allows it; others wait meanwhile."""

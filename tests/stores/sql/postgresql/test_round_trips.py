@@ -20,6 +20,7 @@ from gatepost.stores.conformance.records import NOW, WINDOW, audit_record, fp, r
 from gatepost.stores.contract.grants import RotateOutcome
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.postgresql import postgresql_store
+from gatepost.stores.sql.postgresql.grants import PostgresqlGrantStore
 from tests.attacks.installed import VERIFIER
 from tests.seeds.person import CALLBACK, Person, person_at
 from tests.stores import postgresql_server
@@ -157,3 +158,20 @@ async def test_a_connection_that_may_be_dead_is_asked_before_a_token_is_spent_on
     rotation = await store.grants.rotate_refresh_token(fp("refresh 1"), tokens("2"), b"sealed", now=NOW, window=WINDOW)
     # The question, and the statement with its preparation.
     assert (rotation.outcome, wire.round_trips - before) == (RotateOutcome.ROTATED, 3)
+
+
+async def test_where_no_statement_is_kept_a_refresh_takes_fourteen(wire: Wire, store: Store) -> None:
+    assert isinstance(store.grants, PostgresqlGrantStore)
+    await store.grants._database._lent.prepare_no_more()
+    await redeem(store)
+    names = [str(number) for number in range(1, 10)]
+
+    async def refresh() -> None:
+        name, following = names.pop(0), names[0]
+        assert await store.grants.find_refresh(fp(f"refresh {name}")) is not None
+        rotation = await store.grants.rotate_refresh_token(
+            fp(f"refresh {name}"), tokens(following), b"sealed", now=NOW, window=WINDOW
+        )
+        assert rotation.outcome is RotateOutcome.ROTATED
+
+    assert await fewest(wire, refresh) == 14

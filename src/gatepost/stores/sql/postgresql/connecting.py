@@ -70,6 +70,8 @@ class Connector:
     """
 
     def __init__(self, url: str, *, password_file: Path | None = None) -> None:
+        if password_file is not None and _has_password(url):
+            raise StoreMisconfigured("the store's password is in its URL and in a file: leave out one of them")
         self._password_file = password_file
         self._urls, seconds = _hosts_of(url)
         self.seconds = seconds or (_CONNECT_SECONDS if len(self._urls) == 1 else _CONNECT_SECONDS_OF_SEVERAL)
@@ -138,14 +140,16 @@ class Connector:
                 return task
         return None
 
-    async def close(self) -> None:
-        """End what was begun and nobody has taken."""
-        begun, self._begun = self._begun, []
+    async def forget(self, *, only_made: bool = False) -> None:
+        """End what was begun and nobody has taken; `only_made` leaves what is still being made."""
+        begun = [task for task in self._begun if task.done() or not only_made]
+        self._begun = [task for task in self._begun if task not in begun]
         for task in begun:
             task.cancel()
         for made in await asyncio.gather(*begun, return_exceptions=True):
             if not isinstance(made, BaseException):
                 made.terminate()
+        await asyncio.sleep(0)  # what was ended closes its socket in the next round of the loop
 
     def _password(self) -> str:
         assert self._password_file is not None  # noqa: S101 - asked for only where there is one; tells mypy
@@ -204,6 +208,11 @@ def _hosts_of(url: str) -> tuple[list[str], float | None]:
     return [
         f"{parts.scheme}://{auth}{at}{host}{parts.path}" + (f"?{query}" if query else "") for host in hosts.split(",")
     ], seconds
+
+
+def _has_password(url: str) -> bool:
+    parts = urlsplit(url)
+    return ":" in parts.netloc.rpartition("@")[0] or "password" in dict(parse_qsl(parts.query))
 
 
 def _check_options(options: dict[str, str]) -> float | None:

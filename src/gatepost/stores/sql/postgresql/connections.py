@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.postgresql.connecting import Connector, connection_class
-from gatepost.stores.sql.postgresql.errors import explained, leaves_bad_connections, no_connection
+from gatepost.stores.sql.postgresql.errors import explained, explained_connecting, leaves_bad_connections, no_connection
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Pool
@@ -69,7 +69,7 @@ class Connections:
                     await pool.close()
             except TimeoutError:
                 pool.terminate()
-        await self._connector.close()
+        await self._connector.forget()
 
     @property
     def are_prepared(self) -> bool:
@@ -86,12 +86,14 @@ class Connections:
             "PgBouncer keeps them from 1.21 on with max_prepared_statements (docs/postgresql.md)",
             self._name,
         )
+        await self._connector.forget()
         await self.expire()
 
     async def expire(self) -> None:
         """Have no connection that there is now lent again."""
         if self._pool is not None:
             await self._pool.expire_connections()
+        await self._connector.forget(only_made=True)
 
     @asynccontextmanager
     async def lend(self, *, seconds: float) -> AsyncIterator[PoolConnectionProxy]:
@@ -140,7 +142,7 @@ class Connections:
                 raise no_connection(self._name, self._most) from None
             raise explained(error, self._name) from error
         except Exception as error:
-            fault = explained(error, self._name)
+            fault = explained_connecting(error, self._name)
             if fault is error:
                 raise
             raise fault from error

@@ -122,6 +122,14 @@ def explained(error: Exception, name: str, *, has_begun_to_commit: bool = False)
     return fault
 
 
+def explained_connecting(error: Exception, name: str) -> Exception:
+    """Return what keeps an open store from having a connection; nothing has happened, and somebody may mend it."""
+    state = state_of(error)
+    if state not in _WRONG:
+        return explained(error, name)
+    return StoreBusy(f"the store {name} cannot answer: {_WRONG[state]} ({state})")
+
+
 def no_connection(name: str, most: int) -> StoreBusy:
     """Return what it means that all of a process's connections are in use."""
     return StoreConnectionsTaken(
