@@ -175,6 +175,44 @@ async def test_a_store_that_cannot_answer_is_asked_again_in_the_next_round(caplo
     assert "the purge could not go on: the disk is full" in caplog.text
 
 
+async def test_after_a_clock_was_set_forward_nothing_is_purged_for_a_day(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be wrong, and what it says is over would be gone before it is put right."""
+    rows, rounds, clock, steady = Rows(3), Rounds(), Clock(), [0.0]
+    made = purger(memory_store(), of("rows", rows.delete), clock=clock, next_round=rounds)
+    made.monotonic = lambda: steady[0]
+
+    def pass_time(seconds: int) -> None:
+        clock.now += seconds
+        steady[0] += seconds
+
+    async with purging(made):
+        await rounds.waiting.acquire()
+        clock.now += 40 * 86_400
+        rounds._go.release()
+        await rounds.run_one()
+        pass_time(86_399)
+        await rounds.run_one()
+        assert rows.asked == []
+        pass_time(1)
+        await rounds.run_one()
+        await rounds.waiting.acquire()
+        assert rows.left == 0
+    assert caplog.text.count("the clock was set forward") == 1
+
+
+@pytest.mark.parametrize("step", [-86_400, 299])
+async def test_a_clock_that_was_set_back_or_corrected_keeps_nothing_from_being_purged(step: int) -> None:
+    rows, rounds, clock = Rows(3), Rounds(), Clock()
+    made = purger(memory_store(), of("rows", rows.delete), clock=clock, next_round=rounds)
+    made.monotonic = lambda: 0.0
+    async with purging(made):
+        await rounds.waiting.acquire()
+        clock.now += step
+        rounds._go.release()
+        await rounds.waiting.acquire()
+        assert rows.left == 0
+
+
 async def test_it_ends_with_the_server() -> None:
     rounds = Rounds()
     before = asyncio.all_tasks()

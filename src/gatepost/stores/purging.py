@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import KW_ONLY, dataclass, field
@@ -32,6 +34,8 @@ _PAUSE_SECONDS: Final = 0.05
 
 _DAY: Final = 24 * 3600
 _CHANGE_SECONDS: Final = 600
+_STEP_SECONDS: Final = 300
+"""More than clocks are corrected by that are right."""
 
 _log = logging.getLogger(__name__)
 
@@ -129,16 +133,33 @@ class Purger:
     """Returns when it is time for a round."""
     pause: Callable[[], Awaitable[None]]
     """Waits between two batches, so that others get at the store."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds that never go back, beside which a step of the clock shows."""
     _held_until: int = field(default=0, init=False)
+    _seen: tuple[int, float] | None = field(default=None, init=False)
+    """Both times, at the end of the last wait."""
+    _rests_until: float = field(default=-math.inf, init=False)
 
     async def run(self) -> None:
         """Purge until cancelled. A store that cannot answer is asked again in the next round."""
+        self._look_at_clock()
         while True:
             await self.next_round()
+            self._look_at_clock()
+            if self.monotonic() < self._rests_until:
+                continue
             try:
                 await self.purge_once()
             except StoreUnavailable as error:
                 _log.warning("the purge could not go on: %s", error)
+
+    def _look_at_clock(self) -> None:
+        """Rest for a day after the clock was set forward: what it says is over now may not be, and would be gone."""
+        now, steady = self.now(), self.monotonic()
+        if self._seen is not None and now - self._seen[0] - (steady - self._seen[1]) > _STEP_SECONDS:
+            self._rests_until = steady + _DAY
+            _log.warning("the clock was set forward: nothing is purged for a day, in case it is wrong")
+        self._seen = now, steady
 
     async def purge_once(self) -> dict[str, int] | None:
         """Do one round and return how many rows went; None when another process is at it.
