@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
+from tests.faults.small_file_system import is_possible as small_disks_are_possible
+from tests.faults.small_file_system import small_file_system
 from tests.faults.wire import Wire
 from tests.postgresql_instance import postgresql_instances
 
@@ -42,16 +45,34 @@ class Stage:
 
 @contextmanager
 def sqlite(folder: Path, chance: random.Random) -> Iterator[Stage]:
-    """A server over a file."""
+    """A server over a file, on a small disk of its own where one can be made."""
     del chance
-    server = RunningServer(TARGET, folder / "data", environment=_SETTINGS, will_be_killed=True)
+    with ExitStack() as stack:
+        disk = stack.enter_context(small_file_system(256)) if small_disks_are_possible() else None
+        data = (disk.folder if disk else folder) / "data"
+        server = RunningServer(TARGET, data, environment=_SETTINGS, will_be_killed=True)
 
-    def kill() -> None:
-        server.kill()
-        server.start()
+        def kill() -> None:
+            server.kill()
+            server.start()
 
-    with server:
-        yield Stage(server, f"sqlite:///{server.data}/gatepost.db", {"server killed (-9)": kill})
+        def lock() -> None:
+            with closing(sqlite3.connect(data / "gatepost.db", isolation_level=None, timeout=60)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                time.sleep(2)
+                other.execute("ROLLBACK")
+
+        faults = {"server killed (-9)": kill, "file locked for 2 s": lock}
+        if disk is not None:
+
+            def fill() -> None:
+                disk.fill()
+                time.sleep(2)
+                disk.free()
+
+            faults["disk full for 2 s"] = fill
+        stack.enter_context(server)
+        yield Stage(server, f"sqlite:///{data}/gatepost.db", faults)
 
 
 class _Pair:
