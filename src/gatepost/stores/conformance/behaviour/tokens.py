@@ -61,6 +61,20 @@ async def test_a_refresh_is_judged_by_token_grant_and_user_together(store: Store
     assert found == RefreshView(refresh, grant(), user_disabled=False, person=None)
 
 
+async def test_with_a_refresh_token_comes_what_is_registered_of_its_client(store: Store) -> None:
+    await store.clients.register_client(client())
+    await redeem(store)
+    found = await store.grants.find_refresh(fp("refresh 1"))
+    assert found is not None
+    assert found.client == await store.clients.find_client("client-1") == client()
+    assert await store.clients.complete_client("client-1", found.client) == client()
+
+    await store.clients.remove_client("client-1", now=NOW)
+    found = await store.grants.find_refresh(fp("refresh 1"))
+    assert found is not None
+    assert found.client is None
+
+
 async def test_with_a_refresh_token_comes_the_person_whom_rules_judge(store: Store) -> None:
     said = Profile("grace@example.com", email_verified=True, groups=("navy",), claims={"hd": "example.com"})
     await store.users.recognise_user("issuer", "7", display_name="Grace", subjects=("user-1",), now=NOW, profile=said)
