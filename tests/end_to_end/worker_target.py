@@ -24,7 +24,7 @@ def process() -> str:
 @server.tool
 async def wait(name: str) -> str:
     """Say that the call has begun, and end when told to, by files of a name."""
-    (_folder / f"{name}-begun").touch()
+    (_folder / f"{name}-begun").write_text(f"{os.getpid()}", encoding="utf-8")
     while not (_folder / f"{name}-end").exists():  # noqa: ASYNC110 - the test is another process
         await asyncio.sleep(0.01)
     return f"{os.getpid()}"
