@@ -236,7 +236,7 @@ class DurableTruth:
             grant_revoked=grant.revoked_at is not None,
             user_disabled=self._is_disabled(grant.subject),
             display_name=None if user is None else user.username if user.display_name is None else user.display_name,
-            user_issuer=None if user is None else user.issuer,
+            user_issuer=None if user is None else user.profile_issuer or user.issuer,
             profile=None if user is None else user.profile.to_text(),
             person=self._person(user),
         )
