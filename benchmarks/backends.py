@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from benchmarks import backends_report
 from benchmarks.authorization import CLIENT_ID, code_form, refresh_form
-from benchmarks.environments import CHECKOUT, HERE
+from benchmarks.environments import CHECKOUT, ENVIRONMENTS, HERE
 from benchmarks.growth import RESOURCE, SIZES, Growth, Purge, checked, purging
 from benchmarks.load import ID_PLACEHOLDER, Load, LoadFailed, Plan, require_wrk, run_load
 from benchmarks.machine import cpu_seconds, description, load_average, sync_seconds
@@ -276,7 +276,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     chosen = [one for one in ARRANGEMENTS if options.only is None or one.key in options.only]
-    with tempfile.TemporaryDirectory(dir=HERE) as temporary:
+    with tempfile.TemporaryDirectory(dir=_scratch()) as temporary:
         directory = Path(temporary)
         version = execute(options.postgresql, "SHOW server_version", "SHOW fsync", "SHOW synchronous_commit")
         results = Results(
@@ -300,6 +300,12 @@ def main() -> int:
         (HERE / "BACKENDS.md").write_text(text)
         (HERE / "backends.svg").write_text(backends_report.chart(results))
     return 0
+
+
+def _scratch() -> Path:
+    """Return a folder on this disk, which git leaves alone: an interrupted run leaves its stores behind."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    return ENVIRONMENTS
 
 
 def _once(

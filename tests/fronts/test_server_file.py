@@ -13,7 +13,7 @@ from gatepost.fronts.server_file import ServerFileError, servers_in
 from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.server import Server
 
-VARIABLES = {"TOKEN": "secret", "EMPTY": "", "HOME": "/home/ann"}
+VARIABLES = {"TOKEN": "secret", "EMPTY": "", "HOME": "/srv/ann"}
 
 
 def of(entry: Any, **more: Any) -> Any:
@@ -60,7 +60,7 @@ def test_places_stand_for_variables_and_for_defaults() -> None:
     )
 
     assert command.arguments == (
-        "/home/ann/run",
+        "/srv/ann/run",
         "--token=secret",
         "default",
         "",
