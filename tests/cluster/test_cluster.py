@@ -14,7 +14,7 @@ from mcp.client.subscriptions import ResourceUpdated
 
 from tests import postgresql_instance
 from tests.cluster.cluster import Cluster, program
-from tests.cluster.workers import PythonClient, Refreshing, TypeScriptClient, Worker, ignore, wait_for_more
+from tests.cluster.workers import PythonClient, Refreshing, TypeScriptClient, Worker, ignore, wait_for_more, working
 from tests.conftest import RequireService
 from tests.end_to_end import local_http
 from tests.end_to_end.scripted_client import App, close_http, count_open_http
@@ -112,24 +112,21 @@ def test_clients_live_through_the_death_of_every_server_and_of_the_database(clus
         *(PythonClient(cluster, token, mode) for mode in ("2026-07-28", "legacy")),
         *(TypeScriptClient(cluster, typescript, token, which) for which in ("v1", "v2-modern")),
     ]
-    for worker in workers:
-        worker.start()
 
     def go_on() -> None:
         wait_for_more(cluster, workers, PIECES)
 
-    go_on()
-    for member in cluster.members:
-        cluster.replace(member, go_on)
+    with working(workers):
         go_on()
-    assert call_of(cluster, revoking, revoked["access_token"]) == [200, 200, 200]
-    revocation = {"token": revoked["refresh_token"], "client_id": revoking.client_id}
-    assert revoking.http.post("/oauth/revoke", data=revocation).status_code == 200
-    cluster.wait_for(lambda: call_of(cluster, revoking, revoked["access_token"]) == [401, 401, 401])
-    cluster.fail_over(go_on)
-    go_on()
-    for worker in workers:
-        worker.stop()
+        for member in cluster.members:
+            cluster.replace(member, go_on)
+            go_on()
+        assert call_of(cluster, revoking, revoked["access_token"]) == [200, 200, 200]
+        revocation = {"token": revoked["refresh_token"], "client_id": revoking.client_id}
+        assert revoking.http.post("/oauth/revoke", data=revocation).status_code == 200
+        cluster.wait_for(lambda: call_of(cluster, revoking, revoked["access_token"]) == [401, 401, 401])
+        cluster.fail_over(go_on)
+        go_on()
 
     assert [fault for worker in workers for fault in worker.record.faults] == []
     assert call_of(cluster, revoking, revoked["access_token"]) == [401, 401, 401]

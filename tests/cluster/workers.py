@@ -7,7 +7,8 @@ import json
 import subprocess
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -185,9 +186,21 @@ class TypeScriptClient(Threaded):
 
     def stop(self) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        super().stop()
-        self._process.wait(local_http.PATIENCE)
+        with self._process:  # which closes its ends, and waits
+            self._process.stdin.close()
+            super().stop()
+
+
+@contextmanager
+def working(workers: list[Worker]) -> Iterator[None]:
+    """Have them work for the block."""
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.stop()
 
 
 def wait_for_more(cluster: Cluster, workers: list[Worker], pieces: int) -> None:
