@@ -221,15 +221,6 @@ class PostgresqlInstance:
         self.configure(primary_conninfo="")
         self.until("SELECT count(*) = 0 FROM pg_stat_wal_receiver")
 
-    def pause_replay(self) -> None:
-        """Have a standby receive, and show none of it to readers."""
-        self.execute("SELECT pg_wal_replay_pause()")
-        self.until("SELECT pg_get_wal_replay_pause_state() = 'paused'")
-
-    def resume_replay(self) -> None:
-        """Have it show what it has received."""
-        self.execute("SELECT pg_wal_replay_resume()")
-
     def until(self, query: str) -> None:
         """Wait until a query finds true."""
         deadline = time.monotonic() + PATIENCE
