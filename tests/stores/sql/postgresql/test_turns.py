@@ -125,8 +125,27 @@ async def test_who_leaves_the_line_or_is_let_in_and_leaves_takes_no_turn_along()
     await at_work(turns, "begin")
 
 
-async def at_work_at_once(turns: Turns) -> None:
-    async with turns.turn("begin", seconds=0):
+@pytest.mark.parametrize("gives_up", ["cancelled", "out of time"])
+async def test_who_gives_up_as_a_turn_comes_free_leaves_it_to_the_next_in_line(gives_up: str) -> None:
+    turns, order = Turns(MOST), list[int]()
+    done = await at_work(turns, "begin")
+    turns.met("begin")
+    turns.met("begin")
+    first = asyncio.create_task(at_work_at_once(turns, seconds=PATIENCE if gives_up == "cancelled" else 0))
+    behind = await waiting(turns, "begin", order, 1)
+
+    # The one at work is woken first, and finds a line whose first has given up and has not left yet.
+    done.set()
+    if gives_up == "cancelled":
+        first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.wait([behind], timeout=PATIENCE / 2)
+
+    assert order == [1]
+
+
+async def at_work_at_once(turns: Turns, *, seconds: float = 0) -> None:
+    async with turns.turn("begin", seconds=seconds):
         raise AssertionError("it is another one's turn")
 
 

@@ -92,21 +92,26 @@ class Turns:
         except TimeoutError:
             if not turn.cancelled():
                 return  # let in at the last moment
-            kind.waiting.remove(turn)
+            self._leave(kind, turn)
             raise NoTurn from None
         except asyncio.CancelledError:
             if turn.cancelled():
-                kind.waiting.remove(turn)
+                self._leave(kind, turn)
             else:
                 kind.at_work -= 1
                 self._let_in(kind)
             raise
 
+    def _leave(self, kind: _Kind, turn: asyncio.Future[None]) -> None:
+        kind.waiting.remove(turn)
+        # Whoever has finished since it gave up could not let in those behind it.
+        self._let_in(kind)
+
     def _let_in(self, kind: _Kind) -> None:
         while kind.waiting and not self._is_full(kind):
             turn = kind.waiting[0]
             if turn.cancelled():
-                break  # it leaves the line itself, at once
+                break  # it leaves the line itself, at once, and lets the others in
             kind.waiting.popleft()
             kind.at_work += 1
             turn.set_result(None)
