@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -27,14 +25,12 @@ from gatepost.stores.conformance.records import (
 from gatepost.stores.contract.errors import StoreBusy, StoreUnavailable
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Rotation
 from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.postgresql import grants as rotating
 from gatepost.stores.sql.postgresql import postgresql_store
 from tests.stores import postgresql_server
+from tests.stores.sql.postgresql.pausing import is_waiting, paused, paused_before_it_locks, until
 from tests.stores.sql.postgresql.wire import Wire
 
-PATIENCE: Final = 60.0
-"""Seconds; only ever reached when something is broken."""
-PAUSE: Final = 7_450_075
-"""The advisory lock at which a refresh waits in the middle of its statement, where a test says so."""
 ROTATED: Final = Rotation(RotateOutcome.ROTATED)
 DEAD: Final = Rotation(RotateOutcome.DEAD)
 
@@ -57,66 +53,6 @@ def rotate(store: Store, name: str = "1", successor: str = "2", *, now: int = NO
     return store.grants.rotate_refresh_token(
         fp(f"refresh {name}"), tokens(successor), f"sealed {successor}".encode(), now=now, window=WINDOW
     )
-
-
-class Paused:
-    """A refresh that waits in its statement, with its token spent and its locks held; `go_on` ends that."""
-
-    def __init__(self, connection: Any, task: asyncio.Task[Rotation]) -> None:
-        self.connection, self.task = connection, task
-
-    async def pid(self) -> int:
-        """The server process that runs the statement."""
-        pid: int = await self.connection.fetchval(
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", PAUSE
-        )
-        return pid
-
-    async def go_on(self) -> Rotation:
-        await self.connection.execute("SELECT pg_advisory_unlock($1)", PAUSE)
-        return await self.task
-
-
-@asynccontextmanager
-async def paused(url: str, rotation: Callable[[], Awaitable[Rotation]]) -> AsyncIterator[Paused]:
-    """Begin a rotation and stop it between spending the token and the end of its statement."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(
-            f"CREATE OR REPLACE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN PERFORM pg_advisory_xact_lock({PAUSE}); RETURN NULL; END $$"
-        )
-        await connection.execute(
-            "CREATE TRIGGER pauses AFTER INSERT ON access_tokens FOR EACH ROW EXECUTE FUNCTION pause()"
-        )
-        await connection.execute("SELECT pg_advisory_lock($1)", PAUSE)
-        held = Paused(connection, asyncio.ensure_future(rotation()))
-        try:
-            await until(held.pid)
-            yield held
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock_all()")
-            await asyncio.gather(held.task, return_exceptions=True)
-    finally:
-        await connection.execute("DROP FUNCTION IF EXISTS pause CASCADE")
-        await connection.close()
-
-
-async def until(found: Callable[[], Awaitable[object]]) -> None:
-    """Wait until there is something."""
-    deadline = time.monotonic() + PATIENCE
-    while not await found():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
-
-
-async def is_waiting(connection: Any) -> bool:
-    """Say whether some transaction waits for a row."""
-    count: int = await connection.fetchval(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'transactionid'"
-    )
-    return count > 0
 
 
 async def is_dead(store: Store, name: str) -> bool:
@@ -157,6 +93,56 @@ async def test_what_has_ended_a_grant_leaves_nothing_to_refresh(store: Store, en
     await ENDINGS[ending](store)
     assert await rotate(store) == DEAD
     assert await find_refresh_token(store, fp("refresh 2")) is None
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_what_ends_a_grant_between_the_snapshot_of_a_refresh_and_its_locks_leaves_nothing_to_refresh(
+    store: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    async with paused_before_it_locks(postgresql_url, monkeypatch, lambda: rotate(store)) as refresh:
+        await ENDINGS[ending](store)
+        assert await refresh.go_on() == DEAD
+    assert await find_refresh_token(store, fp("refresh 2")) is None
+
+
+async def test_a_token_that_is_spent_between_the_snapshot_of_a_refresh_and_its_locks_is_spent_once(
+    store: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = postgresql_store(postgresql_url)
+    await other.open()
+    statement = rotating.ROTATE
+    async with paused_before_it_locks(postgresql_url, monkeypatch, lambda: rotate(store, successor="other")) as refresh:
+        monkeypatch.setattr(rotating, "ROTATE", statement)
+        assert await rotate(other) == ROTATED
+        assert await refresh.go_on() == Rotation(RotateOutcome.REPEATED, b"sealed 2")
+    assert await find_refresh_token(store, fp("refresh other")) is None
+    await other.close()
+
+
+async def test_the_thief_of_a_token_that_is_spent_ends_what_its_owner_is_just_getting(
+    store: Store, postgresql_url: str
+) -> None:
+    assert await rotate(store) == ROTATED
+    later = NOW + WINDOW + 1
+    async with paused(postgresql_url, lambda: rotate(store, "2", "3", now=later)) as owner:
+        thief = asyncio.ensure_future(rotate(store, "1", "stolen", now=later))
+        await until(lambda: is_waiting(owner.connection))
+        assert await owner.go_on() == ROTATED
+    assert await thief == Rotation(RotateOutcome.REUSED)
+    assert await rotate(store, "3", "4", now=later) == DEAD
+    assert await is_dead(store, "3")
+
+
+async def test_the_owner_gets_nothing_once_a_thief_was_seen_between_the_snapshot_of_its_refresh_and_its_locks(
+    store: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await rotate(store) == ROTATED
+    later = NOW + WINDOW + 1
+    async with paused_before_it_locks(postgresql_url, monkeypatch, lambda: rotate(store, "2", "3", now=later)) as owner:
+        monkeypatch.undo()
+        assert await rotate(store, "1", "stolen", now=later) == Rotation(RotateOutcome.REUSED)
+        assert await owner.go_on() == DEAD
+    assert await find_refresh_token(store, fp("refresh 3")) is None
 
 
 async def test_the_second_of_two_uses_waits_for_the_statement_of_the_first_and_gets_its_answer(

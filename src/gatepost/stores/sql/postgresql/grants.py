@@ -37,7 +37,7 @@ _LIVE: Final = f"""
     FOR SHARE OF grants SKIP LOCKED
 """  # noqa: S608 - our own words
 
-_ROTATE: Final = f"""
+ROTATE: Final = f"""
     WITH live AS MATERIALIZED ({_LIVE}), spent AS (
         UPDATE refresh_tokens SET spent_at = $2, successor_fingerprint = $3, sealed_successor = $4
         FROM live
@@ -101,7 +101,7 @@ class PostgresqlGrantStore(SqlGrantStore):
             values.append(int(self._database.chooses_commit))
 
             async def rotate(transaction: Transaction) -> int:
-                return await transaction.run(_ROTATE, *values)
+                return await transaction.run(ROTATE, *values)
 
             database = self._database
             rotated = await wait_out(partial(database.write_alone, rotate), busy_timeout=database.busy_timeout)

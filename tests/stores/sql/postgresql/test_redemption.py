@@ -1,0 +1,107 @@
+"""A code exchange beside what takes back at the same moment what it is about to give."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from gatepost.stores.conformance.records import NOW, WINDOW, approve, client, find_grant, fp, grant, tokens, user
+from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.postgresql import postgresql_store
+from tests.stores import postgresql_server
+from tests.stores.sql.postgresql.pausing import is_waiting, paused, until
+
+
+@pytest.fixture
+async def store(postgresql_url: str) -> AsyncIterator[Store]:
+    """A store with a registered client, a person, and a code that is not spent."""
+    await postgresql_server.empty(postgresql_url)
+    opened = postgresql_store(postgresql_url)
+    await opened.open()
+    await opened.clients.register_client(client())
+    await opened.users.add_user(user())
+    await approve(opened)
+    yield opened
+    await opened.close()
+
+
+def redeem(store: Store, name: str = "1", *, now: int = NOW) -> Awaitable[RedeemOutcome]:
+    """Spend the code for `access NAME` and `refresh NAME` of a grant of this name."""
+    granted = grant(f"grant-{name}")
+    return store.grants.redeem_code(fp("code-1"), granted, tokens(name, granted.grant_id), now=now)
+
+
+async def is_dead(store: Store, name: str) -> bool:
+    """Say whether neither token of a pair is good for anything."""
+    live = await store.grants.find_access_token(fp(f"access {name}"), now=NOW)
+    successor = tokens(f"{name} after", f"grant-{name}")
+    rotation = await store.grants.rotate_refresh_token(
+        fp(f"refresh {name}"), successor, b"sealed", now=NOW, window=WINDOW
+    )
+    return (live is None or live.grant_revoked) and rotation == Rotation(RotateOutcome.DEAD)
+
+
+ENDINGS: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
+    "the person is disabled": lambda store: store.users.disable_user("user-1", now=NOW),
+    "the person takes all back": lambda store: store.approvals.take_back(
+        "user-1", grant_id=None, reason="asked", now=NOW
+    ),
+    "the client is disabled": lambda store: store.clients.disable_client("client-1", now=NOW),
+    "the client is removed": lambda store: store.clients.remove_client("client-1", now=NOW),
+    "everything is revoked": lambda store: store.approvals.revoke_all(issued_before=None, reason="asked", now=NOW),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_what_takes_all_back_while_a_code_is_being_spent_ends_what_comes_of_it(
+    store: Store, postgresql_url: str, ending: str
+) -> None:
+    async with paused(postgresql_url, lambda: redeem(store)) as redemption:
+        end = asyncio.ensure_future(ENDINGS[ending](store))
+        await until(lambda: is_waiting(redemption.connection))
+        assert await redemption.go_on() is RedeemOutcome.REDEEMED
+    await end
+    # What was taken back does not come back with the person or the client.
+    await store.users.enable_user("user-1")
+    await store.clients.enable_client("client-1")
+    assert await is_dead(store, "1")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_code_of_what_was_taken_back_gives_nothing(store: Store, ending: str) -> None:
+    await ENDINGS[ending](store)
+    await store.users.enable_user("user-1")
+    await store.clients.enable_client("client-1")
+    assert await redeem(store) is RedeemOutcome.LOST_RACE
+    assert await find_grant(store, "grant-1") is None
+
+
+async def test_of_two_that_spend_a_code_the_one_that_comes_while_the_first_is_at_it_leaves_no_row(
+    store: Store, postgresql_url: str
+) -> None:
+    other = postgresql_store(postgresql_url)
+    await other.open()
+    async with paused(postgresql_url, lambda: redeem(store)) as redemption:
+        second = asyncio.ensure_future(redeem(other, "2"))
+        await until(lambda: is_waiting(redemption.connection))
+        assert await redemption.go_on() is RedeemOutcome.REDEEMED
+    assert await second is RedeemOutcome.LOST_RACE
+    assert await find_grant(store, "grant-2") is None
+    assert await is_dead(store, "2")
+    assert not await is_dead(store, "1")
+    await other.close()
+
+
+async def test_a_request_that_is_purged_while_its_code_is_spent_takes_nothing_of_the_grant_along(
+    store: Store, postgresql_url: str
+) -> None:
+    async with paused(postgresql_url, lambda: redeem(store)) as redemption:
+        purge = asyncio.ensure_future(store.transactions.delete_transactions(before=2 * NOW, limit=100))
+        await until(lambda: is_waiting(redemption.connection))
+        assert await redemption.go_on() is RedeemOutcome.REDEEMED
+    await purge
+    assert not await is_dead(store, "1")
