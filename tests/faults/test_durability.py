@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,6 +13,7 @@ from gatepost.stores.contract.errors import StoreBusy, StoreUnavailable
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.postgresql import database as module
 from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
+from gatepost.stores.sql.postgresql.maintenance import PostgresqlMaintenance
 from tests.faults.wire import Wire
 from tests.postgresql_instance import Instances, PostgresqlInstance
 
@@ -21,49 +23,77 @@ def primary(instances: Instances) -> PostgresqlInstance:
     return instances.primary()
 
 
-async def commits_by(transaction: Transaction) -> str:
-    row = await transaction.one("SELECT current_setting('synchronous_commit') AS how")
-    assert row is not None
-    how: str = row["how"]
-    return how
-
-
-async def commits_of(url: str) -> str:
-    """Return how a store at this URL commits."""
-    database = PostgresqlDatabase(url, busy_timeout=5)
+@pytest.fixture
+async def watched(primary: PostgresqlInstance) -> AsyncIterator[PostgresqlInstance]:
+    """A server that notes how each transaction commits that writes to `store_probe`, as it is then."""
+    database = PostgresqlDatabase(primary.url, busy_timeout=5)
     await database.open()
-    try:
-        return await database.write(commits_by)
-    finally:
-        await database.close()
+    await database.close()
+    primary.execute(
+        "CREATE TABLE commits_seen (synchronous_commit text)",
+        "CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO commits_seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER notes_commit AFTER INSERT OR UPDATE ON store_probe DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION note_commit()",
+    )
+    yield primary
+    primary.execute("ALTER SYSTEM RESET synchronous_commit", "SELECT pg_reload_conf()")
+    primary.execute("DROP FUNCTION note_commit CASCADE", "DROP TABLE commits_seen")
+
+
+def by_default(server: PostgresqlInstance, how: str) -> None:
+    """Have transactions commit so from now on, on connections that there are, too."""
+    server.configure(synchronous_commit=how)
+    while server.rows("SHOW synchronous_commit") != [(how,)]:
+        pass
+
+
+async def answers(transaction: Transaction) -> bool:
+    return await transaction.one("SELECT 1") is not None
+
+
+async def commit(transaction: Transaction) -> int:
+    return await transaction.run(
+        "INSERT INTO store_probe (slot, written) VALUES (9, 9) ON CONFLICT (slot) DO UPDATE SET written = 9"
+    )
 
 
 @pytest.mark.parametrize(
     ("default", "used"), [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
 )
 async def test_a_commit_waits_for_the_disk_whatever_the_default_of_the_database(
-    primary: PostgresqlInstance, default: str, used: str
+    watched: PostgresqlInstance, default: str, used: str
 ) -> None:
-    primary.execute(f"ALTER DATABASE test SET synchronous_commit = {default}")
-    try:
-        assert await commits_of(primary.url) == used
-    finally:
-        primary.execute("ALTER DATABASE test RESET synchronous_commit")
-
-
-async def test_a_database_that_turns_to_asynchronous_commits_while_it_is_used_does_not_change_ours(
-    primary: PostgresqlInstance,
-) -> None:
-    database = PostgresqlDatabase(primary.url, busy_timeout=5)
+    by_default(watched, default)
+    database = PostgresqlDatabase(watched.url, busy_timeout=5)
     await database.open()
-    try:
-        primary.configure(synchronous_commit="off")
-        while primary.rows("SHOW synchronous_commit") != [("off",)]:
-            pass
-        assert {await database.write(commits_by) for _ in range(3)} == {"on"}
-    finally:
-        primary.execute("ALTER SYSTEM RESET synchronous_commit", "SELECT pg_reload_conf()")
-        await database.close()
+    await database.write(commit)
+    await database.close()
+    async with PostgresqlMaintenance(watched.url) as maintenance:
+        await maintenance.write(commit)
+    assert watched.rows("SELECT synchronous_commit FROM commits_seen") == [(used,)] * 2
+
+
+@pytest.mark.parametrize(
+    ("at_first", "later", "used"),
+    [
+        ("on", "off", "on"),
+        ("remote_apply", "off", "on"),
+        ("on", "remote_apply", "remote_apply"),
+        ("off", "remote_apply", "remote_apply"),
+    ],
+)
+async def test_commits_follow_a_default_that_changes_as_with_a_host_that_takes_over_but_for_asynchronous_ones(
+    watched: PostgresqlInstance, at_first: str, later: str, used: str
+) -> None:
+    by_default(watched, at_first)
+    database = PostgresqlDatabase(watched.url, busy_timeout=5)
+    await database.open()
+    by_default(watched, later)
+    for _ in range(3):
+        await database.write(commit)
+    await database.close()
+    assert watched.rows("SELECT synchronous_commit FROM commits_seen") == [(used,)] * 3
 
 
 async def test_no_limit_of_the_database_ends_the_wait_of_a_commit_for_a_standby(primary: PostgresqlInstance) -> None:
@@ -86,10 +116,14 @@ async def test_no_limit_of_the_database_ends_the_wait_of_a_commit_for_a_standby(
 
 
 async def test_a_url_that_asks_for_asynchronous_commits_gets_them_with_a_warning(
-    primary: PostgresqlInstance, caplog: pytest.LogCaptureFixture
+    watched: PostgresqlInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
+    database = PostgresqlDatabase(f"{watched.url}?synchronous_commit=off", busy_timeout=5)
     with caplog.at_level(logging.WARNING, "gatepost.stores"):
-        assert await commits_of(f"{primary.url}?synchronous_commit=off") == "off"
+        await database.open()
+    await database.write(commit)
+    await database.close()
+    assert watched.rows("SELECT synchronous_commit FROM commits_seen") == [("off",)]
     (warning,) = caplog.records
     assert "synchronous_commit off" in warning.getMessage()
 
@@ -106,11 +140,11 @@ async def test_an_attempt_at_a_database_that_hangs_ends_with_the_patience_of_its
     try:
         for operation in (database.write, database.read, database.write, database.read):
             with pytest.raises(StoreBusy, match="cannot answer"):
-                await operation(commits_by)
+                await operation(answers)
     finally:
         PATIENCE.reset(token)
         primary.thaw()
-    assert await database.write(commits_by) == "on"
+    assert await database.write(answers)
     await database.close()
 
 

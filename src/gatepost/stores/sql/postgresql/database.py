@@ -28,7 +28,7 @@ from gatepost.stores.contract.errors import StoreMisconfigured, StoreOverloaded,
 from gatepost.stores.sql.database import Operation, StoreCall, T
 from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.connections import Connections
-from gatepost.stores.sql.postgresql.durability import chooses_commit, commit_setting
+from gatepost.stores.sql.postgresql.durability import chooses_commit, keeping, warn_of_loss
 from gatepost.stores.sql.postgresql.errors import (
     explained,
     explained_at_open,
@@ -115,7 +115,7 @@ class PostgresqlDatabase:
         """Whether anything new is taken; what was taken before keeps the connections until it is done."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._begin = _BEGIN
+        self._keeping = keeping(url)
         self._longer_reads: set[str] = set()
         """Reads that are more than one statement, by name."""
         self._turns = Turns(connections)
@@ -130,7 +130,7 @@ class PostgresqlDatabase:
             try:
                 async with asyncio.timeout(_MIGRATION_SECONDS):
                     await self._migrate(connection)
-                    self._begin = _BEGIN + await commit_setting(connection, self._url, self.description)
+                    await warn_of_loss(connection, self._url, self.description)
             except BaseException:
                 connection.terminate()
                 raise
@@ -253,8 +253,8 @@ class PostgresqlDatabase:
     async def _write(self, attempt: _Attempt, operation: Operation[T]) -> T:
         async with self._lent.lend(seconds=LONGEST_ATTEMPT) as connection:
             async with self._within(attempt):
-                await connection.execute(self._begin)
-                transaction = PostgresqlTransaction(connection, origin=self.origin)
+                await connection.execute(_BEGIN)
+                transaction = PostgresqlTransaction(connection, origin=self.origin, keeping=self._keeping)
                 result = await operation(transaction)
             try:
                 await connection.execute(transaction.commit, timeout=_at_most(_COMMIT_SECONDS))

@@ -13,6 +13,7 @@ from gatepost.stores.sql.database import Operation, Row, T, Transaction
 from gatepost.stores.sql.maintenance import Findings, Shape
 from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.database import MIGRATION_LOCK, TYPE_NAMES, refuse_foreign_tables
+from gatepost.stores.sql.postgresql.durability import keeping
 from gatepost.stores.sql.postgresql.errors import explained, explained_at_open, state_of
 from gatepost.stores.sql.postgresql.transaction import PostgresqlTransaction
 
@@ -190,7 +191,7 @@ class PostgresqlMaintenance:
         ends = False
         try:
             await connection.execute(begin)
-            transaction = PostgresqlTransaction(connection)
+            transaction = PostgresqlTransaction(connection, keeping=keeping(self._url))
             result = await operation(transaction)
             ends = commits
             await connection.execute(transaction.commit if commits else "ROLLBACK")

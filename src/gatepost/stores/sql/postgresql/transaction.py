@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 
 class PostgresqlTransaction:
-    """The transaction that is open on a connection; `origin` names the store in this process to others."""
+    """The transaction that is open on a connection.
 
-    def __init__(self, connection: PoolConnectionProxy, *, origin: str = "") -> None:
+    Args:
+        connection: where it is open.
+        origin: names the store in this process to others.
+        keeping: what makes its commit outlive a crash (`durability.keeping`).
+    """
+
+    def __init__(self, connection: PoolConnectionProxy, *, origin: str = "", keeping: str = "") -> None:
         self._connection = connection
-        self._origin = origin
+        self._origin, self._keeping = origin, keeping
         self._wakeups: dict[Wakeup, None] = {}
 
     async def one(self, sql: str, *parameters: Value) -> Row | None:
@@ -45,7 +51,7 @@ class PostgresqlTransaction:
         Without a time limit of the database's: one that ends while a commit waits for a synchronous standby makes the
         database say that it is done, though the standby has nothing of it (PostgreSQL section 27.2.8.3).
         """
-        return notifying(self._wakeups, self._origin) + "SET LOCAL statement_timeout = 0; COMMIT"
+        return notifying(self._wakeups, self._origin) + self._keeping + "SET LOCAL statement_timeout = 0; COMMIT"
 
 
 class OneStatement:
