@@ -40,17 +40,20 @@ class Paused(Generic[T]):
 
 
 @asynccontextmanager
-async def paused(url: str, operation: Callable[[], Awaitable[T]]) -> AsyncIterator[Paused[T]]:
-    """Begin what issues an access token and stop it where its token or code is spent and its locks are held."""
+async def paused(
+    url: str, operation: Callable[[], Awaitable[T]], *, table: str = "access_tokens"
+) -> AsyncIterator[Paused[T]]:
+    """Begin an operation and stop it where it has added a row to the table.
+
+    That is where a refresh or a code exchange has spent its token or code, and holds its locks.
+    """
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
             f"CREATE OR REPLACE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN PERFORM pg_advisory_xact_lock({PAUSE}); RETURN NULL; END $$"
         )
-        await connection.execute(
-            "CREATE TRIGGER pauses AFTER INSERT ON access_tokens FOR EACH ROW EXECUTE FUNCTION pause()"
-        )
+        await connection.execute(f"CREATE TRIGGER pauses AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION pause()")
         await connection.execute("SELECT pg_advisory_lock($1)", PAUSE)
         held = Paused(connection, asyncio.create_task(_of(operation())))
         try:

@@ -1,4 +1,4 @@
-"""A code exchange beside what takes back at the same moment what it is about to give."""
+"""What gives access, beside what takes it away at the same moment."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import Any, Final
 
 import pytest
 
-from gatepost.stores.conformance.records import NOW, WINDOW, approve, client, find_grant, fp, grant, tokens, user
+from gatepost.stores.conformance.records import (
+    NOW,
+    WINDOW,
+    approve,
+    client,
+    code,
+    find_grant,
+    fp,
+    grant,
+    tokens,
+    transaction,
+    user,
+)
 from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Rotation
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.sql.postgresql import postgresql_store
 from tests.stores import postgresql_server
 from tests.stores.sql.postgresql.pausing import is_waiting, paused, until
@@ -105,3 +118,46 @@ async def test_a_request_that_is_purged_while_its_code_is_spent_takes_nothing_of
         assert await redemption.go_on() is RedeemOutcome.REDEEMED
     await purge
     assert not await is_dead(store, "1")
+
+
+async def test_a_second_approval_while_the_code_of_the_first_is_spent_comes_too_late(
+    store: Store, postgresql_url: str
+) -> None:
+    async with paused(postgresql_url, lambda: redeem(store)) as redemption:
+        again = asyncio.ensure_future(store.transactions.approve_transaction(code("code-again"), now=NOW))
+        await until(lambda: is_waiting(redemption.connection))
+        assert await redemption.go_on() is RedeemOutcome.REDEEMED
+    assert await again is ApproveOutcome.ALREADY_FINISHED
+    assert await store.grants.find_code(fp("code-again"), now=NOW) is None
+
+
+SHUTS_OUT: Final = ("the client is disabled", "the client is removed")
+
+
+@pytest.mark.parametrize("ending", SHUTS_OUT)
+async def test_a_client_that_is_shut_out_while_it_gets_a_grant_of_its_own_gets_none(
+    store: Store, postgresql_url: str, ending: str
+) -> None:
+    """The two write no row of each other's: each has read what the other changes, so one of them begins anew."""
+    own = grant("grant-own", subject="client-1")
+    async with paused(
+        postgresql_url, lambda: store.clients.give_client_grant(own, tokens("own", own.grant_id))
+    ) as giving:
+        await ENDINGS[ending](store)
+        assert await giving.go_on() is False
+    assert await find_grant(store, own.grant_id) is None
+
+
+@pytest.mark.parametrize("ending", ["the person is disabled", *SHUTS_OUT])
+async def test_an_approval_at_once_while_its_person_or_client_is_shut_out_approves_nothing(
+    store: Store, postgresql_url: str, ending: str
+) -> None:
+    request = transaction("transaction-2", created_at=NOW)
+    async with paused(
+        postgresql_url,
+        lambda: store.transactions.approve_at_once(request, code("code-2", request.transaction_id), client()),
+        table="authorization_codes",
+    ) as approval:
+        await ENDINGS[ending](store)
+        assert await approval.go_on() is False
+    assert await store.grants.find_code(fp("code-2"), now=NOW) is None
