@@ -120,6 +120,30 @@ async def test_a_server_that_falls_silent_is_given_up_and_nothing_is_lost_when_i
     assert await waited_out(database) in {1, 2}
 
 
+async def test_each_silence_that_is_met_before_a_statement_of_its_own_ends_the_other_connections_too(
+    database: PostgresqlDatabase, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each of them would cost somebody an attempt."""
+    monkeypatch.setattr("gatepost.stores.sql.postgresql.database._FRESH_SECONDS", -1.0)
+    ended = 0
+    expire = database._lent.expire
+
+    async def count() -> None:
+        nonlocal ended
+        ended += 1
+        await expire()
+
+    monkeypatch.setattr(database._lent, "expire", count)
+    for silence in (1, 2):
+        assert await database.write_alone(ADD) is not None
+        wire.fall_silent()
+        with pytest.raises(StoreBusy, match="no answer came within 1 seconds"):
+            await database.write_alone(ADD)
+        wire.speak()
+        await waited_out(database)
+        assert ended == silence
+
+
 async def waited_out(database: PostgresqlDatabase) -> int:
     """Read as a caller does who waits."""
     deadline = time.monotonic() + 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -117,6 +118,21 @@ async def test_a_token_that_is_spent_between_the_snapshot_of_a_refresh_and_its_l
         assert await refresh.go_on() == Rotation(RotateOutcome.REPEATED, b"sealed 2")
     assert await find_refresh_token(store, fp("refresh other")) is None
     await other.close()
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_a_database_that_isolates_more_by_default_refreshes_as_well_and_no_more(
+    store: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    stricter = postgresql_store(f"{postgresql_url}&default_transaction_isolation={quote(isolation)}")
+    await stricter.open()
+    assert await rotate(stricter) == ROTATED
+    async with paused_before_it_locks(postgresql_url, monkeypatch, lambda: rotate(stricter, "2", "3")) as refresh:
+        monkeypatch.undo()
+        await store.grants.revoke_grant("grant-1", reason="asked", now=NOW)
+        assert await refresh.go_on() == DEAD
+    assert await find_refresh_token(store, fp("refresh 3")) is None
+    await stricter.close()
 
 
 async def test_the_thief_of_a_token_that_is_spent_ends_what_its_owner_is_just_getting(

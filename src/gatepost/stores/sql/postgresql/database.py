@@ -61,6 +61,8 @@ _MIGRATION_SECONDS: Final = 3600.0
 _CLOSE_SECONDS: Final = 5.0
 _FRESH_SECONDS: Final = 2.0
 """After its last answer, a connection may be dead without anybody having noticed."""
+_ASKS: Final = "SELECT 1"
+"""What a connection is asked that was silent for so long."""
 _PAUSE: Final = 0.005
 """Seconds between two attempts, times how many there were."""
 # SET LOCAL rather than parameters of the connection, which PgBouncer in transaction mode does not pass on. All of it is
@@ -267,8 +269,9 @@ class PostgresqlDatabase:
     async def _write_alone(self, operation: Operation[T], *, is_repeatable: bool) -> T | None:
         async with self._lent.lend(seconds=LONGEST_ATTEMPT) as connection:
             if time.monotonic() - connection.answered_at > _FRESH_SECONDS:
-                async with self._within(_Attempt("", LONGEST_ATTEMPT)):
-                    await connection.execute("SELECT 1")
+                async with self._within(_Attempt(_ASKS, LONGEST_ATTEMPT)):
+                    await connection.execute(_ASKS)
+                self._slow.discard(_ASKS)
             try:
                 async with asyncio.timeout(LONGEST_ATTEMPT if is_repeatable else _at_most(_COMMIT_SECONDS)):
                     return await operation(OneStatement(connection, writes=True))
