@@ -81,7 +81,7 @@ async def test_a_websocket_is_closed() -> None:
 
 
 async def test_what_keeps_it_from_starting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fails(_installation: Installation) -> None:
+    async def fails(_installation: Installation, **_waits: bool) -> None:
         raise CannotStart("The door does not open.")
 
     monkeypatch.setattr(Installation, "open", fails)
