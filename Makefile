@@ -147,6 +147,7 @@ COMPILE := env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINK
 lock: $(VENV)/.uv ## bring requirements/*.txt in step with pyproject.toml; versions stay where they can
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt >/dev/null
 	$(COMPILE) pyproject.toml --group development -c requirements/runtime.txt -o requirements/development.txt >/dev/null
+	$(COMPILE) pyproject.toml --group documentation -c requirements/runtime.txt -o requirements/documentation.txt >/dev/null
 	$(COMPILE) --group build -c requirements/development.txt -o requirements/build.txt >/dev/null
 
 .PHONY: upgrade

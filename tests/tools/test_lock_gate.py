@@ -15,6 +15,7 @@ dependencies = ["Jinja2>=3.1", "uvicorn[standard]>=0.50"]
 [dependency-groups]
 build = ["hatchling"]
 development = [{ include-group = "build" }, "ruff"]
+documentation = ["sphinx"]
 """
 HASH = " \\\n    --hash=sha256:00ff\n"
 RUNTIME_FROM = "    # via gatepost (pyproject.toml)\n"
@@ -24,6 +25,7 @@ MARKUPSAFE = f"markupsafe==3.0 ; sys_platform != 'win32'{HASH}    # via jinja2\n
 UVICORN = f"uvicorn==0.54.0{HASH}{RUNTIME_FROM}"
 HATCHLING = f"hatchling==1.30{HASH}    # via gatepost (pyproject.toml:build)\n"
 RUFF = f"ruff==0.17{HASH}{DEVELOPMENT_FROM}"
+SPHINX = f"sphinx==9.0{HASH}    # via gatepost (pyproject.toml:documentation)\nruff==0.1{HASH}    # via sphinx\n"
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "requirements" / "build.txt").write_text(HATCHLING)
     (tmp_path / "requirements" / "runtime.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN)
     (tmp_path / "requirements" / "development.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + HATCHLING + RUFF)
+    (tmp_path / "requirements" / "documentation.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + SPHINX)
     return tmp_path
 
 
@@ -68,6 +71,7 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             [
                 "runtime.txt: orjson is not pinned, though pyproject.toml asks for it",
                 "development.txt: orjson is not pinned, though pyproject.toml asks for it",
+                "documentation.txt: orjson is not pinned, though pyproject.toml asks for it",
             ],
             id="a requirement was added",
         ),
@@ -85,6 +89,7 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             [
                 "runtime.txt: markupsafe is not pinned, though pyproject.toml asks for it",
                 "development.txt: markupsafe is not pinned, though pyproject.toml asks for it",
+                "documentation.txt: markupsafe is not pinned, though pyproject.toml asks for it",
             ],
             id="a transitive requirement became a direct one",
         ),
@@ -92,7 +97,7 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             "pyproject.toml",
             "Jinja2>=3.1",
             "Jinja2>=4",
-            ["runtime.txt: jinja2==3.1.6 is outside >=4", "development.txt: jinja2==3.1.6 is outside >=4"],
+            [f"{name}.txt: jinja2==3.1.6 is outside >=4" for name in ("runtime", "development", "documentation")],
             id="a range moved away",
         ),
         pytest.param(
@@ -101,6 +106,13 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             "markupsafe==2.0",
             ["development.txt: markupsafe is 2.0, elsewhere 3.0"],
             id="two files pin different versions",
+        ),
+        pytest.param(
+            "requirements/documentation.txt",
+            "markupsafe==3.0",
+            "markupsafe==2.0",
+            ["documentation.txt: markupsafe is 2.0, elsewhere 3.0"],
+            id="the documentation is built with another version of what runs",
         ),
         pytest.param(
             "requirements/build.txt",
