@@ -853,7 +853,7 @@ class LiveState:
 
     async def take_lease(self, name: str, *, holder: str, now: int, until: int) -> bool:
         held_by, ends_at = self.leases.get(name, (holder, until))
-        if held_by != holder and ends_at > now:
+        if held_by != holder and now < ends_at <= until + (until - now):
             return False
         self.leases[name] = (holder, until)
         return True

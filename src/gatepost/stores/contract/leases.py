@@ -11,6 +11,9 @@ class LeaseStore(Protocol):
     async def take_lease(self, name: str, *, holder: str, now: int, until: int) -> bool:
         """Hold the lease until `until` if it is free, over or the holder's own already; say whether it is held.
 
+        One that ends later than `until` by more than what is asked for (`until - now`) counts as over: it was taken by
+        a clock that is ahead, and would keep everybody else away until then.
+
         Repeated: True, for the holder.
         """
 

@@ -123,6 +123,15 @@ async def test_a_lease_is_renewed_by_its_holder_and_free_after_its_end(store: St
     assert await leases.take_lease("another", holder="one", now=NOW + 90, until=NOW + 150)
 
 
+async def test_a_lease_taken_by_a_clock_far_ahead_keeps_nobody_away(store: Store) -> None:
+    leases = store.leases
+    await leases.take_lease("purge", holder="a little ahead", now=NOW + 60, until=NOW + 120)
+    await leases.take_lease("another", holder="far ahead", now=NOW + 61, until=NOW + 121)
+
+    assert not await leases.take_lease("purge", holder="right", now=NOW, until=NOW + 60)
+    assert await leases.take_lease("another", holder="right", now=NOW, until=NOW + 60)
+
+
 async def test_only_the_holder_returns_a_lease(store: Store) -> None:
     leases = store.leases
     await leases.take_lease("purge", holder="one", now=NOW, until=NOW + 60)
