@@ -148,6 +148,8 @@ lock: $(VENV)/.uv ## bring requirements/*.txt in step with pyproject.toml; versi
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt >/dev/null
 	$(COMPILE) pyproject.toml --group development -c requirements/runtime.txt -o requirements/development.txt >/dev/null
 	$(COMPILE) pyproject.toml --group documentation -c requirements/runtime.txt -o requirements/documentation.txt >/dev/null
+	$(COMPILE) pyproject.toml --extra postgres --extra otel -c requirements/development.txt \
+		-o requirements/image.txt >/dev/null
 	$(COMPILE) --group build -c requirements/development.txt -o requirements/build.txt >/dev/null
 
 .PHONY: upgrade

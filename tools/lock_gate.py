@@ -49,12 +49,13 @@ def disagreements(project: Path) -> Iterator[str]:
     """Yield a sentence for each thing that `make lock` would change or that should not be in a lock file."""
     pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     runtime = requirements(pyproject["project"]["dependencies"])
-    groups = pyproject["dependency-groups"]
+    groups, extras = pyproject["dependency-groups"], pyproject["project"]["optional-dependencies"]
     expected = {
         "build.txt": group(groups, "build"),
         "runtime.txt": runtime,
         "development.txt": [*runtime, *group(groups, "development")],
         "documentation.txt": [*runtime, *group(groups, "documentation")],
+        "image.txt": [*runtime, *requirements([*extras["postgres"], *extras["otel"]])],
     }
     versions: dict[str, str] = {}
     names_in_runtime: set[str] = set()

@@ -12,6 +12,10 @@ PYPROJECT = """
 [project]
 dependencies = ["Jinja2>=3.1", "uvicorn[standard]>=0.50"]
 
+[project.optional-dependencies]
+otel = []
+postgres = ["asyncpg>=0.32"]
+
 [dependency-groups]
 build = ["hatchling"]
 development = [{ include-group = "build" }, "ruff"]
@@ -26,6 +30,7 @@ UVICORN = f"uvicorn==0.54.0{HASH}{RUNTIME_FROM}"
 HATCHLING = f"hatchling==1.30{HASH}    # via gatepost (pyproject.toml:build)\n"
 RUFF = f"ruff==0.17{HASH}{DEVELOPMENT_FROM}"
 SPHINX = f"sphinx==9.0{HASH}    # via gatepost (pyproject.toml:documentation)\nruff==0.1{HASH}    # via sphinx\n"
+ASYNCPG = f"asyncpg==0.33{HASH}{RUNTIME_FROM}"
 
 
 @pytest.fixture
@@ -37,6 +42,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "requirements" / "runtime.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN)
     (tmp_path / "requirements" / "development.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + HATCHLING + RUFF)
     (tmp_path / "requirements" / "documentation.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + SPHINX)
+    (tmp_path / "requirements" / "image.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + ASYNCPG)
     return tmp_path
 
 
@@ -72,6 +78,7 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
                 "runtime.txt: orjson is not pinned, though pyproject.toml asks for it",
                 "development.txt: orjson is not pinned, though pyproject.toml asks for it",
                 "documentation.txt: orjson is not pinned, though pyproject.toml asks for it",
+                "image.txt: orjson is not pinned, though pyproject.toml asks for it",
             ],
             id="a requirement was added",
         ),
@@ -90,6 +97,7 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
                 "runtime.txt: markupsafe is not pinned, though pyproject.toml asks for it",
                 "development.txt: markupsafe is not pinned, though pyproject.toml asks for it",
                 "documentation.txt: markupsafe is not pinned, though pyproject.toml asks for it",
+                "image.txt: markupsafe is not pinned, though pyproject.toml asks for it",
             ],
             id="a transitive requirement became a direct one",
         ),
@@ -97,7 +105,10 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             "pyproject.toml",
             "Jinja2>=3.1",
             "Jinja2>=4",
-            [f"{name}.txt: jinja2==3.1.6 is outside >=4" for name in ("runtime", "development", "documentation")],
+            [
+                f"{name}.txt: jinja2==3.1.6 is outside >=4"
+                for name in ("runtime", "development", "documentation", "image")
+            ],
             id="a range moved away",
         ),
         pytest.param(
