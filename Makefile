@@ -136,6 +136,16 @@ pictures: $(VENV)/.development ## take the pictures of pages in docs/images anew
 	$(RUN) pytest -q tests/end_to_end/test_pictures_for_docs.py
 	@cp test-artifacts/docs/*.png docs/images/
 
+# --- the package
+
+.PHONY: dist
+dist: $(VENV)/.development ## build wheel and source distribution into dist/, and check both
+	@rm -rf dist
+	$(RUN) uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
+	@rm -f dist/.gitignore
+	$(RUN) twine check --strict dist/*
+	$(RUN) check_wheel_contents dist/*.whl
+
 # --- dependencies
 
 # Neither the machine's own indexes nor its download addresses may reach the files.
@@ -151,6 +161,7 @@ lock: $(VENV)/.uv ## bring requirements/*.txt in step with pyproject.toml; versi
 	$(COMPILE) pyproject.toml --extra postgres --extra otel -c requirements/development.txt \
 		-o requirements/image.txt >/dev/null
 	$(COMPILE) --group build -c requirements/development.txt -o requirements/build.txt >/dev/null
+	$(COMPILE) pyproject.toml --all-extras --resolution lowest-direct -o requirements/lowest.txt >/dev/null
 
 .PHONY: upgrade
 upgrade: ## the same, with the newest versions

@@ -1,7 +1,8 @@
 """Gate: `requirements/*.txt` say what `pyproject.toml` says. Needs no network.
 
 For each file: the requirements that it was compiled from are the ones that `pyproject.toml` names now, each pinned to a
-version inside its range; everything has a hash; nothing names an address; files agree with each other.
+version inside its range; everything has a hash; nothing names an address; files agree with each other. `lowest.txt`
+alone stands for itself: the lowest versions that the package takes, its extras included, with which a test installs it.
 
     python tools/lock_gate.py [FOLDER]
 """
@@ -13,11 +14,13 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 _BLOCK = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)")
@@ -56,6 +59,7 @@ def disagreements(project: Path) -> Iterator[str]:
         "development.txt": [*runtime, *group(groups, "development")],
         "documentation.txt": [*runtime, *group(groups, "documentation")],
         "image.txt": [*runtime, *requirements([*extras["postgres"], *extras["otel"]])],
+        "lowest.txt": [*runtime, *requirements(chain.from_iterable(extras.values()))],
     }
     versions: dict[str, str] = {}
     names_in_runtime: set[str] = set()
@@ -65,11 +69,13 @@ def disagreements(project: Path) -> Iterator[str]:
         if file_name == "runtime.txt":
             names_in_runtime.update(pins)
         # The documentation has an environment of its own: only what both of them run has to be the same there.
-        compared = names_in_runtime if file_name == "documentation.txt" else pins
+        compared = {"documentation.txt": names_in_runtime, "lowest.txt": set[str]()}.get(file_name, set(pins))
         if _ADDRESS.search(text):
             yield f"{file_name}: names an address or an option"
         yield from (f"{file_name}: {name} has no hash" for name, pin in pins.items() if not pin.has_hash)
         yield from (f"{file_name}: {problem}" for problem in compare(pins, wanted))
+        if file_name == "lowest.txt":
+            yield from (f"{file_name}: {problem}" for problem in not_the_lowest(pins, wanted))
         yield from (
             f"{file_name}: {name} is {pin.version}, elsewhere {versions[name]}"
             for name, pin in pins.items()
@@ -114,6 +120,17 @@ def compare(pins: dict[str, Pin], wanted: list[Requirement]) -> Iterator[str]:
         elif not requirement.specifier.contains(pins[name].version, prereleases=True):
             yield f"{name}=={pins[name].version} is outside {requirement.specifier}"
     yield from (f"{name} is no longer asked for" for name, pin in pins.items() if pin.is_direct and name not in names)
+
+
+def not_the_lowest(pins: dict[str, Pin], wanted: list[Requirement]) -> Iterator[str]:
+    """Yield a sentence for each lower bound below which a requirement of a requirement keeps the version anyway."""
+    for requirement in wanted:
+        name = canonicalize_name(requirement.name)
+        bounds = [Version(one.version) for one in requirement.specifier if one.operator in {">=", "==", "~="}]
+        if not bounds:
+            yield f"{name} has no lower bound"
+        elif name in pins and Version(pins[name].version) > max(bounds):
+            yield f"{name}=={pins[name].version} is not the lowest that {requirement.specifier} takes"
 
 
 if __name__ == "__main__":

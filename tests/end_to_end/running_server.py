@@ -57,6 +57,7 @@ class RunningServer:
         module: str | None = None,
         behind: Sequence[str] = (),
         config: Path | None = None,
+        python: Path = Path(sys.executable),
     ) -> None:
         self.port = port or free_port()
         self.data = data
@@ -69,7 +70,7 @@ class RunningServer:
             serve = ["gatepost", "front", "--port", str(self.port), *options, "--", *behind]
         elif config is not None:
             serve = ["gatepost", "front", "--port", str(self.port), *options, "--config", str(config)]
-        self._arguments = [sys.executable, "-m", *(serve if module is None else [module])]
+        self._arguments = [str(python), "-m", *(serve if module is None else [module])]
         self._cwd = cwd
         # A process that is killed keeps no record of what it covered: it need not make one.
         inherited = {name: value for name, value in os.environ.items() if not (will_be_killed and _measures(name))}

@@ -31,6 +31,7 @@ HATCHLING = f"hatchling==1.30{HASH}    # via gatepost (pyproject.toml:build)\n"
 RUFF = f"ruff==0.17{HASH}{DEVELOPMENT_FROM}"
 SPHINX = f"sphinx==9.0{HASH}    # via gatepost (pyproject.toml:documentation)\nruff==0.1{HASH}    # via sphinx\n"
 ASYNCPG = f"asyncpg==0.33{HASH}{RUNTIME_FROM}"
+LOWEST = f"jinja2==3.1{HASH}{RUNTIME_FROM}uvicorn==0.50{HASH}{RUNTIME_FROM}asyncpg==0.32{HASH}{RUNTIME_FROM}"
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "requirements" / "development.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + HATCHLING + RUFF)
     (tmp_path / "requirements" / "documentation.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + SPHINX)
     (tmp_path / "requirements" / "image.txt").write_text(JINJA2 + MARKUPSAFE + UVICORN + ASYNCPG)
+    (tmp_path / "requirements" / "lowest.txt").write_text(LOWEST)
     return tmp_path
 
 
@@ -73,12 +75,13 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
         pytest.param(
             "pyproject.toml",
             '"Jinja2>=3.1"',
-            '"Jinja2>=3.1", "orjson"',
+            '"Jinja2>=3.1", "orjson>=3.11"',
             [
                 "runtime.txt: orjson is not pinned, though pyproject.toml asks for it",
                 "development.txt: orjson is not pinned, though pyproject.toml asks for it",
                 "documentation.txt: orjson is not pinned, though pyproject.toml asks for it",
                 "image.txt: orjson is not pinned, though pyproject.toml asks for it",
+                "lowest.txt: orjson is not pinned, though pyproject.toml asks for it",
             ],
             id="a requirement was added",
         ),
@@ -92,12 +95,13 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
         pytest.param(
             "pyproject.toml",
             '"Jinja2>=3.1"',
-            '"Jinja2>=3.1", "markupsafe"',
+            '"Jinja2>=3.1", "markupsafe>=3"',
             [
                 "runtime.txt: markupsafe is not pinned, though pyproject.toml asks for it",
                 "development.txt: markupsafe is not pinned, though pyproject.toml asks for it",
                 "documentation.txt: markupsafe is not pinned, though pyproject.toml asks for it",
                 "image.txt: markupsafe is not pinned, though pyproject.toml asks for it",
+                "lowest.txt: markupsafe is not pinned, though pyproject.toml asks for it",
             ],
             id="a transitive requirement became a direct one",
         ),
@@ -106,8 +110,11 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             "Jinja2>=3.1",
             "Jinja2>=4",
             [
-                f"{name}.txt: jinja2==3.1.6 is outside >=4"
-                for name in ("runtime", "development", "documentation", "image")
+                *(
+                    f"{name}.txt: jinja2==3.1.6 is outside >=4"
+                    for name in ("runtime", "development", "documentation", "image")
+                ),
+                "lowest.txt: jinja2==3.1 is outside >=4",
             ],
             id="a range moved away",
         ),
@@ -124,6 +131,20 @@ def test_the_failure_says_what_to_run(project: Path, capsys: pytest.CaptureFixtu
             "markupsafe==2.0",
             ["documentation.txt: markupsafe is 2.0, elsewhere 3.0"],
             id="the documentation is built with another version of what runs",
+        ),
+        pytest.param(
+            "pyproject.toml",
+            "asyncpg>=0.32",
+            "asyncpg>=0.31",
+            ["lowest.txt: asyncpg==0.32 is not the lowest that >=0.31 takes"],
+            id="a lower bound claims more than is installed anywhere",
+        ),
+        pytest.param(
+            "pyproject.toml",
+            '"asyncpg>=0.32"',
+            '"asyncpg"',
+            ["lowest.txt: asyncpg has no lower bound"],
+            id="a requirement has no lower bound",
         ),
         pytest.param(
             "requirements/build.txt",
