@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -66,14 +66,12 @@ def create_app(
         TargetError: `target` is neither a Server nor a function nor a mapping to such, or a path cannot be served.
     """
     # Imported here, as in `run`: importing `gatepost` costs nothing, and the web framework much.
-    from gatepost.assembly.installation import install  # noqa: PLC0415 - see above
+    from gatepost.assembly.arguments import checked_installation  # noqa: PLC0415 - see above
     from gatepost.assembly.site import app_for  # noqa: PLC0415 - see above
 
-    _check_arguments(settings=settings, provider=provider, store=store, title=title, allow=allow, roles=roles)
-    _check_arguments(external=external)
-    installation = install(
+    installation = checked_installation(
         _only(target, mcp),
-        settings or load_settings(),
+        settings=settings,
         provider=provider,
         store=store,
         title=title,
@@ -192,15 +190,16 @@ def serve_target(
         StoreError: the store cannot be opened.
         RuntimeError: an event loop runs in this thread.
     """
-    from gatepost.assembly.imported_later import is_direct_app  # noqa: PLC0415 - as in `create_app`
+    from gatepost.assembly.arguments import check_arguments  # noqa: PLC0415 - as in `create_app`
+    from gatepost.assembly.imported_later import is_direct_app  # noqa: PLC0415 - likewise
     from gatepost.assembly.installation import install  # noqa: PLC0415 - likewise
     from gatepost.assembly.trials import try_fronts  # noqa: PLC0415 - likewise
     from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
 
-    _check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
-    _check_arguments(host=host, port=port, workers=workers, middleware=middleware)
+    check_arguments(settings=settings, provider=provider, title=title, allow=allow, roles=roles, external=external)
+    check_arguments(host=host, port=port, workers=workers, middleware=middleware)
     chosen = settings or load_settings(_given({"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}))
     server = chosen.server.model_copy(update=_given({"host": host, "port": port and int(port), "workers": workers}))
     if worker is None and has_served_by_workers(server):
@@ -214,8 +213,7 @@ def serve_target(
             is_plain = (provider, title, allow, roles, external) == (None,) * 5 and not middleware
             return target, _taken_over(target, worker, is_plain=is_plain)
         there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
-        bound = replace(chosen, server=server.model_copy(update=there))
-        installation = installed(bound)
+        installation = installed(replace(chosen, server=server.model_copy(update=there)))
         installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
         _fit_among_workers(installation, worker)
         return _app_around(installation, middleware, _announce_of(worker)), installation
@@ -308,60 +306,6 @@ def _only(target: Any, mcp: Any) -> Any:
     if (target is None) is (mcp is None):
         raise TargetError("Name what is served once: create_app(server), or create_app(mcp=server).")
     return mcp if target is None else target
-
-
-def _check_arguments(**given: Any) -> None:
-    """Raise SettingsError for arguments of `create_app` and `run` that are something else than they are to be."""
-    from gatepost.identity.roles import Role  # noqa: PLC0415 - likewise
-    from gatepost.stores.contract.store import Store  # noqa: PLC0415 - likewise
-
-    fits: dict[str, tuple[Callable[[Any], bool], str]] = {
-        "settings": (lambda value: isinstance(value, Settings), "what load_settings() returns"),
-        "provider": (
-            lambda value: hasattr(value, "name") and not isinstance(value, type),
-            "an IdentityProvider, such as SingleUserProvider()",
-        ),
-        "store": (lambda value: isinstance(value, Store), "a Store; for one by its URL, set MCP_STORAGE_URL"),
-        "title": (lambda value: isinstance(value, str), "a text, the server's name for people"),
-        "allow": (lambda value: callable(value) or isinstance(value, Iterable), "words of a rule, or a function"),
-        "roles": (
-            lambda value: isinstance(value, Mapping) and all(isinstance(role, Role) for role in value.values()),
-            "a mapping from names to Role(...)",
-        ),
-        "external": (
-            _is_external,
-            "an ExternalIssuer(...), an IntrospectedIssuer(...) or a TokenValidator, or a list of such",
-        ),
-        "host": (lambda value: isinstance(value, str) and value != "", "an address to listen on, such as 127.0.0.1"),
-        "middleware": (_is_middleware, "a list of Middleware(...) of starlette.middleware"),
-        "workers": (lambda value: type(value) is int and 1 <= value <= 128, "how many processes serve, 1 to 128"),  # noqa: PLR2004 - as MCP_WORKERS
-        "port": (_is_port, "a port number from 0 to 65535"),
-    }
-    wrong = [name for name, value in given.items() if value is not None and not fits[name][0](value)]
-    if wrong:
-        raise SettingsError(*(f"{name}= takes {fits[name][1]}; {_shown(given[name])} was given." for name in wrong))
-
-
-def _shown(value: Any) -> str:
-    return str(value) if isinstance(value, (int, float)) else f"a {type(value).__name__}"
-
-
-def _is_external(value: Any) -> bool:
-    from gatepost.assembly.external_tokens import is_external  # noqa: PLC0415 - most servers take no such tokens
-
-    return is_external(value)
-
-
-def _is_port(value: Any) -> bool:
-    # A text as well: hosting platforms say it in a variable.
-    is_number = type(value) is int or (type(value) is str and value.isascii() and value.isdecimal())
-    return is_number and 0 <= int(value) <= 65_535  # noqa: PLR2004 - RFC 9293 section 3.1
-
-
-def _is_middleware(value: Any) -> bool:
-    from starlette.middleware import Middleware  # noqa: PLC0415 - as in `create_app`
-
-    return isinstance(value, Sequence) and all(isinstance(each, Middleware) for each in value)
 
 
 def _taken_over(app: DirectApp, worker: Worker | None, *, is_plain: bool) -> Installation:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from gatepost.configuration.roles import roles_of_settings
-from gatepost.configuration.settings import ROLE_PREFIX, Settings, SettingsError, variables
+from gatepost.configuration.settings import ROLE_PREFIX, Settings, SettingsError
 from gatepost.identity.entry import ANYBODY, Allow, Entry, entry_of
 from gatepost.identity.roles import EVERY_SCOPE, Role, Roles
 from gatepost.identity.rules import TAKES, NotARule
@@ -39,9 +39,8 @@ def roles_there_are(settings: Settings, given: Mapping[str, Role] | None) -> Rol
     Raises:
         SettingsError: variables or `given` are wrong.
     """
-    named = {name: value for name, value in variables(settings.env_file).items() if name.startswith(ROLE_PREFIX)}
     try:
-        return Roles({**roles_of_settings(named), **(given or {})})
+        return Roles({**roles_of_settings(settings.variables(ROLE_PREFIX)), **(given or {})})
     except NotARule:
         raise SettingsError(f"users= of a role in roles= takes a function, or {TAKES}.") from None
     except ValueError as error:

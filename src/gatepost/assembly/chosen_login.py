@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gatepost.assembly import imported_later
-from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError, variables
+from gatepost.configuration.settings import UPSTREAM_PREFIX, Settings, SettingsError
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.rules import EVERYBODY
@@ -62,7 +62,7 @@ def _as_login(provider: AuthProvider) -> IdentityProvider:
 
 def _upstream(settings: Settings, *, beside: object, is_given: bool) -> list[UpstreamLogin] | None:
     """Return the providers elsewhere that the settings name. GitHub's names are others', too: code may read them."""
-    named = {name: value for name, value in variables(settings.env_file).items() if name.startswith(UPSTREAM_PREFIX)}
+    named = settings.variables(UPSTREAM_PREFIX)
     github = (None, None) if is_given else (settings.oauth.github_client_id, settings.oauth.github_client_secret)
     if not named and github == (None, None):
         return None

@@ -12,7 +12,6 @@ from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
-from gatepost.configuration.settings import variables
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
@@ -265,9 +264,7 @@ def build_oauth(
         clients=clients,
         client_keys=keys,
         egress=egress,
-        settings_clients=()
-        if file is None
-        else read_client_file(file, variables=variables(settings.env_file), now=now()),
+        settings_clients=() if file is None else read_client_file(file, variables=settings.variables(), now=now()),
     )
 
 

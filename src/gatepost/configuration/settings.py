@@ -60,20 +60,34 @@ class Settings:
     """What looks like a mistake but need not be one, for the start-up banner."""
     env_file: Path | None = field(default=None, compare=False)
     """Where variables are looked for beneath the environment. Settings that differ in nothing else are equal."""
+    environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+    """What stands in place of the process's environment; None for that one."""
 
     @property
     def issues_tokens(self) -> bool:
         """Whether the built-in authorization server is on."""
         return self.oauth.enabled and self.oauth.enable_authorization_server
 
+    def variables(self, prefix: str = "") -> dict[str, str]:
+        """Return what is set to something now, where these settings were read, of names that begin with `prefix`."""
+        found = variables(self.env_file, self.environment)
+        return {name: value for name, value in found.items() if name.startswith(prefix)}
 
-def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
+
+def load_settings(
+    overrides: Mapping[str, str] | None = None,
+    *,
+    env_file: Path | None = Path(".env"),
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
     """Read the environment, then `.env` beneath it; `overrides` (by variable name) beat both.
+
+    `environment` stands in place of the process's.
 
     Raises:
         SettingsError: a value is wrong.
     """
-    present, given, sentences = variables(env_file), overrides or {}, list[str]()
+    present, given, sentences = variables(env_file, environment), overrides or {}, list[str]()
     server = _section(ServerSettings, present, given, sentences)
     oauth = _section(OAuthSettings, present, given, sentences)
     registration = _section(RegistrationSettings, present, given, sentences)
@@ -83,7 +97,17 @@ def load_settings(overrides: Mapping[str, str] | None = None, *, env_file: Path 
     if server is None or oauth is None or registration is None or outbound is None or external is None or pages is None:
         raise SettingsError(*sentences)
     warnings = (*_misspelt(frozenset(present)), *_doubtful(server, oauth))
-    return Settings(server, oauth, registration, outbound, external, pages, warnings=warnings, env_file=env_file)
+    return Settings(
+        server,
+        oauth,
+        registration,
+        outbound,
+        external,
+        pages,
+        warnings=warnings,
+        env_file=env_file,
+        environment=environment,
+    )
 
 
 def _section(
@@ -119,8 +143,8 @@ def known_names() -> tuple[str, ...]:
     return tuple(str(field.alias) for section in sections for field in section.model_fields.values())
 
 
-def variables(env_file: Path | None) -> dict[str, str]:
-    """Return what is set to something, in the environment or beneath it in `.env`.
+def variables(env_file: Path | None, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what is set to something, in the environment or beneath it in `.env`; `environment` as `load_settings`.
 
     Set to nothing is not set: then what `.env` has counts.
     """
@@ -129,7 +153,7 @@ def variables(env_file: Path | None) -> dict[str, str]:
         from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
 
         values |= dotenv_values(env_file)
-    values |= {name: value for name, value in os.environ.items() if value}
+    values |= {name: value for name, value in (os.environ if environment is None else environment).items() if value}
     return {name: value for name, value in values.items() if value}
 
 

@@ -37,6 +37,11 @@ class OperatorNamedProvider(IdentityProvider):
     def __init__(self, subject: str = "owner", *, display_name: str | None = None) -> None:
         self._identity = Identity(subject, display_name or subject)
 
+    @property
+    def identity(self) -> Identity:
+        """The one person."""
+        return self._identity
+
     async def is_active(self, user: User) -> bool:
         """Say whether this is the one person, and not one who was called otherwise before a restart."""
         return user.external_subject == self._identity.subject

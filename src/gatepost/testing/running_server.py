@@ -1,0 +1,252 @@
+"""A server that runs for a test: the real app in memory, its people and their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+import httpx2
+
+from gatepost.assembly.arguments import checked_installation
+from gatepost.assembly.imported_later import is_direct_app
+from gatepost.assembly.site import app_for
+from gatepost.configuration.deployment import MCP_PATH
+from gatepost.configuration.settings import Settings, load_settings
+from gatepost.resource.profile import Profile
+from gatepost.testing.asgi_transport import StreamedASGITransport
+from gatepost.testing.clock import Clock
+from gatepost.testing.grants import Grants, HeldGrant
+from gatepost.testing.own_task import OwnTask, running_loop
+from gatepost.testing.people import SOMEBODY, NamedUser, People
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from gatepost.assembly.external_tokens import External
+    from gatepost.assembly.installation import Installation
+    from gatepost.assembly.life import Life
+    from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.identity.entry import Allow
+    from gatepost.identity.provider import IdentityProvider
+    from gatepost.identity.roles import Role
+    from gatepost.resource.resources import ProtectedResource
+    from gatepost.stores.contract.store import Store
+    from gatepost.testing.client import InProcessClient
+    from gatepost.web.site.direct_app import DirectApp
+
+_IN_MEMORY: Final = {"MCP_STORAGE_URL": "memory:"}
+
+
+class RunningServer:
+    """A server for the time of an `async with`, reached without a socket.
+
+        async with RunningServer(server) as running:
+            async with running.client(user="alice") as alice, running.client(user="bob") as bob:
+                ...
+
+    It is as `create_app` would serve it, with a store in memory. Neither the environment nor `.env` is read.
+
+    Args:
+        target: as for `create_app`; or what `create_app` returned, which keeps settings, store and clock of its own.
+        settings: by the names of docs/settings.md, over those of a server in memory; or what `load_settings` returned.
+        clock: its time; by default one that runs with the machine's.
+        provider: as for `create_app`, and so are all that follow.
+
+    Raises:
+        SettingsError: at `async with`, as for `create_app`.
+        TargetError: likewise.
+        ValueError: something is given beside what `create_app` returned.
+        RuntimeError: the event loop is not one of asyncio.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        settings: Mapping[str, str] | Settings | None = None,
+        clock: Clock | None = None,
+        provider: IdentityProvider | AuthProvider | None = None,
+        store: Store | None = None,
+        title: str | None = None,
+        allow: Allow | None = None,
+        roles: Mapping[str, Role] | None = None,
+        external: External | None = None,
+    ) -> None:
+        arguments: dict[str, Any] = {
+            "provider": provider,
+            "store": store,
+            "title": title,
+            "allow": allow,
+            "roles": roles,
+            "external": external,
+        }
+        if is_direct_app(target) and any(value is not None for value in (settings, clock, *arguments.values())):
+            raise ValueError(
+                "create_app() made this app with arguments of its own: give them there, or the server here."
+            )
+        self.clock = clock or Clock()
+        """Moved by tests."""
+        self._target, self._settings, self._arguments = target, settings, arguments
+        self._life: OwnTask[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        running_loop()
+        life = OwnTask(self._running())
+        await life.open()
+        self._life = life
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        life, self._life = self._life, None
+        if life is not None:
+            await life.close()
+
+    @property
+    def app(self) -> FastAPI:
+        """The app, for what reaches into it."""
+        return self._app
+
+    @property
+    def origin(self) -> str:
+        """Where it is, such as `http://127.0.0.1:8000`, without a slash at the end."""
+        return self._installation.core.deployment.public_url
+
+    @property
+    def url(self) -> str:
+        """The URL of the endpoint; of several, that at `/mcp`.
+
+        Raises:
+            ValueError: it has several, and none at `/mcp`.
+        """
+        return self._resource(None).identifier
+
+    async def user(
+        self,
+        name: str,
+        *,
+        password: str | None = None,
+        roles: Sequence[str] = (),
+        subject: str | None = None,
+        email: str | None = None,
+        groups: Sequence[str] = (),
+        claims: Mapping[str, Any] | None = None,
+        issuer: str | None = None,
+    ) -> NamedUser:
+        """Add a user: an account, or with a login provider that asks elsewhere, somebody who has logged in there.
+
+        Args:
+            name: what they type at the login, or what the provider calls them.
+            password: for an account that logs in (`browser`); hashing it takes a tenth of a second.
+            roles: those that they are given.
+            subject: what tools see as `ctx.user.subject`, the name by default. A real server makes one up.
+            email: what the provider says of them, as verified.
+            groups: likewise.
+            claims: likewise.
+            issuer: by which of several providers they log in; the first by default.
+
+        Raises:
+            ValueError: there is such a user already, name or password cannot be one, or the server has one user only.
+        """
+        profile = Profile(email, email is not None, tuple(groups), claims or {})
+        return await self._people.add(
+            name, password=password, roles=roles, subject=subject, profile=profile, issuer=issuer
+        )
+
+    async def grant(
+        self,
+        user: str = SOMEBODY,
+        scopes: str | Sequence[str] | None = None,
+        *,
+        roles: Sequence[str] = (),
+        path: str | None = None,
+    ) -> HeldGrant:
+        """Return tokens that a user has allowed an app to have, without a browser.
+
+        Args:
+            user: whose, by name; added where there is no such user.
+            scopes: what the access token is for; by default all that the user can be given.
+            roles: what the user is given before that.
+            path: of the endpoint, where there are several.
+
+        Raises:
+            ValueError: there is no such scope or endpoint, or no role of the user has the scope.
+        """
+        resource = self._resource(path)
+        person = await self._people.find(user, roles)
+        return await self._grants.give(person, resource, scopes)
+
+    async def token(
+        self,
+        user: str = SOMEBODY,
+        scopes: str | Sequence[str] | None = None,
+        *,
+        roles: Sequence[str] = (),
+        path: str | None = None,
+    ) -> str:
+        """Return an access token; arguments and errors are those of `grant`."""
+        return (await self.grant(user, scopes, roles=roles, path=path)).access_token
+
+    def client(self, **options: Any) -> InProcessClient:
+        """Return the official client at this server; the arguments are those of `Client` after the first."""
+        from gatepost.testing.client import InProcessClient  # noqa: PLC0415 - it needs the extra `dev`, and the rest does not
+
+        return InProcessClient(self, **options)
+
+    def http(self, token: str | None = None, **options: Any) -> httpx2.AsyncClient:
+        """Return an HTTP client for raw requests, at the origin; it follows no redirects.
+
+        Args:
+            token: what it sends as `Authorization: Bearer`; nothing by default.
+            options: of `httpx2.AsyncClient`, such as `headers`.
+        """
+        headers = {**options.pop("headers", {}), **({} if token is None else {"Authorization": f"Bearer {token}"})}
+        client = httpx2.AsyncClient(transport=self.transport(), base_url=self.origin, headers=headers, **options)
+        self._stack.push_async_callback(client.aclose)
+        return client
+
+    def transport(self) -> httpx2.AsyncBaseTransport:
+        """Return the way to the app, for an `httpx2.AsyncClient` of one's own."""
+        return StreamedASGITransport(self._app, state=self._state)
+
+    def url_of(self, path: str | None) -> str:
+        """Return the URL of an endpoint by its path; None as for `url`. Raises ValueError as `url` does."""
+        return self._resource(path).identifier
+
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether the server asks for tokens at all."""
+        return self._installation.core.settings.server.require_auth
+
+    def _resource(self, path: str | None) -> ProtectedResource:
+        resources = {resource.path: resource for resource in self._installation.resources.at(self.origin)}
+        if path is None and len(resources) == 1:
+            return next(iter(resources.values()))
+        found = resources.get(MCP_PATH if path is None else path.rstrip("/"))
+        if found is None:
+            raise ValueError(f"Say by path= which endpoint: {', '.join(resources)}.")
+        return found
+
+    def _build(self) -> tuple[DirectApp, Installation]:
+        if is_direct_app(self._target):
+            return self._target, cast("Life", self._target.life).installation
+        settings = self._settings
+        if settings is None or isinstance(settings, Mapping):
+            settings = load_settings(env_file=None, environment={**_IN_MEMORY, **(settings or {})})
+        installation = checked_installation(self._target, settings=settings, now=self.clock, **self._arguments)
+        return app_for(installation, announce=lambda _banner: None), installation
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        app, installation = self._build()
+        async with AsyncExitStack() as stack:
+            state = await stack.enter_async_context(app.router.lifespan_context(app))
+            self._app, self._installation, self._stack = app, installation, stack
+            self._state: Mapping[str, Any] = state or {}
+            self._people = People(installation)
+            self._grants = Grants(installation, self.origin, self.http())
+            stack.callback(installation.stop_soon)
+            yield
