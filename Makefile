@@ -7,6 +7,7 @@
 .DELETE_ON_ERROR:
 
 VENV := .venv
+DOCUMENTATION := .documentation
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 # --compile-bytecode: the first start is as fast as the second.
@@ -131,6 +132,10 @@ mutants: $(VENV)/.development ## change the rules and see whether a test notices
 translations: $(VENV)/.development ## bring the languages of the pages in step with their texts; ARGS=fr begins another
 	@$(RUN) tools.translations $(ARGS)
 
+.PHONY: docs
+docs: $(DOCUMENTATION)/.installed ## build the documentation site, strictly: test-artifacts/documentation/site/index.html
+	@PYTHONPATH=src $(DOCUMENTATION)/bin/python -m tools.documentation.build
+
 .PHONY: pictures
 pictures: $(VENV)/.development ## take the pictures of pages in docs/images anew (Chromium)
 	$(RUN) pytest -q tests/end_to_end/test_pictures_for_docs.py
@@ -169,7 +174,7 @@ upgrade: ## the same, with the newest versions
 
 .PHONY: clean
 clean: ## remove the environment, caches and reports; data stays
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DOCUMENTATION) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf test-artifacts dist
 
 # --- the environment, one stamp per step
@@ -191,4 +196,11 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/.uv
 $(VENV)/.development: requirements/development.txt $(VENV)/.runtime
 	@echo "Installing the development tools"
 	@$(INSTALL) --require-hashes -r requirements/development.txt
+	@touch $@
+
+# Sphinx and what it needs would be a third of the environment that tests run in, and docutils is another's there.
+$(DOCUMENTATION)/.installed: requirements/documentation.txt $(VENV)/.uv
+	@echo "Installing what the documentation site is built with"
+	@sh tools/make-venv $(DOCUMENTATION)
+	@$(RUN) uv pip install --quiet --compile-bytecode --python $(DOCUMENTATION)/bin/python --require-hashes -r $<
 	@touch $@

@@ -60,13 +60,13 @@ def write_page(reports: Sequence[Report]) -> None:
 
 def _section_of(text: str, backend: str) -> str:
     """Return what the page says of a backend."""
-    title = f"### {_TITLES[backend]}\n"
+    title = f"## {_TITLES[backend]}\n"
     _, found, rest = text.partition(title)
-    return (title + rest.partition("\n### ")[0]).strip() if found else ""
+    return (title + rest.partition("\n## ")[0]).strip() if found else ""
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield f"### {_TITLES[report.backend]}"
+    yield f"## {_TITLES[report.backend]}"
     yield ""
     columns = ("What was done", "Times", "Acknowledged", "Sent again", "Codes spent", "Lost", "Resurrected")
     yield f"| {' | '.join(columns)} | Ready again, median | at most |"

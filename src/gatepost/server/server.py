@@ -214,7 +214,7 @@ class Server:
     def app(self) -> ASGIApp:
         """The endpoint alone, as an ASGI application without a login, for an app that knows its callers by itself.
 
-            app = Starlette(middleware=[Middleware(AuthenticationMiddleware, backend=…)])
+            app = Starlette(middleware=[Middleware(AuthenticationMiddleware, backend=backend)])
             app.mount("/mcp", server.app)
 
         It serves at the very path of the mount whoever `AuthenticationMiddleware` has authenticated, with the scopes
