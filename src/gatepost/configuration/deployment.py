@@ -142,6 +142,13 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
             "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
             + _where_keys_come_from(location.key_file)
         )
+    elif settings.server.sealing_keys_file is not None and location.key_file is not None:
+        folder = location.key_file.parent.resolve()
+        if settings.server.sealing_keys_file.expanduser().resolve().is_relative_to(folder):
+            yield (
+                "MCP_SEALING_KEYS_FILE lies beside the data, so that a stolen copy of them would open what is sealed: keep "
+                "it with your secrets, and move the file away from the data."
+            )
     if is_single_user:
         yield (
             "The single-user mode lets everybody in who can reach the server and is for loopback only: leave it out "

@@ -149,6 +149,11 @@ class ServerSettings(Section):
         alias="MCP_SEALING_KEYS",
         description="one or more random keys of at least 43 letters, digits and - . _ ~ + / =, separated by spaces",
     )
+    sealing_keys_file: Path | None = Field(
+        None,
+        alias="MCP_SEALING_KEYS_FILE",
+        description="the path of a file that holds what MCP_SEALING_KEYS takes and nothing else",
+    )
     allowed_hosts: WordList = Field(
         (), alias="MCP_ALLOWED_HOSTS", description="further Host values to accept, separated by spaces"
     )

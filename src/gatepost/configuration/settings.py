@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, SecretStr, ValidationError
 
 from gatepost.configuration.sections import (
     AnySection,
@@ -25,6 +25,7 @@ from gatepost.configuration.sections import (
     RegistrationSettings,
     ServerSettings,
 )
+from gatepost.tokens.sealing import is_key
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -96,6 +97,7 @@ def load_settings(
     pages = _section(PagesSettings, present, given, sentences)
     if server is None or oauth is None or registration is None or outbound is None or external is None or pages is None:
         raise SettingsError(*sentences)
+    server = _with_sealing_keys(server)
     warnings = (*_misspelt(frozenset(present)), *_doubtful(server, oauth))
     return Settings(
         server,
@@ -122,6 +124,33 @@ def _section(
         names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False))
         sentences += [f"{name} takes {takes[name]}." for name in names]
         return None
+
+
+def _with_sealing_keys(server: ServerSettings) -> ServerSettings:
+    """Return the section with the keys that MCP_SEALING_KEYS_FILE holds as MCP_SEALING_KEYS.
+
+    Raises:
+        SettingsError: both are set, or the file cannot be read or holds something else.
+    """
+    if server.sealing_keys_file is None:
+        return server
+    if server.sealing_keys is not None:
+        raise SettingsError("MCP_SEALING_KEYS and MCP_SEALING_KEYS_FILE are both set: leave one of them out.")
+    try:
+        text = server.sealing_keys_file.expanduser().read_text(encoding="ascii")
+    except OSError as error:
+        raise SettingsError(
+            f"MCP_SEALING_KEYS_FILE names a file that cannot be read ({error.strerror}): mount it, and let this user "
+            "read it."
+        ) from None
+    except UnicodeDecodeError:
+        text = ""
+    if not text.split() or not all(map(is_key, text.split())):
+        raise SettingsError(
+            "MCP_SEALING_KEYS_FILE names a file that holds something else than keys: write what MCP_SEALING_KEYS takes "
+            "into it, and nothing else."
+        )
+    return server.model_copy(update={"sealing_keys": SecretStr(text)})
 
 
 def _names(field: FieldInfo) -> list[str]:
