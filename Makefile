@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 # --compile-bytecode: the first start is as fast as the second.
 INSTALL := $(RUN) uv pip install --quiet --compile-bytecode --python $(BIN)/python
-CHECKED := src tests examples tools
+CHECKED := src tests examples tools deploy
 
 # Container images like to forbid compiled files. Here a process is started every second or so while tests run, and each
 # would compile all of Gatepost again.
@@ -115,6 +115,10 @@ clients: $(VENV)/.development ## run codex, Claude Code, opencode and others (np
 .PHONY: proxies
 proxies: $(VENV)/.development ## put nginx, HAProxy, Apache, Caddy, Varnish and Squid in front and write docs/proxies.md
 	@$(RUN) tools.proxies.run $(ARGS)
+
+.PHONY: image-steps
+image-steps: $(VENV)/.development ## execute the Dockerfiles' steps in a root by debootstrap and write docs/deploy/containers.md; Linux, root
+	@$(RUN) tools.image.run $(ARGS)
 
 .PHONY: walk
 walk: $(VENV)/.development ## walk the README in a fresh clone, from make serve to a public URL, and write docs/walk.md; nginx

@@ -21,7 +21,7 @@ def write(path: Path, text: str) -> Path:
 
 def refusal(**variables: str) -> str:
     with pytest.raises(SettingsError) as refused:
-        resolve_deployment(load_settings(variables, env_file=None))
+        resolve_deployment(load_settings(variables, env_file=None), is_single_user=False)
     return str(refused.value)
 
 
@@ -44,8 +44,8 @@ def test_sealing_keys_in_both_places_are_refused(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused_and_never_repeated(tmp_path: Path, text: str) -> None:
     said = refusal(MCP_SEALING_KEYS_FILE=str(write(tmp_path / "keys", text)))
     assert said == (
-        "MCP_SEALING_KEYS_FILE names a file that holds something else than keys: write what MCP_SEALING_KEYS takes into "
-        "it, and nothing else."
+        "MCP_SEALING_KEYS_FILE names a file that holds something else than keys: write what MCP_SEALING_KEYS takes "
+        "into it, and nothing else."
     )
 
 
@@ -70,4 +70,4 @@ def test_on_a_public_server_a_file_elsewhere_is_enough(tmp_path: Path) -> None:
     file = write(tmp_path / "secrets" / "keys", KEY)
     public = {"MCP_PUBLIC_URL": "https://mcp.example.com", "OAUTH_STORAGE_DIR": str(tmp_path / "data")}
     settings = load_settings({"MCP_SEALING_KEYS_FILE": str(file), **public}, env_file=None)
-    assert resolve_deployment(settings).is_public
+    assert resolve_deployment(settings, is_single_user=False).is_public

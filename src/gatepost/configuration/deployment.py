@@ -137,18 +137,7 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
         yield (
             "MCP_STORAGE_URL=memory: forgets every client and token at a restart and is for tests: set sqlite:///path.db."
         )
-    if settings.server.sealing_keys is None:
-        yield (
-            "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
-            + _where_keys_come_from(location.key_file)
-        )
-    elif settings.server.sealing_keys_file is not None and location.key_file is not None:
-        folder = location.key_file.parent.resolve()
-        if settings.server.sealing_keys_file.expanduser().resolve().is_relative_to(folder):
-            yield (
-                "MCP_SEALING_KEYS_FILE lies beside the data, so that a stolen copy of them would open what is sealed: keep "
-                "it with your secrets, and move the file away from the data."
-            )
+    yield from _openable(settings, location)
     if is_single_user:
         yield (
             "The single-user mode lets everybody in who can reach the server and is for loopback only: leave it out "
@@ -175,6 +164,22 @@ def _unsafe(settings: Settings, public_url: str, location: Location, *, is_singl
             f"MCP_API_KEY is a default or shorter than {_SHORTEST_PUBLIC_API_KEY} characters: set a random one, for "
             "example from: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
         )
+
+
+def _openable(settings: Settings, location: Location) -> Iterator[str]:
+    """Yield a sentence if a stolen copy of the data opens what is sealed."""
+    if settings.server.sealing_keys is None:
+        yield (
+            "MCP_SEALING_KEYS is missing, and what a public server seals must not open with a key that lies beside it: "
+            + _where_keys_come_from(location.key_file)
+        )
+    elif settings.server.sealing_keys_file is not None and location.key_file is not None:
+        folder = location.key_file.parent.resolve()
+        if settings.server.sealing_keys_file.expanduser().resolve().is_relative_to(folder):
+            yield (
+                "MCP_SEALING_KEYS_FILE lies beside the data, so that a stolen copy of them would open what is sealed: "
+                "keep it with your secrets, and move the file away from the data."
+            )
 
 
 def _where_keys_come_from(file: Path | None) -> str:
