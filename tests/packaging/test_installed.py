@@ -35,7 +35,7 @@ for name in names:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            print(name, error.name)
+            print(name, error.name or error.__cause__.name)
 """
 SERVER = """
 from gatepost import Context, Server

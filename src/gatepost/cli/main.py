@@ -20,6 +20,7 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 _COMMANDS: Final = {
+    "init": "write a project to begin with",
     "serve": "serve a Server or a JSON-RPC function over HTTP",
     "front": "serve an MCP server of somebody else's, which stands behind Gatepost unchanged",
     "stdio": "serve a Server or a JSON-RPC function on standard input and output",

@@ -90,8 +90,15 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     ),
 }
 """By KIND. The modules are imported for those that are named alone."""
+KINDS_OF_LOGIN: Final = tuple(_KINDS)
+"""What KIND takes."""
 _SUFFIXES: Final = sorted(("KIND", *_MEMBERS), key=len, reverse=True)
 """The longest first: one may end with another."""
+
+
+def needed_members(kind: str) -> Sequence[str]:
+    """Return what the variables of a login provider of this kind have to say, KIND aside, such as `CLIENT_ID`."""
+    return _KINDS[kind].needs
 
 
 def upstream_logins(
