@@ -250,6 +250,18 @@ def test_the_answers_change_the_settings_and_the_readme_alone() -> None:
     assert not any("None" in one[name] for one in projects for name in (".env", "README.md"))
 
 
+def test_the_image_is_the_one_for_a_project_of_ones_own_without_hashes() -> None:
+    """There are no hashes before somebody has pinned the versions; the file says how that is done."""
+    docker = Path(__file__).parents[2] / "deploy" / "docker"
+    files = StartingProject("notes").files(sealing_key="")
+    steps = (docker / "project.Dockerfile").read_text(encoding="utf-8").partition("\nFROM ")[2]
+
+    assert files["Dockerfile"].partition("\nFROM ")[2] == steps.replace(" --require-hashes", "")
+    assert set(files[".dockerignore"].splitlines()[1:]) >= set(
+        (docker / "project.dockerignore").read_text(encoding="utf-8").splitlines()[1:]
+    )
+
+
 @pytest.mark.parametrize("login", LOGINS)
 def test_what_is_left_open_is_named_where_it_is_filled_in_and_where_it_is_read_about(login: str) -> None:
     project = StartingProject("notes", login)

@@ -121,6 +121,7 @@ def test_the_build_context_is_what_the_image_is_made_of(tmp_path: Path) -> None:
         "src/gatepost/__pycache__/app.pyc",
         "tests/test_app.py",
         "pyproject.toml",
+        "README.index.md",
         "README.md",
         "deploy/server.py",
     ]
@@ -130,7 +131,7 @@ def test_the_build_context_is_what_the_image_is_made_of(tmp_path: Path) -> None:
     ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8")
     assert [path.as_posix() for path in files_in(tmp_path, ignore)] == [
         "LICENSE",
-        "README.md",
+        "README.index.md",
         "pyproject.toml",
         "requirements/image.txt",
         "src/gatepost/app.py",
