@@ -7,4 +7,4 @@ from tests.end_to_end.sample_server import server
 
 __all__ = ["server"]
 
-serving._MOST_CONNECTIONS = int(os.environ["MOST_CONNECTIONS"])  # read when the server is configured
+serving.MOST_CONNECTIONS = int(os.environ["MOST_CONNECTIONS"])  # read when the server is configured

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from gatepost.identity.github import ISSUER, GitHub
 from gatepost.identity.provider import Surroundings
+from gatepost.outbound.fetching import FetchFailed
 from gatepost.stores.contract.users import User
 from tests.identity.openid_issuer import Network, query_of
 from tests.web.pages.pages_world import World, heading, make_world
@@ -375,3 +377,13 @@ def test_organizations_that_rules_name_are_asked_about_beside_those_of_code() ->
         ("_organizations", frozenset({"acme", "other"})),
         ("_scopes", ("read:user", "user:email", "read:org")),
     }
+
+
+async def test_reaching_github_takes_any_answer_of_its_token_endpoint() -> None:
+    """It says nothing of itself that could be fetched."""
+    provider, stand_in = GitHub(**CLIENT), StandIn()
+    provider.connect(Surroundings(lambda: 0, secrets.token_bytes, Network(github_com=stand_in.site)))
+    await provider.reach()
+    provider.connect(Surroundings(lambda: 0, secrets.token_bytes, Network()))
+    with pytest.raises(FetchFailed):
+        await provider.reach()

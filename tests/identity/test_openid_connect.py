@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from gatepost.identity.openid_connect import CLOCK_SKEW, OpenIDConnect
 from gatepost.identity.provider import Identity, Surroundings
+from gatepost.outbound.fetching import FetchFailed
 from tests.identity.openid_issuer import CLIENT_ID, SECRET, query_of
 from tests.identity.openid_world import CONSENT, ISSUER, LOGIN, Upstream, is_refused, is_unavailable, openid_world
 from tests.web.pages.pages_world import make_world
@@ -272,3 +273,12 @@ async def test_the_client_authenticates_as_the_provider_takes_it(
     async with world.browser() as browser:
         there = (await browser.get("/oauth/login")).headers["location"]
         assert (await browser.get(upstream.issuer.log_in(there))).status_code == 303
+
+
+async def test_reaching_a_provider_fetches_its_metadata_and_its_keys(upstream: Upstream) -> None:
+    await upstream.provider.reach()
+    assert upstream.issuer.asked == ["/.well-known/openid-configuration", "/jwks"]
+    other = OpenIDConnect("https://nobody.example", CLIENT_ID, SECRET)
+    other.connect(Surroundings(lambda: upstream.world.now, upstream.world.random_bytes, upstream.network))
+    with pytest.raises(FetchFailed):
+        await other.reach()

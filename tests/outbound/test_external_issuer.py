@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gatepost import ExternalIssuer
+from gatepost.outbound.fetching import FetchFailed
 from gatepost.outbound.issuer_keys import IssuerUnavailable
 from gatepost.resource import bearer
 from gatepost.resource.bearer import TokenRefused
@@ -168,3 +169,14 @@ async def test_a_key_that_says_its_algorithm_is_for_no_other() -> None:
 def test_a_wrong_argument_is_named(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match="(?s)" + sentence.replace("(", ".")):
         ExternalIssuer(**{"issuer": "https://id.example.com", **options})
+
+
+async def test_reaching_an_issuer_fetches_its_keys_unless_they_were_given() -> None:
+    issuer = Issuer()
+    assert await connected(issuer).reach()
+    assert issuer.asked == [OPENID, "/keys"]
+    given = connected(issuer, public_key=json.dumps({"keys": [KEYS[0].as_dict(private=False)]}))
+    assert not await given.reach()
+    issuer.is_down = True
+    with pytest.raises(FetchFailed):
+        await connected(issuer).reach()

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from gatepost import Claims, IntrospectedIssuer
+from gatepost.outbound.fetching import FetchFailed
 from gatepost.outbound.issuer_keys import PAUSE, IssuerUnavailable
 from gatepost.resource import bearer
 from gatepost.resource.bearer import Refusal, TokenRefused
@@ -265,3 +266,13 @@ def test_an_argument_that_cannot_work_is_refused(options: dict[str, Any], said: 
 
 def test_its_name_for_logs_has_no_secret() -> None:
     assert repr(World().asking) == "IntrospectedIssuer('https://id.example.com')"
+
+
+async def test_reaching_an_issuer_that_is_asked_shows_whether_it_knows_this_server() -> None:
+    world = World()
+    world.answer = httpx2.Response(200, json={"active": False})
+    assert await world.asking.reach()
+    assert len(world.requests) == 1
+    world.answer = httpx2.Response(401)
+    with pytest.raises(FetchFailed):
+        await world.asking.reach()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from gatepost.assembly.endpoints import Endpoint
 from gatepost.assembly.imported_later import is_protected
 from gatepost.assembly.installation import Installation
 from gatepost.configuration.settings import SettingsError
+
+MEMORY_FOR_WORKERS: Final = (
+    "A store in memory (MCP_STORAGE_URL=memory:) is one process's own, and several workers would know nothing "
+    "of each other's clients, tokens and sessions: set sqlite:///path.db or postgresql://user@host/database, "
+    "or leave --workers (MCP_WORKERS) out."
+)
 
 
 def check_for_workers(installation: Installation) -> None:
@@ -14,15 +23,16 @@ def check_for_workers(installation: Installation) -> None:
     Raises:
         SettingsError: it is so; each sentence says what to do.
     """
-    sentences = [sentence for endpoint in installation.resources.endpoints for sentence in _tied(endpoint)]
+    sentences = tied_to_one_process(installation.resources.endpoints)
     if installation.core.store.is_lost_at_exit:
-        sentences.append(
-            "A store in memory (MCP_STORAGE_URL=memory:) is one process's own, and several workers would know nothing "
-            "of each other's clients, tokens and sessions: set sqlite:///path.db or postgresql://user@host/database, "
-            "or leave --workers (MCP_WORKERS) out."
-        )
+        sentences.append(MEMORY_FOR_WORKERS)
     if sentences:
         raise SettingsError(*sentences)
+
+
+def tied_to_one_process(endpoints: Iterable[Endpoint]) -> list[str]:
+    """Return a sentence for each endpoint that several workers cannot serve."""
+    return [sentence for endpoint in endpoints for sentence in _tied(endpoint)]
 
 
 def _tied(endpoint: Endpoint) -> list[str]:

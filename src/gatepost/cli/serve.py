@@ -19,15 +19,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "servers is served at those paths."
     )
     parser.epilog = "Everything else is set by environment variables or .env; see docs/settings.md."
+    add_target_argument(parser)
+    add_serving_arguments(parser)
+    parser.set_defaults(run=serve)
+
+
+def add_target_argument(parser: argparse.ArgumentParser) -> None:
+    """Add what is served, and by how many processes."""
     parser.add_argument(
         "target",
         nargs="?",
         metavar="TARGET",
         help="module:name or path/file.py:name; without a name its only Server (default: the variable MCP_HANDLER)",
     )
-    add_serving_arguments(parser)
     parser.add_argument("--workers", metavar="N", help="how many processes serve (MCP_WORKERS, default 1)")
-    parser.set_defaults(run=serve)
 
 
 def add_serving_arguments(parser: argparse.ArgumentParser) -> None:

@@ -56,6 +56,15 @@ async def check_key_ring(ring: KeyRing, store: Store, *, file: Path, now: int, r
 
         await reseal_everything(store, ring, now=now, random_bytes=random_bytes)
         noted = await keys.note_sealing_key(ring.key_ids[0], replaces=noted)
+    refuse_other_ring(ring, noted, file=file)
+
+
+def refuse_other_ring(ring: KeyRing, noted: str, *, file: Path) -> None:
+    """Refuse a ring that lacks the key that a store has noted; `file` is where a generated key lies.
+
+    Raises:
+        SettingsError: the ring lacks it.
+    """
     if noted not in ring.key_ids:
         raise SettingsError(f"The store was sealed with the key {noted}, {_where_it_may_be(noted, ring, file)}.")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -98,7 +98,8 @@ def load_settings(
     if server is None or oauth is None or registration is None or outbound is None or external is None or pages is None:
         raise SettingsError(*sentences)
     server = _with_sealing_keys(server)
-    warnings = (*_misspelt(frozenset(present)), *_doubtful(server, oauth))
+    nearly = (misspelt(name, near) for name, near in unknown_variables(present).items() if near is not None)
+    warnings = (*nearly, *_doubtful(server, oauth))
     return Settings(
         server,
         oauth,
@@ -208,16 +209,17 @@ def _doubtful(server: ServerSettings, oauth: OAuthSettings) -> Iterator[str]:
         yield "MCP_FORWARDED_HEADER is believed from nobody: name the proxies in MCP_TRUSTED_PROXIES."
 
 
-def _misspelt(present: frozenset[str]) -> tuple[str, ...]:
-    """Return a sentence for each variable that is nearly one of ours."""
+def unknown_variables(present: Iterable[str]) -> dict[str, str | None]:
+    """Return the variables that look like ours and are none, each with the setting that it nearly is, or None."""
     known = known_names()
     strangers = (
         name
-        for name in sorted(present - set(known))
+        for name in sorted(set(present) - set(known))
         if name.startswith(("MCP_", "OAUTH_")) and not name.startswith((UPSTREAM_PREFIX, ROLE_PREFIX))
     )
-    return tuple(
-        f"{name} is not a setting and is ignored; did you mean {near[0]}?"
-        for name in strangers
-        if (near := difflib.get_close_matches(name, known, n=1, cutoff=0.85))
-    )
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.85)), None) for name in strangers}
+
+
+def misspelt(name: str, near: str) -> str:
+    """Return the sentence about a variable that is nearly one of ours."""
+    return f"{name} is not a setting and is ignored; did you mean {near}?"

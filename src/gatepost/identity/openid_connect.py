@@ -82,6 +82,12 @@ class OpenIDConnect(UpstreamLogin):
             more=metadata,
         )
 
+    async def reach(self) -> None:
+        """Fetch its metadata and its keys; see `UpstreamLogin`."""
+        server = await self._server()
+        url = server.more["jwks_uri"]
+        await self._keys.get(url, lambda: self._fetch_keys(url))
+
     def _extra(self, server: UpstreamServer, login: Login, nonce: str) -> Mapping[str, str]:
         if not login.switches_account:
             return {"nonce": nonce}

@@ -132,6 +132,26 @@ class UpstreamLogin(TokenHolder):
     async def _identify(self, server: UpstreamServer, token: Mapping[str, Any], nonce: str) -> Identity:
         """Return whom a token answer is about; in `_asking`."""
 
+    async def reach(self) -> None:
+        """Ask the server for what a login needs of it: what it says of itself, or any answer where it says nothing.
+
+        Raises:
+            FetchFailed: it cannot be had, or is another server's.
+        """
+        server = await self._server()
+        if not server.more:
+            await self._knock(server.token_endpoint)
+
+    async def _knock(self, url: str) -> None:
+        """Have a server answer anything at all; raises FetchFailed."""
+        import httpx2  # noqa: PLC0415 - as in `_json`
+
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS), httpx2.AsyncClient(**self._options(url)) as http:
+                await http.get(url)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            raise FetchFailed(f"{urlsplit(url).path}: {type(error).__name__}") from None
+
     def _extra(self, server: UpstreamServer, login: Login, nonce: str) -> Mapping[str, str]:
         """Return further parameters of the authorization request."""
         return {}

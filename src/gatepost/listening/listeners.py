@@ -87,6 +87,27 @@ def bound_address(listeners: list[socket.socket]) -> Address:
     return hosts[0] if hosts else os.fsdecode(names[0])
 
 
+def refuse_taken(where: Where) -> None:
+    """See whether an address can be listened on, and listen to nobody. Another server may take it a moment later.
+
+    Raises:
+        SettingsError: as `own_listener`.
+    """
+    if where.uds is not None:
+        _refuse_path(where.uds, takes_over=where.reuse_port)
+        if not os.access(where.uds.parent, os.W_OK | os.X_OK):
+            raise SettingsError(_unwritable(where.uds, "its directory is missing or not writable"))
+        return
+    with socket.socket(_family(where.host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if where.reuse_port:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            probe.bind((where.host, where.port))
+        except OSError as error:
+            raise _unusable(where, error) from None
+
+
 @contextlib.contextmanager
 def own_listener(where: Where) -> Iterator[socket.socket]:
     """Listen for as long as the context lasts.
@@ -98,22 +119,31 @@ def own_listener(where: Where) -> Iterator[socket.socket]:
         with _unix_listener(where.uds, takes_over=where.reuse_port) as listener:
             yield listener
         return
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
     try:
         listener = socket.create_server(
-            (where.host, where.port), family=family, backlog=_BACKLOG, reuse_port=where.reuse_port
+            (where.host, where.port), family=_family(where.host), backlog=_BACKLOG, reuse_port=where.reuse_port
         )
     except OSError as error:
-        why = error.strerror or error
-        raise SettingsError(
-            f"MCP_HOST={where.host} MCP_PORT={where.port} cannot be listened on ({why}). {_advice(error)}"
-        ) from None
+        raise _unusable(where, error) from None
     with listener:
         yield listener
 
 
-@contextlib.contextmanager
-def _unix_listener(path: Path, *, takes_over: bool) -> Iterator[socket.socket]:
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _unusable(where: Where, error: OSError) -> SettingsError:
+    why = error.strerror or error
+    return SettingsError(f"MCP_HOST={where.host} MCP_PORT={where.port} cannot be listened on ({why}). {_advice(error)}")
+
+
+def _unwritable(path: Path, why: object) -> str:
+    return f"MCP_UDS={path} cannot be listened on ({why}). Set it to a path in a directory that this user may write."
+
+
+def _refuse_path(path: Path, *, takes_over: bool) -> None:
+    """Raise SettingsError where a path is none for a Unix socket, or another server's."""
     if len(os.fsencode(path)) > _LONGEST_PATH:  # a socket can be renamed to it, and nobody could connect
         raise SettingsError(f"MCP_UDS takes a path of at most {_LONGEST_PATH} bytes.")
     if _is_listened_on(path) and not takes_over:
@@ -121,6 +151,11 @@ def _unix_listener(path: Path, *, takes_over: bool) -> Iterator[socket.socket]:
             f"MCP_UDS={path} is another server's, which listens there. Stop that one, or set MCP_REUSE_PORT=true "
             "(--reuse-port) to take its place."
         )
+
+
+@contextlib.contextmanager
+def _unix_listener(path: Path, *, takes_over: bool) -> Iterator[socket.socket]:
+    _refuse_path(path, takes_over=takes_over)
     # Whoever opens the path finds a socket that is listened on, the old one's or ours, and never none.
     new = path.with_name(f".{os.getpid()}")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -135,10 +170,7 @@ def _unix_listener(path: Path, *, takes_over: bool) -> Iterator[socket.socket]:
                 new.unlink()
                 raise
         except OSError as error:
-            raise SettingsError(
-                f"MCP_UDS={path} cannot be listened on ({error.strerror or error}). Set it to a path in a "
-                "directory that this user may write."
-            ) from None
+            raise SettingsError(_unwritable(path, error.strerror or error)) from None
         try:
             yield listener
         finally:

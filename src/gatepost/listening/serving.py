@@ -43,7 +43,7 @@ _INTERRUPTED = 130
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of common proxies (60 s): we must not close under a request that is on its way."""
 
-_MOST_CONNECTIONS = 10_000
+MOST_CONNECTIONS = 10_000
 """Beyond these the answer is 503. Thousands of open streams are honest; memory for any number there is not."""
 
 
@@ -243,7 +243,7 @@ def _nothing() -> None:
 def _configuration(
     app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequence[str], worker: Worker | None
 ) -> uvicorn.Config:
-    capacity, leave = connections_that_fit(_MOST_CONNECTIONS), _nothing if worker is None else worker.count_out
+    capacity, leave = connections_that_fit(MOST_CONNECTIONS), _nothing if worker is None else worker.count_out
     return uvicorn.Config(
         app,
         http=sharing(capacity, trusted_proxies, on_leave=leave),

@@ -155,6 +155,17 @@ class ExternalIssuer:
         # 3. What it is worth.
         return self.rules.read(claims)
 
+    async def reach(self) -> bool:
+        """Fetch its keys, and say whether there was anything to fetch.
+
+        Raises:
+            FetchFailed: they cannot be had.
+        """
+        if self._keys_given is not None or self._secret is not None or not self._verifies_signature:
+            return False
+        await self._load()
+        return True
+
     async def _verify(self, token: str, *, has_key_id: bool) -> None:
         if self._keys_given is not None:
             # A PEM file has no name for its key, and the issuer has one all the same.

@@ -139,6 +139,15 @@ class IntrospectedIssuer:
         self.rules.check(None, claims, resource=resource or "", now=self._around.now())
         return self.rules.read(claims)
 
+    async def reach(self) -> bool:
+        """Ask it about a token that nobody has, which shows whether it knows this server; True: it was asked.
+
+        Raises:
+            FetchFailed: it does not answer, or does not take this server's credentials.
+        """
+        await self._answer("gatepost-check")
+        return True
+
     async def _asked_once(self, token: str) -> Mapping[str, Any]:
         """Return what it answers. Whoever sends the same token meanwhile waits for the same answer."""
         key = fingerprint(token)

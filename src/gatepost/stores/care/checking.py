@@ -15,9 +15,11 @@ from typing import Any, Final
 from gatepost.stores.care.paging import pages
 from gatepost.stores.care.state import KNOWN_VERSION, SchemaState, maintenance_of, read_state
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable
+from gatepost.stores.contract.keys import SealedSigningKey
 from gatepost.stores.second_steps import open_step
 from gatepost.stores.signing_keys import open_signing_key
 from gatepost.stores.sql.database import Row, Transaction, Value
+from gatepost.stores.sql.keys import live_signing_keys, noted_sealing_key
 from gatepost.stores.sql.maintenance import Maintenance, Shape
 from gatepost.stores.sql.rows import Table
 from gatepost.stores.sql.schema.catalogue import INVARIANTS, RELATIONS, TABLES, TableEntry
@@ -91,6 +93,25 @@ client or a browser holds, and can be opened by nobody here."""
 _ENTRIES: Final[Mapping[str, TableEntry]] = {table.name: table for table in TABLES}
 
 
+@dataclass(frozen=True, slots=True)
+class KeysReport:
+    """What was found of keys."""
+
+    noted: str | None
+    """The public name of the key that seals, as the store has noted it; None where no server has started on it."""
+    signing: Sequence[SealedSigningKey]
+    """Those that have not ended, in the order in which they sign."""
+    problems: Sequence[str]
+    """See `StoreReport`; likewise `sealed_under`."""
+    sealed_under: Mapping[str, int]
+
+
+async def check_keys(location: Location, *, ring: KeyRing | None, now: int) -> KeysReport:
+    """Look at what is sealed in a store whose schema this code has, and at the keys that sign; see `check_store`."""
+    async with maintenance_of(location) as maintenance:
+        return await _Check(maintenance, ring, now).run_on_keys()
+
+
 async def check_store(location: Location, *, ring: KeyRing | None, now: int) -> StoreReport:
     """Look at a whole store, beside whatever servers use it.
 
@@ -113,6 +134,21 @@ class _Check:
     ring: KeyRing | None
     now: int
     report: StoreReport = field(init=False)
+
+    async def run_on_keys(self) -> KeysReport:
+        """Look at what is sealed alone."""
+        report = self.report = StoreReport(
+            place=self.maintenance.description,
+            database=self.maintenance.kind,
+            schema_version=KNOWN_VERSION,
+            known_version=KNOWN_VERSION,
+            state="current",
+        )
+        for sealed in _SEALED:
+            await self._open(sealed)
+        signing = await self.maintenance.read(lambda transaction: live_signing_keys(transaction, now=self.now))
+        noted = await self.maintenance.read(noted_sealing_key)
+        return KeysReport(noted, signing, report.problems, report.sealed_under)
 
     async def run(self) -> StoreReport:
         maintenance = self.maintenance

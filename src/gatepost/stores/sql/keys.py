@@ -26,11 +26,11 @@ class SqlKeyStore(Operations):
 
     @read
     async def sealing_key_id(self, transaction: Transaction) -> str | None:
-        return await _noted(transaction)
+        return await noted_sealing_key(transaction)
 
     @write
     async def note_sealing_key(self, transaction: Transaction, key_id: str, *, replaces: str | None) -> str:
-        noted = await _noted(transaction)
+        noted = await noted_sealing_key(transaction)
         if noted is not None and noted != replaces:
             return noted
         await transaction.run(_NOTE_SEALING_KEY, key_id)
@@ -38,11 +38,11 @@ class SqlKeyStore(Operations):
 
     @read
     async def signing_keys(self, transaction: Transaction, *, now: int) -> list[SealedSigningKey]:
-        return await SIGNING_KEYS.all(transaction, _LIVE, now)
+        return await live_signing_keys(transaction, now=now)
 
     @write
     async def begin_signing(self, transaction: Transaction, key: SealedSigningKey, *, now: int) -> bool:
-        if await SIGNING_KEYS.all(transaction, _LIVE, now):
+        if await live_signing_keys(transaction, now=now):
             return False
         await SIGNING_KEYS.insert(transaction, key)
         return True
@@ -57,7 +57,7 @@ class SqlKeyStore(Operations):
     async def retire_signing_key(
         self, transaction: Transaction, key_id: str, *, now: int, even_last: bool = False
     ) -> KeyRetirement:
-        keys = await SIGNING_KEYS.all(transaction, _LIVE, now)
+        keys = await live_signing_keys(transaction, now=now)
         if key_id not in {key.key_id for key in keys}:
             return KeyRetirement.UNKNOWN
         stay = [key for key in keys if key.key_id != key_id and key.signs_from <= now and key.ends_at is None]
@@ -73,6 +73,12 @@ class SqlKeyStore(Operations):
         await transaction.run(_RESEAL, key_id, sealed_secret)
 
 
-async def _noted(transaction: Transaction) -> str | None:
+async def noted_sealing_key(transaction: Transaction) -> str | None:
+    """Return the public name of the key that seals; None while nothing has been noted."""
     row = await transaction.one("SELECT key_id FROM sealing_key WHERE slot = 1")
     return None if row is None else row["key_id"]
+
+
+async def live_signing_keys(transaction: Transaction, *, now: int) -> list[SealedSigningKey]:
+    """Return the keys that have not ended, in the order in which they sign."""
+    return await SIGNING_KEYS.all(transaction, _LIVE, now)

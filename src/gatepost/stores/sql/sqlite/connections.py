@@ -73,9 +73,18 @@ def when_free(action: Callable[[], T], *, busy_timeout: float) -> T:
 
 
 def connect(place: Path | str, *, timeout: float, check_same_thread: bool = True) -> sqlite3.Connection:
-    """Return a connection that begins and ends transactions only where it is told to."""
+    """Return a connection that begins and ends transactions only where it is told to.
+
+    `place` is a path, or a URI (sqlite.org/uri.html) such as `file:///data/gatepost.db?mode=ro`.
+    """
+    is_uri = isinstance(place, str) and place.startswith("file:")
     connection = sqlite3.connect(
-        place, timeout=timeout, isolation_level=None, cached_statements=256, check_same_thread=check_same_thread
+        place,
+        timeout=timeout,
+        isolation_level=None,
+        cached_statements=256,
+        check_same_thread=check_same_thread,
+        uri=is_uri,
     )
     connection.row_factory = sqlite3.Row
     # A file from elsewhere may hold views and triggers; nothing in them gets to call functions.

@@ -113,7 +113,7 @@ class SqliteMaintenance:
             raise StoreMisconfigured(f"there is no store at {self._path}")
         with faults_explained(self._path), contextlib.ExitStack() as undo:
             # Used by one thread at a time, but not always the same.
-            connection = connect(self._path, timeout=_WAIT, check_same_thread=False)
+            connection = connect(self._place(), timeout=_WAIT, check_same_thread=False)
             undo.callback(connection.close)
             self._refuse_foreign(connection)
             if self._may_create:
@@ -121,6 +121,15 @@ class SqliteMaintenance:
             connection.set_progress_handler(self._is_left.is_set, _STEPS)
             undo.pop_all()
         return connection
+
+    def _place(self) -> Path | str:
+        """Return what to open: the file, or its URI where the last connection to close would bring a log into it.
+
+        That is what a server that was killed has left. Where there is no log, a connection that may write leaves none.
+        """
+        if self._may_create or not _size_of(Path(f"{self._path}-wal")):
+            return self._path
+        return f"{self._path.as_uri()}?mode=ro"
 
     def _refuse_foreign(self, connection: sqlite3.Connection) -> None:
         try:
