@@ -14,6 +14,7 @@ from gatepost.cli import main
 from tools.documentation import built_site, command_line, markdown, public_names, tables
 from tools.documentation.build import GENERATED
 from tools.documentation.contents import with_contents
+from tools.documentation.diagrams import DIAGRAMS, FOLDER
 from tools.documentation.staging import ROOT, BrokenLinkError, Staging
 
 DOCS = "docs"  # in a variable: what looks like the path of a page is looked for in this repository
@@ -211,3 +212,11 @@ def test_a_built_page_that_is_sound_has_no_objections(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text('<h1 id="b">B</h1><a href="a.html#b">b</a><a href="https://x.example/">x</a>')
 
     assert built_site.objections(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", DIAGRAMS)
+def test_a_diagram_is_as_it_is_drawn_and_stands_in_a_page_with_words(name: str) -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "concepts").glob("*.md"))
+
+    assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == DIAGRAMS[name]()
+    assert len(re.findall(rf"!\[[^\]]{{40,}}\]\(\.\./images/concepts/{name}\.svg\)", pages)) == 1
