@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -29,7 +30,8 @@ _BATCHES: Final = (64, 8, 1)
 
 FLAG: Final = Conversion(int, bool)
 SCOPES: Final = Conversion(" ".join, lambda text: tuple(text.split()))
-LIST: Final = Conversion(json.dumps, lambda text: tuple(json.loads(text)))
+LIST: Final = Conversion(json.dumps, lru_cache(1024)(lambda text: tuple(json.loads(text))))
+"""Most rows say one of a few things, so what they say is read once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
@@ -38,6 +39,10 @@ _LONGEST_ELEMENT: Final = 1024
 _LIMIT_PREFIX: Final = 64
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 _32_BITS: Final = 0xFFFFFFFF
+_MOST_KNOWN: Final = 4096
+"""Addresses that have been read: each request asks four times for its own, and a connection has many requests."""
+_LONGEST_KNOWN: Final = 64
+"""Characters: an IPv6 address in brackets with a port."""
 
 _log = logging.getLogger("gatepost.web")
 
@@ -136,6 +141,7 @@ class ClientAddresses:
             _log.warning("%s", warning, extra={"peer": UNIX if peer is None else str(peer)})
 
 
+@lru_cache(_MOST_KNOWN)
 def limit_key(address: str) -> str:
     """Return what limits count `address` under: itself, or the /64 of an IPv6 address.
 
@@ -171,6 +177,11 @@ def _address(text: str) -> Address | None:
 
     A zone (`fe80::1%eth0`, RFC 4007 section 11) is left out: it says nothing to others, and may be any text.
     """
+    # What a header says may be of any length, and is not kept.
+    return _read(text) if len(text) > _LONGEST_KNOWN else _known(text)
+
+
+def _read(text: str) -> Address | None:
     host = text
     if text.startswith("["):
         host = text[1:].partition("]")[0]
@@ -183,3 +194,6 @@ def _address(text: str) -> Address | None:
     if isinstance(address, IPv6Address):
         return address.ipv4_mapped or IPv6Address(int(address))
     return address
+
+
+_known = lru_cache(_MOST_KNOWN)(_read)
