@@ -42,12 +42,12 @@ def listener() -> socket.socket:
 
 
 @pytest.fixture
-async def server(listener: socket.socket) -> AsyncIterator[serving._DrainingServer]:
+async def server(listener: socket.socket) -> AsyncIterator[serving.DrainingServer]:
     config = uvicorn.Config(
         PlainTextResponse("here"), http=WatchedConnection, ws="none", lifespan="off", log_config=None
     )
     config.load()
-    made = serving._DrainingServer(config, Nothing())
+    made = serving.DrainingServer(config, Nothing())
     made.lifespan = config.lifespan_class(config)
     await made.startup([listener])
     yield made
@@ -67,7 +67,7 @@ async def answer(connection: socket.socket) -> bytes:
 
 
 async def test_a_connection_that_waits_in_the_queue_is_answered(
-    server: serving._DrainingServer, listener: socket.socket
+    server: serving.DrainingServer, listener: socket.socket
 ) -> None:
     # The event loop has no turn in which it could accept it before the stop.
     waiting = socket.create_connection(listener.getsockname())
@@ -80,7 +80,7 @@ async def test_a_connection_that_waits_in_the_queue_is_answered(
 
 
 async def test_a_connection_that_was_kept_is_answered_once_more(
-    server: serving._DrainingServer, listener: socket.socket
+    server: serving.DrainingServer, listener: socket.socket
 ) -> None:
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     writer.write(REQUEST)
@@ -99,7 +99,7 @@ async def test_a_connection_that_was_kept_is_answered_once_more(
 
 
 async def test_a_stop_waits_for_nobody_where_nobody_is_there(
-    server: serving._DrainingServer, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    server: serving.DrainingServer, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "LEAVING_SECONDS", 1_000_000)
     await server.shutdown([listener])

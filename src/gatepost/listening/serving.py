@@ -101,10 +101,10 @@ def serve(
             built = build(where.address) if where.port or where.uds else None
             listeners = [stack.enter_context(own_listener(where))]
         app, service = built or build(bound_address(listeners))
-        config = _configuration(app, shutdown_seconds, trusted_proxies, worker)
+        config = configuration(app, shutdown_seconds, trusted_proxies, worker)
         _freeze_garbage_collector()
         begin = _nothing if worker is None else partial(worker.begin, shutdown_seconds, worker_timeout)
-        server = _DrainingServer(config, service, worker, begin)
+        server = DrainingServer(config, service, worker, begin)
         try:
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 runner.run(_serve(service, server, listeners))
@@ -124,7 +124,7 @@ def _freeze_garbage_collector() -> None:
     gc.freeze()
 
 
-class _DrainingServer(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """A server that ends what would otherwise last until its clients leave, before it waits for them."""
 
     def __init__(
@@ -240,9 +240,10 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _configuration(
-    app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequence[str], worker: Worker | None
+def configuration(
+    app: ASGIApp, shutdown_seconds: int, trusted_proxies: Sequence[str] = (), worker: Worker | None = None
 ) -> uvicorn.Config:
+    """Return what uvicorn is to do; the arguments are those of `serve`."""
     capacity, leave = connections_that_fit(MOST_CONNECTIONS), _nothing if worker is None else worker.count_out
     return uvicorn.Config(
         app,

@@ -17,23 +17,41 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Client", "Clock", "HeldGrant", "NamedUser", "RefusedRequest", "RunningServer"]
+__all__ = [
+    "Browser",
+    "BrowserPage",
+    "Client",
+    "Clock",
+    "HeldGrant",
+    "Issuer",
+    "NamedUser",
+    "RefusedRequest",
+    "RunningServer",
+    "UnexpectedPage",
+]
 
 if TYPE_CHECKING:
+    from gatepost.testing.browser import Browser, UnexpectedPage
     from gatepost.testing.client import InProcessClient as Client
     from gatepost.testing.clock import Clock
     from gatepost.testing.grants import HeldGrant
+    from gatepost.testing.issuer import Issuer
+    from gatepost.testing.pages import BrowserPage
     from gatepost.testing.people import NamedUser
     from gatepost.testing.refusals import RefusedRequest
     from gatepost.testing.running_server import RunningServer
 
 _HOMES = {
+    "Browser": ("browser", "Browser"),
+    "BrowserPage": ("pages", "BrowserPage"),
     "Client": ("client", "InProcessClient"),
     "Clock": ("clock", "Clock"),
     "HeldGrant": ("grants", "HeldGrant"),
+    "Issuer": ("issuer", "Issuer"),
     "NamedUser": ("people", "NamedUser"),
     "RefusedRequest": ("refusals", "RefusedRequest"),
     "RunningServer": ("running_server", "RunningServer"),
+    "UnexpectedPage": ("browser", "UnexpectedPage"),
 }
 
 

@@ -85,6 +85,17 @@ class People:
         for role in roles:
             await self._installation.core.store.users.give_role(person.subject, role)
 
+    async def typed_by(self, person: NamedUser) -> dict[str, str]:
+        """Return what a person types into the login of accounts; one without a password is given one."""
+        if not any(each.issuer == LOCAL for each in self._provider.every):
+            return {}
+        if person.password is None:
+            password = secrets.token_urlsafe(24)
+            hashed = await _hash(password, person.name)
+            await self._installation.core.store.users.change_password(canonical_username(person.name), hashed)
+            person = self._known[person.name] = replace(person, password=password)
+        return {"username": person.name, "password": str(person.password)}
+
     @property
     def _provider(self) -> IdentityProvider:
         oauth = self._installation.oauth
@@ -101,10 +112,7 @@ class People:
         # Nobody can log in to an account without a hash, which takes a while to make.
         user = User(subject, LOCAL, subject, core.now(), username=username, profile=profile or Profile())
         if password is not None:
-            from gatepost.identity.passwords import hash_password  # noqa: PLC0415 - argon2 only where it is used
-
-            hashed = await asyncio.to_thread(hash_password, password, username=username)
-            user = replace(user, password_hash=hashed)
+            user = replace(user, password_hash=await _hash(password, username))
         if not await core.store.users.add_user(user):
             raise ValueError(f"There is a user {name} already.")
         return user
@@ -119,3 +127,9 @@ class People:
             now=core.now(),
             profile=profile or Profile(),
         )
+
+
+async def _hash(password: str, username: str) -> str:
+    from gatepost.identity.passwords import hash_password  # noqa: PLC0415 - argon2 only where it is used
+
+    return await asyncio.to_thread(hash_password, password, username=username)

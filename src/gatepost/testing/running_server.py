@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -16,6 +18,7 @@ from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.settings import Settings, load_settings
 from gatepost.resource.profile import Profile
 from gatepost.testing.asgi_transport import StreamedASGITransport
+from gatepost.testing.browser import Browser
 from gatepost.testing.clock import Clock
 from gatepost.testing.grants import Grants, HeldGrant
 from gatepost.testing.own_task import OwnTask, running_loop
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from gatepost.testing.client import InProcessClient
     from gatepost.web.site.direct_app import DirectApp
 
+_HOST: Final = "127.0.0.1"
 _IN_MEMORY: Final = {"MCP_STORAGE_URL": "memory:"}
 
 
@@ -52,7 +56,13 @@ class RunningServer:
         target: as for `create_app`; or what `create_app` returned, which keeps settings, store and clock of its own.
         settings: by the names of docs/settings.md, over those of a server in memory; or what `load_settings` returned.
         clock: its time; by default one that runs with the machine's.
-        provider: as for `create_app`, and so are all that follow.
+        provider: as for `create_app`, and so are the next five.
+        store: likewise.
+        title: likewise.
+        allow: likewise.
+        roles: likewise.
+        external: likewise.
+        listen: whether to be at a free port of this machine as well, for clients that need a socket: `url` has it.
 
     Raises:
         SettingsError: at `async with`, as for `create_app`.
@@ -73,6 +83,7 @@ class RunningServer:
         allow: Allow | None = None,
         roles: Mapping[str, Role] | None = None,
         external: External | None = None,
+        listen: bool = False,
     ) -> None:
         arguments: dict[str, Any] = {
             "provider": provider,
@@ -89,6 +100,7 @@ class RunningServer:
         self.clock = clock or Clock()
         """Moved by tests."""
         self._target, self._settings, self._arguments = target, settings, arguments
+        self._listens = listen
         self._life: OwnTask[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -113,7 +125,7 @@ class RunningServer:
     @property
     def origin(self) -> str:
         """Where it is, such as `http://127.0.0.1:8000`, without a slash at the end."""
-        return self._installation.core.deployment.public_url
+        return self._origin
 
     @property
     def url(self) -> str:
@@ -230,23 +242,51 @@ class RunningServer:
             raise ValueError(f"Say by path= which endpoint: {', '.join(resources)}.")
         return found
 
-    def _build(self) -> tuple[DirectApp, Installation]:
+    async def browser(
+        self, user: str = SOMEBODY, *, roles: Sequence[str] = (), typed: Mapping[str, str] | None = None
+    ) -> Browser:
+        """Return a browser of a user's, which has not logged in yet.
+
+        Args:
+            user: whose, by name; added where there is no such user. An account without a password is given one.
+            roles: what the user is given before that.
+            typed: what they type into the fields of a login, by name, where that is not name and password.
+
+        Raises:
+            ValueError: as for `user`.
+        """
+        person = await self._people.find(user, roles)
+        return Browser(self.http(), {**await self._people.typed_by(person), **(typed or {})})
+
+    def _build(self, port: int | None) -> tuple[DirectApp, Installation]:
         if is_direct_app(self._target):
             return self._target, cast("Life", self._target.life).installation
         settings = self._settings
         if settings is None or isinstance(settings, Mapping):
             settings = load_settings(env_file=None, environment={**_IN_MEMORY, **(settings or {})})
+        if port is not None and isinstance(settings, Settings):
+            settings = replace(settings, server=settings.server.model_copy(update={"host": _HOST, "port": port}))
         installation = checked_installation(self._target, settings=settings, now=self.clock, **self._arguments)
         return app_for(installation, announce=lambda _banner: None), installation
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        app, installation = self._build()
         async with AsyncExitStack() as stack:
+            listener = stack.enter_context(socket.create_server((_HOST, 0))) if self._listens else None
+            port = None if listener is None else listener.getsockname()[1]
+            app, installation = self._build(port)
             state = await stack.enter_async_context(app.router.lifespan_context(app))
+            deployment = installation.core.deployment
+            is_elsewhere = port is not None and deployment.is_any_loopback
+            self._origin = f"http://{_HOST}:{port}" if is_elsewhere else deployment.public_url
             self._app, self._installation, self._stack = app, installation, stack
             self._state: Mapping[str, Any] = state or {}
             self._people = People(installation)
-            self._grants = Grants(installation, self.origin, self.http())
+            self._grants = Grants(installation, self._origin, self.http())
             stack.callback(installation.stop_soon)
+            if listener is not None:
+                from gatepost.listening.in_loop import serving_in_loop  # noqa: PLC0415 - most tests need no socket
+
+                seconds = installation.core.settings.server.shutdown_seconds
+                await stack.enter_async_context(serving_in_loop(app, installation, listener, shutdown_seconds=seconds))
             yield
