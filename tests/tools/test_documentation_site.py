@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import gatepost
+from gatepost import testing
 from gatepost.cli import main
 from tools.documentation import built_site, command_line, markdown, public_names, tables
 from tools.documentation.build import GENERATED
@@ -154,7 +155,9 @@ def test_the_reference_of_the_command_line_is_the_same_whatever_the_terminal(mon
 def test_the_reference_of_the_names_shows_every_public_name_once_and_each_is_described() -> None:
     shown = re.findall(r"^### (\w+)$", public_names.reference(), re.MULTILINE)
 
+    for_tests = re.findall(r"^### gatepost\.testing\.(\w+)$", public_names.reference(), re.MULTILINE)
     assert sorted(shown) == sorted(name for name in gatepost.__all__ if name != "__version__")
+    assert for_tests == testing.__all__
     described = {name for name in shown if inspect.getdoc(getattr(gatepost, name)) or name in public_names.WORDS}
     assert set(shown) - described == set()
 

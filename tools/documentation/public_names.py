@@ -1,4 +1,4 @@
-"""The reference of the Python names: every name of `gatepost.__all__`, for autodoc to fill with its docstring."""
+"""The reference of the Python names: all of `gatepost.__all__` and those for tests, with directives for autodoc."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from typing import Any, Final
 
 import gatepost
+from gatepost import testing
 
 _PARTS: Final = {
     "Serving": ("gatepost.app", "gatepost.protected_app", "gatepost.stdio", "gatepost.web.site"),
@@ -45,7 +46,11 @@ def reference() -> str:
             f"### {name}\n\n{WORDS.get(name, '')}\n\n{_directive(name, getattr(gatepost, name))}" for name in names
         ]
         sections.append("\n".join([f"## {part}\n", *entries]))
-    return "\n".join(sections)
+    entries = [
+        f"### gatepost.testing.{name}\n\n{_directive(f'testing.{name}', getattr(testing, name))}"
+        for name in testing.__all__
+    ]
+    return "\n".join([*sections, "## Testing\n", *entries])
 
 
 def _directive(name: str, value: Any) -> str:
