@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "check": "look at everything that can be known before a start, and change nothing",
     "front": "serve an MCP server of somebody else's, which stands behind Gatepost unchanged",
     "stdio": "serve a Server or a JSON-RPC function on standard input and output",
+    "doctor": "say what real clients would meet at an MCP URL, and what to change",
     "users": "manage accounts",
     "clients": "manage clients",
     "store": "look after the store",
