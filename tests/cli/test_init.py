@@ -23,6 +23,7 @@ FILES = [
     ".gitignore",
     "Dockerfile",
     "README.md",
+    "pytest.ini",
     "requirements-dev.txt",
     "requirements.txt",
     "server.py",

@@ -61,7 +61,7 @@ Who may log in?
   discord, keycloak, auth0, okta,
   oidc, oauth2                         people of a login provider of that kind
   tokens                               whoever has a token of an authorization server that you have
-"""
+Login"""
 _WHERE = "Where will it run? The https address that clients will use, or nothing for this machine"
 
 

@@ -56,6 +56,7 @@ _ISSUERS: Final[Mapping[str, str]] = {
 _FILES: Final[Mapping[str, str]] = {
     "server.py": "server.py",
     "test_server.py": "test_server.py",
+    "pytest.ini": "pytest.ini",
     ".env": "env",
     ".gitignore": "gitignore",
     "requirements.txt": "requirements.txt",
