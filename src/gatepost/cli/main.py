@@ -83,9 +83,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, words in _COMMANDS.items():
-        command = commands.add_parser(name, help=words, description=words.capitalize() + ".")
-        # Of the others nothing is imported: a start is as fast as what it starts.
-        if name in arguments:
+        is_named = name in arguments
+        # Of the others nothing is imported, and no option is made: a start is as fast as what it starts.
+        command = commands.add_parser(name, help=words, description=words.capitalize() + ".", add_help=is_named)
+        if is_named:
             importlib.import_module(f"gatepost.cli.{name}").add_arguments(command)
     return parser
 
