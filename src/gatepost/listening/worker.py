@@ -53,6 +53,8 @@ class Handover:
     """Whether it speaks for all: the banner and the set-up link are its to show."""
     address: list[str | int] | str
     """What is listened on, see `Address`."""
+    is_alone: bool = False
+    """Whether it is the only one that serves, but for one whose place it takes: it may keep things to itself."""
 
     def as_text(self) -> str:
         """Return the value of the environment variable."""
@@ -76,10 +78,12 @@ class Worker:
     """
 
     def __init__(self, handover: Handover) -> None:
-        self.is_first = handover.is_first
+        self.is_first, self.is_alone = handover.is_first, handover.is_alone
         address = handover.address
         self.address: Address = address if isinstance(address, str) else (str(address[0]), int(address[1]))
         self.listeners = [_taken_over(number) for number in handover.listeners]
+        self.has_begun = False
+        """Whether requests are served, or have been."""
         self.counts, self.slot = ConnectionCounts(handover.counts, handover.slots), handover.slot
         os.close(handover.counts)
         self._control = _taken_over(handover.control)
@@ -106,6 +110,7 @@ class Worker:
         """
         self._longest_stop = longest_stop(shutdown_seconds)
         self.counts.begin(self.slot)
+        self.has_begun = True
         self._tell(b"%s %d %d\n" % (SAYS_READY, self._longest_stop, timeout))
         if timeout:
             self._beat(asyncio.get_running_loop(), min(_BEAT_SECONDS, timeout / _BEATS))

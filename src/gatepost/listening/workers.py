@@ -342,7 +342,7 @@ class _Parent:
             return
         if not self._is_up:
             if code <= 0:  # otherwise it has said why
-                logger.error("the first worker ended at its start (%s)", _how(code))
+                logger.error("the first worker ended at its start (%s)", how_it_ended(code))
             raise SystemExit(code if code > 0 else 1)
         if was_coming:
             self._keep_the_old(place, process, code)
@@ -359,7 +359,7 @@ class _Parent:
             "the new worker %s did not come up (%s): those that have not been replaced go on with the code and "
             "settings that they have; %s of %s were replaced",
             process.pid,
-            _how(code),
+            how_it_ended(code),
             self._replaced,
             len(self._places),
         )
@@ -372,12 +372,14 @@ class _Parent:
         is_steady = process.ready_at is not None and now - process.ready_at >= _STEADY_SECONDS
         place.deaths = 0 if is_steady else place.deaths + 1
         if place.coming is not None:
-            logger.error("worker %s ended (%s) while another one comes up in its place", process.pid, _how(code))
+            logger.error(
+                "worker %s ended (%s) while another one comes up in its place", process.pid, how_it_ended(code)
+            )
             return
         wait = 0.0 if place.deaths <= 1 and process.is_ready else min(_LONGEST_WAIT_SECONDS, 2.0 ** (place.deaths - 1))
         place.start_at = now + wait
         when = f"in {wait:g} seconds" if wait else "at once"
-        logger.error("worker %s ended (%s); another one is started %s", process.pid, _how(code), when)
+        logger.error("worker %s ended (%s); another one is started %s", process.pid, how_it_ended(code), when)
 
 
 def _is_settled(place: _Place) -> bool:
@@ -385,7 +387,7 @@ def _is_settled(place: _Place) -> bool:
     return place.deaths > 0 or (place.current is not None and place.current.is_ready)
 
 
-def _how(code: int) -> str:
+def how_it_ended(code: int) -> str:
     """Say how a process ended, by its code as `subprocess` gives it."""
     if code >= 0:
         return f"exit code {code}"
