@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from gatepost.configuration.settings import Settings, SettingsError, load_settings
 from gatepost.listening import WORKER_VARIABLE
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gatepost.server.server import Server
     from gatepost.stores.contract.store import Store
     from gatepost.web.site.direct_app import DirectApp
+
+    Around: TypeAlias = Callable[[ASGIApp, Installation], ASGIApp]
 
 
 def create_app(
@@ -181,12 +183,14 @@ def serve_target(
     roles: Mapping[str, Role] | None = None,
     external: External | None = None,
     worker: Worker | None = None,
+    around: Around = lambda app, _installation: app,
 ) -> None:
-    """Do what `run` does, for callers that say themselves what keeps it from serving; `worker` is this process as one.
+    """Do what `run` does, for callers that say themselves what keeps it from serving.
+
+    `worker` is this process as one; `around` returns what is served of the app and what it belongs to.
 
     Raises:
-        SettingsError: as for `create_app`; also when the address cannot be listened on.
-        TargetError: as for `create_app`.
+        SettingsError, TargetError: as for `create_app`; also when the address cannot be listened on.
         StoreError: the store cannot be opened.
         RuntimeError: an event loop runs in this thread.
     """
@@ -194,7 +198,6 @@ def serve_target(
     from gatepost.assembly.imported_later import is_direct_app  # noqa: PLC0415 - likewise
     from gatepost.assembly.installation import install  # noqa: PLC0415 - likewise
     from gatepost.assembly.trials import try_fronts  # noqa: PLC0415 - likewise
-    from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - likewise
     from gatepost.listening.serving import serve  # noqa: PLC0415 - an app that is embedded elsewhere needs no server
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
 
@@ -211,12 +214,11 @@ def serve_target(
     def build(address: Address) -> tuple[ASGIApp, Installation]:
         if is_direct_app(target):
             is_plain = (provider, title, allow, roles, external) == (None,) * 5 and not middleware
-            return target, _taken_over(target, worker, is_plain=is_plain)
-        there = {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
-        installation = installed(replace(chosen, server=server.model_copy(update=there)))
-        installation.listens_at = address if isinstance(address, str) else host_and_port(*address)
+            return around(target, taken := _taken_over(target, worker, is_plain=is_plain)), taken
+        installation = installed(replace(chosen, server=server.model_copy(update=_there(address))))
+        installation.listens_at = _as_text(address)
         _fit_among_workers(installation, worker)
-        return _app_around(installation, middleware, _announce_of(worker)), installation
+        return around(_app_around(installation, middleware, _announce_of(worker)), installation), installation
 
     configure_logging(server.log_level)
     serve(
@@ -227,6 +229,17 @@ def serve_target(
         worker=worker,
         worker_timeout=server.worker_timeout,
     )
+
+
+def _there(address: Address) -> dict[str, Any]:
+    """Return where the server listens as settings say it."""
+    return {"uds": address} if isinstance(address, str) else {"uds": None, "host": address[0], "port": address[1]}
+
+
+def _as_text(address: Address) -> str:
+    from gatepost.configuration.deployment import host_and_port  # noqa: PLC0415 - as in `create_app`
+
+    return address if isinstance(address, str) else host_and_port(*address)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,7 +289,8 @@ def _fit_among_workers(installation: Installation, worker: Worker | None) -> Non
     if worker is not None:
         from gatepost.assembly.workers import check_for_workers  # noqa: PLC0415 - most servers are one process
 
-        check_for_workers(installation)
+        if not worker.is_alone:
+            check_for_workers(installation)
         installation.offers_setup = worker.is_first
 
 

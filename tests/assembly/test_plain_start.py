@@ -26,6 +26,14 @@ PROGRAM = textwrap.dedent("""
     print(*sys.modules)
 """)
 LATER = {
+    "the page of gatepost dev": (
+        "gatepost.assembly.dev",
+        "gatepost.listening.reload_folder",
+        "gatepost.listening.reloading",
+        "gatepost.listening.watching",
+        "gatepost.web.dev",
+        "watchfiles",
+    ),
     "the framework for those who add to the app": ("fastapi",),
     "tokens of issuers elsewhere": (
         "gatepost.assembly.external_tokens",

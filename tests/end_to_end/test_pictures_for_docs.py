@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.end_to_end.dev_server import DevServer
 from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.page_walk import Walk
 from tests.end_to_end.running_server import REPOSITORY, RunningServer
@@ -62,6 +63,20 @@ def test_the_pages_of_the_notes_example(page: Page, callback: Callback, tmp_path
         walk.visit("/oauth/account")
         expect(page.get_by_role("heading", name="Connected apps")).to_be_visible()
         take_picture(page, "account")
+
+
+def test_the_dev_page_with_the_notes_example(page: Page, tmp_path: Path) -> None:
+    code = (REPOSITORY / "examples" / "notes.py").read_text(encoding="utf-8")
+    (tmp_path / "notes.py").write_text(code, encoding="utf-8")
+    with DevServer(tmp_path, target="notes:server") as dev:
+        page.set_viewport_size({"width": 1100, "height": 900})
+        page.goto(dev.link)
+        page.locator("#offers").get_by_role("button", name="add").click()
+        page.locator("#form").get_by_label("text").fill("Water the plants on Friday")
+        page.locator("#form").get_by_role("button", name="Call").click()
+        expect(page.locator("#outcome [role=status]")).to_contain_text("Done")
+        page.locator("#outcome").get_by_text("Structured content").click()
+        page.screenshot(path=PICTURES / "dev.png", full_page=True)
 
 
 @pytest.mark.parametrize("locale", ["de-DE"])

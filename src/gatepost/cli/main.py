@@ -22,6 +22,7 @@ EXIT_USAGE = 2
 _COMMANDS: Final = {
     "init": "write a project to begin with",
     "serve": "serve a Server or a JSON-RPC function over HTTP",
+    "dev": "serve while you write the server: reload, and a page that tries its tools",
     "check": "look at everything that can be known before a start, and change nothing",
     "front": "serve an MCP server of somebody else's, which stands behind Gatepost unchanged",
     "stdio": "serve a Server or a JSON-RPC function on standard input and output",
