@@ -1,13 +1,13 @@
 """A FastMCP server behind Gatepost: login, consent and scopes, while the server stays as it is.
 
 pip install fastmcp
-gatepost serve examples/fastmcp_server.py:endpoints
+python examples/fastmcp_server.py
 """
 
 from fastmcp import FastMCP
 from fastmcp.server.dependencies import get_access_token
 
-from gatepost import Protected, ScopeMap
+from gatepost import Protected, ScopeMap, run
 
 mcp: FastMCP = FastMCP("Notes")
 notes: dict[str, list[str]] = {}
@@ -37,3 +37,6 @@ scopes = ScopeMap(
     implied_scopes={"notes:write": ["notes:read"]},
 )
 endpoints = {"/mcp": Protected(mcp, scopes=scopes)}
+
+if __name__ == "__main__":
+    run(endpoints)

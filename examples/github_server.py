@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from gatepost import Context, Server
+from gatepost import Context, Server, run
 
 server = Server("github", title="GitHub")
 api = httpx2.AsyncClient(base_url="https://api.github.com", headers={"Accept": "application/vnd.github+json"})
@@ -38,3 +38,7 @@ async def list_my_repos(ctx: Context) -> list[str]:
 async def get_starred(ctx: Context) -> list[str]:
     """List the repositories that the caller has starred."""
     return [repository["full_name"] for repository in await ask(ctx, "/user/starred")]
+
+
+if __name__ == "__main__":
+    run(server)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 
 from gatepost import create_app
 from gatepost.configuration.scope_file import read_scope_map
 from gatepost.configuration.settings import load_settings
 from gatepost.resource.scope_map import ScopeMap
+from gatepost.testing import Client, RunningServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "other-servers.md").read_text(encoding="utf-8")
@@ -36,18 +34,6 @@ def code(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-@asynccontextmanager
-async def connected(app: FastAPI, path: str = "/mcp") -> AsyncIterator[Client]:
-    """The official client, in the process of the app."""
-    origin, headers = "http://127.0.0.1:8000", {"Authorization": f"Bearer {KEY}"}
-    async with (
-        app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=origin, headers=headers) as http,
-        Client(streamable_http_client(origin + path, http_client=http), mode="2026-07-28") as client,
-    ):
-        yield client
-
-
 def served(target: Any) -> FastAPI:
     return create_app(target, settings=load_settings(SETTINGS), announce=lambda _: None)
 
@@ -55,12 +41,14 @@ def served(target: Any) -> FastAPI:
 async def test_the_example_keeps_notes_of_its_caller() -> None:
     names = run((ROOT / "examples" / "fastmcp_server.py").read_text(encoding="utf-8"))
 
-    async with connected(served(names["endpoints"])) as client:
-        await client.call_tool("add_note", {"text": "milk"})
-        result = await client.call_tool("list_notes", {})
+    async with RunningServer(names["endpoints"]) as running:
+        async with running.client(user="alice") as alice, running.client(user="bob") as bob:
+            await alice.call_tool("add_note", {"text": "milk"})
+            kept = [(await each.call_tool("list_notes", {})).structured_content for each in (alice, bob)]
+        async with running.client(user="alice", scopes=["notes:read"]) as reader:
+            assert [tool.name for tool in (await reader.list_tools()).tools] == ["list_notes"]
 
-    assert result.structured_content == {"result": ["milk"]}
-    assert names["notes"] == {"api-key": ["milk"]}
+    assert kept == [{"result": ["milk"]}, {"result": []}]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +80,7 @@ async def test_the_page_serves_a_fastmcp_server(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     app = run(code("python")[0])["app"]
 
-    async with connected(app) as client:
+    async with Client(app, token=KEY) as client:
         result = await client.call_tool("add", {"text": "milk"})
 
     assert result.structured_content == {"result": "Noted: milk"}
@@ -105,7 +93,7 @@ async def test_the_page_protects_an_application_and_a_server_by_name() -> None:
     endpoints = run(application, {"app": mcp.http_app(path="/mcp")})["endpoints"]
     app = served({**endpoints, **by_name})
 
-    async with connected(app, "/notes/mcp") as client:
+    async with Client(app, path="/notes/mcp", token=KEY) as client:
         assert (await client.list_tools()).tools != []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from examples.notes import Notebook, add, notes_file, recent, remove, search, se
 from gatepost import Context, ToolError
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.exchange import Exchange
+from gatepost.testing import RunningServer
 
 
 def context(notebook: Notebook, subject: str) -> Context:
@@ -94,23 +95,27 @@ def test_notes_lie_beside_the_servers_data(monkeypatch: pytest.MonkeyPatch) -> N
     assert notes_file() == Path(".gatepost/notes.db")
 
 
-async def test_tools_take_plain_arguments_and_ask_for_their_scopes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+async def running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[RunningServer]:
+    """The server with its notes in a folder of the test."""
     monkeypatch.setenv("OAUTH_STORAGE_DIR", str(tmp_path))
+    async with RunningServer(server) as running:
+        yield running
 
-    assert {
-        name: (sorted(tool.scopes), [*tool.definition["inputSchema"]["properties"]])
-        for name, tool in server.tools.items()
-    } == {
-        "add": (["notes:write"], ["text"]),
-        "recent": (["notes:read"], ["limit"]),
-        "search": (["notes:read"], ["words", "limit"]),
-        "remove": (["notes:write"], ["note"]),
-    }
-    async with server.run_lifespan():
-        result = await server.tools["add"].call(
-            {"text": "through the server"}, Exchange(), functools.partial(Context, state=server.state)
-        )
-        assert result["isError"] is False
-        assert result["structuredContent"]["text"] == "through the server"
+
+async def test_clients_keep_and_find_the_notes_of_their_user(running: RunningServer) -> None:
+    async with running.client(user="alice") as alice, running.client(user="bob") as bob:
+        tools = {tool.name: [*tool.input_schema["properties"]] for tool in (await alice.list_tools()).tools}
+        kept = await alice.call_tool("add", {"text": "through the server"})
+        found = await alice.call_tool("search", {"words": "SERVER"})
+
+        assert tools == {"add": ["text"], "recent": ["limit"], "search": ["words", "limit"], "remove": ["note"]}
+        assert found.structured_content == [kept.structured_content]
+        assert (await bob.call_tool("recent")).structured_content == []
+        assert (await bob.call_tool("remove", {"note": kept.structured_content["id"]})).is_error
+
+
+@pytest.mark.parametrize(("scope", "tools"), [("notes:read", ["recent", "search"]), ("notes:write", ["add", "remove"])])
+async def test_each_scope_opens_its_tools(running: RunningServer, scope: str, tools: list[str]) -> None:
+    async with running.client(scopes=[scope]) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == tools

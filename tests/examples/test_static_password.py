@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from examples.static_password import counts, server
-from gatepost import StaticPasswordProvider, create_app
-from tests.seeds.person import person_at
+from gatepost import StaticPasswordProvider
+from gatepost.testing import RunningServer, UnexpectedPage
+from tests.testing.notes_server import text_of
+from tests.testing.test_browser import authorization_url
 
 PASSWORD = "a few words in no order"
 
 
 @pytest.mark.parametrize(
-    "make",
-    [
-        lambda: create_app(server, provider=StaticPasswordProvider(PASSWORD)),
-        lambda: create_app(server),
-    ],
+    "options",
+    [{"provider": StaticPasswordProvider(PASSWORD)}, {"settings": {"ADMIN_PASSWORD": PASSWORD}}],
+    ids=["code", "environment"],
 )
-async def test_the_owner_logs_in_with_the_password_and_counts(
-    make: Callable[[], FastAPI], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_owner_logs_in_with_the_password_and_counts(options: dict[str, Any]) -> None:
     counts.clear()
-    monkeypatch.setenv("ADMIN_PASSWORD", PASSWORD)
-    monkeypatch.setenv("MCP_STORAGE_URL", "memory:")
-    async with person_at(make()) as person:
-        refused = await person.submit(await person.arrive(), password="a few words in one order")
-        assert refused.status_code == 403
-        token = await person.allow(await person.submit(refused, password=PASSWORD))
-        assert await person.call(token, "whoami") == "owner (operator)"
-        assert [await person.call(token, "count", what="sheep") for _ in range(2)] == ["1", "2"]
-        assert list(counts) == ["owner: sheep"]
+    async with RunningServer(server, **options) as running:
+        url = await authorization_url(running)
+        browser = await running.browser(typed={"password": "a few words in one order"})
+        with pytest.raises(UnexpectedPage, match="did not match"):
+            await browser.approve(url)
+        browser.typed["password"] = PASSWORD
+        assert "code=" in await browser.approve(url)
+
+        async with running.client() as owner:
+            assert text_of(await owner.call_tool("whoami")) == "owner (operator)"
+            counted = [text_of(await owner.call_tool("count", {"what": "sheep"})) for _ in range(2)]
+    assert (counted, [*counts]) == (["1", "2"], ["owner: sheep"])
 
 
 def test_it_is_as_short_as_it_says() -> None:

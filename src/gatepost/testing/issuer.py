@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx2
 from joserfc import jwt
@@ -16,7 +17,8 @@ from gatepost.outbound.external_issuer import ExternalIssuer
 from gatepost.outbound.issuer_documents import IssuerSurroundings
 
 _ALGORITHM: Final = "ES256"
-_METADATA: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+_OPENID: Final = "/.well-known/openid-configuration"
+_OAUTH: Final = "/.well-known/oauth-authorization-server"
 _JWKS: Final = "/jwks"
 
 
@@ -90,13 +92,13 @@ class Issuer:
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         """Answer a request for metadata or keys."""
-        path = request.url.path
+        path, base = request.url.path, urlsplit(self.url).path
         self.fetched.append(path)
         if self.is_down:
             return httpx2.Response(503)
-        if path in _METADATA:
+        if path in {base + _OPENID, _OAUTH + base}:
             return httpx2.Response(200, json={"issuer": self.url, "jwks_uri": self.url + _JWKS})
-        if path == _JWKS:
+        if path == base + _JWKS:
             return httpx2.Response(200, json={"keys": [key.as_dict(private=False) for key in self._keys]})
         return httpx2.Response(404)
 

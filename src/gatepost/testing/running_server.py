@@ -225,8 +225,13 @@ class RunningServer:
         return StreamedASGITransport(self._app, state=self._state)
 
     def url_of(self, path: str | None) -> str:
-        """Return the URL of an endpoint by its path; None as for `url`. Raises ValueError as `url` does."""
-        return self._resource(path).identifier
+        """Return the URL of an endpoint, or of a place in an application, by its path; None as for `url`.
+
+        Raises:
+            ValueError: nothing that is served is there.
+        """
+        resource = self._resource(path)
+        return resource.identifier if path is None else self.origin + path
 
     @property
     def needs_tokens(self) -> bool:
@@ -237,10 +242,15 @@ class RunningServer:
         resources = {resource.path: resource for resource in self._installation.resources.at(self.origin)}
         if path is None and len(resources) == 1:
             return next(iter(resources.values()))
-        found = resources.get(MCP_PATH if path is None else path.rstrip("/"))
-        if found is None:
+        asked = MCP_PATH if path is None else path.rstrip("/")
+        if (found := resources.get(asked)) is not None:
+            return found
+        # What lies below the path of an application is the application's.
+        applications = self._installation.resources.application_paths
+        around = [path for path in applications if asked.startswith(f"{path}/")]
+        if not around:
             raise ValueError(f"Say by path= which endpoint: {', '.join(resources)}.")
-        return found
+        return resources[max(around, key=len)]
 
     async def browser(
         self, user: str = SOMEBODY, *, roles: Sequence[str] = (), typed: Mapping[str, str] | None = None
