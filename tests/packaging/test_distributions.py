@@ -11,12 +11,13 @@ import tomllib
 import zipfile
 from email.message import Message
 from email.parser import HeaderParser
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from readme_renderer.markdown import render
 
 from gatepost import __version__
 from tests.conftest import RequireService
@@ -31,6 +32,7 @@ BROUGHT_BY_OTHERS = {
     "markupsafe": "jinja2",
     "pydantic-core": "pydantic",
     "typing-extensions": "pydantic",
+    "watchfiles": "uvicorn[standard]",
 }
 """What we import of the requirements of our requirements: parts of these, whose versions they choose."""
 
@@ -90,6 +92,19 @@ def test_what_an_index_checks_at_an_upload_passes(distributions: Distributions) 
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_text_for_an_index_is_shown_as_a_page_and_not_as_what_was_typed() -> None:
+    """Where there is no renderer for Markdown, twine finds no fault with any text."""
+    page = render(INDEX_README)
+
+    assert page is not None
+    assert re.findall(r"<h[12][^>]*>(.*?)</h", re.sub(r"<a.*?</a>", "", page)) == [
+        "Gatepost",
+        "Begin",
+        "What a server looks like",
+        "What there is",
+    ]
+
+
 def test_the_metadata_say_what_pyproject_says(metadata: Message) -> None:
     assert {name: metadata[name] for name in ("Name", "Version", "License-Expression", "Requires-Python")} == {
         "Name": "gatepost",
@@ -130,6 +145,10 @@ def test_every_package_that_is_imported_is_asked_for() -> None:
     }
 
     assert sorted(imported - asked_for) == sorted(BROUGHT_BY_OTHERS)
+    for name, bringer in BROUGHT_BY_OTHERS.items():
+        bringing = Requirement(bringer).name
+        brought = {canonicalize_name(Requirement(line).name) for line in requires(bringing) or ()}
+        assert (bringing in asked_for, name in brought) == (True, True), name
 
 
 def imported_modules(path: Path) -> set[str]:
