@@ -1,6 +1,7 @@
 """A server of other libraries on Streamable HTTP, in a process of its own, at the port MCP_PORT.
 
-REMOTE_KIND says which: `sdk`, the official SDK with sessions; `stateless`, the same without; `fastmcp`.
+REMOTE_KIND says which: `sdk`, the official SDK with sessions; `stateless`, the same without; `fastmcp`;
+`fastmcp-locked`, the same behind its own authorization server, which approves everything.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any
 import uvicorn
 from fastmcp import Context as FastContext
 from fastmcp import FastMCP
+from fastmcp.server.auth.providers.in_memory import InMemoryOAuthProvider
 from fastmcp.server.dependencies import get_http_headers
+from mcp.server.auth.settings import ClientRegistrationOptions
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel
 
@@ -49,8 +52,14 @@ def sdk_app(*, stateless: bool) -> Any:
     return server.streamable_http_app(stateless_http=stateless)
 
 
-def fast_app() -> Any:
-    server = FastMCP("remote fastmcp")
+def fast_app(*, is_locked: bool = False) -> Any:
+    lock = None
+    if is_locked:
+        lock = InMemoryOAuthProvider(
+            base_url=f"http://127.0.0.1:{os.environ['MCP_PORT']}",
+            client_registration_options=ClientRegistrationOptions(enabled=True),
+        )
+    server = FastMCP("remote fastmcp", auth=lock)
 
     @server.tool
     def echo(text: str) -> str:
@@ -85,5 +94,6 @@ class Announced(uvicorn.Server):
 
 if __name__ == "__main__":
     kind = os.environ["REMOTE_KIND"]
-    app = fast_app() if kind == "fastmcp" else sdk_app(stateless=kind == "stateless")
+    is_fast = kind.startswith("fastmcp")
+    app = fast_app(is_locked=kind == "fastmcp-locked") if is_fast else sdk_app(stateless=kind == "stateless")
     Announced(uvicorn.Config(app, port=int(os.environ["MCP_PORT"]), log_level="warning")).run()

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.cli.serve import add_serving_arguments, add_target_argument, overrides_of
-from gatepost.cli.terminal import CommandRefused, add_json, say, say_list
+from gatepost.cli.terminal import CommandRefused, add_json, printable, say, say_list
 
 if TYPE_CHECKING:
     from gatepost.cli.checks.finding import Finding
@@ -123,11 +123,6 @@ def _print(found: list[Finding]) -> None:
         mark = f"{finding.mark:<7}"
         if colours:
             mark = f"\033[{_MARKS[finding.mark]}m{mark}\033[0m"
-        say(f"{mark}  {finding.item:<{width}}  {_shown(finding.says)}")
+        say(f"{mark}  {finding.item:<{width}}  {printable(finding.says)}")
     if all(finding.mark != "wrong" for finding in found):
         say("Nothing is wrong.")
-
-
-def _shown(text: str) -> str:
-    """Return a text without what moves a terminal's cursor: some of it is what other servers said."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

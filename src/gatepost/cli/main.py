@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "serve": "serve a Server or a JSON-RPC function over HTTP",
     "dev": "serve while you write the server: reload, and a page that tries its tools",
     "check": "look at everything that can be known before a start, and change nothing",
+    "call": "call a tool of an MCP server, ours or anybody's",
     "front": "serve an MCP server of somebody else's, which stands behind Gatepost unchanged",
     "stdio": "serve a Server or a JSON-RPC function on standard input and output",
     "doctor": "say what real clients would meet at an MCP URL, and what to change",

@@ -8,8 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from gatepost.observability.moments import read_moment, read_stretch
+
+_JOINERS: Final = "\u200c\u200d\ufe0f"
+"""Format characters that writing and emoji need, and which only join."""
 
 
 class CommandRefused(Exception):
@@ -74,9 +78,19 @@ def moment(seconds: int | None) -> str | None:
 def _cell(value: object) -> str:
     if value is None or value == []:
         return "-"
-    text = " ".join(value) if isinstance(value, list) else str(value)
-    # Groups and the like are somebody else's words, and control characters move a terminal's cursor.
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    # Groups and the like are somebody else's words.
+    return printable(" ".join(value) if isinstance(value, list) else str(value))
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return somebody else's text without what moves a terminal's cursor or hides its direction; `lines` may be kept.
+
+    Control characters, escapes and format characters (Unicode Cc, Cf) are shown as the replacement character.
+    """
+    kept = _JOINERS + ("\n\t" if lines else "")
+    if lines:
+        text = text.replace("\r\n", "\n")
+    return "".join(character if character.isprintable() or character in kept else "\ufffd" for character in text)
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
