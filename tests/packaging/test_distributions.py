@@ -75,7 +75,10 @@ def test_the_wheel_holds_the_package_as_it_is_tracked_and_nothing_else(in_wheel:
 def test_the_source_distribution_holds_what_is_tracked_and_nothing_else(
     distributions: Distributions, tracked: list[str]
 ) -> None:
-    """So it builds, runs the tests and makes the documentation; what else lies in a checkout does not leave it."""
+    """So it builds, runs the tests and makes the documentation; what else lies in a checkout does not leave it.
+
+    What is new beside `pyproject.toml` goes into the list there.
+    """
     with tarfile.open(distributions.source) as archive:
         held = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
 

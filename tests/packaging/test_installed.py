@@ -107,11 +107,14 @@ def test_an_installed_wheel_serves_a_call_with_a_token(installed: Path, tmp_path
 
 
 def test_the_lowest_versions_that_the_metadata_allow_are_enough(
-    distributions: Distributions, make_environment: Callable[..., Path], tmp_path: Path
+    distributions: Distributions,
+    make_environment: Callable[..., Path],
+    require_service: RequireService,
+    tmp_path: Path,
 ) -> None:
     """With every extra, so nothing fails to import; `make lock` finds the versions."""
     interpreter = find_interpreter(VERSIONS[0])
-    assert interpreter is not None
+    require_service(f"Python {VERSIONS[0]}", available=interpreter is not None)
     python = make_environment(interpreter, LOWEST, distributions.wheel)
 
     assert run(python, "-c", WALK, cwd=tmp_path) == ""
