@@ -140,6 +140,10 @@ translations: $(VENV)/.development ## bring the languages of the pages in step w
 docs: $(DOCUMENTATION)/.installed ## build the documentation site, strictly: test-artifacts/documentation/site/index.html
 	@PYTHONPATH=src $(DOCUMENTATION)/bin/python -m tools.documentation.build
 
+.PHONY: docs-look
+docs-look: docs $(VENV)/.development ## build the site and look at it in Chromium: pictures, axe-core, search
+	@$(RUN) tools.documentation.look
+
 .PHONY: pictures
 pictures: $(VENV)/.development ## take the pictures of pages in docs/images anew (Chromium)
 	$(RUN) pytest -q tests/end_to_end/test_pictures_for_docs.py

@@ -12,7 +12,7 @@ import pytest
 import gatepost
 from gatepost import testing
 from gatepost.cli import main
-from tools.documentation import built_site, command_line, markdown, public_names, tables
+from tools.documentation import accessible, built_site, command_line, markdown, public_names, tables
 from tools.documentation.build import GENERATED
 from tools.documentation.contents import with_contents
 from tools.documentation.diagrams import DIAGRAMS, FOLDER
@@ -223,3 +223,22 @@ def test_a_diagram_is_as_it_is_drawn_and_stands_in_a_page_with_words(name: str) 
 
     assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == DIAGRAMS[name]()
     assert len(re.findall(rf"!\[[^\]]{{40,}}\]\(\.\./images/concepts/{name}\.svg\)", pages)) == 1
+
+
+@pytest.mark.parametrize(
+    ("built", "mended"),
+    [
+        ("<pre>x</pre>", '<pre tabindex="0">x</pre>'),
+        ('<th class="head"><p></p></th><th class="head"><p>A</p></th>', '<td></td><th class="head"><p>A</p></th>'),
+        (
+            "<dt>f(<dl>\n<dd><em>a</em>,</dd>\n<dd>b</dd>\n</dl>)</dt>",
+            (
+                '<dt>f(<span class="sig-lines">\n<span class="sig-line"><em>a</em>,</span>\n'
+                '<span class="sig-line">b</span>\n</span>)</dt>'
+            ),
+        ),
+        ("<dl>\n<dt>a</dt><dd>b</dd>\n</dl>", "<dl>\n<dt>a</dt><dd>b</dd>\n</dl>"),
+    ],
+)
+def test_what_a_keyboard_or_a_screen_reader_needs_is_put_into_built_pages(built: str, mended: str) -> None:
+    assert accessible.mended(built) == mended

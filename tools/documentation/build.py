@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tools.documentation import built_site, command_line, public_names, tables
+from tools.documentation import accessible, built_site, command_line, public_names, tables
 from tools.documentation.staging import ROOT, Staging
 
 GENERATED: Final = {
@@ -41,6 +41,7 @@ def main() -> int:
     command += ["--doctree-dir", str(OUTPUT / "doctrees"), str(OUTPUT / "source"), str(OUTPUT / "site")]
     if subprocess.run(command, cwd=ROOT, check=False, timeout=_DEADLINE).returncode != 0:  # noqa: S603 - our own arguments
         return 1
+    accessible.mend(OUTPUT / "site")
     wrong = built_site.objections(OUTPUT / "site")
     print(
         "\n".join(wrong) if wrong else f"{OUTPUT.relative_to(ROOT)}/site/index.html: {time.monotonic() - began:.0f} s"

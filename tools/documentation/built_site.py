@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -59,24 +60,23 @@ def _read(page: Path) -> _Reader:
 
 def objections(site: Path) -> list[str]:
     """Return what is wrong with a built site: a sentence each, in the order of its files."""
-    pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
-    found = [
-        f"{path.relative_to(site)}: {words}" for path, page in pages.items() for words in _of_page(path, page, pages)
-    ]
+    files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    pages = {name: _read(site / name) for name in sorted(files) if name.endswith(".html")}
+    found = [f"{name}: {words}" for name, page in pages.items() for words in _of_page(name, page, pages, files)]
     return found + list(_of_files(site))
 
 
-def _of_page(path: Path, page: _Reader, pages: dict[Path, _Reader]) -> Iterator[str]:
+def _of_page(name: str, page: _Reader, pages: dict[str, _Reader], files: set[str]) -> Iterator[str]:
     for target in page.loaded:
         if _is_elsewhere(target):
             yield f"loads {target} from another host"
-        elif not target.startswith(("data:", "#")) and not _file_of(path, target).exists():
+        elif not target.startswith(("data:", "#")) and _file_of(name, target) not in files:
             yield f"loads {target}, which does not exist"
-    for target in page.links:
-        if urlsplit(target).scheme or target.startswith("//"):
+    for target in dict.fromkeys(page.links):
+        if ":" in target.partition("#")[0] or target.startswith("//"):
             continue
-        file, anchor = _file_of(path, target), unquote(urlsplit(target).fragment)
-        if not file.exists():
+        file, anchor = _file_of(name, target), unquote(target.partition("#")[2])
+        if file not in files:
             yield f"links to {target}, which does not exist"
         elif anchor and file in pages and anchor not in pages[file].anchors:
             yield f"links to {target}, and there is no such anchor"
@@ -95,6 +95,7 @@ def _is_elsewhere(target: str) -> bool:
     return target.startswith("//") or urlsplit(target).scheme in {"http", "https", "ws", "wss"}
 
 
-def _file_of(page: Path, target: str) -> Path:
-    path = unquote(urlsplit(target).path)
-    return (page.parent / path).resolve() if path else page
+def _file_of(page: str, target: str) -> str:
+    """Return the file that a link of a page leads to, relative to the site."""
+    path = unquote(re.split(r"[?#]", target, maxsplit=1)[0])
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
