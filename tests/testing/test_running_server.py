@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
+import httpx2
 import mcp
 import pytest
+from mcp.client.streamable_http import streamable_http_client
 
 from gatepost import OpenIDConnect, Server, SingleUserProvider, StaticPasswordProvider, create_app
 from gatepost.configuration.settings import load_settings
-from gatepost.testing import Clock, RefusedRequest, RunningServer
+from gatepost.testing import Client, Clock, RefusedRequest, RunningServer
 from gatepost.testing.grants import RefreshRefused
 from tests.testing.notes_server import notes_server, text_of
 
@@ -153,3 +156,42 @@ def test_a_clock_stands_still_until_it_is_moved_forward() -> None:
     assert (clock(), repr(clock)) == (105, "<Clock at 105>")
     with pytest.raises(ValueError, match="^A clock is moved forward"):
         clock.advance(-1)
+
+
+async def test_clients_of_one_server_share_it_and_are_told_so() -> None:
+    server = notes_server()
+    async with Client(server):
+        with pytest.raises(RuntimeError, match="in a test, clients share a gatepost.testing.RunningServer$"):
+            await Client(server).__aenter__()
+    async with Client(server) as client:
+        assert len((await client.list_tools()).tools) == 3
+
+
+@pytest.mark.parametrize("listens", [False, True])
+async def test_a_call_that_a_test_leaves_behind_is_cancelled_at_its_end(listens: bool) -> None:  # noqa: FBT001 - a parameter
+    began, ended, stack = asyncio.Event(), asyncio.Event(), AsyncExitStack()
+    calls: list[asyncio.Task[object]] = []
+    server = Server("slow")
+
+    @server.tool
+    async def wait() -> str:
+        """Wait for what never comes."""
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return "never"
+
+    async with RunningServer(server, listen=listens) as running:
+        transport = None if listens else running.transport()
+        headers = {"Authorization": f"Bearer {await running.token()}"}
+        http = httpx2.AsyncClient(transport=transport, headers=headers, timeout=60, trust_env=False)
+        client = mcp.Client(streamable_http_client(running.url, http_client=http))
+        await stack.enter_async_context(http)
+        await stack.enter_async_context(client)
+        calls.append(asyncio.create_task(client.call_tool("wait")))
+        await began.wait()
+    await ended.wait()
+    calls[0].cancel()
+    await stack.aclose()

@@ -201,7 +201,9 @@ class Server:
             TypeError: The lifespan is no context manager, or yields something that is no mapping.
         """
         if self._is_running:
-            raise RuntimeError(f"the lifespan of {self.name!r} is already open")
+            raise RuntimeError(
+                f"the lifespan of {self.name!r} is already open; in a test, clients share a gatepost.testing.RunningServer"
+            )
         # Taken while it opens, so that nobody opens it a second time meanwhile.
         self._is_running = True
         try:

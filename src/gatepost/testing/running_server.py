@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from gatepost.web.site.direct_app import DirectApp
 
 _HOST: Final = "127.0.0.1"
-_IN_MEMORY: Final = {"MCP_STORAGE_URL": "memory:"}
+# Calls that a test has left behind are cancelled at its end.
+_IN_MEMORY: Final = {"MCP_STORAGE_URL": "memory:", "MCP_SHUTDOWN_SECONDS": "0"}
 
 
 class RunningServer:
