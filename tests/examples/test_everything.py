@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from typing import Any
+
+import pytest
 
 from examples.everything import AUDIO, IMAGE, server
+from gatepost.testing import Client
 
 
 def test_every_tool_and_prompt_has_a_description_and_a_name_that_the_suite_takes() -> None:
@@ -34,3 +38,11 @@ def test_the_schema_of_the_contact_keeps_what_only_json_schema_says() -> None:
 
 def test_what_content_tools_return_is_no_structured_result() -> None:
     assert [name for name, tool in server.tools.items() if "Content" in str(tool.definition.get("outputSchema"))] == []
+
+
+@pytest.mark.parametrize("era", ["modern", "handshake"])
+async def test_the_official_client_is_shown_every_tool_in_either_era(era: Any) -> None:
+    async with Client(server, era=era) as client:
+        shown = {tool.name for tool in (await client.list_tools()).tools}
+
+    assert shown == {*server.tools}
