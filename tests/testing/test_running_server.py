@@ -161,14 +161,14 @@ def test_a_clock_stands_still_until_it_is_moved_forward() -> None:
 async def test_clients_of_one_server_share_it_and_are_told_so() -> None:
     server = notes_server()
     async with Client(server):
-        with pytest.raises(RuntimeError, match="in a test, clients share a gatepost.testing.RunningServer$"):
+        with pytest.raises(RuntimeError, match="; tests share a gatepost.testing.RunningServer$"):
             await Client(server).__aenter__()
     async with Client(server) as client:
         assert len((await client.list_tools()).tools) == 3
 
 
 @pytest.mark.parametrize("listens", [False, True])
-async def test_a_call_that_a_test_leaves_behind_is_cancelled_at_its_end(listens: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_a_call_that_a_test_leaves_behind_is_cancelled_at_its_end(listens: bool) -> None:
     began, ended, stack = asyncio.Event(), asyncio.Event(), AsyncExitStack()
     calls: list[asyncio.Task[object]] = []
     server = Server("slow")

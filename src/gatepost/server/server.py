@@ -202,7 +202,7 @@ class Server:
         """
         if self._is_running:
             raise RuntimeError(
-                f"the lifespan of {self.name!r} is already open; in a test, clients share a gatepost.testing.RunningServer"
+                f"the lifespan of {self.name!r} is already open; tests share a gatepost.testing.RunningServer"
             )
         # Taken while it opens, so that nobody opens it a second time meanwhile.
         self._is_running = True
