@@ -53,7 +53,29 @@ def test_what_is_no_mcp_url_is_wrong_usage(url: str, sentence: str, capsys: pyte
 
 def test_patience_needs_a_token(nobody_listens: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--patient", nobody_listens]) == 2
-    assert capsys.readouterr().err == "gatepost: --patient needs a token: GATEPOST_TOKEN, or --token-file.\n"
+    assert capsys.readouterr().err == (
+        "gatepost: --patient needs a token: GATEPOST_TOKEN, --token-file FILE, or --login.\n"
+    )
+
+
+@pytest.mark.parametrize("option", [[], ["--login"]], ids=["with a token", "with a login"])
+def test_no_token_is_sent_in_clear_to_another_machine(
+    option: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GATEPOST_TOKEN", "token-of-test")
+
+    assert main(["doctor", *option, "http://192.0.2.1/mcp"]) == 2
+    assert capsys.readouterr().err == (
+        "gatepost: A token would be sent in clear: use https, or a server on this machine.\n"
+    )
+
+
+@pytest.mark.parametrize("other", [["--without-registration"], ["--token-file", "token"]], ids=" ".join)
+def test_a_login_registers_and_needs_no_token(
+    other: list[str], nobody_listens: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--login", *other, nobody_listens]) == 2
+    assert capsys.readouterr().err == ("gatepost: --login goes with neither --token-file nor --without-registration.\n")
 
 
 def test_a_token_that_is_none_is_refused_without_being_repeated(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.doctor import login
 from gatepost.doctor.examination import Diagnosis, WalkOptions, examine
 from gatepost.doctor.requester import Requester
+from gatepost.doctor.visit import BrowserVisit
 from tests.end_to_end.running_server import RunningServer
+from tests.end_to_end.scripted_client import Person, open_http
 
 API_KEY = "key-of-the-doctor-0123456789"
 
@@ -35,11 +39,9 @@ def test_of_our_own_server_the_command_says_nothing_and_leaves_nothing(
     assert main(["doctor", "--json", server.mcp_url]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["findings"] == []
-    assert {check["id"] for check in told["checks"] if check["result"] == "not looked at"} == {
-        "scheme",
-        "client-documents",
-        "silence",
-    }
+    logins = {check.id for check in login.STEP.checks}
+    passed_over = {check["id"] for check in told["checks"] if check["result"] == "not looked at"}
+    assert passed_over - logins == {"scheme", "client-documents", "silence"}
     monkeypatch.setenv("OAUTH_STORAGE_DIR", str(server.data))
     assert main(["clients", "list", "--json"]) == 0
     assert "gatepost doctor" not in capsys.readouterr().out
@@ -55,6 +57,29 @@ def test_the_report_for_people_never_has_the_token(
     assert "  ok        handshake: a session begins: initialize and notifications/initialized" in told.out
     assert told.out.endswith("\nNothing would fail.\n")
     assert API_KEY not in told.out + told.err
+
+
+async def test_a_login_leaves_nothing_behind(tmp_path: Path) -> None:
+    environment = {"OAUTH_CIMD_ENABLED": "false"}
+    with RunningServer("examples/notes.py:server", tmp_path / "data", environment=environment) as running:
+        assert running.setup_link is not None
+        person = Person(running.origin)
+        person.set_up(running.setup_link)
+
+        async def browse(url: str) -> None:
+            back = await asyncio.to_thread(person.decide, url)
+            await asyncio.to_thread(open_http().get, back)
+
+        async with BrowserVisit(browse) as visit, Requester(running.mcp_url) as requester:
+            diagnosis = await examine(running.mcp_url, requester, WalkOptions(visit=visit))
+
+    results = {each.check.id: each.findings for step in diagnosis.steps for each in step.checked}
+    assert diagnosis.findings == []
+    assert {name for name, findings in results.items() if findings is None} == {"scheme", "client-documents", "silence"}
+    with sqlite3.connect(tmp_path / "data" / "gatepost.db") as store:
+        clients = store.execute("SELECT count(*) FROM clients").fetchone()[0]
+        grants = store.execute("SELECT count(*) FROM grants WHERE revoked_at IS NULL").fetchone()[0]
+    assert (clients, grants) == (0, 0)
 
 
 async def with_silence(url: str, seconds: float) -> Diagnosis:

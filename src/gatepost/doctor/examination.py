@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Final
 
 from gatepost.doctor import (
@@ -12,6 +13,7 @@ from gatepost.doctor import (
     behind_lock,
     browsers,
     endpoint,
+    login,
     registration,
     resource_metadata,
     token_endpoint,
@@ -20,6 +22,7 @@ from gatepost.doctor.clients import CLIENTS, PlayedClient
 from gatepost.doctor.findings import Check, DoctorFinding, Severity, Step
 from gatepost.doctor.requester import Requester
 from gatepost.doctor.seen import Seen
+from gatepost.doctor.visit import BrowserVisit
 
 STEPS: Final[Sequence[Step]] = (
     endpoint.STEP,
@@ -29,6 +32,7 @@ STEPS: Final[Sequence[Step]] = (
     authorization.STEP,
     token_endpoint.STEP,
     browsers.STEP,
+    login.STEP,
     behind_lock.STEP,
 )
 
@@ -41,6 +45,8 @@ class WalkOptions:
     token: str | None = None
     registers: bool = True
     """Whether registrations are made, and removed again."""
+    visit: BrowserVisit | None = None
+    """How a person logs in, if one does; what the login gives is used in place of a token."""
     silence_seconds: float = 0.0
     """How long a silent stream is held; 0 for not at all."""
 
@@ -118,19 +124,23 @@ async def examine(
         (authorization.STEP, authorization.observe),
         (token_endpoint.STEP, token_endpoint.observe),
         (browsers.STEP, browsers.observe),
-        (behind_lock.STEP, behind_lock.observe),
     ]
+    if options.visit is not None:
+        walk.append((login.STEP, partial(login.observe, visit=options.visit)))
+    walk.append((behind_lock.STEP, behind_lock.observe))
     try:
         for step, observe in walk:
             progress(step.title)
             await observe(seen, requester)
             if not seen.initialize.status:
                 break
+        if options.silence_seconds and seen.handshake.is_open:
+            progress(f"{options.silence_seconds:.0f} s of silence")
+            await behind_lock.observe_silence(seen, requester, options.silence_seconds)
     finally:
+        requester.start_anew()
+        await login.revoke(seen, requester)
         await registration.remove(seen, requester)
-    if options.silence_seconds and seen.handshake.is_open:
-        progress(f"{options.silence_seconds:.0f} s of silence")
-        await behind_lock.observe_silence(seen, requester, options.silence_seconds)
     return diagnose(seen)
 
 

@@ -40,8 +40,8 @@ async def observe(seen: Seen, requester: Requester) -> None:
 
 async def remove(seen: Seen, requester: Requester) -> None:
     """Remove what was registered, where the server says how; count the rest."""
-    requester.start_anew()
-    for registration in seen.made:
+    own = seen.login.registration
+    for registration in [*seen.made, *([own] if own is not None and own.is_made else [])]:
         document = registration.answer.document or {}
         url, token = document.get("registration_client_uri"), document.get("registration_access_token")
         if isinstance(url, str) and isinstance(token, str) and token.isascii() and token.isprintable():
@@ -133,7 +133,7 @@ def _echo(seen: Seen) -> Iterable[DoctorFinding] | None:
 
 
 def _removed(seen: Seen) -> Iterable[DoctorFinding] | None:
-    if not seen.made:
+    if not seen.made and not seen.left_behind:
         return None
     if not seen.left_behind:
         return []

@@ -25,6 +25,9 @@ def text_of(diagnosis: Diagnosis, *, in_colour: bool = False) -> str:
     lines = [f"gatepost doctor {printable(diagnosis.url)}"]
     for step in diagnosis.steps:
         lines += ["", step.title]
+        if all(checked.findings is None for checked in step.checked):
+            lines.append(f"{_mark('-', in_colour=in_colour)}nothing of this was looked at")
+            continue
         for checked in step.checked:
             lines += _check(checked, in_colour=in_colour)
     lines += ["", "Who can connect"]

@@ -106,7 +106,7 @@ class Requester:
         body: bytes,
         send: Callable[[httpx2.Request], Awaitable[ProbeAnswer]],
     ) -> ProbeAnswer:
-        if refusal := await self._refusal(url):
+        if refusal := await self.refusal(url):
             return ProbeAnswer(method=method, url=url, problem=refusal)
         if self._spent >= self._walk_seconds:
             return ProbeAnswer(method=method, url=url, problem="not asked: the answers before took too long")
@@ -167,7 +167,7 @@ class Requester:
             await response.aclose()
         return _answer(request, response, body, "")
 
-    async def _refusal(self, url: str) -> str:
+    async def refusal(self, url: str) -> str:
         """Return why a URL is not asked, or nothing."""
         try:
             parts = urlsplit(url)

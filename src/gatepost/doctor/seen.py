@@ -43,6 +43,21 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginSeen:
+    """What a login was answered. None of it is printed but status and error."""
+
+    registration: Registration | None = None
+    returned: Mapping[str, str] = field(default_factory=dict)
+    """The parameters with which the browser came back."""
+    problem: str = ""
+    """Why it did not."""
+    exchanged: ProbeAnswer = NOT_ASKED
+    refreshed_without_scope: ProbeAnswer = NOT_ASKED
+    refreshed_with_scope: ProbeAnswer = NOT_ASKED
+    revoked: ProbeAnswer = NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True)
 class HandshakeSeen:
     """What a session of the handshake era answered, with a token."""
 
@@ -105,6 +120,8 @@ class Seen:
     from_chatgpt: ProbeAnswer = NOT_ASKED
     documents_from_page: Sequence[ProbeAnswer] = ()
     preflights_of_endpoints: Sequence[ProbeAnswer] = ()
+    # a login
+    login: LoginSeen = field(default_factory=LoginSeen)
     # behind the lock
     handshake: HandshakeSeen = field(default_factory=HandshakeSeen)
     modern_discover: ProbeAnswer = NOT_ASKED
