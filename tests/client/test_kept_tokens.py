@@ -61,6 +61,12 @@ def test_a_file_that_says_something_else_counts_as_none(files: TokenFiles, text:
     assert files.read(URL) is None
 
 
+def test_a_file_under_another_servers_name_counts_as_none(files: TokenFiles) -> None:
+    files.write(KEPT)
+    files.path_of(URL).rename(files.path_of("https://other.example/mcp"))
+    assert files.read("https://other.example/mcp") is None
+
+
 def test_members_of_a_newer_version_are_passed_over(files: TokenFiles) -> None:
     files.write(KEPT)
     path = files.path_of(URL)

@@ -136,6 +136,7 @@ def _proxy() -> ForwardProxy | None:
 
 
 def _credentials(options: argparse.Namespace, terminal: TerminalClient, proxy: ForwardProxy | None) -> TokenSource:
+    from gatepost.cli.calls.waiting import blocking  # noqa: PLC0415 - likewise
     from gatepost.client.credentials import GivenToken, KeptTokenSource, LoginWays  # noqa: PLC0415 - as above
     from gatepost.client.kept_tokens import TokenFiles, token_folder  # noqa: PLC0415 - likewise
     from gatepost.outbound.fetching import system_trust  # noqa: PLC0415 - likewise
@@ -148,7 +149,7 @@ def _credentials(options: argparse.Namespace, terminal: TerminalClient, proxy: F
     async def open_url(url: str) -> None:
         terminal.tell(f"Log in here, to go on: {url}")
         if not options.no_browser:
-            await asyncio.to_thread(webbrowser.open, url)
+            await blocking(lambda: webbrowser.open(url))
 
     def show_code(where: str, code: str, whole: str | None) -> None:
         terminal.tell(f"On any device, open {where} and type the code {code}")

@@ -112,6 +112,7 @@ async def test_progress_is_one_line_that_changes_and_only_on_a_terminal(capsys: 
         ("kept\x1b[1m it", None, "[info] kept\ufffd[1m it"),
         ({"msg": "as FastMCP says it", "extra": None}, "shop", "[info shop] as FastMCP says it"),
         ({"a": 1}, None, "[info] {'a': 1}"),
+        ("one\ngatepost: a sentence of ours", None, "[info] one\n    gatepost: a sentence of ours"),
     ],
 )
 async def test_logs_are_lines_of_their_own(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.cli.calls.lists import kind_of
+from gatepost.cli.calls.waiting import blocking
 from gatepost.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ class TerminalClient:
         self._has_progress = False
 
     def tell(self, text: str) -> None:
-        """Say something on a line of its own."""
+        """Say something on a line of its own; further lines of it are indented, so that they pass for nothing else."""
         self.end_progress()
-        print(printable(text, lines=True), file=sys.stderr, flush=True)  # noqa: T201 - a command line talks
+        shown = printable(text, lines=True).replace("\n", "\n    ")
+        print(shown, file=sys.stderr, flush=True)  # noqa: T201 - a command line talks
 
     async def on_progress(self, progress: float, total: float | None, message: str | None) -> None:
         """Show how far the server is; on a terminal alone."""
@@ -87,7 +88,7 @@ class TerminalClient:
         if (await self._line("Open it in the browser? [y/N] ")).lower() not in _YES:
             return False
         if url.startswith(("https://", "http://")):  # nothing else is a page
-            await asyncio.to_thread(webbrowser.open, url)
+            await blocking(lambda: webbrowser.open(url))
         return True
 
     async def _filled(self, schema: Any) -> dict[str, Any] | None:
@@ -120,7 +121,7 @@ class TerminalClient:
         return None
 
     async def _line(self, question: str) -> str:
-        return (await asyncio.to_thread(self._ask, question)).strip()
+        return (await blocking(lambda: self._ask(question))).strip()
 
 
 def value_of(line: str, wanted: Mapping[str, Any]) -> Any:
