@@ -93,3 +93,22 @@ async def test_what_goes_on_after_its_client_has_left_is_ended() -> None:
     ):
         assert not ended.is_set()
     assert ended.is_set()
+
+
+async def test_who_stops_waiting_for_an_answer_is_told_to_the_app() -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, send
+        await receive()
+        asked.set()
+        assert await receive() == {"type": "http.disconnect"}
+        left.set()
+
+    async with httpx2.AsyncClient(transport=StreamedASGITransport(app), base_url=ORIGIN) as http:
+        asking = asyncio.create_task(http.get("/"))
+        await asked.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await left.wait()

@@ -90,6 +90,8 @@ async def test_a_user_is_whoever_the_test_says() -> None:
             assert (await client.call_tool("roles")).structured_content == ["editor"]
         with pytest.raises(ValueError, match="^There is a user alice already.$"):
             await running.user("alice")
+        with pytest.raises(ValueError, match="^There is a user Alice already.$"):  # for accounts it is the same name
+            await running.user("Alice")
     assert (alice.name, alice.subject) == ("alice", "user_1")
 
 

@@ -49,6 +49,8 @@ class OwnTask(Generic[_Value]):
             if entered.done():
                 raise
             entered.set_exception(error)
+        finally:
+            entered.cancel()  # whoever waits must not wait for ever; nothing where it is known already
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
