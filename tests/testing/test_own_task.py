@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -31,11 +31,12 @@ async def test_it_is_entered_and_left_in_one_task_whoever_asks() -> None:
 
 
 async def test_what_entering_and_leaving_raise_is_raised() -> None:
-    @asynccontextmanager
-    async def refusing() -> AsyncIterator[None]:
-        if refusing:
+    class Refusing(AbstractAsyncContextManager[None]):
+        async def __aenter__(self) -> None:
             raise LookupError("in")
-        yield
+
+        async def __aexit__(self, *_: object) -> None:
+            """Never come here."""
 
     @asynccontextmanager
     async def failing() -> AsyncIterator[None]:
@@ -43,7 +44,7 @@ async def test_what_entering_and_leaving_raise_is_raised() -> None:
         raise LookupError("out")
 
     with pytest.raises(LookupError, match="^in$"):
-        await OwnTask(refusing()).open()
+        await OwnTask(Refusing()).open()
     held = OwnTask(failing())
     await held.open()
     with pytest.raises(LookupError, match="^out$"):
