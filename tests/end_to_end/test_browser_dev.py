@@ -181,6 +181,15 @@ def test_the_key_leaves_the_address_and_a_browser_without_it_sees_nothing(
         expect(stranger.locator("#bench")).to_be_hidden()
 
 
+def test_the_link_opens_a_page_that_is_there_already(page: Page, dev: DevServer) -> None:
+    """As after a new start: whoever pastes the link into the tab changes its fragment alone."""
+    page.goto(f"{dev.origin}/dev")
+    expect(page.get_by_role("heading", name="Open the link of the terminal")).to_be_visible()
+    page.goto(dev.link)
+    expect(page.get_by_role("button", name="version")).to_be_visible()
+    assert page.url == f"{dev.origin}/dev"
+
+
 def test_a_tool_that_is_written_appears_and_what_was_typed_stays(bench: Bench, dev: DevServer) -> None:
     bench.choose("plant")
     bench.fill(kind="rose")
@@ -204,6 +213,7 @@ def test_code_that_does_not_load_is_shown_with_its_traceback_until_it_is_mended(
     bench.send()
     expect(bench.result).to_contain_text("first")
     dev.write_version("third", TOOLS)
+    expect(bench.page.locator("#status")).to_contain_text("Reloaded at")
     expect(failure).to_be_hidden()
     bench.send()
     expect(bench.result).to_contain_text("third")

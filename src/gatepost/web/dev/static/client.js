@@ -19,7 +19,7 @@ export class Refused extends Error {
 export class Client {
   // `token` returns a promise of the access token, "" where none is needed.
   constructor({ url, era, token }) {
-    Object.assign(this, { url, era, token, session: null, number: 0 });
+    Object.assign(this, { url, era, token, session: null, capabilities: null, number: 0 });
   }
 
   // Send a request and return its result. `watch` may have onExchange(exchange), onNotification(message) and
@@ -61,6 +61,18 @@ export class Client {
     return found;
   }
 
+  // Return which features the server says it has; null where it does not say.
+  async features() {
+    try {
+      if (this.era === MODERN) return (await this.request("server/discover", {})).capabilities ?? null;
+      await this.#begin({});
+      return this.capabilities;
+    } catch (error) {
+      if (error.code === -32601) return null;
+      throw error;
+    }
+  }
+
   async #begin(watch) {
     if (this.session !== null) return;
     this.session = "";
@@ -70,6 +82,7 @@ export class Client {
         this.session = headers["mcp-session-id"] ?? "";
       } });
       await this.#post({ jsonrpc: "2.0", method: "notifications/initialized" }, watch);
+      this.capabilities = answer.capabilities ?? null;
       if (answer.capabilities?.logging) await this.#send("logging/setLevel", { level: "debug" }, watch);
     } catch (error) {
       this.session = null;

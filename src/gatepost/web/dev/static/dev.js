@@ -17,6 +17,7 @@ let chosen = null; // the offer on the desk, with its form
 let running = null;
 let client = null;
 let reloadedAt = "";
+let isLocked = false; // until a link with the key of this start is opened
 const tokens = new Map();
 const calls = [];
 
@@ -84,12 +85,15 @@ const KINDS = {
   tools: { words: "Tools", method: "tools/list", member: "tools", key: "name" },
   prompts: { words: "Prompts", method: "prompts/list", member: "prompts", key: "name" },
   resources: { words: "Resources", method: "resources/list", member: "resources", key: "uri" },
-  templates: { words: "Resource templates", method: "resources/templates/list", member: "resourceTemplates", key: "uriTemplate" },
+  templates: { words: "Resource templates", method: "resources/templates/list", member: "resourceTemplates", key: "uriTemplate", feature: "resources" },
 };
 
 async function listsOf(with_) {
+  const features = await with_.features();
   const lists = {};
-  for (const [kind, { method, member }] of Object.entries(KINDS)) lists[kind] = await with_.list(method, member);
+  for (const [kind, { method, member, feature = kind }] of Object.entries(KINDS)) {
+    lists[kind] = features && !features[feature] ? [] : await with_.list(method, member);
+  }
   return lists;
 }
 
@@ -411,22 +415,29 @@ async function look() {
 }
 
 function lock() {
+  isLocked = true;
   say("");
   at("locked").hidden = false;
   at("bench").hidden = at("failure").hidden = true;
   server = null;
 }
 
-async function start() {
+// Exchange the key of the link, which leaves the address at once. A link to the page that is open loads nothing anew.
+async function enter() {
   const key = /^#key=(.+)$/.exec(location.hash)?.[1];
+  if (!key) return;
+  history.replaceState(null, "", "/dev");
+  try {
+    ({ proof } = await ours("/dev/session", { key }));
+    localStorage.setItem(PROOF, proof);
+    isLocked = false;
+  } catch { /* then the page says which link to open */ }
+}
+
+async function start() {
   proof = localStorage.getItem(PROOF) ?? "";
-  if (key) {
-    history.replaceState(null, "", "/dev");
-    try {
-      ({ proof } = await ours("/dev/session", { key }));
-      localStorage.setItem(PROOF, proof);
-    } catch { /* then the page says which link to open */ }
-  }
+  await enter();
+  window.addEventListener("hashchange", enter);
   at("filter").addEventListener("input", showOffers);
   for (const id of ["user", "era", "scope-boxes", "endpoint"]) {
     at(id).addEventListener("change", async () => {
@@ -437,7 +448,7 @@ async function start() {
   }
   at("era").value = MODERN;
   for (;;) {
-    if (!document.hidden) await look();
+    if (!document.hidden && !isLocked) await look();
     await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
   }
 }
