@@ -120,6 +120,10 @@ proxies: $(VENV)/.development ## put nginx, HAProxy, Apache, Caddy, Varnish and 
 image-steps: $(VENV)/.development ## execute the Dockerfiles' steps in a root by debootstrap and write docs/deploy/containers.md; Linux, root
 	@$(RUN) tools.image.run $(ARGS)
 
+.PHONY: newcomer
+newcomer: $(VENV)/.development ## begin on a clean machine by debootstrap, with times, and write docs/newcomer.md; Linux, root
+	@$(RUN) tools.newcomer.run $(ARGS)
+
 .PHONY: walk
 walk: $(VENV)/.development ## walk the README in a fresh clone, from make serve to a public URL, and write docs/walk.md; nginx
 	@$(RUN) tools.walk.run $(ARGS)

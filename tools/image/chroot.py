@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 MAKE_SECONDS = 900
@@ -48,6 +49,11 @@ def copy_root(source: Path, target: Path) -> None:
     _finish(["cp", "--archive", "--reflink=auto", str(source), str(target)], seconds=MAKE_SECONDS)
 
 
+def remove_root(root: Path) -> None:
+    """Remove a root, whatever is in it; nothing is mounted there."""
+    _finish(["rm", "--recursive", "--force", "--one-file-system", str(root)], seconds=MAKE_SECONDS)
+
+
 def run(
     root: Path,
     command: Sequence[str],
@@ -63,25 +69,42 @@ def run(
         command: its arguments, the program first.
         environment: all that it sees of an environment.
         workdir: where it begins, as it is called in the root.
-        mounts: files that are there meanwhile, by their path in the root, and leave nothing behind.
+        mounts: files and folders that are there meanwhile, by their path in the root, and leave nothing behind.
 
     Raises:
         StepFailedError: it did not end with 0.
     """
     given = {**(mounts or {}), "/etc/resolv.conf": Path("/etc/resolv.conf")}
-    points = {root / name.lstrip("/"): source for name, source in given.items()}
+    with mount_points(root, given):
+        inner = with_environment(command, environment, workdir)
+        return _finish(entering(root, inner, given), seconds=RUN_SECONDS)
+
+
+def entering(root: Path, command: Sequence[str], mounts: Mapping[str, Path]) -> list[str]:
+    """Return the command line that runs a command in the root; what it leaves behind ends with it."""
+    pairs = [word for name, source in mounts.items() for word in (str(source), name)]
+    enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, str(root)]
+    return [*enter, str(len(mounts)), *pairs, *command]
+
+
+def with_environment(command: Sequence[str], environment: Mapping[str, str], workdir: str) -> list[str]:
+    """Return the command line that runs a command there, with this environment and no other."""
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    return ["env", "--ignore-environment", f"--chdir={workdir}", *variables, *command]
+
+
+@contextmanager
+def mount_points(root: Path, mounts: Mapping[str, Path]) -> Iterator[None]:
+    """Make what is mounted upon, and remove it again unless it was there."""
+    points = {root / name.lstrip("/"): source for name, source in mounts.items()}
     made = [point for point in points if not point.exists()]
     for point in made:
         if points[point].is_dir():
             point.mkdir()
         else:
             point.touch()
-    pairs = [word for name, source in given.items() for word in (str(source), name)]
-    inner = ["env", "--ignore-environment", f"--chdir={workdir}", *(f"{k}={v}" for k, v in environment.items())]
-    # --kill-child: what the command leaves behind ends with it.
-    outer = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, str(root), str(len(given))]
     try:
-        return _finish([*outer, *pairs, *inner, *command], seconds=RUN_SECONDS)
+        yield
     finally:
         for point in made:
             if point.is_dir():

@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -150,4 +151,6 @@ def _project(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
+    # Ended from outside, it still removes what it made.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     raise SystemExit(main(sys.argv[1:]))
