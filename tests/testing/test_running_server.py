@@ -197,3 +197,13 @@ async def test_a_call_that_a_test_leaves_behind_is_cancelled_at_its_end(listens:
     await ended.wait()
     calls[0].cancel()
     await stack.aclose()
+
+
+async def test_a_server_that_does_not_run_says_so() -> None:
+    running = RunningServer(notes_server())
+    with pytest.raises(RuntimeError, match="^The server does not run: enter it first"):
+        await running.token()
+    async with running:
+        assert await running.token()
+    with pytest.raises(RuntimeError, match="^The server does not run: enter it first"):
+        running.http()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import httpx2
 
@@ -42,6 +42,27 @@ if TYPE_CHECKING:
 _HOST: Final = "127.0.0.1"
 # Calls that a test has left behind are cancelled at its end.
 _IN_MEMORY: Final = {"MCP_STORAGE_URL": "memory:", "MCP_SHUTDOWN_SECONDS": "0"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _World:
+    """What there is while a server runs."""
+
+    app: DirectApp
+    installation: Installation
+    origin: str
+    state: Mapping[str, Any]
+    """What the lifespan of the app gave."""
+    people: People
+    stack: AsyncExitStack
+
+    def transport(self) -> httpx2.AsyncBaseTransport:
+        return StreamedASGITransport(self.app, state=self.state)
+
+    def http(self, **options: Any) -> httpx2.AsyncClient:
+        client = httpx2.AsyncClient(transport=self.transport(), base_url=self.origin, **options)
+        self.stack.push_async_callback(client.aclose)
+        return client
 
 
 class RunningServer:
@@ -103,6 +124,8 @@ class RunningServer:
         self._target, self._settings, self._arguments = target, settings, arguments
         self._listens = listen
         self._life: OwnTask[None] | None = None
+        self._found: _World | None = None
+        self._grants: Grants | None = None
 
     async def __aenter__(self) -> Self:
         running_loop()
@@ -121,12 +144,12 @@ class RunningServer:
     @property
     def app(self) -> FastAPI:
         """The app, for what reaches into it."""
-        return self._app
+        return self._world.app
 
     @property
     def origin(self) -> str:
         """Where it is, such as `http://127.0.0.1:8000`, without a slash at the end."""
-        return self._origin
+        return self._world.origin
 
     @property
     def url(self) -> str:
@@ -165,7 +188,7 @@ class RunningServer:
             ValueError: there is such a user already, name or password cannot be one, or the server has one user only.
         """
         profile = Profile(email, email is not None, tuple(groups), claims or {})
-        return await self._people.add(
+        return await self._world.people.add(
             name, password=password, roles=roles, subject=subject, profile=profile, issuer=issuer
         )
 
@@ -189,7 +212,8 @@ class RunningServer:
             ValueError: there is no such scope or endpoint, or no role of the user has the scope.
         """
         resource = self._resource(path)
-        person = await self._people.find(user, roles)
+        person = await self._world.people.find(user, roles)
+        assert self._grants is not None  # noqa: S101 - it is there while the server runs; tells mypy
         return await self._grants.give(person, resource, scopes)
 
     async def token(
@@ -203,11 +227,21 @@ class RunningServer:
         """Return an access token; arguments and errors are those of `grant`."""
         return (await self.grant(user, scopes, roles=roles, path=path)).access_token
 
-    def client(self, **options: Any) -> InProcessClient:
-        """Return the official client at this server; the arguments are those of `Client` after the first."""
+    def client(
+        self,
+        *,
+        user: str | None = SOMEBODY,
+        scopes: str | Sequence[str] | None = None,
+        roles: Sequence[str] = (),
+        path: str | None = None,
+        token: str | None = None,
+        era: Literal["modern", "handshake"] = "modern",
+        **options: Any,
+    ) -> InProcessClient:
+        """Return the official client at this server; the arguments are those of `Client`."""
         from gatepost.testing.client import InProcessClient  # noqa: PLC0415 - it needs the extra `dev`, and the rest does not
 
-        return InProcessClient(self, **options)
+        return InProcessClient(self, user=user, scopes=scopes, roles=roles, path=path, token=token, era=era, **options)
 
     def http(self, token: str | None = None, **options: Any) -> httpx2.AsyncClient:
         """Return an HTTP client for raw requests, at the origin; it follows no redirects.
@@ -217,13 +251,11 @@ class RunningServer:
             options: of `httpx2.AsyncClient`, such as `headers`.
         """
         headers = {**options.pop("headers", {}), **({} if token is None else {"Authorization": f"Bearer {token}"})}
-        client = httpx2.AsyncClient(transport=self.transport(), base_url=self.origin, headers=headers, **options)
-        self._stack.push_async_callback(client.aclose)
-        return client
+        return self._world.http(headers=headers, **options)
 
     def transport(self) -> httpx2.AsyncBaseTransport:
         """Return the way to the app, for an `httpx2.AsyncClient` of one's own."""
-        return StreamedASGITransport(self._app, state=self._state)
+        return self._world.transport()
 
     def url_of(self, path: str | None) -> str:
         """Return the URL of an endpoint, or of a place in an application, by its path; None as for `url`.
@@ -237,17 +269,17 @@ class RunningServer:
     @property
     def needs_tokens(self) -> bool:
         """Whether the server asks for tokens at all."""
-        return self._installation.core.settings.server.require_auth
+        return self._world.installation.core.settings.server.require_auth
 
     def _resource(self, path: str | None) -> ProtectedResource:
-        resources = {resource.path: resource for resource in self._installation.resources.at(self.origin)}
+        resources = {resource.path: resource for resource in self._world.installation.resources.at(self.origin)}
         if path is None and len(resources) == 1:
             return next(iter(resources.values()))
         asked = MCP_PATH if path is None else path.rstrip("/")
         if (found := resources.get(asked)) is not None:
             return found
         # What lies below the path of an application is the application's.
-        applications = self._installation.resources.application_paths
+        applications = self._world.installation.resources.application_paths
         around = [path for path in applications if asked.startswith(f"{path}/")]
         if not around:
             raise ValueError(f"Say by path= which endpoint: {', '.join(resources)}.")
@@ -266,8 +298,8 @@ class RunningServer:
         Raises:
             ValueError: as for `user`.
         """
-        person = await self._people.find(user, roles)
-        return Browser(self.http(), {**await self._people.typed_by(person), **(typed or {})})
+        person = await self._world.people.find(user, roles)
+        return Browser(self.http(), {**await self._world.people.typed_by(person), **(typed or {})})
 
     def _build(self, port: int | None) -> tuple[DirectApp, Installation]:
         if is_direct_app(self._target):
@@ -289,11 +321,16 @@ class RunningServer:
             state = await stack.enter_async_context(app.router.lifespan_context(app))
             deployment = installation.core.deployment
             is_elsewhere = port is not None and deployment.is_any_loopback
-            self._origin = f"http://{_HOST}:{port}" if is_elsewhere else deployment.public_url
-            self._app, self._installation, self._stack = app, installation, stack
-            self._state: Mapping[str, Any] = state or {}
-            self._people = People(installation)
-            self._grants = Grants(installation, self._origin, self.http())
+            world = _World(
+                app=app,
+                installation=installation,
+                origin=f"http://{_HOST}:{port}" if is_elsewhere else deployment.public_url,
+                state=state or {},
+                people=People(installation),
+                stack=stack,
+            )
+            self._found, self._grants = world, Grants(installation, world.origin, world.http())
+            stack.callback(self._forget)
             stack.callback(installation.stop_soon)
             if listener is not None:
                 from gatepost.listening.in_loop import serving_in_loop  # noqa: PLC0415 - most tests need no socket
@@ -301,3 +338,14 @@ class RunningServer:
                 seconds = installation.core.settings.server.shutdown_seconds
                 await stack.enter_async_context(serving_in_loop(app, installation, listener, shutdown_seconds=seconds))
             yield
+
+    def _forget(self) -> None:
+        self._found = self._grants = None
+
+    @property
+    def _world(self) -> _World:
+        if self._found is None:
+            raise RuntimeError(
+                "The server does not run: enter it first, as in `async with RunningServer(…) as running`."
+            )
+        return self._found
