@@ -201,9 +201,10 @@ async def test_a_call_that_a_test_leaves_behind_is_cancelled_at_its_end(listens:
 
 async def test_a_server_that_does_not_run_says_so() -> None:
     running = RunningServer(notes_server())
-    with pytest.raises(RuntimeError, match="^The server does not run: enter it first"):
+    with pytest.raises(RuntimeError, match="^The server has not run yet: enter it"):
         await running.token()
     async with running:
         assert await running.token()
     with pytest.raises(RuntimeError, match="^The server does not run: enter it first"):
         running.http()
+    assert running.url == "http://127.0.0.1:8000/mcp"

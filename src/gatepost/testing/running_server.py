@@ -125,6 +125,7 @@ class RunningServer:
         self._listens = listen
         self._life: OwnTask[None] | None = None
         self._found: _World | None = None
+        self._runs = False
         self._grants: Grants | None = None
 
     async def __aenter__(self) -> Self:
@@ -144,12 +145,12 @@ class RunningServer:
     @property
     def app(self) -> FastAPI:
         """The app, for what reaches into it."""
-        return self._world.app
+        return self._known.app
 
     @property
     def origin(self) -> str:
         """Where it is, such as `http://127.0.0.1:8000`, without a slash at the end."""
-        return self._world.origin
+        return self._known.origin
 
     @property
     def url(self) -> str:
@@ -272,14 +273,14 @@ class RunningServer:
         return self._world.installation.core.settings.server.require_auth
 
     def _resource(self, path: str | None) -> ProtectedResource:
-        resources = {resource.path: resource for resource in self._world.installation.resources.at(self.origin)}
+        resources = {resource.path: resource for resource in self._known.installation.resources.at(self.origin)}
         if path is None and len(resources) == 1:
             return next(iter(resources.values()))
         asked = MCP_PATH if path is None else path.rstrip("/")
         if (found := resources.get(asked)) is not None:
             return found
         # What lies below the path of an application is the application's.
-        applications = self._world.installation.resources.application_paths
+        applications = self._known.installation.resources.application_paths
         around = [path for path in applications if asked.startswith(f"{path}/")]
         if not around:
             raise ValueError(f"Say by path= which endpoint: {', '.join(resources)}.")
@@ -330,7 +331,8 @@ class RunningServer:
                 stack=stack,
             )
             self._found, self._grants = world, Grants(installation, world.origin, world.http())
-            stack.callback(self._forget)
+            self._runs = True
+            stack.callback(self._end)
             stack.callback(installation.stop_soon)
             if listener is not None:
                 from gatepost.listening.in_loop import serving_in_loop  # noqa: PLC0415 - most tests need no socket
@@ -339,13 +341,20 @@ class RunningServer:
                 await stack.enter_async_context(serving_in_loop(app, installation, listener, shutdown_seconds=seconds))
             yield
 
-    def _forget(self) -> None:
-        self._found = self._grants = None
+    def _end(self) -> None:
+        self._runs = False
 
     @property
     def _world(self) -> _World:
-        if self._found is None:
+        if not self._runs:
             raise RuntimeError(
                 "The server does not run: enter it first, as in `async with RunningServer(…) as running`."
             )
+        return self._known
+
+    @property
+    def _known(self) -> _World:
+        """What there was when it ran last, of which its URLs are true after its end as well."""
+        if self._found is None:
+            raise RuntimeError("The server has not run yet: enter it, as in `async with RunningServer(…) as running`.")
         return self._found
