@@ -14,7 +14,7 @@ MCP_PATH: Final = "/mcp"
 _TIMEOUT_SECONDS: Final = 10
 _SENTENCE: Final = re.compile(r"The sum of \d+ and \d+ is (\d+)\.")
 """How the reference server for Node says it."""
-_META: Final = {
+META: Final = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": {"name": "benchmark", "version": "1.0.0"},
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -78,7 +78,7 @@ class Caller:
     ) -> Request:
         headers = {**common_headers(self.token), "MCP-Protocol-Version": self.era.value}
         if self.era is Era.MODERN:
-            params = {**params, "_meta": _META}
+            params = {**params, "_meta": META}
             headers |= {"Mcp-Method": method} | ({} if name is None else {"Mcp-Name": name})
         elif self.session is not None:
             headers["Mcp-Session-Id"] = self.session

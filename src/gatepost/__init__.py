@@ -135,7 +135,8 @@ if TYPE_CHECKING:
     from gatepost.server.calls.arguments import Arguments
     from gatepost.server.calls.around import Call, CallNext
     from gatepost.server.calls.client_requests import Elicit, ElicitURL, InvalidAnswer, ListRoots, Sample
-    from gatepost.server.calls.context import Context, get_current_sub
+    from gatepost.server.calls.context import Context
+    from gatepost.server.calls.current_caller import get_current_sub
     from gatepost.server.calls.models import NoArguments
     from gatepost.server.calls.pending_client_requests import ClientError
     from gatepost.server.calls.upstream import NoPerson, NotLinked, UnknownUpstream, UpstreamUnavailable
@@ -188,7 +189,8 @@ _NAMES = {
     "gatepost.server.calls.arguments": ("Arguments",),
     "gatepost.server.calls.around": ("Call", "CallNext"),
     "gatepost.server.calls.client_requests": ("Elicit", "ElicitURL", "InvalidAnswer", "ListRoots", "Sample"),
-    "gatepost.server.calls.context": ("Context", "get_current_sub"),
+    "gatepost.server.calls.context": ("Context",),
+    "gatepost.server.calls.current_caller": ("get_current_sub",),
     "gatepost.server.calls.models": ("NoArguments",),
     "gatepost.server.calls.pending_client_requests": ("ClientError",),
     "gatepost.server.calls.upstream": ("NoPerson", "NotLinked", "UnknownUpstream", "UpstreamUnavailable"),

@@ -205,7 +205,7 @@ def serve_target(
     check_arguments(host=host, port=port, workers=workers, middleware=middleware)
     chosen = settings or load_settings(_given({"MCP_HOST": host, "MCP_PORT": None if port is None else str(port)}))
     server = chosen.server.model_copy(update=_given({"host": host, "port": port and int(port), "workers": workers}))
-    if worker is None and has_served_by_workers(server):
+    if worker is None and has_served_by_workers(replace(chosen, server=server)):
         return
     worker = worker or this_worker()
     try_fronts(target, chosen, say=_print_banner)
@@ -220,7 +220,7 @@ def serve_target(
         _fit_among_workers(installation, worker)
         return around(_app_around(installation, middleware, _announce_of(worker)), installation), installation
 
-    configure_logging(server.log_level)
+    configure_logging(server.log_level, log_format=server.log_format)
     serve(
         build,
         _where(server),
@@ -246,7 +246,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def has_served_by_workers(server: ServerSettings) -> bool:
+def has_served_by_workers(settings: Settings) -> bool:
     """Be the parent of several workers until they have ended, where the settings want several; then return True.
 
     False at once in a process that serves: there is to be one only, or this is one of the workers.
@@ -255,6 +255,7 @@ def has_served_by_workers(server: ServerSettings) -> bool:
         SettingsError: several cannot be had here, or the address cannot be listened on.
         SystemExit: the first worker does not come up, or later none does any more.
     """
+    server = settings.server
     if server.workers == 1 or WORKER_VARIABLE in os.environ:
         return False
     if os.name != "posix":
@@ -264,8 +265,8 @@ def has_served_by_workers(server: ServerSettings) -> bool:
     from gatepost.listening.workers import serve_with_workers  # noqa: PLC0415 - most servers are one process
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - as in `create_app`
 
-    configure_logging(server.log_level)
-    serve_with_workers(_where(server), server.workers)
+    configure_logging(server.log_level, log_format=server.log_format)
+    serve_with_workers(_where(server), server.workers, metrics=settings.observability.metrics_address)
     return True
 
 
@@ -286,12 +287,14 @@ def _where(server: ServerSettings) -> Where:
 
 def _fit_among_workers(installation: Installation, worker: Worker | None) -> None:
     """Have one of several workers offer the set-up link alone; raises SettingsError for what cannot be shared."""
+    installation.core.observed.is_own_server = worker is None
     if worker is not None:
         from gatepost.assembly.workers import check_for_workers  # noqa: PLC0415 - most servers are one process
 
         if not worker.is_alone:
             check_for_workers(installation)
         installation.offers_setup = worker.is_first
+        installation.core.observed.place = worker.metrics
 
 
 def _announce_of(worker: Worker | None) -> Callable[[str], None]:

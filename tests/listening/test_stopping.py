@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
@@ -28,6 +28,9 @@ class Nothing:
 
     async def close(self) -> None:
         """Do nothing."""
+
+    def observe_connections(self, count: Callable[[], int]) -> None:
+        self.connections = count
 
     def stop_soon(self) -> None:
         self.stopped += 1

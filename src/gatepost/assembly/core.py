@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from gatepost.assembly.telemetry import Observed, observed_by
 from gatepost.configuration.deployment import Deployment, key_file, locate_store, resolve_deployment
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, signing_keys_of
 from gatepost.configuration.settings import Settings
@@ -23,6 +24,8 @@ from gatepost.stores.opening import open_when_there
 from gatepost.stores.purging import background_purger, purging
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import SigningKeys
+from gatepost.telemetry.catalogue import PURGED
+from gatepost.telemetry.seam import Telemetry
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import KeyRing
 from gatepost.web.site.audit import Audit
@@ -63,6 +66,13 @@ class Core:
     """Says which roles a person has."""
     entry: Entry
     """Says who may enter."""
+    observed: Observed
+    """What is measured."""
+
+    @property
+    def telemetry(self) -> Telemetry | None:
+        """What takes figures; None where nothing is measured."""
+        return self.observed.telemetry
 
     async def open(self, *, waits: bool = True) -> None:
         """Open the store and see whether the keys are its own; `waits` for a store that cannot be reached yet."""
@@ -82,7 +92,13 @@ class Core:
     async def in_background(self) -> AsyncIterator[None]:
         """Delete what is over and write the audit trail, for as long as the context lasts."""
         audit_days = self.settings.oauth.audit_days
-        purger = background_purger(self.store, audit_days=audit_days, now=self.now, random_bytes=self.random_bytes)
+        purger = background_purger(
+            self.store,
+            audit_days=audit_days,
+            now=self.now,
+            random_bytes=self.random_bytes,
+            on_purged=None if self.telemetry is None else partial(_count_purged, self.telemetry),
+        )
         audit, uses = self.audit_trail.writing(partial(asyncio.sleep, 1)), partial(asyncio.sleep, _USES_SECONDS)
         async with purging(purger), audit, self.api_key_uses.writing(uses):
             yield
@@ -112,11 +128,22 @@ def build_core(
     """
     deployment = resolve_deployment(settings, is_single_user=is_single_user)
     store = store or locate_store(settings).make_store()
+    observed = observed_by(settings)
+    if observed.telemetry is not None:
+        from gatepost.observability.observed_store import observe_pool, observed_store  # noqa: PLC0415 - only where somebody measures
+
+        observe_pool(store, observed.telemetry)
+        store = observed_store(store, observed.telemetry)
     key_ring = make_key_ring(
         settings, file=None if store.is_lost_at_exit else key_file(settings), random_bytes=random_bytes
     )
     addresses = ClientAddresses(settings.server.trusted_proxies, header=settings.server.forwarded_header)
-    audit_trail = AuditTrail(store=store.audit, now=time.time if now is wall_clock else now, random_bytes=random_bytes)
+    audit_trail = AuditTrail(
+        store=store.audit,
+        now=time.time if now is wall_clock else now,
+        random_bytes=random_bytes,
+        telemetry=observed.telemetry,
+    )
     return Core(
         settings=settings,
         deployment=deployment,
@@ -131,6 +158,13 @@ def build_core(
         waiting=Waiting(),
         roles=roles,
         entry=entry,
+        observed=observed,
         now=now,
         random_bytes=random_bytes,
     )
+
+
+def _count_purged(telemetry: Telemetry, deleted: Mapping[str, int]) -> None:
+    for what, count in deleted.items():
+        if count:
+            telemetry.count(PURGED, {"what": what}, count)

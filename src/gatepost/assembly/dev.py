@@ -68,6 +68,9 @@ class NothingServed:
     async def close(self) -> None:
         """Close nothing."""
 
+    def observe_connections(self, count: Callable[[], int]) -> None:
+        """Observe nothing."""
+
     def stop_soon(self) -> None:
         """End nothing."""
 

@@ -29,6 +29,8 @@ from gatepost.identity.single_user import SingleUserProvider
 from gatepost.outbound.fetching import Fetcher
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL
+from gatepost.telemetry.catalogue import CONNECTIONS
+from gatepost.telemetry.seam import NO_LABELS
 from gatepost.tokens.opaque import RandomBytes
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ class Installation:
         if self.is_open:
             return
         self.core.waiting.is_stopped = False
+        # First, so that a start that waits for its store can be seen.
+        self.core.observed.open()
         await self.core.open(waits=waits)
         await self.resources.note_endpoints()
         if self.oauth is not None:
@@ -110,6 +114,7 @@ class Installation:
             self._stopping = None
         await self.upstream.settle()
         await self.core.store.close()
+        await self.core.observed.close()
 
     @asynccontextmanager
     async def running(self, *, waits: bool = True) -> AsyncIterator[None]:
@@ -120,6 +125,11 @@ class Installation:
                 yield
         finally:
             await self.close()
+
+    def observe_connections(self, count: Callable[[], int]) -> None:
+        """Have the number of open connections observed; our own server says it."""
+        if self.core.telemetry is not None:
+            self.core.telemetry.observe(CONNECTIONS, lambda: [(NO_LABELS, count())])
 
     def stop_soon(self) -> None:
         """End what would last until the clients leave, and in MCP_SHUTDOWN_SECONDS every request that is under way.
@@ -244,6 +254,8 @@ def install(
     needs_no_person = is_single_user or settings.oauth.auto_approve or settings.server.lazy_auth
     any_origin = settings.server.require_auth and not needs_no_person
     resources = Resources(core=core, endpoints=endpoints, any_origin=any_origin, external=callers)
+    if core.telemetry is not None:
+        resources.observe(core.telemetry)
     oauth: OAuth | None = None
     if settings.issues_tokens:
         from gatepost.assembly.oauth import build_oauth  # noqa: PLC0415 - the pages and all else are a tenth of a start

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -68,7 +69,9 @@ class Life:
         if self._started is None or (self._started.done() and self._started.result() is None):
             loop = asyncio.get_running_loop()
             self._started = loop.create_future()
-            loop.create_task(self._run(self._started, mounted), name="gatepost-life").add_done_callback(_look_at)
+            # In a context of its own: what goes on in the background is no part of the request that begins it.
+            running, context = self._run(self._started, mounted), contextvars.Context()
+            loop.create_task(running, name="gatepost-life", context=context).add_done_callback(_look_at)
         failure = await asyncio.shield(self._started)
         if failure is not None:
             raise failure

@@ -20,6 +20,8 @@ from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.pace import ChangePace
 from gatepost.server.changes.sync import syncing, syncs_of
 from gatepost.stores.contract.endpoints import ServedEndpoint
+from gatepost.telemetry.catalogue import CALLS_WAITING, STREAMS
+from gatepost.telemetry.seam import NO_LABELS, Telemetry
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
@@ -27,6 +29,8 @@ from gatepost.web.mcp.sessions.lifecycle import McpSessions
 from gatepost.web.resource.api_key_callers import ApiKeyCallers
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.site.errors import Landing
+from gatepost.web.site.observed_endpoint import ObservedEndpoint
+from gatepost.web.site.request_ids import HttpRequestIds
 from gatepost.wording.phrase import Words
 
 if TYPE_CHECKING:
@@ -114,15 +118,23 @@ class Resources:
                     open_scopes=self.open_scopes,
                     addresses=self.core.addresses,
                     landing=landing,
+                    request_ids=HttpRequestIds(self.core.addresses, self.core.random_bytes),
+                    telemetry=self.core.telemetry,
                 )
                 built |= {endpoint.path: served, f"{endpoint.path}/": served}
         return built
 
     def applications(self, origin: str) -> dict[str, ASGIApp]:
         """Build the protected applications at an origin, by path."""
-        return {
-            endpoint.path: self._application(endpoint, origin) for endpoint in self.endpoints if endpoint.is_application
-        }
+        telemetry = self.core.telemetry
+        built: dict[str, ASGIApp] = {}
+        for endpoint in self.endpoints:
+            if endpoint.is_application:
+                served = self._application(endpoint, origin)
+                built[endpoint.path] = (
+                    served if telemetry is None else ObservedEndpoint(served, endpoint.path, telemetry)
+                )
+        return built
 
     def _application(self, endpoint: Endpoint, origin: str) -> GuardedApplication:
         from gatepost.web.resource.application import GuardedApplication  # noqa: PLC0415 - most servers have none
@@ -146,6 +158,7 @@ class Resources:
             guard=guard,
             addresses=self.core.addresses,
             behind=behind,
+            request_ids=HttpRequestIds(self.core.addresses, self.core.random_bytes),
             is_lazy=self.core.settings.server.lazy_auth,
         )
 
@@ -170,6 +183,11 @@ class Resources:
             await stack.enter_async_context(syncing(syncs, pace.next_poll, pace.on_change))
             await stack.enter_async_context(store.wakeups.listening(hearing.on_wakeup, hearing.on_gap))
             yield
+
+    def observe(self, telemetry: Telemetry) -> None:
+        """Have what goes on at the endpoints observed."""
+        telemetry.observe(CALLS_WAITING, lambda: [(NO_LABELS, len(self.open_scopes))])
+        telemetry.observe(STREAMS, lambda: [(NO_LABELS, self.keep_alive.streams)])
 
     async def drain(self) -> None:
         """End what would last until the clients leave, such as streams of changes: the server is about to stop."""
@@ -199,7 +217,21 @@ class Resources:
 
     def _target_of(self, endpoint: Endpoint) -> Target:
         target = cast("Target", endpoint.target)
-        return CallerInResults(target) if self.core.settings.server.caller_in_results else target
+        if self.core.settings.server.caller_in_results:
+            target = CallerInResults(target)
+        telemetry = self.core.telemetry
+        if telemetry is None:
+            return target
+        from gatepost.server.observed_target import ObservedTarget, declared_at  # noqa: PLC0415 - only where somebody measures
+
+        return ObservedTarget(
+            target,
+            telemetry,
+            protocol="http",
+            transport="tcp",
+            declared=declared_at(endpoint.target),
+            has_content=self.core.settings.observability.has_content,
+        )
 
     def _guard(self, endpoint: Endpoint, origin: str) -> BearerGuard | None:
         """Build the guard of one resource at one origin, since a token for another does not count there.
@@ -254,6 +286,7 @@ class Resources:
             changes=endpoint.changes,
             keep_alive=self.keep_alive,
             audit=self.core.audit,
+            telemetry=self.core.telemetry,
         )
         self.handshake_eras.add(era)
         return era

@@ -27,6 +27,7 @@ from gatepost.web.site.health import LIVENESS_PATHS, PROBE_PATHS, HealthChecks, 
 from gatepost.web.site.limits import AddressLimits
 from gatepost.web.site.loopback_names import LoopbackNames
 from gatepost.web.site.reference import ReferencePages
+from gatepost.web.site.request_ids import HttpRequestIds
 from gatepost.web.site.request_log import RequestLog
 from gatepost.web.site.request_log import logger as requests_log
 from gatepost.web.site.routing import Route, RoutingTable
@@ -113,6 +114,7 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
             limits=limits,
             later=("/oauth/", site.page_routes),
             waiting=core.waiting,
+            telemetry=core.telemetry,
         )
         if installation.oauth is None:
             return table
@@ -134,6 +136,7 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
         described=lambda: (*_described_endpoints(installation), *main.routes, *main.page_routes()),
         errors=errors,
         base_path=BasePath(None if deployment.is_any_loopback else deployment.base_path),
+        request_ids=HttpRequestIds(core.addresses, core.random_bytes),
     )
     return app
 

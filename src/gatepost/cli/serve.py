@@ -101,7 +101,7 @@ def serve_over_http(load: Callable[[], Any], options: argparse.Namespace, settin
 
     # Ctrl-C is how a server is stopped; by the time it shows here, open requests have been answered.
     with contextlib.suppress(KeyboardInterrupt):
-        if has_served_by_workers(settings.server):
+        if has_served_by_workers(settings):
             return
         # Before the target is loaded, which may take long: it is not to outlive its parent meanwhile.
         worker = this_worker()

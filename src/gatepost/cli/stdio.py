@@ -32,20 +32,31 @@ def serve(options: argparse.Namespace) -> None:
         TargetError: the target cannot be loaded or served.
         SettingsError: a setting is wrong.
     """
+    from gatepost.assembly.telemetry import observed_by  # noqa: PLC0415 - not needed for --help
     from gatepost.configuration.loading import TargetError, load_target  # noqa: PLC0415 - not needed for --help
     from gatepost.configuration.settings import load_settings  # noqa: PLC0415 - likewise
     from gatepost.observability.logs import configure_logging  # noqa: PLC0415 - likewise
     from gatepost.stdio.serving import serve_stdio  # noqa: PLC0415 - likewise
     from gatepost.stdio.streams import standard_streams  # noqa: PLC0415 - likewise
 
-    configure_logging(load_settings({}).server.log_level)
+    settings = load_settings({})
+    configure_logging(settings.server.log_level, log_format=settings.server.log_format)
+    observed = observed_by(settings, shows_figures=False)
     # Taken before the target is loaded: what its modules print while they are imported is no message either.
     with standard_streams() as streams:
         target = load_target(options.target)
         try:
-            serve_stdio(target, streams, headers=options.header)
+            serve_stdio(
+                target,
+                streams,
+                headers=options.header,
+                telemetry=observed.telemetry,
+                has_content=settings.observability.has_content,
+            )
         except TypeError as error:
             raise TargetError(f"{options.target} cannot be served: {error}.") from error
+        finally:
+            observed.flush()
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gatepost.configuration.observability_section import ObservabilitySettings
 from gatepost.configuration.sealing_keys import contents_of
 from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.stores.contract.errors import StoreMisconfigured
@@ -75,6 +76,8 @@ def resolve_deployment(settings: Settings, *, is_single_user: bool) -> Deploymen
     parts = urlsplit(public_url)
     is_public = listens_publicly or not is_loopback_host(parts.hostname or "")
     location = locate_store(settings)
+    if problems := [*_unsafe_figures(settings.observability)]:
+        raise SettingsError(*problems)
     if is_public and (problems := [*_unsafe(settings, public_url, location, is_single_user=is_single_user)]):
         raise SettingsError(*problems)
     return Deployment(
@@ -180,6 +183,23 @@ def _openable(settings: Settings, location: Location) -> Iterator[str]:
                 "MCP_SEALING_KEYS_FILE lies beside the data, so that a stolen copy of them would open what is sealed: "
                 "keep it with your secrets, and move the file away from the data."
             )
+
+
+def _unsafe_figures(observability: ObservabilitySettings) -> Iterator[str]:
+    """Yield a sentence if figures would be public by accident: they say how much is used, by which names, and when."""
+    address, token = observability.metrics_address, observability.metrics_token
+    if address is None or is_loopback_host(address[0]):
+        return
+    if token is None:
+        yield (
+            f"MCP_METRICS_LISTEN={observability.metrics_listen} can be reached from other machines: set "
+            "MCP_METRICS_TOKEN to what scrapers have to send, or listen on 127.0.0.1."
+        )
+    elif len(token.get_secret_value()) < _SHORTEST_PUBLIC_API_KEY:
+        yield (
+            f"MCP_METRICS_TOKEN is shorter than {_SHORTEST_PUBLIC_API_KEY} characters: set a random one, for example "
+            "from: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
 
 
 def _where_keys_come_from(file: Path | None) -> str:

@@ -179,6 +179,7 @@ class ServerSettings(Section):
         pattern="^(?i:debug|info|warning|error)$",
         description="debug, info, warning or error",
     )
+    log_format: str = Field("text", alias="MCP_LOG_FORMAT", pattern="^(text|json)$", description="text or json")
     shutdown_seconds: int = _number(
         10, "MCP_SHUTDOWN_SECONDS", "how many seconds open requests may take at shutdown,", 0, 3600
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import AliasChoices, SecretStr, ValidationError
 
+from gatepost.configuration.observability_section import ObservabilitySettings
 from gatepost.configuration.sections import (
     AnySection,
     ExternalTokenSettings,
@@ -57,6 +58,7 @@ class Settings:
     outbound: OutboundSettings
     external: ExternalTokenSettings
     pages: PagesSettings
+    observability: ObservabilitySettings
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but need not be one, for the start-up banner."""
     env_file: Path | None = field(default=None, compare=False)
@@ -95,7 +97,10 @@ def load_settings(
     outbound = _section(OutboundSettings, present, given, sentences)
     external = _section(ExternalTokenSettings, present, given, sentences)
     pages = _section(PagesSettings, present, given, sentences)
+    observability = _section(ObservabilitySettings, present, given, sentences)
     if server is None or oauth is None or registration is None or outbound is None or external is None or pages is None:
+        raise SettingsError(*sentences)
+    if observability is None:
         raise SettingsError(*sentences)
     server = _with_sealing_keys(server)
     nearly = (misspelt(name, near) for name, near in unknown_variables(present).items() if near is not None)
@@ -107,6 +112,7 @@ def load_settings(
         outbound,
         external,
         pages,
+        observability,
         warnings=warnings,
         env_file=env_file,
         environment=environment,
@@ -169,6 +175,7 @@ def known_names() -> tuple[str, ...]:
         OutboundSettings,
         ExternalTokenSettings,
         PagesSettings,
+        ObservabilitySettings,
     )
     return tuple(str(field.alias) for section in sections for field in section.model_fields.values())
 

@@ -40,6 +40,7 @@ from gatepost.server.calls.request_state import (
 from gatepost.server.declared.results import error_result
 from gatepost.server.errors import InsufficientScope, ToolError
 from gatepost.server.target import Result, SessionChannel, SessionLost
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 
 _HELD: Final = "held"
@@ -383,8 +384,7 @@ class FrontTarget:
 
     def _incident(self, error: Exception) -> InternalError:
         """Log why the server behind has no answer, and return the error that says no more than where to look."""
-        incident = self.random_bytes(8).hex()
-        words = self.backend.last_words()
+        incident, words = incident_id(self.random_bytes), self.backend.last_words()
         logger.error(
             "incident %s: %s behind has no answer: %s%s",
             incident,

@@ -36,8 +36,8 @@ from gatepost.listening.reload_folder import (
 )
 from gatepost.listening.watching import MOST_FOLDERS, FileWatch
 from gatepost.listening.worker import Handover
+from gatepost.listening.worker_places import how_it_ended
 from gatepost.listening.worker_process import WorkerProcess
-from gatepost.listening.workers import how_it_ended
 
 _SLOTS: Final = 16
 """So many processes may live at a time: one that serves, one that comes up, and those that end their last calls."""

@@ -56,6 +56,9 @@ class Service(Protocol):
     async def close(self) -> None:
         """End; closing twice is fine."""
 
+    def observe_connections(self, count: Callable[[], int]) -> None:
+        """Take what says how many connections are open."""
+
     def stop_soon(self) -> None:
         """End what would otherwise last until the clients leave, and what is under way when its time is over."""
 
@@ -136,6 +139,7 @@ class DrainingServer(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._service, self._worker, self._begin = service, worker, begin or _nothing
+        service.observe_connections(lambda: len(self.server_state.connections))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, and say so."""

@@ -17,11 +17,15 @@ import threading
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from gatepost.listening import WORKER_VARIABLE
 from gatepost.listening.accepting import ConnectionCounts, SharedListener
 from gatepost.listening.listeners import Address
+
+if TYPE_CHECKING:
+    from gatepost.observability.metrics_listener import MetricsPlace
 
 SAYS_READY: Final = b"ready"
 _STOP_MARGIN_SECONDS: Final = 5
@@ -55,6 +59,10 @@ class Handover:
     """What is listened on, see `Address`."""
     is_alone: bool = False
     """Whether it is the only one that serves, but for one whose place it takes: it may keep things to itself."""
+    metrics: int | None = None
+    """Of the listener of the Prometheus endpoint; None without one."""
+    metrics_folder: str | None = None
+    """Where workers find each other's figures."""
 
     def as_text(self) -> str:
         """Return the value of the environment variable."""
@@ -86,6 +94,9 @@ class Worker:
         """Whether requests are served, or have been."""
         self.counts, self.slot = ConnectionCounts(handover.counts, handover.slots), handover.slot
         os.close(handover.counts)
+        self.metrics: MetricsPlace | None = None
+        if handover.metrics is not None and handover.metrics_folder is not None:
+            self.metrics = _metrics_place(handover.metrics, Path(handover.metrics_folder), handover.slot)
         self._control = _taken_over(handover.control)
         self._longest_stop = longest_stop(0)
         faulthandler.register(signal.SIGQUIT, file=_STANDARD_ERROR)
@@ -132,6 +143,12 @@ class Worker:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(self._longest_stop)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _metrics_place(number: int, folder: Path, slot: int) -> MetricsPlace:
+    from gatepost.observability.metrics_listener import MetricsPlace  # noqa: PLC0415 - few servers have such an endpoint
+
+    return MetricsPlace(_taken_over(number), folder, str(slot))
 
 
 def _taken_over(number: int) -> socket.socket:

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gatepost.configuration.settings import SettingsError
 from gatepost.listening import WORKER_VARIABLE
@@ -34,7 +34,11 @@ from gatepost.listening.listeners import (
 )
 from gatepost.listening.parent_signals import HeardSignals, hearing_signals
 from gatepost.listening.worker import Handover
+from gatepost.listening.worker_places import WorkerPlace, how_it_ended, is_settled
 from gatepost.listening.worker_process import WorkerProcess
+
+if TYPE_CHECKING:
+    from gatepost.listening.worker_figures import Shown
 
 _STEADY_SECONDS: Final = 30.0
 """A worker that has served for so long has nothing to do with the deaths before it."""
@@ -51,12 +55,15 @@ _INTERRUPTED: Final = 130
 logger = logging.getLogger("gatepost.workers")
 
 
-def serve_with_workers(where: Where, count: int, *, command: Sequence[str] | None = None) -> None:
+def serve_with_workers(
+    where: Where, count: int, *, metrics: tuple[str, int] | None = None, command: Sequence[str] | None = None
+) -> None:
     """Have `count` processes serve at one place until SIGTERM or SIGINT; after SIGINT there is a KeyboardInterrupt.
 
     Args:
         where: where to listen.
         count: how many workers.
+        metrics: host and port of the Prometheus endpoint; None without one.
         command: what a worker runs; the command line of this process when None.
 
     Raises:
@@ -76,22 +83,15 @@ def serve_with_workers(where: Where, count: int, *, command: Sequence[str] | Non
             listeners = [stack.enter_context(own_listener(where))]
             if where.uds is None:
                 address = bound_address(listeners)
-        parent = _Parent(command, listeners, address, count, stack.enter_context(hearing_signals()))
+        shown: Shown | None = None
+        if metrics is not None:
+            from gatepost.listening.worker_figures import showing_figures  # noqa: PLC0415 - few servers have such an endpoint
+
+            shown = stack.enter_context(showing_figures(metrics))
+        signals = stack.enter_context(hearing_signals())
+        parent = _Parent(command, listeners, address, count, signals=signals, shown=shown)
         stack.callback(parent.close)
         parent.run()
-
-
-class _Place:
-    """One of the workers that there are to be, whichever process it is now."""
-
-    def __init__(self) -> None:
-        self.current: WorkerProcess | None = None
-        self.coming: WorkerProcess | None = None
-        """Takes the place of the current one as soon as it is ready."""
-        self.deaths = 0
-        """In a row."""
-        self.start_at: float | None = 0.0
-        """When the next one is started; None while there is one."""
 
 
 class _Parent:
@@ -101,18 +101,22 @@ class _Parent:
         listeners: list[socket.socket],
         address: Address,
         count: int,
+        *,
         signals: HeardSignals,
+        shown: Shown | None,
     ) -> None:
+        self._metrics = None if shown is None else shown[0]
+        self._figures = None if shown is None else shown[1]
         self._command = command
         self._listeners = listeners
         self._address = address
-        self._places = [_Place() for _ in range(count)]
+        self._places = [WorkerPlace() for _ in range(count)]
         self._leaving: list[WorkerProcess] = []
         """Those whose place another one has taken."""
         self._slots = 2 * count + 1
         self._counts_file = new_counts(self._slots)
         self._counts = ConnectionCounts(self._counts_file, self._slots)
-        self._to_replace: deque[_Place] = deque()
+        self._to_replace: deque[WorkerPlace] = deque()
         self._replaced = 0
         self._is_replacing = self._replaces_again = False
         self._failed_starts = 0
@@ -182,7 +186,7 @@ class _Parent:
         times = [*starts, *(moment for process in self._processes() if (moment := process.due_at()) is not None)]
         return max(0.0, min(times) - now) if times else None
 
-    def _startable(self) -> list[_Place]:
+    def _startable(self) -> list[WorkerPlace]:
         if self._is_stopping:
             return []
         # The first one alone, until it serves: what is wrong is said once, and the store is made once.
@@ -190,15 +194,18 @@ class _Parent:
 
     def _tend(self, now: float) -> None:
         """Do what is due."""
+        if self._figures is not None:
+            self._figures.tell(self._serving())
         for place in self._startable():
             if place.start_at is not None and now >= place.start_at:
                 place.start_at = None
-                place.current = self._start(now)
+                place.current = self._start(now, place.cause)
+                place.cause = "death"
         for process in self._processes():
             self._end_if_due(process, now)
         if not self._is_stopping:
             self._go_on_replacing(now)
-            if self._is_up and not self._is_told and all(_is_settled(place) for place in self._places):
+            if self._is_up and not self._is_told and all(is_settled(place) for place in self._places):
                 self._is_told = True
                 tell_service_manager(os.environ)
                 pids = [place.current.pid for place in self._places if place.current is not None]
@@ -224,7 +231,9 @@ class _Parent:
             process.kill_at = now + _DUMP_SECONDS
             process.send(signal.SIGQUIT)
 
-    def _start(self, now: float) -> WorkerProcess:
+    def _start(self, now: float, cause: str) -> WorkerProcess:
+        if self._figures is not None:
+            self._figures.started(cause)
         slot = next(slot for slot in range(self._slots) if slot not in {each.slot for each in self._processes()})
         ours, theirs = socket.socketpair()
         with theirs:
@@ -237,14 +246,17 @@ class _Parent:
                 slot=slot,
                 is_first=not self._is_up,
                 address=self._address if isinstance(self._address, str) else list(self._address),
+                metrics=None if self._metrics is None else self._metrics.fileno(),
+                metrics_folder=None if self._figures is None else str(self._figures.folder),
             )
+            shared = numbers if self._metrics is None else [*numbers, self._metrics.fileno()]
             environment = {**os.environ, WORKER_VARIABLE: handover.as_text()}
             environment.pop("NOTIFY_SOCKET", None)  # it is the parent's to say
             started = subprocess.Popen(  # noqa: S603 - the command line of this very process
                 self._command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), self._counts_file, *numbers),
+                pass_fds=(theirs.fileno(), self._counts_file, *shared),
                 # Ctrl-C and the end of the terminal are for the parent, which tells them.
                 process_group=0,
             )
@@ -290,7 +302,7 @@ class _Parent:
         if self._to_replace:
             place = self._to_replace.popleft()
             place.start_at = None
-            place.coming = self._start(now)
+            place.coming = self._start(now, "replacement")
 
     def _end_replacing(self) -> None:
         self._is_replacing = False
@@ -354,7 +366,7 @@ class _Parent:
                 logger.error("no worker comes up any more: giving up after %s starts", self._failed_starts)
                 raise SystemExit(1)
 
-    def _keep_the_old(self, place: _Place, process: WorkerProcess, code: int) -> None:
+    def _keep_the_old(self, place: WorkerPlace, process: WorkerProcess, code: int) -> None:
         logger.error(
             "the new worker %s did not come up (%s): those that have not been replaced go on with the code and "
             "settings that they have; %s of %s were replaced",
@@ -367,7 +379,7 @@ class _Parent:
         if place.current is None:
             self._plan_start(place, process, code)
 
-    def _plan_start(self, place: _Place, process: WorkerProcess, code: int) -> None:
+    def _plan_start(self, place: WorkerPlace, process: WorkerProcess, code: int) -> None:
         now = time.monotonic()
         is_steady = process.ready_at is not None and now - process.ready_at >= _STEADY_SECONDS
         place.deaths = 0 if is_steady else place.deaths + 1
@@ -380,18 +392,3 @@ class _Parent:
         place.start_at = now + wait
         when = f"in {wait:g} seconds" if wait else "at once"
         logger.error("worker %s ended (%s); another one is started %s", process.pid, how_it_ended(code), when)
-
-
-def _is_settled(place: _Place) -> bool:
-    """Say whether the first worker of a place has come up, or failed to."""
-    return place.deaths > 0 or (place.current is not None and place.current.is_ready)
-
-
-def how_it_ended(code: int) -> str:
-    """Say how a process ended, by its code as `subprocess` gives it."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"

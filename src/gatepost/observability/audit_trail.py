@@ -23,6 +23,8 @@ from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome, e
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.audit import AuditStore
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.telemetry.catalogue import AUDIT_EVENTS
+from gatepost.telemetry.seam import Telemetry
 from gatepost.tokens.opaque import RandomBytes
 
 K = TypeVar("K")
@@ -67,6 +69,8 @@ class AuditTrail:
     now: Callable[[], float]
     """Seconds UTC, with fractions: the events of one second are in their order, whichever process made them."""
     random_bytes: RandomBytes
+    telemetry: Telemetry | None = None
+    """Counts events; None counts nothing."""
     _latest: tuple[int, int] = field(default=(0, 0), init=False)
     """Second and microsecond of the latest event."""
     _queue: list[AuditRecord] = field(default_factory=list, init=False)
@@ -87,12 +91,14 @@ class AuditTrail:
         """
         record = self._record_of(event, outcome, address, details)
         await self.store.append_events([record])
+        self._count(event, outcome, details)
         _log_event(record)
 
     def note(
         self, event: AuditEvent, outcome: Outcome, *, address: str, network: str, **details: Unpack[EventDetails]
     ) -> None:
         """Keep an event soon; `network` is what refusals of this address are counted under."""
+        self._count(event, outcome, details)
         if outcome is Outcome.REFUSED and not self._counts_refusal(network, event):
             self._left_out += 1
         elif len(self._queue) >= _LONGEST_QUEUE:
@@ -126,6 +132,12 @@ class AuditTrail:
     def writing(self, wait: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
         """Write in the background what has been noted, each time that `wait` returns, and once more at the end."""
         return repeating(self.write_queue, wait, name="gatepost-audit")
+
+    def _count(self, event: AuditEvent, outcome: Outcome, details: EventDetails) -> None:
+        if self.telemetry is not None:
+            reason = details.get("reason")
+            labels = {"event": event.value, "outcome": outcome.value, "reason": "" if reason is None else reason.value}
+            self.telemetry.count(AUDIT_EVENTS, labels)
 
     def _counts_refusal(self, network: str, event: AuditEvent) -> bool:
         """Count a refusal; False when there have been so many that it is not kept."""

@@ -1,8 +1,10 @@
-"""Log lines that a person can read and a machine can search; secrets are scrubbed on the way out.
+"""Log lines that a person can read and a machine can search, as text or as JSON; secrets are scrubbed on the way out.
 
-A line is `time LEVEL logger message key=value …`, where the keys are the `extra` fields of the log call: a refusal
-always has `reason`, a fault of ours always has `incident`. Values are quoted like JSON as soon as they hold
-anything that could forge a line.
+As text, a line is `time LEVEL logger message key=value …`, where the keys are the `extra` fields of the log call: a
+refusal always has `reason`, a fault of ours always has `incident`. Values are quoted like JSON as soon as they hold
+anything that could forge a line. As JSON, a line is one object with the same fields (`docs/observability.md`).
+
+What is written while a request is served has its `request_id`, and `trace_id` and `span_id` where it is traced.
 """
 
 from __future__ import annotations
@@ -12,15 +14,27 @@ import logging
 import re
 import sys
 import time
-from typing import TextIO
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+from gatepost.telemetry.request_ids import current_request_id
 
 # Ours, GitHub's, and what a header authorizes with.
 _SECRET = re.compile(r"(gp_[a-z]{2}_|gh[oprsu]_)[A-Za-z0-9_-]{8,}|(?i:(bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
 # What Pydantic quotes of a value that does not fit, to its end: it is the user's, and may be anything.
 _QUOTED = re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)")
+_SECRET_NAMES: Final = re.compile(
+    r"(?i)(?:.*[_-])?(?:password|passphrase|secret|token|authorization|cookie|credentials|api_?key|code_verifier)"
+)
+"""Fields whose values are not logged, whatever they look like."""
 _TRACEBACK = "Traceback (most recent call last):"
 _PLAIN = re.compile(r"[\w.:/@+~-]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+_HIDDEN: Final = "…"
+_LOGGERS: Final = ("gatepost", "uvicorn", "opentelemetry")
+_DEEPEST: Final = 4
+"""Of nested values; what lies deeper is written as text."""
 
 
 class LineFormatter(logging.Formatter):
@@ -35,39 +49,129 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with every Gatepost secret and every authorization header's value replaced."""
-        fields = {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
         message, traceback = record.getMessage(), list[str]()
         if message.startswith(_TRACEBACK):
             # The server under us writes one as its message when an application does not start.
             message, *traceback = message.splitlines()
         parts = [self.formatTime(record), record.levelname, record.name, _one_line(message)]
-        parts += [f"{key}={_field(value)}" for key, value in fields.items()]
+        parts += [f"{key}={_field(value)}" for key, value in {**_extra(record), **_correlation()}.items()]
         line = " ".join(parts)
-        if record.exc_info:
+        if record.exc_info and record.exc_info[1] is not None:
             traceback += self.formatException(record.exc_info).splitlines()
+        if record.stack_info:
+            traceback += record.stack_info.splitlines()
         line += "".join(f"\n    {_one_line(text)}" for text in traceback)
         return scrub(line)
 
 
+class JsonFormatter(logging.Formatter):
+    """One event, one line, one JSON object: `time` (RFC 3339), `level`, `logger`, `message`, then the other fields.
+
+    An exception is the object `exception` with `type`, `message` and `traceback`. All of it is ASCII, so that no
+    character ends a line or speaks to a terminal.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, scrubbed as `LineFormatter` does."""
+        message = record.getMessage()
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": scrub(message.partition("\n")[0] if message.startswith(_TRACEBACK) else message),
+        }
+        for key, value in {**_extra(record), **_correlation()}.items():
+            # What the line always has is not to be forged by a field of the same name.
+            line[f"{key}_" if key in line or key == "exception" else key] = value
+        if message.startswith(_TRACEBACK):
+            line["exception"] = {"traceback": scrub(message)}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = self._exception(record, record.exc_info[1])
+        if record.stack_info:
+            line["stack"] = scrub(record.stack_info)
+        return json.dumps(line)
+
+    def _exception(self, record: logging.LogRecord, error: BaseException) -> dict[str, str]:
+        # An error that was scrubbed where it was caught is its own traceback, and says of what class it was.
+        kind: str | None = getattr(error, "kind", None)
+        traceback = self.formatException(record.exc_info) if kind is None and record.exc_info else str(error)
+        message = str(error) if kind is None else traceback.rstrip().rpartition("\n")[2]
+        return {
+            "type": type(error).__qualname__ if kind is None else kind,
+            "message": scrub(message),
+            "traceback": scrub(traceback),
+        }
+
+
 def scrub(text: str) -> str:
     """Return `text` with secrets cut down to their kind, and without the values that Pydantic's errors quote."""
-    return _QUOTED.sub(r"\1…", _SECRET.sub(lambda match: (match[1] or match[2] + " ") + "…", text))
+    return _QUOTED.sub(r"\1…", _SECRET.sub(lambda match: (match[1] or match[2] + " ") + _HIDDEN, text))
 
 
-def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
-    """Send Gatepost's and uvicorn's logs to `stream` (default: standard error) from `level` on.
+def formatter_of(log_format: str) -> logging.Formatter:
+    """Return what writes lines as `text` or `json`."""
+    return JsonFormatter() if log_format == "json" else LineFormatter()
 
-    For the command line only: an application that embeds Gatepost configures logging itself.
+
+def configure_logging(level: str, *, log_format: str = "text", stream: TextIO | None = None) -> None:
+    """Send Gatepost's, uvicorn's and OpenTelemetry's logs to `stream` (default: standard error) from `level` on.
+
+    Warnings of loggers that have no handler go there in the same form; the standard library would write them as they
+    are. For the command line only: an application that embeds Gatepost configures logging itself.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`. Of other libraries no level shows less than warnings.
+        log_format: `text` or `json`.
+        stream: where lines go.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(LineFormatter())
-    for name in ("gatepost", "uvicorn"):
+    handler.setFormatter(formatter_of(log_format))
+    for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(
             level.upper() if name == "gatepost" else max(logging.WARNING, logging.getLevelName(level.upper()))
         )
+    last_resort = logging.StreamHandler(stream or sys.stderr)
+    last_resort.setFormatter(formatter_of(log_format))
+    last_resort.setLevel(logging.WARNING)
+    logging.lastResort = last_resort
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the `extra` fields of a record that say something, scrubbed."""
+    fields = ((key, value) for key, value in vars(record).items() if key not in _STANDARD and value is not None)
+    return {scrub(key): _scrubbed(key, value) for key, value in fields}
+
+
+def _correlation() -> dict[str, str]:
+    """Return what ties a line to its request and to its trace."""
+    request_id, found = current_request_id(), dict[str, str]()
+    if request_id is not None:
+        found["request_id"] = scrub(request_id)
+    # Whoever traces has imported it; nobody else pays for it.
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace is not None:
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            found |= {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+    return found
+
+
+def _scrubbed(key: str, value: object, depth: int = 0) -> Any:
+    """Return a value as plain JSON without secrets, those included that only the name of their field tells."""
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    if _SECRET_NAMES.fullmatch(key):
+        return _HIDDEN
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {scrub(str(name)): _scrubbed(str(name), inner, depth + 1) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEEPEST:
+        return [_scrubbed(key, inner, depth + 1) for inner in value]
+    return scrub(str(value))
 
 
 def _one_line(text: str) -> str:

@@ -37,6 +37,8 @@ _HANDSHAKE: Final[Mapping[str, Method]] = {
     "resources/subscribe": resources.subscribe,
     "resources/unsubscribe": resources.unsubscribe,
 }
+METHODS: Final = frozenset(_MODERN) | frozenset(_HANDSHAKE)
+"""Every method that there is."""
 
 
 class ServerTarget(ServedServer):

@@ -30,6 +30,7 @@ from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.objections import objection_to
 from gatepost.server.target import Result
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 
 Handler = Callable[[dict[str, Any]], Any]
@@ -141,7 +142,7 @@ class HandlerTarget:
 
     def _incident(self, what: str, method: str, error: BaseException | None = None) -> InternalError:
         """Log a fault of the function and return the error that tells the client no more than where to look."""
-        incident = self.random_bytes(8).hex()
+        incident = incident_id(self.random_bytes)
         logger.error(
             "incident %s: %s",
             incident,

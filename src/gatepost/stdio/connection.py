@@ -25,7 +25,6 @@ from gatepost.protocol.messages import (
 )
 from gatepost.protocol.versions import LATEST_HANDSHAKE, Revision
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
-from gatepost.server.calls.context import set_current_subject
 from gatepost.server.calls.exchange import Exchange, InputRequests, Results, SendMessage
 from gatepost.server.calls.pending_client_requests import DEFAULT_LOG_LEVEL, MOST_SUBSCRIPTIONS, PendingClientRequests
 from gatepost.server.calls.waiters import Pace, Waiters
@@ -34,6 +33,7 @@ from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.target import Target
 from gatepost.stdio.streams import LINE_LIMIT, Outlet
+from gatepost.telemetry.request_ids import CURRENT_REQUEST, RandomRequestIds, RequestIds, incident_id
 from gatepost.tokens.opaque import RandomBytes
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class Connection:
     """What tools see as the headers of each request, names in lower case."""
     random_bytes: RandomBytes = secrets.token_bytes
     """Where incident ids come from."""
+    _request_ids: RequestIds = field(init=False)
     _client_requests: PendingClientRequests = field(init=False)
     _session: StdioSession | None = field(default=None, init=False)
     _running: dict[RequestId, CancelScope] = field(default_factory=dict, init=False)
@@ -179,6 +180,7 @@ class Connection:
     """Those of requests, and of notifications that the target takes note of."""
 
     def __post_init__(self) -> None:
+        self._request_ids = RandomRequestIds(self.random_bytes)
         # Every response wakes who waits for it; polling only finds that one has waited for too long.
         self._client_requests = PendingClientRequests(
             store=LocalResponses(),
@@ -271,7 +273,7 @@ class Connection:
 
     async def _serve(self, request: Request, exchange: StdioExchange, scope: CancelScope) -> None:
         """Answer a request, whatever happens, unless the client cancels it."""
-        set_current_subject(None)
+        CURRENT_REQUEST.set((self._request_ids, {}, None))
         try:
             answer = await self._answered(request, exchange, scope)
             # Before the answer goes out: from then on, the client may use the id again.
@@ -302,7 +304,7 @@ class Connection:
         except RequestCancelled:
             raise
         except (Exception, SystemExit) as error:  # a target's sys.exit() must not end the process
-            incident = self.random_bytes(8).hex()
+            incident = incident_id(self.random_bytes)
             logger.error("incident %s: the target failed", incident, exc_info=error, extra={"incident": incident})  # noqa: TRY400 - with the trace of an exit, too
             message = f"Something went wrong on the server; its log explains it as incident {incident}."
             return error_response(InternalError(message), request.id)

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.protocol.header_values import TOKEN
 from gatepost.server.changes.bus import listen_in_loop
@@ -17,6 +17,10 @@ from gatepost.server.server import Server
 from gatepost.server.target import Target
 from gatepost.stdio.connection import Connection
 from gatepost.stdio.streams import Inlet, LineSplitter, Writer, standard_streams
+
+if TYPE_CHECKING:
+    from gatepost.server.observed_target import ObservedTarget
+    from gatepost.telemetry.seam import Telemetry
 
 GRACE_SECONDS: Final = 1.0
 """How long what still runs may take at the end. Clients wait a little longer before they force an end."""
@@ -47,9 +51,44 @@ async def serve_standard_streams(target: Any, *, headers: Mapping[str, str] | No
         await _serve_until_signal(_target_of(target), streams, encoded)
 
 
-def serve_stdio(target: Any, streams: tuple[int, int], *, headers: Iterable[tuple[str, str]]) -> None:
-    """Serve a target on these streams; for whoever has taken them already. Otherwise as `run_stdio`."""
-    asyncio.run(_serve_until_signal(_target_of(target), streams, encoded_headers(headers)))
+def serve_stdio(
+    target: Any,
+    streams: tuple[int, int],
+    *,
+    headers: Iterable[tuple[str, str]],
+    telemetry: Telemetry | None = None,
+    has_content: bool = False,
+) -> None:
+    """Serve a target on these streams; for whoever has taken them already. Otherwise as `run_stdio`.
+
+    Args:
+        target: as `run_stdio` takes it.
+        streams: descriptors to read from and to write to.
+        headers: what tools find as `ctx.request.headers`.
+        telemetry: measures and traces requests; None measures nothing.
+        has_content: whether spans have the arguments and results of tools.
+    """
+    served = _target_of(target)
+    asyncio.run(
+        _serve_until_signal(
+            served if telemetry is None else _observed(served, telemetry, has_content=has_content),
+            streams,
+            encoded_headers(headers),
+        )
+    )
+
+
+def _observed(target: Target, telemetry: Telemetry, *, has_content: bool) -> ObservedTarget:
+    from gatepost.server.observed_target import ObservedTarget, declared_at  # noqa: PLC0415 - only where somebody measures
+
+    return ObservedTarget(
+        target,
+        telemetry,
+        protocol="jsonrpc",
+        transport="pipe",
+        declared=declared_at(target),
+        has_content=has_content,
+    )
 
 
 def encoded_headers(headers: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
@@ -77,8 +116,9 @@ async def serve_streams(
         async with target.lifespan():
             connection = Connection(target, writer, headers=headers)
             with contextlib.ExitStack() as stack:
-                if isinstance(target, ServerTarget):
-                    stack.callback(listen_in_loop(target.server.changes, connection.on_change))
+                inner = getattr(target, "target", target)  # of one that is measured
+                if isinstance(inner, ServerTarget):
+                    stack.callback(listen_in_loop(inner.server.changes, connection.on_change))
                 taking = asyncio.ensure_future(_take_all(Inlet(reading), connection))
                 stopping = asyncio.ensure_future(stop.wait())
                 await asyncio.wait([taking, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
@@ -135,6 +135,8 @@ class Purger:
     """Waits between two batches, so that others get at the store."""
     monotonic: Callable[[], float] = time.monotonic
     """Seconds that never go back, beside which a step of the clock shows."""
+    on_purged: Callable[[Mapping[str, int]], None] | None = None
+    """Is told after each round how many rows went, by `Purge.what`."""
     _held_until: int = field(default=0, init=False)
     _seen: tuple[int, float] | None = field(default=None, init=False)
     """Both times, at the end of the last wait."""
@@ -171,6 +173,8 @@ class Purger:
             return None
         deleted = await purge_everything(self.purges, now=self.now, may_go_on=self._may_go_on)
         await self.leases.return_lease(_LEASE, holder=self.holder)
+        if self.on_purged is not None:
+            self.on_purged(deleted)
         if any(deleted.values()):
             _log.debug("purged", extra={what.replace(" ", "_"): count for what, count in deleted.items() if count})
         return deleted
@@ -197,7 +201,14 @@ async def purging(purger: Purger) -> AsyncIterator[None]:
             await task
 
 
-def background_purger(store: Store, *, audit_days: int, now: Callable[[], int], random_bytes: RandomBytes) -> Purger:
+def background_purger(
+    store: Store,
+    *,
+    audit_days: int,
+    now: Callable[[], int],
+    random_bytes: RandomBytes,
+    on_purged: Callable[[Mapping[str, int]], None] | None = None,
+) -> Purger:
     """Return the purger of a running server: a round about once a minute.
 
     Args:
@@ -206,6 +217,7 @@ def background_purger(store: Store, *, audit_days: int, now: Callable[[], int], 
         now: the clock, whole seconds UTC.
         random_bytes: names this process, and sets when in the minute its rounds begin, so that the processes of one
             server do not all ask for the lease at once.
+        on_purged: is told after each round how many rows went, by `Purge.what`.
     """
     name = random_bytes(8)
     seconds = _ROUND_SECONDS + name[0] % _ROUND_SPREAD
@@ -216,4 +228,5 @@ def background_purger(store: Store, *, audit_days: int, now: Callable[[], int], 
         now=now,
         next_round=partial(asyncio.sleep, seconds),
         pause=partial(asyncio.sleep, _PAUSE_SECONDS),
+        on_purged=on_purged,
     )

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from gatepost.resource.principal import Principal
 from gatepost.resource.profile import Profile
 from gatepost.server.calls.callers import CallingClient, CallingUser
-from gatepost.server.calls.context import Context, get_current_sub, set_current_subject
+from gatepost.server.calls.context import Context
+from gatepost.server.calls.current_caller import get_current_sub, set_current_subject
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.errors import UnknownState
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +12,8 @@ from starlette.types import Message, Send
 
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope
-from gatepost.server.calls.context import Context, get_current_sub
+from gatepost.server.calls.context import Context
+from gatepost.server.calls.current_caller import get_current_sub
 from gatepost.server.dispatch import ServerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import Target
@@ -268,13 +269,20 @@ class McpWorld:
         *,
         token: str | None = READER,
         request_id: int | str = 1,
+        meta: dict[str, Any] | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> Answer:
-        """Send a request of the modern era."""
-        given = {**(params or {}), "_meta": MODERN_META}
+        """Send a request of the modern era, with more in its `_meta` and more headers."""
+        given = {**(params or {}), "_meta": {**MODERN_META, **(meta or {})}}
         name = given.get("name")
         return await self.post(
             {"jsonrpc": "2.0", "id": request_id, "method": method, "params": given},
-            headers_for(token=token, version="2026-07-28", method=method, name=name if isinstance(name, str) else None),
+            [
+                *headers_for(
+                    token=token, version="2026-07-28", method=method, name=name if isinstance(name, str) else None
+                ),
+                *headers,
+            ],
         )
 
     async def handshake(

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from gatepost.server.calls.context import get_current_sub
+from gatepost.server.calls.current_caller import get_current_sub
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.web.resource.application import GuardedApplication, Protected
 from gatepost.web.resource.bearer_guard import BearerGuard

@@ -15,6 +15,7 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.target import Result, SessionTarget, Target
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 
 _MOST_NOTED: Final = 100
@@ -119,7 +120,7 @@ class Part:
         return self.incident
 
     def _explain(self, why: str) -> str:
-        incident = self.random_bytes(8).hex()
+        incident = incident_id(self.random_bytes)
         words = self.target.backend.last_words() if isinstance(self.target, FrontTarget) else ""
         logger.error(
             "incident %s: %s behind has no answer: %s%s",

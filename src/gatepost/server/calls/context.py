@@ -7,14 +7,12 @@ import json
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_origin, overload
 
 from pydantic import BaseModel
 
 from gatepost.protocol.errors import MissingRequiredClientCapability
 from gatepost.protocol.messages import is_progress_token
-from gatepost.resource.principal import Principal
 from gatepost.server.calls.callers import ANONYMOUS, CallingClient, CallingUser
 from gatepost.server.calls.client_requests import (
     ClientRequest,
@@ -30,6 +28,7 @@ from gatepost.server.calls.client_requests import (
 from gatepost.server.calls.context_log import ContextLogger
 from gatepost.server.calls.exchange import Exchange, McpClient
 from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.calls.trace_context import traceparent_of
 from gatepost.server.calls.upstream import NotLinked, Upstream, token_of, without_tokens
 from gatepost.server.calls.worker_threads import wait_in_thread
 from gatepost.server.errors import UnknownState
@@ -42,29 +41,6 @@ T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-
-_current_subject: ContextVar[str | None] = ContextVar("gatepost_current_subject", default=None)
-
-
-def set_current_subject(principal: Principal | None) -> None:
-    """Make `get_current_sub()` answer for this request.
-
-    Called in exactly one place, the MCP endpoint, once for each request and also when there is no principal, so that a
-    task that serves several requests never shows one caller to the next. Setting a context variable costs some 50 ns.
-    """
-    _current_subject.set(ANONYMOUS if principal is None else principal.subject)
-
-
-def get_current_sub() -> str:
-    """Return the subject of the caller whose request is being served; `"anonymous"` without authentication.
-
-    For code that no `Context` reaches, a library underneath a tool for instance. Tools themselves had better take a
-    `Context`. Raises LookupError: no request is being served here.
-    """
-    subject = _current_subject.get()
-    if subject is None:
-        raise LookupError("get_current_sub() works only while a request is being served")
-    return subject
 
 
 class Context:
@@ -160,6 +136,15 @@ class Context:
         if self._request is None:
             raise RuntimeError("this call did not come with a request")
         return self._request
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace context of this call, for requests that it sends on: `headers={"traceparent": ctx.traceparent}`.
+
+        That of the call's own span where the server traces (docs/observability.md), else what the client sent; None
+        where there is neither. Libraries that OpenTelemetry instruments send it by themselves.
+        """
+        return traceparent_of(self._params, self._exchange.headers)
 
     @property
     def is_cancelled(self) -> bool:

@@ -27,6 +27,7 @@ from gatepost.server.declared.arguments_object import with_plain_inputs
 from gatepost.server.declared.revisions import definition_in
 from gatepost.server.declared.signature import Signature, own_name_of, read_signature
 from gatepost.server.errors import InvalidResult, ToolDefinitionError, ToolError
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ MakeContext = Callable[[Exchange], Context]
 _log: Final = logging.getLogger("gatepost.server")
 _tools_log: Final = logging.getLogger("gatepost.tools")
 
-_INCIDENT_BYTES: Final = 8
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 section 3.3
 
 
@@ -310,7 +310,7 @@ def failure_text(
         logger, marks = _marked(exchange, tool)
         logger.error("%s: %s", what, error, extra=marks)
         return f"The result cannot be sent: {error}"
-    incident = random_bytes(_INCIDENT_BYTES).hex()
+    incident = incident_id(random_bytes)
     logger, marks = _marked(exchange, tool)
     text = "%s failed for %s, incident %s"
     logger.error(text, what, marks["subject"], incident, exc_info=error, extra={"incident": incident, **marks})

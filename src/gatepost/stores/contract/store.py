@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,12 @@ from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
 from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
+
+
+def no_figures() -> Mapping[str, int]:
+    """Return the figures of a store without a pool: none."""
+    return {}
+
 
 LIVE_STATE: Final = frozenset(
     {
@@ -105,3 +111,5 @@ class Store:
     """
     wakeups: Wakeups = NO_WAKEUPS
     """What other processes over it have done, for those who wait for it."""
+    figures: Callable[[], Mapping[str, int]] = no_figures
+    """How it is with its connections at this moment, for operators; empty where there is no pool of them."""

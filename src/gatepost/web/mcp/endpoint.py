@@ -31,10 +31,12 @@ from gatepost.resource.api_keys import API_KEY_HEADER
 from gatepost.resource.principal import Principal
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
-from gatepost.server.calls.context import set_current_subject
 from gatepost.server.changes.subscriptions import Subscription
 from gatepost.server.errors import InsufficientScope
 from gatepost.server.target import ResultBody, SessionLost, Target
+from gatepost.telemetry.catalogue import REFUSALS
+from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RandomRequestIds, RequestIds, incident_id
+from gatepost.telemetry.seam import Telemetry
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.answers import (
     ACCEPTED,
@@ -43,6 +45,7 @@ from gatepost.web.mcp.exchange.answers import (
     Refused,
     check_media_types,
     error_answer,
+    reason_of,
     send_answer,
 )
 from gatepost.web.mcp.exchange.headers import single_values
@@ -55,7 +58,7 @@ from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.outer_authentication import UNKNOWN_CALLER, outer_principal
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.disconnect import run_while_connected
-from gatepost.web.site.errors import Landing, scrubbed_traceback
+from gatepost.web.site.errors import Landing, ScrubbedTraceback
 from gatepost.web.site.front_door import (
     FAST_PATH,
     HOST_FOREIGN,
@@ -107,6 +110,10 @@ class McpEndpoint:
     """The sessions of the handshake era; without it its requests are served one by one."""
     addresses: ClientAddresses = field(default_factory=ClientAddresses)
     """Say from where a request comes that is refused."""
+    request_ids: RequestIds | None = None
+    """Gives requests their ids; random ones by default."""
+    telemetry: Telemetry | None = None
+    """Counts refusals; None counts nothing."""
     landing: Landing | None = None
     """Returns the page that a person's browser is shown in place of a refusal."""
     open_scopes: set[CancelScope] = field(default_factory=set)
@@ -114,8 +121,10 @@ class McpEndpoint:
     _hosts: frozenset[bytes] = field(init=False)
     _origins: frozenset[bytes] | None = field(init=False)
     _methods: tuple[str, ...] = field(init=False)
+    _ids: RequestIds = field(init=False)
 
     def __post_init__(self) -> None:
+        self._ids = self.request_ids or RandomRequestIds(self.random_bytes)
         self._hosts = frozenset(host.encode("latin-1") for host in self.allowed_hosts)
         origins = frozenset(origin.encode("latin-1") for origin in self.allowed_origins)
         self._origins = None if self.any_origin and self.guard is not None else origins
@@ -153,12 +162,15 @@ class McpEndpoint:
             # A token that was verified a moment ago costs one look-up.
             is_plain = not scope.get("query_string") and API_KEY_HEADER not in headers
             authorization = headers.get(b"authorization", b"") if is_plain else b""
-            principal = self.guard.cached(authorization) or await self._identify(self.guard, scope)
+            principal = self.guard.cached(authorization)
+            if principal is None:
+                CURRENT_REQUEST.set((self._ids, scope, UNASKED))
+                principal = await self._identify(self.guard, scope)
             if fast_path is not None:
                 fast_path.is_verified = principal is not None
         elif self.guard is None:
             principal = outer_principal(scope, self.resource, ignores_scopes=self.ignores_scopes)
-        set_current_subject(principal)
+        CURRENT_REQUEST.set((self._ids, scope, principal))
         # 4. Method.
         if http_method != "POST":
             return await self._answer_without_message(HttpExchange(scope, receive, send, principal, headers))
@@ -339,7 +351,12 @@ class McpEndpoint:
         self, error: Exception, scope: Scope, request: Request | None = None, *, is_modern: bool = True
     ) -> Answer:
         """Return the answer to a request that failed; before its era is known, errors have one status in both."""
+        if CURRENT_REQUEST.get() is None:
+            CURRENT_REQUEST.set((self._ids, scope, UNASKED))
         request_id, address = None if request is None else request.id, partial(self.addresses.of, scope)
+        if self.telemetry is not None:
+            reason = reason_of(error, is_known=UNKNOWN_CALLER not in scope)
+            self.telemetry.count(REFUSALS, {"endpoint": "mcp", "reason": reason.value})
         if isinstance(error, InsufficientScope):
             return step_up(self.guard, error.scopes, request_id, address, is_known=UNKNOWN_CALLER not in scope)
         answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes, address=address)
@@ -356,12 +373,12 @@ class McpEndpoint:
 
     def _incident(self, what: str, error: Exception) -> InternalError:
         """Log a fault of ours and return the error that tells the client no more than where to look."""
-        incident = self.random_bytes(8).hex()
+        incident = incident_id(self.random_bytes)
         logger.error(
-            "incident %s: %s\n%s",
+            "incident %s: %s",
             incident,
             what,
-            scrubbed_traceback(error),
+            exc_info=ScrubbedTraceback(error),
             extra={"reason": Reason.INTERNAL_ERROR.value, "incident": incident},
         )
         return InternalError(f"Something went wrong on the server; its log explains it as incident {incident}.")

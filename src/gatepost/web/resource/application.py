@@ -7,6 +7,7 @@ Restriction"): the headers `Authorization` and `MCP-API-Key` are taken out of wh
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ from gatepost.oauth.scopes import is_scope_token
 from gatepost.resource.api_keys import API_KEY_HEADER
 from gatepost.resource.principal import Principal
 from gatepost.resource.scope_map import ScopeMap
-from gatepost.server.calls.context import set_current_subject
 from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RandomRequestIds, RequestIds
 from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
 from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.resource.open_streams import ending_with_token
@@ -161,6 +162,7 @@ class GuardedApplication:
         addresses: ClientAddresses,
         behind: Callable[[ASGIApp], ASGIApp] | None = None,
         is_lazy: bool = False,
+        request_ids: RequestIds | None = None,
     ) -> None:
         """Prepare everything that does not depend on a request.
 
@@ -172,7 +174,9 @@ class GuardedApplication:
             behind: puts what else a request passes in front of the application, once its caller is known.
             is_lazy: whether a request without a token is passed on as nobody's (`UNKNOWN_CALLER`), for what is `behind`
                 to ask for one where it needs more.
+            request_ids: gives requests their ids; random ones by default.
         """
+        self._request_ids = request_ids or RandomRequestIds(secrets.token_bytes)
         self._addresses = addresses
         app = SdkCallers(protected.app)
         self._app = app if behind is None else behind(app)
@@ -197,6 +201,7 @@ class GuardedApplication:
             await self._refused_path(scope)(scope, receive, send)
             return
         # 2. Who is it, and do the scopes suffice?
+        CURRENT_REQUEST.set((self._request_ids, scope, UNASKED))
         try:
             principal = await self._principal(scope)
         except BearerRefused as refused:
@@ -209,7 +214,7 @@ class GuardedApplication:
         if principal is not None and (fast_path := scope.get(FAST_PATH)) is not None:
             fast_path.is_verified = True
         # 3. On to the application, without the token.
-        set_current_subject(principal)
+        CURRENT_REQUEST.set((self._request_ids, scope, principal))
         if principal is not None:
             send = ending_with_token(send, partial(self._still_counts, scope, principal))
         if self._speaks_mcp:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from starlette.types import Scope
 
@@ -116,6 +116,11 @@ class ClientAddresses:
         if self._is_trusted(address) or (address and proxy and address.is_loopback and not proxy.is_loopback):
             self._warn(warning, proxy)
         return UNIX if address is None else str(address)
+
+    def trusts_peer_of(self, scope: Mapping[str, Any]) -> bool:
+        """Say whether an HTTP request comes straight from a trusted proxy."""
+        peer = scope.get("client")
+        return self._is_trusted(_address(peer[0]) if peer else None)
 
     def trusts(self, peer: str) -> bool:
         """Say whether the address of a peer is a trusted proxy's."""

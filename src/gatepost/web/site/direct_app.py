@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.telemetry.request_ids import RandomRequestIds, RequestIds
 from gatepost.web.site.api_description import ANYWHERE
 from gatepost.web.site.base_path import BasePath
 from gatepost.web.site.errors import ErrorResponses, install_error_handlers
@@ -42,15 +44,17 @@ class DirectApp(FastAPI):
         described: Callable[[], Iterable[Route]],
         errors: ErrorResponses,
         base_path: BasePath | None = None,
+        request_ids: RequestIds | None = None,
     ) -> None:
         """Prepare; the layers are built when nobody can add middleware any more.
 
         `life` is run by the ASGI lifespan, or begun by the first request; None where there is nothing to open.
         `ordinary` goes past all layers. `layers` is given what serves everything else, and returns the outermost layer;
         `described` returns the routes in them. `errors` answers what routes raise that a user adds. `base_path` finds
-        below which path a request is; by default the one that the server says.
+        below which path a request is; by default the one that the server says. `request_ids` gives requests their ids.
         """
         base_path = base_path or BasePath(None)
+        ids = request_ids or RandomRequestIds(secrets.token_bytes)
         lifespan = None if life is None else AppLifespan(life)
         super().__init__(
             title=title,
@@ -73,7 +77,7 @@ class DirectApp(FastAPI):
         """The middleware stack as it is when nothing lies around `_front`."""
 
         def front(app: ASGIApp) -> ASGIApp:
-            self._front = Front(layers(app), ordinary, base_path)
+            self._front = Front(layers(app), ordinary, base_path, ids)
             return self._front
 
         # The first added is the innermost, and the last added is the first in the list.
@@ -144,4 +148,8 @@ class DirectApp(FastAPI):
         if scope.get("root_path") or self.public_base:
             await front(scope, receive, send)
             return
-        await (front.ordinary.endpoint_of(scope) or front.layers)(scope, receive, send)
+        endpoint = front.ordinary.endpoint_of(scope)
+        if endpoint is None:
+            await front.pass_layers(scope, receive, send)
+        else:
+            await endpoint(scope, receive, send)

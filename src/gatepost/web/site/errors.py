@@ -20,7 +20,7 @@ import secrets
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -37,6 +37,7 @@ from gatepost.oauth.errors import (
 )
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreConnectionsTaken, StoreUnavailable
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
 from gatepost.web.site.responses import NO_STORE, json_response
@@ -44,6 +45,8 @@ from gatepost.wording.phrase import Phrase, Words
 
 logger = logging.getLogger("gatepost.web")
 
+REFUSED_FOR: Final = "gatepost.refused_for"
+"""Where in the scope of a refused request its reason stands."""
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when the store cannot answer."""
 
@@ -95,6 +98,8 @@ class ScrubbedTraceback(Exception):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(scrubbed_traceback(error))
+        self.kind = type(error).__qualname__
+        """The class of `error`, for who writes logs as fields."""
 
 
 class AnswerCutShort(Exception):
@@ -130,6 +135,7 @@ def log_refusal(connection: HTTPConnection, *, error: str, reason: Reason, refus
     `address`. What a page shows a person as `refusal_id` stands in the line, too.
     """
     endpoint = endpoint_of(connection.scope)
+    note_reason(connection.scope, reason)
     known = {
         name: getattr(connection.state, name, None) for name in ("subject", "client_id", "redirect_uri", "address")
     }
@@ -146,9 +152,10 @@ def store_unavailable(
     connection: HTTPConnection, error: Exception, *, random_bytes: RandomBytes = secrets.token_bytes
 ) -> TemporarilyUnavailable:
     """Log that the store cannot answer, and return what the client is told."""
-    endpoint, incident = endpoint_of(connection.scope), random_bytes(8).hex()
+    endpoint, incident = endpoint_of(connection.scope), incident_id(random_bytes)
     are_taken = isinstance(error, StoreConnectionsTaken)
     reason = Reason.STORE_CONNECTIONS_TAKEN if are_taken else Reason.STORE_UNAVAILABLE
+    note_reason(connection.scope, reason)
     logger.error(
         "incident %s: the store cannot answer %s",
         incident,
@@ -165,6 +172,11 @@ def store_unavailable_text(incident: str) -> str:
         f"The server cannot reach its data now; try again in {RETRY_AFTER} seconds. "
         f"Its log explains it as incident {incident}."
     )
+
+
+def note_reason(scope: Scope, reason: Reason) -> None:
+    """Have the request keep why it was refused, for whoever counts that."""
+    scope[REFUSED_FOR] = reason.value
 
 
 def endpoint_of(scope: Scope) -> str:
@@ -232,8 +244,9 @@ class ErrorResponses:
 
     def log_incident(self, scope: Scope, error: Exception, reason: Reason = Reason.INTERNAL_ERROR) -> str:
         """Log what nobody foresaw, and return the id under which the log explains it."""
-        incident = self._random_bytes(8).hex()
+        incident = incident_id(self._random_bytes)
         endpoint = endpoint_of(scope)
+        note_reason(scope, reason)
         logger.error(
             "incident %s at %s",
             incident,

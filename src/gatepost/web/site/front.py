@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RequestIds
 from gatepost.web.site.base_path import BasePath
 from gatepost.web.site.front_door import OrdinaryRequests
 
@@ -15,14 +16,18 @@ class Front:
         layers: the outermost layer.
         ordinary: requests that go past all layers.
         base_path: finds below which path a request is.
+        request_ids: gives requests their ids.
     """
 
-    __slots__ = ("base_path", "layers", "ordinary")
+    __slots__ = ("base_path", "layers", "ordinary", "request_ids")
 
-    def __init__(self, layers: ASGIApp, ordinary: OrdinaryRequests, base_path: BasePath) -> None:
+    def __init__(
+        self, layers: ASGIApp, ordinary: OrdinaryRequests, base_path: BasePath, request_ids: RequestIds
+    ) -> None:
         self.layers = layers
         self.ordinary = ordinary
         self.base_path = base_path
+        self.request_ids = request_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -30,4 +35,13 @@ class Front:
         if inner is None:
             await self.base_path.misplaced(scope)(scope, receive, send)
             return
-        await (self.ordinary.endpoint_of(inner) or self.layers)(inner, receive, send)
+        endpoint = self.ordinary.endpoint_of(inner)
+        if endpoint is None:
+            await self.pass_layers(inner, receive, send)
+        else:
+            await endpoint(inner, receive, send)
+
+    async def pass_layers(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection that is not ordinary; endpoints say themselves whose request is served."""
+        CURRENT_REQUEST.set((self.request_ids, scope, UNASKED))
+        await self.layers(scope, receive, send)

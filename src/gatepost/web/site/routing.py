@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatepost.telemetry.seam import Telemetry
 from gatepost.web.site.api_description import Object, Operation
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.limits import AddressLimit, AddressLimits
+from gatepost.web.site.observed_endpoint import ObservedEndpoint
 from gatepost.web.site.patience import CODE_SECONDS, RequestPatience, Waiting
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -65,6 +67,7 @@ class RoutingTable:
         later: the path up to which a request is for further routes, such as `/oauth/`, and what builds these when the
             first of such comes that nothing else is served at; None where there are none.
         waiting: those who wait while the store is busy; for its own routes only when it is None.
+        telemetry: measures the routes; None measures nothing.
     """
 
     def __init__(
@@ -78,8 +81,10 @@ class RoutingTable:
         limits: AddressLimits | None = None,
         later: tuple[str, Callable[[], Iterable[Route]]] | None = None,
         waiting: Waiting | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._app = app
+        self._telemetry = telemetry
         self._errors, self._limits, self._waiting = errors, limits, waiting or Waiting()
         self._later = later
         self._exact: dict[str, ASGIApp] = {}
@@ -117,9 +122,11 @@ class RoutingTable:
         for path, methods in by_path.items():
             parent, _, last = path.rpartition("/")
             parameter = last.strip("{}") if last.startswith("{") else None
-            served = _Methods(
+            served: ASGIApp = _Methods(
                 methods, errors=self._errors, limits=self._limits, waiting=self._waiting, parameter=parameter
             )
+            if self._telemetry is not None:
+                served = ObservedEndpoint(served, path, self._telemetry)
             if parameter is None:
                 self._exact[path] = served
             else:

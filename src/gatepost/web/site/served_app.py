@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.telemetry.request_ids import RequestIds
 from gatepost.web.site.base_path import BasePath
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front import Front
@@ -38,13 +39,14 @@ class ServedApp:
         described: Callable[[], Iterable[Route]],
         errors: ErrorResponses,
         base_path: BasePath,
+        request_ids: RequestIds,
     ) -> None:
         self._info = {"title": title, "version": version}
         self._described = described
         self._errors = errors
         self._lifespan = AppLifespan(life)
         self._router = Router(lifespan=self._lifespan)
-        self._front = Front(layers(self._not_found), ordinary, base_path)
+        self._front = Front(layers(self._not_found), ordinary, base_path, request_ids)
         self._description: dict[str, Any] | None = None
 
     def openapi(self) -> dict[str, Any]:

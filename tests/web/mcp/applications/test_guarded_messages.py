@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.resource.scope_map import ScopeMap
 from gatepost.stores.contract.grants import GrantStore
+from gatepost.telemetry.request_ids import RandomRequestIds
 from gatepost.web.mcp.applications.guarded_messages import BODY_LIMIT, GuardedMessages
 from gatepost.web.resource.application import GuardedApplication, Protected
 from gatepost.web.resource.bearer_guard import BearerGuard
@@ -70,6 +71,7 @@ def guarded(
         Protected(application, scopes=scopes),
         path="/mcp",
         guard=guard,
+        request_ids=RandomRequestIds(lambda count: b"\xab" * count),
         addresses=ClientAddresses(),
         behind=behind,
         is_lazy=is_lazy,

@@ -223,6 +223,7 @@ class SessionWorld:
             handshake_era=era,
             open_scopes=self.open_scopes,
             keep_alive=KeepAlive(self.keep_alive, self.call_later),
+            random_bytes=lambda count: b"\xab" * count,
         )
 
     def random_bytes(self, count: int) -> bytes:

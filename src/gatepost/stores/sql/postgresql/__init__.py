@@ -32,4 +32,6 @@ def postgresql_store(
     """
     database = PostgresqlDatabase(url, busy_timeout=busy_timeout, connections=connections, password_file=password_file)
     store = sql_store(database, PostgresqlWakeups(database, url, origin=database.origin, password_file=password_file))
-    return replace(store, grants=PostgresqlGrantStore(database), limits=PostgresqlLimitStore(database))
+    return replace(
+        store, grants=PostgresqlGrantStore(database), limits=PostgresqlLimitStore(database), figures=database.figures
+    )

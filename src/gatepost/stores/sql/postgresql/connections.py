@@ -72,6 +72,11 @@ class Connections:
         await self._connector.forget()
 
     @property
+    def used_and_idle(self) -> tuple[int, int]:
+        """How many connections are lent, and how many wait to be."""
+        return self._lent, 0 if self._pool is None else self._pool.get_idle_size()
+
+    @property
     def are_prepared(self) -> bool:
         """Whether statements are prepared once for a connection and kept there."""
         return self._connector.prepares

@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -123,6 +123,7 @@ class PostgresqlDatabase:
         self._turns = Turns(connections)
         self._slow: set[str] = set()
         """Operations that took longer than an attempt, by name."""
+        self._retries = 0
 
     async def open(self) -> None:
         connector = Connector(self._url, password_file=self._password_file)
@@ -157,6 +158,20 @@ class PostgresqlDatabase:
             await asyncio.wait(tuple(self._under_way), timeout=_CLOSE_SECONDS)
         connections, self._connections = self._connections, None
         await connections.close()
+
+    def figures(self) -> Mapping[str, int]:
+        """Return how it is with the connections: those `used` and `idle`, the `limit` of both, operations `under_way`.
+
+        And how many `retries` there were since the start.
+        """
+        used, idle = (0, 0) if self._connections is None else self._connections.used_and_idle
+        return {
+            "used": used,
+            "idle": idle,
+            "limit": self._most,
+            "under_way": len(self._under_way),
+            "retries": self._retries,
+        }
 
     @property
     def is_prepared(self) -> bool:
@@ -233,6 +248,7 @@ class PostgresqlDatabase:
                 self._turns.passed(name)
                 return result
             attempts += 1
+            self._retries += 1
             await asyncio.sleep(min(attempts, 10) * _PAUSE)
 
     @property

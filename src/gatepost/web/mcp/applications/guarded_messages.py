@@ -24,6 +24,7 @@ from gatepost.resource.principal import Principal
 from gatepost.resource.resources import ProtectedResource
 from gatepost.resource.scope_map import LISTS, ScopeMap
 from gatepost.resource.scope_needs import to_ask_for
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.applications.filtered_lists import FilteredLists, quiet_about_encodings
 from gatepost.web.mcp.exchange.answers import ACCEPTED, Answer, Refused, check_media_types, error_answer, send_answer
@@ -156,7 +157,7 @@ class GuardedMessages:
         await self.app({**scope, "headers": quiet_about_encodings(scope["headers"])}, receive, filtered)
 
     async def _withhold(self, send: Send, request_id: RequestId | None) -> None:
-        incident = self.random_bytes(8).hex()
+        incident = incident_id(self.random_bytes)
         logger.error(
             "incident %s: an application's answer cannot be read, and may hold what its caller may not see",
             incident,

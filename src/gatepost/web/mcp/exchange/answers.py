@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 from starlette.types import Receive, Send
@@ -25,11 +25,13 @@ from gatepost.protocol.errors import (
 )
 from gatepost.protocol.messages import error_response
 from gatepost.server.calls.cancellation import RequestCancelled
-from gatepost.stores.contract.errors import StoreUnavailable
+from gatepost.server.errors import InsufficientScope
+from gatepost.stores.contract.errors import StoreConnectionsTaken, StoreUnavailable
+from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json
 from gatepost.web.resource.bearer_guard import BearerRefused
-from gatepost.web.site.errors import RETRY_AFTER, scrubbed_traceback, store_unavailable_text
+from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, store_unavailable_text
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 
 logger = logging.getLogger("gatepost.mcp")
@@ -57,6 +59,14 @@ _REASONS = {
     MissingRequiredClientCapability: Reason.CLIENT_CAPABILITY_MISSING,
     UnsupportedProtocolVersion: Reason.PROTOCOL_VERSION_UNSUPPORTED,
 }
+_OTHER_REASONS: Final = (
+    *_REASONS.items(),
+    (StoreConnectionsTaken, Reason.STORE_CONNECTIONS_TAKEN),
+    (StoreUnavailable, Reason.STORE_UNAVAILABLE),
+    (BodyTooLarge, Reason.BODY_TOO_LARGE),
+    (BodyTooSlow, Reason.BODY_TOO_SLOW),
+    (RequestCancelled, Reason.SHUTTING_DOWN),
+)
 
 
 class FastPath(Protocol):
@@ -144,7 +154,7 @@ def error_answer(
             log_refusal(error.reason, error.status, address)
             return error.status, orjson.dumps(error.body), challenge_headers(error)
         case StoreUnavailable():
-            return _store_unavailable(error, random_bytes(8).hex())
+            return _store_unavailable(error, incident_id(random_bytes))
         case Refused():
             refused = error
         case BodyTooLarge():  # RFC 9110 section 15.5.14
@@ -159,6 +169,18 @@ def error_answer(
             return None
     log_refusal(refused.reason, refused.status, address, host=refused.host)
     return refused.status, error_response(refused.error), refused.headers
+
+
+def reason_of(error: Exception, *, is_known: bool) -> Reason:
+    """Return the reason of the answer to a request that ended with this error, for figures.
+
+    `is_known` says whether the caller has shown a token.
+    """
+    if isinstance(error, InsufficientScope):
+        return Reason.SCOPE_INSUFFICIENT if is_known else Reason.TOKEN_MISSING
+    if isinstance(error, (BearerRefused, Refused)):
+        return error.reason
+    return next((reason for kind, reason in _OTHER_REASONS if isinstance(error, kind)), Reason.INTERNAL_ERROR)
 
 
 def check_media_types(headers: Mapping[bytes, bytes]) -> None:
@@ -182,10 +204,10 @@ def challenge_headers(refused: BearerRefused) -> RawHeaders:
 def _store_unavailable(error: StoreUnavailable, incident: str) -> Answer:
     """Return 503: the store cannot say now whether the caller may; never 401 (RFC 9110 section 15.6.4)."""
     logger.error(
-        "incident %s: the store cannot answer\n%s",
+        "incident %s: the store cannot answer",
         incident,
-        scrubbed_traceback(error),
-        extra={"reason": Reason.STORE_UNAVAILABLE.value, "incident": incident},
+        exc_info=ScrubbedTraceback(error),
+        extra={"reason": reason_of(error, is_known=True).value, "incident": incident},
     )
     body = error_response(InternalError(store_unavailable_text(incident)))
     return 503, body, ((b"retry-after", b"%d" % RETRY_AFTER),)

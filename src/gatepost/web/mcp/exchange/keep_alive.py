@@ -47,6 +47,11 @@ class KeepAlive:
         self._last_added = 0
         self._is_ticking = False
 
+    @property
+    def streams(self) -> int:
+        """How many streams are kept alive, without requests that are under way."""
+        return sum(watched.is_stream for part in self._parts for watched in part)
+
     def add(
         self,
         response: EventResponse,
@@ -107,6 +112,10 @@ class _Watched:
     is_admitted: IsAdmitted | None = None
     end: Callable[[], Awaitable[None]] | None = None
     task: asyncio.Task[None] | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        return isinstance(self.kept, EventResponse)
 
     def stop(self) -> None:
         self.part.discard(self)

@@ -28,6 +28,9 @@ from gatepost.server.target import Result, SessionTarget
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
+from gatepost.telemetry.catalogue import SESSION_DURATION, SESSIONS_BEGUN
+from gatepost.telemetry.conventions import NETWORK_PROTOCOL, NETWORK_TRANSPORT, PROTOCOL_VERSION
+from gatepost.telemetry.seam import Telemetry
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.exchange.answers import Answer, RawHeaders, Refused
 from gatepost.web.mcp.exchange.headers import accepts_events
@@ -59,6 +62,7 @@ class HandshakeEra:
         changes: carries what those who listen want to know of; None where nothing changes.
         keep_alive: keeps quiet streams alive.
         audit: is told when an app goes on with a session that another app began.
+        telemetry: measures sessions; None measures nothing.
         poll_seconds: how often the store is polled for what another process did, while that is not heard.
     """
 
@@ -71,9 +75,10 @@ class HandshakeEra:
         changes: ChangeBus | None = None,
         keep_alive: KeepAlive | None = None,
         audit: Audit = NO_AUDIT,
+        telemetry: Telemetry | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._audit = audit
+        self._audit, self._telemetry = audit, telemetry
         self._target = target
         self._audited: set[tuple[bytes, str]] = set()
         keep_alive = KeepAlive() if keep_alive is None else keep_alive
@@ -176,6 +181,8 @@ class HandshakeEra:
             logger.info("no session was begun: there are as many as there may be")
             return ()
         whose = {} if principal is None else {"subject": principal.subject, "client_id": principal.client_id}
+        if self._telemetry is not None:
+            self._telemetry.count(SESSIONS_BEGUN, {PROTOCOL_VERSION: revision.version})
         logger.info("session", extra={"revision": revision.version, **whose})
         return ((SESSION_HEADER, session_id.encode("ascii")),)
 
@@ -266,6 +273,9 @@ class HandshakeEra:
         if not await self.services.sessions.end(headers[SESSION_HEADER].decode("latin-1"), principal):
             raise session_unknown()
         self._stop(session.session_fingerprint)
+        if self._telemetry is not None:
+            labels = {PROTOCOL_VERSION: session.revision, NETWORK_PROTOCOL: "http", NETWORK_TRANSPORT: "tcp"}
+            self._telemetry.record(SESSION_DURATION, self.services.sessions.now() - session.created_at, labels)
         return 200, None, ()
 
     async def lost(self, exchange: HttpExchange) -> Refused:

@@ -1,0 +1,183 @@
+"""Log lines as JSON: one object a line, with everything scrubbed, whichever field a secret stands in."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gatepost.observability.logs import JsonFormatter, configure_logging, formatter_of
+from gatepost.telemetry.request_ids import CURRENT_REQUEST, RandomRequestIds
+from gatepost.web.site.errors import ScrubbedTraceback
+
+TOKEN = "gp_at_" + "A" * 43
+NO_ERROR = (None, None, None)
+SECRETS = (TOKEN, "ghp_0123456789abcdef", "Bearer abcdefgh12345678", "Basic dXNlcjpwYXNzd29yZA==")
+
+
+def line_of(
+    message: str, *args: object, error: BaseException | None = None, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a log call comes to."""
+    info = NO_ERROR if error is None else (type(error), error, error.__traceback__)
+    logger = logging.getLogger("gatepost.web")
+    record = logger.makeRecord("gatepost.web", logging.INFO, __file__, 1, message, args, info, extra=extra)
+    record.created = 1796094000.25
+    written = JsonFormatter().format(record)
+    assert "\n" not in written
+    assert written.isascii()
+    line: dict[str, Any] = json.loads(written)
+    return line
+
+
+def test_a_json_line_has_time_level_logger_message_and_extra_fields() -> None:
+    extra = {"reason": "code_unknown", "status": 401, "client_id": None, "pids": [1, 2], "which": {"a": 1.5}}
+    assert line_of("refused %s", "twice", extra=extra) == {
+        "time": "2026-12-01T03:00:00.250Z",
+        "level": "INFO",
+        "logger": "gatepost.web",
+        "message": "refused twice",
+        "reason": "code_unknown",
+        "status": 401,
+        "pids": [1, 2],
+        "which": {"a": 1.5},
+    }
+
+
+def test_a_field_does_not_take_the_place_of_what_every_line_has() -> None:
+    line = line_of("x", extra={"level": "DEBUG", "time": "never", "exception": "none"})
+    assert (line["level"], line["level_"], line["time_"], line["exception_"]) == ("INFO", "DEBUG", "never", "none")
+    assert "exception" not in line
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(
+    "where", ["message", "argument", "field", "name", "list", "mapping", "object", "exception", "cause", "stack"]
+)
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_secret_is_scrubbed_wherever_it_stands(secret: str, where: str, log_format: str) -> None:
+    class Shown:
+        def __str__(self) -> str:
+            return f"shown {secret}"
+
+    error: BaseException | None = None
+    if where in {"exception", "cause"}:
+        try:
+            try:
+                raise ValueError(f"what {secret} is")
+            except ValueError as cause:
+                raise RuntimeError(secret if where == "exception" else "no") from cause
+        except RuntimeError as raised:
+            error = raised
+    extras: dict[str, dict[str, Any]] = {
+        "field": {"detail": f"has {secret}"},
+        "name": {secret: 1},
+        "list": {"details": ["a", {"b": (secret,)}]},
+        "mapping": {"details": {"a": {"b": {"c": {"d": {"e": {secret: secret}}}}}}},
+        "object": {"detail": Shown()},
+    }
+    record = logging.getLogger("gatepost").makeRecord(
+        "gatepost",
+        logging.ERROR,
+        __file__,
+        1,
+        secret if where == "message" else "failed %s",
+        () if where == "message" else (secret if where == "argument" else "here",),
+        exc_info=NO_ERROR if error is None else (type(error), error, error.__traceback__),
+        extra=extras.get(where),
+        sinfo=f"Stack (most recent call last):\n  {secret}" if where == "stack" else None,
+    )
+    written = formatter_of(log_format).format(record)
+    assert secret.rsplit(maxsplit=1)[-1] not in written
+    assert written.isascii() or log_format == "text"
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "admin_password", "client_secret", "access_token", "authorization", "Cookie", "api_key"]
+)
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_field_that_is_named_as_a_secret_is_hidden_whatever_its_value_looks_like(name: str, log_format: str) -> None:
+    values = {name: "correct horse", "purged_access_tokens": 3, "access_tokens": 4}
+    record = logging.getLogger("gatepost").makeRecord("gatepost", 20, __file__, 1, "x", (), NO_ERROR, extra=values)
+    written = formatter_of(log_format).format(record)
+    assert "correct horse" not in written
+    assert "3" in written
+    assert "4" in written
+
+
+def test_an_exception_is_fields() -> None:
+    try:
+        raise KeyError("missing")
+    except KeyError as raised:
+        line = line_of("failed", error=raised)
+    exception = line.pop("exception")
+    assert exception["traceback"].startswith("Traceback (most recent call last):\n")
+    assert (exception["type"], exception["message"]) == ("KeyError", "'missing'")
+
+
+def test_an_exception_that_was_scrubbed_where_it_was_caught_keeps_its_class() -> None:
+    try:
+        raise LookupError(f"no {TOKEN}")
+    except LookupError as raised:
+        line = line_of("failed", error=ScrubbedTraceback(raised))
+    exception = line.pop("exception")
+    assert (exception["type"], exception["message"]) == ("LookupError", "LookupError: no gp_at_[scrubbed]")
+    assert exception["traceback"].startswith("Traceback (most recent call last):\n")
+    assert "ScrubbedTraceback" not in exception["traceback"]
+
+
+def test_a_traceback_that_uvicorn_writes_as_its_message_is_an_exception() -> None:
+    line = line_of("Traceback (most recent call last):\n  File x\nValueError: no")
+    assert line["message"] == "Traceback (most recent call last):"
+    assert line["exception"] == {"traceback": "Traceback (most recent call last):\n  File x\nValueError: no"}
+
+
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    names, last_resort = ("gatepost", "uvicorn", "opentelemetry"), logging.lastResort
+    before = [(logging.getLogger(name).handlers, logging.getLogger(name).level) for name in names]
+    yield
+    logging.lastResort = last_resort
+    for name, (handlers, level) in zip(names, before, strict=True):
+        logging.getLogger(name).handlers = handlers
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).propagate = True
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_lines_of_one_request_have_its_id_and_others_have_none() -> None:
+    stream = io.StringIO()
+    configure_logging("info", log_format="json", stream=stream)
+    logger = logging.getLogger("gatepost.test")
+    logger.info("before")
+    token = CURRENT_REQUEST.set((RandomRequestIds(lambda count: bytes([1] * count)), {}, None))
+    try:
+        logger.info("one")
+        logger.info("two")
+    finally:
+        CURRENT_REQUEST.reset(token)
+    logger.info("after")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["message"], line.get("request_id")) for line in lines] == [
+        ("before", None),
+        ("one", "0101010101010101"),
+        ("two", "0101010101010101"),
+        ("after", None),
+    ]
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_warnings_of_other_libraries_have_the_same_form() -> None:
+    stream = io.StringIO()
+    configure_logging("info", log_format="json", stream=stream)
+    logging.getLogger("opentelemetry.exporter").warning("no collector at %s", TOKEN)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["logger"], line["message"]) for line in lines] == [
+        ("opentelemetry.exporter", "no collector at gp_at_…")
+    ]
+    # Of those that nobody has configured, as far as pytest's own handlers leave it to be seen.
+    assert logging.lastResort is not None
+    assert isinstance(logging.lastResort.formatter, JsonFormatter)
+    assert logging.lastResort.level == logging.WARNING
