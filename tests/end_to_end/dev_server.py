@@ -145,6 +145,8 @@ class DevServer:
         return answer.json()
 
     def token(self) -> str:
+        # The process that shows a failure may answer still.
+        wait_until(lambda: bool(self.page("/dev/state")["endpoints"]), lambda: self.output)
         asked = {"endpoint": "/mcp", "user": "dev", "scopes": ["plants:read", "plants:write"]}
         return str(self.page("/dev/token", asked)["access_token"])
 

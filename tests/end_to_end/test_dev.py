@@ -138,10 +138,14 @@ def test_an_app_that_the_code_makes_itself_has_the_page_and_the_store_too(tmp_pa
 
 
 @pytest.mark.parametrize(("which", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -9)])
-def test_however_it_ends_no_process_stays(tmp_path: Path, which: signal.Signals, code: int) -> None:
-    dev = DevServer(tmp_path)
+def test_however_it_ends_no_process_stays_and_no_key(tmp_path: Path, which: signal.Signals, code: int) -> None:
+    temporary = tmp_path / ".temporary"
+    temporary.mkdir()
+    dev = DevServer(tmp_path, environment={"TMPDIR": str(temporary)})
     dev.write_version("first")
     with dev:
         pid = dev.pid(dev.token())
+        assert [path.name for path in temporary.glob("gatepost-*/key")] == ["key"]
         assert dev.end(which) == code
     wait_until(lambda: is_gone(pid), lambda: dev.output)
+    assert list(temporary.glob("gatepost-*")) == []

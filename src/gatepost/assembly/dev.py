@@ -24,8 +24,8 @@ Status = Callable[[], Mapping[str, Any]]
 """Returns how the server is, as the page shows it."""
 
 
-def with_dev_page(app: ASGIApp, installation: Installation, *, key: str, status: Status) -> DevApp:
-    """Return an app with the page around it; `key` is the secret of the link to it."""
+def with_dev_page(app: ASGIApp, installation: Installation, *, key: str, status: Status, process: int = 0) -> DevApp:
+    """Return an app with the page around it; `key` is the secret of the link to it, `process` this one's number."""
     core = installation.core
     needs_token = core.settings.server.require_auth
 
@@ -39,6 +39,7 @@ def with_dev_page(app: ASGIApp, installation: Installation, *, key: str, status:
         status=status,
         name=installation.name,
         version=__version__,
+        process=process,
         endpoints=[
             _endpoint(endpoint, needs_token=needs_token)
             for endpoint in installation.resources.endpoints
@@ -54,9 +55,12 @@ def with_dev_page(app: ASGIApp, installation: Installation, *, key: str, status:
     )
 
 
-def dev_page_alone(*, key: str, status: Status) -> DevApp:
+def dev_page_alone(*, key: str, status: Status, process: int = 0) -> DevApp:
     """Return the page where there is nothing else, since the code does not load."""
-    return DevApp(_nothing_served, access=DevAccess(key), status=status, name="gatepost dev", version=__version__)
+    access = DevAccess(key)
+    return DevApp(
+        _nothing_served, access=access, status=status, name="gatepost dev", version=__version__, process=process
+    )
 
 
 class NothingServed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import sysconfig
 import traceback
@@ -42,16 +43,24 @@ def serve_as(process: ReloadedProcess, options: argparse.Namespace) -> None:
     # First of all: it is not to outlive its parent while code is loaded.
     worker = this_worker()
     assert worker is not None  # noqa: S101 - both variables are set together; tells mypy
-    folder = ReloadFolder(Path(process.folder))
+    folder, parent = ReloadFolder(Path(process.folder)), os.getppid()
+    try:
+        _serve(process, options, worker, folder)
+    finally:
+        if os.getppid() != parent:  # which was killed, and has left the folder behind
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _serve(process: ReloadedProcess, options: argparse.Namespace, worker: Worker, folder: ReloadFolder) -> None:
     if process.shows_failure:
-        _show_failure(worker, folder)
+        _show_failure(process.number, worker, folder)
         return
 
     def note_loaded(settings: Settings) -> None:
         folder.write_report(process.number, LoadReport(paths=[*_loaded_folders(), *_files_of(settings)]))
 
     try:
-        _serve_code(options, worker, folder, note_loaded)
+        _serve_code(options, process.number, worker, folder, note_loaded)
     except (Exception, SystemExit) as error:
         if worker.has_begun:
             raise
@@ -63,7 +72,11 @@ def serve_as(process: ReloadedProcess, options: argparse.Namespace) -> None:
 
 
 def _serve_code(
-    options: argparse.Namespace, worker: Worker, folder: ReloadFolder, note_loaded: Callable[[Settings], None]
+    options: argparse.Namespace,
+    number: int,
+    worker: Worker,
+    folder: ReloadFolder,
+    note_loaded: Callable[[Settings], None],
 ) -> None:
     said = dev_settings()
     # At every name of this machine; and the store, which the environment names, asks for no password.
@@ -73,7 +86,7 @@ def _serve_code(
 
     def around(app: ASGIApp, installation: Installation) -> ASGIApp:
         note_loaded(settings)
-        return with_dev_page(app, installation, key=folder.key, status=folder.status)
+        return with_dev_page(app, installation, key=folder.key, status=folder.status, process=number)
 
     provider = None
     if options.single_user:
@@ -91,9 +104,9 @@ def _serve_code(
     )
 
 
-def _show_failure(worker: Worker, folder: ReloadFolder) -> None:
+def _show_failure(number: int, worker: Worker, folder: ReloadFolder) -> None:
     def build(_address: Address) -> tuple[ASGIApp, NothingServed]:
-        return dev_page_alone(key=folder.key, status=folder.status), NothingServed()
+        return dev_page_alone(key=folder.key, status=folder.status, process=number), NothingServed()
 
     configure_logging("warning")
     serve(build, Where(host="", port=0), shutdown_seconds=1, worker=worker)

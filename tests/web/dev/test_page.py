@@ -57,7 +57,7 @@ async def started(**settings: str) -> AsyncIterator[Browser]:
     installation = install(server(), load_settings({"MCP_STORAGE_URL": "memory:", **settings}, env_file=None))
     app = served_app_for(installation, announce=lambda _banner: None)
     async with installation.running():
-        yield Browser(with_dev_page(app, installation, key=KEY, status=lambda: STATUS), installation)
+        yield Browser(with_dev_page(app, installation, key=KEY, status=lambda: STATUS, process=7), installation)
 
 
 class Browser(httpx2.AsyncClient):
@@ -188,6 +188,7 @@ async def test_the_state_says_what_is_served_and_what_everything_needs(browser: 
     assert state.pop("version")
     assert state == {
         "name": "Notes",
+        "process": 7,
         "status": STATUS,
         "endpoints": [
             {

@@ -88,6 +88,8 @@ class DevApp:
     name: str
     version: str
     """Gatepost's."""
+    process: int = 0
+    """The number of this process, which the process that takes its place has a higher one than."""
     endpoints: Sequence[DevEndpoint] = ()
     tokens: DevTokens | None = None
     """None where nothing is served."""
@@ -148,6 +150,7 @@ class DevApp:
             {
                 "name": self.name,
                 "version": self.version,
+                "process": self.process,
                 "status": self.status(),
                 "endpoints": [endpoint.as_object() for endpoint in self.endpoints],
             }

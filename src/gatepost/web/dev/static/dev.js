@@ -17,6 +17,7 @@ let chosen = null; // the offer on the desk, with its form
 let running = null;
 let client = null;
 let reloadedAt = "";
+let newest = { process: 0, lists: 0 }; // which process has answered, and how often its lists were read
 let isLocked = false; // until a link with the key of this start is opened
 const tokens = new Map();
 const calls = [];
@@ -109,7 +110,7 @@ async function refresh() {
     all = sees ? await listsOf(clientFor({ ...who, scopes })) : seen;
   } catch (error) {
     at("offers").replaceChildren(quiet(`The lists cannot be read: ${error.message}`));
-    return;
+    return false;
   }
   offers = Object.entries(KINDS).flatMap(([kind, { key }]) => {
     const names = new Set(seen[kind].map((entry) => entry[key]));
@@ -121,6 +122,7 @@ async function refresh() {
     if (now) open(now);
     else at("gone").textContent = `${chosen.name} is not there any more.`;
   }
+  return true;
 }
 
 function badges({ kind, name, entry, isHidden }) {
@@ -391,9 +393,15 @@ async function look() {
     return;
   }
   at("locked").hidden = true;
+  // A process that is being replaced may answer still.
+  if (now.process < newest.process) return;
+  if (now.process > newest.process) {
+    if (newest.process > 0 && now.status.generation > 1) reloadedAt = new Date().toLocaleTimeString();
+    newest = { process: now.process, lists: 0 };
+  }
   const before = server;
   server = now;
-  const { state, generation, changed, failure } = now.status;
+  const { state, changed, failure } = now.status;
   const isServed = now.endpoints.length > 0;
   at("failure").hidden = !failure;
   if (failure && JSON.stringify(before?.status.failure) !== JSON.stringify(failure)) {
@@ -402,14 +410,14 @@ async function look() {
     at("failure-traceback").hidden = !failure.traceback;
     at("failure-note").textContent = isServed ? "The code before is served meanwhile." : "Nothing is served meanwhile.";
   }
-  if (isServed && !(before?.endpoints.length && before.status.generation === generation)) {
+  // Twice: what went over a connection to the old process came from there.
+  if (isServed && newest.lists < 2) {
     at("bench").hidden = false;
     at("name").textContent = now.name;
     document.title = `${now.name} · gatepost dev`;
     fillCaller();
-    await refresh();
+    if (await refresh()) newest.lists += 1;
   }
-  if (before && before.status.generation !== generation) reloadedAt = new Date().toLocaleTimeString();
   const loaded = reloadedAt ? `Reloaded at ${reloadedAt}` : "Serving";
   say({ loading: "Loading the code …", failed: "The newest code does not load", serving: loaded + (changed.length ? `: ${changed[0]}` : "") }[state] ?? "");
 }
@@ -420,6 +428,7 @@ function lock() {
   at("locked").hidden = false;
   at("bench").hidden = at("failure").hidden = true;
   server = null;
+  newest = { process: 0, lists: 0 };
 }
 
 // Exchange the key of the link, which leaves the address at once. A link to the page that is open loads nothing anew.
