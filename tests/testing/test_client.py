@@ -105,7 +105,7 @@ async def test_a_json_rpc_function_is_called(target: Any) -> None:
 
 async def test_a_server_on_standard_input_is_called_through_its_front() -> None:
     program = Path(__file__).parents[1] / "end_to_end" / "sdk_stdio_server.py"
-    async with Client(Command(sys.executable, str(program))) as client:
+    async with Client(Command(sys.executable, program)) as client:
         assert client.server_info is not None
         assert client.server_info.name == "sdk"
 

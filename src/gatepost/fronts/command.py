@@ -21,7 +21,7 @@ class Command:
     It runs unchanged, in a process for each client session, and never sees a token or what Gatepost is set up with.
 
     Args:
-        arguments: the command and its arguments; `{user}` in them becomes a name of the user.
+        arguments: the command and its arguments, each a string or a path; `{user}` in them becomes a name of the user.
         env: the process's environment beside PATH, HOME, LANG, LC_ALL and TZ; `{user}` likewise.
         cwd: its working directory; our own when None.
         share: who shares a process: `"session"`, nobody but one client's session; `"user"`, what one user opens;
@@ -40,7 +40,7 @@ class Command:
 
     def __init__(
         self,
-        *arguments: str,
+        *arguments: str | os.PathLike[str],
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         share: Share = "session",
@@ -58,9 +58,9 @@ class Command:
             raise ValueError(f"share= takes one of {', '.join(SHARES)}")
         if min(start_seconds, idle_seconds, most_processes, most_per_user) <= 0 or spares < 0:
             raise ValueError("times and numbers of processes are greater than 0; spares may be 0")
-        if share == "all" and any(USER in text for text in (*arguments, *(env or {}).values())):
+        self.arguments = tuple(os.fspath(argument) for argument in arguments)
+        if share == "all" and any(USER in text for text in (*self.arguments, *(env or {}).values())):
             raise ValueError(f'{USER} names nobody with share="all"')
-        self.arguments = arguments
         self.env = dict(env or {})
         self.cwd = None if cwd is None else os.fspath(cwd)
         self.sharing = Sharing(
