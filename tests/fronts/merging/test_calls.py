@@ -101,7 +101,7 @@ async def test_an_error_says_which_server_does_not_answer_and_others_go_on(tmp_p
 
         assert text_of(await front.modern_call("fn_a")) == "there"
         assert {error["message"] for error in errors} == {
-            "dead behind has no answer; the log explains it as incident cdcdcdcdcdcdcdcd."
+            "dead behind has no answer; the log explains it as incident abababababababab."
         }
         assert {error["code"] for error in errors} == {-32603}
         assert errors[1]["data"] == {"retryAfter": 1}

@@ -133,7 +133,7 @@ async def test_a_list_goes_on_without_a_server_that_fails_and_the_log_says_it_on
         assert [names_in(result) for result in lists] == [["one_a"]] * 3
         logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
         assert [text.splitlines()[0] for text in logged if text.startswith("incident")] == [
-            "incident cdcdcdcdcdcdcdcd: dead behind has no answer: It ended before it answered: It ended with code 1."
+            "incident abababababababab: dead behind has no answer: It ended before it answered: It ended with code 1."
         ]
         assert [text for text in logged if text.startswith("two")] == ["two behind: it refused tools/list with -32000"]
 
@@ -143,7 +143,7 @@ async def test_where_no_server_answers_there_is_an_error_and_no_empty_list(tmp_p
     async with merging(tmp_path, targets) as front:
         assert (await front.modern("tools/list"))["error"] == {
             "code": -32603,
-            "message": "dead behind has no answer; the log explains it as incident cdcdcdcdcdcdcdcd.",
+            "message": "dead behind has no answer; the log explains it as incident abababababababab.",
         }
 
 

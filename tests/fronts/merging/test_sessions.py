@@ -172,7 +172,7 @@ async def test_a_server_that_dies_takes_its_own_calls_along_and_comes_back_with_
         died = await front.call(session, "a_die")
         after = {name: await pid_of(front, session, name) for name in targets}
 
-        assert died["error"]["message"] == "a behind has no answer; the log explains it as incident cdcdcdcdcdcdcdcd."
+        assert died["error"]["message"] == "a behind has no answer; the log explains it as incident abababababababab."
         assert before["b"] == after["b"]
         assert before["a"] != after["a"]
         for method in ("notifications/initialized", "logging/setLevel", "resources/subscribe"):
