@@ -97,6 +97,18 @@ def test_a_minted_token_is_its_users_and_counts_until_it_is_revoked(capsys: Caps
     assert "operator_revoked" in printed(capsys, "grants", "list", "--all")
 
 
+@pytest.mark.usefixtures("ada")
+def test_a_minted_token_says_for_which_url_it_is_where_nobody_named_one(capsys: Capsys) -> None:
+    """A server that was started with `--port` refuses it, and its log says why to somebody else."""
+    assert main(["token", "mint", "--user", "ada"]) == 0
+    assert capsys.readouterr().err == (
+        "gatepost: The token is for http://127.0.0.1:8000/mcp; --resource makes one for a server at another address or "
+        "port.\n"
+    )
+    assert main(["token", "mint", "--user", "ada", "--resource", "http://127.0.0.1:9000/mcp"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_token_can_be_for_any_subject_resource_and_time(capsys: Capsys) -> None:
     arguments = ["--subject", "svc", "--resource", "HTTPS://mcp.example.com:443/mail/mcp/", "--lifetime", "60"]
     before = int(time.time())

@@ -98,6 +98,9 @@ async def _mint(store: Store, settings: Settings, options: argparse.Namespace) -
     )
     await store.approvals.give_grant(grant, rows)
     await audit(store, AuditEvent.TOKEN_MINTED, subject=subject, client_id=COMMAND_LINE_CLIENT, grant_id=grant.grant_id)
+    if options.resource is None and settings.server.public_url is None:
+        # A server that was started with --port tells nobody of it.
+        complain(f"The token is for {resource}; --resource makes one for a server at another address or port.")
     return tokens
 
 
