@@ -6,16 +6,25 @@ import inspect
 import re
 import tomllib
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import pytest
 
 import gatepost
 from gatepost import testing
 from gatepost.cli import main
-from tools.documentation import accessible, built_site, command_line, markdown, public_names, tables
+from tools.documentation import (
+    accessible,
+    built_site,
+    command_line,
+    diagrams,
+    markdown,
+    public_names,
+    tables,
+    tutorial_diagrams,
+)
 from tools.documentation.build import GENERATED
 from tools.documentation.contents import with_contents
-from tools.documentation.diagrams import DIAGRAMS, FOLDER
 from tools.documentation.staging import ROOT, BrokenLinkError, Staging
 
 DOCS = "docs"  # in a variable: what looks like the path of a page is looked for in this repository
@@ -217,12 +226,15 @@ def test_a_built_page_that_is_sound_has_no_objections(tmp_path: Path) -> None:
     assert built_site.objections(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", DIAGRAMS)
-def test_a_diagram_is_as_it_is_drawn_and_stands_in_a_page_with_words(name: str) -> None:
-    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "concepts").glob("*.md"))
+@pytest.mark.parametrize(
+    ("drawn", "name"), [(drawn, name) for drawn in (diagrams, tutorial_diagrams) for name in drawn.DIAGRAMS]
+)
+def test_a_diagram_is_as_it_is_drawn_and_stands_in_a_page_with_words(drawn: ModuleType, name: str) -> None:
+    folder = drawn.FOLDER.name
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / folder).glob("*.md"))
 
-    assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == DIAGRAMS[name]()
-    assert len(re.findall(rf"!\[[^\]]{{40,}}\]\(\.\./images/concepts/{name}\.svg\)", pages)) == 1
+    assert (drawn.FOLDER / f"{name}.svg").read_text(encoding="utf-8") == drawn.DIAGRAMS[name]()
+    assert len(re.findall(rf"!\[[^\]]{{40,}}\]\(\.\./images/{folder}/{name}\.svg\)", pages)) == 1
 
 
 @pytest.mark.parametrize(
