@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from gatepost import Server
-from gatepost.protocol.errors import InternalError, InvalidParams
+from gatepost.protocol.errors import ApplicationError, InternalError, InvalidParams
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import REVISION_2026_07_28, Revision
 from gatepost.server.calls.cancellation import RequestCancelled
@@ -160,6 +160,9 @@ async def test_a_method_that_there_is_not_is_no_label() -> None:
         (InsufficientScope(frozenset({"notes:write"})), Ended("insufficient_scope", "-32600")),
         (RequestCancelled(), Ended("cancelled")),
         (RuntimeError("secret"), Ended("_OTHER")),
+        (ApplicationError({"code": -32602, "message": "no"}), Ended("-32602", "-32602")),
+        (ApplicationError({"code": -31234, "message": "no"}), Ended("_OTHER")),
+        (ApplicationError({"code": "secret", "message": "no"}), Ended("_OTHER")),
     ],
 )
 async def test_a_failure_is_told_by_its_class_and_never_by_its_message(error: Exception, ended: Ended) -> None:

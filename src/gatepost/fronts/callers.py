@@ -77,7 +77,7 @@ async def ask_client(client: Askable, method: str, params: dict[str, Any]) -> Ma
     except ClientError as error:
         raise NotAnswered(error.code, error.message) from None
     except ProtocolError as error:
-        raise NotAnswered(error.code, error.message) from None
+        raise NotAnswered(error.body()["code"], error.message) from None
     except (TimeoutError, TooManyClientRequests) as error:
         raise NotAnswered(-32603, f"The client did not answer: {error}.") from None
     return results["0"]

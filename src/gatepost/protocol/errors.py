@@ -172,3 +172,8 @@ class ApplicationError(ProtocolError):
 _BY_CODE: Mapping[int, type[ProtocolError]] = {
     error.code: error for error in ProtocolError.__subclasses__() if error is not ApplicationError
 }
+
+
+def is_defined(code: object) -> bool:
+    """Say whether a JSON-RPC code is one of the classes above, of which there are few; others anybody may choose."""
+    return type(code) is int and code in _BY_CODE

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError
+from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError, is_defined
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.cancellation import RequestCancelled, is_cancellation
@@ -148,8 +148,9 @@ def _failure(error: BaseException) -> Ended:
     if isinstance(error, InsufficientScope):
         return Ended("insufficient_scope", str(InvalidJsonRpcRequest.code))
     if isinstance(error, ProtocolError):
-        code = str(error.code)
-        return Ended(code, code)
+        # As it is sent. Functions and servers behind a front choose codes of their own; each would be a series.
+        sent = error.body().get("code")
+        return Ended(str(sent), str(sent)) if is_defined(sent) else Ended(conventions.OTHER)
     if isinstance(error, RequestCancelled) or is_cancellation(error):
         return Ended("cancelled")
     return Ended(conventions.OTHER)
