@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +23,12 @@ ORIGIN = "https://mcp.example.com"
 URL = f"{ORIGIN}/mcp"
 API_KEY = "key-of-the-doctor-0123456789"
 RESOURCE = "/.well-known/oauth-protected-resource"
+PUBLIC = "93.184.215.14"
+
+
+async def everywhere_public(_host: str) -> Sequence[str]:
+    """A resolver for which every host is on the internet."""
+    return [PUBLIC]
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,8 @@ async def diagnosed(
     app: ASGIApp, fault: Fault = sound, *, token: str | None = None, url: str = URL, **options: Any
 ) -> Diagnosis:
     """What the doctor says of an app behind a faulty proxy."""
-    async with Requester(url, transport=BreakingProxy(app, fault), **options) as requester:
+    transport = BreakingProxy(app, fault)
+    async with Requester(url, transport=transport, resolve=everywhere_public, **options) as requester:
         return await examine(url, requester, WalkOptions(token=token))
 
 

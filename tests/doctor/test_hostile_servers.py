@@ -15,20 +15,28 @@ from gatepost.doctor.answers import MAX_BODY
 from gatepost.doctor.examination import Diagnosis, WalkOptions, examine
 from gatepost.doctor.report import json_of, text_of
 from gatepost.doctor.requester import Requester
-from tests.doctor.broken_server import ORIGIN, RESOURCE, URL, Answered, Asked, BreakingProxy, GoOn, answered, named
+from tests.doctor.broken_server import (
+    ORIGIN,
+    PUBLIC,
+    RESOURCE,
+    URL,
+    Answered,
+    Asked,
+    BreakingProxy,
+    GoOn,
+    answered,
+    everywhere_public,
+    named,
+)
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\u202e"
 IN_HEADERS = "text/\x1b[2J"
-PUBLIC, PRIVATE = "93.184.215.14", "10.1.2.3"
+PRIVATE = "10.1.2.3"
 CHALLENGE = {"www-authenticate": f'Bearer resource_metadata="{ORIGIN}{RESOURCE}/mcp"'}
 
 
 async def nobody(*_: Any) -> None:
     """An app that is never asked."""
-
-
-async def everywhere_public(_host: str) -> Sequence[str]:
-    return [PUBLIC]
 
 
 async def examined(
@@ -174,6 +182,32 @@ async def test_on_a_network_of_ones_own_servers_may_name_each_other() -> None:
     _, asked = await examined(metadata(resource, sound_server(issuer="http://keycloak.local:8080")), resolve=resolve)
 
     assert "keycloak.local:8080" in {urlsplit(each.url).netloc for each in asked}
+
+
+async def test_a_host_with_a_private_address_beside_its_public_one_is_on_the_internet() -> None:
+    async def resolve(host: str) -> Sequence[str]:
+        return [PUBLIC, PRIVATE] if host == "mcp.example.com" else [PRIVATE]
+
+    resource = sound_resource(authorization_servers=["http://keycloak.local:8080"])
+
+    _, asked = await examined(metadata(resource, sound_server()), resolve=resolve)
+
+    assert {urlsplit(each.url).netloc for each in asked} == {"mcp.example.com"}
+
+
+async def test_a_name_that_changes_its_address_once_it_is_asked_stays_on_the_internet() -> None:
+    names: list[str] = []
+
+    async def resolve(host: str) -> Sequence[str]:
+        names.append(host)
+        return [PUBLIC] if names == ["mcp.example.com"] else [PRIVATE]
+
+    resource = sound_resource(authorization_servers=["http://keycloak.local:8080"])
+
+    _, asked = await examined(metadata(resource, sound_server()), resolve=resolve)
+
+    assert {urlsplit(each.url).netloc for each in asked} == {"mcp.example.com"}
+    assert names == ["mcp.example.com"]
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://mcp.example.com/", "https://me@mcp.example.com/", "x"])

@@ -14,8 +14,17 @@ from gatepost.doctor.examination import Diagnosis, WalkOptions, examine
 from gatepost.doctor.report import json_of, text_of
 from gatepost.doctor.requester import Requester
 from gatepost.doctor.visit import BrowserVisit
-from tests.doctor.broken_server import ORIGIN, URL, Answered, Asked, BreakingProxy, GoOn, answered
-from tests.doctor.test_hostile_servers import everywhere_public, metadata, nobody, sound_resource, sound_server
+from tests.doctor.broken_server import (
+    ORIGIN,
+    URL,
+    Answered,
+    Asked,
+    BreakingProxy,
+    GoOn,
+    answered,
+    everywhere_public,
+)
+from tests.doctor.test_hostile_servers import metadata, nobody, sound_resource, sound_server
 
 SECRETS = ("code-of-test", "access-of-test", "refresh-of-test")
 STEP = "A login"

@@ -27,10 +27,16 @@ from tests.doctor.broken_server import (
     at,
     concerned,
     diagnosed,
+    everywhere_public,
     named,
     oauth_error,
     our_app,
 )
+
+
+def asking(transport: httpx2.AsyncBaseTransport, **options: Any) -> Requester:
+    """A requester on this network."""
+    return Requester(URL, transport=transport, resolve=everywhere_public, **options)
 
 
 class Failing(httpx2.AsyncBaseTransport):
@@ -72,7 +78,7 @@ def expired() -> ssl.SSLCertVerificationError:
     ids=["certificate", "TLS", "refused", "name", "slow", "no HTTP", "silent"],
 )
 async def test_why_nothing_came_is_told_as_people_know_it(error: Exception, said: str) -> None:
-    async with Requester(URL, transport=Failing(error)) as requester:
+    async with asking(Failing(error)) as requester:
         answer = await requester.ask("GET", URL)
 
     assert (answer.status, answer.problem) == (0, said)
@@ -103,7 +109,7 @@ class Streaming(httpx2.AsyncBaseTransport):
 
 
 async def test_an_answer_that_does_not_end_is_given_up() -> None:
-    async with Requester(URL, transport=Streaming("application/json", b"{"), answer_seconds=0.05) as requester:
+    async with asking(Streaming("application/json", b"{"), answer_seconds=0.05) as requester:
         answer = await requester.ask("POST", URL)
 
     assert answer.problem == "no answer within 0.05 s"
@@ -111,7 +117,7 @@ async def test_an_answer_that_does_not_end_is_given_up() -> None:
 
 async def test_an_event_stream_is_read_until_it_has_answered() -> None:
     events = (b": hello\r\n\r\n", b'data: {"jsonrpc":"2.0","method":"x"}\r\n\r\n', b'data: {"result":{}}\r\n\r\n')
-    async with Requester(URL, transport=Streaming("text/event-stream", *events)) as requester:
+    async with asking(Streaming("text/event-stream", *events)) as requester:
         answer = await requester.ask("POST", URL)
         opened = await requester.ask("GET", URL)
 
@@ -120,14 +126,14 @@ async def test_an_event_stream_is_read_until_it_has_answered() -> None:
 
 
 async def test_a_stream_that_is_open_at_the_end_is_told_from_one_that_ended() -> None:
-    async with Requester(URL, transport=Streaming("text/event-stream", b": x\n\n")) as requester:
+    async with asking(Streaming("text/event-stream", b": x\n\n")) as requester:
         held = await requester.listen("GET", URL, {}, b"", seconds=0.05)
     ended = Answered(200, {"content-type": "text/event-stream"}, b": x\n\n")
 
     async def ends(_asked: Asked, _go_on: GoOn) -> Answered:
         return ended
 
-    async with Requester(URL, transport=BreakingProxy(nobody, ends)) as requester:
+    async with asking(BreakingProxy(nobody, ends)) as requester:
         cut = await requester.listen("GET", URL, {}, b"", seconds=60.0)
 
     assert (held.problem, cut.problem) == ("open", "")
@@ -173,7 +179,7 @@ async def test_a_server_that_has_enough_of_registrations_gets_no_more() -> None:
 async def test_without_registration_nobody_is_registered_and_the_report_says_what_is_unknown() -> None:
     async with our_app() as app:
         transport = BreakingProxy(app, lambda asked, go_on: go_on(asked))
-        async with Requester(URL, transport=transport) as requester:
+        async with asking(transport) as requester:
             diagnosis = await examine(URL, requester, WalkOptions(registers=False))
 
     assert named(diagnosis) == {}

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 
 from gatepost import __version__
 from gatepost.doctor.answers import MAX_BODY, ProbeAnswer, printable
-from gatepost.outbound.addresses import is_public
+from gatepost.outbound.named_hosts import NamedHosts, Resolve, resolve
 
 ANSWER_SECONDS: Final = 15.0
 """How long one answer may take. claude.ai waits 10 s for discovery: what takes longer has to be seen to be said."""
@@ -27,13 +26,6 @@ WALK_SECONDS: Final = 180.0
 USER_AGENT: Final = f"gatepost-doctor/{__version__}"
 
 Headers = Mapping[str, str]
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-
-
-async def resolve(host: str) -> Sequence[str]:
-    """Return the addresses of a host. OSError when it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, proto=6)  # TCP
-    return [str(entry[4][0]) for entry in found]
 
 
 class Requester:
@@ -45,7 +37,7 @@ class Requester:
         clock: seconds that only grow, for how long answers take.
         answer_seconds: how long one answer may take.
         walk_seconds: how long all of them may take.
-        resolve: finds the addresses of hosts that metadata names.
+        resolve: finds the addresses of the host that was given, and of those that metadata names.
     """
 
     def __init__(
@@ -58,17 +50,16 @@ class Requester:
         walk_seconds: float = WALK_SECONDS,
         resolve: Resolve = resolve,
     ) -> None:
-        self._given = urlsplit(url)
+        self._hosts = NamedHosts(url, resolve)
         self._clock = clock
         self._answer_seconds = answer_seconds
         self._walk_seconds = walk_seconds
         self._spent = 0.0
-        self._resolve = resolve
-        self._refusals: dict[tuple[str, str], str] = {}
         # What is sent is what stands in the request: this client follows nothing and adds nothing.
         self._http = httpx2.AsyncClient(transport=transport, timeout=httpx2.Timeout(answer_seconds))
 
     async def __aenter__(self) -> Self:
+        await self._hosts.look()
         return self
 
     async def __aexit__(
@@ -169,32 +160,8 @@ class Requester:
 
     async def refusal(self, url: str) -> str:
         """Return why a URL is not asked, or nothing."""
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            return "not asked: this is no URL"
-        if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
-            return "not asked: this is no http or https URL of a server"
-        if host == self._given.hostname:
-            return ""
-        key = (parts.scheme, host)
-        if key not in self._refusals:
-            self._refusals[key] = await self._refusal_of_another(parts, host)
-        return self._refusals[key]
-
-    async def _refusal_of_another(self, parts: SplitResult, host: str) -> str:
-        given = self._given.hostname or ""
-        try:
-            if not all(map(is_public, await self._resolve(given))):
-                return ""  # on a machine or a network of one's own its servers may name each other
-            if parts.scheme != "https":
-                return "not asked: a server on the internet names another host without https"
-            if not all(map(is_public, await self._resolve(host))):
-                return "not asked: a server on the internet names a host that is not"
-        except (OSError, ValueError):  # a name that no name can be is a ValueError
-            return f"not asked: there is no address for {printable(host)}"
-        return ""
+        refusal = await self._hosts.refusal(url)
+        return f"not asked: {refusal}" if refusal else ""
 
 
 def _sent(headers: Headers) -> dict[str, str]:
