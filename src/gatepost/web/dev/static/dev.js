@@ -155,7 +155,7 @@ function showOffers() {
       );
       button.dataset.key = `${kind} ${name}`;
       if (chosen?.kind === kind && chosen?.name === name) button.setAttribute("aria-current", "true");
-      button.addEventListener("click", () => { open(offer); showOffers(); });
+      button.addEventListener("click", () => { open(offer); showOffers(); at("detail").scrollIntoView({ block: "nearest" }); });
       return element("li", {}, button, badges(offer));
     }));
     return element("section", {}, element("h2", { textContent: `${words} (${found.length})` }), list);
