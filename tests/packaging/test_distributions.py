@@ -30,6 +30,7 @@ BROUGHT_BY_OTHERS = {
     "anyio": "starlette",
     "httptools": "uvicorn[standard]",
     "markupsafe": "jinja2",
+    "prometheus-client": "opentelemetry-exporter-prometheus",
     "pydantic-core": "pydantic",
     "typing-extensions": "pydantic",
     "watchfiles": "uvicorn[standard]",
