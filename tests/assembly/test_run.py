@@ -54,8 +54,10 @@ def test_a_server_runs_itself(taken: int, capsys: pytest.CaptureFixture[str]) ->
 def test_a_taken_port_names_the_port_s_setting(taken: int, sentence: Callable[..., str]) -> None:
     said = sentence(port=taken)
 
-    assert said.startswith(f"MCP_HOST=127.0.0.1 MCP_PORT={taken} cannot be listened on")
-    assert said.endswith("set MCP_PORT to another port, or to 0 for any free one.")
+    assert said == (
+        f"MCP_HOST=127.0.0.1 MCP_PORT={taken} cannot be listened on (Address already in use). Another server may be "
+        "running there: set MCP_PORT, or --port, to another port, or to 0 for any free one."
+    )
 
 
 @pytest.mark.parametrize("host", [ELSEWHERE, "no such host"])

@@ -12,6 +12,7 @@ from gatepost.cli.main import main
 from tests.end_to_end.running_server import free_port
 
 URL = "https://mcp.example/mcp"
+NO_OBJECT = "JSON takes one JSON object in single quotes, whose names and texts are in double quotes, such as '{"
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +24,13 @@ def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["127.0.0.1:8000/mcp"], "http:// or https:// is missing. URL takes"),
         (["http://mcp.example/mcp"], "http on this machine only"),
         (["ftp://mcp.example/mcp"], "URL takes the address of an MCP endpoint"),
         (["https://me:secret@mcp.example/mcp"], "URL takes the address of an MCP endpoint"),
         ([f"{URL}#part"], "URL takes the address of an MCP endpoint"),
-        ([URL, "add", "{text"], "The arguments are not JSON"),
-        ([URL, "add", "[1]"], "The arguments are a JSON object"),
+        ([URL, "add", "{text"], NO_OBJECT),
+        ([URL, "add", "[1]"], NO_OBJECT),
         ([URL, "add", "--prompts"], "take no TOOL"),
         ([URL, "--redirect-port", "70000"], "--redirect-port takes a port number"),
         ([URL, "--token-file", "missing"], "missing cannot be read: No such file or directory"),

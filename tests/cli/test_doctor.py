@@ -38,7 +38,10 @@ def test_programs_get_one_object(nobody_listens: str, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("mcp.example.com", "URL takes an MCP URL, such as https://mcp.example.com/mcp."),
+        (
+            "mcp.example.com",
+            "http:// or https:// is missing. URL takes an MCP URL, such as https://mcp.example.com/mcp.",
+        ),
         ("ftp://mcp.example.com/mcp", "URL takes an MCP URL, such as https://mcp.example.com/mcp."),
         ("https://mcp.example.com:port/", "URL takes an MCP URL, such as https://mcp.example.com/mcp."),
         ("https://[mcp/", "URL takes an MCP URL, such as https://mcp.example.com/mcp."),

@@ -96,7 +96,23 @@ def test_a_command_that_is_none_is_said_to_be_none(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Name the command to run, such as Command('npx', '-y', 'some-server')."),
+        (
+            [],
+            (
+                "Name the server: gatepost front -- npx -y some-server starts one, gatepost front "
+                "https://mcp.example.com/mcp is one elsewhere, and gatepost front --config FILE takes several."
+            ),
+        ),
+        *(
+            (
+                [url],
+                (
+                    f"There is no command {url}. If that is the URL of a server, http:// or https:// is missing: "
+                    f"gatepost front https://{url}"
+                ),
+            )
+            for url in ("mcp.example.com/mcp", "127.0.0.1:8000/mcp", "localhost:8000", "[::1]:8000/mcp")
+        ),
         (["--idle-seconds", "0", "--", "x"], "Times and numbers of processes are greater than 0; spares may be 0."),
         (["--share", "all", "--", "x", "{user}"], '{user} names nobody with share="all".'),
         (["--env", "NOT_SET_HERE", "--", "x"], "--env NOT_SET_HERE: write NAME=VALUE, or a NAME that is set here."),

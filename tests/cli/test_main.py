@@ -309,6 +309,48 @@ def test_wrong_usage_shows_how_it_is_used(capsys: pytest.CaptureFixture[str]) ->
     assert "usage: gatepost users" in capsys.readouterr().err
 
 
+def test_no_command_at_all_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "serve a Server or a JSON-RPC function over HTTP" in said.err
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("srve", "There is no command 'srve'; did you mean serve?"),
+        ("xyzzy", "There is no command 'xyzzy'; gatepost --help lists them."),
+    ],
+)
+def test_a_mistyped_command_is_told_with_the_one_most_like_it(
+    word: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"gatepost: error: {sentence}\n")
+
+
+def test_the_help_of_a_command_keeps_its_abbreviations(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["apikeys", "--help"])
+    assert "Make, see and revoke API keys." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("action", "words"), [("add", "the name of the new account"), ("enable", "the account, or its subject")]
+)
+def test_the_help_of_an_action_says_whose_name_it_takes(
+    action: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["users", action, "--help"])
+    assert words in capsys.readouterr().out
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])

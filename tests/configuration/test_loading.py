@@ -62,6 +62,14 @@ def test_a_missing_module_is_told() -> None:
         load_target("target_missing.deeper:server")
 
 
+def test_a_dot_in_place_of_the_colon_is_asked_about_where_the_module_has_the_name() -> None:
+    write("target_dotted.py", "thing = 7")
+    with pytest.raises(TargetError, match=r"^There is no module .* Did you mean target_dotted:thing\?$"):
+        load_target("target_dotted.thing")
+    with pytest.raises(TargetError, match=r"among the installed packages\.$"):
+        load_target("target_dotted.other")
+
+
 def test_a_missing_dependency_of_the_module_is_told_apart() -> None:
     write("target_c.py", "import surely_not_installed")
     with pytest.raises(TargetError, match="^target_c needs the module 'surely_not_installed'"):

@@ -109,7 +109,8 @@ def revoke(options: argparse.Namespace) -> None:
     """Revoke keys; refused with exit code 1 where one that is named does not count, after the others were revoked."""
     unknown = with_store(lambda store: _revoke(store, options.names, now=int(time.time())))
     count = len(options.names) - len(unknown)
-    say(f"Revoked {count} key{'' if count == 1 else 's'}.")
+    if count:
+        say(f"Revoked {count} key{'' if count == 1 else 's'}.")
     if unknown:
         raise CommandRefused(*(f"There is no key {name} that counts; see gatepost apikeys list." for name in unknown))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from gatepost.cli.terminal import CommandRefused, add_json, printable, say
+from gatepost.cli.terminal import CommandRefused, add_json, missing_scheme, printable, say
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -32,6 +32,10 @@ _USAGE: Final = 2
 _INSTALL: Final = (
     'gatepost call speaks MCP by the official client, which is not installed: pip install "gatepost[dev]", or '
     "uvx --with mcp gatepost call …"
+)
+_NO_OBJECT: Final = (
+    "JSON takes one JSON object in single quotes, whose names and texts are in double quotes, such as "
+    """'{"text": "milk"}'."""
 )
 
 
@@ -99,7 +103,8 @@ def _check_url(url: str) -> None:
 
     if not is_server_url(url.partition("?")[0]) or urlsplit(url).fragment:
         raise CommandRefused(
-            "URL takes the address of an MCP endpoint, such as https://mcp.example.com/mcp; http on this machine only.",
+            f"{missing_scheme(url)}URL takes the address of an MCP endpoint, such as https://mcp.example.com/mcp; "
+            "http on this machine only.",
             exit_code=_USAGE,
         )
 
@@ -111,12 +116,10 @@ def _arguments(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandRefused("--redirect-port takes a port number.", exit_code=_USAGE)
     try:
         given = json.loads(options.arguments or "{}")
-    except (ValueError, RecursionError) as error:
-        raise CommandRefused(
-            f'The arguments are not JSON ({error}): write \'{{"name": "value"}}\'.', exit_code=2
-        ) from None
+    except (ValueError, RecursionError):
+        given = None
     if not isinstance(given, dict):
-        raise CommandRefused('The arguments are a JSON object, such as \'{"name": "value"}\'.', exit_code=_USAGE)
+        raise CommandRefused(_NO_OBJECT, exit_code=_USAGE)
     return given
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from gatepost.cli.terminal import CommandRefused, say
+from gatepost.cli.terminal import CommandRefused, missing_scheme, say
 from gatepost.outbound.addresses import names_this_machine
 from gatepost.resource.bearer import is_bearer_token
 
@@ -113,7 +113,9 @@ def _url(text: str) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in {"http", "https"} or not host or not text.isascii() or not text.isprintable():
-        raise CommandRefused("URL takes an MCP URL, such as https://mcp.example.com/mcp.", exit_code=2)
+        raise CommandRefused(
+            f"{missing_scheme(text)}URL takes an MCP URL, such as https://mcp.example.com/mcp.", exit_code=2
+        )
     if "@" in parts.netloc or parts.fragment:
         raise CommandRefused("URL takes an MCP URL without a user, a password and a fragment.", exit_code=2)
     return text if parts.path else f"{text}/"

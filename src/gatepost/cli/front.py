@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.cli.front_config import servers_of_config
-from gatepost.cli.front_remote import add_remote_arguments, is_url, refuse_for_command, remote_of
+from gatepost.cli.front_remote import add_remote_arguments, is_url, lacks_scheme, refuse_for_command, remote_of
 from gatepost.cli.serve import add_serving_arguments, overrides_of, serve_over_http
 from gatepost.cli.terminal import CommandRefused
 from gatepost.fronts.sharing import SHARES, Sharing
 
 if TYPE_CHECKING:
     from gatepost.fronts.command import Command
+
+_NOTHING: Final = (
+    "Name the server: gatepost front -- npx -y some-server starts one, gatepost front https://mcp.example.com/mcp is "
+    "one elsewhere, and gatepost front --config FILE takes several."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +109,14 @@ def front(options: argparse.Namespace) -> None:
         serve_over_http(lambda: remote, options, settings)
         return
     refuse_for_command(options)
+    if not words:
+        raise CommandRefused(_NOTHING, exit_code=2)
+    if lacks_scheme(words[0]):
+        raise CommandRefused(
+            f"There is no command {words[0]}. If that is the URL of a server, http:// or https:// is missing: "
+            f"gatepost front https://{words[0]}",
+            exit_code=2,
+        )
     command = _command(words, options)
     serve_over_http(lambda: command, options, load_settings(overrides_of(options)))
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gatepost.fronts.remote import Remote
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?:(?:[a-z0-9-]+\.)+[a-z0-9-]+|localhost|\[[0-9a-f:]+\])(?::\d+)?", re.IGNORECASE)
 _FOR_COMMANDS: Final = ("env", "cwd", "spares")
 _FOR_URLS: Final = ("header_file", "upstream", "allow_http")
 _AUTHORIZATION: Final = "Authorization"
@@ -35,6 +36,12 @@ def add_remote_arguments(parser: argparse.ArgumentParser) -> None:
 def is_url(text: str) -> bool:
     """Say whether a word names a server elsewhere, and no command."""
     return _URL.match(text) is not None
+
+
+def lacks_scheme(text: str) -> bool:
+    """Say whether a word is no command here, and a host with a path or a port."""
+    host, slash, _ = text.partition("/")
+    return _HOST.fullmatch(host) is not None and (bool(slash) or ":" in host) and not Path(text).exists()
 
 
 def refuse_for_command(options: argparse.Namespace) -> None:

@@ -54,7 +54,8 @@ def revoke(options: argparse.Namespace) -> None:
             "Name what to revoke: a GRANT, --user or --client; gatepost grants list shows what there is.", exit_code=2
         )
     revoked, unknown = with_store(lambda store: _revoke(store, options, now=int(time.time())))
-    say(f"Revoked {revoked} grant{'' if revoked == 1 else 's'}.")
+    if revoked or not unknown:
+        say(f"Revoked {revoked} grant{'' if revoked == 1 else 's'}.")
     if unknown:
         raise CommandRefused(
             *(f"There is no grant {grant_id} that counts; see gatepost grants list." for grant_id in unknown)

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given and _names_handler():
         given = ["serve"]
-    options = _parser(given).parse_args(given)
+    options = _options(given)
     from gatepost.configuration.loading import TargetError  # noqa: PLC0415 - after the arguments are known to be right
     from gatepost.configuration.settings import SettingsError  # noqa: PLC0415 - likewise
     from gatepost.stores.contract.errors import StoreError  # noqa: PLC0415 - likewise
@@ -77,6 +77,25 @@ def _names_handler() -> bool:
     return "MCP_HANDLER" in variables(Path(".env"))
 
 
+def _options(given: Sequence[str]) -> argparse.Namespace:
+    """Return what the arguments say; raises SystemExit for wrong usage."""
+    parser = _parser(given)
+    if not given:
+        parser.print_help(sys.stderr)
+        raise SystemExit(EXIT_USAGE)
+    if not given[0].startswith("-") and given[0] not in _COMMANDS:
+        parser.error(_no_command(given[0]))
+    return parser.parse_args(given)
+
+
+def _no_command(word: str) -> str:
+    """Return a sentence about a word that is no command, which names the command that is most like it."""
+    import difflib  # noqa: PLC0415 - only for a mistake
+
+    near = difflib.get_close_matches(word, _COMMANDS, n=1)
+    return f"There is no command {word!r}{f'; did you mean {near[0]}?' if near else '; gatepost --help lists them.'}"
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gatepost",
@@ -87,7 +106,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for name, words in _COMMANDS.items():
         is_named = name in arguments
         # Of the others nothing is imported, and no option is made: a start is as fast as what it starts.
-        command = commands.add_parser(name, help=words, description=words.capitalize() + ".", add_help=is_named)
+        command = commands.add_parser(
+            name, help=words, description=f"{words[0].upper()}{words[1:]}.", add_help=is_named
+        )
         if is_named:
             importlib.import_module(f"gatepost.cli.{name}").add_arguments(command)
     return parser

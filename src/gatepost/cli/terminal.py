@@ -93,6 +93,11 @@ def printable(text: str, *, lines: bool = False) -> str:
     return "".join(character if character.isprintable() or character in kept else "\ufffd" for character in text)
 
 
+def missing_scheme(url: str) -> str:
+    """Return the sentence that `http://` or `https://` is missing, with a space behind it; nothing where it is not."""
+    return "" if "://" in url else "http:// or https:// is missing. "
+
+
 def add_search(parser: argparse.ArgumentParser) -> None:
     """Add `--search`, which finds what the search of the admin pages does."""
     parser.add_argument("--search", metavar="TEXT", help="only those whose name begins so, or whose identifier it is")

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("passwd", passwd, "set an account's password"),
     ):
         action = actions.add(name, run, words)
-        action.add_argument("username", metavar="USERNAME", help="or, of an account that there is, its subject")
+        what = "the name of the new account" if name == "add" else "the account, or its subject"
+        action.add_argument("username", metavar="USERNAME", help=what)
         if name in {"add", "passwd"}:
             action.add_argument(
                 "--password-stdin", action="store_true", help="read the password from standard input instead of asking"

@@ -61,10 +61,20 @@ def _from_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise TargetError(f"There is no module {name!r} in {Path.cwd()} or among the installed packages.") from None
+            raise TargetError(
+                f"There is no module {name!r} in {Path.cwd()} or among the installed packages.{_colon_for_dot(name)}"
+            ) from None
         raise TargetError(f"{name} needs the module {error.name!r}, which is not installed.") from error
     except Exception as error:
         raise TargetError(f"{name} failed while it was imported: {_described(error)}") from error
+
+
+def _colon_for_dot(name: str) -> str:
+    """Return the question whether a dot stands for the colon, where that names something; otherwise nothing."""
+    location, _, attribute = name.rpartition(".")
+    # It is loaded: importing what lies in it was tried just now.
+    is_there = location in sys.modules and hasattr(sys.modules[location], attribute)
+    return f" Did you mean {location}:{attribute}?" if is_there else ""
 
 
 def _from_file(location: str) -> ModuleType:

@@ -134,7 +134,8 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _unusable(where: Where, error: OSError) -> SettingsError:
-    why = error.strerror or error
+    # What `socket.create_server` adds, says the address once more.
+    why = str(error.strerror or error).partition(" (while attempting ")[0]
     return SettingsError(f"MCP_HOST={where.host} MCP_PORT={where.port} cannot be listened on ({why}). {_advice(error)}")
 
 
@@ -214,8 +215,11 @@ def _advice(error: OSError) -> str:
     """Return which setting to change, and to what."""
     match error.errno:
         case errno.EADDRINUSE:
-            return "Another server may be running there: set MCP_PORT to another port, or to 0 for any free one."
+            return (
+                "Another server may be running there: set MCP_PORT, or --port, to another port, or to 0 for any free "
+                "one."
+            )
         case errno.EACCES | errno.EPERM:
-            return "This user may not listen on that port: set MCP_PORT to one above 1023."
+            return "This user may not listen on that port: set MCP_PORT, or --port, to one above 1023."
         case _:
             return "Set MCP_HOST to an address of this machine: 127.0.0.1, or 0.0.0.0 for all it has."

@@ -41,7 +41,7 @@ def test_a_port_is_free_taken_or_this_servers_own(busy_port: int) -> None:
     assert said(port=0) == Finding("address", "ok", "127.0.0.1 port 0 is free.")
     taken = said(port=busy_port)
     assert (taken.mark, taken.exit_code) == ("wrong", 2)
-    assert "Another server may be running there: set MCP_PORT to another port" in taken.says
+    assert "Another server may be running there: set MCP_PORT, or --port, to another port" in taken.says
     own = said(port=busy_port, serves_already=True)
     assert (own.mark, own.says) == ("ok", f"127.0.0.1 port {busy_port} is taken by this very server, which runs.")
 
