@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import math
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -28,7 +30,7 @@ def line_of(
     written = JsonFormatter().format(record)
     assert "\n" not in written
     assert written.isascii()
-    line: dict[str, Any] = json.loads(written)
+    line: dict[str, Any] = json.loads(written, parse_constant=pytest.fail)
     return line
 
 
@@ -126,6 +128,83 @@ def test_an_exception_that_was_scrubbed_where_it_was_caught_keeps_its_class() ->
     assert (exception["type"], exception["message"]) == ("LookupError", "LookupError: no gp_at_[scrubbed]")
     assert exception["traceback"].startswith("Traceback (most recent call last):\n")
     assert "ScrubbedTraceback" not in exception["traceback"]
+
+
+class Kind(Enum):
+    """What errors of a user's code may call themselves by."""
+
+    TOKEN = TOKEN
+
+
+class RaisedByTool(Exception):
+    """An error with attributes and a text of its own."""
+
+    def __init__(self, kind: object) -> None:
+        super().__init__("what went wrong")
+        self.kind = kind
+
+
+class Untold:
+    """What cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(TOKEN)
+
+
+@pytest.mark.parametrize("kind", [Kind.TOKEN, TOKEN, 7, None, b"x"])
+def test_an_error_of_a_tool_that_has_a_kind_is_told_as_any_other(kind: object) -> None:
+    try:
+        raise RaisedByTool(kind)
+    except RaisedByTool as raised:
+        line = line_of("failed", error=raised)
+    exception = line.pop("exception")
+    assert (exception["type"], exception["message"]) == ("RaisedByTool", "what went wrong")
+    assert exception["traceback"].startswith("Traceback (most recent call last):\n")
+    assert exception["traceback"].endswith("RaisedByTool: what went wrong")
+    assert TOKEN not in str(line)
+
+
+class UntoldError(Untold, Exception):
+    """An error that has no text."""
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_cannot_be_shown_costs_no_line_and_shows_nothing_on_standard_error(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter_of(log_format))
+    logger = logging.Logger("of_a_tool")  # noqa: LOG001 - one that no other test has
+    logger.addHandler(handler)
+    logger.info("a field", extra={"detail": Untold(), "details": [{Untold(): Untold()}]})
+    logger.info("a count of %d", TOKEN)
+    logger.info(Untold())
+    logger.info("an integer", extra={"count": 10**5000})
+    try:
+        raise UntoldError
+    except UntoldError:
+        logger.exception("an error")
+    written = stream.getvalue()
+    assert "<Untold without text>" in written
+    assert "a count of %d (its arguments do not fit)" in written
+    assert len([line for line in written.splitlines() if not line.startswith("    ")]) == 5
+    assert TOKEN not in written
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        ([1.5, -math.inf], [1.5, "-inf"]),
+        ({"share": math.nan}, {"share": "nan"}),
+        (2**64, 2**64),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_a_string(value: object, written: object) -> None:
+    assert line_of("x", extra={"share": value})["share"] == written
 
 
 def test_a_traceback_that_uvicorn_writes_as_its_message_is_an_exception() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatepost.observability.logs import configure_logging, scrub
+from gatepost.observability.logs import LineFormatter, configure_logging, scrub
 
 TOKEN = "gp_at_" + "A" * 43
 
@@ -34,6 +34,15 @@ def test_a_line_carries_its_extra_fields(log: io.StringIO) -> None:
 def test_a_value_cannot_forge_a_line(log: io.StringIO) -> None:
     logging.getLogger("gatepost.web").info("one\ntwo", extra={"client_id": "x\n2026 INFO gatepost forged"})
     assert log.getvalue().count("\n") == 1
+
+
+def test_the_name_of_a_field_or_a_logger_cannot_forge_a_line(log: io.StringIO) -> None:
+    forged = "x\n2026-12-01T00:00:00.000Z INFO gatepost forged"
+    logging.getLogger("gatepost.web").info("one", extra={forged: 1, "a=b c": 2})
+    assert log.getvalue().count("\n") == 1
+    assert log.getvalue().endswith('one "x\\n2026-12-01T00:00:00.000Z INFO gatepost forged"=1 "a=b c"=2\n')
+    record = logging.makeLogRecord({"name": forged, "msg": "two"})
+    assert "\n" not in LineFormatter().format(record)
 
 
 @pytest.mark.parametrize(

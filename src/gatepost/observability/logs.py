@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import time
@@ -33,6 +34,8 @@ _PLAIN = re.compile(r"[\w.:/@+~-]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _HIDDEN: Final = "…"
 _LOGGERS: Final = ("gatepost", "uvicorn", "opentelemetry")
+_LONGEST_INTEGER: Final = 1024
+"""Bits."""
 _DEEPEST: Final = 4
 """Of nested values; what lies deeper is written as text."""
 
@@ -49,12 +52,12 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with every Gatepost secret and every authorization header's value replaced."""
-        message, traceback = record.getMessage(), list[str]()
+        message, traceback = _message(record), list[str]()
         if message.startswith(_TRACEBACK):
             # The server under us writes one as its message when an application does not start.
             message, *traceback = message.splitlines()
-        parts = [self.formatTime(record), record.levelname, record.name, _one_line(message)]
-        parts += [f"{key}={_field(value)}" for key, value in {**_extra(record), **_correlation()}.items()]
+        parts = [self.formatTime(record), record.levelname, _one_line(record.name), _one_line(message)]
+        parts += [f"{_field(key)}={_field(value)}" for key, value in {**_extra(record), **_correlation()}.items()]
         line = " ".join(parts)
         if record.exc_info and record.exc_info[1] is not None:
             traceback += self.formatException(record.exc_info).splitlines()
@@ -73,7 +76,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, scrubbed as `LineFormatter` does."""
-        message = record.getMessage()
+        message = _message(record)
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC)
             .isoformat(timespec="milliseconds")
@@ -91,15 +94,17 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self._exception(record, record.exc_info[1])
         if record.stack_info:
             line["stack"] = scrub(record.stack_info)
-        return json.dumps(line)
+        return json.dumps(line, default=_text)
 
     def _exception(self, record: logging.LogRecord, error: BaseException) -> dict[str, str]:
-        # An error that was scrubbed where it was caught is its own traceback, and says of what class it was.
-        kind: str | None = getattr(error, "kind", None)
-        traceback = self.formatException(record.exc_info) if kind is None and record.exc_info else str(error)
-        message = str(error) if kind is None else traceback.rstrip().rpartition("\n")[2]
+        # An error that was scrubbed where it was caught is its own traceback, and says of what class it was. A tool's
+        # error may have attributes of any name, so only a plain one says so, under a name that is ours.
+        kind: object = vars(error).get("_gatepost_kind")
+        is_scrubbed = type(kind) is str
+        traceback = _text(error) if is_scrubbed or not record.exc_info else self.formatException(record.exc_info)
+        message = traceback.rstrip().rpartition("\n")[2] if is_scrubbed else _text(error)
         return {
-            "type": type(error).__qualname__ if kind is None else kind,
+            "type": scrub(str(kind)) if is_scrubbed else type(error).__qualname__,
             "message": scrub(message),
             "traceback": scrub(traceback),
         }
@@ -144,7 +149,7 @@ def configure_logging(level: str, *, log_format: str = "text", stream: TextIO | 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     """Return the `extra` fields of a record that say something, scrubbed."""
     fields = ((key, value) for key, value in vars(record).items() if key not in _STANDARD and value is not None)
-    return {scrub(key): _scrubbed(key, value) for key, value in fields}
+    return {scrub(_text(key)): _scrubbed(_text(key), value) for key, value in fields}
 
 
 def _correlation() -> dict[str, str]:
@@ -163,15 +168,36 @@ def _correlation() -> dict[str, str]:
 
 def _scrubbed(key: str, value: object, depth: int = 0) -> Any:
     """Return a value as plain JSON without secrets, those included that only the name of their field tells."""
-    if isinstance(value, (bool, int, float)) or value is None:
-        return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value if value is None or _is_number_of_json(value) else _text(value)
     if _SECRET_NAMES.fullmatch(key):
         return _HIDDEN
     if isinstance(value, Mapping) and depth < _DEEPEST:
-        return {scrub(str(name)): _scrubbed(str(name), inner, depth + 1) for name, inner in value.items()}
+        return {scrub(_text(name)): _scrubbed(_text(name), inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEEPEST:
         return [_scrubbed(key, inner, depth + 1) for inner in value]
-    return scrub(str(value))
+    return scrub(_text(value))
+
+
+def _is_number_of_json(value: float) -> bool:
+    # JSON has neither NaN nor infinities (RFC 8259 section 6); Python refuses to write integers that are very long.
+    return math.isfinite(value) if isinstance(value, float) else value.bit_length() <= _LONGEST_INTEGER
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the message with its arguments; logging would write both to standard error as they are if they misfit."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - whatever the arguments raise
+        return f"{_text(record.msg)} (its arguments do not fit)"
+
+
+def _text(value: object) -> str:
+    """Return `str(value)`, whatever a class of the user's makes of it: a line is not lost for it."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - whatever it raises
+        return f"<{type(value).__qualname__} without text>"
 
 
 def _one_line(text: str) -> str:
@@ -179,5 +205,5 @@ def _one_line(text: str) -> str:
 
 
 def _field(value: object) -> str:
-    text = str(value)
+    text = _text(value)
     return text if _PLAIN.fullmatch(text) else json.dumps(text)

@@ -98,8 +98,8 @@ class ScrubbedTraceback(Exception):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(scrubbed_traceback(error))
-        self.kind = type(error).__qualname__
-        """The class of `error`, for who writes logs as fields."""
+        self._gatepost_kind = type(error).__qualname__
+        """The class of `error`, for who writes logs as fields; an error of a tool has no attribute of this name."""
 
 
 class AnswerCutShort(Exception):
