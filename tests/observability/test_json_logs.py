@@ -97,7 +97,13 @@ def test_a_secret_is_scrubbed_wherever_it_stands(secret: str, where: str, log_fo
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "admin_password", "client_secret", "access_token", "authorization", "Cookie", "api_key"]
+    "name",
+    [
+        *("password", "admin_password", "client_secret", "access_token", "authorization", "Cookie", "api_key"),
+        *("x-api-key", "accessToken", "clientSecret", "private_key", "tokens", "passwd", "sealing_keys", "Set-Cookie"),
+        *("clientCredentials", "http.request.header.authorization", "codeVerifier", "device_code", "code", "pwd"),
+        *("X-Auth-Token", "mcp-session-id", "client_assertion", "token\n"),
+    ],
 )
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_field_that_is_named_as_a_secret_is_hidden_whatever_its_value_looks_like(name: str, log_format: str) -> None:
@@ -107,6 +113,13 @@ def test_a_field_that_is_named_as_a_secret_is_hidden_whatever_its_value_looks_li
     assert "correct horse" not in written
     assert "3" in written
     assert "4" in written
+
+
+@pytest.mark.parametrize(
+    "name", ["status_code", "token_endpoint", "public_key", "secretary", "barcode", "passed", "key", "cookies_allowed"]
+)
+def test_a_field_whose_name_only_resembles_that_of_a_secret_is_shown(name: str) -> None:
+    assert line_of("x", extra={name: "shown"})[name] == "shown"
 
 
 def test_an_exception_is_fields() -> None:

@@ -1,13 +1,15 @@
 import io
 import logging
+import re
 import traceback
 from collections.abc import Iterator
 
 import pytest
 
-from gatepost.observability.logs import LineFormatter, configure_logging, scrub
+from gatepost.observability.logs import _JWT, LineFormatter, configure_logging, scrub
 
 TOKEN = "gp_at_" + "A" * 43
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 
 
 @pytest.fixture
@@ -57,10 +59,33 @@ def test_the_name_of_a_field_or_a_logger_cannot_forge_a_line(log: io.StringIO) -
             "[type=int_parsing, input_value=…, input_type=str]\nnext",
         ),
         ("input_value='hunter2'", "input_value=…"),
+        ("DPoP abcdefgh12345678", "DPoP …"),
+        (f"no key for {JWT}, sent by {JWT}", "no key for …, sent by …"),
+        (f"{JWT}.{'A' * 20}.{'B' * 20}.", "…."),
+        (f"/cb?x=%20{JWT}&y=1", "/cb?x=%20…&y=1"),
+        ("keyJar.eyJ is no.token", "keyJar.eyJ is no.token"),
+        ("POST client_id=a&client_secret=hunter2&x=1", "POST client_id=a&client_secret=…&x=1"),
+        ("GET /cb?code=hunter2&state=s", "GET /cb?code=…&state=s"),
+        ("refresh_token=hunter2 clientSecret=hunter2", "refresh_token=… clientSecret=…"),
+        ("MCP_SEALING_KEYS=hunter2,x", "MCP_SEALING_KEYS=…,x"),
+        ('login(password="hun \\" ter2", x=1)', "login(password=…, x=1)"),
+        ("login(password='hunter2", "login(password=…"),
+        ('{"access_token": "hunter2", "x": 1}', '{"access_token": …, "x": 1}'),
+        ("{'privateKey': 'hunter2', 'x': 1}", "{'privateKey': …, 'x': 1}"),
+        (r'"{\"api_key\":\"hunter2\"}"', r'"{\"api_key\":…'),
+        ("status_code=401 exit-code=2 error=invalid_token", "status_code=401 exit-code=2 error=invalid_token"),
+        ("purged_access_tokens=3", "purged_access_tokens=3"),
+        ("the password: it is too short", "the password: it is too short"),
     ],
 )
 def test_secrets_are_cut_down_to_their_kind(text: str, scrubbed: str) -> None:
     assert scrub(text) == scrubbed
+
+
+def test_of_a_run_of_letters_in_which_many_tokens_could_begin_one_is_looked_for() -> None:
+    # Each of them would read on to the end.
+    assert [found.start() for found in _JWT.finditer("eyJ" * 50 + ".a.b " + "eyJ" * 50)] == [0]
+    assert len(re.findall(_JWT.pattern.partition("eyJ")[0] + "eyJ", "eyJ" * 50)) == 1
 
 
 def test_a_traceback_is_scrubbed_too(log: io.StringIO) -> None:
