@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,105 @@ async def test_logging_out_keeps_what_the_server_cannot_end_now(
     kept: TokensOfServer | None = person.files.read(URL)
     assert kept is not None
     assert kept.refresh_token == "refresh-2"
+
+
+async def log_in_and_out(person: PersonAtTheTerminal) -> None:
+    await log_in(person)
+    await person.credentials().log_out()
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["authorization_endpoint", "registration_endpoint", "token_endpoint", "revocation_endpoint"]
+)
+@pytest.mark.parametrize("where", ["http://127.0.0.1:9000/x", "http://localhost/x", "https://router.example/x"])
+async def test_a_server_on_the_internet_sends_nobody_to_a_private_address(
+    issuer: IssuerForClients, person: PersonAtTheTerminal, endpoint: str, where: str
+) -> None:
+    person.addresses["router.example"] = "192.168.0.1"
+    issuer.metadata = {endpoint: where}
+    with pytest.raises(CallRefused, match="is not asked for https://mcp.example/tools/mcp: a server on the internet"):
+        await log_in_and_out(person)
+    assert not any(each.startswith(where) for each in [*issuer.asked, *person.opened])
+
+
+@pytest.mark.parametrize(
+    ("issued_by", "challenge"),
+    [
+        ("http://127.0.0.1:9000", Challenge()),
+        ("https://router.example", Challenge()),
+        (ISSUER, Challenge(resource_metadata="http://127.0.0.1:9000/x")),
+        (ISSUER, Challenge(resource_metadata="https://router.example/x")),
+    ],
+)
+async def test_discovery_at_a_server_on_the_internet_asks_no_private_address(
+    person: PersonAtTheTerminal, issued_by: str, challenge: Challenge
+) -> None:
+    person.addresses["router.example"] = "192.168.0.1"
+    person.issuer.issuer = issued_by
+    with pytest.raises(CallRefused, match="a server on the internet names"):
+        await person.credentials().renewed(None, challenge)
+    assert not any("127.0.0.1" in each or "router" in each for each in person.issuer.asked)
+    assert all(each.startswith("https://mcp.example/") for each in person.issuer.asked)
+
+
+async def test_a_server_whose_name_moves_after_the_first_look_stays_on_the_internet(
+    issuer: IssuerForClients, person: PersonAtTheTerminal
+) -> None:
+    credentials = person.credentials()
+    assert await credentials.token() is None
+    person.addresses["mcp.example"] = "127.0.0.1"
+    issuer.metadata = {"registration_endpoint": "http://127.0.0.1:9000/x"}
+    with pytest.raises(CallRefused, match="names another host without https"):
+        await credentials.renewed(None, Challenge())
+
+
+async def test_a_server_on_a_private_network_may_name_another(
+    issuer: IssuerForClients, person: PersonAtTheTerminal
+) -> None:
+    person.addresses |= {"mcp.example": "10.0.0.1", "id.example": "10.0.0.2"}
+    assert (await log_in(person)).startswith("access-")
+    assert issuer.registered
+
+
+def lasting(number: str) -> tuple[int, Any]:
+    return 200, {"access_token": "one", "token_type": "Bearer", "expires_in": json.loads(number)}
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN"])
+@pytest.mark.parametrize("by", ["browser", "device"])
+async def test_a_token_that_lasts_for_no_number_of_seconds_is_refused(
+    issuer: IssuerForClients, person: PersonAtTheTerminal, number: str, by: str
+) -> None:
+    async def sleep(_seconds: float) -> None:
+        return None
+
+    issuer.refusals = [lasting(number)]
+    with pytest.raises(CallRefused, match="answers something else than JSON"):
+        await log_in(person, by=by, sleep=sleep)
+
+
+async def test_a_token_that_lasts_longer_than_clocks_count_has_no_end(
+    issuer: IssuerForClients, person: PersonAtTheTerminal
+) -> None:
+    issuer.refusals = [lasting("1" + "0" * 400)]
+    assert await log_in(person) == "one"
+    kept: TokensOfServer | None = person.files.read(URL)
+    assert kept is not None
+    assert kept.expires_at is None
+
+
+@pytest.mark.parametrize("member", ["interval", "expires_in"])
+async def test_a_login_by_device_bounds_a_number_without_measure(
+    issuer: IssuerForClients, person: PersonAtTheTerminal, member: str
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    issuer.device_answer[member] = 10**400
+    assert await log_in(person, by="device", sleep=sleep) == "access-1"
+    assert waited == [1800.0 if member == "interval" else 5.0]
 
 
 async def test_a_token_that_was_given_has_no_successor() -> None:

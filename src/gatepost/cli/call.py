@@ -143,6 +143,7 @@ def _credentials(options: argparse.Namespace, terminal: TerminalClient, proxy: F
     from gatepost.client.credentials import GivenToken, KeptTokenSource, LoginWays  # noqa: PLC0415 - as above
     from gatepost.client.kept_tokens import TokenFiles, token_folder  # noqa: PLC0415 - likewise
     from gatepost.outbound.fetching import system_trust  # noqa: PLC0415 - likewise
+    from gatepost.outbound.named_hosts import resolve  # noqa: PLC0415 - likewise
     from gatepost.outbound.transport import way_to  # noqa: PLC0415 - likewise
 
     token = _given_token(options.token_file)
@@ -163,6 +164,7 @@ def _credentials(options: argparse.Namespace, terminal: TerminalClient, proxy: F
         url=options.url,
         files=TokenFiles(token_folder(dict(os.environ), Path.home())),
         transport=lambda url: way_to(url, proxy, system_trust),
+        resolve=None if proxy is not None and proxy.resolves_names else resolve,
         ways=LoginWays(
             by="device" if options.device else "browser",
             open_url=open_url,

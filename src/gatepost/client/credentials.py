@@ -7,20 +7,24 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeGuard
 from urllib.parse import urlsplit
 
 from gatepost.client.browser_login import LoopbackAnswer, Open, code_by_browser, loopback_answer
 from gatepost.client.device_login import Show, tokens_by_device
+from gatepost.client.guarded_way import GuardedWay
 from gatepost.client.kept_tokens import RegisteredClient, TokenFiles, TokensOfServer
 from gatepost.client.protection import Challenge, Protection, protection_of
 from gatepost.client.refusals import CallRefused
 from gatepost.client.token_requests import RequestRefused, TokenRequests
 from gatepost.outbound.issuer_documents import Transport
+from gatepost.outbound.named_hosts import NamedHosts, Resolve, resolve
 
 _LEEWAY: Final = 10
 """Seconds before its end at which a token is renewed, so that it is still good when it arrives."""
 _NEVER_EXPIRES: Final = float("inf")
+_LONGEST: Final = 1e10
+"""Seconds, some three hundred years: what is said to last longer is nothing that a clock can be compared with."""
 
 
 class TokenSource(Protocol):
@@ -75,19 +79,30 @@ class LoginWays:
 
 @dataclass(slots=True, kw_only=True)
 class KeptTokenSource:
-    """Tokens that are kept in a file, renewed, and got by logging in."""
+    """Tokens that are kept in a file, renewed, and got by logging in, where the server may send anybody.
+
+    `resolve` finds the addresses of hosts; it is None where a proxy does (`NamedHosts`).
+    """
 
     url: str
     files: TokenFiles
     transport: Transport
     ways: LoginWays
     now: Callable[[], float] = time.time
+    resolve: Resolve | None = resolve
+    _hosts: NamedHosts = field(init=False)
+    _way: GuardedWay = field(init=False)
     _has_refreshed: bool = field(default=False, init=False)
     """While answering one refusal; a second one of the new token is no reason to refresh again."""
     _has_logged_in: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        self._hosts = NamedHosts(self.url, self.resolve)
+        self._way = GuardedWay(self.url, self._hosts, self.transport)
+
     async def token(self) -> str | None:
         """See `TokenSource`; one that has ended is refreshed if it can be."""
+        await self._hosts.look()  # this comes before anything is asked
         kept = self.files.read(self.url)
         if kept is None or kept.access_token is None:
             return None
@@ -96,12 +111,12 @@ class KeptTokenSource:
             return kept.access_token
         if kept.refresh_token is None:
             return None
-        protection = await protection_of(self.url, Challenge(), self.transport)
+        protection = await protection_of(self.url, Challenge(), self._way)
         return await self._refreshed(protection, kept.access_token)
 
     async def renewed(self, refused: str | None, challenge: Challenge) -> str:
         """See `TokenSource`; a refresh is tried before anybody is asked, unless more is needed than was granted."""
-        protection = await protection_of(self.url, challenge, self.transport)
+        protection = await protection_of(self.url, challenge, self._way)
         needs_more = challenge.error == "insufficient_scope"
         if not needs_more and not self._has_refreshed:
             token = await self._refreshed(protection, refused)
@@ -126,10 +141,10 @@ class KeptTokenSource:
             token = kept.refresh_token or kept.access_token
             is_ended = False
             if token is not None:
-                protection = await protection_of(self.url, Challenge(), self.transport)
+                protection = await protection_of(self.url, Challenge(), self._way)
                 if self._of(protection) is not None:
                     kind = "access_token" if kept.refresh_token is None else "refresh_token"
-                    requests = TokenRequests(protection, self.transport)
+                    requests = TokenRequests(protection, self._way)
                     is_ended = await requests.revoke(kept.client, token, kind)
             self.files.forget(self.url)
             return is_ended
@@ -156,7 +171,7 @@ class KeptTokenSource:
             if kept.refresh_token is None:
                 return None
             try:
-                said = await TokenRequests(protection, self.transport).tokens(
+                said = await TokenRequests(protection, self._way).tokens(
                     kept.client, "refresh_token", refresh_token=kept.refresh_token
                 )
             except RequestRefused as refusal:
@@ -168,11 +183,12 @@ class KeptTokenSource:
             return self._keep(protection, kept.client, said, kept.scopes)
 
     async def _logged_in(self, protection: Protection, scopes: Sequence[str]) -> str:
-        requests = TokenRequests(protection, self.transport)
+        requests = TokenRequests(protection, self._way)
         async with AsyncExitStack() as stack:
             if self.ways.by == "device":
                 said, client = await self._by_device(requests, scopes)
             else:
+                await self._way.check(protection.endpoint("authorization_endpoint"))  # nor is the browser sent there
                 kept = self._of(protection)
                 before = None if kept is None else kept.client
                 answer = await stack.enter_async_context(loopback_answer(self._ports(before)))
@@ -242,9 +258,14 @@ class KeptTokenSource:
             client=client,
             access_token=said["access_token"],
             refresh_token=said.get("refresh_token"),
-            expires_at=int(self.now() + lasts) if isinstance(lasts, int | float) else None,
+            expires_at=int(self.now() + lasts) if _is_time(lasts) else None,
             # RFC 6749 section 5.1: what is not said is as it was asked for.
             scopes=tuple(granted.split()) if isinstance(granted, str) else tuple(asked),
         )
         self.files.write(kept)
         return str(said["access_token"])
+
+
+def _is_time(seconds: object) -> TypeGuard[float]:
+    """Say whether these are seconds that can be reckoned with; JSON has numbers that are infinite here, or NaN."""
+    return isinstance(seconds, int | float) and -_LONGEST <= seconds <= _LONGEST

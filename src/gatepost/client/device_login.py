@@ -55,5 +55,6 @@ async def tokens_by_device(
 
 
 def _seconds(value: object, otherwise: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return min(float(value), _LONGEST) if is_number else otherwise  # type: ignore[arg-type] # it is a number by then
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:  # not of NaN either
+        return otherwise
+    return float(min(value, _LONGEST))

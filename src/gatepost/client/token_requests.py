@@ -146,7 +146,7 @@ class TokenRequests:
             raise ServerAway(f"{issuer} cannot answer now ({status}). Nothing is lost; try again later.") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise ServerAway(f"{issuer} cannot be reached ({type(error).__name__}). Nothing is lost.") from None
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, RecursionError, OverflowError):  # a number may be infinite: 1e999
             raise CallRefused(f"{issuer} answers something else than JSON.") from None
 
     def _http(self, url: str) -> httpx2.AsyncClient:
