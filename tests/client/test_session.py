@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 
 from gatepost.client.protection import Challenge
 from gatepost.client.refusals import CallRefused, ServerAway
-from gatepost.client.session import BearerAuth, until_refused
+from gatepost.client.session import MAX_RESULT, BearerAuth, bounded_way, until_refused
 
 URL = "https://mcp.example/mcp"
 
@@ -113,3 +114,35 @@ async def test_work_ends_as_soon_as_its_requests_are_refused() -> None:
         return "yes"
 
     assert await until_refused(BearerAuth(Tokens()), answer) == "yes"
+
+
+async def got(*chunks: bytes, **headers: str) -> int:
+    """How many bytes of such an answer are read on the way of a session."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    def answer(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={k.replace("_", "-"): v for k, v in headers.items()}, content=body())
+
+    async with httpx2.AsyncClient(transport=bounded_way(httpx2.MockTransport(answer))) as http:
+        return len((await http.post(URL)).content)
+
+
+async def test_an_answer_without_measure_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatepost.client.session.MAX_RESULT", 10)
+    assert MAX_RESULT == 64 * 1024 * 1024
+    assert await got(b"12345", b"67890", content_type="application/json") == 10
+    with pytest.raises(httpx2.ReadError, match="more than 10 bytes"):
+        await got(b"12345", b"67890", b"1", content_type="application/json")
+
+
+async def test_a_packed_answer_is_not_unpacked() -> None:
+    with pytest.raises(httpx2.DecodingError, match="packed"):
+        await got(b"x", content_type="application/json", content_encoding="gzip")
+
+
+async def test_a_stream_of_events_may_be_longer_than_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatepost.client.session.MAX_RESULT", 10)
+    assert await got(b": 456\n\n", b": 456\n\n", content_type="text/event-stream; charset=utf-8") == 14

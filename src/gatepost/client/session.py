@@ -17,7 +17,7 @@ from gatepost.client.refusals import CallRefused, ServerAway
 from gatepost.outbound.addresses import names_this_machine
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.proxy import ForwardProxy
-from gatepost.outbound.transport import transport
+from gatepost.outbound.transport import Bounded, transport
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -31,6 +31,8 @@ _PASSING: Final = (408, 429, *range(500, 600))
 """Statuses that say nothing about whoever asks: nobody has to log in because of them."""
 _TIMEOUT: Final = httpx2.Timeout(30.0, read=None)
 """A tool may be silent for as long as it likes; Ctrl-C ends the call."""
+MAX_RESULT: Final = 64 * 1024 * 1024
+"""Bytes of an answer. Of a stream, the official client bounds each event."""
 
 
 @dataclass(eq=False)
@@ -102,6 +104,11 @@ class SessionOptions:
     on_elicitation: ElicitationFnT | None = None
 
 
+def bounded_way(inner: httpx2.AsyncBaseTransport) -> Bounded:
+    """Return the way to an MCP server that is not trusted with the memory of this machine."""
+    return Bounded(inner, MAX_RESULT, spares_events=True)
+
+
 @asynccontextmanager
 async def connected(url: str, auth: BearerAuth, options: SessionOptions) -> AsyncIterator[Client]:
     """Open a session for as long as the context lasts.
@@ -119,7 +126,7 @@ async def connected(url: str, auth: BearerAuth, options: SessionOptions) -> Asyn
     proxy = None if names_this_machine(httpx2.URL(url).host) else options.proxy
     async with (
         httpx2.AsyncClient(
-            transport=transport(proxy, system_trust),
+            transport=bounded_way(transport(proxy, system_trust)),
             trust_env=False,
             auth=auth,
             timeout=_TIMEOUT,

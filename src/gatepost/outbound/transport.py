@@ -69,11 +69,17 @@ def _watched() -> list[tuple[int, int, int]]:
 
 
 class Bounded(httpx2.AsyncBaseTransport):
-    """A transport whose answers have at most so many bytes, or any number if `limit` is None, none of them packed."""
+    """A transport whose answers have at most so many bytes, or any number if `limit` is None, none of them packed.
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int | None = MAX_ANSWER) -> None:
+    Event streams that last are spared by `spares_events`: whoever reads them then bounds the single event.
+    """
+
+    def __init__(
+        self, inner: httpx2.AsyncBaseTransport, limit: int | None = MAX_ANSWER, *, spares_events: bool = False
+    ) -> None:
         self._inner = inner
         self._limit = limit
+        self._spares_events = spares_events
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request, and count what comes."""
@@ -82,7 +88,9 @@ class Bounded(httpx2.AsyncBaseTransport):
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             raise httpx2.DecodingError("packed, though it was not asked for", request=request)
-        if self._limit is not None:
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_spared = self._spares_events and media_type == "text/event-stream"
+        if self._limit is not None and not is_spared:
             response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream), self._limit)
         return response
 
