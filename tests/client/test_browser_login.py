@@ -43,6 +43,19 @@ async def test_a_connection_that_says_nothing_keeps_no_answer_away() -> None:
         assert (await answer.wait(60))["error"] == "access_denied"
 
 
+async def test_a_target_that_is_no_url_keeps_no_answer_away() -> None:
+    failures: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
+    async with loopback_answer((0,)) as answer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", answer.port)
+        writer.write(b"GET http://[/ HTTP/1.1\r\n\r\n")
+        assert await reader.read() == b""
+        writer.close()
+        assert await status(answer, f"error=access_denied&state={answer.state}") == 200
+        assert (await answer.wait(60))["error"] == "access_denied"
+    assert failures == []
+
+
 async def test_nobody_is_waited_for_for_ever() -> None:
     async with loopback_answer((0,)) as answer:
         with pytest.raises(CallRefused, match="Nobody has logged in within 0 seconds"):

@@ -70,7 +70,7 @@ class LoopbackAnswer:
                 + body
             )
             await writer.drain()
-        except (TimeoutError, OSError, IndexError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (OSError, ValueError, IndexError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             pass  # whoever that was; the answer is still waited for
         finally:
             writer.close()
