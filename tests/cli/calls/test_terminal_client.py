@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import webbrowser
 from typing import Any
 
 import pytest
 from mcp_types import ElicitRequestFormParams, ElicitRequestURLParams, LoggingMessageNotificationParams
 
-from gatepost.cli.calls.terminal_client import TerminalClient
+from gatepost.cli.calls.terminal_client import TerminalClient, typed_line
 
 FORM: dict[str, Any] = {
     "type": "object",
@@ -52,6 +53,26 @@ async def test_a_form_is_asked_property_by_property(capsys: pytest.CaptureFixtur
     assert answer == ("accept", content)
     assert typist.questions[:2] == ["Your\ufffd name - as on the door (text): ", "age (whole number): "]
     assert "The server asks: Who are\ufffd[1m you?" in capsys.readouterr().err
+
+
+def test_a_question_does_not_go_where_the_result_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("Ada\n"))
+    assert typed_line("Your name: ") == "Ada"
+    assert capsys.readouterr() == ("", "Your name: ")
+
+
+async def test_the_terminal_is_asked_so_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    terminal = TerminalClient(is_live=False, can_ask=True)
+    params = ElicitRequestURLParams(message="Pay", url="https://pay.example/1", elicitation_id="1")
+    assert (await terminal.on_elicitation(None, params)).action == "decline"
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith("Open it in the browser? [y/N] ")
 
 
 async def test_what_is_optional_may_be_left_out_and_defaults_count() -> None:

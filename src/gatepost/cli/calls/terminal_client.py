@@ -22,6 +22,12 @@ AskLine = Callable[[str], str]
 """Shows a question and returns the line that is typed; raises EOFError where nobody types."""
 
 
+def typed_line(question: str) -> str:
+    """Ask on standard error, which `input` does not where standard output is a file or a pipe."""
+    print(question, end="", file=sys.stderr, flush=True)  # noqa: T201 - a command line talks
+    return input()
+
+
 class TerminalClient:
     """Writes to standard error, so that standard output has the result alone.
 
@@ -31,7 +37,7 @@ class TerminalClient:
         ask: asks for a line.
     """
 
-    def __init__(self, *, is_live: bool, can_ask: bool, ask: AskLine = input) -> None:
+    def __init__(self, *, is_live: bool, can_ask: bool, ask: AskLine = typed_line) -> None:
         self._is_live = is_live
         self._can_ask = can_ask
         self._ask = ask
