@@ -196,18 +196,20 @@ async def test_a_host_with_a_private_address_beside_its_public_one_is_on_the_int
 
 
 async def test_a_name_that_changes_its_address_once_it_is_asked_stays_on_the_internet() -> None:
-    names: list[str] = []
+    is_asked: list[Asked] = []
 
-    async def resolve(host: str) -> Sequence[str]:
-        names.append(host)
-        return [PUBLIC] if names == ["mcp.example.com"] else [PRIVATE]
+    async def resolve(_host: str) -> Sequence[str]:
+        return [PRIVATE] if is_asked else [PUBLIC]
 
     resource = sound_resource(authorization_servers=["http://keycloak.local:8080"])
 
-    _, asked = await examined(metadata(resource, sound_server()), resolve=resolve)
+    def answer(asked: Asked) -> Answered:
+        is_asked.append(asked)
+        return metadata(resource, sound_server())(asked)
+
+    _, asked = await examined(answer, resolve=resolve)
 
     assert {urlsplit(each.url).netloc for each in asked} == {"mcp.example.com"}
-    assert names == ["mcp.example.com"]
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://mcp.example.com/", "https://me@mcp.example.com/", "x"])
