@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -114,6 +118,42 @@ def test_of_very_many_at_once_those_too_many_are_closed(endpoint: Endpoint) -> N
     finally:
         for each in silent:
             each.close()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /met", b"GET /metrics HTTP/1.1\r\nHost: local", b"GET /metrics HTTP/1.1\r\n"]
+)
+def test_a_request_that_does_not_end_is_closed_at_a_deadline_for_the_whole_of_it(
+    sent: bytes, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    deadlines: SimpleQueue[HeldTimer] = SimpleQueue()
+
+    class HeldTimer:
+        """Goes off when the test says so."""
+
+        def __init__(self, seconds: float, call: Callable[..., None], args: list[Any]) -> None:
+            self.seconds, self.go_off, self.cancelled, self.daemon = seconds, partial(call, *args), Event(), False
+
+        def start(self) -> None:
+            deadlines.put(self)
+
+        def cancel(self) -> None:
+            self.cancelled.set()
+
+    monkeypatch.setattr("gatepost.observability.metrics_listener.threading.Timer", HeldTimer)
+    monkeypatch.setattr("gatepost.observability.metrics_listener._Scrape.timeout", None)
+    endpoint.show(ONE)
+    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=60) as slow:
+        slow.sendall(sent)
+        deadline = deadlines.get(timeout=60)
+        assert (deadline.seconds, deadline.cancelled.is_set()) == (5.0, False)
+        deadline.go_off()
+        while slow.recv(4096):
+            pass
+        assert deadline.cancelled.wait(60)
+    assert endpoint.get()[0] == 200
+    assert deadlines.get(timeout=60).cancelled.wait(60)
+    assert caplog.text == ""
 
 
 def test_texts_of_several_processes_become_one_in_which_each_metric_stands_once() -> None:

@@ -17,6 +17,7 @@ import re
 import shutil
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,8 +30,8 @@ PARENT_FILE: Final = "parent.prom"
 """In the folder of the workers: what their parent says of them."""
 _PATHS: Final = frozenset({"/metrics", "/metrics/"})
 _LOCAL_HOST: Final = re.compile(r"(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
-_READ_SECONDS: Final = 5.0
-"""For a request to come, and for its answer to be taken."""
+_REQUEST_SECONDS: Final = 5.0
+"""For a whole request to come and its answer to be taken, however slowly either goes on."""
 _SIBLING_SECONDS: Final = 1.0
 _MOST_AT_ONCE: Final = 4
 _BACKLOG: Final = 16
@@ -184,9 +185,14 @@ class _Scrapes(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # A timeout of the socket is for each read, so who sends a byte now and then would keep the place.
+        deadline = threading.Timer(_REQUEST_SECONDS, _end, [request])
+        deadline.daemon = True
+        deadline.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            deadline.cancel()
             self._places.release()
 
     def server_close(self) -> None:
@@ -194,12 +200,20 @@ class _Scrapes(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         del request, client_address
-        logger.exception("a scrape failed")  # noqa: LOG004 - called while an exception is handled
+        # Who has gone, or has been sent away for being slow, is no fault.
+        if not isinstance(sys.exception(), ConnectionError):
+            logger.exception("a scrape failed")  # noqa: LOG004 - called while an exception is handled
+
+
+def _end(connection: socket.socket) -> None:
+    """End a connection, whoever waits at it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Scrape(BaseHTTPRequestHandler):
     server: _Scrapes
-    timeout = _READ_SECONDS
+    timeout = _REQUEST_SECONDS
 
     def do_GET(self) -> None:
         token = self.server.token
