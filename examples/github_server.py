@@ -1,13 +1,13 @@
-"""GitHub as tools, for everybody in their own name: who they are there, their repositories and their stars.
+"""GitHub as tools, for everybody in their own name: who they are there, their repositories and their stars."""
 
-Set GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET, GITHUB_KEEP_TOKENS=true and OAUTH_ALLOWED_USERS, such as login:octocat.
-"""
-
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from gatepost import Context, Server, run
+from gatepost.configuration.settings import variables
 
 server = Server("github", title="GitHub")
 api = httpx2.AsyncClient(base_url="https://api.github.com", headers={"Accept": "application/vnd.github+json"})
@@ -41,4 +41,9 @@ async def get_starred(ctx: Context) -> list[str]:
 
 
 if __name__ == "__main__":
+    given = variables(Path(".env"))
+    needed = ["GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET", "GITHUB_KEEP_TOKENS", "OAUTH_ALLOWED_USERS"]
+    missing = ", ".join(name for name in needed if name not in given)
+    if missing and "OAUTH_UPSTREAM_GITHUB_KEEP_TOKENS" not in given:  # the other names of the same
+        sys.exit(f"Set {missing}: id and secret of a GitHub app, true, and who may log in, such as login:octocat.")
     run(server)

@@ -4,6 +4,7 @@ KEYCLOAK_REALM=http://127.0.0.1:8080/realms/mcp-realm python examples/keycloak_s
 """
 
 import os
+import sys
 
 from gatepost import Context, ExternalIssuer, Role, Server, run
 from gatepost.configuration.settings import load_settings
@@ -43,4 +44,7 @@ SETTINGS = {"OAUTH_ENABLE_AS": "false"}
 """Keycloak issues the tokens, and nothing here does."""
 
 if __name__ == "__main__":
-    run(server, settings=load_settings(SETTINGS), roles=roles, external=ExternalIssuer(os.environ["KEYCLOAK_REALM"]))
+    realm = os.environ.get("KEYCLOAK_REALM")
+    if not realm:
+        sys.exit("Set KEYCLOAK_REALM to the realm's URL, such as http://127.0.0.1:8080/realms/mcp-realm.")
+    run(server, settings=load_settings(SETTINGS), roles=roles, external=ExternalIssuer(realm))

@@ -4,6 +4,7 @@ ADMIN_PASSWORD="a few words in a row" python examples/static_password.py
 """
 
 import os
+import sys
 
 from gatepost import Context, Server, StaticPasswordProvider, get_current_sub, run
 
@@ -28,4 +29,7 @@ def whoami(ctx: Context) -> str:
 
 if __name__ == "__main__":
     # The variable alone does the same; in code the password may come from elsewhere.
-    run(server, provider=StaticPasswordProvider(os.environ["ADMIN_PASSWORD"]))
+    password = os.environ.get("ADMIN_PASSWORD")
+    if not password:
+        sys.exit('Set ADMIN_PASSWORD: ADMIN_PASSWORD="a few words in a row" python examples/static_password.py')
+    run(server, provider=StaticPasswordProvider(password))

@@ -46,7 +46,10 @@ def main(endpoint: str, tool: str, arguments: str = "{}") -> None:
 def discover(endpoint: str) -> tuple[dict[str, Any], list[str]]:
     """Return the metadata of the endpoint's authorization server, and the scopes (RFC 9728 and RFC 8414)."""
     # 1. Without a token the endpoint says where its own metadata is.
-    challenge = ask(endpoint, None, "tools/list", {}).headers["www-authenticate"]
+    refused = ask(endpoint, None, "tools/list", {})
+    challenge = refused.headers.get("www-authenticate", "")
+    if "resource_metadata" not in challenge:
+        sys.exit(f"{endpoint} is answered {refused.status_code}, and says nothing of a login (RFC 9728).")
     _, _, rest = challenge.partition('resource_metadata="')
     resource = read(http.get(rest.partition('"')[0]))
     if resource["resource"] != endpoint:
@@ -177,4 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     if len(sys.argv) not in {3, 4}:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    if not sys.argv[1].startswith(("http://", "https://")):
+        sys.exit(f"{sys.argv[1]} is no URL: http:// or https:// is missing.")
+    try:
+        main(*sys.argv[1:])
+    except httpx2.RequestError as error:
+        sys.exit(f"{error.request.url} cannot be reached: {error}.")

@@ -30,6 +30,7 @@ FILES = [
     "test_server.py",
 ]
 PUBLIC_URL = "https://mcp.example.com"
+ON_THIS_MACHINE = "MCP_PUBLIC_URL=http://127.0.0.1:8000"
 
 
 class Terminal(io.StringIO):
@@ -80,14 +81,32 @@ def test_a_project_is_written_with_settings_that_nobody_else_can_read(capsys: py
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in Path("work/notes").iterdir()} == {
         name: "0o600" if name == ".env" else "0o644" for name in FILES
     }
-    assert capsys.readouterr().out.splitlines()[2:] == [
+    wrote, *following = capsys.readouterr().out.splitlines()
+    assert wrote.startswith("Wrote the project notes to work/notes: server.py, ")
+    assert following == [
+        "",
         "Next:",
         "",
         "    cd work/notes",
+        "    python3 -m venv .venv && . .venv/bin/activate",
         "    pip install -r requirements-dev.txt",
         "    pytest",
         "    gatepost serve",
+        "",
+        "While you write it, gatepost dev loads each change at once, and has a page that calls the tools.",
     ]
+
+
+@pytest.mark.parametrize(("url", "command"), [("", "gatepost dev"), (PUBLIC_URL, f"{ON_THIS_MACHINE} gatepost dev")])
+def test_a_project_in_this_folder_is_tried_on_this_machine_whatever_its_public_url(
+    url: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--name", "notes", "--public-url", url]) == 0
+
+    said = capsys.readouterr().out
+    assert said.startswith("Wrote the project notes to this folder: server.py, ")
+    assert f"While you write it, {command} loads" in said
+    assert f"While you write it, `{command}` loads" in Path("README.md").read_text(encoding="utf-8")
 
 
 def test_without_a_terminal_and_with_yes_the_defaults_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,52 @@ def test_a_front_without_a_command_says_what_to_write() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_an_example_without_what_it_needs_names_each_variable(name: str, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (1, 1), ran.stderr
+    assert [variable for variable in ENVIRONMENT[name] if variable not in ran.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("127.0.0.1:8000/mcp", "127.0.0.1:8000/mcp is no URL: http:// or https:// is missing."),
+        ("http://127.0.0.1:9/mcp", "http://127.0.0.1:9/mcp cannot be reached: [Errno 111] Connection refused."),
+    ],
+)
+def test_the_client_in_python_says_what_is_wrong_with_an_endpoint(endpoint: str, said: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / "clients" / "flow.py"), endpoint, "add"],
+        env={**os.environ, "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, re.sub(r"\[Errno \d+\]", "[Errno 111]", ran.stderr)) == (1, f"{said}\n")
+
+
+def test_the_page_says_what_each_example_needs() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    rows = {row[1]: row[0] for row in re.finditer(r"^\| \[`(\w+\.py)`\].*$", page, re.MULTILINE)}
+
+    assert [
+        (name, variable)
+        for name, variables in ENVIRONMENT.items()
+        for variable in variables
+        if variable not in rows[name]
+    ] == []
+
+
 def test_the_page_lists_every_example_once() -> None:
     page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
     files = [path.relative_to(ROOT).as_posix() for path in EXAMPLES.rglob("*") if path.suffix in {".py", ".mjs", ".sh"}]

@@ -123,7 +123,8 @@ def _public_url(text: str) -> str:
 
 
 def _say_what_is_next(project: StartingProject, folder: Path, names: list[str]) -> None:
-    say(f"Wrote {project.name}: {', '.join(names)}.")
+    where = "this folder" if folder.resolve() == Path.cwd() else str(folder)
+    say(f"Wrote the project {project.name} to {where}: {', '.join(names)}.")
     if project.unset:
         say("\nBefore the start, fill in what .env leaves open; the comments there tell what each is:\n")
         for variable in project.unset:
@@ -132,4 +133,10 @@ def _say_what_is_next(project: StartingProject, folder: Path, names: list[str]) 
     say("")
     if folder.resolve() != Path.cwd():
         say(f"    cd {shlex.quote(str(folder))}")
-    say("    pip install -r requirements-dev.txt\n    pytest\n    gatepost serve")
+    say(
+        "    python3 -m venv .venv && . .venv/bin/activate\n    pip install -r requirements-dev.txt\n    pytest\n"
+        "    gatepost serve"
+    )
+    # The public URL in .env is not one that `gatepost dev` serves.
+    dev = "gatepost dev" if project.public_url is None else "MCP_PUBLIC_URL=http://127.0.0.1:8000 gatepost dev"
+    say(f"\nWhile you write it, {dev} loads each change at once, and has a page that calls the tools.")

@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scope",
         default="",
         metavar="SCOPES",
-        help='such as "notes:read notes:write" or notes:read,notes:write; unknown ones are refused',
+        help='such as "notes:read notes:write" or notes:read,notes:write (default: none, so that the token opens only '
+        "what needs no scope); unknown ones are refused",
     )
     action.add_argument(
         "--resource", metavar="URL", help="the MCP endpoint, a URL or a path (default: the server's own)"
