@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx2
 import pytest
 
-from gatepost.client.protection import Challenge, origin_of, protection_of, read_challenge
+from gatepost.client.protection import _PARAMETER, Challenge, origin_of, protection_of, read_challenge
 from gatepost.client.refusals import CallRefused, ServerAway
 
 URL = "https://mcp.example/tools/mcp"
@@ -51,6 +52,12 @@ def web(resource_at: str, resource: str = URL, **more: Any) -> Web:
 )
 def test_a_challenge_is_read(header: str | None, challenge: Challenge) -> None:
     assert read_challenge(header) == challenge
+
+
+def test_in_a_run_of_letters_the_name_of_one_parameter_is_looked_for() -> None:
+    # Whoever begins at each of them reads on to the end as often.
+    beginning = _PARAMETER.pattern.partition("=")[0]
+    assert [found.start() for found in re.finditer(rf"(?=({beginning}))", "a" * 50 + ", " + "b" * 50)] == [0, 52]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from gatepost.outbound.fetching import FetchFailed
 from gatepost.outbound.issuer_documents import Transport, UnexpectedStatus, json_at, metadata_of, server_url_in
 
 _RESOURCE: Final = "/.well-known/oauth-protected-resource"
-_PARAMETER: Final = re.compile(r'([a-zA-Z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+# A name begins where no other could, so that a long run of letters is read once.
+_PARAMETER: Final = re.compile(r'(?<![a-zA-Z_])([a-zA-Z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _ESCAPED: Final = re.compile(r"\\(.)")
 
 
