@@ -123,6 +123,17 @@ async def test_another_key_gets_nothing(browser: Browser, given: Any) -> None:
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [rb'{"key": "\ud800"}', b'{"key": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", b"{", b"\xff"],
+    ids=["half a surrogate pair", "deep", "no JSON", "no UTF-8"],
+)
+async def test_a_key_that_cannot_be_read_is_another_key(browser: Browser, body: bytes) -> None:
+    sent = {"Origin": HERE, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+    answer = await browser.post("/dev/session", content=body, headers=sent)
+    assert (answer.status_code, answer.json()["error"]) == (403, "invalid_request")
+
+
 async def test_cookie_and_proof_are_both_needed(browser: Browser) -> None:
     """A server of somebody else's on another port of this machine is sent the cookie, and never the proof."""
     await browser.come_in()

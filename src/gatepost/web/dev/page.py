@@ -183,7 +183,7 @@ async def _read_json(request: Request) -> dict[str, Any]:
         return {}
     try:
         given = json.loads(await read_body(request.receive, limit=_LONGEST_BODY))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return given if isinstance(given, dict) else {}
 
