@@ -70,6 +70,15 @@ def test_a_socket_of_somebody_else_s_is_refused(monkeypatch: pytest.MonkeyPatch,
         dev.dev_settings()
 
 
+def test_figures_are_shown_at_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that takes another one's place could not listen there while that one does."""
+    monkeypatch.setenv("MCP_METRICS_LISTEN", "127.0.0.1:9464")
+    monkeypatch.setenv("MCP_METRICS_TOKEN", "secret")
+    observability = dev.dev_settings().observability
+    assert observability.metrics_listen is None
+    assert observability.metrics_address is None
+
+
 def test_without_a_target_it_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert refusal(capsys=capsys) == (
         2,

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -100,7 +101,7 @@ def _be_parent(options: argparse.Namespace) -> None:
 
 
 def dev_settings(options: argparse.Namespace | None = None) -> Settings:
-    """Return the settings, which have to be of a server for this machine.
+    """Return the settings, which have to be of a server for this machine; figures are shown at no address.
 
     Raises:
         SettingsError: one is wrong, or the server would be reached from elsewhere.
@@ -124,7 +125,8 @@ def dev_settings(options: argparse.Namespace | None = None) -> Settings:
         )
     if server.uds is not None or server.fd is not None:
         raise SettingsError("gatepost dev listens on a port of its own: leave MCP_UDS and MCP_FD out.")
-    return settings
+    # A process that loads new code would find the address taken by the one whose place it takes.
+    return replace(settings, observability=settings.observability.model_copy(update={"metrics_listen": None}))
 
 
 def _is_of_this_machine(url: str) -> bool:
