@@ -124,6 +124,10 @@ def test_the_build_context_is_what_the_image_is_made_of(tmp_path: Path) -> None:
         "README.index.md",
         "README.md",
         "deploy/server.py",
+        "src/gatepost/.env",
+        "src/gatepost/.env.local",
+        "src/notes.db",
+        "src/gatepost/notes.key",
     ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +145,9 @@ def test_the_build_context_is_what_the_image_is_made_of(tmp_path: Path) -> None:
 def test_secrets_and_data_of_a_project_stay_out_of_its_image(tmp_path: Path) -> None:
     names = [".env", ".env.local", ".git/config", ".gatepost/gatepost.db", ".venv/bin/python", "notes.db", "server.py"]
     names += ["gatepost.key", "requirements.txt", "tools/__pycache__/mail.pyc", "tools/mail.py", "Dockerfile"]
+    # As in .gitignore, they are left out in any folder.
+    names += ["data/notes.db", "data/gatepost.key", "tools/.env", "tools/.env.local", "tools/.gatepost/gatepost.db"]
+    names += ["tools/.venv/bin/python"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
