@@ -100,6 +100,25 @@ async def praise(plant: str, mood: str = "glad") -> str:
 '''
 
 
+RECURSIVE_TOOL = '''
+
+class Branch(BaseModel):
+    name: str
+    beside: "Branch | None" = None
+    twigs: list["Branch"] = [{"name": "twig"}]
+
+
+@server.tool
+async def graft(branch: Branch) -> str:
+    """Say which branches are beside each other."""
+    names, next_one = [], branch
+    while next_one is not None:
+        names.append(next_one.name)
+        next_one = next_one.beside
+    return ", ".join(names)
+'''
+
+
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[DevServer]:
     server = DevServer(tmp_path)
@@ -249,6 +268,20 @@ def test_the_form_of_a_tool_is_filled_and_its_result_read(bench: Bench) -> None:
     expect(bench.result).to_contain_text("light")
 
 
+def test_a_schema_that_holds_itself_is_a_form_that_ends_in_json(bench: Bench, dev: DevServer) -> None:
+    dev.write_version("second", TOOLS + RECURSIVE_TOOL)
+    expect(bench.page.get_by_role("button", name="graft")).to_be_visible()
+    bench.choose("graft")
+    # Two branches have a field each for what is beside them, of which the inner one is JSON, and a list of twigs.
+    expect(bench.form.get_by_role("button", name="Remove from twigs")).to_have_count(2)
+    bench.form.get_by_label("name").nth(0).fill("bough")
+    bench.form.get_by_label("name").nth(1).fill("crook")
+    bench.form.get_by_label("Branch").first.fill('{"name": "fork", "beside": {"name": "fork of the fork"}}')
+    bench.send()
+    expect(bench.status).to_contain_text("Done")
+    expect(bench.result).to_have_text("bough, crook, fork, fork of the fork")
+
+
 def test_a_scope_that_is_taken_away_hides_the_tool_and_a_call_is_the_403_that_clients_get(bench: Bench) -> None:
     bench.choose("plant")
     bench.fill(kind="rose", day="2026-12-24")
@@ -294,7 +327,7 @@ def test_a_call_tells_how_far_it_is_and_ends_when_it_is_cancelled(bench: Bench, 
     expect(bench.status).to_contain_text("Cancelled")
     bench.page.get_by_role("button", name="Repeat grow").first.click()
     expect(bench.status).to_contain_text("Done")
-    expect(bench.page.locator("#history li")).to_have_count(3)
+    expect(bench.page.locator("#history li")).to_have_count(1)
     assert (dev.folder / "cut").exists(), "the tool was not told"
 
 

@@ -2,19 +2,27 @@
 
 import { element, label } from "./show.js";
 
+// A schema may hold itself. What lies deeper than this is JSON, and so is an object within one of its own kind unless a
+// list is between them: a list grows by one item at a time.
+const DEEPEST = 6;
+
 let count = 0;
 
 // Return {node, read(), write(value)}. `read` returns the value, undefined for what is left out, and throws an Error
-// with a sentence for what cannot be read.
-export function fieldFor(schema, { name = "", required = true, root = schema } = {}) {
-  const { part, isNullable } = withoutNull(resolved(schema, root));
+// with a sentence for what cannot be read. `depth` is how many objects and lists the field lies in, `above` has the
+// references that led to the objects.
+export function fieldFor(schema, { name = "", required = true, root = schema, depth = 0, above = [] } = {}) {
+  const references = [];
+  const { part, isNullable } = withoutNull(resolved(schema, root, references));
   const choices = choicesOf(part);
   if (choices) return choice(part, choices, { name, required: required && !isNullable });
-  switch (typeOf(part)) {
+  const isTooDeep = depth > DEEPEST || references.some((reference) => above.includes(reference));
+  const inside = { root, depth: depth + 1, above: [...above, ...references] };
+  switch (isTooDeep ? null : typeOf(part)) {
     case "object":
-      return part.properties ? group(part, { name, required, root }) : json(part, { name, required });
+      return part.properties ? group(part, { name, required, inside }) : json(part, { name, required });
     case "array":
-      return list(part, { name, required, root });
+      return list(part, { name, required, inside });
     case "boolean":
       return required || part.default !== undefined
         ? box(part, { name })
@@ -50,19 +58,21 @@ export function json(part, { name, required = true }) {
   };
 }
 
-function resolved(schema, root, depth = 0) {
+// Return what a schema says, and whether it may be null; add the references that were followed to `references`.
+function resolved(schema, root, references, depth = 0) {
   let part = schema === true || schema === undefined ? {} : schema;
   if (part.$ref?.startsWith("#/") && depth < 10) {
     const steps = part.$ref.slice(2).split("/").map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
     const target = steps.reduce((place, step) => place?.[step], root) ?? {};
     const { $ref, ...beside } = part;
-    return resolved({ ...target, ...beside }, root, depth + 1);
+    references.push($ref);
+    return resolved({ ...target, ...beside }, root, references, depth + 1);
   }
   const variants = part.anyOf ?? part.oneOf;
   const others = variants?.filter((variant) => variant.type !== "null");
   if (variants && others.length === 1) {
     const { anyOf, oneOf, ...beside } = part;
-    const inner = resolved({ ...others[0], ...beside }, root, depth + 1);
+    const inner = resolved({ ...others[0], ...beside }, root, references, depth + 1);
     return { part: inner.part, isNullable: inner.isNullable || others.length < variants.length };
   }
   if (Array.isArray(part.type)) {
@@ -160,10 +170,10 @@ function localMoment(text) {
   return new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 }
 
-function group(part, { name, required, root }) {
+function group(part, { name, required, inside }) {
   const fields = Object.entries(part.properties).map(([key, inner]) => {
     const isRequired = part.required?.includes(key) ?? false;
-    return [key, fieldFor(inner, { name: key, required: isRequired, root })];
+    return [key, fieldFor(inner, { name: key, required: isRequired, ...inside })];
   });
   const nodes = fields.map(([, field]) => field.node);
   const node = name
@@ -181,11 +191,11 @@ function group(part, { name, required, root }) {
   };
 }
 
-function list(part, { name, required, root }) {
+function list(part, { name, required, inside }) {
   const rows = element("div", { className: "items" });
   const items = [];
   const add = (value, isNew = false) => {
-    const item = fieldFor(part.items ?? {}, { name: `${name} ${items.length + 1}`, root });
+    const item = fieldFor(part.items ?? {}, { name: `${name} ${items.length + 1}`, ...inside, above: [] });
     const remove = element("button", { type: "button", className: "button plain small", textContent: "Remove" });
     label(remove, `Remove from ${name}`);
     const row = element("div", { className: "item" }, item.node, remove);
