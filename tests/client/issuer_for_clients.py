@@ -115,6 +115,8 @@ class IssuerForClients:
         self.forms.append(form)
         if self.refusals:
             status, body = self.refusals.pop(0)
+            if isinstance(body, bytes):  # what no writer of JSON writes
+                return httpx2.Response(status, content=body, headers={"Content-Type": "application/json"})
             return httpx2.Response(status, json=body)
         if form.get("resource") != self.resource:
             return httpx2.Response(400, json={"error": "invalid_target"})
