@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +23,8 @@ _SEALING: Final = "sealing keys"
 _SIGNING: Final = "signing keys"
 _OLD_DAYS: Final = 365
 _DAY: Final = 24 * 3600
+_ALL: Final = 0o007
+"""What everybody may do. A group may read a secret that Kubernetes mounts, since the server is only of that group."""
 
 
 async def keys_found(settings: Settings, status: StoreStatus | None, *, now: int) -> list[Finding]:
@@ -31,6 +35,33 @@ async def keys_found(settings: Settings, status: StoreStatus | None, *, now: int
         status: of the store; None where none can be read.
         now: the time, seconds UTC.
     """
+    return [*await _keys_found(settings, status, now=now), *_secret_files_found(settings)]
+
+
+def _secret_files_found(settings: Settings) -> list[Finding]:
+    """Say which of the files that settings name for secrets are open to everybody on this machine."""
+    if os.name != "posix":
+        return []
+    server = settings.server
+    files = {
+        "MCP_SEALING_KEYS_FILE": (_SEALING, server.sealing_keys_file),
+        "MCP_STORAGE_PASSWORD_FILE": ("store password", server.storage_password_file),
+    }
+    found = list[Finding]()
+    for setting, (item, file) in files.items():
+        if file is None or not file.expanduser().is_file():
+            continue
+        mode = stat.S_IMODE(file.expanduser().stat().st_mode)
+        if mode & _ALL:
+            said = (
+                f"The file of {setting} has mode {mode:04o}, so every user of this machine may use it: chmod 600 it. "
+                "In a container without other users it may stay so."
+            )
+            found.append(Finding(item, "note", said))
+    return found
+
+
+async def _keys_found(settings: Settings, status: StoreStatus | None, *, now: int) -> list[Finding]:
     file = key_file(settings)
     if settings.server.sealing_keys is not None:
         ring, where = KeyRing(settings.server.sealing_keys.get_secret_value().split()), "MCP_SEALING_KEYS"
