@@ -26,6 +26,8 @@ STRICT = {"PYTHONPATH": "", "PYTHONWARNINGS": "error"}
 """Nothing of the checkout; every warning, deprecations of the interpreter's among them, is an error."""
 FOR_TESTS = ("gatepost.stores.conformance", "gatepost.testing")
 """What needs the extra `dev`: what people test their own servers and stores with."""
+FOR_TELEMETRY = [("gatepost.observability.exporting", "opentelemetry.exporter")]
+"""What needs the extra `otel`, and what it lacks without."""
 WALK = """
 import importlib, pkgutil, gatepost
 names = [one.name for one in pkgutil.walk_packages(gatepost.__path__, "gatepost.", onerror=lambda name: None)]
@@ -95,11 +97,16 @@ def test_an_installed_wheel_starts_both_ways(installed: Path, tmp_path: Path) ->
 
 
 def test_every_module_of_the_wheel_imports_without_development_packages(installed: Path, tmp_path: Path) -> None:
-    """But for what tests are written with, which lacks pytest or the official client then."""
-    failed = [line.split() for line in run(installed, "-c", WALK, cwd=tmp_path).splitlines()]
+    """But for what tests are written with, which lacks pytest or the official client then, and what exports figures."""
+    walked = run(installed, "-c", WALK, cwd=tmp_path).splitlines()
+    failed = [(name, missing) for name, missing in map(str.split, walked) if not name.startswith(FOR_TESTS)]
 
-    assert [(name, missing) for name, missing in failed if not name.startswith(FOR_TESTS)] == []
-    assert {missing for _, missing in failed} <= {"pytest", "pytest_asyncio", "mcp"}
+    assert failed == FOR_TELEMETRY
+    assert {missing for _, missing in map(str.split, walked)} - {"opentelemetry.exporter"} <= {
+        "pytest",
+        "pytest_asyncio",
+        "mcp",
+    }
 
 
 def test_an_installed_wheel_serves_a_call_with_a_token(installed: Path, tmp_path: Path) -> None:
