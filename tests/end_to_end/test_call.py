@@ -79,12 +79,24 @@ def test_what_the_tool_or_the_server_refuses_is_exit_code_one(
     assert browser.opened == []
     code, out, err = call(capsys, shared_server.mcp_url, "add", '{"text": 5}')
     assert (code, "text" in out, err.endswith("gatepost: The tool says that it failed.\n")) == (1, True, True)
-    code, out, err = call(capsys, shared_server.mcp_url, "nothing")
-    assert (code, out, "Unknown tool: nothing" in err) == (1, "", True)
+    url = shared_server.mcp_url
+    said = f"gatepost: {url} lists no tool nothing; gatepost call {url} shows all.\n"
+    assert call(capsys, url, "nothing") == (1, "", said)
+    assert call(capsys, url, "ad") == (1, "", f"gatepost: {url} lists no tool ad; did you mean add?\n")
     code, out, err = call(capsys, shared_server.mcp_url, "--read", "notes://none")
     assert (code, out) == (1, "")
     code, out, _ = call(capsys, shared_server.mcp_url, "--prompts")
     assert (code, out) == (0, "The server shows no prompts to this user.\n")
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("path", ["", "/", "/mpc"])
+def test_an_address_without_an_endpoint_is_told_with_the_endpoint_that_there_is(
+    shared_server: RunningServer, capsys: pytest.CaptureFixture[str], path: str, era: str
+) -> None:
+    url = f"{shared_server.origin}{path}"
+    said = f"gatepost: There is no MCP endpoint at {url} (404); the server says that {shared_server.mcp_url} is one.\n"
+    assert call(capsys, url, "--era", era) == (1, "", said)
 
 
 def test_who_denies_reads_the_servers_reason(
@@ -196,5 +208,8 @@ def test_servers_of_other_libraries_are_called_as_well(
         for era in ERAS:
             code, out, _ = call(capsys, remote.mcp_url, "echo", '{"text": "milk"}', "--era", era)
             assert (code, out) == (0, "milk\n")
+        mistyped = f"gatepost: {remote.mcp_url} lists no tool ecko; did you mean echo?\n"
+        code, _, err = call(capsys, remote.mcp_url, "ecko")
+        assert (code, err) == (1, mistyped)
         assert call(capsys, remote.mcp_url, "ask", "--era", "handshake")[:2] == (0, "decline\n")
     assert len(browser.opened) == (kind == "fastmcp-locked")

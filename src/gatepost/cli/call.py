@@ -17,6 +17,7 @@ from gatepost.cli.terminal import CommandRefused, add_json, missing_scheme, prin
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import CallToolResult
 
     from gatepost.cli.calls.terminal_client import TerminalClient
     from gatepost.client.credentials import TokenSource
@@ -236,7 +237,7 @@ async def _run(
         async with connected(options.url, auth, session) as client:
             return await _done(client, options, given, terminal)
 
-    lines, refusal = await until_refused(auth, lambda: _explained(work, options.url))
+    lines, refusal = await until_refused(auth, lambda: _explained(work, options.url, proxy))
     terminal.end_progress()
     for line in lines:
         say(line)
@@ -244,11 +245,14 @@ async def _run(
         raise CommandRefused(refusal)
 
 
-async def _explained(work: Callable[[], Awaitable[Item]], url: str) -> Item:
+async def _explained(work: Callable[[], Awaitable[Item]], url: str, proxy: ForwardProxy | None) -> Item:
     """Do it; what the official client raises becomes a sentence."""
     import httpx2  # noqa: PLC0415 - as above
 
+    from gatepost.cli.calls.mistyped import refusal_of  # noqa: PLC0415 - likewise
     from gatepost.client.refusals import CallRefused  # noqa: PLC0415 - likewise
+    from gatepost.outbound.fetching import system_trust  # noqa: PLC0415 - likewise
+    from gatepost.outbound.transport import way_to  # noqa: PLC0415 - likewise
 
     try:
         from mcp import MCPError  # noqa: PLC0415 - an extra
@@ -259,7 +263,7 @@ async def _explained(work: Callable[[], Awaitable[Item]], url: str) -> Item:
     except Exception as raised:  # noqa: BLE001 - what is none of these is raised again
         error = _first(raised)
         if isinstance(error, MCPError):
-            why = f"{url} refuses ({error.code}): {error.message}"
+            why = await refusal_of(error, url, lambda address: way_to(address, proxy, system_trust))
         elif isinstance(error, httpx2.HTTPError | OSError):
             why = f"{url} cannot be reached ({type(error).__name__}: {error})."
         elif isinstance(error, RuntimeError | ValueError):
@@ -287,10 +291,32 @@ async def _done(
         shown = Shown(options.read, options.save)
         return ([_plain(read)] if options.json else shown.contents(read.contents)), None
     if options.tool is not None:
-        result = await client.call_tool(options.tool, given, progress_callback=terminal.on_progress)
-        lines = [_plain(result)] if options.json else Shown(options.tool, options.save).result(result)
-        return lines, "The tool says that it failed." if result.is_error else None
+        result, refusal = await _called(client, options, given, terminal)
+        return ([_plain(result)] if options.json else Shown(options.tool, options.save).result(result)), refusal
     return await _listing(client, options), None
+
+
+async def _called(
+    client: Client, options: argparse.Namespace, given: dict[str, Any], terminal: TerminalClient
+) -> tuple[CallToolResult, str | None]:
+    """Call a tool; where that fails, the tools are listed to see whether its name was mistyped."""
+    from mcp import MCPError  # noqa: PLC0415 - an extra
+
+    from gatepost.cli.calls.mistyped import unlisted_tool  # noqa: PLC0415 - as above
+    from gatepost.client.refusals import CallRefused  # noqa: PLC0415 - likewise
+
+    async def mistyped() -> str | None:
+        return await unlisted_tool(options.tool, options.url, lambda: _every(client.list_tools, "tools"))
+
+    try:
+        result = await client.call_tool(options.tool, given, progress_callback=terminal.on_progress)
+    except MCPError:
+        if (sentence := await mistyped()) is not None:
+            raise CallRefused(sentence) from None
+        raise
+    if not result.is_error:
+        return result, None
+    return result, printable(await mistyped() or "The tool says that it failed.")
 
 
 async def _listing(client: Client, options: argparse.Namespace) -> list[str]:
