@@ -24,9 +24,9 @@ OAUTH_STORAGE_DIR ?= .gatepost
 export OAUTH_STORAGE_DIR
 endif
 
-# CI measures coverage in the one run of the tests that it makes.
+# CI measures coverage in the one run of the tests that it makes, and says at its end what took long.
 ifeq ($(CI),true)
-PYTEST := $(RUN) coverage run -m pytest
+PYTEST := $(RUN) coverage run -m pytest --durations 40 --durations-min 4
 else
 PYTEST := $(RUN) pytest
 endif
