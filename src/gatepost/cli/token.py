@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import secrets
 import time
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gatepost.cli.accounts import find_person
@@ -16,13 +15,10 @@ from gatepost.cli.terminal import Actions, CommandRefused, complain, say
 from gatepost.configuration.sealing_keys import signing_keys_of
 from gatepost.configuration.settings import Settings, load_settings
 from gatepost.oauth.audit import AuditEvent
-from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
-from gatepost.oauth.policy import Lifetimes
-from gatepost.oauth.records import Grant
+from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_single_token
 from gatepost.resource.principal import COMMAND_LINE_CLIENT
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signed_tokens import SignedTokens
-from gatepost.tokens.opaque import identifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,22 +74,13 @@ async def _mint(store: Store, settings: Settings, options: argparse.Namespace) -
     issuer = origin if endpoint is None else resource.removesuffix(endpoint.path)
     now = int(time.time())
     lifetime = settings.oauth.access_token_ttl if options.lifetime is None else options.lifetime
-    grant = Grant(
-        grant_id=identifier("grant_", secrets.token_bytes),
+    grant, tokens, rows = mint_single_token(
         subject=subject,
         client_id=COMMAND_LINE_CLIENT,
         resource=resource,
         scopes=scopes,
-        created_at=now,
-        # Nothing can be refreshed here, so the grant ends with its token.
-        expires_at=now + lifetime,
-    )
-    tokens, rows = mint_tokens(
-        grant,
-        scopes=scopes,
-        with_refresh_token=False,
         now=now,
-        lifetimes=replace(Lifetimes(), access_token=lifetime),
+        lifetime=lifetime,
         random_bytes=secrets.token_bytes,
         sign=await _signer(store, settings, issuer=issuer, now=now),
     )

@@ -7,7 +7,7 @@ both, so only a client that says it cannot refresh goes without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gatepost.oauth.policy import Lifetimes
@@ -113,6 +113,43 @@ def mint_tokens(
             expires_at=min(now + lifetimes.refresh_token, grant.expires_at),
         )
     return Tokens(access_token, refresh_token, access.expires_at, scopes), IssuedTokens(access, refresh)
+
+
+def mint_single_token(
+    *,
+    subject: str,
+    client_id: str,
+    resource: str,
+    scopes: tuple[str, ...],
+    now: int,
+    lifetime: int,
+    random_bytes: RandomBytes,
+    sign: SignAccessToken | None = None,
+) -> tuple[Grant, Tokens, IssuedTokens]:
+    """Return an access token that an operator makes without a login, its grant, and the rows to keep.
+
+    Nothing can be refreshed there, so the grant ends with its token, `lifetime` seconds from `now`.
+    """
+    grant = Grant(
+        grant_id=identifier("grant_", random_bytes),
+        subject=subject,
+        client_id=client_id,
+        resource=resource,
+        scopes=scopes,
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+    lifetimes = replace(Lifetimes(), access_token=lifetime)
+    tokens, rows = mint_tokens(
+        grant,
+        scopes=scopes,
+        with_refresh_token=False,
+        now=now,
+        lifetimes=lifetimes,
+        random_bytes=random_bytes,
+        sign=sign,
+    )
+    return grant, tokens, rows
 
 
 def access_token_claims(

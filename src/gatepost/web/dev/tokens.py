@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from gatepost.oauth.audit import AuditEvent, Outcome
-from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
-from gatepost.oauth.policy import Lifetimes
-from gatepost.oauth.records import Grant
+from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_single_token
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.resource.principal import COMMAND_LINE_CLIENT
 from gatepost.stores.contract.approvals import ApprovalStore
-from gatepost.tokens.opaque import RandomBytes, identifier
+from gatepost.tokens.opaque import RandomBytes
 
 LIFETIME: Final = 600
 """Seconds."""
@@ -33,21 +31,13 @@ class DevTokens:
     async def make(self, origin: str, resource: str, *, subject: str, scopes: tuple[str, ...]) -> Tokens:
         """Keep a grant that ends with its access token, and return that."""
         now = self.now()
-        grant = Grant(
-            grant_id=identifier("grant_", self.random_bytes),
+        grant, tokens, rows = mint_single_token(
             subject=subject,
             client_id=COMMAND_LINE_CLIENT,
             resource=resource,
             scopes=scopes,
-            created_at=now,
-            expires_at=now + LIFETIME,
-        )
-        tokens, rows = mint_tokens(
-            grant,
-            scopes=scopes,
-            with_refresh_token=False,
             now=now,
-            lifetimes=replace(Lifetimes(), access_token=LIFETIME),
+            lifetime=LIFETIME,
             random_bytes=self.random_bytes,
             sign=await self.signer(origin, now),
         )
