@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.conftest import RequireService
 from tests.end_to_end import accessibility
@@ -348,6 +348,25 @@ def test_what_a_tool_asks_is_a_form(bench: Bench, era: str) -> None:
     bench.send()
     question.get_by_role("button", name="Decline").click()
     expect(bench.result).to_have_text("decline")
+
+
+def test_a_call_made_while_its_session_begins_waits_for_it(bench: Bench) -> None:
+    held: list[Route] = []
+
+    def hold_initialize(route: Route) -> None:
+        if (route.request.post_data_json or {}).get("method") == "initialize":
+            held.append(route)
+        else:
+            route.continue_()
+
+    bench.page.route("**/mcp", hold_initialize)
+    bench.caller().get_by_label("Revision").select_option("2025-11-25")
+    bench.choose("ask")
+    bench.send()
+    expect(bench.page.locator("#cancel")).to_be_enabled()
+    held.pop(0).continue_()
+    expect(bench.page.locator(".question")).to_contain_text("Which pot?")
+    assert held == [], "each call began a session of its own"
 
 
 def test_pictures_sound_and_links_are_shown_and_text_is_never_markup(bench: Bench) -> None:

@@ -19,7 +19,7 @@ export class Refused extends Error {
 export class Client {
   // `token` returns a promise of the access token, "" where none is needed.
   constructor({ url, era, token }) {
-    Object.assign(this, { url, era, token, session: null, capabilities: null, number: 0 });
+    Object.assign(this, { url, era, token, session: "", beginning: null, capabilities: null, number: 0 });
   }
 
   // Send a request and return its result. `watch` may have onExchange(exchange), onNotification(message) and
@@ -73,21 +73,26 @@ export class Client {
     }
   }
 
+  // Begin the session, or wait until it has begun: whoever asks meanwhile would have a call without a session.
   async #begin(watch) {
-    if (this.session !== null) return;
-    this.session = "";
+    const beginning = (this.beginning ??= this.#initialize({ ...watch, signal: undefined }));
     try {
-      const params = { protocolVersion: HANDSHAKE, capabilities: CAPABILITIES, clientInfo: CLIENT_INFO };
-      const answer = await this.#send("initialize", params, { ...watch, onHeaders: (headers) => {
-        this.session = headers["mcp-session-id"] ?? "";
-      } });
-      await this.#post({ jsonrpc: "2.0", method: "notifications/initialized" }, watch);
-      this.capabilities = answer.capabilities ?? null;
-      if (answer.capabilities?.logging) await this.#send("logging/setLevel", { level: "debug" }, watch);
+      await beginning;
     } catch (error) {
-      this.session = null;
+      if (this.beginning === beginning) this.beginning = null;
       throw error;
     }
+  }
+
+  async #initialize(watch) {
+    this.session = "";
+    const params = { protocolVersion: HANDSHAKE, capabilities: CAPABILITIES, clientInfo: CLIENT_INFO };
+    const answer = await this.#send("initialize", params, { ...watch, onHeaders: (headers) => {
+      this.session = headers["mcp-session-id"] ?? "";
+    } });
+    await this.#post({ jsonrpc: "2.0", method: "notifications/initialized" }, watch);
+    this.capabilities = answer.capabilities ?? null;
+    if (answer.capabilities?.logging) await this.#send("logging/setLevel", { level: "debug" }, watch);
   }
 
   async #send(method, params, watch, schema) {
@@ -100,10 +105,11 @@ export class Client {
     };
     watch.signal?.addEventListener("abort", onAbort);
     try {
+      const { session } = this;
       let response = await this.#post(message, watch, schema);
-      if (response.status === 404 && this.session) {
-        // The session is over: a new one, once (basic/transports, "Session Management").
-        this.session = null;
+      if (response.status === 404 && session) {
+        // The session is over: a new one, once (basic/transports, "Session Management"), unless another call has it.
+        if (this.session === session) this.beginning = null;
         await this.#begin(watch);
         response = await this.#post(message, watch, schema);
       }
