@@ -36,6 +36,7 @@ __all__ = [
     "Elicit",
     "ElicitURL",
     "Entra",
+    "Extension",
     "ExternalIssuer",
     "GitHub",
     "GitLab",
@@ -146,6 +147,7 @@ if TYPE_CHECKING:
     from gatepost.server.declared.resources import Resource
     from gatepost.server.declared.tools import Tool
     from gatepost.server.errors import InsufficientScope, ResourceNotFound, ToolError, ToolInvocationError
+    from gatepost.server.extension import Extension
     from gatepost.server.json_rpc_handler import JsonRpcHandler
     from gatepost.server.server import Server
     from gatepost.stdio.serving import run_stdio
@@ -200,6 +202,7 @@ _NAMES = {
     "gatepost.server.declared.resources": ("Resource",),
     "gatepost.server.declared.tools": ("Tool",),
     "gatepost.server.errors": ("InsufficientScope", "ResourceNotFound", "ToolError", "ToolInvocationError"),
+    "gatepost.server.extension": ("Extension",),
     "gatepost.server.json_rpc_handler": ("JsonRpcHandler",),
     "gatepost.server.server": ("Server",),
     "gatepost.stdio.serving": ("run_stdio",),

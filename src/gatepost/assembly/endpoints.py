@@ -26,6 +26,7 @@ from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import Settings
+from gatepost.extensions.authorization import CLIENT_CREDENTIALS
 from gatepost.outbound.fetching import system_trust
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.request_state import RequestStateSeal
@@ -280,7 +281,9 @@ def server_target(path: str, server: Server, making: Making) -> ServerTarget:
     core = making.core
     seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
     limits = SharedCallLimits(Limits(store=core.store.limits, now=core.now), path)
-    return ServerTarget(server, seal=seal, upstream=making.upstream, limits=limits)
+    # Clients of other issuers have to ask those what they offer.
+    grants = (CLIENT_CREDENTIALS,) if core.settings.issues_tokens else ()
+    return ServerTarget(server, seal=seal, upstream=making.upstream, limits=limits, extensions=grants)
 
 
 def front_target(

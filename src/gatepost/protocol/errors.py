@@ -127,7 +127,7 @@ class MissingRequiredClientCapability(ProtocolError):
     handshake_status = 200
 
     def __init__(self, required: Mapping[str, Any], *, request_id: RequestId | None = None) -> None:
-        names = ", ".join(required)
+        names = ", ".join([*required.get("extensions", ()), *(name for name in required if name != "extensions")])
         super().__init__(
             f"This needs a client capability that the client did not declare: {names}.",
             data={"requiredCapabilities": required},

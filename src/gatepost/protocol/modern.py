@@ -180,8 +180,12 @@ def check_mirrored_names(request: Request, method_header: bytes | None, name_hea
     if method_header != method.encode() and plain_header_value(method_header) != method:
         raise HeaderMismatch('The Mcp-Method header differs from "method".')
     member = NAMED_BY.get(method)
-    if member is None:
-        return
+    if member is not None:
+        check_mirrored_name(request, member, name_header)
+
+
+def check_mirrored_name(request: Request, member: str, name_header: bytes | None) -> None:
+    """Compare `Mcp-Name` with the parameter that it mirrors. Raises HeaderMismatch or InvalidParams."""
     name = request.params.get(member)
     if type(name) is not str:
         raise InvalidParams(f'"params.{member}" must be a string.')

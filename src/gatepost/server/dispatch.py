@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.extension import Extension
 from gatepost.server.methods import lifecycle, prompts, resources, tools
+from gatepost.server.methods.added_methods import with_extensions
 from gatepost.server.methods.served_server import Method, ServedServer
 from gatepost.server.target import Result
 
@@ -44,13 +46,33 @@ METHODS: Final = frozenset(_MODERN) | frozenset(_HANDSHAKE)
 class ServerTarget(ServedServer):
     """The `Target` that a `Server` is behind an endpoint."""
 
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
-        return self.server.run_lifespan()
+    _modern: Mapping[str, Method] = _MODERN
+    _dispatched: tuple[Extension, ...] = ()
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Open the server's, and in it those of its extensions. Raises ToolDefinitionError if one takes a method."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.server.run_lifespan())
+            self._dispatch()
+            for extension in self.extensions:
+                await stack.enter_async_context(extension.lifespan(self))
+            yield
 
     def answer(self, request: Request, revision: Revision, exchange: Exchange) -> Coroutine[Any, Any, Result]:
         """Return the coroutine of the method itself: one less to go through on every step."""
-        method = (_MODERN if revision.modern else _HANDSHAKE).get(request.method, _not_found)
+        if self._dispatched is not self.registry.extensions:
+            self._dispatch()
+        method = (self._modern if revision.modern else _HANDSHAKE).get(request.method, _not_found)
         return method(self, request, revision, exchange)
+
+    def _dispatch(self) -> None:
+        used = self.registry.extensions
+        self._modern, self._dispatched = with_extensions(_MODERN, used), used
+
+    def has_method(self, name: str) -> bool:
+        """Say whether there is a method of this name in any revision."""
+        return name in METHODS or any(name in extension.methods() for extension in self.registry.extensions)
 
     async def drain(self) -> None:
         """End what lasts until the server stops: subscriptions, each with its result."""

@@ -104,7 +104,7 @@ class ObservedTarget:
 
     def _described(self, method: str, name: str | None, version: str) -> _Known:
         """Return what spans and labels of a kind of request are; what is declared is remembered, which has an end."""
-        is_method, key = method in METHODS, _NAMES.get(method)
+        is_method, key = _is_method(self.target, method), _NAMES.get(method)
         labels = {conventions.METHOD: method if is_method else conventions.OTHER}
         is_declared = key is not None and name is not None and self.declared(method, name)
         if key is not None and name is not None and is_declared:
@@ -142,6 +142,10 @@ def declared_at(target: object) -> Callable[[str, str], bool]:
         "prompts/get": lambda: target.registry.prompts.there,
     }
     return lambda method, name: name in shelves[method]()
+
+
+def _is_method(target: Target, method: str) -> bool:
+    return target.has_method(method) if isinstance(target, ServerTarget) else method in METHODS
 
 
 def _failure(error: BaseException) -> Ended:

@@ -19,6 +19,7 @@ from gatepost.server.declared.resources import Resource
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import ToolDefinitionError
+from gatepost.server.extension import Extension, check_extension
 
 if TYPE_CHECKING:
     from gatepost.server.calls.around import Hook
@@ -109,6 +110,8 @@ class Registry:
     """What is done around every call, the outermost first."""
     is_hooked: bool = field(default=False, init=False)
     """Whether there are hooks, here or in what is included."""
+    extensions: tuple[Extension, ...] = field(default=(), init=False)
+    """Those that the server uses; another object after each change."""
     included: list[Registry] = field(default_factory=list, init=False)
     _including: list[tuple[Registry, str]] = field(default_factory=list, init=False)
     """Those that include this one, each with what the names of this one begin with there."""
@@ -159,6 +162,28 @@ class Registry:
             self.hooks = (*self.hooks, hook)
             self.mark_hooked()
 
+    def use(self, extension: Extension, prefix: str = "") -> Extension:
+        """Use an extension, here and wherever this is included, and return it, or the one there is, which takes it in.
+
+        Args:
+            extension: with an identifier of its own.
+            prefix: what the names of the server that it comes from begin with here.
+
+        Raises:
+            ToolDefinitionError: it cannot be one.
+        """
+        check_extension(extension)
+        with _LOCK:
+            used = next((each for each in self.extensions if each.identifier == extension.identifier), None)
+            if used is None:
+                used = extension
+                self.extensions = (*self.extensions, extension)
+            elif used is not extension:
+                used.include(extension, prefix)
+            for above, outer in self._including:
+                above.use(extension, outer + prefix)
+        return used
+
     def include(self, other: Registry, prefix: str) -> None:
         """Have everything of another registry here too, under names that begin with `prefix`, and what it adds later.
 
@@ -175,6 +200,8 @@ class Registry:
                         self.set_on(number, _key(number, prefix, key), on=False, below=True)
             if other.is_hooked:
                 self.mark_hooked()
+            for extension in other.extensions:
+                self.use(extension, prefix)
         for list_kind in {shelf.list_kind for shelf in other.shelves if shelf.known}:
             self.publish(Change(list_kind))
 

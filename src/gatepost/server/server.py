@@ -21,6 +21,7 @@ from gatepost.server.declared.resources import Resource, ResourceOptions, check_
 from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
 from gatepost.server.errors import ToolDefinitionError
+from gatepost.server.extension import Extension
 from gatepost.server.lifespan import Lifespan
 from gatepost.server.registry import Kind, Registry
 
@@ -270,6 +271,13 @@ class Server:
         self.registry.include(other.registry, "" if prefix is None else f"{prefix}_")
         self._included.append(other)
         self._lifespan.include(other._lifespan)
+
+    def use(self, extension: Extension) -> Extension:
+        """Offer an extension of the protocol to clients that know it, and return it, or the one that there is.
+
+        Raises ToolDefinitionError if it has no identifier such as `com.example/weather`.
+        """
+        return self.registry.use(extension)
 
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.

@@ -11,6 +11,7 @@ from gatepost.protocol.modern import LOG_LEVELS, discover_result
 from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.subscriptions import with_notifications
+from gatepost.server.extension import advertised
 from gatepost.server.methods.prompts import completes
 from gatepost.server.methods.resources import may_read
 from gatepost.server.methods.served_server import ServedServer, session_of
@@ -20,12 +21,12 @@ from gatepost.server.target import Result
 
 async def initialize(served: ServedServer, _request: Request, revision: Revision, _exchange: Exchange) -> Result:
     """Answer `initialize` (2025-11-25 basic/lifecycle)."""
-    return initialize_result(revision, **_introduction(served))
+    return initialize_result(revision, **_introduction(served, modern=False))
 
 
 async def discover(served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
     """Answer `server/discover` (2026-07-28 server/discover)."""
-    return discover_result(**_introduction(served))
+    return discover_result(**_introduction(served, modern=True))
 
 
 async def ping(_served: ServedServer, _request: Request, _revision: Revision, _exchange: Exchange) -> Result:
@@ -52,9 +53,10 @@ async def listen(served: ServedServer, request: Request, _revision: Revision, ex
     )
 
 
-def _introduction(served: ServedServer) -> dict[str, Any]:
+def _introduction(served: ServedServer, *, modern: bool) -> dict[str, Any]:
+    extensions = advertised(served.extensions, modern=modern)
     return {
-        "capabilities": with_notifications(_features_of(served.server)),
+        "capabilities": {**with_notifications(_features_of(served.server)), **extensions},
         "server_info": served.info,
         "instructions": served.server.instructions,
     }

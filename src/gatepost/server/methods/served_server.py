@@ -21,6 +21,7 @@ from gatepost.server.calls.upstream import SHOWN, Upstream, shows
 from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
+from gatepost.server.extension import Extension
 from gatepost.server.listing import Listing
 from gatepost.server.registry import Shelf
 from gatepost.server.server import Server
@@ -44,6 +45,7 @@ class ServedServer:
         random_bytes: gives incident ids their bytes.
         upstream: gives calls the tokens of login providers.
         limits: counts the calls of tools that have a rate; by default those of this process alone.
+        extensions: those that the server has for reasons of its deployment, which add no methods.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class ServedServer:
         random_bytes: RandomBytes = secrets.token_bytes,
         upstream: Upstream | None = None,
         limits: CallLimits | None = None,
+        extensions: tuple[Extension, ...] = (),
     ) -> None:
         optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
         self.server = server
@@ -61,6 +64,7 @@ class ServedServer:
         self.random_bytes = random_bytes
         self.upstream = upstream
         self.limits = limits or _LateLimits()
+        self._deployed = extensions
         self.info: Mapping[str, Any] = {
             "name": server.name,
             "version": server.version,
@@ -76,6 +80,11 @@ class ServedServer:
         )
         self.prompt_list = self._listing("prompts/list", "prompts", server.registry.prompts)
         self.subscriptions = Subscriptions(server.changes, server_info=self.info)
+
+    @property
+    def extensions(self) -> tuple[Extension, ...]:
+        """All extensions of the protocol that there are."""
+        return (*self.registry.extensions, *self._deployed)
 
     def _listing(self, method: str, member: str, shelf: Shelf[Any]) -> Listing:
         return Listing(method, member, shelf.listed, self.registry, self.server.page_size, self.info)

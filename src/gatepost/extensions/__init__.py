@@ -1,0 +1,1 @@
+"""Extensions of the protocol that Gatepost brings, one folder or module each; `server/extension.py` has what one is."""
