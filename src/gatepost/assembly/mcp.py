@@ -19,9 +19,11 @@ from gatepost.server.caller_in_results import CallerInResults
 from gatepost.server.calls.cancellation import CancelScope
 from gatepost.server.changes.pace import ChangePace
 from gatepost.server.changes.sync import syncing, syncs_of
+from gatepost.server.dispatch import ServerTarget
 from gatepost.stores.contract.endpoints import ServedEndpoint
 from gatepost.telemetry.catalogue import CALLS_WAITING, STREAMS
 from gatepost.telemetry.seam import NO_LABELS, Telemetry
+from gatepost.web.mcp.discovery import Described, Discovery
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
@@ -123,6 +125,16 @@ class Resources:
                 )
                 built |= {endpoint.path: served, f"{endpoint.path}/": served}
         return built
+
+    def discovery(self, origin: str) -> Discovery:
+        """Build what everybody may know of our own servers at an origin; others say by themselves who they are."""
+        settings = self.core.settings.server
+        described = [
+            Described(endpoint.path, endpoint.target.info)
+            for endpoint in self.endpoints
+            if settings.server_card and isinstance(endpoint.target, ServerTarget)
+        ]
+        return Discovery(origin, described, namespace=settings.namespace, proof=settings.registry_proof)
 
     def applications(self, origin: str) -> dict[str, ASGIApp]:
         """Build the protected applications at an origin, by path."""

@@ -99,7 +99,8 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
         routes = _without_authorization_server(resources, origin) if oauth is None else oauth.routes(origin)
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
         health = _health(installation, origin, checks).routes()
-        return Site((*common, *health, *routes), page_routes, endpoints, resources.applications(origin))
+        public = resources.discovery(origin).routes()
+        return Site((*common, *health, *routes, *public), page_routes, endpoints, resources.applications(origin))
 
     def is_taken(scope: Scope) -> bool:
         return app.has_route(scope)

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "call": "call a tool of an MCP server, ours or anybody's",
     "front": "serve an MCP server of somebody else's, which stands behind Gatepost unchanged",
     "stdio": "serve a Server or a JSON-RPC function on standard input and output",
+    "publish": "write and check what the MCP registry is told of a server",
     "doctor": "say what real clients would meet at an MCP URL, and what to change",
     "users": "manage accounts",
     "clients": "manage clients",

@@ -15,6 +15,7 @@ from gatepost.identity.rules import TAKES, is_rule
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.scopes import is_scope_token
 from gatepost.outbound.addresses import is_server_url
+from gatepost.protocol.server_card import is_namespace, is_registry_proof
 from gatepost.resource.bearer import is_bearer_token
 from gatepost.tokens.client_keys import ISSUER_ALGORITHMS
 from gatepost.tokens.sealing import is_key
@@ -112,6 +113,15 @@ class ServerSettings(Section):
     )
     handler: str | None = Field(
         None, alias="MCP_HANDLER", description="what to serve: module:name or path/file.py:name"
+    )
+    server_card: Flag = Field(default=True, alias="MCP_SERVER_CARD")
+    namespace: Annotated[str, _if(is_namespace)] | None = Field(
+        None, alias="MCP_SERVER_NAMESPACE", description="a domain name backwards, such as com.example"
+    )
+    registry_proof: Annotated[str, _if(is_registry_proof)] | None = Field(
+        None,
+        alias="MCP_REGISTRY_AUTH",
+        description="what the MCP registry is shown, v=MCPv1; k=ed25519; p= and the public key in Base64",
     )
     require_auth: Flag = Field(default=True, alias="MCP_REQUIRE_AUTH")
     lazy_auth: Flag = Field(default=False, alias="MCP_LAZY_AUTH")

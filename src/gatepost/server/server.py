@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from gatepost.protocol.uris import normal_form
 from gatepost.resource.scope_needs import closure
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
-from gatepost.server.declared.declaration import Icon, icons_of, scopes_of
+from gatepost.server.declared.declaration import Icon, decorator, icons_of, scopes_of
 from gatepost.server.declared.prompts import Prompt, PromptOptions
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
@@ -52,6 +52,7 @@ class Server:
         name: How programs call this server.
         version: Of this server, for clients to show.
         title: How people call it.
+        description: What it does, in a sentence for people; everybody may read it.
         instructions: How its tools are to be used, for models.
         tools: What to begin with; functions are taken as the decorator would take them.
         resources: Likewise.
@@ -79,6 +80,7 @@ class Server:
         *,
         version: str = "0.0.0",
         title: str | None = None,
+        description: str | None = None,
         instructions: str | None = None,
         tools: Iterable[Tool | Callable[..., Any]] = (),
         resources: Iterable[Resource] = (),
@@ -97,6 +99,7 @@ class Server:
         self.name = name
         self.version = version
         self.title = title
+        self.description = description
         self.instructions = instructions
         self.website_url = website_url
         self.icons = icons_of(icons, f"Server({name!r})")
@@ -356,7 +359,7 @@ class Server:
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Tool` and `add_tool` do.
         """
         options = {"strict_arguments": self.strict_arguments, **options}
-        register = _decorator(lambda decorated: self.add_tool(Tool(decorated, **options)))
+        register = decorator(lambda decorated: self.add_tool(Tool(decorated, **options)))
         return register if func is None else register(func)
 
     def resource(self, uri: str, /, **options: Unpack[ResourceOptions]) -> Callable[[F], F]:
@@ -366,7 +369,7 @@ class Server:
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Resource` and `add_resource` do.
         """
         check_has_uri(uri, str)
-        return _decorator(lambda decorated: self.add_resource(Resource(decorated, uri, **options)))
+        return decorator(lambda decorated: self.add_resource(Resource(decorated, uri, **options)))
 
     @overload
     def prompt(self, func: F, /) -> F: ...
@@ -379,7 +382,7 @@ class Server:
 
         The function itself is returned, unchanged. Raises ToolDefinitionError as `Prompt` and `add_prompt` do.
         """
-        register = _decorator(lambda decorated: self.add_prompt(Prompt(decorated, **options)))
+        register = decorator(lambda decorated: self.add_prompt(Prompt(decorated, **options)))
         return register if func is None else register(func)
 
 
@@ -388,11 +391,3 @@ def _implied(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
     checked = {scope: scopes_of(implied, f"implied_scopes[{scope!r}]") for scope, implied in given.items()}
     scopes_of(checked, "implied_scopes")
     return closure(checked)
-
-
-def _decorator(add: Callable[[Callable[..., Any]], object]) -> Callable[[F], F]:
-    def register(decorated: F) -> F:
-        add(decorated)
-        return decorated
-
-    return register

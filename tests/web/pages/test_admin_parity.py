@@ -13,7 +13,7 @@ from gatepost.cli.main import _COMMANDS, _parser
 from tests.web.pages.admin_forms import admin_forms, admin_pages
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "admin.md"
-PROGRAMS = {"serve", "front", "stdio", "check", "init", "doctor", "call", "dev"}
+PROGRAMS = {"serve", "front", "stdio", "check", "init", "doctor", "call", "dev", "publish"}
 """They run, and change nothing that a store holds."""
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gatepost.server.calls.around import Around, Hook
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 MakeContext = Callable[[Exchange], Context]
 """Builds the context of a call; called for functions that take one."""
@@ -321,3 +322,13 @@ def _marked(exchange: Exchange, tool: str | None) -> tuple[logging.Logger, dict[
     """Return the logger, and the members of the record that say whose call it was."""
     subject = ANONYMOUS if exchange.principal is None else exchange.principal.subject
     return (_log, {"subject": subject}) if tool is None else (_tools_log, {"tool": tool, "subject": subject})
+
+
+def decorator(add: Callable[[Callable[..., Any]], object]) -> Callable[[F], F]:
+    """Return a decorator that adds what it is put on, and returns it unchanged."""
+
+    def register(decorated: F) -> F:
+        add(decorated)
+        return decorated
+
+    return register

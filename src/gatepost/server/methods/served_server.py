@@ -58,7 +58,12 @@ class ServedServer:
         limits: CallLimits | None = None,
         extensions: tuple[Extension, ...] = (),
     ) -> None:
-        optional = {"title": server.title, "websiteUrl": server.website_url, "icons": server.icons}
+        optional = {
+            "title": server.title,
+            "description": server.description,
+            "websiteUrl": server.website_url,
+            "icons": server.icons,
+        }
         self.server = server
         self.seal = seal or process_seal()
         self.random_bytes = random_bytes
