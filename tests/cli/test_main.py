@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -332,6 +333,54 @@ def test_a_mistyped_command_is_told_with_the_one_most_like_it(
         main([word])
     assert ended.value.code == 2
     assert capsys.readouterr().err.endswith(f"gatepost: error: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ending"),
+    [
+        (
+            ["serve", "--prot", "8001"],
+            "gatepost serve: error: unrecognized arguments: --prot; did you mean --port?\n",
+        ),
+        (
+            ["check", "--wrkers=2"],
+            "gatepost check: error: unrecognized arguments: --wrkers=2; did you mean --workers?\n",
+        ),
+        (
+            ["users", "add", "ada", "--pasword-stdin"],
+            "gatepost users add: error: unrecognized arguments: --pasword-stdin; did you mean --password-stdin?\n",
+        ),
+        (["keys", "list", "--xyzzy"], "gatepost keys list: error: unrecognized arguments: --xyzzy\n"),
+    ],
+)
+def test_a_mistyped_option_is_told_with_the_one_most_like_it(
+    arguments: list[str], ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.endswith(ending)
+    assert said.startswith(f"usage: {ending.partition(':')[0]}")
+
+
+@pytest.mark.parametrize("arguments", [["users", "list"], ["--help"], ["audit", "--help"]], ids=" ".join)
+def test_a_command_whose_output_nobody_reads_ends_quietly_with_its_own_exit_code(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gatepost.cli.main", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "call", "audit"])
+def test_a_help_that_names_a_page_says_where_pages_are(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert capsys.readouterr().out.endswith(
+        "Pages in docs/ are part of the source distribution:\n  pip download --no-deps --no-binary gatepost gatepost\n"
+    )
 
 
 def test_the_help_of_a_command_keeps_its_abbreviations(capsys: pytest.CaptureFixture[str]) -> None:

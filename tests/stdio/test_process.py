@@ -1,6 +1,7 @@
 """The process: the official client in both eras, and clean ends."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -100,6 +101,24 @@ def test_what_cannot_be_served_is_one_sentence(arguments: list[str], words: str)
     assert (code, answers) == (2, [])
     assert words in log
     assert "Traceback" not in log
+
+
+def test_at_a_terminal_it_says_what_it_waits_for() -> None:
+    leader, terminal = os.openpty()
+    try:
+        with subprocess.Popen(COMMAND, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            os.close(terminal)
+            assert process.stderr is not None
+            said = ""
+            while "To try" not in said:  # what the target prints comes before
+                said += process.stderr.readline().decode()
+            os.write(leader, b"\x04")  # Ctrl-D
+            output, log = process.communicate(timeout=180)
+    finally:
+        os.close(leader)
+    assert (process.returncode, output, log) == (0, b"", b"")
+    assert "waits for an MCP client" in said
+    assert said.endswith(f"To try {FILE}:server in a browser: gatepost dev {FILE}:server\n")
 
 
 def test_a_bare_function_is_served() -> None:

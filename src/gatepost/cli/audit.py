@@ -28,7 +28,8 @@ _COLUMNS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `audit` takes."""
-    parser.description = "Show the audit trail, newest first. docs/audit.md lists events and reasons."
+    parser.description = "Show the audit trail, newest first."
+    parser.epilog = f"Events: {', '.join(AuditEvent)}. What each means, and the reasons: docs/audit.md."
     parser.add_argument(
         "--since", type=past_moment, default=0, metavar="TIME", help="2026-11-21, 2026-11-21T09:30 or 24h"
     )
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--event",
         choices=[event.value for event in AuditEvent],
         metavar="EVENT",
-        help="such as login, consent or refresh; docs/audit.md",
+        help="such as login, consent or refresh; all of them are below",
     )
     parser.add_argument("--outcome", choices=("ok", "refused"))
     parser.add_argument("--subject", help="a user's subject; gatepost users list shows it")

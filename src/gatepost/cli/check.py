@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from gatepost.cli.serve import add_serving_arguments, add_target_argument, overrides_of
+from gatepost.cli.serve import add_serving_arguments, add_target_argument, add_workers_argument, overrides_of
 from gatepost.cli.terminal import CommandRefused, add_json, printable, say, say_list
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = "Exit code: 0 nothing is wrong, 1 something is, 2 a setting or argument is; see docs/check.md."
     add_target_argument(parser)
+    add_workers_argument(parser)
     add_serving_arguments(parser)
     add_json(parser)
     parser.add_argument("--offline", action="store_true", help="ask no other server; the store's database excepted")

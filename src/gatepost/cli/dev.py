@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatepost.cli.serve import add_app_arguments, add_target_argument
+
 if TYPE_CHECKING:
     from gatepost.configuration.settings import Settings
 
@@ -25,12 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "A page at /dev lists its tools, prompts and resources and calls them."
     )
     parser.epilog = f"Accounts, tokens and sessions are kept in {_STORE}. Other settings as for gatepost serve."
-    parser.add_argument(
-        "target",
-        nargs="?",
-        metavar="TARGET",
-        help="module:name or path/file.py:name; without a name its only Server (default: the variable MCP_HANDLER)",
-    )
+    add_target_argument(parser)
     parser.add_argument("--host", help="address of this machine to listen on (MCP_HOST, default 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on (MCP_PORT, default 8000)")
     parser.add_argument(
@@ -40,17 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a further file or folder of which every change counts; may be given several times",
     )
-    parser.add_argument(
-        "--single-user", action="store_true", help="no login: apps on this machine get access without asking"
-    )
-    parser.add_argument("--title", help="the server's name for people (default: the target's own)")
-    parser.add_argument(
-        "--middleware",
-        action="append",
-        default=[],
-        metavar="CLASS",
-        help="ASGI middleware around the app, as module:name; several, the first outermost",
-    )
+    add_app_arguments(parser)
     parser.set_defaults(run=dev)
 
 

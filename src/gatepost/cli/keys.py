@@ -8,7 +8,7 @@ import sys
 import time
 
 from gatepost.cli.open_store import audit, store_read, with_store
-from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_list, say_table
+from gatepost.cli.terminal import Actions, CommandRefused, moment, say, say_beside, say_list, say_table
 from gatepost.configuration.deployment import key_file
 from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring
 from gatepost.configuration.settings import Settings, load_settings
@@ -131,7 +131,7 @@ def reseal(_options: argparse.Namespace) -> None:
     ring = make_key_ring(settings, file=file, random_bytes=secrets.token_bytes)
     done = with_store(lambda store: _reseal(store, ring, settings))
     if sys.stderr.isatty():
-        print(file=sys.stderr)  # noqa: T201 - ends the line of the progress
+        say_beside()  # ends the line of the progress
     say_table(
         ("SEALED", "LOOKED AT", "SEALED ANEW", "NOT OPENED"),
         [(kind.what, str(kind.looked_at), str(kind.sealed_anew), str(kind.unopened)) for kind in done],
@@ -157,4 +157,4 @@ async def _reseal(store: Store, ring: KeyRing, settings: Settings) -> list[Resea
 def _show(done: Resealed) -> None:
     """Say how far it is, on a terminal only."""
     if sys.stderr.isatty():
-        print(f"\r{done.what}: {done.looked_at}\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201 - as above
+        say_beside(f"\r{done.what}: {done.looked_at}\033[K", end="")

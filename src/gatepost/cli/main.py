@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from gatepost import __version__
-from gatepost.cli.terminal import CommandRefused, complain
+from gatepost.cli.parsing import Parser, near_match
+from gatepost.cli.terminal import CommandRefused, complain, flush_output
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -44,7 +45,13 @@ _COMMANDS: Final = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, 1 for a refusal that is explained, 2 for wrong usage."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        flush_output()
+
+
+def _run(given: list[str]) -> int:
     if not given and _names_handler():
         given = ["serve"]
     options = _options(given)
@@ -91,16 +98,16 @@ def _options(given: Sequence[str]) -> argparse.Namespace:
 
 def _no_command(word: str) -> str:
     """Return a sentence about a word that is no command, which names the command that is most like it."""
-    import difflib  # noqa: PLC0415 - only for a mistake
-
-    near = difflib.get_close_matches(word, _COMMANDS, n=1)
-    return f"There is no command {word!r}{f'; did you mean {near[0]}?' if near else '; gatepost --help lists them.'}"
+    near = near_match(word, _COMMANDS)
+    return f"There is no command {word!r}{f'; did you mean {near}?' if near else '; gatepost --help lists them.'}"
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gatepost",
         description="Put Python tools on the open internet as an MCP server, with login and consent built in.",
+        epilog="gatepost COMMAND --help says what a command takes. Messages name pages of the documentation, such as "
+        "docs/settings.md.",
     )
     parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -20,18 +20,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = "Everything else is set by environment variables or .env; see docs/settings.md."
     add_target_argument(parser)
+    add_workers_argument(parser)
     add_serving_arguments(parser)
     parser.set_defaults(run=serve)
 
 
 def add_target_argument(parser: argparse.ArgumentParser) -> None:
-    """Add what is served, and by how many processes."""
+    """Add what is served."""
     parser.add_argument(
         "target",
         nargs="?",
         metavar="TARGET",
         help="module:name or path/file.py:name; without a name its only Server (default: the variable MCP_HANDLER)",
     )
+
+
+def add_workers_argument(parser: argparse.ArgumentParser) -> None:
+    """Add by how many processes it is served."""
     parser.add_argument("--workers", metavar="N", help="how many processes serve (MCP_WORKERS, default 1)")
 
 
@@ -47,6 +52,11 @@ def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
         help="listen beside a server that listens there, or take over its Unix socket (MCP_REUSE_PORT)",
     )
     parser.add_argument("--public-url", help="address that clients use (MCP_PUBLIC_URL)")
+    add_app_arguments(parser)
+
+
+def add_app_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the app is made with, wherever it listens."""
     parser.add_argument(
         "--single-user", action="store_true", help="no login: whoever reaches this server is its owner; loopback only"
     )

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import Final
+
+from gatepost.cli.terminal import complain
+
+_WAITS: Final = (
+    "This waits for an MCP client, which writes JSON-RPC messages to standard input, each on a line; clients start "
+    "this command themselves. Ctrl-D or Ctrl-C ends it."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +49,14 @@ def serve(options: argparse.Namespace) -> None:
     from gatepost.stdio.streams import standard_streams  # noqa: PLC0415 - likewise
 
     settings = load_settings({})
+    is_typed = sys.stdin is not None and sys.stdin.isatty()
     configure_logging(settings.server.log_level, log_format=settings.server.log_format)
     observed = observed_by(settings, shows_figures=False)
     # Taken before the target is loaded: what its modules print while they are imported is no message either.
     with standard_streams() as streams:
         target = load_target(options.target)
+        if is_typed:
+            complain(_WAITS, f"To try {options.target} in a browser: gatepost dev {options.target}")
         try:
             serve_stdio(
                 target,

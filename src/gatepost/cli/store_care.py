@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from gatepost import __version__
 from gatepost.cli.open_store import mention_other_store, reachable_location
-from gatepost.cli.terminal import Actions, CommandRefused, add_json, moment, say, say_record, say_table
+from gatepost.cli.terminal import Actions, CommandRefused, add_json, moment, say, say_beside, say_record, say_table
 from gatepost.configuration.deployment import key_file
 from gatepost.configuration.sealing_keys import keys_in_file, make_key_ring
 from gatepost.configuration.settings import Settings, load_settings
@@ -181,7 +181,7 @@ def show_progress(done: int, total: int) -> None:
     """Say how far it is, on a terminal only."""
     if sys.stderr.isatty():
         end = "\n" if done >= total else ""
-        print(f"\r{done * 100 // max(total, 1):3} %", end=end, file=sys.stderr, flush=True)  # noqa: T201 - as above
+        say_beside(f"\r{done * 100 // max(total, 1):3} %", end=end)
 
 
 @contextmanager
@@ -189,8 +189,11 @@ def _target(name: str) -> Iterator[BinaryIO]:
     from gatepost.stores.new_files import new_file  # noqa: PLC0415 - as above
 
     if name == _STREAM:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise CommandRefused("The export is not whole: the program that read it has ended.") from None
         return
     with new_file(Path(name)) as draft, draft.open("wb") as file:
         yield file

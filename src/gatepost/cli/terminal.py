@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TextIO
 
 from gatepost.observability.moments import read_moment, read_stretch
 
@@ -27,13 +28,45 @@ class CommandRefused(Exception):
 
 def say(text: str) -> None:
     """Print an answer."""
-    print(text)  # noqa: T201 - a command line talks to its user
+    _write(text, sys.stdout)
 
 
 def complain(*sentences: str) -> None:
     """Print why something was not done."""
     for sentence in sentences:
-        print(f"gatepost: {sentence}", file=sys.stderr)  # noqa: T201 - likewise
+        _write(f"gatepost: {sentence}", sys.stderr)
+
+
+def say_beside(text: str = "", *, end: str = "\n") -> None:
+    """Print what is no answer to standard error, such as progress and questions; at once, whatever it ends with."""
+    _write(text, sys.stderr, end=end)
+
+
+def flush_output() -> None:
+    """Write what is not written yet; Python's own last attempt at that tells of a closed pipe with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                _drop_what_follows(stream)
+
+
+def _write(text: str, stream: TextIO, *, end: str = "\n") -> None:
+    try:
+        print(text, end=end, file=stream, flush=stream is sys.stderr)
+    except BrokenPipeError:
+        _drop_what_follows(stream)
+
+
+def _drop_what_follows(stream: TextIO) -> None:
+    """Have the stream lead nowhere: who read it has seen enough, as in `gatepost check | head -1`.
+
+    The command goes on: what it has begun to change it is not to leave half done, and its exit code is its own.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def say_list(rows: Sequence[Mapping[str, object]], *, as_json: bool, if_empty: str) -> None:

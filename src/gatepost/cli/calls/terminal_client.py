@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.cli.calls.lists import kind_of
 from gatepost.cli.calls.waiting import blocking
-from gatepost.cli.terminal import printable
+from gatepost.cli.terminal import printable, say_beside
 
 if TYPE_CHECKING:
     from mcp_types import ElicitResult, LoggingMessageNotificationParams
@@ -24,7 +23,7 @@ AskLine = Callable[[str], str]
 
 def typed_line(question: str) -> str:
     """Ask on standard error, which `input` does not where standard output is a file or a pipe."""
-    print(question, end="", file=sys.stderr, flush=True)  # noqa: T201 - a command line talks
+    say_beside(question, end="")
     return input()
 
 
@@ -47,7 +46,7 @@ class TerminalClient:
         """Say something on a line of its own; further lines of it are indented, so that they pass for nothing else."""
         self.end_progress()
         shown = printable(text, lines=True).replace("\n", "\n    ")
-        print(shown, file=sys.stderr, flush=True)  # noqa: T201 - a command line talks
+        say_beside(shown)
 
     async def on_progress(self, progress: float, total: float | None, message: str | None) -> None:
         """Show how far the server is; on a terminal alone."""
@@ -56,13 +55,13 @@ class TerminalClient:
         far = f"{progress:g}" if not total else f"{progress * 100 / total:3.0f} %"
         self._has_progress = True
         said = f"\r{far}  {printable(message or '')[:100]}\033[K"
-        print(said, end="", file=sys.stderr, flush=True)  # noqa: T201 - as above
+        say_beside(said, end="")
 
     def end_progress(self) -> None:
         """End the line of the progress, if there is one."""
         if self._has_progress:
             self._has_progress = False
-            print(file=sys.stderr, flush=True)  # noqa: T201 - as above
+            say_beside()
 
     async def on_log(self, params: LoggingMessageNotificationParams) -> None:
         """Show a line of the server's log."""
