@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatepost.observability.logs import _JWT, LineFormatter, configure_logging, scrub
+from gatepost.observability.logs import LineFormatter, configure_logging
+from gatepost.observability.scrubbing import _JWT, scrub
 
 TOKEN = "gp_at_" + "A" * 43
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"

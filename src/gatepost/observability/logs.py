@@ -19,23 +19,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+from gatepost.observability.scrubbing import HIDDEN, scrub
 from gatepost.telemetry.request_ids import current_request_id
 
-# Ours, GitHub's, and what a header authorizes with.
-_SECRET = re.compile(r"(gp_[a-z]{2}_|gh[oprsu]_)[A-Za-z0-9_-]{8,}|(?i:(bearer|basic|dpop)\s+)[A-Za-z0-9._~+/=-]{8,}")
-# Signed or encrypted tokens (RFC 7515 and 7516, section 3.1). One begins where no other could, so each is read once.
-_JWT: Final = re.compile(r"(?:(?<![A-Za-z0-9_-])|(?<=%[0-9A-Fa-f]{2}))eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){2,4}")
-_NAMED: Final = (
-    r"(?i)(pass_?(?:word|phrase|wd|code)|secret|token|assertion|api_?key|(?:private|sealing|signing|secret|access)_?keys?"
-    r"|code_?verifier|(?:device|user|auth|authorization)_?code|(?<![\w-])code)"
-)
-_QUOTED_VALUE: Final = r"""\\*"(?:[^"\\\n]|\\.)*"?|\\*'(?:[^'\\\n]|\\.)*'?"""
-# In a query, a form or a keyword argument; in JSON (perhaps in a string of JSON), or as Python shows a mapping.
-_PARAMETER: Final = re.compile(
-    rf"""{_NAMED}(?:(=)(?:{_QUOTED_VALUE}|[^\s&"'#;,()<>]+)|(s?\\*["']\s?:\s?)(?:{_QUOTED_VALUE}))"""
-)
-# What Pydantic quotes of a value that does not fit, to its end: it is the user's, and may be anything.
-_QUOTED = re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)")
 _SECRET_NAMES: Final = re.compile(
     r"(?:.*(?:password|passphrase|passwd|passcode|secret|token|authorization|cookie|credential|assertion"
     r"|(?:api|private|sealing|signing|secret|access|encryption)key|codeverifier|(?:device|user|auth|authorization)code"
@@ -47,7 +33,6 @@ _JOINTS: Final = re.compile(r"[\W_]+")
 _TRACEBACK = "Traceback (most recent call last):"
 _PLAIN = re.compile(r"[\w.:/@+~-]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-_HIDDEN: Final = "…"
 _LOGGERS: Final = ("gatepost", "uvicorn", "opentelemetry")
 _LONGEST_INTEGER: Final = 1024
 """Bits."""
@@ -125,13 +110,6 @@ class JsonFormatter(logging.Formatter):
         }
 
 
-def scrub(text: str) -> str:
-    """Return `text` without what looks like a secret or has the name of one, nor the values that Pydantic quotes."""
-    text = _SECRET.sub(lambda match: (match[1] or match[2] + " ") + _HIDDEN, text)
-    text = _PARAMETER.sub(lambda match: match[1] + (match[2] or match[3]) + _HIDDEN, _JWT.sub(_HIDDEN, text))
-    return _QUOTED.sub(rf"\1{_HIDDEN}", text)
-
-
 def formatter_of(log_format: str) -> logging.Formatter:
     """Return what writes lines as `text` or `json`."""
     return JsonFormatter() if log_format == "json" else LineFormatter()
@@ -188,7 +166,7 @@ def _scrubbed(key: str, value: object, depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value if value is None or _is_number_of_json(value) else _text(value)
     if _SECRET_NAMES.fullmatch(_JOINTS.sub("", key.lower())):
-        return _HIDDEN
+        return HIDDEN
     if isinstance(value, Mapping) and depth < _DEEPEST:
         return {scrub(_text(name)): _scrubbed(_text(name), inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEEPEST:

@@ -15,7 +15,6 @@ Every refusal is logged at INFO with its reason, the route's template and, once 
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import traceback
 from collections.abc import Callable, Mapping
@@ -53,13 +52,6 @@ RETRY_AFTER = 5
 _BASIC_CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'  # RFC 7617 section 2
 _NOT_FOUND = 404
 _WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110 section 6.4.1
-
-# The message of an exception may quote what it choked on: our own secrets by their prefix (any length, in case one was
-# cut), credentials by their scheme, and what Pydantic writes into its errors, to the end of that value.
-_SECRETS = (
-    re.compile(r"(gp_[a-z]{2}_|\b(?:Bearer|Basic|DPoP) +)\S+", re.IGNORECASE),
-    re.compile(r"(input_value=)(?:.*(?=, input_type=)|.*)"),
-)
 
 # Keyed by the status and text of the router's own errors; a route of the user's that raises its own text keeps it.
 _ADVICE = {
@@ -187,10 +179,9 @@ def endpoint_of(scope: Scope) -> str:
 
 def scrubbed_traceback(error: BaseException) -> str:
     """Return the traceback of `error` and of its causes without what looks like a credential in their messages."""
-    text = "".join(traceback.format_exception(error))
-    for secret in _SECRETS:
-        text = secret.sub(r"\1[scrubbed]", text)
-    return text
+    from gatepost.observability.scrubbing import scrub_traceback  # noqa: PLC0415 - only for a fault
+
+    return scrub_traceback("".join(traceback.format_exception(error)))
 
 
 class ErrorResponses:
