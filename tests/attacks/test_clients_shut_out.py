@@ -1,4 +1,4 @@
-"""A client that is disabled or removed while somebody presses Approve gets no code, and nothing is remembered for it.
+"""A client, or a person, shut out while somebody presses Approve gets no code, and nothing is remembered.
 
 Security.md row 31 and what `ClientStore.disable_client` promises, at each moment between the steps of the page.
 """
@@ -73,6 +73,38 @@ async def test_one_who_is_shut_out_around_the_approval_gets_and_keeps_nothing(
 
     assert answer.status_code == (409 if moment == "before" else 303)
     assert ("location" in answer.headers) == (moment == "after")
+    (record,) = kept
+    assert await store.grants.find_code(record.code_fingerprint, now=world.now) is None
+    assert not await is_remembered(asking)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_person_disabled_around_their_approval_leaves_no_code_that_is_good_once_they_are_enabled(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    world = asking.world
+    store: Store = world.store
+    page = await asking.ask()
+    approve = store.transactions.approve_transaction
+    kept: list[AuthorizationCode] = []
+
+    async def meanwhile(record: AuthorizationCode, **options: Any) -> ApproveOutcome:
+        kept.append(record)
+        if moment == "before":
+            await store.users.disable_user("user_ada", now=world.now)
+        outcome = await approve(record, **options)
+        if moment == "after":
+            await store.users.disable_user("user_ada", now=world.now)
+        return outcome
+
+    monkeypatch.setattr(store.transactions, "approve_transaction", meanwhile)
+    answer = await asking.decide(page)
+    monkeypatch.undo()
+    await store.users.enable_user("user_ada")
+
+    assert answer.status_code == (403 if moment == "before" else 303)
+    assert ("location" in answer.headers) == (moment == "after")
+    assert ("Your account is disabled" in answer.text) == (moment == "before")
     (record,) = kept
     assert await store.grants.find_code(record.code_fingerprint, now=world.now) is None
     assert not await is_remembered(asking)

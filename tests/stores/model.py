@@ -163,6 +163,8 @@ class DurableTruth:
         earlier = [other for other in self.codes.values() if other.transaction_id == code.transaction_id]
         if request.state is TransactionState.DENIED or any(other.grant_id is not None for other in earlier):
             return ApproveOutcome.ALREADY_FINISHED
+        if self._is_disabled(code.subject):
+            return ApproveOutcome.USER_DISABLED
         for other in earlier:
             del self.codes[other.code_fingerprint]
         self.codes[code.code_fingerprint] = code

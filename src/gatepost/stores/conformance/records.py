@@ -176,13 +176,14 @@ async def find_refresh_token(store: Store, token_fingerprint: bytes) -> RefreshT
     return None if judged is None else judged.token
 
 
-async def remember_consent(store: Store, consent: Consent) -> None:
-    """Approve a request and remember that."""
+async def remember_consent(
+    store: Store, consent: Consent, *, comes_to: ApproveOutcome = ApproveOutcome.APPROVED
+) -> None:
+    """Approve a request and remember that; the approval `comes_to` this."""
     name = f"to-remember-{next(_numbers)}"
     await store.transactions.begin_transaction(transaction(name, client_id=consent.client_id))
     approved = code(name, name, subject=consent.subject, client_id=consent.client_id)
-    outcome = await store.transactions.approve_transaction(approved, now=NOW, consent=consent)
-    assert outcome is ApproveOutcome.APPROVED
+    assert await store.transactions.approve_transaction(approved, now=NOW, consent=consent) is comes_to
 
 
 async def keep_client(store: Store, client: Client) -> None:

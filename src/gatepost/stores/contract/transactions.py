@@ -19,6 +19,8 @@ class ApproveOutcome(Enum):
     """The transaction was denied, or its code has been redeemed: nothing was written."""
     GONE = auto()
     """Unknown or expired: nothing was written."""
+    USER_DISABLED = auto()
+    """The user of the code is disabled: nothing was written."""
 
 
 class TransactionStore(Protocol):
@@ -41,7 +43,8 @@ class TransactionStore(Protocol):
     ) -> ApproveOutcome:
         """Mark `code.transaction_id` approved, keep its code, and remember `consent`, together.
 
-        The consent takes the place of one with the same key; for a user who is disabled none is kept.
+        The consent takes the place of one with the same key. For a user who is disabled nothing is kept: who was logged
+        in when that was done would otherwise hold a code, which is good again as soon as they are enabled.
 
         So a client that is shut out at the same moment loses all three or gets none: were the consent kept in a second
         step, it could outlive what shutting out forgets.

@@ -64,6 +64,8 @@ class SqlTransactionStore(Operations):
         is_redeemed = await transaction.one(_REDEEMED, code.transaction_id) is not None
         if is_redeemed or request["state"] == TransactionState.DENIED:
             return ApproveOutcome.ALREADY_FINISHED
+        if await transaction.one(_DISABLED_USER, code.subject) is not None:
+            return ApproveOutcome.USER_DISABLED
         await transaction.run("DELETE FROM authorization_codes WHERE transaction_id = $1", code.transaction_id)
         await CODES.insert(transaction, code)
         await transaction.run(_APPROVE, code.transaction_id)

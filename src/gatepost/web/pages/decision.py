@@ -27,7 +27,7 @@ from gatepost.stores.contract.transactions import ApproveOutcome, TransactionSto
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions
-from gatepost.web.pages.pending_request import already_answered
+from gatepost.web.pages.pending_request import account_disabled, already_answered
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.audit import Audit
 
@@ -106,13 +106,16 @@ class Decision:
 
         Raises:
             AccessDenied: the person's roles permit nothing of it.
-            PageRefusal: the request has been denied, its code has been redeemed, or it is over.
+            PageRefusal: the request has been denied, its code has been redeemed, or it is over; or the person has been
+                disabled in the meantime.
         """
         transaction = self.permitted(transaction, user)
         now, lifetime = self.now(), self.consent_lifetime if was_asked else 0
         code, record = self._code(transaction, user)
         consent = remembered(transaction, subject=user.subject, now=now, lifetime=lifetime)
         outcome = await self.transactions.approve_transaction(record, now=now, consent=consent)
+        if outcome is ApproveOutcome.USER_DISABLED:
+            raise account_disabled()
         if outcome is not ApproveOutcome.APPROVED:
             raise already_answered()
         return await self._send_code(request, transaction, user, code)

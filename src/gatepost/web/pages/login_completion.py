@@ -42,7 +42,7 @@ from gatepost.web.pages.browser_session import BrowserSessions, CameBy, OpenSess
 from gatepost.web.pages.csrf import check_origin
 from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login_purpose import LinkLogin, LogIn, Purpose, from_json, purpose_of, to_json
-from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, login_path
+from gatepost.web.pages.pending_request import ACCOUNT, SECOND_STEP, account_disabled, login_path
 from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages, login_unavailable
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.limits import PAGE_LIMIT
@@ -119,14 +119,7 @@ class LoginCompletion:
         """Return the user for whom the provider vouches; refuse one who is disabled."""
         user = await self.recognise(identity)
         if user is None:
-            raise PageRefusal(
-                Reason.USER_DISABLED,
-                status=403,
-                title=Phrase("Your account is disabled"),
-                message=Phrase(
-                    "The people who run this server have disabled it. Ask them if you think that is a mistake."
-                ),
-            )
+            raise account_disabled()
         return user
 
     async def recognise(self, identity: Identity | User) -> User | None:

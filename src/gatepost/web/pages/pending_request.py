@@ -109,6 +109,16 @@ def already_answered() -> PageRefusal:
     )
 
 
+def account_disabled() -> PageRefusal:
+    """Return the refusal of a person whose account administrators have disabled."""
+    return PageRefusal(
+        Reason.USER_DISABLED,
+        status=403,
+        title=Phrase("Your account is disabled"),
+        message=Phrase("The people who run this server have disabled it. Ask them if you think that is a mistake."),
+    )
+
+
 def _over(transaction: AuthorizationTransaction | None) -> PageRefusal:
     """Return the refusal of a browser whose request `transaction` is not: one page, and only the log tells why."""
     reason = Reason.TRANSACTION_EXPIRED

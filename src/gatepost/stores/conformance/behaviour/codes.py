@@ -68,10 +68,9 @@ async def test_an_unknown_or_expired_code_is_not_redeemed(store: Store) -> None:
 
 
 async def test_a_code_of_a_disabled_user_is_not_redeemed(store: Store) -> None:
-    """Approval may have been under way while the account was being disabled."""
-    await store.users.add_user(user())
-    await store.users.disable_user("user-1", now=NOW)
+    """No code of theirs is kept; the exchange looks once more, in its own transaction."""
     await approve(store)
+    await store.users.add_user(user(disabled_at=NOW))
 
     assert await store.grants.redeem_code(fp("code-1"), grant(), tokens(), now=NOW) is RedeemOutcome.LOST_RACE
     assert await find_grant(store, "grant-1") is None

@@ -99,8 +99,7 @@ async def test_a_disabled_user_has_nothing_remembered_and_gets_nothing_remembere
     await store.users.disable_user("user-1", now=NOW)
 
     assert await find(store) is None
-    await remember_consent(store, CONSENT)
-    assert await find(store) is None
+    await remember_consent(store, CONSENT, comes_to=ApproveOutcome.USER_DISABLED)
     await store.users.enable_user("user-1")
     assert await find(store) is None
 

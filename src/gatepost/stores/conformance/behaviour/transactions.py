@@ -79,6 +79,19 @@ async def test_approving_after_a_denial_writes_nothing(store: Store) -> None:
     assert await store.grants.find_code(fp("code-1"), now=NOW) is None
 
 
+async def test_approving_writes_nothing_for_a_disabled_user(store: Store) -> None:
+    await store.users.add_user(user())
+    await store.transactions.begin_transaction(transaction())
+    await store.users.disable_user("user-1", now=NOW)
+
+    assert await store.transactions.approve_transaction(code(), now=NOW) is ApproveOutcome.USER_DISABLED
+    assert await store.grants.find_code(fp("code-1"), now=NOW) is None
+    assert await store.transactions.find_transaction("transaction-1", now=NOW) == transaction()
+
+    await store.users.enable_user("user-1")
+    assert await store.transactions.approve_transaction(code(), now=NOW) is ApproveOutcome.APPROVED
+
+
 async def test_approving_one_transaction_leaves_the_codes_of_others(store: Store) -> None:
     approved = await approve(store)
     await approve(store, "2")
