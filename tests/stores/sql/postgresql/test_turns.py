@@ -150,17 +150,13 @@ async def at_work_at_once(turns: Turns, *, seconds: float = 0) -> None:
 
 
 class Calls:
-    """Operations by name."""
+    """An operation by name."""
 
     async def add_next(self, transaction: Transaction) -> int:
         return await transaction.run(NEXT)
 
-    async def add_first(self, transaction: Transaction) -> int:
-        return await transaction.run("INSERT INTO store_probe (slot, written) VALUES (1, 0)")
-
 
 ADD_NEXT: StoreCall[int] = StoreCall(Calls.add_next, Calls(), (), {})
-ADD_FIRST: StoreCall[int] = StoreCall(Calls.add_first, Calls(), (), {})
 
 
 @pytest.fixture
@@ -204,14 +200,24 @@ async def test_a_number_that_another_transaction_took_meanwhile_is_no_mistake(
     assert await count(postgresql_url) == 2
 
 
-async def test_what_breaks_a_constraint_by_itself_is_said_as_it_is(
-    database: PostgresqlDatabase, monkeypatch: pytest.MonkeyPatch
+async def test_what_breaks_a_constraint_by_itself_is_said_as_it_is_when_it_has_broken_it_again(
+    database: PostgresqlDatabase,
 ) -> None:
-    await database.write(ADD_FIRST)
-    monkeypatch.setattr("gatepost.stores.sql.postgresql.database._Attempt.is_over", True)
+    attempts = 0
+
+    class Mistaken:
+        async def add_first(self, transaction: Transaction) -> int:
+            nonlocal attempts
+            attempts += 1
+            return await transaction.run("INSERT INTO store_probe (slot, written) VALUES (1, 0)")
+
+    add_first = StoreCall(Mistaken.add_first, Mistaken(), (), {})
+    await database.write(add_first)
 
     with pytest.raises(asyncpg.UniqueViolationError):
-        await database.write(ADD_FIRST)
+        await database.write(add_first)
+
+    assert attempts == 1 + 2
 
 
 async def test_hundreds_that_take_the_next_number_at_once_all_get_one(

@@ -30,6 +30,7 @@ from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.connections import Connections
 from gatepost.stores.sql.postgresql.durability import chooses_commit, keeping, warn_of_loss
 from gatepost.stores.sql.postgresql.errors import (
+    broken_constraint,
     explained,
     explained_at_open,
     has_lost_statement,
@@ -230,6 +231,7 @@ class PostgresqlDatabase:
     ) -> T:
         attempt = _Attempt(name, _at_most(LONGEST_STATEMENT) if name in self._slow else LONGEST_ATTEMPT)
         attempts = 0
+        broken: tuple[str | None, ...] | None = None
         while True:
             try:
                 result = await run(attempt, operation)
@@ -238,6 +240,9 @@ class PostgresqlDatabase:
                 has_met_another = stood_in_the_way(cause)
                 if not (has_met_another or is_worth_another_attempt(cause)) or attempt.is_over:
                     raise
+                met_before, broken = broken, broken_constraint(cause)
+                if broken is not None and broken == met_before:
+                    raise  # whoever had the key has committed before this attempt began: it does not look for keys
                 if has_met_another:
                     self._turns.met(name)
                 if has_lost_statement(cause):

@@ -76,9 +76,16 @@ def stood_in_the_way(error: BaseException) -> bool:
 
     Operations look for keys first. So the other one has committed meanwhile, which PostgreSQL may find at the
     constraint before it finds that the two cannot be serialized (PostgreSQL section 13.5): another attempt sees it. If
-    that meets the same, the mistake is ours, and stays what it is.
+    that meets the same (`broken_constraint`), the mistake is ours, and stays what it is.
     """
     return state_of(error) in _AGAIN | _CONSTRAINTS
+
+
+def broken_constraint(error: BaseException) -> tuple[str | None, ...] | None:
+    """Return which constraint was broken and by which key; None for any other error."""
+    if state_of(error) not in _CONSTRAINTS:
+        return None
+    return tuple(getattr(error, name, None) for name in ("table_name", "constraint_name", "detail"))
 
 
 def has_lost_statement(error: BaseException) -> bool:
