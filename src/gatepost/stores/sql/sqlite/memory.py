@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import sqlite3
 import threading
 import weakref
 from typing import Final
@@ -10,6 +13,22 @@ from gatepost.stores.sql.database import Operation, T
 from gatepost.stores.sql.schema.migrations import migrate
 from gatepost.stores.sql.sqlite.connections import TYPE_NAMES, connect
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
+
+_COPYING: Final = threading.Lock()
+
+
+@functools.cache
+def _empty() -> sqlite3.Connection:
+    """Return a database with all tables and no rows, of which each one here begins as a copy.
+
+    To copy it takes a hundredth of the time in which its tables are made; tests open thousands.
+    """
+    connection = connect(":memory:", timeout=0, check_same_thread=False)
+    connection.execute("BEGIN")
+    run_to_end(migrate(SqliteTransaction(connection), type_names=TYPE_NAMES))
+    connection.execute("COMMIT")
+    atexit.register(connection.close)
+    return connection
 
 
 class MemoryDatabase:
@@ -31,7 +50,8 @@ class MemoryDatabase:
         self._connection.execute("PRAGMA foreign_keys = ON")
         # Large sorts would go to a temporary file.
         self._connection.execute("PRAGMA temp_store = MEMORY")
-        self._run(lambda transaction: migrate(transaction, type_names=TYPE_NAMES))
+        with _COPYING:
+            _empty().backup(self._connection)
 
     async def open(self) -> None:
         """Nothing to connect."""
