@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from gatepost.doctor.examination import Diagnosis, WalkOptions, examine
 from gatepost.doctor.requester import Requester
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.testing.asgi_transport import StreamedASGITransport
 
 ORIGIN = "https://mcp.example.com"
 URL = f"{ORIGIN}/mcp"
@@ -64,6 +66,7 @@ class Answered:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+    stays_open: bool = False
 
     @property
     def document(self) -> Any:
@@ -121,11 +124,23 @@ async def sound(asked: Asked, go_on: GoOn) -> Answered:
     return await go_on(asked)
 
 
+class StaysOpen(httpx2.AsyncByteStream):
+    """The beginning of an event stream, and then silence."""
+
+    def __init__(self, beginning: bytes) -> None:
+        self._beginning = beginning
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._beginning
+        await asyncio.Event().wait()
+
+
 class BreakingProxy(httpx2.AsyncBaseTransport):
     """Carries requests to an app, by way of a fault."""
 
     def __init__(self, app: ASGIApp, fault: Fault) -> None:
         self._inner = httpx2.ASGITransport(app=app)
+        self._streaming = StreamedASGITransport(app)
         self._fault = fault
         self.asked: list[Asked] = []
 
@@ -133,7 +148,7 @@ class BreakingProxy(httpx2.AsyncBaseTransport):
         asked = Asked(request.method, str(request.url), dict(request.headers), await request.aread())
         self.asked.append(asked)
         answer = await self._fault(asked, self._go_on)
-        stream = httpx2.ByteStream(answer.body)
+        stream = StaysOpen(answer.body) if answer.stays_open else httpx2.ByteStream(answer.body)
         return httpx2.Response(answer.status, headers=dict(answer.headers), stream=stream, request=request)
 
     async def _go_on(self, asked: Asked) -> Answered:
@@ -141,6 +156,12 @@ class BreakingProxy(httpx2.AsyncBaseTransport):
         if asked.method == "GET" and asked.path == "/mcp" and "authorization" in asked.headers:
             return answered(405, allow="POST")
         request = httpx2.Request(asked.method, asked.url, headers=dict(asked.headers), content=asked.body)
+        if asked.headers.get("mcp-method") == "subscriptions/listen":
+            opened = await self._streaming.handle_async_request(request)
+            first = await anext(aiter(opened.aiter_raw()))
+            await opened.aclose()
+            await self._streaming.aclose()
+            return Answered(opened.status_code, dict(opened.headers), first, stays_open=opened.status_code == 200)
         response = await self._inner.handle_async_request(request)
         body = await response.aread()
         return Answered(response.status_code, dict(response.headers), body)

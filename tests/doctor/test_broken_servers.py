@@ -35,6 +35,7 @@ OPENID = "/.well-known/openid-configuration"
 MCP = "/mcp"
 NOT_FOUND = Answered(404, {"content-type": "text/html"}, b"<h1>Not found</h1>")
 EVERY = set(EVERYBODY)
+NO_METHOD = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "Method not found"}}
 
 
 @pytest.fixture
@@ -46,6 +47,10 @@ async def app() -> AsyncIterator[ASGIApp]:
 
 def without_token(asked: Asked) -> bool:
     return asked.path == MCP and "authorization" not in asked.headers
+
+
+def listens(asked: Asked) -> bool:
+    return "authorization" in asked.headers and asked.headers.get("mcp-method") == "subscriptions/listen"
 
 
 def refuses_redirect_uris(*prefixes: str) -> Fault:
@@ -587,6 +592,39 @@ FAULTS_BEHIND: dict[str, tuple[Fault, dict[str, str], set[str]]] = {
         {"modern-era": "fails"},
         {"claude-code", "copilot-cli", "mcp-python"},
     ),
+    "listening breaks": (instead(listens, answered(500)), {"listening": "degraded"}, set()),
+    "listening is not known although changes are declared": (
+        instead(listens, answered(404, NO_METHOD)),
+        {"listening": "degraded"},
+        set(),
+    ),
+    "the stream that was asked for ends after its acknowledgment": (
+        altered(listens, lambda answer: replace(answer, stays_open=False)),
+        {"listening": "degraded"},
+        set(),
+    ),
+    "the stream that was asked for ends at once": (
+        altered(listens, lambda answer: replace(answer, body=b"", stays_open=False)),
+        {"listening": "degraded"},
+        set(),
+    ),
+    "the stream begins with something else": (
+        altered(
+            listens, lambda answer: replace(answer, body=answer.body.replace(b"subscriptions/acknowledged", b"tools/x"))
+        ),
+        {"listening": "degraded"},
+        set(),
+    ),
+    "the stream does not say of which subscription it is": (
+        altered(listens, lambda answer: replace(answer, body=answer.body.replace(b"subscriptionId", b"x"))),
+        {"listening": "degraded"},
+        set(),
+    ),
+    "listening is answered with JSON": (
+        instead(listens, answered(200, {"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete"}})),
+        {"listening": "degraded"},
+        set(),
+    ),
     "the handshake era alone": (
         instead(
             lambda asked: "authorization" in asked.headers and "mcp-method" in asked.headers,
@@ -610,6 +648,33 @@ async def test_a_fault_behind_the_lock_is_named_and_no_other(app: ASGIApp, fault
 
     assert named(diagnosis) == expected
     assert concerned(diagnosis) == kept_out
+
+
+async def test_an_acknowledgment_that_a_proxy_holds_back_is_named_with_the_setting_of_the_proxy(app: ASGIApp) -> None:
+    collecting = altered(listens, lambda answer: replace(answer, body=b": hello\n\n"))
+
+    diagnosis = await diagnosed(app, collecting, token=API_KEY, answer_seconds=0.5)
+
+    ((check, finding),) = diagnosis.findings
+    assert (check.id, finding.severity.value, set(finding.clients)) == (
+        "listening",
+        "degraded",
+        {"claude-code", "copilot-cli"},
+    )
+    assert finding.seen == ("POST /mcp: 200 text/event-stream, for subscriptions/listen: no event within 0.5 s")
+    assert "proxy_buffering off" in check.change
+
+
+async def test_a_server_that_declares_no_changes_need_not_be_listened_to(app: ASGIApp) -> None:
+    async def silent(asked: Asked, go_on: GoOn) -> Answered:
+        if listens(asked):
+            return answered(404, NO_METHOD)
+        answer = await go_on(asked)
+        if "authorization" in asked.headers and asked.headers.get("mcp-method") == "server/discover":
+            return replace(answer, body=answer.body.replace(b'"listChanged":true', b'"listChanged":false'))
+        return answer
+
+    assert named(await diagnosed(app, silent, token=API_KEY)) == {"listening": "note"}
 
 
 async def test_the_doctor_leaves_nothing_behind(app: ASGIApp) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from gatepost.doctor import subscriptions
 from gatepost.doctor.answers import NOT_ASKED, ProbeAnswer, printable
 from gatepost.doctor.clients import CLIENTS
 from gatepost.doctor.endpoint import ACCEPT, MODERN_VERSION, initialize, message, modern
@@ -31,6 +32,7 @@ async def observe(seen: Seen, requester: Requester) -> None:
     seen.modern_discover = await requester.ask("POST", seen.url, {**headers, **sent}, body)
     sent, body = modern("tools/list")
     seen.modern_tools = await requester.ask("POST", seen.url, {**headers, **sent}, body)
+    await subscriptions.observe(seen, headers, requester)
 
 
 async def observe_silence(seen: Seen, requester: Requester, seconds: float = SILENCE_SECONDS) -> None:
@@ -272,6 +274,7 @@ STEP: Final = Step(
             "their second version on.",
             look=_modern_era,
         ),
+        subscriptions.CHECK,
         Check(
             id="silence",
             title="a silent stream is not cut",

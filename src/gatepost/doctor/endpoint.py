@@ -34,11 +34,11 @@ def initialize(version: str = LATEST_HANDSHAKE.version) -> bytes:
     return message("initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": _INFO})
 
 
-def modern(method: str) -> tuple[dict[str, str], bytes]:
-    """Return headers and body of a request of the modern era."""
+def modern(method: str, **params: Any) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of a request of the modern era, with these parameters."""
     meta = {PROTOCOL_VERSION: MODERN_VERSION, CLIENT_INFO: _INFO, CLIENT_CAPABILITIES: {}}
     headers = {**_JSON, "Accept": ACCEPT, "MCP-Protocol-Version": MODERN_VERSION, "Mcp-Method": method}
-    return headers, message(method, {"_meta": meta})
+    return headers, message(method, {"_meta": meta, **params})
 
 
 async def observe(seen: Seen, requester: Requester) -> None:

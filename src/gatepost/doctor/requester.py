@@ -23,6 +23,8 @@ ANSWER_SECONDS: Final = 15.0
 """How long one answer may take. claude.ai waits 10 s for discovery: what takes longer has to be seen to be said."""
 WALK_SECONDS: Final = 180.0
 """How long all of them together may take, so that a server that answers nothing costs minutes and not an hour."""
+_STAYS_SECONDS: Final = 0.25
+"""How long a stream is watched after its first event: one that ends does so at once."""
 USER_AGENT: Final = f"gatepost-doctor/{__version__}"
 
 Headers = Mapping[str, str]
@@ -88,6 +90,38 @@ class Requester:
         answer = await self._measured(method, url, headers, body, listen)
         self._spent = spent
         return answer
+
+    async def first_event(self, method: str, url: str, headers: Headers, body: bytes) -> ProbeAnswer:
+        """Send a request whose answer is a stream, and return what came of it until its first event with data.
+
+        `problem` is `"open"` if the stream was still open a moment after that. Any other answer is read to its end.
+        """
+
+        async def take(request: httpx2.Request) -> ProbeAnswer:
+            async with asyncio.timeout(self._answer_seconds):
+                response = await self._http.send(request, stream=True)
+            return await self._until_event(request, response)
+
+        return await self._measured(method, url, headers, body, take)
+
+    async def _until_event(self, request: httpx2.Request, response: httpx2.Response) -> ProbeAnswer:
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        body, has_come = b"", False
+        try:
+            async with asyncio.timeout(self._answer_seconds) as limit:
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        return _answer(request, response, b"", f"more than {MAX_BODY} bytes")
+                    if is_stream and not has_come and _holds_an_event(body):
+                        has_come = True
+                        limit.reschedule(asyncio.get_running_loop().time() + _STAYS_SECONDS)
+        except TimeoutError:
+            problem = "open" if has_come else f"no event within {self._answer_seconds:g} s"
+            return _answer(request, response, body, problem)
+        finally:
+            await response.aclose()
+        return _answer(request, response, body, "")
 
     async def _measured(
         self,
@@ -184,6 +218,12 @@ def _answer(request: httpx2.Request, response: httpx2.Response, body: bytes, pro
 def _holds_an_answer(body: bytes) -> bool:
     """Say whether an event stream has said what was asked for: it may stay open for as long as it likes."""
     return body.replace(b"\r\n", b"\n").endswith(b"\n\n") and (b'"result"' in body or b'"error"' in body)
+
+
+def _holds_an_event(body: bytes) -> bool:
+    """Say whether an event stream has said anything; comments say nothing."""
+    *whole, _rest = body.replace(b"\r\n", b"\n").split(b"\n\n")
+    return any(line.startswith(b"data:") for event in whole for line in event.split(b"\n"))
 
 
 def _cause(error: Exception) -> str:

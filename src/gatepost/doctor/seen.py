@@ -126,6 +126,7 @@ class Seen:
     handshake: HandshakeSeen = field(default_factory=HandshakeSeen)
     modern_discover: ProbeAnswer = NOT_ASKED
     modern_tools: ProbeAnswer = NOT_ASKED
+    listening: ProbeAnswer = NOT_ASKED
     silence: ProbeAnswer = NOT_ASKED
     silence_seconds: float = 0.0
 
