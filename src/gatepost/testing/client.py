@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import httpx2
@@ -12,7 +11,7 @@ import httpx2
 from gatepost.configuration.settings import Settings
 from gatepost.testing.clock import Clock
 from gatepost.testing.grants import HeldGrant
-from gatepost.testing.own_task import OwnTask, running_loop
+from gatepost.testing.own_task import HeldOpen
 from gatepost.testing.people import SOMEBODY
 from gatepost.testing.refusals import Refusals
 from gatepost.testing.running_server import RunningServer
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _MODES: Final[Mapping[str, Literal["auto", "legacy"]]] = {"modern": "auto", "handshake": "legacy"}
 
 
-class InProcessClient(mcp.Client):
+class InProcessClient(HeldOpen, mcp.Client):
     """The official client as a user of a server: `mcp.Client` with everything it has.
 
         async with Client(server, user="alice", scopes=["notes:write"]) as client:
@@ -92,26 +91,14 @@ class InProcessClient(mcp.Client):
         self.refusals = Refusals()
         self._user, self._scopes, self._roles, self._path = user, scopes, roles, path
         self._token = token
-        self._life: OwnTask[None] | None = None
         super().__init__(self._connected(), mode=_MODES[era], **options)
 
     async def __aenter__(self) -> Self:
-        running_loop()
-        life = OwnTask(self._held_open())
         try:
-            await life.open()
+            return await super().__aenter__()
         except* mcp.MCPError as refused:
             # The task group of the transport wraps what the handshake came to.
             raise self._told(refused) from None
-        self._life = life
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        life, self._life = self._life, None
-        if life is not None:
-            await life.close()
 
     def _told(self, refused: BaseExceptionGroup[mcp.MCPError]) -> mcp.MCPError:
         """Return the one error in a group, with what the server answered."""
@@ -124,12 +111,12 @@ class InProcessClient(mcp.Client):
         return error
 
     @asynccontextmanager
-    async def _held_open(self) -> AsyncIterator[None]:
-        await super().__aenter__()
+    async def _held(self) -> AsyncIterator[None]:
+        await mcp.Client.__aenter__(self)
         try:
             yield
         finally:
-            await super().__aexit__(None, None, None)
+            await mcp.Client.__aexit__(self, None, None, None)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[TransportStreams]:

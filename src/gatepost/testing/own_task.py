@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 _Value = TypeVar("_Value")
 
@@ -51,6 +52,30 @@ class OwnTask(Generic[_Value]):
             entered.set_exception(error)
         finally:
             entered.cancel()  # whoever waits must not wait for ever; nothing where it is known already
+
+
+class HeldOpen:
+    """Is an asynchronous context manager, and is held open in a task of its own; subclasses say what that means."""
+
+    _life: OwnTask[None] | None = None
+
+    def _held(self) -> AbstractAsyncContextManager[None]:
+        """Return what is entered and left."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        running_loop()
+        life = OwnTask(self._held())
+        await life.open()
+        self._life = life
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        life, self._life = self._life, None
+        if life is not None:
+            await life.close()
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

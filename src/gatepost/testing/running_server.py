@@ -6,8 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import httpx2
 
@@ -21,7 +20,7 @@ from gatepost.testing.asgi_transport import StreamedASGITransport
 from gatepost.testing.browser import Browser
 from gatepost.testing.clock import Clock
 from gatepost.testing.grants import Grants, HeldGrant
-from gatepost.testing.own_task import OwnTask, running_loop
+from gatepost.testing.own_task import HeldOpen
 from gatepost.testing.people import SOMEBODY, NamedUser, People
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class _World:
         return client
 
 
-class RunningServer:
+class RunningServer(HeldOpen):
     """A server for the time of an `async with`, reached without a socket.
 
         async with RunningServer(server) as running:
@@ -123,24 +122,9 @@ class RunningServer:
         """Moved by tests."""
         self._target, self._settings, self._arguments = target, settings, arguments
         self._listens = listen
-        self._life: OwnTask[None] | None = None
         self._found: _World | None = None
         self._runs = False
         self._grants: Grants | None = None
-
-    async def __aenter__(self) -> Self:
-        running_loop()
-        life = OwnTask(self._running())
-        await life.open()
-        self._life = life
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        life, self._life = self._life, None
-        if life is not None:
-            await life.close()
 
     @property
     def app(self) -> FastAPI:
@@ -314,7 +298,7 @@ class RunningServer:
         return app_for(installation, announce=lambda _banner: None), installation
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
+    async def _held(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             listener = stack.enter_context(socket.create_server((_HOST, 0))) if self._listens else None
             port = None if listener is None else listener.getsockname()[1]
