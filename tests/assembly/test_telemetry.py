@@ -196,6 +196,46 @@ async def test_an_address_that_is_taken_is_said_and_ends_our_own_server_alone(
         await observed.close()
 
 
+async def test_the_banner_says_where_figures_are_and_where_they_are_sent() -> None:
+    async with installed(MCP_METRICS_LISTEN="127.0.0.1:0", MCP_METRICS_TOKEN="a-scrapers-token") as gatepost:
+        observed = gatepost.installation.core.observed
+        assert observed.exporting is not None
+        assert observed._own_place is not None
+        port = observed._own_place.listener.getsockname()[1]
+        observed.exporting = replace(
+            observed.exporting, collectors={"https://a.example": ["traces"], "http://b.example:4318": ["metrics"]}
+        )
+        lines = gatepost.installation.banner().splitlines()
+    assert lines[-3:] == [
+        f"  Metrics  http://127.0.0.1:{port}/metrics, for who sends MCP_METRICS_TOKEN",
+        "  Sends    traces to https://a.example, which OpenTelemetry's variables name",
+        "  Sends    metrics to http://b.example:4318, which OpenTelemetry's variables name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "collector"),
+    [
+        ({}, "http://localhost:4318"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example"}, "https://collector.example"),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://me:hunter2@traces.example:4318/hunter2?key=hunter2",
+            },
+            "https://traces.example:4318",
+        ),
+    ],
+)
+def test_a_collector_is_named_without_what_may_be_a_credential(variables: dict[str, str], collector: str) -> None:
+    assert exporting_module.collector_of("traces", variables) == collector
+
+
+async def test_a_banner_without_figures_says_nothing_of_them() -> None:
+    async with installed() as gatepost:
+        assert not re.search("Metrics|Sends", gatepost.installation.banner())
+
+
 def test_a_process_of_one_client_shows_no_figures() -> None:
     settings = load_settings({"MCP_METRICS_LISTEN": "127.0.0.1:0"}, env_file=None)
     assert observed_by(settings, shows_figures=False).telemetry is None

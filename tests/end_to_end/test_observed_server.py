@@ -86,3 +86,5 @@ def test_a_collector_that_never_answers_stops_no_request_and_no_end(tmp_path: Pa
         finally:
             assert server.stop() == 0
         connection.close()
+    collector = environment["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert f"  Sends    traces and metrics to {collector}, which OpenTelemetry's variables name\n" in server.output

@@ -173,7 +173,7 @@ class Installation:
             rows += [("", "Paths on the server that runs this app; set MCP_PUBLIC_URL to what clients call it.")]
         rows += [("Listens", sentence) for sentence in self._behind_a_proxy()]
         rows += [("Data", self.core.store.description), *(("", sentence) for sentence in self._for_commands())]
-        rows += [("Docs", f"{origin}/docs")]
+        rows += [("Docs", f"{origin}/docs"), *self.core.observed.places()]
         rows += [("Open", sentence) for sentence in self._unprotected()]
         rows += [("Note", sentence) for sentence in (*self.notes, *self.shut_out, *settings.warnings)]
         return banner(f"{self.name} is served by Gatepost {__version__}", rows)

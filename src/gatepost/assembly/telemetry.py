@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gatepost import __version__
+from gatepost.configuration.deployment import host_and_port
 from gatepost.configuration.settings import Settings, SettingsError
 from gatepost.telemetry.seam import Telemetry
 
@@ -63,6 +65,17 @@ class Observed:
             place, exporting.text, token=None if token is None else token.get_secret_value()
         )
         self._listener.start()
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Yield a label and a sentence for each place where figures and traces are to be found, once they are shown."""
+        place = self.place or self._own_place
+        if self._listener is not None and place is not None:
+            host, port = place.listener.getsockname()[:2]
+            token = "" if self.settings.observability.metrics_token is None else ", for who sends MCP_METRICS_TOKEN"
+            yield "Metrics", f"http://{host_and_port(host, port)}/metrics{token}"
+        if self.exporting is not None:
+            for collector, kinds in self.exporting.collectors.items():
+                yield "Sends", f"{' and '.join(kinds)} to {collector}, which OpenTelemetry's variables name"
 
     async def close(self) -> None:
         """Send what has not gone out, and show nothing any more; closing twice is fine. It takes seconds at most."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -30,6 +31,8 @@ from gatepost.observability.open_telemetry import OpenTelemetry
 from gatepost.telemetry.catalogue import WORKER_LABEL
 
 _SERVICE: Final = "gatepost"
+_COLLECTOR: Final = "http://localhost:4318"
+"""Where the SDK sends what nobody says otherwise of."""
 FLUSH_SECONDS: Final = 1.5
 """At the end, for what has not gone out; a collector that does not answer gets no more."""
 
@@ -43,6 +46,8 @@ class Exporting:
     """What the Prometheus endpoint shows; None without one."""
     tracers: TracerProvider | None
     meters: MeterProvider | None
+    collectors: Mapping[str, Sequence[str]]
+    """What each collector is sent by us: `traces`, `metrics`."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def text(self, worker: str) -> bytes:
@@ -81,10 +86,24 @@ def start_exporting(*, otlp: bool, prometheus: bool, version: str) -> Exporting:
     """
     resource = _resource()
     registry = CollectorRegistry(auto_describe=False) if prometheus else None
-    tracers = _tracers(resource) if otlp else None
-    meters = _meters(resource, registry, otlp=otlp)
+    sent: list[str] = []
+    tracers = _tracers(resource, sent) if otlp else None
+    meters = _meters(resource, registry, sent, otlp=otlp)
     telemetry = OpenTelemetry(tracers=tracers, meters=meters, version=version)
-    return Exporting(telemetry=telemetry, registry=registry, tracers=tracers, meters=meters)
+    collectors: dict[str, list[str]] = {}
+    for kind in sent:
+        collectors.setdefault(collector_of(kind, os.environ), []).append(kind)
+    return Exporting(telemetry=telemetry, registry=registry, tracers=tracers, meters=meters, collectors=collectors)
+
+
+def collector_of(kind: str, environment: Mapping[str, str]) -> str:
+    """Return scheme, host and port of the collector that is sent `traces` or `metrics`.
+
+    What else its URL has, user and query among it, may be a credential.
+    """
+    own, general = f"OTEL_EXPORTER_OTLP_{kind.upper()}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+    url = urlsplit(environment.get(own) or environment.get(general) or _COLLECTOR)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
 
 
 def _resource() -> Resource:
@@ -98,7 +117,7 @@ def _resource() -> Resource:
     )
 
 
-def _tracers(resource: Resource) -> TracerProvider | None:
+def _tracers(resource: Resource, sent: list[str]) -> TracerProvider | None:
     there = trace.get_tracer_provider()
     if not isinstance(there, trace.ProxyTracerProvider):
         return there
@@ -108,12 +127,15 @@ def _tracers(resource: Resource) -> TracerProvider | None:
 
     provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    sent.append("traces")
     # What tools trace themselves goes the same way.
     trace.set_tracer_provider(provider)
     return provider
 
 
-def _meters(resource: Resource, registry: CollectorRegistry | None, *, otlp: bool) -> MeterProvider | None:
+def _meters(
+    resource: Resource, registry: CollectorRegistry | None, sent: list[str], *, otlp: bool
+) -> MeterProvider | None:
     readers: list[MetricReader] = []
     if registry is not None:
         ProcessCollector(registry=registry)
@@ -125,6 +147,7 @@ def _meters(resource: Resource, registry: CollectorRegistry | None, *, otlp: boo
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 - likewise
 
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+        sent.append("metrics")
     if not readers:
         return None
     provider = SdkMeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
