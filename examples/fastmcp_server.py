@@ -4,10 +4,15 @@ pip install fastmcp
 python examples/fastmcp_server.py
 """
 
-from fastmcp import FastMCP
-from fastmcp.server.dependencies import get_access_token
+import sys
 
 from gatepost import Protected, ScopeMap, run
+
+try:
+    from fastmcp import FastMCP
+    from fastmcp.server.dependencies import get_access_token
+except ModuleNotFoundError:
+    sys.exit("This example needs FastMCP: pip install fastmcp")
 
 mcp: FastMCP = FastMCP("Notes")
 notes: dict[str, list[str]] = {}

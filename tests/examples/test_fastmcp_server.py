@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,13 @@ async def test_the_example_keeps_notes_of_its_caller() -> None:
             assert [tool.name for tool in (await reader.list_tools()).tools] == ["list_notes"]
 
     assert kept == [{"result": ["milk"]}, {"result": []}]
+
+
+def test_without_fastmcp_the_example_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastmcp", None)
+
+    with pytest.raises(SystemExit, match=r"^This example needs FastMCP: pip install fastmcp$"):
+        run((ROOT / "examples" / "fastmcp_server.py").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
