@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -241,6 +244,13 @@ def test_code_that_does_not_load_is_shown_with_its_traceback_until_it_is_mended(
 def test_the_form_of_a_tool_is_filled_and_its_result_read(bench: Bench) -> None:
     bench.choose("plant")
     expect(bench.form.get_by_label("number")).to_have_value("2")
+    marks = bench.form.locator(".required")
+    expect(marks).to_have_count(2)
+    for name, mark in zip(("kind", "day"), marks.all(), strict=True):
+        expect(mark).to_be_visible()
+        expect(bench.form.get_by_role("textbox", name=re.compile(f"^{name}\\b"))).to_have_attribute(
+            "aria-required", "true"
+        )
     bench.fill(kind="rose", day="2026-12-24", number="3")
     bench.form.get_by_role("button", name="Add to pots").click()
     bench.fill(name="red")
@@ -282,7 +292,9 @@ def test_a_schema_that_holds_itself_is_a_form_that_ends_in_json(bench: Bench, de
     expect(bench.result).to_have_text("bough, crook, fork, fork of the fork")
 
 
-def test_a_scope_that_is_taken_away_hides_the_tool_and_a_call_is_the_403_that_clients_get(bench: Bench) -> None:
+def test_a_scope_that_is_taken_away_hides_the_tool_and_a_call_is_the_403_that_clients_get(
+    bench: Bench, require_service: RequireService
+) -> None:
     bench.choose("plant")
     bench.fill(kind="rose", day="2026-12-24")
     bench.caller().get_by_label("plants:write").uncheck()
@@ -297,8 +309,18 @@ def test_a_scope_that_is_taken_away_hides_the_tool_and_a_call_is_the_403_that_cl
     expect(shown).not_to_contain_text("gp_at_")
     command = bench.page.locator("#outcome pre", has_text="curl")
     expect(command).to_contain_text("Authorization: Bearer $TOKEN")
+    without_token = command.inner_text()
     bench.page.get_by_label("with the token").check()
     expect(command).to_contain_text("gp_at_")
+    given, _, arguments = command.inner_text().partition("|")
+    (token,) = re.findall(r"gp_at_[\w-]+", given)
+    assert token not in arguments, "every user of the machine can see the arguments of a process"
+    require_service("curl", available=shutil.which("curl") is not None)
+    for script in (without_token, command.inner_text()):
+        ran = subprocess.run(
+            ["sh", "-c", script], env={**os.environ, "TOKEN": token}, capture_output=True, text=True, check=True
+        )
+        assert "plants:write" in ran.stdout
     bench.caller().get_by_label("plants:write").check()
     expect(bench.page.locator("#about .badges")).not_to_contain_text("hidden")
     bench.send()

@@ -238,6 +238,12 @@ function labelled(input, name, part, required, kind = "") {
   const words = element("label", { htmlFor: input.id, textContent: part?.title ?? (name || kind) });
   const notes = [kind || part?.format || part?.type, required ? "" : "optional"].filter(Boolean).join(", ");
   if (notes && name) words.append(element("span", { className: "kind", textContent: ` ${notes}` }));
-  if (required) input.setAttribute("aria-required", "true");
+  if (required) {
+    input.setAttribute("aria-required", "true");
+    // Whoever hears the page is told by the attribute.
+    const mark = element("span", { className: "required", textContent: " required" });
+    mark.setAttribute("aria-hidden", "true");
+    words.append(mark);
+  }
   return element("div", { className: "field" }, words, hint(part, input), input);
 }

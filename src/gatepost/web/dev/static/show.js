@@ -100,13 +100,15 @@ export function exchangeNodes(exchanges) {
   });
 }
 
-// Return a command line for a POSIX shell.
+// Return a command line for a POSIX shell. The token goes to curl by its standard input: the arguments of a process can
+// be seen by every user of the machine, and printf is none, but a command of the shell itself.
 export function curl(exchange, { withToken }) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const headers = Object.entries(exchange.headers).map(([name, value]) => {
-    if (name === "Authorization" && !withToken) return '-H "Authorization: Bearer $TOKEN"';
-    return `-H ${quoted(`${name}: ${value}`)}`;
-  });
+  const { Authorization: authorization, ...others } = exchange.headers;
+  const headers = Object.entries(others).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  const sent = withToken ? quoted(`Authorization: ${authorization}`) : '"Authorization: Bearer $TOKEN"';
+  const piped = authorization ? `printf '%s\\n' ${sent} |\n` : "";
   const url = new URL(exchange.url, location.href).href;
-  return [`curl -N ${quoted(url)}`, ...headers, `-d ${quoted(JSON.stringify(exchange.body))}`].join(" \\\n  ");
+  const words = [`curl -N ${quoted(url)}`, ...(piped ? ["-H @-"] : []), ...headers, `-d ${quoted(JSON.stringify(exchange.body))}`];
+  return piped + words.join(" \\\n  ");
 }
