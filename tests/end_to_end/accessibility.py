@@ -33,11 +33,13 @@ def _axe() -> str:
     return (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def objections(page: Page) -> list[str]:
-    """Return what axe-core has against a page as it is shown now, by all its rules."""
-    # Not by a script element, which the page's own policy forbids.
-    page.evaluate(f"() => {{ {_axe()} }}")
-    result: dict[str, Any] = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+def objections(page: Page, *, of_colours: bool = False) -> list[str]:
+    """Return what axe-core has against a page as it is shown now, by all its rules, or by those `of_colours` alone."""
+    if not page.evaluate("() => 'axe' in window"):
+        # Not by a script element, which the page's own policy forbids.
+        page.evaluate(f"() => {{ {_axe()} }}")
+    options = {"resultTypes": ["violations"], **({"runOnly": ["cat.color"]} if of_colours else {})}
+    result: dict[str, Any] = page.evaluate("(options) => axe.run(document, options)", options)
     assert result["passes"], "axe-core has looked at nothing"
     return [
         f"{rule['id']}: {rule['help']}: {node['html']} {node['failureSummary']}"
@@ -47,7 +49,10 @@ def objections(page: Page) -> list[str]:
 
 
 def look_at_all_sizes(page: Page, name: str, *, with_axe: bool = True) -> None:
-    """Look at a page wide and narrow, light and dark, and take a picture of each."""
+    """Look at a page wide and narrow, light and dark, and take a picture of each.
+
+    What is dark differs by colours alone (tests/web/pages/test_colours.py), and is looked at by the rules of these.
+    """
     folder = PICTURES / Path(name).parent
     folder.mkdir(parents=True, exist_ok=True)
     for width, height in WIDTHS.items():
@@ -56,5 +61,5 @@ def look_at_all_sizes(page: Page, name: str, *, with_axe: bool = True) -> None:
             page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
             page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name}: wider than {width}"
-            found = objections(page) if with_axe else []
+            found = objections(page, of_colours=scheme == "dark") if with_axe else []
             assert not found, "\n".join([f"{name}, {width} pixels, {scheme}", *found])

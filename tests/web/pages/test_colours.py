@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.web import dev as dev_page
 from gatepost.web.pages import branding
 from gatepost.web.pages.branding import DARK, LIGHT, Branding
 from gatepost.web.pages.colours import READABLE, contrast, is_colour, mixed, readable_on, text_on
@@ -26,6 +27,15 @@ STYLE = (Path(branding.__file__).parent / "static" / "gatepost.css").read_text(e
 )
 def test_contrast_is_that_of_the_guidelines(one: str, other: str, expected: float) -> None:
     assert round(contrast(one, other), 2) == round(contrast(other, one), 2) == expected
+
+
+def test_the_dark_differs_from_the_light_by_colours_alone() -> None:
+    """So accessibility is looked at in the dark by the rules of colours only."""
+    dev = Path(dev_page.__file__).parent / "static" / "dev.css"
+    for style in (STYLE, dev.read_text(encoding="utf-8")):
+        dark = re.findall(r"@media \(prefers-color-scheme: dark\) \{\n  :root \{\n(.*?)  \}\n\}\n", style, re.DOTALL)
+        assert len(dark) == style.count("prefers-color-scheme")
+        assert all(re.fullmatch(r" +--[a-z-]+: (#[0-9a-f]{6}|none);", line) for line in "".join(dark).splitlines())
 
 
 @pytest.mark.parametrize(("text", "is_one"), [("#0b57d0", True), ("#0B57D0", True), ("#fff", False), ("red", False)])
