@@ -76,7 +76,7 @@ class Cluster:
             "RUNS": str(self._runs),
         }
         self.members = [
-            RunningServer(TARGET, folder / "data", environment=environment, will_be_killed=True) for _ in range(3)
+            RunningServer(TARGET, folder / "data", environment=environment, is_measured=False) for _ in range(3)
         ]
         self.breaks, self.is_broken = 0, False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ OPEN = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false"}
 """Settings of a server that everybody on this machine can call."""
 ELSEWHERE = "app.example"
 """A name that the browser finds on this machine: a page there is of a foreign origin, and not of a loopback one."""
+_starts = itertools.count()
 _CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -62,8 +64,8 @@ def owner_of(server: RunningServer) -> Person:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
-    """A fresh server with an empty store."""
-    with RunningServer(TARGET, tmp_path / "data") as running:
+    """A fresh server with an empty store. The first is measured."""
+    with RunningServer(TARGET, tmp_path / "data", is_measured=next(_starts) == 0) as running:
         yield running
 
 

@@ -53,7 +53,7 @@ class RunningServer:
         port: int | None = None,
         cwd: Path = REPOSITORY,
         environment: Mapping[str, str] | None = None,
-        will_be_killed: bool = False,
+        is_measured: bool = True,
         module: str | None = None,
         behind: Sequence[str] = (),
         config: Path | None = None,
@@ -72,8 +72,9 @@ class RunningServer:
             serve = ["gatepost", "front", "--port", str(self.port), *options, "--config", str(config)]
         self._arguments = [str(python), "-m", *(serve if module is None else [module])]
         self._cwd = cwd
-        # A process that is killed keeps no record of what it covered: it need not make one.
-        inherited = {name: value for name, value in os.environ.items() if not (will_be_killed and _measures(name))}
+        # To measure what is covered doubles what a start takes. A process that is killed keeps no record of it, and of
+        # many that serve the same, one says all: what requests reach is measured where tests make them in one process.
+        inherited = {name: value for name, value in os.environ.items() if is_measured or not _measures(name)}
         self._environment = {
             **inherited,
             "OAUTH_STORAGE_DIR": str(data),

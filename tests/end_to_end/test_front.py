@@ -191,7 +191,7 @@ async def test_a_server_of_the_sdk_asks_clients_of_both_eras(open_sdk: RunningSe
 @pytest.mark.parametrize("signal_name", ["stop", "kill"])
 async def test_no_process_outlives_the_server(tmp_path: Path, signal_name: str) -> None:
     server = RunningServer(
-        "", tmp_path / "data", environment=OPEN, behind=[sys.executable, str(SERVER)], will_be_killed=True
+        "", tmp_path / "data", environment=OPEN, behind=[sys.executable, str(SERVER)], is_measured=False
     ).start()
     async with calling(server, "2026-07-28", answers=False) as client:
         pid = json.loads(text_of(await client.call_tool("ids", {})))[0]

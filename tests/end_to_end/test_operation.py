@@ -127,7 +127,7 @@ def test_a_public_server_answers_probes_by_any_name_and_tells_only_who_knows_its
 
 
 def test_a_log_that_is_removed_while_serving_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    with RunningServer(TARGET, tmp_path / "data", will_be_killed=True) as server:
+    with RunningServer(TARGET, tmp_path / "data", is_measured=False) as server:
         kept = [App(server.origin).register() for _ in range(10)]
         (server.data / "gatepost.db-wal").unlink()
         metadata = {"client_name": "Late", "redirect_uris": ["http://127.0.0.1:9999/callback"]}

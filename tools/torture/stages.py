@@ -50,7 +50,7 @@ def sqlite(folder: Path, chance: random.Random) -> Iterator[Stage]:
     with ExitStack() as stack:
         disk = stack.enter_context(small_file_system(256)) if small_disks_are_possible() else None
         data = (disk.folder if disk else folder) / "data"
-        server = RunningServer(TARGET, data, environment=_SETTINGS, will_be_killed=True)
+        server = RunningServer(TARGET, data, environment=_SETTINGS, is_measured=False)
 
         def kill() -> None:
             server.kill()
@@ -124,7 +124,7 @@ def postgresql(folder: Path, chance: random.Random) -> Iterator[Stage]:
     with ExitStack() as stack:
         pair = _Pair(stack)
         environment = {**_SETTINGS, "MCP_STORAGE_URL": pair.url()}
-        server = RunningServer(TARGET, folder / "data", environment=environment, will_be_killed=True)
+        server = RunningServer(TARGET, folder / "data", environment=environment, is_measured=False)
 
         def kill() -> None:
             server.kill()

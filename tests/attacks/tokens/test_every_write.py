@@ -37,7 +37,7 @@ def dying_server(tmp_path: Path, port: int, dies_at: int) -> RunningServer:
         "ARMED_BY": str(tmp_path / "armed"),
         "DIES_AT": str(dies_at),
     }
-    return RunningServer(TARGET, tmp_path / "data", port=port, environment=environment, will_be_killed=True)
+    return RunningServer(TARGET, tmp_path / "data", port=port, environment=environment, is_measured=False)
 
 
 def post(server: RunningServer, path: str, form: dict[str, str]) -> httpx2.Response:

@@ -39,7 +39,7 @@ WORKERS = 4
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
     """A server that has not been started yet."""
-    running = RunningServer(TARGET, tmp_path / "data", environment={"OAUTH_LIMIT_FACTOR": "0"}, will_be_killed=True)
+    running = RunningServer(TARGET, tmp_path / "data", environment={"OAUTH_LIMIT_FACTOR": "0"}, is_measured=False)
     yield running
     running.stop()
 
