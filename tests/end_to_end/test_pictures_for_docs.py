@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.end_to_end.dev_server import DevServer
 from tests.end_to_end.local_http import PATIENCE
 from tests.end_to_end.page_walk import Walk
-from tests.end_to_end.running_server import REPOSITORY, RunningServer
+from tests.end_to_end.running_server import PASSWORD, REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App, Person
 from tests.end_to_end.test_browser import Callback
 from tests.end_to_end.test_browser import callback as callback  # noqa: PLC0414 - a fixture
@@ -38,10 +38,11 @@ def page(chromium: Browser, locale: str) -> Iterator[Page]:
         yield context.new_page()
 
 
-def take_picture(page: Page, name: str) -> None:
+def take_picture(page: Page, name: str, *, width: int = 560) -> None:
     # As high as what is on it, so that the buttons that stay in sight stand where they belong.
+    page.set_viewport_size({"width": width, "height": 480})
     height = page.evaluate("document.body.scrollHeight")
-    page.set_viewport_size({"width": 560, "height": max(height, 480)})
+    page.set_viewport_size({"width": width, "height": max(height, 480)})
     page.screenshot(path=PICTURES / f"{name}.png")
     page.set_viewport_size({"width": 560, "height": 900})
 
@@ -50,6 +51,8 @@ def test_the_pages_of_the_notes_example(page: Page, callback: Callback, tmp_path
     with RunningServer("examples/notes.py:server", tmp_path / "data") as server:
         walk = Walk(server, page, lambda _: None, callback.uri)
         assert server.setup_link is not None
+        page.goto(server.setup_link)
+        take_picture(page, "setup")
         person = Person(server.origin, "ada")
         person.set_up(server.setup_link)
         app = App(server.origin, redirect_uri="https://claude.ai/api/mcp/auth_callback", name="Claude").register()
@@ -63,6 +66,19 @@ def test_the_pages_of_the_notes_example(page: Page, callback: Callback, tmp_path
         walk.visit("/oauth/account")
         expect(page.get_by_role("heading", name="Connected apps")).to_be_visible()
         take_picture(page, "account")
+
+        walk.command("users", "add", "bob", "--password-stdin", password=PASSWORD)
+        walk.visit("/oauth/admin/people")
+        page.get_by_role("link", name="bob").click()
+        page.locator('button[value="disable"]').click()
+        expect(page.locator('button[value="enable"]')).to_be_visible()
+        take_picture(page, "admin-person", width=700)
+        walk.visit("/oauth/admin/api-keys")
+        walk.submit(name="nightly", scopes=page.locator("#scopes-hint code").first.inner_text().split()[0])
+        walk.visit("/oauth/admin/api-keys")
+        take_picture(page, "admin-api-keys", width=700)
+        walk.visit("/oauth/admin/audit")
+        take_picture(page, "admin-audit", width=700)
 
 
 def test_the_dev_page_with_the_notes_example(page: Page, tmp_path: Path) -> None:
