@@ -16,6 +16,8 @@ SOURCE: Final = REPOSITORY / "tools" / "accessibility"
 PACKAGES: Final = REPOSITORY / ".venv" / "accessibility"
 PICTURES: Final = REPOSITORY / "test-artifacts" / "pages"
 WIDTHS: Final = {1280: 800, 360: 740}
+_COLOURS: Final = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+"""Of the rules that axe-core looks at by default, those about colours."""
 _DEADLINE: Final = 300  # seconds; only ever reached when something is broken
 
 
@@ -38,7 +40,7 @@ def objections(page: Page, *, of_colours: bool = False) -> list[str]:
     if not page.evaluate("() => 'axe' in window"):
         # Not by a script element, which the page's own policy forbids.
         page.evaluate(f"() => {{ {_axe()} }}")
-    options = {"resultTypes": ["violations"], **({"runOnly": ["cat.color"]} if of_colours else {})}
+    options = {"resultTypes": ["violations"], **({"runOnly": _COLOURS} if of_colours else {})}
     result: dict[str, Any] = page.evaluate("(options) => axe.run(document, options)", options)
     assert result["passes"], "axe-core has looked at nothing"
     return [
