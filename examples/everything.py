@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 from base64 import b64decode
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from mcp_types import AudioContent, EmbeddedResource, ImageContent, TextResourceContents
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gatepost import Context, Elicit, ListRoots, Sample, Server, ToolError, run
 
 server = Server("everything", version="1.0.0", title="Everything")
+server.add_skills(Path(__file__).parent / "skills")
 
 PAUSE = 0.05  # seconds, so that a client sees one notification after the other
 RED_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"

@@ -4,9 +4,9 @@
 
 For each revision it runs what the revision requires of a server, then everything that applies to it, that again through
 a front (`through_front.py`), then the scenarios for authorization servers (`authorization.py`). Servers are started on
-free loopback ports and stopped at the end. Of the direct run no failure is expected, and a warning counts as one;
-extensions, which are optional, are run with what is required and do not count. The reports are kept in
-`test-artifacts/conformance`.
+free loopback ports and stopped at the end. Of the direct run no failure is expected, and a warning counts as one.
+Extensions are optional: their scenarios are run with what is required and do not count there; those that count are run
+by themselves. The reports are kept in `test-artifacts/conformance`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tools.conformance.suite import OPEN_TO_ALL, REPORTS, check_server, conclude
 from tools.conformance.through_front import SERVER
 
 REVISIONS = ("2025-11-25", "2026-07-28")
+EXTENSIONS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest", "sep-2640-skills-directory")
+"""The scenarios of extensions that count; a revision requires none of them."""
 
 
 def main(arguments: list[str]) -> int:
@@ -51,6 +53,10 @@ def check_directly(suite: Path, revisions: Sequence[str], data: Path) -> dict[st
             parts = {
                 f"{revision}-required": ["--requirements", revision],
                 f"{revision}-all": ["--suite", "all", "--spec-version", revision],
+                **{
+                    f"{revision}-{scenario}": ["--scenario", scenario, "--spec-version", revision, "--force"]
+                    for scenario in EXTENSIONS
+                },
             }
             for name, selection in parts.items():
                 done = check_server(suite, name, f"{origin}/mcp", selection)

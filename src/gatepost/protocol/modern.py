@@ -35,6 +35,8 @@ REMOVED_METHODS = frozenset({"initialize", "ping", "logging/setLevel", "resource
 
 CACHEABLE_METHODS = frozenset(
     {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"}
+    # Of the extension Skills (SEP-2640), for fronts of servers that know the handshake era alone.
+    | {"skills/list", "skills/get"}
 )
 """Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
 

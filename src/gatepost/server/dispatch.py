@@ -47,6 +47,7 @@ class ServerTarget(ServedServer):
     """The `Target` that a `Server` is behind an endpoint."""
 
     _modern: Mapping[str, Method] = _MODERN
+    _handshake: Mapping[str, Method] = _HANDSHAKE
     _dispatched: tuple[Extension, ...] = ()
 
     @asynccontextmanager
@@ -63,12 +64,14 @@ class ServerTarget(ServedServer):
         """Return the coroutine of the method itself: one less to go through on every step."""
         if self._dispatched is not self.registry.extensions:
             self._dispatch()
-        method = (self._modern if revision.modern else _HANDSHAKE).get(request.method, _not_found)
+        method = (self._modern if revision.modern else self._handshake).get(request.method, _not_found)
         return method(self, request, revision, exchange)
 
     def _dispatch(self) -> None:
         used = self.registry.extensions
-        self._modern, self._dispatched = with_extensions(_MODERN, used), used
+        older = tuple(extension for extension in used if extension.is_in_handshake)
+        self._modern, self._handshake = with_extensions(_MODERN, used), with_extensions(_HANDSHAKE, older)
+        self._dispatched = used
 
     def has_method(self, name: str) -> bool:
         """Say whether there is a method of this name in any revision."""

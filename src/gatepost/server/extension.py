@@ -42,8 +42,8 @@ class Extension:
 
         server.use(Weather())
 
-    Clients find it in `capabilities.extensions`. Its methods are those of the modern era, and answer clients that
-    declare it in the same revision; others get the error -32021, which names what they lack.
+    Clients find it in `capabilities.extensions`. Its methods are those of the modern era, unless it says otherwise, and
+    answer clients that declare it in the same revision; others get the error -32021, which names what they lack.
     """
 
     identifier: ClassVar[str]
@@ -53,7 +53,7 @@ class Extension:
     """The `revision` in its settings, on both sides, since a change that breaks; None for the initial one (SEP-3392,
     "Identifiers and compatibility")."""
     is_in_handshake: ClassVar[bool] = False
-    """Whether `initialize` advertises it, too."""
+    """Whether the handshake era has it, too: `initialize` advertises it, and its methods and wraps are there."""
     needs_client: ClassVar[bool] = True
     """Whether its methods answer only clients that declare it."""
     named_by: ClassVar[Mapping[str, str]] = {}
@@ -101,9 +101,16 @@ def declared_settings(extension: Extension, capabilities: Mapping[str, Any]) -> 
     return settings if type(settings) is dict and settings.get("revision") == extension.revision else None
 
 
-def settings_in(extension: Extension, request: Request) -> Mapping[str, Any] | None:
-    """Return `declared_settings` of the client that sends a request of the modern era."""
-    return declared_settings(extension, request.params["_meta"][CLIENT_CAPABILITIES])
+def settings_in(extension: Extension, request: Request, exchange: Exchange) -> Mapping[str, Any] | None:
+    """Return `declared_settings` of the client that sends a request.
+
+    In the modern era the request says it, and in the handshake era its session knows; without one nothing is declared.
+    """
+    if exchange.session is not None:
+        return declared_settings(extension, exchange.session.client_capabilities)
+    meta = request.params.get("_meta")
+    capabilities = meta.get(CLIENT_CAPABILITIES) if type(meta) is dict else None
+    return declared_settings(extension, capabilities) if type(capabilities) is dict else None
 
 
 def missing_extension(extension: Extension) -> MissingRequiredClientCapability:

@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -27,6 +27,8 @@ _MOST_LISTS: Final = 64
 _CURSOR_BYTES: Final = 15
 _UNKNOWN_CURSOR: Final = "This cursor is not one of this list as it is now; list from the beginning."
 _EMPTY: Final[frozenset[str]] = frozenset()
+
+T = TypeVar("T")
 
 Pages = dict[str | None, orjson.Fragment]
 """The pages of one list by cursor; the first one's is None."""
@@ -47,6 +49,8 @@ class Listing:
     _page_size: int
     _server_info: Mapping[str, Any]
     """Who answers, for the results of the modern era."""
+    _written: Callable[[Any, str], Mapping[str, Any]] | None = None
+    """How a declaration stands in the list, in a revision (`2025-11-25`), if it is not by its definition."""
     _generation: int = field(default=-1, init=False)
     _known_scopes: frozenset[str] = field(default=_EMPTY, init=False)
     _lists: dict[tuple[Revision, frozenset[str] | None], Pages] = field(default_factory=dict, init=False)
@@ -72,11 +76,7 @@ class Listing:
             while len(self._lists) >= _MOST_LISTS:
                 del self._lists[next(iter(self._lists))]
             pages = self._lists[revision, seen] = self._pages(revision, seen)
-        cursor = params.get("cursor")
-        page = pages.get(cursor) if cursor is None or type(cursor) is str else None
-        if page is None:
-            raise InvalidParams(_UNKNOWN_CURSOR)
-        return page
+        return page_of(pages, params)
 
     def shown(self, granted: frozenset[str] | None) -> list[Declaration]:
         """Return what a caller with these scopes is shown; None where scopes do not count."""
@@ -87,11 +87,7 @@ class Listing:
 
         Raises InvalidParams if the cursor is not one of that list.
         """
-        results, cursor = self._results(revision, shown, is_private=True), params.get("cursor")
-        result = results.get(cursor) if cursor is None or type(cursor) is str else None
-        if result is None:
-            raise InvalidParams(_UNKNOWN_CURSOR)
-        return result
+        return page_of(self._results(revision, shown, is_private=True), params)
 
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
         results = self._results(revision, self.shown(granted), is_private=bool(self._known_scopes))
@@ -105,25 +101,50 @@ class Listing:
         self, revision: Revision, shown: Iterable[Declaration], *, is_private: bool
     ) -> dict[str | None, dict[str, Any]]:
         """Return all pages, by their cursors, without what every result has."""
-        entries = [encode(entry.definition_for(revision.version)) for entry in shown]
-        page_size = self._page_size
-        digest = blake2b(b"\n".join([self._method.encode(), *entries]), digest_size=32)
-        results: dict[str | None, dict[str, Any]] = {}
-        cursor: str | None = None
-        # A list with nothing in it has one page.
-        for start in range(0, max(len(entries), 1), page_size):
-            stop = start + page_size
-            result: dict[str, Any] = {self._member: [orjson.Fragment(entry) for entry in entries[start:stop]]}
-            following: str | None = None
-            if stop < len(entries):
-                following = result["nextCursor"] = _cursor(digest.digest(), stop)
-            if revision.modern:
-                # A list that depends on who asks must not be shown to another, none of its pages.
-                result["ttlMs"] = LIST_FRESHNESS_MS
-                result["cacheScope"] = "private" if is_private else "public"
-            results[cursor] = result
-            cursor = following
+        version, written = revision.version, self._written
+        entries = [entry.definition_for(version) if written is None else written(entry, version) for entry in shown]
+        results = paged(self._method, self._member, entries, self._page_size)
+        if revision.modern:
+            # A list that depends on who asks must not be shown to another, none of its pages.
+            hints = {"ttlMs": LIST_FRESHNESS_MS, "cacheScope": "private" if is_private else "public"}
+            results = {cursor: {**result, **hints} for cursor, result in results.items()}
         return results
+
+
+def paged(
+    what: str, member: str, entries: Iterable[Mapping[str, Any]], page_size: int
+) -> dict[str | None, dict[str, Any]]:
+    """Return the results of a list, one for each page, by cursor; the first one's is None.
+
+    Args:
+        what: tells this list from others, such as `tools/list`.
+        member: where the results have the entries.
+        entries: all of them, as JSON objects.
+        page_size: how many go into a page.
+    """
+    written = [encode(entry) for entry in entries]
+    digest = blake2b(b"\n".join([what.encode(), *written]), digest_size=32)
+    results: dict[str | None, dict[str, Any]] = {}
+    cursor: str | None = None
+    # A list with nothing in it has one page.
+    for start in range(0, max(len(written), 1), page_size):
+        stop = start + page_size
+        result: dict[str, Any] = {member: [orjson.Fragment(entry) for entry in written[start:stop]]}
+        following: str | None = None
+        if stop < len(written):
+            following = result["nextCursor"] = _cursor(digest.digest(), stop)
+        results[cursor] = result
+        cursor = following
+    return results
+
+
+def page_of(results: Mapping[str | None, T], params: Mapping[str, Any]) -> T:
+    """Return the page that a request asks for, or raise InvalidParams: its cursor is not one of this list."""
+    cursor = params.get("cursor")
+    page = results.get(cursor) if cursor is None or type(cursor) is str else None
+    if page is None:
+        raise InvalidParams(_UNKNOWN_CURSOR)
+    return page
 
 
 def _cursor(list_digest: bytes, start: int) -> str:

@@ -80,15 +80,25 @@ class Shelf(Generic[D]):
         if self.there is not self.known:
             self.there[key] = declaration
 
+    def remove(self, key: str) -> None:
+        """Remove one, which is known, on or off."""
+        self.known = {other: declaration for other, declaration in self.known.items() if other != key}
+        self.off.discard(key)
+        self.off_below.discard(key)
+        self._settle()
+
     def switch(self, key: str, *, on: bool, below: bool = False) -> bool:
         """Switch one on or off, here or below; False when it was so already."""
         off = self.off_below if below else self.off
         if on != (key in off):
             return False
         (off.discard if on else off.add)(key)
-        kept = {other: declaration for other, declaration in self.known.items() if self.is_on(other)}
-        self.there = self.known if len(kept) == len(self.known) else kept
+        self._settle()
         return True
+
+    def _settle(self) -> None:
+        kept = {key: declaration for key, declaration in self.known.items() if self.is_on(key)}
+        self.there = self.known if len(kept) == len(self.known) else kept
 
     def is_on(self, key: str) -> bool:
         """Say whether callers find it."""
@@ -141,6 +151,13 @@ class Registry:
             self._place(number, key, declaration)
         self.publish(Change(shelf.list_kind, declaration.scopes))
         return declaration
+
+    def discard(self, shelf: Shelf[Any], key: str) -> None:
+        """Remove a declaration, here and wherever this is included; raises KeyError if there is none of this key."""
+        with _LOCK:
+            scopes = shelf.known[key].scopes
+            self.remove(self.shelves.index(shelf), key)
+        self.publish(Change(shelf.list_kind, scopes))
 
     def switch(self, name: str, kind: Kind | None, *, on: bool) -> None:
         """Switch on or off what goes by a name; raises LookupError if nothing does."""
@@ -273,6 +290,13 @@ class Registry:
         for above, prefix in self._including:
             above.set_on(number, _key(number, prefix, key), on=shelf.is_on(key), below=True)
         return is_changed
+
+    def remove(self, number: int, key: str) -> None:
+        """Remove something here, because it is gone, or gone from the server it comes from."""
+        self.shelves[number].remove(key)
+        self.generation += 1
+        for above, prefix in self._including:
+            above.remove(number, _key(number, prefix, key))
 
     def mark_hooked(self) -> None:
         """Note that there are hooks, here and wherever this is included."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
 from gatepost.protocol.uris import normal_form
-from gatepost.resource.scope_needs import closure
+from gatepost.resource.scope_needs import ScopeNeeds
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
-from gatepost.server.declared.declaration import Icon, decorator, icons_of, scopes_of
+from gatepost.server.declared.declaration import Icon, decorator, icons_of
 from gatepost.server.declared.prompts import Prompt, PromptOptions
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
 from gatepost.server.declared.signature import describe_function
@@ -24,6 +26,7 @@ from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.extension import Extension
 from gatepost.server.lifespan import Lifespan
 from gatepost.server.registry import Kind, Registry
+from gatepost.server.scope_words import ScopeWords
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
@@ -110,10 +113,7 @@ class Server:
         """Carries what changes at run time to those who tell clients of it."""
         self._lifespan = Lifespan(self, lifespan)
         self._is_running = False
-        self._scopes = dict(scopes or {})
-        self._implied = _implied(implied_scopes or {})
-        self._scope_groups = dict(scope_groups or {})
-        self._included: list[Server] = []
+        self._scope_words = ScopeWords(self.registry, scopes or {}, implied_scopes or {}, scope_groups or {})
         for tool in tools:
             self.add_tool(tool)
         for resource in resources:
@@ -151,19 +151,12 @@ class Server:
     @property
     def implied_scopes(self) -> dict[str, frozenset[str]]:
         """For each scope that implies others, here or in an included server, all that it opens, itself included."""
-        merged = dict(self._implied)
-        for included in self._included:
-            for scope, implied in included.implied_scopes.items():
-                merged[scope] = merged.get(scope, frozenset()) | implied
-        return closure(merged)
+        return self._scope_words.implied
 
     @property
     def scope_groups(self) -> dict[str, str]:
         """The operator's words for groups of scopes, by what their names begin with; this server's before others'."""
-        groups: dict[str, str] = {}
-        for included in self._included:
-            groups = included.scope_groups | groups
-        return groups | self._scope_groups
+        return self._scope_words.groups
 
     @property
     def scope_descriptions(self) -> Mapping[str, str]:
@@ -171,23 +164,12 @@ class Server:
 
         A scope without words stands for itself.
         """
-        descriptions = dict(self._scopes)
-        for included in self._included:
-            for scope, words in included.scope_descriptions.items():
-                descriptions.setdefault(scope, words)
-        for scope, implied in self.implied_scopes.items():
-            for each in (scope, *sorted(implied)):
-                descriptions.setdefault(each, each)
-        for declaration in self.registry.declarations():
-            for scope in sorted(declaration.scopes):
-                descriptions.setdefault(scope, scope)
-        return descriptions
+        return self._scope_words.descriptions
 
     @property
     def destructive_scopes(self) -> frozenset[str]:
         """The scopes of tools that say (`destructiveHint`) that they may delete or overwrite something."""
-        tools = self.registry.tools.known.values()
-        return frozenset(scope for tool in tools if tool.is_destructive for scope in tool.scopes)
+        return self._scope_words.destructive
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -272,7 +254,7 @@ class Server:
         if any(above.is_open for above in self._lifespan.above()):
             raise RuntimeError(f"{self.name!r} runs already; include other servers before it starts")
         self.registry.include(other.registry, "" if prefix is None else f"{prefix}_")
-        self._included.append(other)
+        self._scope_words.include(other._scope_words)
         self._lifespan.include(other._lifespan)
 
     def use(self, extension: Extension) -> Extension:
@@ -347,6 +329,29 @@ class Server:
         added = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
         return self.registry.add(added, self.registry.prompts, added.name)
 
+    def add_skills(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        prefix: str = "",
+        scopes: Iterable[str | ScopeNeeds] = (),
+        fresh_for: int = 0,
+    ) -> None:
+        """Offer the skills in a folder to clients: files of instructions for models (docs/skills.md).
+
+        Args:
+            folder: With a folder for each skill, at any depth, which has a `SKILL.md`; or itself one.
+            prefix: What their paths begin with, such as `acme/billing` for `skill://acme/billing/refunds/SKILL.md`.
+            scopes: All of them are needed to see and to read these skills.
+            fresh_for: How many seconds clients may take a file that they read for fresh.
+
+        Raises:
+            ToolDefinitionError: Something in it cannot be offered; the message names it and says what to change.
+        """
+        from gatepost.extensions.skills import add_skills  # noqa: PLC0415 - upwards, as in `serve_stdio`
+
+        add_skills(self.registry, Path(folder), prefix=prefix, scopes=scopes, fresh_for=fresh_for)
+
     @overload
     def tool(self, func: F, /) -> F: ...
 
@@ -384,10 +389,3 @@ class Server:
         """
         register = decorator(lambda decorated: self.add_prompt(Prompt(decorated, **options)))
         return register if func is None else register(func)
-
-
-def _implied(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
-    """Return for each scope all that it opens; raises ToolDefinitionError for what is no scope."""
-    checked = {scope: scopes_of(implied, f"implied_scopes[{scope!r}]") for scope, implied in given.items()}
-    scopes_of(checked, "implied_scopes")
-    return closure(checked)

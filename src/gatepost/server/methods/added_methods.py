@@ -18,7 +18,7 @@ _MIRRORING: Final = b"mcp-method"
 
 
 def with_extensions(methods: Mapping[str, Method], extensions: tuple[Extension, ...]) -> Mapping[str, Method]:
-    """Return what answers the methods of the modern era, which are `methods` without extensions.
+    """Return what answers the methods of an era, which are `methods` without extensions.
 
     Raises ToolDefinitionError if an extension would take one that there is.
     """
@@ -42,7 +42,7 @@ def _guarded(extension: Extension, method: Method) -> Method:
         if member is not None and _MIRRORING in exchange.headers:
             check_mirrored_name(request, member, exchange.headers.get(b"mcp-name"))
         # 2. Does the client know the extension?
-        if extension.needs_client and settings_in(extension, request) is None:
+        if extension.needs_client and settings_in(extension, request, exchange) is None:
             raise missing_extension(extension)
         # 3. The method itself.
         result = await method(served, request, revision, exchange)

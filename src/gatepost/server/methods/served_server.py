@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ from gatepost.server.declared.declaration import Declaration, MakeContext, failu
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
 from gatepost.server.extension import Extension
 from gatepost.server.listing import Listing
-from gatepost.server.registry import Shelf
 from gatepost.server.server import Server
 from gatepost.server.target import Result
 from gatepost.tokens.opaque import RandomBytes
@@ -78,12 +77,13 @@ class ServedServer:
         """Who answers: an `Implementation` object in the newest revision's shape."""
         self.registry = server.registry
         self.tools = server.registry.tools
-        self.tool_list = self._listing("tools/list", "tools", self.tools)
-        self.resource_list = self._listing("resources/list", "resources", server.registry.resources)
-        self.template_list = self._listing(
-            "resources/templates/list", "resourceTemplates", server.registry.resource_templates
+        registry = server.registry
+        self.tool_list = self.listing("tools/list", "tools", self.tools.listed)
+        self.resource_list = self.listing("resources/list", "resources", registry.resources.listed)
+        self.template_list = self.listing(
+            "resources/templates/list", "resourceTemplates", registry.resource_templates.listed
         )
-        self.prompt_list = self._listing("prompts/list", "prompts", server.registry.prompts)
+        self.prompt_list = self.listing("prompts/list", "prompts", registry.prompts.listed)
         self.subscriptions = Subscriptions(server.changes, server_info=self.info)
 
     @property
@@ -91,8 +91,15 @@ class ServedServer:
         """All extensions of the protocol that there are."""
         return (*self.registry.extensions, *self._deployed)
 
-    def _listing(self, method: str, member: str, shelf: Shelf[Any]) -> Listing:
-        return Listing(method, member, shelf.listed, self.registry, self.server.page_size, self.info)
+    def listing(
+        self,
+        method: str,
+        member: str,
+        entries: Callable[[], Iterable[Declaration]],
+        written: Callable[[Any, str], Mapping[str, Any]] | None = None,
+    ) -> Listing:
+        """Return a list of declarations, for the method and in the member of its result; see `Listing`."""
+        return Listing(method, member, entries, self.registry, self.server.page_size, self.info, written)
 
     async def run(
         self,
@@ -163,22 +170,28 @@ class ServedServer:
 
         Raises InternalError if a hook fails, InvalidParams if the cursor is not one of this list.
         """
+        found = await self.left_by_hooks(listing.member, listing.shown(exchange.shown), request, exchange)
+        return self.finished(request, revision, listing.result(found, request.params, revision))
+
+    async def left_by_hooks(
+        self, member: str, shown: Sequence[Declaration], request: Request, exchange: Exchange
+    ) -> list[Declaration]:
+        """Return what the hooks leave of these declarations in a list; raises InternalError if a hook fails."""
         from gatepost.server.list_hooks import left_of  # noqa: PLC0415 - as in `around`
 
-        what = f"list of {listing.member}"
+        what = f"list of {member}"
 
         def context_of(state: Mapping[str, Any]) -> Context:
             return Context(exchange, params=request.params, state=state, tool=what, upstream=self.upstream)
 
         try:
-            found = await left_of(self.registry, listing.member, listing.shown(exchange.shown), context_of)
+            return await left_of(self.registry, member, shown, context_of)
         except (ProtocolError, InsufficientScope):
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if is_cancellation(error):
                 raise
             raise InternalError(failure_text(what, error, exchange, self.random_bytes)) from None
-        return self.finished(request, revision, listing.result(found, request.params, revision))
 
     def _check_shows_no_token(self, what: str, answer: object, exchange: Exchange) -> None:
         if exchange.handed_out and shows(answer, exchange.handed_out):
