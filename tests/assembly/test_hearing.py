@@ -24,7 +24,8 @@ from gatepost.stores.contract.api_keys import ApiKey
 from gatepost.stores.contract.store import Store
 from gatepost.stores.signing_keys import SigningKeys, rotate
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.refused import BearerRefused
 from tests.conftest import RequireService
 from tests.ears import Ears
 from tests.patience import PATIENCE

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import httpx2
+from starlette.types import ASGIApp
 
 from gatepost import AuthProvider, Role, Server
 from gatepost.assembly.external_tokens import External
@@ -33,8 +34,11 @@ class Installed:
     store: Store
     http: httpx2.AsyncClient
     clock: list[int]
+    app: ASGIApp
 
-    async def authorize(self, client_id: str, redirect_uri: str = "https://app.example/cb") -> httpx2.Response:
+    async def authorize(
+        self, client_id: str, redirect_uri: str = "https://app.example/cb", **more: str
+    ) -> httpx2.Response:
         """Open an authorization URL as a browser would."""
         query = {
             "response_type": "code",
@@ -42,6 +46,7 @@ class Installed:
             "redirect_uri": redirect_uri,
             "code_challenge": CHALLENGE,
             "code_challenge_method": "S256",
+            **more,
         }
         return await self.http.get(f"/oauth/authorize?{urlencode(query)}", headers={"Accept": "text/html"})
 
@@ -89,4 +94,4 @@ async def installed(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ORIGIN) as http,
     ):
-        yield Installed(installation, kept, http, clock)
+        yield Installed(installation, kept, http, clock, app)

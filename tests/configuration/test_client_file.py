@@ -83,6 +83,7 @@ def test_a_public_app_needs_an_id_a_name_and_where_it_is_sent_back_to() -> None:
             logo_uri=None,
             jwks=None,
             jwks_uri=None,
+            dpop_bound_access_tokens=False,
             secret_fingerprint=None,
             created_at=NOW,
             origin=ClientOrigin.SETTINGS,

@@ -42,6 +42,15 @@ def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
             Reason.CLIENT_ASSERTION_REPLAYED,
             Reason.CLIENT_DISABLED,
         },
+        AuditEvent.PROOF_OF_POSSESSION: {Reason.DPOP_PROOF_REPLAYED, Reason.DPOP_KEY_WRONG},
+        AuditEvent.GRANT_ASSERTION: {
+            Reason.GRANT_ASSERTION_INVALID,
+            Reason.GRANT_ASSERTION_ISSUER_UNKNOWN,
+            Reason.GRANT_ASSERTION_AUDIENCE_WRONG,
+            Reason.GRANT_ASSERTION_OF_ANOTHER_CLIENT,
+            Reason.GRANT_ASSERTION_REPLAYED,
+            Reason.WORKLOAD_NOT_ALLOWED,
+        },
         AuditEvent.CODE_REDEMPTION: {
             Reason.CODE_REPLAYED,
             Reason.CODE_OF_ANOTHER_CLIENT,

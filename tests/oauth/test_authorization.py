@@ -47,6 +47,7 @@ CLIENT = Client(
     logo_uri=None,
     jwks=None,
     jwks_uri=None,
+    dpop_bound_access_tokens=False,
     secret_fingerprint=None,
     created_at=0,
 )

@@ -38,6 +38,7 @@ def client(method: str = "none", *, secret: str | None = None) -> Client:
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None if secret is None else fingerprint(secret),
         created_at=0,
     )

@@ -59,6 +59,7 @@ def test_a_document_describes_a_client_whose_identifier_is_its_url() -> None:
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=1000,
     )

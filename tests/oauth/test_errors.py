@@ -28,6 +28,8 @@ def test_each_error_has_its_code_and_status() -> None:
         "InvalidRedirectUri": ("invalid_redirect_uri", 400),
         "InvalidClientMetadata": ("invalid_client_metadata", 400),
         "InvalidToken": ("invalid_token", 401),
+        "InvalidDpopProof": ("invalid_dpop_proof", 400),
+        "UseDpopNonce": ("use_dpop_nonce", 400),
         "ServerError": ("server_error", 500),
         "TemporarilyUnavailable": ("temporarily_unavailable", 503),
         "TooManyRequests": ("temporarily_unavailable", 429),

@@ -93,7 +93,16 @@ def test_a_client_that_cannot_refresh_gets_no_refresh_token() -> None:
 def test_a_signed_access_token_is_given_where_it_fits_a_header(length: int, *, is_signed: bool) -> None:
     said: list[tuple[Any, ...]] = []
 
-    def sign(grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
+    def sign(
+        grant: Grant,
+        *,
+        scopes: tuple[str, ...],
+        token_id: str,
+        issued_at: int,
+        expires_at: int,
+        dpop_jkt: str | None = None,
+    ) -> str:
+        assert dpop_jkt is None
         said.append((grant, scopes, token_id, issued_at, expires_at))
         return "s" * length
 
@@ -159,7 +168,7 @@ def test_no_token_outlives_its_grant(now: int, end: int) -> None:
 def test_a_refresh_token_depends_on_the_registered_grant_types_and_on_no_scope(
     grant_types: tuple[str, ...], *, expected: bool
 ) -> None:
-    client = Client("C", (), grant_types, ("code",), "none", "web", None, None, None, None, None, "c", None, 0)
+    client = Client("C", (), grant_types, ("code",), "none", "web", None, None, None, None, None, False, "c", None, 0)
     assert gets_refresh_token(client) is expected
 
 
@@ -183,4 +192,4 @@ def test_the_answer_says_that_there_is_no_refresh_token_and_no_scope_by_what_it_
 
 
 def test_printed_tokens_show_no_secret() -> None:
-    assert repr(Tokens("access", "refresh", 4700, ("a",))) == "Tokens(expires_at=4700, scopes=('a',))"
+    assert repr(Tokens("access", "refresh", 4700, ("a",))) == "Tokens(expires_at=4700, scopes=('a',), is_bound=False)"

@@ -38,6 +38,7 @@ METADATA = ClientMetadata(
     logo_uri=None,
     jwks=None,
     jwks_uri=None,
+    dpop_bound_access_tokens=False,
 )
 
 
@@ -66,7 +67,7 @@ def test_a_machine_has_to_authenticate() -> None:
     with pytest.raises(InvalidClientMetadata) as refused:
         read_preregistration({**DOCUMENT, "token_endpoint_auth_method": "none"}, is_machine=True)
     assert refused.value.reason is Reason.CLIENT_METADATA_INVALID
-    assert refused.value.description.startswith("A client that acts for itself has to authenticate: ")
+    assert refused.value.description.startswith("A client that acts without a login here has to authenticate: ")
 
 
 def named(client_id: str, **changes: Any) -> Client:
@@ -140,6 +141,7 @@ def test_of_a_client_that_is_known_by_a_document_its_address_can_be_kept_and_not
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=7,
         origin=ClientOrigin.DOCUMENT,

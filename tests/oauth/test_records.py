@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.records import (
+    AccessToken,
     AuthorizationCode,
     AuthorizationTransaction,
     Client,
@@ -42,10 +43,14 @@ def test_the_words_in_a_store_keep_their_meaning() -> None:
             Client,
             {"origin": "dynamic", "registration_token_fingerprint": None, "disabled_at": None, "refresh_reuse": None},
         ),
-        (AuthorizationTransaction, {"state": "pending", "started_by_user": False, "query": None}),
-        (AuthorizationCode, {"failed_attempts": 0, "grant_id": None}),
+        (AuthorizationTransaction, {"state": "pending", "started_by_user": False, "query": None, "dpop_jkt": None}),
+        (AuthorizationCode, {"failed_attempts": 0, "grant_id": None, "dpop_jkt": None}),
         (Grant, {"revoked_at": None, "revoked_reason": None, "redirect_uri": None}),
-        (RefreshToken, {"spent_at": None, "successor_fingerprint": None, "sealed_successor": None}),
+        (AccessToken, {"dpop_jkt": None}),
+        (
+            RefreshToken,
+            {"spent_at": None, "successor_fingerprint": None, "sealed_successor": None, "dpop_jkt": None},
+        ),
     ],
 )
 def test_a_new_record_is_open_unspent_and_in_force(record: Any, defaults: dict[str, Any]) -> None:
@@ -73,4 +78,5 @@ def test_the_metadata_of_a_client_is_what_it_said_itself() -> None:
         logo_uri="https://client.example/logo.png",
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
     )

@@ -51,6 +51,7 @@ def test_a_client_that_says_nothing_but_its_redirect_uri_gets_the_defaults() -> 
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
     )
 
 
@@ -89,6 +90,7 @@ def test_everything_at_once_is_kept() -> None:
         logo_uri="https://example.com/logo.png",
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
     )
 
 
@@ -296,6 +298,7 @@ def test_the_answer_to_a_public_client_says_what_was_registered() -> None:
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=1000,
     )

@@ -33,6 +33,7 @@ def test_the_metadata_says_all_that_is_true() -> None:
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": ["https://mcp.example.com/mcp"],
         "service_documentation": "https://mcp.example.com/docs",

@@ -241,6 +241,12 @@ def test_each_refusal_says_what_to_do() -> None:
         ("issuer_unavailable", 503, "temporarily_unavailable", "The"),
         ("token_validator_failed", 503, "temporarily_unavailable", "The"),
         ("scope_insufficient", 403, "insufficient_scope", "The"),
+        ("dpop_proof_replayed", 401, "invalid_dpop_proof", "This"),
+        ("dpop_nonce_needed", 401, "use_dpop_nonce", "The"),
+        ("token_bound", 401, "invalid_token", "The"),
+        ("token_not_bound", 401, "invalid_token", "The"),
+        ("token_binding_required", 401, "invalid_token", "This"),
+        ("token_bound_to_another_key", 401, "invalid_token", "The"),
     ]
     assert str(TokenRefused(bearer.EXPIRED)) == "token_expired"
 
@@ -249,12 +255,13 @@ def test_each_refusal_says_what_to_do() -> None:
 def test_every_refusal_follows_rfc_6750_and_has_a_published_reason(refusal: Refusal) -> None:
     assert Reason(refusal.reason)
     status_of = {None: 401, "invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403}
+    status_of |= {"invalid_dpop_proof": 401, "use_dpop_nonce": 401}  # RFC 9449 sections 7.1 and 9
     status_of |= {"temporarily_unavailable": 503}  # what is no fault of the client's; RFC 6749 section 4.1.2.1
     assert refusal.status == status_of[refusal.error]
 
 
 def test_no_two_refusals_share_a_reason() -> None:
-    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 18
+    assert len({refusal.reason for refusal in ALL_REFUSALS}) == len(ALL_REFUSALS) == 24
 
 
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"

@@ -26,8 +26,10 @@ from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.telemetry.catalogue import PURGED
 from gatepost.telemetry.seam import Telemetry
+from gatepost.tokens.dpop_nonces import DpopNonces
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import KeyRing
+from gatepost.web.resource.proofs import ProofJudge
 from gatepost.web.site.audit import Audit
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.limits import Limits
@@ -109,6 +111,18 @@ class Core:
             return None
         any_loopback = self.deployment.is_any_loopback
         return SignedTokens(keys=self.signing_keys, issuer=origin, any_loopback=any_loopback)
+
+
+def proof_judge(core: Core, server: str, *, remembers_itself: bool) -> ProofJudge:
+    """Return what judges DPoP proofs that are sent to a server with this identifier (RFC 9449 section 4.3)."""
+    nonces = DpopNonces(core.key_ring, server, core.random_bytes) if core.settings.oauth.dpop_nonces else None
+    return ProofJudge(
+        assertions=core.store.assertions,
+        now=core.now,
+        random_bytes=core.random_bytes,
+        nonces=nonces,
+        remembers_itself=remembers_itself,
+    )
 
 
 def build_core(

@@ -26,13 +26,14 @@ from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import Settings
-from gatepost.extensions.authorization import CLIENT_CREDENTIALS
+from gatepost.extensions.authorization import CLIENT_CREDENTIALS, ENTERPRISE_MANAGED
 from gatepost.outbound.fetching import system_trust
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.request_state import RequestStateSeal
 from gatepost.server.calls.upstream import Upstream
 from gatepost.server.changes.bus import ChangeBus
 from gatepost.server.dispatch import ServerTarget
+from gatepost.server.extension import Extension
 from gatepost.server.handler_target import HandlerTarget
 from gatepost.server.server import Server
 from gatepost.server.target import SessionTarget, Target
@@ -282,7 +283,9 @@ def server_target(path: str, server: Server, making: Making) -> ServerTarget:
     seal = RequestStateSeal(core.key_ring, now=core.now, random_bytes=core.random_bytes, endpoint=path)
     limits = SharedCallLimits(Limits(store=core.store.limits, now=core.now), path)
     # Clients of other issuers have to ask those what they offer.
-    grants = (CLIENT_CREDENTIALS,) if core.settings.issues_tokens else ()
+    grants: tuple[Extension, ...] = (CLIENT_CREDENTIALS,) if core.settings.issues_tokens else ()
+    if grants and core.settings.oauth.id_jag_issuers:
+        grants = (*grants, ENTERPRISE_MANAGED)
     return ServerTarget(server, seal=seal, upstream=making.upstream, limits=limits, extensions=grants)
 
 

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from starlette.types import ASGIApp
 
-from gatepost.assembly.core import Core
+from gatepost.assembly.core import Core, proof_judge
 from gatepost.assembly.endpoints import Endpoint
 from gatepost.assembly.hearing import Hearing
 from gatepost.resource.resources import ProtectedResource
@@ -277,6 +277,9 @@ class Resources:
                 roles=self.core.roles,
             ),
         )
+        if settings.issues_tokens:
+            proofs = proof_judge(self.core, endpoint.at(origin).identifier, remembers_itself=True)
+            guard.take_bound_tokens(proofs, are_required=settings.oauth.dpop_required)
         self.guards.add(guard)
         return guard
 

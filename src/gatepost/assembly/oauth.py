@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from gatepost.assembly.core import Core
+from gatepost.assembly.core import Core, proof_judge
 from gatepost.assembly.login_provider import connected
 from gatepost.assembly.mcp import Resources
 from gatepost.assembly.upstream_tokens import UpstreamTokensOfCallers
 from gatepost.configuration.client_file import keep_settings_clients, read_client_file
 from gatepost.configuration.forward_proxy import forward_proxy
+from gatepost.configuration.settings import SettingsError
 from gatepost.identity.provider import IdentityProvider
 from gatepost.oauth.audit import AuditEvent, Outcome
+from gatepost.oauth.id_jag import PROFILE as ID_JAG_PROFILE
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
@@ -28,7 +30,7 @@ from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, a
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.client_registry import ClientRegistry
 from gatepost.web.oauth.grants import GRANT_TYPES
-from gatepost.web.oauth.grants.grant_type import TokenIssuer, registrable
+from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, registrable
 from gatepost.web.oauth.introspect import IntrospectEndpoint
 from gatepost.web.oauth.jwks import JwksEndpoint
 from gatepost.web.oauth.manage_registration import ManageRegistrationEndpoint
@@ -36,11 +38,13 @@ from gatepost.web.oauth.metadata import MetadataEndpoints
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
+from gatepost.web.oauth.token_proofs import TokenProofs
 from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.routing import Route
 
 if TYPE_CHECKING:
     from gatepost.identity.upstream_tokens import UpstreamTokens
+    from gatepost.web.oauth.grants.jwt_bearer import AssertedGrants
 
 _STARTED_TOGETHER: Final = 60
 """Seconds between the first and the last worker of one start; a start after that voids the link of the one before."""
@@ -63,6 +67,15 @@ class OAuth:
     """What OAUTH_CLIENTS_FILE names."""
     upstream_tokens: UpstreamTokens | None
     """Keeps the tokens of logins elsewhere; None where all of them are forgotten."""
+    asserted: AssertedGrants | None = None
+    """Judges what others assert; None where nobody is trusted with that."""
+
+    def grant_types(self, issuer: str) -> tuple[GrantType, ...]:
+        """Return those of the authorization server that is known as `issuer`."""
+        if self.asserted is None:
+            return GRANT_TYPES
+        asserted = replace(self.asserted, issuer=issuer, audiences=audiences(issuer))
+        return (*GRANT_TYPES, asserted.grant_type)
 
     async def open(self, *, offers_setup: bool = True) -> str | None:
         """Have the store hold the clients of the settings; return the set-up link's token if no account exists.
@@ -147,6 +160,9 @@ class OAuth:
             authorization_server=rules,
             resources=self.resources.at(rules.issuer),
             others=self.resources.authorization_servers,
+            requires_dpop=self.core.settings.oauth.dpop_required,
+            grant_types=self.grant_types(rules.issuer),
+            grant_profiles=(ID_JAG_PROFILE,) if self.core.settings.oauth.id_jag_issuers else (),
         )
         if rules.registration_enabled and self.core.settings.registration.initial_access_token is None:
             # Clients have another way only where anybody may register.
@@ -162,6 +178,7 @@ class OAuth:
             now=core.now,
             random_bytes=core.random_bytes,
             audit=core.audit,
+            grant_types=self.grant_types(rules.issuer),
         )
         initial_access_token = core.settings.registration.initial_access_token
         register = RegisterEndpoint(
@@ -181,6 +198,7 @@ class OAuth:
         signed_tokens = core.signed_tokens(rules.issuer)
         token = TokenEndpoint(
             client_forms=client_forms,
+            grant_types=self.grant_types(rules.issuer),
             issuer=TokenIssuer(
                 store=core.store,
                 resources=resources,
@@ -193,6 +211,11 @@ class OAuth:
                 limits=core.limits,
                 entry=core.entry,
                 roles=core.roles,
+            ),
+            proofs=TokenProofs(
+                judge=proof_judge(core, rules.issuer, remembers_itself=False),
+                url=f"{rules.issuer}/oauth/token",
+                is_required=core.settings.oauth.dpop_required,
             ),
         )
         revoke = RevokeEndpoint(
@@ -237,6 +260,7 @@ def build_oauth(
     proxy = forward_proxy(settings)
     fetcher = fetcher or GuardedFetcher(allow_loopback=registration.documents_on_loopback, proxy=proxy)
     egress = _egress(core, fetcher, proxy)
+    asserted = _asserted(core, proxy)
     clients: ClientFinder = core.store.clients
     if registration.documents_enabled:
         clients = ClientDirectory(
@@ -244,7 +268,7 @@ def build_oauth(
             fetcher=egress,
             documents=DocumentCache(now=now),
             known_scopes=frozenset(resources.scopes),
-            grant_types=registrable(GRANT_TYPES),
+            grant_types=registrable((*GRANT_TYPES, *(() if asserted is None else (asserted.grant_type,)))),
             now=now,
             allowed_domains=registration.document_domains,
             allow_loopback=registration.documents_on_loopback,
@@ -254,7 +278,6 @@ def build_oauth(
     )
     provider = connected(provider, core, proxy)
     auto_approve = AutoApprove.LOOPBACK_REDIRECTS if is_single_user else AutoApprove.NEVER
-    file = registration.clients_file
     return OAuth(
         core=core,
         resources=resources,
@@ -264,8 +287,37 @@ def build_oauth(
         clients=clients,
         client_keys=keys,
         egress=egress,
-        settings_clients=() if file is None else read_client_file(file, variables=settings.variables(), now=now()),
+        settings_clients=_settings_clients(core, asserted),
+        asserted=asserted,
     )
+
+
+def _asserted(core: Core, proxy: ForwardProxy | None) -> AssertedGrants | None:
+    oauth = core.settings.oauth
+    if not oauth.id_jag_issuers and oauth.workloads_file is None:
+        return None
+    from gatepost.assembly.asserted_grants import asserted_grants  # noqa: PLC0415 - most servers trust nobody so
+
+    return asserted_grants(core, proxy)
+
+
+def _settings_clients(core: Core, asserted: AssertedGrants | None) -> tuple[Client, ...]:
+    """Return the clients that the settings name: one by one, or by the rules of workloads.
+
+    Raises:
+        SettingsError: as `build_oauth`; or two of them have one id.
+    """
+    file, now = core.settings.registration.clients_file, core.now()
+    named = () if file is None else read_client_file(file, variables=core.settings.variables(), now=now)
+    if asserted is None:
+        return named
+    ruled = asserted.clients(now=now)
+    taken = {client.client_id for client in named} & {client.client_id for client in ruled}
+    if taken:
+        raise SettingsError(
+            *(f"OAUTH_CLIENTS_FILE and OAUTH_WORKLOADS_FILE both name a client {each}." for each in sorted(taken))
+        )
+    return (*named, *ruled)
 
 
 def _egress(core: Core, fetcher: Fetcher, proxy: ForwardProxy | None) -> Egress:

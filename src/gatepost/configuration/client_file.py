@@ -55,6 +55,8 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "jwks": (lambda value: isinstance(value, dict), "a JWK set, a table with the list keys"),
     "jwks_uri": (_is_text, "an https URL"),
     "scopes": (_are_texts, "a list of scope names"),
+    "enterprise_managed": (lambda value: isinstance(value, bool), "true or false"),
+    "dpop_bound_access_tokens": (lambda value: isinstance(value, bool), "true or false"),
     "refresh_reuse": (_is_reuse, f"a number of seconds from 0 to {LONGEST_REUSE}"),
     "secret_sha256": (partial(_fits, _SHA256), "64 hexadecimal digits, the SHA-256 of the secret"),
     "secret_env": (_is_text, "the name of a variable that holds the secret"),
@@ -167,9 +169,14 @@ def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: i
         "jwks": entry.get("jwks"),
         "jwks_uri": entry.get("jwks_uri"),
         "scope": " ".join(entry.get("scopes", ())) or None,
+        "dpop_bound_access_tokens": entry.get("dpop_bound_access_tokens"),
     }
     try:
-        metadata = read_preregistration(document, is_machine=entry.get("machine", False))
+        metadata = read_preregistration(
+            document,
+            is_machine=entry.get("machine", False),
+            is_enterprise_managed=entry.get("enterprise_managed", False),
+        )
     except OAuthError as error:
         raise _EntryError(f"is refused: {error.description}") from None
     return new_client(

@@ -243,6 +243,16 @@ class OAuthSettings(Section):
     signing_algorithm: str = Field(
         "ES256", alias="OAUTH_SIGNING_ALGORITHM", pattern="^(ES256|EdDSA)$", description="ES256 or EdDSA"
     )
+    id_jag_issuers: Annotated[WordList, _if(lambda words: all(map(is_server_url, words)))] = Field(
+        (),
+        alias="OAUTH_ID_JAG_ISSUERS",
+        description="https URLs of identity providers as their assertions say it in `iss`, separated by spaces",
+    )
+    workloads_file: Path | None = Field(
+        None, alias="OAUTH_WORKLOADS_FILE", description="the path of a TOML file that names workloads"
+    )
+    dpop_required: Flag = Field(default=False, alias="OAUTH_DPOP_REQUIRED")
+    dpop_nonces: Flag = Field(default=True, alias="OAUTH_DPOP_NONCES")
     introspection_clients: WordList = Field(
         (), alias="OAUTH_INTROSPECTION_CLIENTS", description="client ids separated by spaces"
     )

@@ -16,3 +16,14 @@ class ClientCredentials(Extension):
 
 
 CLIENT_CREDENTIALS: Final = ClientCredentials()
+
+
+class EnterpriseManaged(Extension):
+    """Clients may come with the word of an identity provider (ext-auth, Enterprise-Managed Authorization)."""
+
+    identifier = "io.modelcontextprotocol/enterprise-managed-authorization"
+    stage: ClassVar[Stage] = "stable"
+    is_in_handshake = True
+
+
+ENTERPRISE_MANAGED: Final = EnterpriseManaged()

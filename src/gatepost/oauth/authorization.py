@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import quote
 
+from gatepost.oauth.dpop import requested_thumbprint
 from gatepost.oauth.errors import (
     InvalidRequest,
     LoginRequired,
@@ -120,6 +121,11 @@ def check_code_challenge(request: AuthorizationRequest) -> None:
     check_challenge(values.get("code_challenge"), values.get("code_challenge_method"))
 
 
+def check_dpop_key(request: AuthorizationRequest) -> None:
+    """Refuse a `dpop_jkt` that no key has (RFC 9449 section 10)."""
+    requested_thumbprint(request.parameters.values.get("dpop_jkt"))
+
+
 def check_prompt(request: AuthorizationRequest) -> None:
     """Refuse `prompt=none`: people are always asked here (OpenID Connect Core section 3.1.2.1). The rest is met."""
     if "none" in request.parameters.values.get("prompt", "").split():
@@ -133,6 +139,7 @@ REQUEST_CHECKS: tuple[Callable[[AuthorizationRequest], None], ...] = (
     check_response_type,
     check_response_mode,
     check_code_challenge,
+    check_dpop_key,
     check_prompt,
 )
 """What every request has to pass, in this order. Scope and resource follow: they depend on each other."""
@@ -200,6 +207,7 @@ def begin_transaction(
         # Every `prompt` that gets this far asks for a question (OpenID Connect Core section 3.1.2.1).
         started_by_user=sent_by_no_site and "prompt" not in request.parameters.values,
         query=query,
+        dpop_jkt=requested_thumbprint(request.parameters.values.get("dpop_jkt")),
     )
 
 
@@ -225,6 +233,7 @@ def authorization_code(
         subject=subject,
         created_at=now,
         expires_at=now + lifetime,
+        dpop_jkt=transaction.dpop_jkt,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatepost.oauth.dpop import key_wrong
 from gatepost.oauth.errors import InvalidGrant, InvalidTarget
 from gatepost.oauth.pkce import verifier_matches
 from gatepost.oauth.reasons import Reason
@@ -19,6 +20,7 @@ def check_code(
     resource: str | None,
     code_verifier: str,
     now: int,
+    dpop_jkt: str | None = None,
 ) -> AuthorizationCode:
     """Return the code if this request may redeem it.
 
@@ -26,11 +28,11 @@ def check_code(
     `Reason.CODE_VERIFIER_WRONG` for counting the attempt. No other refusal changes anything; the code stays valid.
 
     `code` is what the store holds, spent or not; `client_id` has authenticated. What the token request does not name is
-    None; `resource` is in its canonical spelling.
+    None; `resource` is in its canonical spelling; `dpop_jkt` is the thumbprint of the key that it proves to hold.
 
     Raises:
-        InvalidGrant: the code is unknown, expired, another client's, spent, or was issued for another redirect URI or
-            code verifier.
+        InvalidGrant: the code is unknown, expired, another client's, spent, or was issued for another redirect URI,
+            code verifier or key.
         InvalidTarget: the code was issued for another resource.
     """
     if code is None or code.expires_at <= now:
@@ -47,6 +49,9 @@ def check_code(
             Reason.CODE_ATTEMPTS_EXHAUSTED, "Too many wrong code verifiers were sent for this code; authorize again."
         )
     _check_same(code, redirect_uri=redirect_uri, resource=resource, code_verifier=code_verifier)
+    if code.dpop_jkt not in (None, dpop_jkt):
+        # RFC 9449 section 10. A copy of code and verifier is of no use to whoever does not hold the key.
+        raise key_wrong("The code is bound to the key of dpop_jkt; send a DPoP proof that is signed with it.")
     return code
 
 

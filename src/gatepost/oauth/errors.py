@@ -15,6 +15,8 @@
     ├── InvalidRedirectUri        invalid_redirect_uri       400  (RFC 7591 section 3.2.2)
     ├── InvalidClientMetadata     invalid_client_metadata    400  (RFC 7591 section 3.2.2)
     ├── InvalidToken              invalid_token              401  (RFC 6750 section 3.1)
+    ├── InvalidDpopProof          invalid_dpop_proof         400  (RFC 9449 section 5)
+    ├── UseDpopNonce              use_dpop_nonce             400  (RFC 9449 section 8)
     ├── ServerError               server_error               500
     ├── TemporarilyUnavailable    temporarily_unavailable    503
     └── TooManyRequests           temporarily_unavailable    429  (RFC 6585 section 4)
@@ -129,6 +131,25 @@ class InvalidToken(OAuthError):
 
     error = "invalid_token"
     status = 401
+
+
+class InvalidDpopProof(OAuthError):
+    """A DPoP proof is missing where it is needed, or proves nothing."""
+
+    error = "invalid_dpop_proof"
+
+
+class UseDpopNonce(OAuthError):
+    """A DPoP proof needs a nonce of this server, which the answer brings along."""
+
+    error = "use_dpop_nonce"
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__(
+            Reason.DPOP_NONCE_NEEDED,
+            "The DPoP proof needs the nonce of this answer's DPoP-Nonce header; send it again.",
+        )
+        self.nonce = nonce
 
 
 class ServerError(OAuthError):

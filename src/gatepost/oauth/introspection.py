@@ -43,16 +43,25 @@ def may_know(caller: Client, *, owner: str, resource_servers: Collection[str]) -
 
 
 def active_token(
-    *, issuer: str, subject: str, client_id: str, resource: str, scopes: Collection[str], expires_at: int
+    *,
+    issuer: str,
+    subject: str,
+    client_id: str,
+    resource: str,
+    scopes: Collection[str],
+    expires_at: int,
+    dpop_jkt: str | None = None,
 ) -> dict[str, object]:
-    """Return what is said about an access token that counts (section 2.2)."""
+    """Return what is said about an access token that counts (section 2.2), and its key (RFC 9449 section 6.2)."""
+    bound: dict[str, object] = {} if dpop_jkt is None else {"cnf": {"jkt": dpop_jkt}}
     return {
         "active": True,
         "scope": " ".join(scopes),
         "client_id": client_id,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if bound else "Bearer",
         "exp": expires_at,
         "sub": subject,
         "aud": resource,
         "iss": issuer,
+        **bound,
     }

@@ -23,8 +23,17 @@ SIGNED_TOKEN_TYPE = "at+jwt"
 class SignAccessToken(Protocol):
     """Makes a signed access token (RFC 9068)."""
 
-    def __call__(self, grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
-        """Return the token; times are seconds UTC."""
+    def __call__(
+        self,
+        grant: Grant,
+        *,
+        scopes: tuple[str, ...],
+        token_id: str,
+        issued_at: int,
+        expires_at: int,
+        dpop_jkt: str | None = None,
+    ) -> str:
+        """Return the token; times are seconds UTC, and `dpop_jkt` is the thumbprint of the key that it is bound to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,8 @@ class Tokens:
     """When the access token ends, seconds UTC."""
     scopes: tuple[str, ...]
     """The scopes of the access token."""
+    is_bound: bool = False
+    """Whether the access token is bound to a key (RFC 9449 section 5)."""
 
     def answer(self, *, now: int) -> dict[str, str | int]:
         """Return the members of the JSON answer (RFC 6749 section 5.1).
@@ -45,7 +56,7 @@ class Tokens:
         """
         members: dict[str, str | int] = {
             "access_token": self.access_token,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if self.is_bound else "Bearer",
             "expires_in": max(0, self.expires_at - now),
         }
         if self.refresh_token is not None:
@@ -81,18 +92,21 @@ def mint_tokens(
     lifetimes: Lifetimes,
     random_bytes: RandomBytes,
     sign: SignAccessToken | None = None,
+    dpop_jkt: str | None = None,
+    refresh_jkt: str | None = None,
 ) -> tuple[Tokens, IssuedTokens]:
     """Return new tokens of a grant, and the rows under which the store knows them.
 
     Neither token outlives the grant. The access token has `scopes`, the grant's or fewer; the refresh token keeps the
     grant's (RFC 6749 section 6). `sign` makes an access token that others can verify, None an opaque one. The store
     keeps a row of either, so that both are revoked alike, and a stolen signing key makes no token that counts here.
+    `dpop_jkt` and `refresh_jkt` are the thumbprints of the keys that the two are bound to; None binds to none.
     """
     expires_at = min(now + lifetimes.access_token, grant.expires_at)
     access_token = mint(SecretKind.ACCESS_TOKEN, random_bytes)
     if sign is not None:
         token_id = identifier("", random_bytes)
-        signed = sign(grant, scopes=scopes, token_id=token_id, issued_at=now, expires_at=expires_at)
+        signed = sign(grant, scopes=scopes, token_id=token_id, issued_at=now, expires_at=expires_at, dpop_jkt=dpop_jkt)
         # With hundreds of scopes it would not fit a header; then an opaque one is of more use.
         access_token = signed if len(signed) <= LONGEST_SIGNED_TOKEN else access_token
     access = AccessToken(
@@ -101,6 +115,7 @@ def mint_tokens(
         scopes=scopes,
         created_at=now,
         expires_at=expires_at,
+        dpop_jkt=dpop_jkt,
     )
     refresh_token: str | None = None
     refresh: RefreshToken | None = None
@@ -111,8 +126,10 @@ def mint_tokens(
             grant_id=grant.grant_id,
             created_at=now,
             expires_at=min(now + lifetimes.refresh_token, grant.expires_at),
+            dpop_jkt=refresh_jkt,
         )
-    return Tokens(access_token, refresh_token, access.expires_at, scopes), IssuedTokens(access, refresh)
+    tokens = Tokens(access_token, refresh_token, access.expires_at, scopes, is_bound=dpop_jkt is not None)
+    return tokens, IssuedTokens(access, refresh)
 
 
 def mint_single_token(
@@ -153,12 +170,21 @@ def mint_single_token(
 
 
 def access_token_claims(
-    grant: Grant, *, issuer: str, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int
+    grant: Grant,
+    *,
+    issuer: str,
+    scopes: tuple[str, ...],
+    token_id: str,
+    issued_at: int,
+    expires_at: int,
+    dpop_jkt: str | None = None,
 ) -> dict[str, object]:
     """Return the claims of a signed access token, which says itself what it allows (RFC 9068 section 2.2).
 
-    `grant_id` is ours: what was allowed once, and is revoked as one.
+    `grant_id` is ours: what was allowed once, and is revoked as one. `cnf` says to which key the token is bound, if it
+    is (RFC 9449 section 6.1).
     """
+    bound: dict[str, object] = {} if dpop_jkt is None else {"cnf": {"jkt": dpop_jkt}}
     return {
         "iss": issuer,
         "sub": grant.subject,
@@ -169,4 +195,5 @@ def access_token_claims(
         "iat": issued_at,
         "exp": expires_at,
         "grant_id": grant.grant_id,
+        **bound,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gatepost.oauth.asserted_grants import JWT_BEARER
 from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
@@ -50,10 +51,13 @@ def preregistration(
     }
 
 
-def read_preregistration(document: Mapping[str, object], *, is_machine: bool) -> ClientMetadata:
+def read_preregistration(
+    document: Mapping[str, object], *, is_machine: bool, is_enterprise_managed: bool = False
+) -> ClientMetadata:
     """Return what an operator's registration, metadata as in RFC 7591, comes to. Its scopes are taken as they are.
 
-    A machine may ask for tokens for itself; without redirect URIs it can do nothing else.
+    A machine may ask for tokens for itself, and one that is enterprise-managed for those whom an identity provider
+    names; without redirect URIs they can do nothing else.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered.
@@ -62,20 +66,19 @@ def read_preregistration(document: Mapping[str, object], *, is_machine: bool) ->
     scope = document.get("scope")
     known_scopes = parse_scope(scope) if isinstance(scope, str) else ()
     has_redirects = bool(document.get("redirect_uris"))
-    if not is_machine:
+    own = (*((CLIENT_CREDENTIALS,) if is_machine else ()), *((JWT_BEARER,) if is_enterprise_managed else ()))
+    if not own:
         return read_metadata(document, known_scopes=known_scopes)
     checked = document if has_redirects else {**document, "redirect_uris": [_NO_REDIRECT]}
     metadata = read_metadata(checked, known_scopes=known_scopes)
     if metadata.token_endpoint_auth_method == "none":
         raise InvalidClientMetadata(
             Reason.CLIENT_METADATA_INVALID,
-            "A client that acts for itself has to authenticate: with a secret, or with private_key_jwt.",
+            "A client that acts without a login here has to authenticate: with a secret, or with private_key_jwt.",
         )
     if has_redirects:
-        return replace(metadata, grant_types=(*metadata.grant_types, CLIENT_CREDENTIALS))
-    return replace(
-        metadata, redirect_uris=(), grant_types=(CLIENT_CREDENTIALS,), response_types=(), application_type="web"
-    )
+        return replace(metadata, grant_types=(*metadata.grant_types, *own))
+    return replace(metadata, redirect_uris=(), grant_types=own, response_types=(), application_type="web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +123,15 @@ def lost_grants(client: Client, grants: Iterable[Grant]) -> list[str]:
     The scopes of a person's grant are what that person agreed to, and `client.scope` is no ceiling for them (see
     `authorization.requested_scopes`); for a grant to itself it is the most the client can have.
     """
-    is_machine, ceiling = CLIENT_CREDENTIALS in client.grant_types, client.scope
+    is_asserted, ceiling = JWT_BEARER in client.grant_types, client.scope
+    is_machine = CLIENT_CREDENTIALS in client.grant_types or is_asserted
     return [
         grant.grant_id
         for grant in grants
         if (
             not is_machine or (ceiling is not None and not set(grant.scopes) <= set(ceiling.split()))
             if grant.subject == client.client_id
-            else not serves_people(client)
+            else not (serves_people(client) or is_asserted)
         )
     ]
 
@@ -154,6 +158,7 @@ def placeholder_of(client_id: str, *, now: int) -> Client | None:
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=now,
         origin=ClientOrigin.DOCUMENT,

@@ -42,6 +42,8 @@ class ClientMetadata:
     """Its public keys as the JSON text of a JWK set (RFC 7517), for `private_key_jwt`."""
     jwks_uri: str | None
     """Where its public keys are, instead of `jwks`."""
+    dpop_bound_access_tokens: bool
+    """Whether it gets tokens for a DPoP proof alone, bound to its key (RFC 9449 section 5.2)."""
 
     @property
     def needs_secret(self) -> bool:
@@ -103,6 +105,8 @@ class AuthorizationTransaction:
     """Whether no site made a browser send it, and the client did not ask for the question."""
     query: str | None = None
     """The request's query as it came, where the login provider reads it."""
+    dpop_jkt: str | None = None
+    """The thumbprint of the key that the code is to be bound to (RFC 9449 section 10); None for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class AuthorizationCode:
     failed_attempts: int = 0
     grant_id: str | None = None
     """The grant that redeeming it created; None while it is unspent."""
+    dpop_jkt: str | None = None
+    """The thumbprint of the key without which it cannot be redeemed; None where it is bound to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,8 @@ class AccessToken:
     scopes: tuple[str, ...]
     created_at: int
     expires_at: int
+    dpop_jkt: str | None = None
+    """The thumbprint of the key that it is bound to (RFC 9449 section 6); None for a bearer token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +175,8 @@ class RefreshToken:
     sealed_successor: bytes | None = None
     """The successor pair (access and refresh token), sealed under this very token, so that a lost response can be
     answered again and a stolen database still opens nothing."""
+    dpop_jkt: str | None = None
+    """The thumbprint of the key without which it cannot be used (RFC 9449 section 5); None for none."""
 
 
 @dataclass(frozen=True, slots=True)

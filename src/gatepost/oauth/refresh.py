@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 
+from gatepost.oauth.dpop import check_key
 from gatepost.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget
 from gatepost.oauth.issuing import Tokens
 from gatepost.oauth.policy import Lifetimes, StaleTokens
@@ -36,16 +37,20 @@ def check_refresh(
     resource: str | None,
     served: Collection[str],
     now: int,
+    dpop_jkt: str | None = None,
 ) -> Grant:
     """Return the grant if this client may refresh it with this token.
 
     Whether the token has been spent is not decided here: only the store can say so and rotate in one step.
 
     `token` and `grant` are what the store holds, spent, expired, revoked or not; `client_id` has authenticated;
-    `resource` is what the request names, in its canonical spelling, or None; `served` are the resources that there are.
+    `resource` is what the request names, in its canonical spelling, or None; `served` are the resources that there are;
+    `dpop_jkt` is the thumbprint of the key that the request proves to hold.
 
     Raises:
-        InvalidGrant: the token is unknown, expired or another client's, its grant is over, or its resource is gone.
+        InvalidGrant: the token is unknown, expired or another client's, bound to another key, its grant is over, or its
+            resource is gone.
+        InvalidDpopProof: the token is bound to a key, and the request proves nothing.
         InvalidTarget: it is for another resource (RFC 8707 section 2.2).
     """
     if token is None or grant is None:
@@ -54,6 +59,8 @@ def check_refresh(
         )
     if grant.client_id != client_id:
         raise InvalidGrant(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT, "The refresh token was issued to another client.")
+    if token.dpop_jkt is not None:
+        check_key(token.dpop_jkt, dpop_jkt)
     _check_live(token, grant, user_disabled=user_disabled, now=now)
     if grant.resource not in served:
         # Whatever the request names, this grant opens nothing here; at invalid_target clients would keep it for ever.
@@ -69,7 +76,9 @@ def check_refresh(
 
 def seal_successor(tokens: Tokens, *, predecessor: str, random_bytes: RandomBytes) -> bytes:
     """Return `tokens` sealed so that only `predecessor`, the refresh token they replace, opens them."""
-    plaintext = json.dumps([tokens.access_token, tokens.refresh_token, tokens.expires_at, tokens.scopes]).encode()
+    members: list[object] = [tokens.access_token, tokens.refresh_token, tokens.expires_at, tokens.scopes]
+    # Servers of the version before open what has four members.
+    plaintext = json.dumps([*members, True] if tokens.is_bound else members).encode()
     return seal(
         plaintext,
         key=derive_key(predecessor.encode(), purpose=_PURPOSE),
@@ -86,8 +95,8 @@ def open_successor(sealed: bytes, *, predecessor: str) -> Tokens:
     """
     key = derive_key(predecessor.encode(), purpose=_PURPOSE)
     plaintext = unseal(sealed, key=key, associated_data=fingerprint(predecessor))
-    access_token, refresh_token, expires_at, scopes = json.loads(plaintext)
-    return Tokens(access_token, refresh_token, expires_at, tuple(scopes))
+    access_token, refresh_token, expires_at, scopes, *bound = json.loads(plaintext)
+    return Tokens(access_token, refresh_token, expires_at, tuple(scopes), is_bound=bool(bound))
 
 
 def open_newest(chain: Sequence[bytes], *, predecessor: str) -> str:

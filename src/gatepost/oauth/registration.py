@@ -93,6 +93,7 @@ def read_metadata(
         logo_uri=_shown_url(document, "logo_uri"),
         jwks=jwks,
         jwks_uri=jwks_uri,
+        dpop_bound_access_tokens=_flag(document, "dpop_bound_access_tokens"),
     )
 
 
@@ -137,7 +138,7 @@ def client_information(
     registered = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in client.metadata().items()
-        if value is not None
+        if value is not None and value is not False
     }
     if client.jwks is not None:
         registered["jwks"] = json.loads(client.jwks)
@@ -299,6 +300,13 @@ def _text(document: Mapping[str, object], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         _refuse(f"{name} must be a string.")
     return value or None
+
+
+def _flag(document: Mapping[str, object], name: str) -> bool:
+    value = document.get(name)
+    if value is not None and not isinstance(value, bool):
+        _refuse(f"{name} must be true or false.")
+    return value or False
 
 
 def _list(document: Mapping[str, object], name: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from gatepost.oauth import client_authentication, introspection, pkce
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.tokens.client_keys import ALGORITHMS
+from gatepost.tokens.dpop import SIGNING_ALGORITHMS
 
 
 def server_metadata(
@@ -16,12 +17,13 @@ def server_metadata(
     scopes: Iterable[str],
     resources: Sequence[str],
     service_documentation: str | None,
+    grant_profiles: Sequence[str] = (),
 ) -> dict[str, object]:
     """Return the members of the metadata document.
 
     `offline_access` is not among the scopes: refresh tokens do not depend on it, and clients that see it ask for it.
     Repeated scopes are dropped; `resources` are identifiers (RFC 9728 section 4); `grant_types` are what the token
-    endpoint takes.
+    endpoint takes, and `grant_profiles` what it takes of them (section 7.2 of the draft of ID-JAG).
     """
     metadata: dict[str, object] = {
         "issuer": server.issuer,
@@ -40,9 +42,12 @@ def server_metadata(
         "introspection_endpoint_auth_methods_supported": list(introspection.methods_supported()),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": list(pkce.METHODS_SUPPORTED),
+        "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),  # RFC 9449 section 5.1
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         "protected_resources": list(resources),
     }
+    if grant_profiles:
+        metadata["authorization_grant_profiles_supported"] = list(grant_profiles)
     if server.publishes_keys:
         metadata["jwks_uri"] = f"{server.issuer}/oauth/jwks"
     if server.registration_enabled:

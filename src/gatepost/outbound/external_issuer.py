@@ -7,7 +7,7 @@ keys. Keys come from the address that the issuer's metadata or the operator name
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -155,6 +155,16 @@ class ExternalIssuer:
         # 3. What it is worth.
         return self.rules.read(claims)
 
+    async def check_signature(self, signed: str, *, types: Collection[object]) -> None:
+        """Refuse a JWT of another kind than an access token that this issuer has not signed; of claims nothing is said.
+
+        Raises:
+            SignatureInvalid: it has not, or its `typ` is none of `types`.
+            IssuerUnavailable: it cannot be known now.
+        """
+        header = checked_header(signed, algorithms=self._algorithms, types=types)
+        await self._verify(signed, has_key_id="kid" in header, types=types)
+
     async def reach(self) -> bool:
         """Fetch its keys, and say whether there was anything to fetch.
 
@@ -166,22 +176,22 @@ class ExternalIssuer:
         await self._load()
         return True
 
-    async def _verify(self, token: str, *, has_key_id: bool) -> None:
+    async def _verify(self, token: str, *, has_key_id: bool, types: Collection[object] = TOKEN_TYPES) -> None:
         if self._keys_given is not None:
             # A PEM file has no name for its key, and the issuer has one all the same.
-            verified_claims(token, self._keys_given, algorithms=self._algorithms, types=TOKEN_TYPES, unnamed_fit=True)
+            verified_claims(token, self._keys_given, algorithms=self._algorithms, types=types, unnamed_fit=True)
             return
         assert self._keys is not None  # noqa: S101 - connected with the surroundings; tells mypy
         try:
-            self._is_signed(token, await self._keys.current())
+            self._is_signed(token, await self._keys.current(), types)
         except (KeyUnknown, SignatureWrong) as error:
             # Without a name for the key, a new one looks like a wrong signature.
             if has_key_id and isinstance(error, SignatureWrong):
                 raise
-            self._is_signed(token, await self._keys.newer())
+            self._is_signed(token, await self._keys.newer(), types)
 
-    def _is_signed(self, token: str, keys: Sequence[Key]) -> None:
-        verified_claims(token, keys, algorithms=self._algorithms, types=TOKEN_TYPES)
+    def _is_signed(self, token: str, keys: Sequence[Key], types: Collection[object]) -> None:
+        verified_claims(token, keys, algorithms=self._algorithms, types=types)
 
     async def _load(self) -> Loaded[Sequence[Key]]:
         try:

@@ -46,16 +46,17 @@ class Refusal:
 
 
 class TokenRefused(Exception):
-    """The request may not pass as it is."""
+    """The request may not pass as it is; `nonce` is one for the proof of the next."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, *, nonce: str | None = None) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
+        self.nonce = nonce
 
 
 MISSING = Refusal("token_missing", 401, None, "Send an access token: Authorization: Bearer TOKEN.")
 SCHEME_UNSUPPORTED = Refusal(
-    "authorization_scheme_unsupported", 401, None, "The Authorization header takes the scheme Bearer only."
+    "authorization_scheme_unsupported", 401, None, "The Authorization header takes the scheme Bearer, or DPoP."
 )
 HEADER_REPEATED = Refusal(
     "authorization_header_repeated", 400, "invalid_request", "There are several Authorization headers; send one."
@@ -95,11 +96,44 @@ INSUFFICIENT_SCOPE = Refusal(
     "scope_insufficient", 403, "insufficient_scope", "The access token lacks a scope that this operation needs."
 )
 
+PROOF_INVALID = "dpop_proof_invalid"
+"""The reason of a refusal whose description says what is wrong with a proof (RFC 9449 section 7.1)."""
+PROOF_REPLAYED = Refusal(
+    "dpop_proof_replayed",
+    401,
+    "invalid_dpop_proof",
+    "This DPoP proof was used before; sign a new one for every request.",
+)
+NONCE_NEEDED = Refusal(
+    "dpop_nonce_needed", 401, "use_dpop_nonce", "The DPoP proof needs the nonce of this answer's DPoP-Nonce header."
+)
+BOUND = Refusal(
+    "token_bound", 401, "invalid_token", "The access token is bound to a key: send it with the scheme DPoP and a proof."
+)
+NOT_BOUND = Refusal(
+    "token_not_bound",
+    401,
+    "invalid_token",
+    "The access token is bound to no key; the scheme DPoP is for those that are.",
+)
+BINDING_REQUIRED = Refusal(
+    "token_binding_required",
+    401,
+    "invalid_token",
+    "This server takes access tokens that are bound to a key alone: ask for one with a DPoP proof.",
+)
+BOUND_TO_ANOTHER_KEY = Refusal(
+    "token_bound_to_another_key", 401, "invalid_token", "The access token is bound to another key than the proof's."
+)
 
-def read_bearer_token(authorization: Sequence[bytes], query_string: bytes, *, longest: int = MAX_TOKEN_LENGTH) -> str:
-    """Return the one bearer token of a request; its shape is right, and nothing else is known about it.
 
-    `authorization` are the values of all `Authorization` headers; a token has at most `longest` characters.
+def read_bearer_token(
+    authorization: Sequence[bytes], query_string: bytes, *, longest: int = MAX_TOKEN_LENGTH, scheme: bytes = b"bearer"
+) -> str:
+    """Return the one access token of a request; its shape is right, and nothing else is known about it.
+
+    `authorization` are the values of all `Authorization` headers; a token has at most `longest` characters; `scheme`
+    is in lower case (RFC 9449 section 7.1 has the syntax of Bearer).
 
     Raises:
         TokenRefused: there is none, or it stands in the wrong place, or it has the wrong shape.
@@ -109,10 +143,10 @@ def read_bearer_token(authorization: Sequence[bytes], query_string: bytes, *, lo
         raise TokenRefused(IN_QUERY)
     if len(authorization) > 1:
         raise TokenRefused(HEADER_REPEATED)
-    scheme, _, token = (authorization[0] if authorization else b"").strip(b" \t").partition(b" ")
-    if not scheme:
+    named, _, token = (authorization[0] if authorization else b"").strip(b" \t").partition(b" ")
+    if not named:
         raise TokenRefused(MISSING)
-    if scheme.lower() != b"bearer":
+    if named.lower() != scheme:
         raise TokenRefused(SCHEME_UNSUPPORTED)
     token = token.lstrip(b" ")
     if len(token) > longest or _B64TOKEN.fullmatch(token) is None:
@@ -199,8 +233,9 @@ def bearer_challenge(
     scopes: Iterable[str],
     error: str | None = None,
     error_description: str | None = None,
+    algorithms: str | None = None,
 ) -> str:
-    """Return a Bearer challenge, ready to be a header's value.
+    """Return a Bearer challenge, or one for DPoP, ready to be a header's value.
 
     Args:
         resource_metadata: The URL of the resource's metadata (RFC 9728 section 5.1): where a client's discovery starts.
@@ -209,6 +244,8 @@ def bearer_challenge(
         error: `invalid_request`, `invalid_token` or `insufficient_scope`; None when the request carried no
             credentials, because then there is nothing wrong to report (RFC 6750 section 3.1).
         error_description: A sentence for the client's developer.
+        algorithms: What proofs may be signed with, separated by blanks, in a DPoP challenge (RFC 9449 section 7.1);
+            None makes a Bearer challenge.
     """
     attributes = {
         # A challenge needs an attribute (RFC 6750 section 3), and here there may be no other.
@@ -217,8 +254,10 @@ def bearer_challenge(
         "error_description": error_description,
         "resource_metadata": resource_metadata,
         "scope": " ".join(scopes),
+        "algs": algorithms,
     }
-    return "Bearer " + ", ".join(f'{name}="{sanitised(value)}"' for name, value in attributes.items() if value)
+    scheme = "Bearer " if algorithms is None else "DPoP "
+    return scheme + ", ".join(f'{name}="{sanitised(value)}"' for name, value in attributes.items() if value)
 
 
 def sanitised(value: str) -> str:

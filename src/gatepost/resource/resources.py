@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from gatepost.tokens.dpop import SIGNING_ALGORITHMS
 from gatepost.wording.phrase import Words
 
 
@@ -111,17 +112,25 @@ def names_same_endpoint(one: str, other: str) -> bool:
 WELL_KNOWN_PATH = "/.well-known/oauth-protected-resource"
 
 
-def resource_metadata(resource: ProtectedResource, *, issuers: Sequence[str]) -> dict[str, object]:
+def resource_metadata(
+    resource: ProtectedResource, *, issuers: Sequence[str], takes_dpop: bool = False, requires_dpop: bool = False
+) -> dict[str, object]:
     """Return the members of a resource's metadata document; `issuers` are those whose tokens count, the first best.
+
+    `takes_dpop` and `requires_dpop` say whether tokens can be, or have to be, bound to a key (RFC 9728 section 2).
 
     `offline_access` is not among the scopes: it is no permission of the resource (MCP authorization, refresh tokens).
     """
+    dpop: dict[str, object] = {"dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS)} if takes_dpop else {}
+    if requires_dpop:
+        dpop["dpop_bound_access_tokens_required"] = True
     return {
         "resource": resource.identifier,
         "authorization_servers": list(issuers),
         "scopes_supported": list(resource.scopes),
         "bearer_methods_supported": ["header"],  # RFC 6750 section 2.1; neither body nor query
         "resource_name": resource.name,
+        **dpop,
     }
 
 

@@ -39,7 +39,15 @@ class SignedTokens:
         """
         key = (await self.keys.current()).signing(now=now)
 
-        def sign(grant: Grant, *, scopes: tuple[str, ...], token_id: str, issued_at: int, expires_at: int) -> str:
+        def sign(
+            grant: Grant,
+            *,
+            scopes: tuple[str, ...],
+            token_id: str,
+            issued_at: int,
+            expires_at: int,
+            dpop_jkt: str | None = None,
+        ) -> str:
             claims = access_token_claims(
                 grant,
                 issuer=self.issuer,
@@ -47,6 +55,7 @@ class SignedTokens:
                 token_id=token_id,
                 issued_at=issued_at,
                 expires_at=expires_at,
+                dpop_jkt=dpop_jkt,
             )
             return signing.sign(claims, key, typ=SIGNED_TOKEN_TYPE)
 

@@ -137,6 +137,7 @@ class Grants:
                 logo_uri=None,
                 jwks=None,
                 jwks_uri=None,
+                dpop_bound_access_tokens=False,
                 secret_fingerprint=None,
                 created_at=core.now(),
             )

@@ -137,6 +137,16 @@ def unverified_claims(signed: str) -> dict[str, Any]:
     return _json_object(signed.split(".")[1])
 
 
+def unverified_header(signed: str) -> dict[str, Any]:
+    """Return the header of a signed message of which nothing is known yet, to learn what it says it is for.
+
+    Raises:
+        SignatureInvalid: it has not the shape of one.
+    """
+    unverified_claims(signed)
+    return _json_object(signed.split(".", maxsplit=1)[0])
+
+
 def verified_claims(
     signed: str,
     keys: Sequence[Key],

@@ -9,7 +9,8 @@ import pytest
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal
 from gatepost.stores.contract.users import LOCAL, User
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.refused import BearerRefused
 from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness
 
 CACHE_SECONDS = 5

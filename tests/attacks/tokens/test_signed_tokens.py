@@ -21,7 +21,8 @@ from gatepost.stores.signing_keys import PUBLISHED_FIRST, RELOAD_AFTER, SigningK
 from gatepost.tokens.sealing import KeyRing
 from gatepost.tokens.signing import SigningKey, generate_signing_key, sign, verify
 from gatepost.web.oauth.jwks import JwksEndpoint
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.refused import BearerRefused
 from tests.web.oauth.token_harness import ISSUER, MAIL, NOTES, Answer, Harness, refusal, token_harness
 
 RING = KeyRing(["ring-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"])

@@ -60,6 +60,7 @@ def client_with(*redirect_uris: str, client_id: str = "client_1", scope: str | N
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=0,
     )
@@ -411,6 +412,7 @@ def test_the_endpoint_is_documented() -> None:
         "code_challenge_method",
         "scope",
         "resource",
+        "dpop_jkt",
         "state",
     ]
     assert set(operation["responses"]) == {"303", "400", "421", "429", "500", "503"}

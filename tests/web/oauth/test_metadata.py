@@ -62,7 +62,7 @@ async def test_the_resource_is_described_wherever_clients_look(address: str) -> 
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "public, max-age=300"
-    assert response.json() == resource_metadata(NOTES, issuers=[ISSUER])
+    assert response.json() == resource_metadata(NOTES, issuers=[ISSUER], takes_dpop=True)
 
 
 @pytest.mark.parametrize("well_known", [OAUTH, OPENID])

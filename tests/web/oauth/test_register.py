@@ -100,6 +100,7 @@ async def test_a_public_client_registers(http: httpx2.AsyncClient, store: Store)
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=1000,
         registration_token_fingerprint=fingerprint("gp_ra_" + "q6ur" * 10 + "q6s"),

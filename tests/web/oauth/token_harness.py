@@ -83,6 +83,7 @@ class Harness:
             logo_uri=None,
             jwks=None,
             jwks_uri=None,
+            dpop_bound_access_tokens=False,
             secret_fingerprint=None if secret is None else fingerprint(secret),
             created_at=self.now,
         )

@@ -173,6 +173,7 @@ class World:
             "logo_uri": None,
             "jwks": None,
             "jwks_uri": None,
+            "dpop_bound_access_tokens": False,
             "secret_fingerprint": None,
             "created_at": self.now,
         }

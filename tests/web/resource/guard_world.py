@@ -15,7 +15,8 @@ from gatepost.resource.resources import ProtectedResource
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.refused import BearerRefused
 
 ISSUER = "https://mcp.example.com"
 NOTES = ProtectedResource(

@@ -390,5 +390,8 @@ async def test_each_revocation_counts_for_the_verifications_that_are_under_way_t
 
 async def test_an_operation_without_a_token_is_told_what_it_needs() -> None:
     refused = World().guard.without_token({"notes:read", "other"})
-    assert (refused.status, refused.header) == (401, ("WWW-Authenticate", START + ', scope="notes:read other"'))
+    assert (refused.status, refused.headers) == (
+        401,
+        (("WWW-Authenticate", START + ', scope="notes:read other"'),),
+    )
     assert refused.reason is Reason.TOKEN_MISSING

@@ -132,13 +132,13 @@ async def test_a_refusal_from_elsewhere_is_told_and_never_remembered() -> None:
     world = World(external=External(refusal=rules.ANOTHER_RESOURCE))
     refused = await world.refused(bearer(THEIRS_SIGNED))
     assert (refused.status, refused.reason) == (401, Reason.TOKEN_OF_ANOTHER_RESOURCE)
-    assert refused.header == ("WWW-Authenticate", refused.www_authenticate)
+    assert refused.headers == (("WWW-Authenticate", refused.www_authenticate),)
     assert world.guard.cached(bearer(THEIRS_SIGNED)) is None
 
 
 async def test_an_issuer_that_cannot_be_asked_is_no_challenge_but_a_time_to_come_back() -> None:
     refused = await World(external=External(refusal=rules.ISSUER_UNAVAILABLE)).refused(bearer(THEIRS_SIGNED))
-    assert (refused.status, refused.header) == (503, ("Retry-After", "5"))
+    assert (refused.status, refused.headers) == (503, (("Retry-After", "5"),))
     assert refused.body == {
         "error": "temporarily_unavailable",
         "error_description": "The keys of the token's issuer cannot be had now; try again later.",

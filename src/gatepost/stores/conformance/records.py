@@ -51,6 +51,7 @@ def client(client_id: str = "client-1", **changes: Any) -> Client:
             logo_uri="https://client.example/logo.png",
             jwks=None,
             jwks_uri=None,
+            dpop_bound_access_tokens=False,
             secret_fingerprint=fp("client secret"),
             created_at=NOW,
         ),

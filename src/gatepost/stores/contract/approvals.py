@@ -40,6 +40,15 @@ class ApprovalStore(Protocol):
         is made for one call; who does not know what came of that makes another record.
         """
 
+    async def give_user_grant(self, grant: Grant, tokens: IssuedTokens) -> bool:
+        """Keep a person's grant that somebody else vouched for, with its token; False for who is disabled or unknown.
+
+        So it is where the client is disabled; one that the store does not hold, known by its document, is not.
+
+        Repeated: the key of the record is there already, which is an error of the backend, and nothing is written. It
+        is made for one call; who does not know what came of that makes another record.
+        """
+
     async def find_grant_of_token(self, token_fingerprint: bytes) -> Grant | None:
         """Return the grant of an access or refresh token, whatever became of either, or None."""
 

@@ -88,6 +88,8 @@ class LiveAccessToken:
     """What the issuer says of the person: the text of a `Profile`, which few calls read."""
     person: Person | None = None
     """The person for rules; None where none is behind the token."""
+    dpop_jkt: str | None = None
+    """The thumbprint of the key that the token is bound to; None for a bearer token."""
 
 
 class GrantStore(Protocol):

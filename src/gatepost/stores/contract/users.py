@@ -103,6 +103,9 @@ class UserStore(Protocol):
     async def find_user_by_subject(self, subject: str) -> User | None:
         """Return the person with this subject, disabled or not."""
 
+    async def find_user_by_login(self, issuer: str, external_subject: str) -> User | None:
+        """Return the person for whom `issuer` vouches, disabled or not: who began with this login, or has linked it."""
+
     async def recognise_user(
         self,
         issuer: str,

@@ -12,6 +12,9 @@ from gatepost.stores.sql.database import Operations, Transaction, Value, read, w
 from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES, insert_grant, revoke_grant
 from gatepost.stores.sql.tables import GRANTS
 
+_ENABLED_USER: Final = "SELECT 1 FROM users WHERE subject = $1 AND disabled_at IS NULL"
+_DISABLED_CLIENT: Final = "SELECT 1 FROM clients WHERE client_id = $1 AND disabled_at IS NOT NULL"
+
 _OF_ACCESS_TOKEN: Final = """
     SELECT grants.* FROM access_tokens JOIN grants ON grants.grant_id = access_tokens.grant_id
     WHERE access_tokens.token_fingerprint = $1
@@ -72,6 +75,15 @@ class SqlApprovalStore(Operations):
     @write
     async def give_grant(self, transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> None:
         await insert_grant(transaction, grant, tokens)
+
+    @write
+    async def give_user_grant(self, transaction: Transaction, grant: Grant, tokens: IssuedTokens) -> bool:
+        if await transaction.one(_ENABLED_USER, grant.subject) is None:
+            return False
+        if await transaction.one(_DISABLED_CLIENT, grant.client_id) is not None:
+            return False
+        await insert_grant(transaction, grant, tokens)
+        return True
 
     @read
     async def find_grant_of_token(self, transaction: Transaction, token_fingerprint: bytes) -> Grant | None:

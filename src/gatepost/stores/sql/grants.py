@@ -59,9 +59,10 @@ _FORGET_CONSENTS: Final = """
 # One statement, one snapshot, four look-ups by primary or unique key: as fast with a million rows as with a thousand.
 _LIVE_ACCESS_TOKEN: Final = """
     SELECT
-        access_tokens.scopes, access_tokens.expires_at, grants.expires_at AS grant_expires_at, grants.grant_id,
-        grants.subject, grants.client_id, grants.resource, grants.revoked_at,
-        clients.client_name, users.disabled_at, COALESCE(users.display_name, users.username) AS display_name,
+        access_tokens.scopes, access_tokens.expires_at, access_tokens.dpop_jkt,
+        grants.expires_at AS grant_expires_at, grants.grant_id, grants.subject, grants.client_id, grants.resource,
+        grants.revoked_at, clients.client_name, users.disabled_at,
+        COALESCE(users.display_name, users.username) AS display_name,
         COALESCE(users.profile_issuer, users.issuer) AS user_issuer, users.issuer, users.external_subject,
         users.username, users.display_name AS person_name, users.profile, users.roles, users.profile_issuer,
         users.profile_subject
@@ -236,6 +237,7 @@ class SqlGrantStore(Operations):
             user_issuer=row["user_issuer"],
             profile=row["profile"],
             person=_person(row),
+            dpop_jkt=row["dpop_jkt"],
         )
 
     @write

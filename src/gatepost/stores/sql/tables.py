@@ -38,6 +38,7 @@ CLIENTS: Final = Table(
     grant_types=LIST,
     response_types=LIST,
     origin=Conversion(str, ClientOrigin),
+    dpop_bound_access_tokens=FLAG,
 )
 TRANSACTIONS: Final = Table(
     "authorization_transactions",

@@ -85,6 +85,10 @@ class SqlUserStore(Operations):
     async def find_user_by_subject(self, transaction: Transaction, subject: str) -> User | None:
         return await USERS.one(transaction, _BY_SUBJECT, subject)
 
+    async def find_user_by_login(self, issuer: str, external_subject: str) -> User | None:
+        known, _link = await self._find_person(LoginKey(issuer, external_subject))
+        return known
+
     async def recognise_user(
         self,
         issuer: str,

@@ -54,8 +54,9 @@ from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.step_up import step_up
 from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.outer_authentication import UNKNOWN_CALLER, outer_principal
+from gatepost.web.resource.refused import BearerRefused
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import Landing, ScrubbedTraceback
@@ -203,7 +204,7 @@ class McpEndpoint:
         if self.is_lazy and not query_string and _CREDENTIALS.isdisjoint(name for name, _ in scope["headers"]):
             scope[UNKNOWN_CALLER] = True
             return None
-        return await guard.verify(scope["headers"], query_string)
+        return await guard.verify(scope["headers"], query_string, scope)
 
     def _allow(self) -> tuple[bytes, bytes]:
         return b"allow", ", ".join((*self._methods, "OPTIONS")).encode()

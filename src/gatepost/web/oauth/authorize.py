@@ -256,6 +256,11 @@ _AUTHORIZE = api.Operation(
         api.in_query(
             "resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."
         ),
+        api.in_query(
+            "dpop_jkt",
+            "The SHA-256 thumbprint of the key without which the code cannot be redeemed (RFC 9449 section 10).",
+            pattern="^[A-Za-z0-9_-]{43}$",
+        ),
         api.in_query("state", "Given back as it is."),
     ],
     responses={

@@ -69,6 +69,7 @@ class IntrospectEndpoint:
             resource=live.resource,
             scopes=self.roles.permit_to(live.scopes, live.person, implied_scopes_at(self.resources, live.resource)),
             expires_at=live.expires_at,
+            dpop_jkt=live.dpop_jkt,
         )
 
 
@@ -91,11 +92,12 @@ _INTROSPECT = api.Operation(
                     "active": {"type": "boolean"},
                     "scope": api.TEXT,
                     "client_id": api.TEXT,
-                    "token_type": {"type": "string", "enum": ["Bearer"]},
+                    "token_type": {"type": "string", "enum": ["Bearer", "DPoP"]},
                     "exp": {"type": "integer", "description": "Seconds UTC."},
                     "sub": api.TEXT,
                     "aud": api.TEXT,
                     "iss": api.TEXT,
+                    "cnf": {"type": "object", "description": "The key that it is bound to (RFC 9449 section 6.2)."},
                 },
                 required=["active"],
             ),

@@ -41,6 +41,10 @@ class MetadataEndpoints:
     others: Sequence[str] = ()
     """Further authorization servers whose tokens count at the resources."""
     grant_types: Sequence[GrantType] = GRANT_TYPES
+    grant_profiles: Sequence[str] = ()
+    """The profiles of grants that are taken."""
+    requires_dpop: bool = False
+    """Whether tokens count that are bound to a key alone."""
     service_documentation: str | None = None
     """The URL of the documentation for people."""
     serves_documents: Callable[[], bool] = lambda: True
@@ -53,7 +57,9 @@ class MetadataEndpoints:
         if rules.client_documents_enabled:
             without = self._server_document(replace(rules, client_documents_enabled=False))
             server_document = replace(server_document, otherwise=without, holds=self.serves_documents)
-        documents = _resource_documents(self.resources, (rules.issuer, *self.others))
+        documents = _resource_documents(
+            self.resources, (rules.issuer, *self.others), takes_dpop=True, requires_dpop=self.requires_dpop
+        )
         for well_known in _SERVER_PATHS:
             for path in ("", *(resource.path for resource in self.resources)):
                 documents |= dict.fromkeys(_addresses(well_known, path, path_of(rules.issuer)), server_document)
@@ -67,6 +73,7 @@ class MetadataEndpoints:
                 scopes=[scope for resource in self.resources for scope in resource.scopes],
                 resources=[resource.identifier for resource in self.resources],
                 service_documentation=self.service_documentation,
+                grant_profiles=self.grant_profiles,
             )
         )
 
@@ -96,10 +103,17 @@ def _routes(documents: Mapping[str, _Document]) -> tuple[Route, ...]:
     )
 
 
-def _resource_documents(resources: Sequence[ProtectedResource], issuers: Sequence[str]) -> dict[str, _Document]:
+def _resource_documents(
+    resources: Sequence[ProtectedResource],
+    issuers: Sequence[str],
+    *,
+    takes_dpop: bool = False,
+    requires_dpop: bool = False,
+) -> dict[str, _Document]:
     documents: dict[str, _Document] = {}
     for resource in resources:
-        document = _Document(orjson.dumps(resource_metadata(resource, issuers=issuers)), _FRESH_SECONDS)
+        metadata = resource_metadata(resource, issuers=issuers, takes_dpop=takes_dpop, requires_dpop=requires_dpop)
+        document = _Document(orjson.dumps(metadata), _FRESH_SECONDS)
         base = path_of(resource.identifier.removesuffix(resource.path))
         documents |= dict.fromkeys(_addresses(WELL_KNOWN_PATH, resource.path, base), document)
         # RFC 9728 section 3.1 has no root form for a resource with a path; the MCP specification has.

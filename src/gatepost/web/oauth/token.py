@@ -12,9 +12,10 @@ from gatepost.oauth.audit import REFUSALS, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.errors import OAuthError, UnsupportedGrantType
 from gatepost.oauth.reasons import Reason
-from gatepost.web.oauth.client_form import ClientForms, Registered
+from gatepost.web.oauth.client_form import ClientForm, ClientForms, Registered
 from gatepost.web.oauth.grants import GRANT_TYPES
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+from gatepost.web.oauth.token_proofs import TokenProofs
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import TOKEN_LIMIT
 from gatepost.web.site.patience import REFRESH_SECONDS, lasts_at_most
@@ -28,6 +29,8 @@ class TokenEndpoint:
 
     client_forms: ClientForms
     issuer: TokenIssuer
+    proofs: TokenProofs | None = None
+    """Judges DPoP proofs; None passes over them."""
     grant_types: Sequence[GrantType] = GRANT_TYPES
 
     def routes(self) -> tuple[Route, ...]:
@@ -68,7 +71,13 @@ class TokenEndpoint:
             registered = None if found is None else Registered(found.grant.client_id, found.client)
 
         # 2. Authenticate the client, and see whether it may use the grant type.
-        form = await self.client_forms.authenticate(request, parameters, registered=registered)
+        proven = None
+        if grant_type is not None and grant_type.client_of is not None:
+            proven = await grant_type.client_of(self.issuer, request, parameters)
+        if proven is None:
+            form = await self.client_forms.authenticate(request, parameters, registered=registered)
+        else:
+            form = ClientForm(proven, parameters)
         name = form.required("grant_type")
         if grant_type is None:
             raise UnsupportedGrantType(
@@ -77,12 +86,12 @@ class TokenEndpoint:
             )
         check_grant_type(form.client, name)
         lasts_at_most(grant_type.patience)
+        dpop_jkt = None if self.proofs is None else await self.proofs.key_of(request, form.client)
 
         # 3. Look up, let the rule decide, and write in one atomic operation.
         now = self.issuer.now()
-        tokens = await grant_type.exchange(
-            self.issuer, TokenRequest(form.client, form.parameters, now=now, request=request, found=found)
-        )
+        asked = TokenRequest(form.client, form.parameters, now=now, request=request, found=found, dpop_jkt=dpop_jkt)
+        tokens = await grant_type.exchange(self.issuer, asked)
 
         # 4. Answer; the tokens are durable by now.
         return json_response(tokens.answer(now=now))
@@ -116,7 +125,7 @@ _TOKENS = api.json_answer(
     api.record(
         {
             "access_token": api.TEXT,
-            "token_type": {"type": "string", "enum": ["Bearer"]},
+            "token_type": {"type": "string", "enum": ["Bearer", "DPoP"]},
             "expires_in": {"type": "integer", "description": "In seconds."},
             "refresh_token": api.text("Takes the place of the one that was sent."),
             "scope": api.text("What the access token allows, space-separated."),

@@ -25,11 +25,12 @@ from gatepost.resource.principal import Principal
 from gatepost.resource.scope_map import ScopeMap
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RandomRequestIds, RequestIds
-from gatepost.web.resource.bearer_guard import BearerGuard, BearerRefused
+from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.resource.open_streams import ending_with_token
 from gatepost.web.resource.other_servers import ServerApplication, server_application
 from gatepost.web.resource.outer_authentication import NOTHING, PRINCIPAL, UNKNOWN_CALLER
+from gatepost.web.resource.refused import BearerRefused
 from gatepost.web.resource.sdk_callers import SdkCallers
 from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
@@ -42,6 +43,8 @@ _UNKEPT: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b
 """Headers of every answer of a server that speaks MCP."""
 _OURS: Final = frozenset(name for name, _ in _UNKEPT)
 _CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
+_KEPT_BACK: Final = _CREDENTIALS | {b"dpop"}
+"""What an application does not see."""
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
 # What one router takes for another path than the next one does: empty and dot segments, backslashes, and separators
 # that are percent-encoded. A rule about paths must never be asked about another path than the application is.
@@ -224,14 +227,14 @@ class GuardedApplication:
     async def _still_counts(self, scope: Scope, opened_by: Principal) -> bool:
         """Say whether the token that opened a stream counts for all it did; so it is while the store cannot say."""
         try:
-            principal = await self._principal(scope)
+            principal = await self._principal(scope, is_again=True)
         except BearerRefused:
             return False
         except StoreUnavailable:
             return True
         return principal is not None and opened_by.scopes <= principal.scopes
 
-    async def _principal(self, scope: Scope) -> Principal | None:
+    async def _principal(self, scope: Scope, *, is_again: bool = False) -> Principal | None:
         if self._guard is None:
             return None
         raw_headers, query_string = scope["headers"], scope.get("query_string", b"")
@@ -243,7 +246,7 @@ class GuardedApplication:
         is_plain = not query_string and len(given) == 1 and given[0][0] == b"authorization"
         principal = self._guard.cached(given[0][1]) if is_plain else None
         if principal is None:
-            principal = await self._guard.verify(raw_headers, query_string)
+            principal = await self._guard.verify(raw_headers, query_string, None if is_again else scope)
         needed = self._scopes_for(scope)
         if not principal.has(needed):
             raise self._guard.insufficient_scope(needed)
@@ -260,15 +263,14 @@ class GuardedApplication:
         given = {**outer_scope(scope, below=self._path)}
         for name in ("router", "app_root_path"):  # of an app of Starlette's around ours: this one has its own
             given.pop(name, None)
-        given["headers"] = [header for header in scope["headers"] if header[0] not in _CREDENTIALS]
+        given["headers"] = [header for header in scope["headers"] if header[0] not in _KEPT_BACK]
         given["state"] = self._state.copy()
         given[PRINCIPAL] = principal
         return given
 
     def _challenge(self, scope: Scope, refused: BearerRefused) -> Response:
         self._log_refusal(scope, refused.body.get("error", "unauthorized"), refused.reason)
-        name, value = refused.header
-        headers = {**NO_STORE, name: value}
+        headers = {**NO_STORE, **dict(refused.headers)}
         return JSONResponse(refused.body, status_code=refused.status, headers=headers)
 
     def _refused_path(self, scope: Scope) -> Response:

@@ -9,12 +9,14 @@ import hmac
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
+from starlette.types import Scope
+
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
-from gatepost.oauth.reasons import Reason
 from gatepost.resource import bearer
 from gatepost.resource.api_keys import API_KEY_HEADER, is_api_key, read_api_key
 from gatepost.resource.api_keys import UNKNOWN as API_KEY_UNKNOWN
@@ -27,39 +29,19 @@ from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
 from gatepost.stores.signed_tokens import SignedTokens
 from gatepost.tokens.opaque import fingerprint
 from gatepost.tokens.signing import looks_signed
+from gatepost.web.resource.bound_tokens import ALGORITHMS_TOLD, BoundTokens, Sent, names_dpop
+from gatepost.web.resource.refused import BearerRefused
 
 if TYPE_CHECKING:
     from gatepost.web.resource.api_key_callers import ApiKeyCallers
     from gatepost.web.resource.external_callers import ExternalCallers
+    from gatepost.web.resource.proofs import ProofJudge
 
 _CACHE_ENTRIES = 4096
 _REMEMBERED_EVICTIONS = 1000
 """Of how many it is remembered of which grant they were (None: of everything)."""
-_UNAVAILABLE = 503
-_RETRY_AFTER = 5
 
 _Credential: TypeAlias = bytes | tuple[bytes]
-
-
-class BearerRefused(Exception):
-    """A request that may not pass, with all that its answer needs."""
-
-    def __init__(self, refusal: Refusal, *, www_authenticate: str) -> None:
-        super().__init__(refusal.reason)
-        self.status = refusal.status
-        self.www_authenticate = www_authenticate
-        """The value of the answer's `WWW-Authenticate` header; ASCII, without line breaks."""
-        is_challenge = refusal.status != _UNAVAILABLE
-        self.header = ("WWW-Authenticate", www_authenticate) if is_challenge else ("Retry-After", str(_RETRY_AFTER))
-        """The answer's own header. What is not the client's fault is no challenge."""
-        self.reason = Reason(refusal.reason)
-        self.body: dict[str, str] = (
-            # Without credentials there is no error to report (RFC 6750 section 3.1), only a way to begin.
-            {"detail": refusal.description}
-            if refusal.error is None
-            else {"error": refusal.error, "error_description": refusal.description}
-        )
-        """The members of a JSON body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +57,9 @@ class BearerGuard:
     A verification counts for `cache_seconds`: for so long, and no longer, may a revocation made in another process go
     unseen here. Revocations made in this process, and those of which it hears, call `evict_all`.
     """
+
+    _bound: BoundTokens | None = None
+    _requires_proofs = False
 
     def __init__(
         self,
@@ -137,6 +122,17 @@ class BearerGuard:
         self._verified: dict[_Credential, _Verified] = {}
         self._evictions, self._evicted = 0, deque[str | None](maxlen=_REMEMBERED_EVICTIONS)
 
+    def take_bound_tokens(self, proofs: ProofJudge, *, are_required: bool = False) -> None:
+        """Have tokens count that are bound to a key (RFC 9449); if they are required, no others but API keys."""
+        self._bound = BoundTokens(
+            proofs,
+            self._look_up,
+            resource=self._resource,
+            cache_seconds=self._cache_seconds,
+            cache_entries=self._cache_entries,
+        )
+        self._requires_proofs = are_required
+
     def cached(self, authorization: bytes) -> Principal | None:
         """Return who sent this `Authorization` value if that was verified a moment ago.
 
@@ -152,12 +148,16 @@ class BearerGuard:
             return None
         return verified.principal
 
-    async def verify(self, raw_headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> Principal:
+    async def verify(
+        self, raw_headers: Iterable[tuple[bytes, bytes]], query_string: bytes, scope: Scope | None = None
+    ) -> Principal:
         """Return who sends this request.
 
         Args:
             raw_headers: the `headers` of the ASGI scope.
             query_string: the `query_string` of the ASGI scope.
+            scope: the ASGI scope; None for a request that was verified before and lasts, whose proof is not asked for
+                again.
 
         Raises:
             BearerRefused: nobody who may; it holds the answer.
@@ -166,13 +166,20 @@ class BearerGuard:
         raw_headers = [(name.lower(), value) for name, value in raw_headers]
         authorization = [value for name, value in raw_headers if name == b"authorization"]
         keys = [value for name, value in raw_headers if name == API_KEY_HEADER]
+        is_bound = self._bound is not None and not keys and names_dpop(authorization)
         try:
             if keys:
                 principal = await self._principal_of_key(keys, authorization, query_string)
+            elif is_bound and self._bound is not None:
+                sent = None if scope is None else Sent.of(raw_headers, scope)
+                principal = await self._bound.principal(
+                    authorization, query_string, sent, evictions=lambda: self._evictions
+                )
             else:
                 principal = await self._principal(authorization, query_string)
         except TokenRefused as error:
-            raise self._refused(error.refusal, self._resource.default_scopes) from None
+            refused = partial(self._refused, for_bound=is_bound, nonce=error.nonce)
+            raise refused(error.refusal, self._resource.default_scopes) from None
         if not principal.has(self.required_scopes):
             raise self.insufficient_scope(self.required_scopes)
         return principal
@@ -193,12 +200,16 @@ class BearerGuard:
     def evict_all(self) -> None:
         """Forget every verification, those under way too: something was revoked."""
         self._verified.clear()
+        if self._bound is not None:
+            self._bound.forget(None)
         self._note_eviction(None)
 
     def evict(self, grant_id: str) -> None:
         """Forget what was verified of the tokens of a grant, and what is being verified: it was revoked."""
         for credential in [known for known, it in self._verified.items() if it.principal.grant_id == grant_id]:
             del self._verified[credential]
+        if self._bound is not None:
+            self._bound.forget(grant_id)
         self._note_eviction(grant_id)
 
     def _note_eviction(self, grant_id: str | None) -> None:
@@ -240,19 +251,35 @@ class BearerGuard:
         # 4. Somebody else's goes to whom it belongs, and none of ours ever does.
         if self._external is not None and not self._is_of_this_server(token, self._external):
             principal = await self._external.principal(token, self._resource, own_issuer=self._issuer)
+            if self._requires_proofs:
+                raise TokenRefused(bearer.BINDING_REQUIRED)
             if evictions == self._evictions and principal.has(self.required_scopes):
                 self._remember(authorization[0], token, principal, now=now, until=now + self._cache_seconds)
             return principal
-        # 5. What cannot be an access token of ours costs no look-up, and a signed one has to verify first.
+        # 5. Ours is looked up, and counts here alone only if nobody has to prove that it is theirs (RFC 9449 7.2).
+        live, principal = await self._look_up(token, token_fingerprint, now)
+        if live.dpop_jkt is not None:
+            raise TokenRefused(bearer.BOUND)
+        if self._requires_proofs:
+            raise TokenRefused(bearer.BINDING_REQUIRED)
+        # 6. Remember it, unless something was revoked while the store was asked.
+        if evictions == self._evictions and principal.has(self.required_scopes):
+            until = min(now + self._cache_seconds, live.expires_at)
+            self._remember(authorization[0], token, principal, now=now, until=until)
+        return principal
+
+    async def _look_up(self, token: str, token_fingerprint: bytes, now: int) -> tuple[LiveAccessToken, Principal]:
+        """Return what the store says of an access token of ours that counts, bound to a key or not."""
+        # 1. What cannot be one costs no look-up, and a signed one has to verify first.
         if self._signed_tokens is not None and looks_signed(token):
             await self._signed_tokens.check(token, resource=self._resource.identifier, now=now)
         else:
             bearer.check_kind(token)
-        # 6. Look it up.
+        # 2. Look it up.
         live = await self._grants.find_access_token(token_fingerprint, now=now)
         if live is None:
             raise TokenRefused(bearer.UNKNOWN)
-        # 7. The rule decides.
+        # 3. The rule decides.
         bearer.check_live(
             expires_at=live.expires_at,
             revoked=live.grant_revoked,
@@ -261,15 +288,9 @@ class BearerGuard:
             resource=self._resource.identifier,
             now=now,
         )
-        person = live.person
-        if self._entry.shuts_out(person):
+        if self._entry.shuts_out(live.person):
             raise TokenRefused(bearer.USER_NOT_ALLOWED)
-        principal = self._from_token(live, person)
-        # 8. Remember it, unless something was revoked while the store was asked.
-        if evictions == self._evictions and principal.has(self.required_scopes):
-            until = min(now + self._cache_seconds, live.expires_at)
-            self._remember(authorization[0], token, principal, now=now, until=until)
-        return principal
+        return live, self._from_token(live, live.person)
 
     def _is_of_this_server(self, token: str, external: ExternalCallers) -> bool:
         if bearer.is_ours(token):
@@ -346,7 +367,9 @@ class BearerGuard:
         if until > now:
             self._verified[credential] = _Verified(principal, since=now, until=until)
 
-    def _refused(self, refusal: Refusal, scopes: Iterable[str]) -> BearerRefused:
+    def _refused(
+        self, refusal: Refusal, scopes: Iterable[str], *, for_bound: bool = False, nonce: str | None = None
+    ) -> BearerRefused:
         return BearerRefused(
             refusal,
             www_authenticate=bearer_challenge(
@@ -354,7 +377,9 @@ class BearerGuard:
                 scopes=scopes,
                 error=refusal.error,
                 error_description=None if refusal.error is None else refusal.description,
+                algorithms=ALGORITHMS_TOLD if for_bound or self._requires_proofs else None,
             ),
+            nonce=nonce,
         )
 
 

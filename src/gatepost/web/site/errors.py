@@ -33,6 +33,7 @@ from gatepost.oauth.errors import (
     OAuthError,
     ServerError,
     TemporarilyUnavailable,
+    UseDpopNonce,
 )
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreConnectionsTaken, StoreUnavailable
@@ -281,6 +282,8 @@ def _headers(request: Request, error: OAuthError) -> Mapping[str, str]:
     if isinstance(error, BodyTooSlow):
         # The rest of the body may still come, and is not to be taken for a request.
         return {"Connection": "close"}
+    if isinstance(error, UseDpopNonce):
+        return {"DPoP-Nonce": error.nonce}
     has_credentials = "authorization" in request.headers
     if isinstance(error, InvalidToken):
         # Without credentials there is no error to report (RFC 6750 section 3.1).

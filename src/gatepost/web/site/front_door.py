@@ -34,7 +34,7 @@ _OPEN_PATHS = re.compile(
 )
 """Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
 
-_MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After")
+_MCP_EXPOSED = ("WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "Retry-After", "DPoP-Nonce")
 _FORWARDED = frozenset(
     b"forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
     b"cf-connecting-ip true-client-ip fly-client-ip".split()

@@ -41,7 +41,15 @@ def overwrite_pages(path: Path, pages: Iterable[int]) -> None:
 
 async def insert_orphan(transaction: Transaction) -> None:
     """Break a foreign key."""
-    await transaction.run("INSERT INTO access_tokens VALUES ($1, $2, $3, $4, $5)", b"orphan", "no grant", "", 1, 2)
+    await transaction.run(
+        "INSERT INTO access_tokens (token_fingerprint, grant_id, scopes, created_at, expires_at) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        b"orphan",
+        "no grant",
+        "",
+        1,
+        2,
+    )
 
 
 async def run_as_one_batch(database: SqliteDatabase, *calls: Awaitable[Any]) -> list[Any]:

@@ -1,5 +1,6 @@
 """Grants as people and operators see them, on every backend."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,3 +188,22 @@ async def test_accounts_clients_and_keys_stay_when_all_access_ends(store: Store)
     assert await store.users.list_users() == [user()]
     assert await store.clients.find_client("client-1") == client()
     assert await store.keys.signing_keys(now=NOW) == [key]
+
+
+async def test_a_person_gets_what_somebody_else_vouched_for_unless_they_or_the_client_are_disabled(
+    store: Store,
+) -> None:
+    issued = replace(tokens("given", "given"), refresh=None)
+    assert not await store.approvals.give_user_grant(grant("given"), issued)
+    assert await store.users.add_user(user())
+    # A client that the store does not hold is known by its document.
+    assert await store.approvals.give_user_grant(grant("given"), issued)
+    assert await store.grants.find_access_token(fp("access given"), now=NOW) is not None
+    more = replace(tokens("more", "more"), refresh=None)
+    await store.clients.register_client(client())
+    await store.clients.disable_client("client-1", now=NOW)
+    assert not await store.approvals.give_user_grant(grant("more"), more)
+    await store.clients.enable_client("client-1")
+    await store.users.disable_user("user-1", now=NOW)
+    assert not await store.approvals.give_user_grant(grant("more"), more)
+    assert await store.grants.find_access_token(fp("access more"), now=NOW) is None

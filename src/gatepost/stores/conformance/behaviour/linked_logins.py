@@ -56,6 +56,17 @@ async def test_a_linked_login_leads_to_the_person(store: Store) -> None:
     assert len(await store.users.list_users()) == 1
 
 
+async def test_a_person_is_found_by_each_of_their_logins(store: Store) -> None:
+    assert await store.users.find_user_by_login(*OCTOCAT) is None
+    began = await come_by(store, ADA, subject="user-1")
+    assert await store.users.find_user_by_login(*ADA) == began
+    await link(store)
+    assert await store.users.find_user_by_login(*OCTOCAT) == began
+    await store.users.disable_user("user-1", now=NOW)
+    found = await store.users.find_user_by_login(*OCTOCAT)
+    assert found == replace(began, disabled_at=NOW)
+
+
 async def test_rules_judge_the_login_that_spoke_last_by_its_issuer_and_subject(store: Store) -> None:
     await come_by(store, ADA, subject="user-1")
     await link(store)

@@ -222,6 +222,9 @@ AUTHORIZATION_SERVER: Final[dict[str, Repetition]] = {
     "approvals.give_grant": twice(
         lambda s: s.approvals.give_grant(grant("grant-n"), tokens("new", "grant-n")), None, REFUSED
     ),
+    "approvals.give_user_grant": twice(
+        lambda s: s.approvals.give_user_grant(grant("grant-n"), tokens("new", "grant-n")), True, REFUSED
+    ),
     "approvals.revoke_all": twice(
         lambda s: s.approvals.revoke_all(issued_before=None, reason="asked", now=NOW), ANYTHING, ANYTHING
     ),

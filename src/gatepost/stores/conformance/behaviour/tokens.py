@@ -12,12 +12,14 @@ from gatepost.stores.conformance.records import (
     WINDOW,
     approve,
     client,
+    code,
     find_grant,
     find_refresh_token,
     fp,
     grant,
     redeem,
     tokens,
+    transaction,
     user,
 )
 from gatepost.stores.contract.grants import LiveAccessToken, RefreshView, RotateOutcome, Rotation
@@ -286,3 +288,32 @@ async def test_a_rotation_without_a_new_refresh_token_is_a_mistake(store: Store)
             fp("refresh 1"), IssuedTokens(tokens("2").access, None), b"", now=NOW, window=WINDOW
         )
     assert await rotate(store, "1", "2") == Rotation(RotateOutcome.ROTATED)
+
+
+async def test_what_is_bound_to_a_key_says_to_which(store: Store) -> None:
+    asked = transaction("transaction-1", dpop_jkt="key-1")
+    await store.transactions.begin_transaction(asked)
+    approved = code("code-1", "transaction-1", dpop_jkt="key-1")
+    await store.transactions.approve_transaction(approved, now=NOW)
+    begun = await store.transactions.find_transaction("transaction-1", now=NOW)
+    assert begun is not None
+    assert begun.dpop_jkt == "key-1"
+    assert await store.grants.find_code(approved.code_fingerprint, now=NOW) == approved
+
+    await store.grants.redeem_code(approved.code_fingerprint, grant(), bound("1", "key-1"), now=NOW)
+    live = await store.grants.find_access_token(fp("access 1"), now=NOW)
+    assert live is not None
+    assert live.dpop_jkt == "key-1"
+    assert await find_refresh_token(store, fp("refresh 1")) == bound("1", "key-1").refresh
+
+    await store.grants.rotate_refresh_token(fp("refresh 1"), bound("2", "key-2"), b"sealed", now=NOW, window=WINDOW)
+    assert await find_refresh_token(store, fp("refresh 2")) == bound("2", "key-2").refresh
+    newer = await store.grants.find_access_token(fp("access 2"), now=NOW)
+    assert newer is not None
+    assert newer.dpop_jkt == "key-2"
+
+
+def bound(name: str, dpop_jkt: str) -> IssuedTokens:
+    issued = tokens(name)
+    assert issued.refresh is not None
+    return IssuedTokens(replace(issued.access, dpop_jkt=dpop_jkt), replace(issued.refresh, dpop_jkt=dpop_jkt))

@@ -354,5 +354,15 @@ SECOND_FACTORS: Final = (
 )
 """Version 13."""
 
+DPOP: Final = (
+    # NULL is what older servers write, and means what they know: a bearer token, or one that anybody may redeem.
+    "ALTER TABLE access_tokens ADD COLUMN dpop_jkt TEXT",
+    "ALTER TABLE refresh_tokens ADD COLUMN dpop_jkt TEXT",
+    "ALTER TABLE authorization_transactions ADD COLUMN dpop_jkt TEXT",
+    "ALTER TABLE authorization_codes ADD COLUMN dpop_jkt TEXT",
+    "ALTER TABLE clients ADD COLUMN dpop_bound_access_tokens BIGINT NOT NULL DEFAULT 0",
+)
+"""Version 15: the keys that tokens are bound to."""
+
 REFRESH_REUSE: Final = ("ALTER TABLE clients ADD COLUMN refresh_reuse BIGINT",)
 """Version 11: for how many seconds a spent refresh token of this client may still be used."""

@@ -32,6 +32,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     api_keys.API_KEYS,
     authorization_server.SECOND_FACTORS,
     ("ALTER TABLE schema_version ADD COLUMN oldest_code BIGINT",),
+    authorization_server.DPOP,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""

@@ -30,7 +30,7 @@ from gatepost.stores.contract.errors import StoreConnectionsTaken, StoreUnavaila
 from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json
-from gatepost.web.resource.bearer_guard import BearerRefused
+from gatepost.web.resource.refused import BearerRefused
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, store_unavailable_text
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 
@@ -196,9 +196,8 @@ def check_media_types(headers: Mapping[bytes, bytes]) -> None:
 
 
 def challenge_headers(refused: BearerRefused) -> RawHeaders:
-    """Return the header of a refusal, `WWW-Authenticate` above all."""
-    name, value = refused.header
-    return ((name.lower().encode("ascii"), value.encode("ascii")),)
+    """Return the headers of a refusal, `WWW-Authenticate` above all."""
+    return tuple((name.lower().encode("ascii"), value.encode("ascii")) for name, value in refused.headers)
 
 
 def _store_unavailable(error: StoreUnavailable, incident: str) -> Answer:

@@ -31,6 +31,7 @@ async def redeem_code(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
             resource=issuer.named_resource(request),
             code_verifier=code_verifier,
             now=request.now,
+            dpop_jkt=request.dpop_jkt,
         )
     except InvalidGrant as refusal:
         if refusal.reason is Reason.CODE_REPLAYED and found is not None and found.grant_id is not None:
@@ -43,7 +44,7 @@ async def redeem_code(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     # 3. Spend the code and keep the grant with its tokens, in one step.
     grant = begin_grant(code, now=request.now, lifetimes=issuer.lifetimes, random_bytes=issuer.random_bytes)
     tokens, rows = await issuer.mint(
-        grant, scopes=grant.scopes, with_refresh_token=gets_refresh_token(request.client), now=request.now
+        request, grant, scopes=grant.scopes, with_refresh_token=gets_refresh_token(request.client)
     )
     outcome = await grants.redeem_code(code_fingerprint, grant, rows, now=request.now)
     if outcome is not RedeemOutcome.REDEEMED:

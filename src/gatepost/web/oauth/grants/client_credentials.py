@@ -34,7 +34,7 @@ async def give_client_grant(issuer: TokenIssuer, request: TokenRequest) -> Token
         lifetimes=issuer.lifetimes,
         random_bytes=issuer.random_bytes,
     )
-    tokens, rows = await issuer.mint(grant, scopes=scopes, with_refresh_token=False, now=request.now)
+    tokens, rows = await issuer.mint(request, grant, scopes=scopes, with_refresh_token=False)
 
     # 3. Keep both, unless the client was shut out a moment ago.
     if not await issuer.store.clients.give_client_grant(grant, rows):

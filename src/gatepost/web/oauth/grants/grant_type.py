@@ -10,11 +10,12 @@ from starlette.requests import Request
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.dpop import key_of_refresh_token
 from gatepost.oauth.issuing import SignAccessToken, Tokens, mint_tokens
 from gatepost.oauth.limits import TOKENS_OF_CLIENT
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.records import Grant, IssuedTokens
+from gatepost.oauth.records import Client, Grant, IssuedTokens
 from gatepost.resource.resources import ProtectedResource, find_resource
 from gatepost.stores.contract.grants import RefreshView
 from gatepost.stores.contract.store import Store
@@ -33,6 +34,8 @@ class TokenRequest(ClientForm):
     request: Request
     found: RefreshView | None = None
     """What the grant type's `look_up` returned."""
+    dpop_jkt: str | None = None
+    """The thumbprint of the key that it proves to hold (RFC 9449); None where it proves nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +68,9 @@ class TokenIssuer:
         return requested if found is None else found.identifier
 
     async def mint(
-        self, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool, now: int
+        self, request: TokenRequest, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool
     ) -> tuple[Tokens, IssuedTokens]:
-        """Return new tokens of a grant, and the rows to keep.
+        """Return new tokens of a grant, and the rows to keep; bound to the key that the request proves to hold.
 
         By now the request has proved to be its client's, so it is here that it counts against the client's limit.
 
@@ -80,10 +83,12 @@ class TokenIssuer:
             grant,
             scopes=scopes,
             with_refresh_token=with_refresh_token,
-            now=now,
+            now=request.now,
             lifetimes=self.lifetimes,
             random_bytes=self.random_bytes,
-            sign=None if self.signer is None else await self.signer(now),
+            sign=None if self.signer is None else await self.signer(request.now),
+            dpop_jkt=request.dpop_jkt,
+            refresh_jkt=key_of_refresh_token(request.client, request.dpop_jkt),
         )
 
     def note_issued(
@@ -130,6 +135,8 @@ class GrantType:
     look_up: Callable[[TokenIssuer, Mapping[str, str]], Awaitable[RefreshView | None]] | None = None
     """Returns what a request with these parameters is judged by, and what is registered of its client with it: one
     look-up for both. Nothing comes of it before the client has authenticated. None where there is no such thing."""
+    client_of: Callable[[TokenIssuer, Request, Mapping[str, str]], Awaitable[Client | None]] | None = None
+    """Returns the client of a request that says nothing of one, where what it sends proves which it is, else None."""
     patience: float = CODE_SECONDS
     """For how many seconds from the request's beginning its clients wait while the store is busy."""
 

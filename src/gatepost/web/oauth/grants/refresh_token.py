@@ -58,6 +58,7 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
         resource=issuer.named_resource(request),
         served={resource.identifier for resource in issuer.resources},
         now=request.now,
+        dpop_jkt=request.dpop_jkt,
     )
 
     # 3. The person may still enter, and has roles, by what was said at the last login.
@@ -73,7 +74,7 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     scopes = permitted_scopes(scopes, granted=grant.scopes, permitted=permitted)
 
     # 4. Spend the token and keep its successor, in one step that also says whether it was spent before.
-    tokens, rows = await issuer.mint(grant, scopes=scopes, with_refresh_token=True, now=request.now)
+    tokens, rows = await issuer.mint(request, grant, scopes=scopes, with_refresh_token=True)
     stale = stale_tokens(request.client, issuer.lifetimes)
     rotation = await grants.rotate_refresh_token(
         token_fingerprint,

@@ -1,0 +1,320 @@
+"""Grants that somebody else asserts: an identity provider for a person, or a platform for a workload (RFC 7523 2.1).
+
+Off unless the operator names whom to trust with it, so it is no constant of this package: `grant_type` makes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from gatepost.identity.asking import LoginProviderFailed
+from gatepost.identity.provider import Identity, LoginRefused, LoginUnavailable
+from gatepost.oauth.asserted_grants import JWT_BEARER, GrantAssertion, invalid, issuer_unknown, replayed
+from gatepost.oauth.audit import AuditEvent
+from gatepost.oauth.client_credentials import client_gone, machine_grant, machine_scopes
+from gatepost.oauth.errors import InvalidClient, InvalidGrant, InvalidTarget, OAuthError, TemporarilyUnavailable
+from gatepost.oauth.id_jag import TYPE as ID_JAG
+from gatepost.oauth.id_jag import check_confidential, check_id_jag, granted_scopes, person_grant, resource_asked_for
+from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
+from gatepost.oauth.workloads import TYPES, WorkloadRule, check_workload, client_of, not_allowed
+from gatepost.outbound.external_issuer import ExternalIssuer
+from gatepost.outbound.issuer_keys import IssuerUnavailable
+from gatepost.resource.profile import Profile
+from gatepost.resource.resources import ProtectedResource, find_resource
+from gatepost.stores.contract.users import User
+from gatepost.tokens.client_keys import SignatureInvalid, unverified_claims, unverified_header
+from gatepost.tokens.opaque import identifier
+from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+
+_log = logging.getLogger("gatepost.oauth")
+_OF_CLIENTS: Final = ("client_id", "client_secret", "client_assertion")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A rule, and who has the keys of its platform."""
+
+    rule: WorkloadRule
+    platform: ExternalIssuer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertedGrants:
+    """Whom this server trusts with which assertions."""
+
+    issuer: str
+    """This authorization server."""
+    audiences: Collection[str]
+    """What a platform's token may call it."""
+    identity_providers: Sequence[ExternalIssuer] = ()
+    """Those that may say for whom a client acts."""
+    workloads: Sequence[Workload] = ()
+
+    @property
+    def grant_type(self) -> GrantType:
+        """The grant type, for the token endpoint."""
+        return GrantType(
+            JWT_BEARER,
+            self.exchange,
+            # Whom it lets in the identity provider decides, which knows its clients; workloads have rules.
+            is_registrable=bool(self.identity_providers),
+            parameters={"assertion": "the JWT of an identity provider or a platform (RFC 7523 section 2.1)"},
+            client_of=self.client_of if self.workloads else None,
+        )
+
+    def clients(self, *, now: int) -> tuple[Client, ...]:
+        """Return the clients that the rules make of workloads; new ones have been there since `now` (seconds UTC)."""
+        return tuple(client_of(workload.rule, now=now) for workload in self.workloads)
+
+    async def exchange(self, issuer: TokenIssuer, request: TokenRequest) -> Tokens:
+        """Return an access token for what an assertion says."""
+        assertion = request.required("assertion")
+        header, claims = _unverified(assertion)
+        if header.get("typ") == ID_JAG:
+            return await self._for_person(issuer, request, assertion, claims)
+        return await self._for_workload(issuer, request, assertion, claims)
+
+    async def client_of(self, issuer: TokenIssuer, request: Request, parameters: Mapping[str, str]) -> Client | None:
+        """Return the client of a request that says nothing of one: that of the rule that its workload fits.
+
+        None where the request says who it is, or has no workload's token; then it has to authenticate.
+
+        Raises:
+            InvalidGrant: the token is no workload's that a rule names.
+            InvalidClient: its client is disabled.
+        """
+        assertion = parameters.get("assertion")
+        if assertion is None or "authorization" in request.headers or any(name in parameters for name in _OF_CLIENTS):
+            return None
+        header, claims = _unverified(assertion)
+        if header.get("typ") == ID_JAG:
+            return None
+        refused: OAuthError = issuer_unknown()
+        for workload in self._workloads_of(claims):
+            try:
+                check_workload(claims, workload.rule, audiences=self.audiences, now=issuer.now())
+            except InvalidGrant as error:
+                refused = error
+                continue
+            await _signed(workload.platform, assertion, types=TYPES)
+            client = await issuer.store.clients.find_client(workload.rule.client_id)
+            if client is None or client.disabled_at is not None:
+                raise InvalidClient(Reason.CLIENT_DISABLED, "This client is disabled; ask the operator of this server.")
+            request.state.client_id = client.client_id
+            return client
+        raise refused
+
+    def _workloads_of(self, claims: Mapping[str, Any]) -> Sequence[Workload]:
+        said = claims.get("iss")
+        return [workload for workload in self.workloads if workload.rule.issuer == said]
+
+    async def _for_workload(
+        self, issuer: TokenIssuer, request: TokenRequest, assertion: str, claims: Mapping[str, Any]
+    ) -> Tokens:
+        # 1. The rule of this client, and what its platform says; the signature last, since keys may have to be fetched.
+        rules = [each for each in self.workloads if each.rule.client_id == request.client.client_id]
+        if not rules or not self._workloads_of(claims):
+            raise issuer_unknown()
+        if rules[0].rule.issuer != claims.get("iss"):
+            raise not_allowed()
+        rule = rules[0].rule
+        checked = check_workload(claims, rule, audiences=self.audiences, now=request.now)
+        await _signed(rules[0].platform, assertion, types=TYPES)
+
+        # 2. What the token is for.
+        resource = _resource(issuer, request.parameters.get("resource"))
+        scopes = machine_scopes(
+            request.parameters.get("scope"),
+            client=request.client,
+            known=resource.scopes,
+            default=resource.default_scopes,
+        )
+        grant = machine_grant(
+            request.client,
+            resource=resource.identifier,
+            scopes=scopes,
+            now=request.now,
+            lifetimes=issuer.lifetimes,
+            random_bytes=issuer.random_bytes,
+        )
+
+        # 3. Once, and keep both unless the client was shut out a moment ago.
+        if not rule.is_reusable:
+            await _use_up(issuer, "workload", checked, now=request.now)
+        tokens, rows = await issuer.mint(request, grant, scopes=scopes, with_refresh_token=False)
+        if not await issuer.store.clients.give_client_grant(grant, rows):
+            raise client_gone()
+        issuer.note_issued(request, AuditEvent.WORKLOAD_GRANT, grant)
+        return tokens
+
+    async def _for_person(
+        self, issuer: TokenIssuer, request: TokenRequest, assertion: str, claims: Mapping[str, Any]
+    ) -> Tokens:
+        # 1. Who says so, of whom, to which client; the signature last, since keys may have to be fetched.
+        check_confidential(request.client)
+        provider = next((each for each in self.identity_providers if each.issuer == claims.get("iss")), None)
+        if provider is None:
+            raise issuer_unknown()
+        id_jag = check_id_jag(
+            claims,
+            issuer=provider.issuer,
+            audience=self.issuer,
+            client_id=request.client.client_id,
+            dpop_jkt=request.dpop_jkt,
+            now=request.now,
+        )
+        await _signed(provider, assertion, types={ID_JAG})
+
+        # 2. What the token is for, and whose it is.
+        resource = _resource(issuer, resource_asked_for(id_jag, request.parameters.get("resource")))
+        if id_jag.resources and not any(find_resource([resource], each) for each in id_jag.resources):
+            raise InvalidTarget(Reason.RESOURCE_UNKNOWN, "resource is not one that the assertion is for.")
+        scopes = granted_scopes(
+            id_jag,
+            request.parameters.get("scope"),
+            known=resource.scopes,
+            default=resource.default_scopes,
+            ceiling=request.client.scope,
+        )
+        user = await _person(issuer, id_jag.assertion, now=request.now)
+        permitted = issuer.roles.permit_to(scopes, user, resource.implied_scopes)
+        if scopes and not permitted:
+            raise InvalidGrant(Reason.ROLES_PERMIT_NOTHING, "The roles of this person permit none of these scopes.")
+        grant = person_grant(
+            request.client,
+            subject=user.subject,
+            resource=resource.identifier,
+            scopes=permitted,
+            now=request.now,
+            lifetimes=issuer.lifetimes,
+            random_bytes=issuer.random_bytes,
+        )
+
+        # 3. Once, and keep both unless person or client were shut out a moment ago.
+        await _use_up(issuer, "id-jag", id_jag.assertion, now=request.now)
+        tokens, rows = await issuer.mint(request, grant, scopes=permitted, with_refresh_token=False)
+        if not await issuer.store.approvals.give_user_grant(grant, rows):
+            raise InvalidGrant(Reason.USER_DISABLED, "The account of this person, or this client, is disabled.")
+        issuer.note_issued(request, AuditEvent.ENTERPRISE_GRANT, grant)
+        return tokens
+
+
+def _unverified(assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    try:
+        return unverified_header(assertion), unverified_claims(assertion)
+    except SignatureInvalid:
+        raise invalid("The assertion is not a signed JWT in compact form.") from None
+
+
+async def _signed(issuer: ExternalIssuer, assertion: str, *, types: Collection[object]) -> None:
+    """Refuse an assertion that its issuer has not signed.
+
+    Raises:
+        InvalidGrant: it has not, as far as its keys are known.
+        TemporarilyUnavailable: they cannot be had now.
+    """
+    try:
+        await issuer.check_signature(assertion, types=types)
+    except SignatureInvalid:
+        raise invalid("The assertion is not signed with a key of its issuer, by an algorithm that is taken.") from None
+    except IssuerUnavailable:
+        raise TemporarilyUnavailable(
+            Reason.ISSUER_UNAVAILABLE, "The keys of the assertion's issuer cannot be had now; try again later."
+        ) from None
+
+
+async def _use_up(issuer: TokenIssuer, kind: str, assertion: GrantAssertion, *, now: int) -> None:
+    """Refuse an assertion that was used before; from now on this one was."""
+    is_new = await issuer.store.assertions.remember_jti(
+        f"{kind} {assertion.issuer}", assertion.jti, expires_at=assertion.remembered_until, now=now
+    )
+    if not is_new:
+        raise replayed()
+
+
+def _resource(issuer: TokenIssuer, requested: str | None) -> ProtectedResource:
+    resource = find_resource(issuer.resources, requested)
+    if resource is None:
+        raise InvalidTarget(Reason.RESOURCE_UNKNOWN, "resource is not one of this server's; send it exactly.")
+    return resource
+
+
+async def _person(issuer: TokenIssuer, assertion: GrantAssertion, *, now: int) -> User:
+    """Return whom an identity provider means: the person who logs in by it, or a new one, if they may enter.
+
+    Who is known is judged by what was said at their last login, which says more than an assertion does.
+
+    Raises:
+        InvalidGrant: they may not enter, or are disabled.
+        TemporarilyUnavailable: the operator's function cannot say so now.
+    """
+    users = issuer.store.users
+    known = await users.find_user_by_login(assertion.issuer, assertion.subject)
+    identity, profile = _said(assertion)
+    try:
+        if known is not None:
+            is_admitted = await issuer.entry.still_admits(known)
+        else:
+            await issuer.entry.check(identity)
+            is_admitted = True
+    except LoginRefused:
+        is_admitted = False
+    except (LoginProviderFailed, LoginUnavailable) as failure:
+        _log.error("who may enter cannot be judged: %s", failure)
+        raise TemporarilyUnavailable(
+            Reason.LOGIN_PROVIDER_FAILED, "Whether the person may enter cannot be said now; try again."
+        ) from None
+    if not is_admitted:
+        raise InvalidGrant(Reason.USER_NOT_ALLOWED, "This person may not enter this server; its operators say who may.")
+    if known is None:
+        known = await users.recognise_user(
+            assertion.issuer,
+            assertion.subject,
+            display_name=identity.display_name,
+            subjects=(identifier("user_", issuer.random_bytes),),
+            now=now,
+            profile=profile,
+        )
+    if known.disabled_at is not None:
+        raise InvalidGrant(Reason.USER_DISABLED, "The account of this person is disabled.")
+    return known
+
+
+def _said(assertion: GrantAssertion) -> tuple[Identity, Profile]:
+    """Return what an assertion says of a person, of the names of OpenID Connect."""
+    claims = assertion.claims
+    email, name = claims.get("email"), claims.get("name")
+    email = email if isinstance(email, str) and email.isprintable() and email else None
+    name = name if isinstance(name, str) and name.isprintable() and name else None
+    groups = claims.get("groups")
+    listed = tuple(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else ()
+    is_verified = email is not None and claims.get("email_verified") is True
+    own = {key: value for key, value in claims.items() if key not in _OF_THE_ASSERTION}
+    profile = Profile(email, is_verified, listed, own)
+    try:
+        profile.to_text()
+    except (TypeError, ValueError, RecursionError):
+        raise invalid("The assertion says more of the person than this server keeps.") from None
+    identity = Identity(
+        assertion.subject,
+        name,
+        assertion.issuer,
+        email=email,
+        email_verified=is_verified,
+        groups=listed,
+        claims=own,
+    )
+    return identity, profile
+
+
+_OF_THE_ASSERTION: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "resource", "cnf", "act"}
+)
+"""Claims about the assertion, and not about the person."""

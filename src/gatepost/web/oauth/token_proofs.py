@@ -1,0 +1,48 @@
+"""DPoP proofs at the token endpoint: whose key tokens are bound to (RFC 9449 section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from gatepost.oauth.dpop import check_proof_given
+from gatepost.oauth.errors import InvalidDpopProof, UseDpopNonce
+from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Client
+from gatepost.tokens.dpop import ProofInvalid
+from gatepost.web.resource.proofs import NonceNeeded, ProofJudge, ProofReplayed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenProofs:
+    """Judges the proofs of token requests."""
+
+    judge: ProofJudge
+    url: str
+    """The token endpoint's, as `normal_url` writes it."""
+    is_required: bool = False
+    """Whether every token is bound to a key."""
+
+    async def key_of(self, request: Request, client: Client) -> str | None:
+        """Return the thumbprint of the key that an authenticated client proves to hold; None where it need not.
+
+        Raises:
+            InvalidDpopProof: it has to and does not, or its proof proves nothing.
+            UseDpopNonce: it would do with the nonce that this brings along.
+            StoreUnavailable: it cannot be known whether the proof was used before.
+        """
+        headers = request.headers.getlist("dpop")
+        check_proof_given(client, is_given=bool(headers), is_required=self.is_required)
+        if not headers:
+            return None
+        try:
+            return await self.judge.judge(headers, method=request.method, url=self.url)
+        except ProofInvalid as error:
+            raise InvalidDpopProof(Reason.DPOP_PROOF_INVALID, str(error)) from None
+        except ProofReplayed:
+            raise InvalidDpopProof(
+                Reason.DPOP_PROOF_REPLAYED, "This DPoP proof was used before; sign a new one for every request."
+            ) from None
+        except NonceNeeded as error:
+            raise UseDpopNonce(error.nonce) from None
