@@ -51,6 +51,8 @@ class Listing:
     """Who answers, for the results of the modern era."""
     _written: Callable[[Any, str], Mapping[str, Any]] | None = None
     """How a declaration stands in the list, in a revision (`2025-11-25`), if it is not by its definition."""
+    _is_private: bool = False
+    """Whether it depends on who asks by more than their scopes."""
     _generation: int = field(default=-1, init=False)
     _known_scopes: frozenset[str] = field(default=_EMPTY, init=False)
     _lists: dict[tuple[Revision, frozenset[str] | None], Pages] = field(default_factory=dict, init=False)
@@ -90,7 +92,7 @@ class Listing:
         return page_of(self._results(revision, shown, is_private=True), params)
 
     def _pages(self, revision: Revision, granted: frozenset[str] | None) -> Pages:
-        results = self._results(revision, self.shown(granted), is_private=bool(self._known_scopes))
+        results = self._results(revision, self.shown(granted), is_private=self._is_private or bool(self._known_scopes))
         if revision.modern:
             results = {
                 cursor: finish_result(self._method, result, self._server_info) for cursor, result in results.items()

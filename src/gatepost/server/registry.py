@@ -6,6 +6,8 @@ upwards, so that nobody has to look downwards while a request is served.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
@@ -31,6 +33,7 @@ Kind = Literal["tool", "resource", "prompt"]
 _LISTS: Final[Mapping[str, ChangeKind]] = {"tool": "tools", "resource": "resources", "prompt": "prompts"}
 _MOST_NAMED: Final = 3
 _LONGEST_NAME: Final = 128
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOCK: Final = RLock()
 """Held while something changes anywhere, which may be in any thread; it seldom does."""
 
@@ -174,7 +177,13 @@ class Registry:
             self.publish(change)
 
     def around(self, hook: Hook) -> None:
-        """Add a hook, inside of those that there are."""
+        """Add a hook, inside of those that there are; raises ToolDefinitionError if it does not take the two."""
+        try:
+            inspect.signature(hook).bind(None, None)
+        except (TypeError, ValueError):
+            raise ToolDefinitionError(
+                f"{describe_function(hook)}: what is done around calls takes (call, call_next)"
+            ) from None
         with _LOCK:
             self.hooks = (*self.hooks, hook)
             self.mark_hooked()
@@ -312,6 +321,13 @@ class Registry:
             for number, (shelf, key) in enumerate(zip(self.shelves, keys, strict=True))
             if key in shelf.known and kind in {None, shelf.kind}
         ]
+
+
+def prefix_of(prefix: str | None) -> str:
+    """Return what the names of an included server begin with; raises ToolDefinitionError if they cannot."""
+    if prefix is not None and not _PREFIX.fullmatch(prefix):
+        raise ToolDefinitionError(f"{prefix!r} is no prefix of names, which has letters, digits, _ and - only")
+    return "" if prefix is None else f"{prefix}_"
 
 
 def _is_resource(number: int) -> bool:

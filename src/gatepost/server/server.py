@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
@@ -18,20 +16,20 @@ from gatepost.protocol.uris import normal_form
 from gatepost.resource.scope_needs import ScopeNeeds
 from gatepost.server.changes.bus import Change, ChangeBus, LocalChanges
 from gatepost.server.declared.declaration import Icon, decorator, icons_of
+from gatepost.server.declared.extension_options import take_options
 from gatepost.server.declared.prompts import Prompt, PromptOptions
 from gatepost.server.declared.resources import Resource, ResourceOptions, check_has_uri
-from gatepost.server.declared.signature import describe_function
 from gatepost.server.declared.tools import Tool, ToolOptions
-from gatepost.server.errors import ToolDefinitionError
 from gatepost.server.extension import Extension
 from gatepost.server.lifespan import Lifespan
-from gatepost.server.registry import Kind, Registry
+from gatepost.server.registry import Kind, Registry, prefix_of
 from gatepost.server.scope_words import ScopeWords
 
 if TYPE_CHECKING:
     # For the annotation alone: this package runs without a web framework.
     from starlette.types import ASGIApp
 
+    from gatepost.extensions.apps import AppOptions
     from gatepost.server.calls.around import Hook
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,7 +37,6 @@ H = TypeVar("H", bound="Hook")
 
 DEFAULT_PAGE_SIZE: Final = 1000
 """How many entries of a list come at once: more than nearly any server has."""
-_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Server:
@@ -114,10 +111,10 @@ class Server:
         self._lifespan = Lifespan(self, lifespan)
         self._is_running = False
         self._scope_words = ScopeWords(self.registry, scopes or {}, implied_scopes or {}, scope_groups or {})
-        for tool in tools:
-            self.add_tool(tool)
         for resource in resources:
             self.add_resource(resource)
+        for tool in tools:  # after the pages that they show
+            self.add_tool(tool)
         for prompt in prompts:
             self.add_prompt(prompt)
 
@@ -249,11 +246,9 @@ class Server:
             ToolDefinitionError: A name or URI is taken, or `other` includes this one or is included already.
             RuntimeError: This server runs, and would not open the other's lifespan any more.
         """
-        if prefix is not None and not _PREFIX.fullmatch(prefix):
-            raise ToolDefinitionError(f"{prefix!r} is no prefix of names, which has letters, digits, _ and - only")
         if any(above.is_open for above in self._lifespan.above()):
             raise RuntimeError(f"{self.name!r} runs already; include other servers before it starts")
-        self.registry.include(other.registry, "" if prefix is None else f"{prefix}_")
+        self.registry.include(other.registry, prefix_of(prefix))
         self._scope_words.include(other._scope_words)
         self._lifespan.include(other._lifespan)
 
@@ -285,12 +280,6 @@ class Server:
         Raises:
             ToolDefinitionError: It does not take the two.
         """
-        try:
-            inspect.signature(hook).bind(None, None)
-        except (TypeError, ValueError):
-            raise ToolDefinitionError(
-                f"{describe_function(hook)}: what is done around calls takes (call, call_next)"
-            ) from None
         self.registry.around(hook)
         return hook
 
@@ -315,6 +304,8 @@ class Server:
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = tool if isinstance(tool, Tool) else Tool(tool, strict_arguments=self.strict_arguments)
+        if added.of_extensions:
+            take_options(self.registry, added)
         return self.registry.add(added, self.registry.tools, added.name)
 
     def add_resource(self, resource: Resource) -> Resource:
@@ -375,6 +366,17 @@ class Server:
         """
         check_has_uri(uri, str)
         return decorator(lambda decorated: self.add_resource(Resource(decorated, uri, **options)))
+
+    def ui(self, uri: str, /, **options: Unpack[AppOptions]) -> Callable[[F], F]:
+        """Offer the HTML document that a function returns as an app: `@server.ui("ui://weather/chart")` (docs/apps.md).
+
+        Tools that are declared below show their results in it: `@server.tool(ui="ui://weather/chart")`. The function
+        itself is returned, unchanged. Raises ToolDefinitionError as `resource` does.
+        """
+        from gatepost.extensions.apps import add_page  # noqa: PLC0415 - upwards, as in `serve_stdio`
+
+        check_has_uri(uri, str)
+        return decorator(lambda decorated: add_page(self.registry, decorated, uri, options))
 
     @overload
     def prompt(self, func: F, /) -> F: ...

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 STRUCTURED_SINCE: Final = "2025-06-18"
-"""Titles, output schemas, structured content and resource links."""
+"""Titles, output schemas, structured content, resource links and `_meta` of what is listed."""
 ICONS_SINCE: Final = "2025-11-25"
 ANY_JSON_SINCE: Final = "2026-07-28"
 """Output schemas and structured content of any type, not of objects only."""
@@ -30,7 +30,7 @@ def definition_in(revision: str, definition: dict[str, Any]) -> dict[str, Any]:
     if revision < ICONS_SINCE:
         unknown.add("icons")
     if revision < STRUCTURED_SINCE:
-        unknown |= {"title", "outputSchema"}
+        unknown |= {"title", "outputSchema", "_meta"}
     if unknown.isdisjoint(definition):
         return definition
     kept = {key: value for key, value in definition.items() if key not in unknown}

@@ -30,6 +30,7 @@ from gatepost.server.declared.declaration import (
     invoke,
     log_late_failure,
 )
+from gatepost.server.declared.extension_options import given_in
 from gatepost.server.declared.inputs import input_type
 from gatepost.server.declared.results import error_result, output_type, to_result
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError
@@ -66,6 +67,9 @@ class ToolOptions(Options, total=False):
     """How often one person may call it, such as `10/minute`; a call too many becomes a tool error that says when."""
     output: Any
     """The type of the result, where the return annotation does not say it. `Any` for none."""
+    ui: str | Mapping[str, Any] | None
+    """The page that shows its results, by its URI (docs/apps.md); or, in the words of the wire, also who may call it:
+    `{"resourceUri": ..., "visibility": ["app"]}` for a tool that only the page calls."""
     annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None
     """Hints in the words of the wire (`readOnlyHint`), or `mcp_types.ToolAnnotations`."""
 
@@ -88,6 +92,7 @@ class Tool(Declaration):
         "is_destructive",
         "is_plain",
         "mirrored",
+        "of_extensions",
     )
 
     kind = "tool"
@@ -99,9 +104,12 @@ class Tool(Declaration):
     """Whether a call needs nothing but its arguments: no `Context`, and nobody who counts it."""
     is_destructive: bool
     """Whether its annotations say that it may delete or overwrite something."""
+    of_extensions: dict[str, Any]
+    """What extensions keep of it, by the names of their options."""
 
     def __init__(self, func: Callable[..., Any], **options: Unpack[ToolOptions]) -> None:
         super().__init__(func, options)
+        self.of_extensions = given_in(options)
         signature = self._signature
         label = signature.function
         if not PLAIN_NAME.fullmatch(self.name):

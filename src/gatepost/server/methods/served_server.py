@@ -97,9 +97,12 @@ class ServedServer:
         member: str,
         entries: Callable[[], Iterable[Declaration]],
         written: Callable[[Any, str], Mapping[str, Any]] | None = None,
+        *,
+        is_private: bool = False,
     ) -> Listing:
         """Return a list of declarations, for the method and in the member of its result; see `Listing`."""
-        return Listing(method, member, entries, self.registry, self.server.page_size, self.info, written)
+        page_size = self.server.page_size
+        return Listing(method, member, entries, self.registry, page_size, self.info, written, is_private)
 
     async def run(
         self,
